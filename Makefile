@@ -1,0 +1,78 @@
+# Two commands on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+WORKERS ?= 2
+PORT ?= 9092
+DATA ?=
+CASES ?= all
+QUICK ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHECKED := stream training deploy tests
+
+# $(call stage,what,command): says what it does, does it, says how long that took.
+define stage
+@echo "==> $(1)"; begin=$$SECONDS; $(2); echo "<== $(1): $$((SECONDS - begin)) s"
+endef
+
+.PHONY: help
+help:
+	@echo "make demo    train on a generated fleet and watch it find the faults; no services needed"
+	@echo "make test    lint, format check, types and all tests; real-broker tests need Java 17 and Maven"
+	@echo "make kafka   a real Apache Kafka in the foreground, on 127.0.0.1:$(PORT); PORT=, DATA=folder to keep"
+	@echo "make real    train on real data, stream it through a real broker, compare with the labels; CASES=smd|nab|skab"
+	@echo "make bench   readings per second of narrows beside what the client can deliver and the textbook loop; QUICK=1"
+	@echo "make clean   remove the environment and every cache"
+	@echo "PYTHON=$(PYTHON) names the interpreter, WORKERS=$(WORKERS) the test processes"
+
+.PHONY: demo
+demo: $(VENV)/.installed
+	$(call stage,narrows demo,$(BIN)/narrows demo)
+
+.PHONY: test
+test: $(VENV)/.installed-dev
+	$(call stage,lint,$(BIN)/ruff check .)
+	$(call stage,format check,$(BIN)/ruff format --check .)
+	$(call stage,types,$(BIN)/mypy --strict $(CHECKED))
+	$(call stage,tests,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10)
+
+# The launcher needs the standard library only, hence no environment.
+.PHONY: kafka
+kafka: python
+	@exec $(PYTHON) -m deploy.kafka.broker --port $(PORT) $(if $(DATA),--data "$(DATA)")
+
+.PHONY: real
+real: $(VENV)/.installed-dev
+	$(call stage,real data through a real broker,$(BIN)/python -m tests.real_data $(CASES))
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev
+	$(call stage,throughput on a real broker,$(BIN)/python -m tests.bench $(if $(QUICK),--quick))
+
+.PHONY: clean
+clean:
+	@echo "==> remove $(VENV) and caches"
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks build dist target *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: python
+python:
+	@command -v $(PYTHON) > /dev/null || { echo "no '$(PYTHON)' here; name a Python >= 3.11: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "'$(PYTHON)' is $$($(PYTHON) -V 2>&1), narrows needs >= 3.11: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+
+# The stamps carry the date of the last installation: the environment is reused until pyproject.toml changes.
+# An environment without a stamp was interrupted half-way and is started over.
+$(VENV)/.installed: pyproject.toml | python
+	$(call stage,environment in $(VENV),[ -e $@ ] || $(PYTHON) -m venv --clear $(VENV))
+	$(call stage,install narrows (most of it is torch),$(BIN)/python -m pip install --quiet --editable .)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(call stage,install development tools,$(BIN)/python -m pip install --quiet --editable '.[dev]')
+	@touch $@

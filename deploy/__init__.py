@@ -1,0 +1,1 @@
+"""What runs around narrows; not part of the package."""

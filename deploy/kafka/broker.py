@@ -1,0 +1,237 @@
+"""A real Kafka broker: a context manager for tests; for people, `python -m deploy.kafka.broker` in the foreground."""
+
+import argparse
+import base64
+import contextlib
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from deploy.kafka.jars import KafkaUnavailableError, jars
+from deploy.kafka.process import HOST, KafkaDiedError, KafkaProcess
+
+START_S = 60.0
+STOP_S = 20.0
+# Below the range from which systems take the ports of outgoing connections (Linux: from 32768): otherwise a client
+# that knocks at the port of a broker that is down may get that very port and talk to itself.
+PORTS = range(20_000, 32_000)
+
+# One node; small internal topics; quick groups and a quick end of transactions left open by a killed producer.
+SETTINGS = {
+    "controller.listener.names": "CONTROLLER",
+    # A broker that returns is refused until its old session has ended: by default 9 s, with 2 s between heartbeats.
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "1000",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": "4",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.consumer.min.session.timeout.ms": "6000",
+    "group.consumer.session.timeout.ms": "6000",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    "log.cleaner.dedupe.buffer.size": "2097152",
+}
+
+
+class Broker:
+    """Kafka in KRaft mode, one broker, reached at `bootstrap`. Use it as a context manager.
+
+    Ports and data outlive `stop`, `kill` and `restart`: clients find the same broker again.
+
+    Args:
+        folder: data, properties and logs; made where absent, an earlier broker's data in it are taken up.
+        port, controller_port: free ones below 32,000 where not given.
+        separate_controller: run the controller as a process of its own, which `stop` and `kill` leave alone. A combined
+            node that returns from a kill can forget abort markers, and the last stable offset hangs for good: tests
+            that kill the broker want this.
+        settings: further server.properties, of broker and controller; they win over `SETTINGS`.
+
+    Raises:
+        KafkaUnavailableError: no Java or no jars on this machine.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        controller_port: int | None = None,
+        separate_controller: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        port = free_port() if port is None else port
+        control = free_port(but=port) if controller_port is None else controller_port
+        self.bootstrap = f"{HOST}:{port}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._cluster = _cluster_id(folder / "cluster.id")
+        own = {**SETTINGS, **(settings or {})}
+        nodes = _two_nodes if separate_controller else _one_node
+        self._broker, self._controller = nodes(folder, port, control, own)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the broker's process runs."""
+        return self._broker.alive
+
+    @property
+    def pid(self) -> int:
+        """Of the broker's process."""
+        return self._broker.pid
+
+    @property
+    def log(self) -> Path:
+        """What the broker logs; appended to by every start."""
+        return self._broker.log
+
+    def start(self) -> None:
+        """Format on the first call, start the controller and the broker where they do not run, wait until they serve.
+
+        Raises:
+            KafkaDiedError: one of them ended or was not ready in time; neither runs then.
+        """
+        try:
+            for node in filter(None, (self._controller, self._broker)):
+                node.start(self._cluster, START_S)
+        except BaseException:
+            self._kill_all()
+            raise
+
+    def stop(self) -> None:
+        """End the broker in an orderly way; its data stay, a separate controller runs on."""
+        self._broker.stop(STOP_S)
+
+    def kill(self) -> None:
+        """kill -9 of the broker; a separate controller runs on."""
+        self._broker.kill()
+
+    def restart(self) -> None:
+        """`stop` and `start`: same ports, same data."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Cut the broker off: its connections stay open and nothing answers."""
+        self._broker.freeze()
+
+    def thaw(self) -> None:
+        """The end of `freeze`."""
+        self._broker.thaw()
+
+    def wait(self) -> None:
+        """Block for as long as the broker runs.
+
+        Raises:
+            KafkaDiedError: always, when it has ended.
+        """
+        self._broker.wait()
+
+    def close(self) -> None:
+        """Stop the broker, then the controller: a broker without a controller waits for it in vain."""
+        self.stop()
+        if self._controller is not None:
+            self._controller.stop(STOP_S)
+
+    def _kill_all(self) -> None:
+        for node in filter(None, (self._broker, self._controller)):
+            node.kill()
+
+
+def _one_node(
+    folder: Path, port: int, control: int, own: Mapping[str, str]
+) -> tuple[KafkaProcess, KafkaProcess | None]:
+    """Broker and controller in one process."""
+    clients, quorum = f"PLAINTEXT://{HOST}:{port}", f"CONTROLLER://{HOST}:{control}"
+    role = {"process.roles": "broker,controller", "node.id": "1", "controller.quorum.voters": f"1@{HOST}:{control}"}
+    listen = {"listeners": f"{clients},{quorum}", "advertised.listeners": clients}
+    return KafkaProcess("broker", folder / "broker", {**own, **role, **listen}, port, jars()), None
+
+
+def _two_nodes(
+    folder: Path, port: int, control: int, own: Mapping[str, str]
+) -> tuple[KafkaProcess, KafkaProcess | None]:
+    """Broker and controller in a process each."""
+    base = {**own, "controller.quorum.voters": f"100@{HOST}:{control}"}
+    ours = {"process.roles": "broker", "node.id": "1", "listeners": f"PLAINTEXT://{HOST}:{port}"}
+    theirs = {"process.roles": "controller", "node.id": "100", "listeners": f"CONTROLLER://{HOST}:{control}"}
+    broker = KafkaProcess("broker", folder / "broker", {**base, **ours}, port, jars())
+    return broker, KafkaProcess("controller", folder / "controller", {**base, **theirs}, control, jars())
+
+
+def free_port(but: int | None = None) -> int:
+    """A TCP port of 127.0.0.1 in `PORTS` that nothing listens on, other than `but`. Nothing reserves it."""
+    for port in random.SystemRandom().sample(PORTS, 200):
+        # Without SO_REUSEADDR: a port with connections that still linger counts as taken.
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            if port != but:
+                probe.bind((HOST, port))
+                return port
+    raise KafkaDiedError(f"200 ports tried between {PORTS.start} and {PORTS.stop}, all taken")
+
+
+def _cluster_id(file: Path) -> str:
+    """The cluster id kept in `file`, drawn on the first call: 16 bytes as 22 characters of URL-safe base64."""
+    if not file.exists():
+        file.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    return file.read_text()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a broker until SIGINT or SIGTERM. Returns the exit code: 0, or 1 with the reason on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.kafka.broker", description=__doc__)
+    parser.add_argument("--port", type=int, default=9092, help="clients connect here (default 9092)")
+    parser.add_argument("--controller-port", type=int, help="default: the port after --port")
+    parser.add_argument("--data", type=Path, help="folder to keep topics in (default: a temporary one, removed)")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="narrows-kafka-") as scratch:
+            control = options.port + 1 if options.controller_port is None else options.controller_port
+            _serve(options.data or Path(scratch), options.port, control)
+    except (KafkaUnavailableError, KafkaDiedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    return 0
+
+
+def _serve(folder: Path, port: int, controller_port: int) -> None:
+    begin = time.monotonic()
+    print("==> Apache Kafka (the first start on a machine fetches 44 MB of jars with Maven)", flush=True)
+    with Broker(folder, port=port, controller_port=controller_port) as broker:
+        print(f"<== ready after {time.monotonic() - begin:.1f} s; data and log in {folder}")
+        print(f"bootstrap: {broker.bootstrap}\nstop it with Ctrl-C, or: kill {os.getpid()}", flush=True)
+        broker.wait()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""narrows, the online half: readings in, scores and incidents out."""

@@ -1,0 +1,297 @@
+"""The `narrows` command: the one place where both halves meet. Bodies import what they need, so `--help` is quick.
+
+stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 partial, 4 gate refused,
+130 interrupted.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.errors import NarrowsError
+
+if TYPE_CHECKING:
+    from stream.settings import Settings
+
+DEFAULT_CONFIG = Path("narrows.yaml")
+
+# Plain help: rich's would take twice the time to start, and does not survive a pipe.
+app = typer.Typer(
+    help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config_app = typer.Typer(
+    help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Configuration, YAML; ./narrows.yaml where there is one."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=C", help="One setting, above environment and file; repeatable."),
+]
+Bundle = Annotated[
+    str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured one.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+
+def settings_from(config: Path | None, overrides: list[str] | None) -> "Settings":
+    """The configuration of a command.
+
+    Raises:
+        ConfigError: every fault with its path.
+    """
+    from stream.settings import load
+
+    return load(config_file(config), overrides or ())
+
+
+def config_file(config: Path | None) -> Path | None:
+    """The file named, else ./narrows.yaml, else none."""
+    return DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+
+
+@config_app.command("check")
+def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """List every fault with its path; exit code 2.
+
+    Exit code 0 where there is none.
+    """
+    from stream.settings import SettingsError
+
+    faults: tuple[str, ...] = ()
+    try:
+        settings_from(config, overrides)
+    except SettingsError as error:
+        if not as_json:
+            raise
+        faults = error.faults
+    file = config_file(config)
+    if as_json:
+        print_json({"file": None if file is None else str(file), "faults": faults})
+    else:
+        print(f"{'defaults' if file is None else file}: no faults")
+    if faults:
+        raise typer.Exit(SettingsError.exit_code)
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Print the values in force, secrets masked."""
+    from stream.settings.describe import as_yaml, values
+
+    settings = settings_from(config, overrides)
+    if as_json:
+        print_json(values(settings))
+    else:
+        print(as_yaml(settings), end="")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the file, for editors."""
+    from stream.settings.describe import json_schema
+
+    print_json(json_schema())
+
+
+@config_app.command("table")
+def config_table(as_json: AsJson = False) -> None:
+    """Print every setting, as a Markdown table."""
+    from stream.settings.describe import markdown_table, rows
+
+    if as_json:
+        print_json([row._asdict() for row in rows()])
+    else:
+        print(markdown_table())
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where its files go.")] = Path(
+        "narrows-demo"
+    ),
+    seconds: Annotated[float, typer.Option(min=0, help="Over which the stream is spread; 0: full speed.")] = 8.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show it all on a generated fleet: train, stream, alerts, injected versus found.
+
+    Needs no broker, network or file.
+    """
+    from stream.serve import demo as online
+    from stream.serve.demo_screen import Screen
+    from training import demo as offline
+    from training.report import progress
+
+    screen = Screen(quiet=as_json)
+    prepared = offline.prepare(output, progress())
+    screen.injected(offline.injected(prepared))
+    streamed = online.stream_through(prepared.definition, offline.stream(prepared), screen.tell, seconds)
+    found = offline.conclude(prepared, streamed.events)
+    shown = offline.star(prepared.fleet)
+    image = output / f"{shown.series}.png"
+    offline.picture(prepared, shown.series, streamed.events, streamed.verdicts, image)
+    if as_json:
+        print_json({"found": found.as_dict(), "counts": streamed.counts, "picture": str(image)})
+    else:
+        screen.conclude(found.as_dict(), shown.series, *offline.scores_of(shown.series, streamed.verdicts), image)
+
+
+@app.command()
+def init(
+    from_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob to guess the settings from.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")] = DEFAULT_CONFIG,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a first configuration, guessed from data.
+
+    Each guess stands in the file with its reason.
+    """
+    from stream.settings.starter import starter, write
+
+    guesses = []
+    if from_file is not None:
+        from stream.serve.guess import guess
+
+        guesses = guess(from_file)
+    write(output, starter(guesses), force)
+    if as_json:
+        print_json([one._asdict() for one in guesses])
+    else:
+        for one in guesses:
+            print(f"{one.path} = {one.value}  ({one.reason})")
+    print(f"wrote {output}; read it, then: narrows config check -c {output}", file=sys.stderr)
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Annotated[
+        str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured.")
+    ] = None,
+) -> None:
+    """Read the topic, score, publish alerts; until SIGTERM."""
+    from stream.serve.run import run as serve
+
+    serve(settings_from(config, overrides), bundle)
+
+
+@app.command()
+def topics(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    create: Annotated[bool, typer.Option("--create", help="Make the topics that are missing.")] = False,
+    partitions: Annotated[int, typer.Option(min=1, help="Of an input topic that is made.")] = 4,
+    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Check that all topics are there and fit; or make them."""
+    from stream.kafka import topics as kafka_topics
+    from stream.serve.compose import kafka_options
+
+    options = kafka_options(settings_from(config, overrides))
+    made = kafka_topics.create(options, partitions, replication) if create else {}
+    kafka_topics.check(options)
+    if as_json:
+        print_json({"made": made})
+    for name, count in made.items():
+        print(f"made {name} with {count} partitions", file=sys.stderr)
+    print("all topics are there and fit", file=sys.stderr)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a bundle of history: fit, calibrate, publish in the registry."""
+    from training import report
+    from training.from_settings import fit_options, train_options
+    from training.pipeline import train as make_bundle
+
+    settings = settings_from(config, overrides)
+    trained = make_bundle(train_options(settings, data), fit_options(settings), report.progress())
+    if as_json:
+        print_json(report.facts(trained))
+    else:
+        report.show(trained)
+
+
+@app.command()
+def replay(
+    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the readings.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal."""
+    from stream.serve.replay_command import replay_command
+
+    replay_command(settings_from(config, overrides), data, bundle, scores, as_json)
+
+
+models_app = typer.Typer(help="The registry: which bundles there are.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(models_app, name="models")
+
+
+@models_app.command("list")
+def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """List the versions of the detector, oldest first, and what points to them."""
+    from stream.registry import ALIASES, Registry
+
+    settings = settings_from(config, overrides)
+    registry = Registry(settings.registry)
+    aliases = {alias: registry.alias(settings.detector, alias) for alias in ALIASES}
+    rows = [
+        {"version": version, "aliases": [alias for alias, target in aliases.items() if target == version]}
+        for version in registry.versions(settings.detector)
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            print(row["version"], *row["aliases"])
+
+
+def print_json(data: object) -> None:
+    """One JSON document on stdout."""
+    import json
+
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point of the `narrows` script."""
+    # Nothing here has plugins; looking for them among all installed packages costs a tenth of the start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    # Read when torch is first imported: threads that spin while they wait make a busy machine ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app(prog_name="narrows")
+    except NarrowsError as error:
+        print(f"narrows: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Bundles: a versioned, immutable directory with everything that determines a score. Format: write, verify, load.
+
+Loading runs no code: weights are safetensors, tables Parquet, the manifest typed JSON. The manifest is written last:
+a directory without one is not a bundle. Every listed file is hashed, an unlisted one is refused.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from stream.detect.definition import Definition
+from stream.detect.ensemble import Ensemble
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.detect.scale import POOLED, ScaleTable
+from stream.detect.threshold import ThresholdTable
+from stream.errors import BundleError, ShapeError
+from stream.intake.columns import Float64s
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+SERIES = "series.parquet"
+CALIBRATION = "calibration.parquet"
+SELFTEST = "selftest.parquet"
+MAX_MANIFEST_BYTES = 16 << 20
+MAX_FILE_BYTES = 4 << 30
+# DESIGN section 4: across machines 1e-5 relative; the absolute part covers errors that are nearly 0.
+SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of the bundle: size in bytes and sha256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the bundle is and where it comes from.
+
+    `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
+    """
+
+    format: int
+    detector: str
+    version: str
+    created_at: str
+    sensors: tuple[str, ...]
+    policy: FramePolicy
+    rules: Rules
+    model: ModelSpec
+    seeds: tuple[int, ...]
+    threshold_q: float
+    threshold: dict[str, Any]
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    software: dict[str, str]
+    parent: str | None
+    files: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A few scaled windows, float32 (n, W, F), and the errors float64 (n,) they had when the bundle was made."""
+
+    windows: NDArray[np.float32]
+    errors: Float64s
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a bundle is made of before it has a version."""
+
+    weights: dict[str, Tensor]
+    scales: ScaleTable
+    thresholds: ThresholdTable
+    calibration: pa.Table
+    selftest: SelfTest
+
+
+def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
+    """Writes the files, then the manifest; returns it with `files` and the version's hash filled in.
+
+    A crash at any point leaves a folder without a manifest, which nobody takes for a bundle.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(save_tensors({k: t.contiguous() for k, t in contents.weights.items()}))
+    pq.write_table(_series_table(contents.scales, contents.thresholds), folder / SERIES)
+    pq.write_table(contents.calibration, folder / CALIBRATION)
+    pq.write_table(_selftest_table(contents.selftest), folder / SELFTEST)
+    entries = tuple(_entry(folder / name) for name in (WEIGHTS, SERIES, CALIBRATION, SELFTEST))
+    manifest = msgspec.structs.replace(manifest, files=entries)
+    manifest = msgspec.structs.replace(manifest, version=f"{manifest.version}-{_digest(manifest)}")
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, unverified files.
+
+    Raises:
+        BundleError: there is none, or it is not one of ours.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no {MANIFEST}; not a bundle, or one whose writing was cut short: train again")
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{path}: {path.stat().st_size} bytes, at most {MAX_MANIFEST_BYTES} expected; not a manifest")
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except msgspec.MsgspecError as fault:
+        raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
+    if manifest.format != FORMAT:
+        raise BundleError(f"{path}: format {manifest.format}, this version reads {FORMAT}; train again or upgrade")
+    return manifest
+
+
+def load(folder: Path) -> tuple[Manifest, Definition]:
+    """Verifies every file, builds the definition and runs the self-test.
+
+    Raises:
+        BundleError: something is missing, unlisted, altered, of the wrong shape, not finite, or scores differently.
+    """
+    manifest = read_manifest(folder)
+    stamp, _, digest = manifest.version.rpartition("-")
+    found = _digest(msgspec.structs.replace(manifest, version=stamp))
+    if digest != found:
+        raise BundleError(
+            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
+        )
+    data = _verified(folder, manifest)
+    try:
+        scales, thresholds = _tables(_parquet(data[SERIES]), manifest)
+        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]))
+    except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
+        raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
+    definition = Definition(
+        detector=manifest.detector,
+        version=manifest.version,
+        sensors=manifest.sensors,
+        policy=manifest.policy,
+        rules=manifest.rules,
+        spec=manifest.model,
+        scales=scales,
+        thresholds=thresholds,
+        ensemble=ensemble,
+    )
+    _self_test(folder, definition, _parquet(data[SELFTEST]))
+    return manifest, definition
+
+
+def calibration_levels(folder: Path) -> pa.Table:
+    """The levels kept from calibration: series, time, ratio (level / scale)."""
+    return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
+
+
+def _digest(manifest: Manifest) -> str:
+    """The hash in a version's name, of a manifest whose version is the bare time stamp."""
+    return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The bytes of each listed file: what is hashed is what is used."""
+    listed = {entry.name for entry in manifest.files}
+    there = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if listed != there or not {WEIGHTS, SERIES, CALIBRATION, SELFTEST} <= listed:
+        raise BundleError(f"{folder}: manifest lists {sorted(listed)}, folder holds {sorted(there)}; take a fresh copy")
+    data = {}
+    for entry in manifest.files:
+        path = folder / entry.name
+        if path.is_symlink() or path.stat().st_size != entry.size or entry.size > MAX_FILE_BYTES:
+            raise BundleError(f"{path}: {path.stat().st_size} bytes, manifest says {entry.size}; take a fresh copy")
+        data[entry.name] = path.read_bytes()
+        found = hashlib.sha256(data[entry.name]).hexdigest()
+        if found != entry.sha256:
+            raise BundleError(f"{path}: sha256 {found}, manifest says {entry.sha256}: altered; take a fresh copy")
+    return data
+
+
+def _parquet(data: bytes) -> pa.Table:
+    return pq.read_table(pa.BufferReader(data))
+
+
+def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
+    """One row per series and sensor; threshold scale and its rows repeat along a series."""
+    sensors = scales.mean.shape[1]
+    of = np.repeat(np.arange(len(scales.names)), sensors)
+    known = {name: i for i, name in enumerate(thresholds.names)}
+    row = np.array([known.get(name, known[POOLED]) for name in scales.names])[of]
+    return pa.table(
+        {
+            "series": pa.array([scales.names[i] for i in of]),
+            "sensor": pa.array(np.tile(np.arange(sensors, dtype=np.int32), len(scales.names))),
+            "mean": scales.mean.ravel(),
+            "scale": scales.scale.ravel(),
+            "n": scales.rows[of],
+            "threshold_scale": thresholds.scale[row],
+            "threshold_n": thresholds.rows[row],
+        }
+    )
+
+
+def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdTable]:
+    sensors = len(manifest.sensors)
+    if table.num_rows % sensors or sensors != manifest.model.sensors:
+        raise ShapeError(f"{SERIES}: {table.num_rows} rows for {sensors} sensors, model has {manifest.model.sensors}")
+    names = tuple(table["series"].to_pylist()[::sensors])
+
+    def column(name: str) -> Float64s:
+        values: Float64s = table[name].to_numpy().astype(np.float64).reshape(-1, sensors)
+        return values
+
+    rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
+    scales = ScaleTable(names, column("mean"), column("scale"), rows[0])
+    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q)
+
+
+def _selftest_table(test: SelfTest) -> pa.Table:
+    size = test.windows[0].size if len(test.windows) else 0
+    windows = pa.FixedSizeListArray.from_arrays(pa.array(test.windows.ravel()), size)
+    return pa.table({"window": windows, "error": test.errors})
+
+
+def _self_test(folder: Path, definition: Definition, table: pa.Table) -> None:
+    spec = definition.spec
+    flat = table["window"].combine_chunks().flatten().to_numpy()
+    rows = np.ascontiguousarray(flat.reshape(-1, spec.sensors), dtype=np.float32)  # (n * W, F)
+    ends = np.arange(table.num_rows, dtype=np.int64) * spec.window + spec.window - 1
+    found = definition.ensemble.errors(rows, ends, None).error
+    expected = table["error"].to_numpy()
+    if not np.allclose(found, expected, rtol=SELFTEST_RTOL, atol=SELFTEST_ATOL):
+        worst = int(np.argmax(np.abs(found - expected)))
+        raise BundleError(
+            f"{folder}: self-test window {worst} has error {found[worst]:.6g}, had {expected[worst]:.6g} when trained; "
+            "this machine or torch build computes differently: train again here"
+        )

@@ -1,0 +1,29 @@
+"""Everything that determines a score, loaded: what a bundle is to `detect`."""
+
+from dataclasses import dataclass
+
+from stream.detect.ensemble import Ensemble
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.detect.scale import ScaleTable
+from stream.detect.threshold import ThresholdTable
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Immutable, shared by the detectors of all partitions.
+
+    Attributes:
+        detector: the name alerts carry, part of every alert id.
+        version: the bundle's version, for alerts and logs.
+        sensors: F names; the order of every F axis.
+    """
+
+    detector: str
+    version: str
+    sensors: tuple[str, ...]
+    policy: FramePolicy
+    rules: Rules
+    spec: ModelSpec
+    scales: ScaleTable
+    thresholds: ThresholdTable
+    ensemble: Ensemble

@@ -1,0 +1,206 @@
+"""The autoencoders: dense and convolutional, K members at once on a leading axis.
+
+A model is K independent members of one shape. Their weights are stacked, so that one batched product moves all of
+them; member k depends on seed k alone. Here is the trainable form; `tiles` holds the frozen one.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, pad, relu
+
+from stream.detect.policy import ModelSpec
+from stream.errors import ShapeError
+
+TAPS = 4  # frames under a convolution's kernel; its stride is 2
+MIN_CONV_WINDOW = 4
+
+
+class Layer(nn.Module):
+    """y = x Aᵀ + b of all members: weight (K, outputs, inputs), bias (K, outputs)."""
+
+    def __init__(self, members: int, outputs: int, inputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(members, outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(members, outputs))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(K, n, inputs) -> (K, n, outputs)."""
+        return torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight.transpose(1, 2))
+
+    def draw(self, member: int, source: torch.Generator) -> None:
+        """Fills one member's weights: uniform within ±1/sqrt(inputs)."""
+        bound = 1.0 / math.sqrt(self.weight.shape[2])
+        with torch.no_grad():
+            for values in (self.weight[member], self.bias[member]):
+                values.copy_(torch.empty(values.shape).uniform_(-bound, bound, generator=source))
+
+
+class Autoencoder(nn.Module, ABC):
+    """K members of one shape. `forward` is the training pass; dropout acts in the encoder only."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def forward(self, windows: Tensor) -> Tensor:
+        """Reconstructs.
+
+        Args:
+            windows: float32 (K, N, W, F), scaled, finite; member k sees windows[k].
+
+        Returns:
+            float32 (K, N, W, F), scaled units, unbounded.
+        """
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of all weights, float32, leading axis K: "<layer>.weight" (K, outputs, inputs), "<layer>.bias"."""
+        return {name: value.detach().clone() for name, value in self.state_dict().items()}
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return dropout(values, self.spec.dropout, self.training)
+
+
+class Dense(Autoencoder):
+    """W*F -> hidden -> latent -> hidden -> W*F, ReLU on the hidden layers, linear code and output."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        size = spec.window * spec.sensors
+        self.encode = Layer(spec.members, spec.hidden, size)
+        self.code = Layer(spec.members, spec.latent, spec.hidden)
+        self.decode = Layer(spec.members, spec.hidden, spec.latent)
+        self.output = Layer(spec.members, size, spec.hidden)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        hidden = self._drop(relu(self.encode(windows.flatten(2))))  # (K, N, hidden)
+        codes = self.code(hidden)  # (K, N, latent)
+        frames: Tensor = self.output(relu(self.decode(codes)))  # (K, N, W * F)
+        return frames.view(windows.shape)
+
+
+class Conv(Autoencoder):
+    """Two convolutions over time (kernel 4, stride 2), a linear code, two transposed ones back.
+
+    A window is padded with zeros in front to a multiple of 4, and cropped again, so the newest frame is the last of
+    each layer. A convolution is written as a product with patches, a transposed one as its two phases, each a product
+    with pairs of neighbours: the same arithmetic, in the form in which all members go through one batched product.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        members, channels, flat = spec.members, spec.hidden, conv_steps(spec.window) * spec.hidden
+        self.narrow1 = Layer(members, channels, TAPS * spec.sensors)
+        self.narrow2 = Layer(members, channels, TAPS * channels)
+        self.code = Layer(members, spec.latent, flat)
+        self.spread = Layer(members, flat, spec.latent)
+        self.widen1_even = Layer(members, channels, 2 * channels)
+        self.widen1_odd = Layer(members, channels, 2 * channels)
+        self.output_even = Layer(members, spec.sensors, 2 * channels)
+        self.output_odd = Layer(members, spec.sensors, 2 * channels)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        members, count, window, _ = windows.shape
+        padded = pad(windows, (0, 0, TAPS * conv_steps(window) - window, 0))  # (K, N, 4S, F)
+        hidden = self._drop(relu(_narrow(padded, self.narrow1)))  # (K, N, 2S, C)
+        hidden = self._drop(relu(_narrow(hidden, self.narrow2)))  # (K, N, S, C)
+        codes = self.code(hidden.flatten(2))  # (K, N, latent)
+        spread = relu(self.spread(codes)).view(members, count, -1, self.spec.hidden)  # (K, N, S, C)
+        wide = relu(_widen(spread, self.widen1_even, self.widen1_odd))  # (K, N, 2S, C)
+        return _widen(wide, self.output_even, self.output_odd)[:, :, -window:]  # (K, N, W, F)
+
+
+def conv_steps(window: int) -> int:
+    """S: time steps that are left of a window of W frames after both convolutions, ceil(W / 4)."""
+    return -(-window // TAPS)
+
+
+def _narrow(steps: Tensor, layer: Layer) -> Tensor:
+    """(K, N, 2S, inputs) -> (K, N, S, outputs): kernel 4, stride 2, one zero step of padding at each end."""
+    members, count, length, _ = steps.shape
+    patches = pad(steps, (0, 0, 1, 1)).unfold(2, TAPS, 2).transpose(3, 4)  # (K, N, S, 4, inputs)
+    steps_out: Tensor = layer(patches.reshape(members, count * length // 2, -1))  # (K, N * S, outputs)
+    return steps_out.view(members, count, length // 2, -1)
+
+
+def _widen(steps: Tensor, even: Layer, odd: Layer) -> Tensor:
+    """(K, N, S, inputs) -> (K, N, 2S, outputs): step 2i sees i-1 and i, step 2i+1 sees i and i+1."""
+    members, count, length, _ = steps.shape
+    pairs = pad(steps, (0, 0, 1, 1)).unfold(2, 2, 1).transpose(3, 4).flatten(3)  # (K, N, S + 1, 2 * inputs)
+    before = even(pairs[:, :, :-1].reshape(members, count * length, -1))  # (K, N * S, outputs)
+    after = odd(pairs[:, :, 1:].reshape(members, count * length, -1))
+    return torch.stack((before, after), dim=2).view(members, count, 2 * length, -1)
+
+
+def check_spec(spec: ModelSpec) -> None:
+    """Raises ShapeError, naming the field, if no autoencoder has this shape."""
+    sizes = {name: getattr(spec, name) for name in ("window", "smoothing", "sensors", "hidden", "latent", "members")}
+    small = {name: size for name, size in sizes.items() if size < 1}
+    if small:
+        raise ShapeError(f"model sizes must be at least 1, seen {small}")
+    if spec.kind == "conv" and spec.window < MIN_CONV_WINDOW:
+        raise ShapeError(
+            f"a conv model needs a window of at least {MIN_CONV_WINDOW} frames, seen {spec.window}; "
+            f"use a longer window, or a dense model"
+        )
+    size = spec.window * spec.sensors
+    if spec.latent >= size > 1:
+        raise ShapeError(
+            f"latent {spec.latent} is no narrower than the window's {spec.window} x {spec.sensors} = {size} values, "
+            f"so the model could copy anything; choose a latent below {size}"
+        )
+    if not 0.0 <= spec.dropout < 1.0:
+        raise ShapeError(f"dropout must be in [0, 1), seen {spec.dropout}")
+
+
+def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
+    """A model with fresh weights, in training mode; member k's depend on seeds[k] only, whatever the others are.
+
+    Raises:
+        ShapeError: impossible sizes, or as many seeds as members are not given.
+    """
+    if len(seeds) != spec.members:
+        raise ShapeError(f"seen {len(seeds)} seeds for {spec.members} members; give one each")
+    model = _empty(spec)
+    layers = [module for module in model.modules() if isinstance(module, Layer)]
+    for member, seed in enumerate(seeds):
+        source = torch.Generator().manual_seed(seed)
+        for layer in layers:
+            layer.draw(member, source)
+    return model
+
+
+def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Autoencoder:
+    """The model that `weights` (see `Autoencoder.weights`) came from, in inference mode.
+
+    Raises:
+        ShapeError: a name is missing or unknown, a shape or type differs, or a value is not finite.
+    """
+    model = _empty(spec)
+    expected = model.state_dict()
+    if set(weights) != set(expected):
+        missing, unknown = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
+        raise ShapeError(f"weights of a {spec.kind} model: missing {missing}, unknown {unknown}")
+    for name, value in weights.items():
+        _check_weight(name, value, expected[name])
+    model.load_state_dict(dict(weights))
+    return model.eval().requires_grad_(False)
+
+
+def _empty(spec: ModelSpec) -> Autoencoder:
+    check_spec(spec)
+    return Dense(spec) if spec.kind == "dense" else Conv(spec)
+
+
+def _check_weight(name: str, value: Tensor, expected: Tensor) -> None:
+    if value.shape != expected.shape or value.dtype != expected.dtype:
+        raise ShapeError(
+            f"weight {name!r}: seen {value.dtype} {tuple(value.shape)}, "
+            f"expected {expected.dtype} {tuple(expected.shape)}"
+        )
+    if not bool(torch.isfinite(value).all()):
+        raise ShapeError(f"weight {name!r}: {int((~torch.isfinite(value)).sum())} values are not finite")

@@ -1,0 +1,90 @@
+"""The decisions, apart from weights, that determine a score or an alert. They travel in the bundle's manifest."""
+
+from typing import Literal
+
+import msgspec
+
+SECOND = 1_000_000_000
+SEVERITIES = ("low", "medium", "high", "critical")
+
+
+class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Frames with start_ns <= time < end_ns are off; series "" means every series."""
+
+    series: str
+    start_ns: int
+    end_ns: int
+
+
+class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How readings become frames.
+
+    Attributes:
+        interval_ns: sampling interval, > 0: length of a tick, or the median step of wide input.
+        resample: "none": each reading is a frame. "last" | "mean": readings go on ticks of `interval_ns`.
+        grace_ns: an incomplete tick closes once the series' own time has passed its end by this.
+        max_gap_ns: a longer step between two frames empties the history; >= interval_ns.
+        max_carry: frames for which a missing sensor keeps its last value.
+        max_missing: more masked sensors than this: the frame is degraded.
+        clip: scaled values are limited to +-clip.
+        score_when: expression over sensors; frames where it is false are off. "" = always on.
+        settle_ns: frames stay off for this long after the last frame where `score_when` was false.
+        maintenance: spans whose frames are off.
+    """
+
+    interval_ns: int
+    max_gap_ns: int
+    resample: Literal["none", "last", "mean"] = "none"
+    grace_ns: int = 0
+    max_carry: int = 5
+    max_missing: int = 0
+    clip: float = 10.0
+    score_when: str = ""
+    settle_ns: int = 0
+    maintenance: tuple[Maintenance, ...] = ()
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The life of an incident.
+
+    Attributes:
+        close_after: scored frames in a row below `close_ratio` after which an incident is resolved, >= 1.
+        close_ratio: in (0, 1).
+        update_every_ns: event time between two `updated` events of rising-less incidents.
+        max_duration_ns: an incident is split when it gets this long.
+        severity_edges: peak scores at which medium, high and critical begin; ascending, > 1.
+        top_sensors: how many sensors an event names.
+    """
+
+    close_after: int
+    close_ratio: float = 0.8
+    update_every_ns: int = 3600 * SECOND
+    max_duration_ns: int = 7 * 86400 * SECOND
+    severity_edges: tuple[float, float, float] = (2.0, 5.0, 20.0)
+    top_sensors: int = 5
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shape of the autoencoder; with it and the weights a member can be built.
+
+    Attributes:
+        kind: "dense" | "conv".
+        window: W, frames per window, >= 1 (conv: >= 4).
+        smoothing: M, errors per level, >= 1.
+        sensors: F.
+        hidden: units of the layer before the code (conv: channels).
+        latent: units of the code, < W * F unless W * F = 1.
+        members: K, seeds in the ensemble.
+        dropout: share of hidden units dropped in training, encoder only.
+        error_span: error of the "newest" frame of each window, or over the whole "window".
+    """
+
+    kind: Literal["dense", "conv"]
+    window: int
+    smoothing: int
+    sensors: int
+    hidden: int
+    latent: int
+    members: int = 1
+    dropout: float = 0.1
+    error_span: Literal["newest", "window"] = "newest"

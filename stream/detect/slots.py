@@ -1,0 +1,109 @@
+"""Series get a slot, a row in every state array; arrays grow by doubling."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.intake.columns import Int32s, Int64s
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def grown(array: NDArray[Scalar], capacity: int, fill: float) -> NDArray[Scalar]:
+    """`array` (S, ...) with room for `capacity` rows; new rows hold `fill`."""
+    bigger = np.full((capacity, *array.shape[1:]), fill, dtype=array.dtype)
+    bigger[: len(array)] = array
+    return bigger
+
+
+class Slots:
+    """Names to slots; a released slot is used again."""
+
+    def __init__(self) -> None:
+        self._slot: dict[str, int] = {}
+        self._names: list[str] = []
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        """Series that hold a slot."""
+        return len(self._slot)
+
+    @property
+    def capacity(self) -> int:
+        """Slots ever handed out: what state arrays must have room for."""
+        return len(self._names)
+
+    def name(self, slot: int) -> str:
+        return self._names[slot]
+
+    def find(self, name: str) -> int | None:
+        return self._slot.get(name)
+
+    def names(self) -> Iterable[str]:
+        return self._slot.keys()
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name not in self._slot]
+
+    def add(self, name: str) -> int:
+        """A slot for a series that has none."""
+        slot = self._free.pop() if self._free else len(self._names)
+        if slot == len(self._names):
+            self._names.append(name)
+        self._names[slot] = name
+        self._slot[name] = slot
+        return slot
+
+    def release(self, name: str) -> int:
+        """Takes the slot of `name` back; the caller clears its rows."""
+        slot = self._slot.pop(name)
+        self._free.append(slot)
+        return slot
+
+    def lookup(self, names: Iterable[str]) -> Int32s:
+        """int32 (len(names),); every name must have a slot."""
+        return np.array([self._slot[name] for name in names], dtype=np.int32)
+
+
+class Segments:
+    """Rows sorted by series, seen as one run of rows per series.
+
+    Attributes:
+        series: int32 (G,), the series of each run.
+        start: int64 (G,), first row of each run.
+        end: int64 (G,), one past its last row.
+        of_row: int64 (n,), the run each row is in.
+    """
+
+    def __init__(self, series: Int32s) -> None:
+        n = len(series)
+        first = np.ones(n, dtype=np.bool_)
+        first[1:] = series[1:] != series[:-1]
+        self.start: Int64s = np.flatnonzero(first).astype(np.int64)
+        self.end: Int64s = np.append(self.start[1:], n)[: len(self.start)].astype(np.int64)
+        self.series: Int32s = series[self.start]
+        self.of_row: Int64s = np.cumsum(first, dtype=np.int64) - 1
+
+    @property
+    def start_of_row(self) -> Int64s:
+        """int64 (n,), the first row of the run each row is in."""
+        return self.start[self.of_row]
+
+    @property
+    def length(self) -> Int64s:
+        return self.end - self.start
+
+
+def last_true(flags: NDArray[np.bool_], segments: Segments) -> Int64s:
+    """For each row the last row at or before it, in its run, where `flags` holds; -1 where there is none.
+
+    Args:
+        flags: bool (n,) or (n, F).
+    """
+    n = len(flags)
+    rows = np.arange(n, dtype=np.int64).reshape((n,) + (1,) * (flags.ndim - 1))
+    starts = segments.start_of_row.reshape(rows.shape)
+    last = np.maximum.accumulate(np.where(flags, rows, -1), axis=0) if n else np.zeros(flags.shape, np.int64)
+    return np.where(last >= starts, last, -1)

@@ -1,0 +1,43 @@
+"""Thresholds: threshold[s] = scale[s] * q, calibrated on held-out normal data."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from stream.detect.scale import POOLED
+from stream.errors import ShapeError
+from stream.intake.columns import Float64s, Int64s
+
+
+@dataclass(frozen=True)
+class ThresholdTable:
+    """Per series the median level on normal data, and one quantile of level / scale for all.
+
+    Attributes:
+        names: R series; `POOLED` serves series never seen in training.
+        scale: float64 (R,), squared scaled units, > 0.
+        rows: int64 (R,), levels behind each scale.
+        q: how many scales a level may reach; > 0.
+    """
+
+    names: tuple[str, ...]
+    scale: Float64s
+    rows: Int64s
+    q: float
+
+    def __post_init__(self) -> None:
+        ok = POOLED in self.names and self.scale.shape == (len(self.names),)
+        if not ok or not np.isfinite(self.scale).all() or not (self.scale > 0).all() or not 0 < self.q < np.inf:
+            raise ShapeError(
+                f"threshold table: {len(self.names)} series, scale {self.scale.shape}, q {self.q}; expected a pooled "
+                "row, one scale per series, all finite and > 0: calibrate again"
+            )
+
+    def of(self, name: str) -> float:
+        """The level that `name` may reach, > 0."""
+        return float(self.scale[self._row_of.get(name, self._row_of[POOLED])] * self.q)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}

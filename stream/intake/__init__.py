@@ -1,0 +1,1 @@
+"""Bytes or Parquet to columns of readings."""

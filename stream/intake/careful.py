@@ -1,0 +1,139 @@
+"""One JSON message, read with care: the reason why it is dead, or its rows. The slow way, which decides in doubt.
+
+Faults, in the order in which they are looked for: too large, empty, not UTF-8 (value, then key), not JSON (nesting
+deeper than `MAX_DEPTH` counts as that), half a surrogate pair (not UTF-8), a NaN or Infinity literal anywhere, a
+repeated name that is part of a configured path in any object, a wrong type, a configured value beyond float64.
+A time beyond float64 is a bad time, which kills its element only.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stream.intake.columns import Reason
+from stream.intake.fields import Row, Shape
+
+# Deeper nesting is refused: left alone, recursion would end it at a depth that depends on the caller's.
+MAX_DEPTH = 64
+# Integers of more digits are read as floats: int() refuses those of more than 4,300, and none of them is a time.
+_MAX_DIGITS = 300
+_SPACE = b" \t\r\n"
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a message is dead."""
+
+    reason: Reason
+    detail: str
+
+
+class CarefulReader:
+    """Reads one message at a time. Not for several threads at once: the hooks leave what they saw in fields."""
+
+    def __init__(self, shape: Shape, names: set[str], max_bytes: int) -> None:
+        """`names`: all names in configured paths, which no object may repeat."""
+        self._shape = shape
+        self._names = names
+        self._max_bytes = max_bytes
+        self._literals: list[str] = []
+        self._repeated: list[str] = []
+        self._json = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._literal, parse_int=_integer)
+
+    def read(self, value: bytes | None, bad_key: str | None) -> Row | list[Row] | Fault:
+        """The rows of a message. `bad_key`: what is wrong with its key, where that matters."""
+        if value is not None and len(value) > self._max_bytes:
+            return Fault(Reason.TOO_LARGE, f"{len(value)} bytes, at most {self._max_bytes} are allowed")
+        if value is None or not value.strip(_SPACE):
+            return Fault(Reason.EMPTY, "no value" if value is None else "nothing but white space")
+        wrong = not_utf8(value)
+        if wrong is not None:
+            return Fault(Reason.NOT_UTF8, wrong)
+        if bad_key is not None:
+            return Fault(Reason.NOT_UTF8, f"key: {bad_key}")
+        if too_deep(value):
+            return Fault(Reason.NOT_JSON, f"nested more than {MAX_DEPTH} levels deep")
+        return self._parse(value.decode())
+
+    def _parse(self, text: str) -> Row | list[Row] | Fault:
+        self._literals.clear()
+        self._repeated.clear()
+        try:
+            message = self._json.decode(text)
+        except json.JSONDecodeError as error:
+            return Fault(Reason.NOT_JSON, str(error))
+        if _SURROGATE.search(text) and _half_a_pair(text):
+            return Fault(Reason.NOT_UTF8, "a string has half of a surrogate pair")
+        if self._literals:
+            return Fault(Reason.NOT_A_NUMBER, f"{self._literals[0]} is no JSON number; send null for a missing value")
+        if self._repeated:
+            return Fault(Reason.DUPLICATE_KEY, f"{self._repeated[0]!r} occurs twice in one object")
+        return self._typed(message)
+
+    def _typed(self, message: object) -> Row | list[Row] | Fault:
+        row: Any = self._shape.row
+        try:
+            rows = msgspec.convert(message, list[row] if isinstance(message, list) else row)
+        except msgspec.ValidationError as error:
+            too_big = str(error).startswith("Number out of range")
+            return Fault(Reason.NOT_A_NUMBER if too_big else Reason.WRONG_TYPE, str(error))
+        if self._shape.overflows(rows if isinstance(rows, list) else [rows]):
+            return Fault(Reason.NOT_A_NUMBER, "a value is beyond the range of a float64")
+        return rows
+
+    def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        """An object without its nulls, which are the same as absent."""
+        if len(pairs) != len(dict(pairs)):
+            seen: set[str] = set()
+            for name, _ in pairs:
+                if name in seen and name in self._names:
+                    self._repeated.append(name)
+                seen.add(name)
+        return {name: value for name, value in pairs if value is not None}
+
+    def _literal(self, name: str) -> float:
+        self._literals.append(name)
+        return math.nan
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+def _half_a_pair(text: str) -> bool:
+    """Whether a string of the JSON text cannot be encoded; nothing is dropped on the way, not even repeated keys."""
+    everything = json.loads(text, object_pairs_hook=lambda pairs: pairs, parse_int=float)
+    try:
+        json.dumps(everything, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def not_utf8(text: bytes) -> str | None:
+    """Where bytes stop being UTF-8, in words; None if they do not."""
+    if text.isascii():
+        return None
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return f"{error.reason} at byte {error.start}"
+    return None
+
+
+def too_deep(value: bytes) -> bool:
+    """Whether JSON text is nested deeper than `MAX_DEPTH`."""
+    if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
+        return False
+    text = np.frombuffer(_STRING.sub(b"", value), np.uint8)
+    opened = (text == ord("{")) | (text == ord("["))
+    closed = (text == ord("}")) | (text == ord("]"))
+    depth = np.cumsum(opened.astype(np.int64) - closed)
+    return len(depth) > 0 and bool(depth.max() > MAX_DEPTH)

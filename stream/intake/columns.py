@@ -1,0 +1,93 @@
+"""Readings as columns: what every source decodes to, and what happened to each reading."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64s = NDArray[np.int64]
+Int32s = NDArray[np.int32]
+UInt8s = NDArray[np.uint8]
+Float64s = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Disposition(IntEnum):
+    """What became of a reading; every reading ends in exactly one."""
+
+    USED = 0
+    LATE = 1
+    DUPLICATE = 2
+    IGNORED = 3
+    DEAD = 4
+
+
+class Reason(StrEnum):
+    """Why a message is dead: a closed list, part of the dead-letter contract."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_A_NUMBER = "not_a_number"
+    DUPLICATE_KEY = "duplicate_key"
+    WRONG_TYPE = "wrong_type"
+    MISSING_TIME = "missing_time"
+    BAD_TIME = "bad_time"
+    FUTURE_TIME = "future_time"
+    MISSING_SERIES = "missing_series"
+    UNKNOWN_SERIES = "unknown_series"
+    SERIES_IN_TWO_PARTITIONS = "series_in_two_partitions"
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """n readings of one source partition, in arrival order.
+
+    Attributes:
+        names: distinct series names of this batch; `series` indexes into it.
+        series: int32 (n,), index into `names`.
+        time: int64 (n,), event time, ns since 1970 UTC.
+        values: float64 (n, F), in the bundle's sensor order; NaN where a sensor is missing or not finite.
+        position: int64 (n,), never falling: the message's offset in its partition, or the row of the file.
+            Readings that came in one message share it.
+    """
+
+    names: tuple[str, ...]
+    series: Int32s
+    time: Int64s
+    values: Float64s
+    position: Int64s
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A message, or one reading of it, that is not a reading we can use; goes to the dead-letter topic.
+
+    Attributes:
+        position: offset of the message in its partition.
+        index: which reading of an array message, or -1 for the whole message.
+        detail: one line for people: what was seen, what was expected. Never holds secrets of ours.
+        value: the original bytes; None where the message had none.
+    """
+
+    position: int
+    index: int
+    reason: Reason
+    detail: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a batch of messages turned into. Invariant: received == len(readings) + ignored + len(dead)."""
+
+    readings: Readings
+    dead: tuple[Dead, ...]
+    ignored: int
+    received: int

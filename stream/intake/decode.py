@@ -1,0 +1,196 @@
+"""Batches of Kafka messages -> columns of readings, and the dead with their reasons.
+
+A message is a JSON object (one reading) or an array of them (several). A message that is malformed in any part is dead
+as a whole; a sound element whose time or series cannot be used is dead by itself. Values are JSON numbers only; null
+and absent are missing. A long reading of a sensor that is not ours is ignored.
+"""
+
+from collections.abc import Hashable, Sequence
+from enum import IntEnum
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int32s, Int64s, Readings, Reason
+from stream.intake.fields import Fields as Fields
+from stream.intake.fields import leaves
+from stream.intake.messages import Parsed, Parser
+from stream.intake.timestamps import LAST_NS, to_ns
+
+_MS = 1_000_000
+# Characters of a sender's text that a dead letter's detail shows.
+_SHOWN = 60
+
+
+class _Fate(IntEnum):
+    """What becomes of a row; where several apply, the highest."""
+
+    READING = 0
+    IGNORED = 1
+    UNKNOWN_SERIES = 2
+    MISSING_SERIES = 3
+    FUTURE_TIME = 4
+    BAD_TIME = 5
+    MISSING_TIME = 6
+
+
+_Fates = NDArray[np.int8]
+
+
+class Decoder:
+    """Decodes the messages of one topic. Not for several threads at once."""
+
+    def __init__(self, fields: Fields, sensors: tuple[str, ...], known_series: frozenset[str] | None) -> None:
+        """Prepare for F sensors in the bundle's order.
+
+        Args:
+            known_series: readings of other series are dead; None: every series is welcome.
+
+        Raises:
+            ConfigError: the paths in `fields` cannot be read together.
+        """
+        self._fields = fields
+        self._sensors = {name: i for i, name in enumerate(sensors)}
+        self._known = known_series
+        self._parser = Parser(leaves(fields, sensors), fields.max_bytes, keys_matter=not fields.series)
+
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        positions: Sequence[int],
+        timestamps_ms: Sequence[int],
+    ) -> Decoded:
+        """Decode n messages. Nothing that a message says raises.
+
+        Args:
+            positions: their offsets, never falling.
+            timestamps_ms: the records' own timestamps, ms since 1970 UTC; negative: none.
+
+        Returns:
+            Readings and dead, both in the order of the messages and of the elements in them; the same wherever the
+            batch is cut.
+        """
+        parsed = self._parser.parse(values, keys)
+        names, series = _series(parsed.heads[1] if self._fields.series else _keys_of_rows(keys, parsed))
+        times, timed = to_ns(parsed.heads[0], self._fields.time_format)
+        numbers, ours = self._numbers(parsed)
+        future = self._in_future(times, np.array(timestamps_ms, np.int64)[parsed.message])
+
+        fates = np.where(ours, _Fate.READING, _Fate.IGNORED).astype(np.int8)
+        fates[self._unknown(names, series)] = _Fate.UNKNOWN_SERIES
+        fates[series < 0] = _Fate.MISSING_SERIES
+        fates[future] = _Fate.FUTURE_TIME
+        fates[_untimed(timed, parsed.heads[0])] = _Fate.BAD_TIME
+        fates[_untimed(timed, parsed.heads[0], missing=True)] = _Fate.MISSING_TIME
+
+        position = np.array(positions, np.int64)[parsed.message]
+        readings = _readings(fates == _Fate.READING, names, series, times, numbers, position)
+        dead = self._dead(parsed, fates, values, keys, positions)
+        ignored = int(np.count_nonzero(fates == _Fate.IGNORED))
+        return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead))
+
+    def _numbers(self, parsed: Parsed) -> tuple[Float64s, Bools]:
+        """Values (n, F), and which rows (n,) are of sensors that are ours."""
+        rows = len(parsed.message)
+        if self._fields.format == "wide":
+            return parsed.numbers, np.ones(rows, np.bool_)
+        # The sensor stands right before the value.
+        sensor = np.fromiter((self._sensors.get(name, -1) for name in parsed.heads[-1]), np.int64, rows)
+        ours: Bools = sensor >= 0
+        values = np.full((rows, len(self._sensors)), np.nan)
+        values[np.flatnonzero(ours), sensor[ours]] = parsed.numbers[ours, 0]
+        return values, ours
+
+    def _in_future(self, times: Int64s, stamps_ms: Int64s) -> Bools:
+        """Which rows (n,) are too far ahead of their record's timestamp; saturating, as producers set any timestamp."""
+        ahead = min(self._fields.max_future_ns, LAST_NS)
+        stamps = np.clip(stamps_ms, 0, LAST_NS // _MS) * _MS
+        limit = np.where(stamps > LAST_NS - ahead, LAST_NS, stamps + np.minimum(ahead, LAST_NS - stamps))
+        late: Bools = (stamps_ms >= 0) & (times > limit)
+        return late
+
+    def _unknown(self, names: Sequence[str], series: Int64s) -> Bools:
+        unknown = [i for i, name in enumerate(names) if self._known is not None and name not in self._known]
+        return np.isin(series, unknown) if unknown else np.zeros(len(series), np.bool_)
+
+    def _dead(
+        self,
+        parsed: Parsed,
+        fates: _Fates,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        positions: Sequence[int],
+    ) -> tuple[Dead, ...]:
+        """Dead messages and dead elements, in order."""
+        found = [(message, -1, fault.reason, fault.detail) for message, fault in parsed.faults]
+        for row in np.flatnonzero(fates > _Fate.IGNORED).tolist():
+            fate = _Fate(fates[row])
+            message = int(parsed.message[row])
+            detail = self._detail(fate, parsed, row, keys[message])
+            found.append((message, int(parsed.index[row]), Reason[fate.name], detail))
+        found.sort(key=lambda dead: dead[:2])
+        return tuple(
+            Dead(positions[message], index, reason, detail, keys[message], values[message])
+            for message, index, reason, detail in found
+        )
+
+    def _detail(self, fate: _Fate, parsed: Parsed, row: int, key: bytes | None) -> str:
+        fields, time = self._fields, parsed.heads[0][row]
+        series = parsed.heads[1][row] if fields.series else key
+        if fate is _Fate.MISSING_TIME:
+            return f"nothing at the path {fields.time!r}, where a time was expected"
+        if fate is _Fate.BAD_TIME:
+            return (
+                f"{_short(time)} at {fields.time!r} is no time of format {fields.time_format!r} between 1678 and 2262"
+            )
+        if fate is _Fate.FUTURE_TIME:
+            allowed = fields.max_future_ns / 1e9
+            return f"{_short(time)} at {fields.time!r} is more than {allowed:g} s ahead of the record's own timestamp"
+        if fate is _Fate.MISSING_SERIES:
+            where = f"at the path {fields.series!r}" if fields.series else "in the key"
+            return f"nothing {where}, where a series was expected"
+        return f"series {_short(series)} is not among the {len(self._known or ())} known ones"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _keys_of_rows(keys: Sequence[bytes | None], parsed: Parsed) -> Sequence[Hashable]:
+    if len(parsed.message) == len(keys) and not parsed.faults and not (parsed.index >= 0).any():
+        return keys
+    return [keys[i] for i in parsed.message.tolist()]
+
+
+def _series(found: Sequence[Hashable]) -> tuple[list[str], Int64s]:
+    """Distinct names, and of each row (n,) the index of its name, -1 where it has none."""
+    names: dict[str, int] = {}
+    index: dict[Hashable, int] = {}
+    for raw in dict.fromkeys(found):
+        text = raw.decode() if isinstance(raw, bytes) else str(raw) if isinstance(raw, str | int) else ""
+        index[raw] = names.setdefault(text, len(names)) if text else -1
+    return list(names), np.fromiter(map(index.__getitem__, found), np.int64, len(found))
+
+
+def _untimed(timed: Bools, times: Sequence[object], missing: bool = False) -> Int64s:
+    """Rows without a usable time; with `missing`, those of them that say none at all."""
+    rows = np.flatnonzero(~timed)
+    if missing and len(rows):
+        return np.array([i for i in rows.tolist() if times[i] is None or times[i] is msgspec.UNSET], np.int64)
+    return rows
+
+
+def _readings(
+    keep: Bools, names: Sequence[str], series: Int64s, times: Int64s, values: Float64s, position: Int64s
+) -> Readings:
+    """The rows that are readings, and only the names that they use."""
+    if not keep.all():
+        series, times, values, position = series[keep], times[keep], values[keep], position[keep]
+    counts = np.bincount(series, minlength=len(names))
+    used = counts > 0
+    renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
+    kept = tuple(name for name, is_used in zip(names, used, strict=True) if is_used)
+    return Readings(kept, renumbered[series], times, values, position)

@@ -1,0 +1,258 @@
+"""What each column of a Parquet data set is for: as configured, or found, and why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from stream.errors import DataError
+from stream.intake.files import File, files
+from stream.intake.kinds import check, is_number, is_text, is_time, listed
+
+_TIMES = ("time", "timestamp", "ts", "datetime", "date")
+_SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")
+_SENSORS = ("sensor", "tag", "channel", "metric")
+# A detector that reads these learns the answer: never sensors unless somebody says so by name.
+_LABELS = (
+    *("anomaly", "is_anomaly", "anomalous", "is_anomalous", "anomaly_label", "label", "labels", "is_label"),
+    *("changepoint", "change_point", "is_changepoint", "outlier", "is_outlier"),
+)
+_DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Columns named in the configuration; None: to be found.
+
+    Attributes:
+        sensor: with `value`: the columns of long data.
+        label: 0/1 or bool, true where a row is known to be anomalous; never found, only named.
+        exclude: columns that are no sensors; those that are not there do not matter.
+    """
+
+    time: str | None = None
+    series: str | None = None
+    sensors: Sequence[str] | None = None
+    label: str | None = None
+    sensor: str | None = None
+    value: str | None = None
+    exclude: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How to read a data set.
+
+    Attributes:
+        path: the data set that this was found in; others like it are read the same way.
+        series: None: each file is a series, named by its schema's metadata `series`, or else by its path.
+        sensors: columns (wide) or names (long), in order.
+        sensor: the column of the sensor's name; None if wide.
+        value: the column of its value; None if wide.
+        why: how each of these was found, by attribute; and for each column that was left out "left out: NAME".
+    """
+
+    path: Path
+    format: Literal["wide", "long"]
+    time: str
+    series: str | None
+    sensors: tuple[str, ...]
+    label: str | None = None
+    sensor: str | None = None
+    value: str | None = None
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def discover(path: Path | str, hints: Hints = Hints()) -> Layout:
+    """Find out what the columns of a data set are for. Reads no rows, but for the names of long sensors.
+
+    Raises:
+        DataError: nothing to read, a named column that is not there, no time, no sensors, or files that differ.
+    """
+    found = files(path)
+    if not sum(file.rows for file in found):
+        raise DataError(f"{path}: {len(found)} Parquet files without a row; expected history to learn from")
+    return _Search(Path(path), hints, found).layout()
+
+
+class _Search:
+    """One discovery; `why` fills up on the way."""
+
+    def __init__(self, path: Path, hints: Hints, found: Sequence[File]) -> None:
+        self._path, self._hints, self._files = path, hints, found
+        self._types = found[0].types()
+        self._why: dict[str, str] = {}
+
+    def layout(self) -> Layout:
+        label = self._label()
+        time = self._time()
+        series = self._series()
+        sensor, value = self._long()
+        kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
+        self._why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
+        sensors = self._wide_sensors({time, series, label}) if sensor is None else self._named_sensors(sensor)
+        check(self._files, time, series, label, sensor, sensors if value is None else [value])
+        return Layout(self._path, kind, time, series, sensors, label, sensor, value, self._why)
+
+    def _configured(self, role: str, name: str | None) -> str | None:
+        """A column named in the configuration, which must be there."""
+        if name is None:
+            return None
+        if name not in self._types:
+            raise DataError(f"{self._where()}: no column {name!r}, configured as {role}; there are {self._listed()}")
+        self._why[role] = "configured"
+        return name
+
+    def _label(self) -> str | None:
+        name = self._hints.label
+        if name is None:
+            return None
+        # Training files often lack it: there, nothing is labelled.
+        if not any(name in file.types() for file in self._files):
+            raise DataError(
+                f"{self._path}: no file has the column {name!r}, configured as label; there are {self._listed()}; "
+                f"name another, or none for data without labels"
+            )
+        if name in (self._hints.sensors or ()):
+            raise DataError(f"{self._path}: {name!r} is configured as label and as sensor; it can be one of them")
+        self._why["label"] = "configured"
+        return name
+
+    def _time(self) -> str:
+        configured = self._configured("time", self._hints.time)
+        if configured is not None:
+            return configured
+        columns = {name: kind for name, kind in self._types.items() if name not in self._files[0].folders}
+        stamps = [name for name, kind in columns.items() if types.is_timestamp(kind)]
+        if len(stamps) == 1:
+            self._why["time"] = "the only timestamp column"
+            return stamps[0]
+        named = _first_named(stamps or [name for name, kind in columns.items() if is_time(kind)], _TIMES)
+        if named is None:
+            what = f"several timestamp columns ({', '.join(stamps)})" if stamps else "no time column"
+            raise DataError(
+                f"{self._where()}: {what}; expected one timestamp column, or one named {', '.join(_TIMES)}; "
+                f"there are {self._listed()}; name the time in the configuration"
+            )
+        self._why["time"] = f"named {named!r}, of type {columns[named]}"
+        return named
+
+    def _series(self) -> str | None:
+        configured = self._configured("series", self._hints.series)
+        if configured is not None:
+            return configured
+        texts = [name for name, kind in self._types.items() if is_text(kind)]
+        named = _first_named(texts, _SERIES)
+        if named is not None:
+            self._why["series"] = f"a column of text named {named!r}"
+            return named
+        folders = [name for name in self._files[0].folders if name.lower() not in (*_DATE_FOLDERS, *_SENSORS)]
+        if len(folders) == 1:
+            self._why["series"] = f"folders are named {folders[0]}=..."
+            return folders[0]
+        self._why["series"] = "no column of series: each file is one, named by its metadata or its path"
+        return None
+
+    def _long(self) -> tuple[str, str] | tuple[None, None]:
+        """The columns of sensor and value of long data."""
+        sensor = self._configured("sensor", self._hints.sensor)
+        value = self._configured("value", self._hints.value)
+        numbers = [name for name, kind in self._types.items() if is_number(kind)]
+        texts = [name for name, kind in self._types.items() if is_text(kind)]
+        sensor_found = sensor or _first_named(texts, _SENSORS)
+        value_found = value or _first_named(numbers, ("value",))
+        if sensor_found is None or value_found is None:
+            if sensor or value:
+                lacking = "value" if sensor else "sensor"
+                raise DataError(
+                    f"{self._where()}: long data need a {lacking} column; there are {self._listed()}; name it"
+                )
+            return None, None
+        self._why.setdefault("sensor", f"a column of text named {sensor_found!r}")
+        self._why.setdefault("value", f"a column of numbers named {value_found!r}")
+        return sensor_found, value_found
+
+    def _named_sensors(self, sensor: str) -> tuple[str, ...]:
+        """The sensors that long data speak of, or those of them that are wanted."""
+        if self._hints.sensors is not None:
+            self._why["sensors"] = "configured"
+            return tuple(self._hints.sensors)
+        names = {name for file in self._files for name in _distinct(file, sensor) if name}
+        sensors = tuple(sorted(names - set(self._hints.exclude)))
+        if not sensors:
+            raise DataError(f"{self._path}: the column {sensor!r} names no sensors; expected a name in every row")
+        self._why["sensors"] = f"the distinct values of {sensor!r}"
+        return sensors
+
+    def _wide_sensors(self, taken: set[str | None]) -> tuple[str, ...]:
+        if self._hints.sensors is not None:
+            for name in self._hints.sensors:
+                self._configured("sensors", name)
+            return tuple(self._hints.sensors)
+        sensors = self._numbers(self._files[0], taken)
+        for file in self._files[1:]:
+            odd = sorted(set(self._numbers(file, taken)) ^ set(sensors))
+            if odd:
+                raise DataError(
+                    f"{file.path}: {odd[0]!r} is a column of numbers in only one of this file and "
+                    f"{self._files[0].path}; name the sensors in the configuration, exclude it, or read them apart"
+                )
+        if not sensors:
+            raise DataError(
+                f"{self._where()}: no numeric sensors; there are {self._listed()}; "
+                f"expected numbers beside the time, name the sensors if they are among these"
+            )
+        self._why["sensors"] = "every other column of numbers"
+        return sensors
+
+    def _numbers(self, file: File, taken: set[str | None]) -> tuple[str, ...]:
+        """Numeric columns that may be sensors; notes those that may not."""
+        sensors = []
+        for name, kind in file.types().items():
+            reason = None if name in taken else self._reason_against(name, kind)
+            if name not in taken and reason is None:
+                sensors.append(name)
+            elif reason is not None:
+                self._why[f"left out: {name}"] = reason
+        return tuple(sensors)
+
+    def _reason_against(self, name: str, kind: pa.DataType) -> str | None:
+        if name in self._hints.exclude:
+            return "configured"
+        if not is_number(kind):
+            return f"not numbers but {kind}"
+        if name.lower() in _LABELS:
+            return "named like a label: a detector must not see the answers; configure it as label or as sensor"
+        if name.lower() in _TIMES:
+            return "named like a time; configure it as sensor if it is one"
+        if name.lower() in _SERIES or name.startswith("__index_level_"):
+            return "named like an identifier; configure it as series or as sensor if it is one"
+        return None
+
+    def _where(self) -> str:
+        return str(self._files[0].path)
+
+    def _listed(self) -> str:
+        return listed(self._types)
+
+
+def _first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:
+    """The column with the first of these names, in any case."""
+    lower = {name.lower(): name for name in reversed(list(columns))}
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def _distinct(file: File, column: str) -> list[str | None]:
+    if column in file.folders:
+        return [file.folders[column]]
+    if column not in file.schema.names:
+        return []
+    names: list[str | None] = pc.unique(
+        pq.read_table(file.path, columns=[column], partitioning=None)[column]
+    ).to_pylist()
+    return names

@@ -1,0 +1,203 @@
+"""JSON messages -> rows of the configured fields, or the reason why a message holds none.
+
+Two ways lead to the same rows. The fast one is msgspec, which forgives some of what we do not: a repeated key, text
+that is not UTF-8 in a field that is not read, any depth. So its results count only where a few counts over the whole
+batch prove that nothing of the kind is in it; otherwise each message is looked at, and the doubtful ones are read again
+with care.
+"""
+
+import json
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stream.intake.careful import MAX_DEPTH, CarefulReader, Fault, not_utf8, too_deep
+from stream.intake.columns import Float64s, Int64s, Reason
+from stream.intake.fields import ABSENT_NUMBER, Leaf, Path, Row, Shape
+
+# Unread fields that are taken into the account; where more occur, messages are looked at one by one.
+_MAX_EXTRAS = 64
+_PLAIN_STRING = re.compile(rb'"([^"]*)"[ \t\r\n]*(:?)')
+
+Message = Row | list[Row] | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """n rows out of a batch of messages, in order.
+
+    Attributes:
+        heads: of each leaf that is no number (time, series, sensor) a list of n values.
+        numbers: float64 (n, k), of the leaves that are numbers; NaN where null or absent.
+        message: int64 (n,), which message of the batch each row comes from.
+        index: int64 (n,), which element of an array message, -1 where the message is one object.
+        faults: (message, fault) of the messages without rows.
+    """
+
+    heads: Sequence[list[Any]]
+    numbers: Float64s
+    message: Int64s
+    index: Int64s
+    faults: list[tuple[int, Fault]]
+
+
+class _Rows:
+    """The rows of messages, one after the other, and where each comes from."""
+
+    def __init__(self, messages: Sequence[Message | None]) -> None:
+        self.faults: list[tuple[int, Fault]] = []
+        self.arrays = 0
+        self.message = np.arange(len(messages), dtype=np.int64)
+        self.index = np.full(len(messages), -1, np.int64)
+        self.rows: Sequence[Any] = messages
+        if {list, Fault} & set(map(type, messages)):
+            self._spread(messages)
+
+    def _spread(self, messages: Sequence[Message | None]) -> None:
+        rows: list[Any] = []
+        sizes = np.ones(len(messages), np.int64)
+        arrays = np.zeros(len(messages), np.bool_)
+        for i, message in enumerate(messages):
+            if message == []:
+                message = Fault(Reason.EMPTY, "an array without readings")
+            if isinstance(message, Fault):
+                self.faults.append((i, message))
+                sizes[i] = 0
+            elif isinstance(message, list):
+                rows.extend(message)
+                sizes[i], arrays[i] = len(message), True
+            else:
+                rows.append(message)
+        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        self.rows, self.arrays = rows, int(arrays.sum())
+        self.message = np.repeat(self.message, sizes)
+        self.index = np.where(np.repeat(arrays, sizes), np.arange(len(rows)) - starts, -1)
+
+    def parsed(self, columns: Sequence[list[Any]], heads: int) -> Parsed:
+        """The rows as columns, of which the first `heads` are no numbers."""
+        numbers = np.empty((len(self.rows), len(columns) - heads))
+        for i, column in enumerate(columns[heads:]):
+            numbers[:, i] = _float64s(column)
+        return Parsed(columns[:heads], numbers, self.message, self.index, self.faults)
+
+
+def _float64s(column: list[Any]) -> Float64s:
+    """Floats and None as float64 (n,); None becomes NaN."""
+    try:
+        # A third of the time that numpy takes with a list.
+        return np.frombuffer(struct.pack(f"{len(column)}d", *column))
+    except struct.error:
+        return np.array(column, np.float64)
+
+
+class Parser:
+    """Parses batches; remembers (for speed only) which other fields occur. Not for several threads at once."""
+
+    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, keys_matter: bool) -> None:
+        """`keys_matter`: the Kafka key is the series, so it must be UTF-8. Raises ConfigError: see `Shape`."""
+        self._leaves = leaves
+        self._max_bytes = max_bytes
+        self._keys_matter = keys_matter
+        self._heads = sum(leaf.default is not ABSENT_NUMBER for leaf in leaves)
+        self._slack = MAX_DEPTH - 2 - max(len(leaf.path) for leaf in leaves)
+        self._base = self._shape = Shape(leaves)
+        self._extras: tuple[Path, ...] = ()
+        self._turn = 0
+        self._reader = CarefulReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes)
+
+    def parse(self, values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> Parsed:
+        """All rows of a batch.
+
+        1. msgspec reads every message. 2. Counts over the batch show whether its results are beyond doubt.
+        3. What it could not read, and what stays in doubt, goes the careful way.
+        """
+        bad_keys = self._bad_keys(keys)
+        messages = self._fast(values, keys, bad_keys)
+        read = [(v, m) for v, m in zip(values, messages, strict=True) if m is not None] if None in messages else None
+        rows = _Rows(messages if read is None else [message for _, message in read])
+        columns = self._base.columns(rows.rows)
+        parsed = rows.parsed(columns, self._heads)
+        gaps = bool(np.isnan(parsed.numbers).any())
+        expected = self._shape.account(rows.rows, columns, gaps)
+        texts: Sequence[Any] = values if read is None else [value for value, _ in read]
+        certain = self._certain(texts, len(rows.rows) + rows.arrays, expected)
+        if certain and read is None:
+            return parsed
+        for i, value in enumerate(values):
+            if messages[i] is None or (not certain and self._doubtful(value)):
+                messages[i] = self._reader.read(value, bad_keys.get(keys[i]))
+        rows = _Rows(messages)
+        return rows.parsed(self._base.columns(rows.rows), self._heads)
+
+    def _bad_keys(self, keys: Sequence[bytes | None]) -> dict[bytes | None, str]:
+        """Keys that are not UTF-8, and what is wrong with them."""
+        if not self._keys_matter:
+            return {}
+        faults = {key: not_utf8(key) for key in set(keys) if key is not None}
+        return {key: fault for key, fault in faults.items() if fault is not None}
+
+    def _fast(
+        self, values: Sequence[bytes | None], keys: Sequence[bytes | None], bad_keys: Mapping[bytes | None, str]
+    ) -> list[Message | None]:
+        """msgspec's view of each message; None where it has none."""
+        messages: list[Message | None] = []
+        todo = iter(values)
+        while len(messages) < len(values):
+            try:
+                messages.extend(map(self._shape.decode, todo))  # type: ignore[arg-type] # None: TypeError
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
+                # `extend` has kept what came before, and the message at fault has left `todo`.
+                messages.append(None)
+        if bad_keys:
+            return [None if key in bad_keys else message for key, message in zip(keys, messages, strict=True)]
+        return messages
+
+    def _certain(self, values: Sequence[bytes], known: int, expected: tuple[int, int] | None) -> bool:
+        """Whether the batch, as msgspec reads it, has nothing in it that msgspec forgives and we do not.
+
+        Every key costs a colon: if the text has no more colons than what was read accounts for, no key is repeated.
+        Every level costs a bracket: if there are few more than expected in the whole batch, no message is deep.
+
+        Args:
+            known: brackets of the rows, and of the arrays around them.
+            expected: see `Shape.account`.
+        """
+        text = b"\n".join(values)
+        if b"\\" in text or not_utf8(text) is not None or max(map(len, values), default=0) > self._max_bytes:
+            return False
+        characters = np.frombuffer(text, np.uint8)
+        if expected is None or np.count_nonzero(characters == ord(":")) != expected[0]:
+            self._learn(values)
+            return False
+        brackets = np.count_nonzero(characters == ord("{")) + np.count_nonzero(characters == ord("["))
+        return bool(brackets <= known + expected[1] + self._slack)
+
+    def _doubtful(self, value: bytes | None) -> bool:
+        """The same question of one message that msgspec has read."""
+        if value is None or b"\\" in value or len(value) > self._max_bytes:
+            return True
+        if not_utf8(value) is not None or too_deep(value):
+            return True
+        keys = [name for name, colon in _PLAIN_STRING.findall(value) if colon]
+        return len(set(keys)) < len(keys)
+
+    def _learn(self, values: Sequence[bytes]) -> None:
+        """Take the unread fields of one message of the batch, another one each time, into the account."""
+        self._turn += 1
+        value = values[self._turn * 7919 % len(values)]
+        if len(self._extras) >= _MAX_EXTRAS or too_deep(value):
+            return
+        try:
+            message = json.loads(value.decode())
+            found = self._shape.unknown(message[0] if isinstance(message, list) and message else message)
+            extras = (*self._extras, *found)[:_MAX_EXTRAS]
+            if found:
+                self._shape, self._extras = Shape(self._leaves, extras), extras
+        except ValueError:
+            # Names that msgspec refuses: such messages are looked at one by one.
+            return

@@ -1,0 +1,188 @@
+"""Parquet -> the same columns of readings that messages decode to, with labels where history has them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import types
+
+from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, Readings, Reason
+from stream.intake.files import File, files
+from stream.intake.files import count_rows as count_rows
+from stream.intake.kinds import check, is_text
+from stream.intake.layout import Hints as Hints
+from stream.intake.layout import Layout as Layout
+from stream.intake.layout import discover as discover
+from stream.intake.timestamps import LAST_NS, TimeFormat, floats_to_ns, ints_to_ns, iso_to_ns
+
+_UNITS: dict[str, TimeFormat] = {"s": "epoch_s", "ms": "epoch_ms", "us": "epoch_us", "ns": "epoch_ns"}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Readings of consecutive rows of one file.
+
+    Attributes:
+        readings: `position` is the running number of the row over the whole read.
+        labels: bool (n,) of the readings, null counts as false; None where the file has no labels.
+        dead: rows without a usable time or series; `value` is None.
+        ignored: rows (long) of sensors that were not asked for.
+    """
+
+    readings: Readings
+    labels: Bools | None
+    dead: tuple[Dead, ...] = ()
+    ignored: int = 0
+
+
+def read(
+    path: Path | str, layout: Layout, sensors: tuple[str, ...] | None = None, batch_rows: int = 65_536
+) -> Iterator[Batch]:
+    """All rows at a path, in the order of the files and of the rows in them; each needed column is read once.
+
+    Args:
+        path: where `layout` was found, or data like that.
+        sensors: F sensors to read instead of the layout's.
+        batch_rows: at most so many rows per batch.
+
+    Raises:
+        DataError: on the first step: no data there, or a file without a column that is needed.
+    """
+    wanted = layout.sensors if sensors is None else sensors
+    numbers = wanted if layout.value is None else (layout.value,)
+    found = files(path)
+    check(found, layout.time, layout.series, layout.label, layout.sensor, numbers)
+    needed = [name for name in (layout.time, layout.series, layout.sensor, *numbers) if name is not None]
+    start = 0
+    for file in found:
+        reader = _FileReader(file, layout, wanted)
+        for rows in reader.row_batches(needed, batch_rows):
+            yield reader.batch(rows, start)
+            start += rows.num_rows
+
+
+class _FileReader:
+    """Turns the rows of one file into readings."""
+
+    def __init__(self, file: File, layout: Layout, sensors: Sequence[str]) -> None:
+        self._file, self._layout, self._sensors = file, layout, sensors
+        self._label = layout.label if layout.label in file.types() else None
+        metadata = file.schema.metadata or {}
+        self._name = metadata.get(b"series", b"").decode("utf-8", "replace") or file.name
+
+    def row_batches(self, needed: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        names = [*needed, *([] if self._label is None else [self._label])]
+        columns = [name for name in dict.fromkeys(names) if name not in self._file.folders]
+        with pq.ParquetFile(self._file.path) as reader:
+            yield from reader.iter_batches(batch_rows, columns=columns)
+
+    def batch(self, rows: pa.RecordBatch, start: int) -> Batch:
+        """Rows that begin at running number `start`, as readings."""
+        times, timed, time_null = _times(self._column(rows, self._layout.time))
+        names, series = self._series(rows)
+        values, ours = self._values(rows)
+        alive = timed & (series >= 0)
+        keep = alive & ours
+        used = np.bincount(series[keep], minlength=len(names)) > 0
+        renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
+        kept = tuple(name for name, is_used in zip(names, used, strict=True) if is_used)
+        position = np.arange(start, start + rows.num_rows, dtype=np.int64)
+        readings = Readings(kept, renumbered[series[keep]], times[keep], _only(values, keep), position[keep])
+        labels = None if self._label is None else _labels(self._column(rows, self._label))[keep]
+        dead = tuple(self._dead(row, start, timed, time_null) for row in np.flatnonzero(~alive).tolist())
+        return Batch(readings, labels, dead, int(np.count_nonzero(alive & ~ours)))
+
+    def _column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
+        if name in self._file.folders:
+            return pa.repeat(pa.scalar(self._file.folders[name], pa.string()), rows.num_rows)
+        return rows.column(name)
+
+    def _series(self, rows: pa.RecordBatch) -> tuple[list[str], Int64s]:
+        """Names, and of each row (n,) the index of its name; -1 where it is null or empty."""
+        if self._layout.series is None:
+            return [self._name], np.zeros(rows.num_rows, np.int64)
+        index, names = _encoded(self._column(rows, self._layout.series))
+        empty = [i for i, name in enumerate(names) if not name]
+        return names, np.where(np.isin(index, empty), -1, index) if empty else index
+
+    def _values(self, rows: pa.RecordBatch) -> tuple[Float64s, Bools]:
+        """Values (n, F), and which rows (n,) are of sensors that are ours."""
+        if self._layout.sensor is None or self._layout.value is None:
+            wide = np.empty((rows.num_rows, len(self._sensors)))
+            for i, name in enumerate(self._sensors):
+                wide[:, i] = _floats(self._column(rows, name))
+            wide[~np.isfinite(wide)] = np.nan
+            return wide, np.ones(rows.num_rows, np.bool_)
+        index, names = _encoded(self._column(rows, self._layout.sensor))
+        place = {name: i for i, name in enumerate(self._sensors)}
+        # The last place is that of rows whose sensor is null: index -1.
+        sensor = np.array([*(place.get(name, -1) for name in names), -1], np.int64)[index]
+        ours: Bools = sensor >= 0
+        values = np.full((rows.num_rows, len(self._sensors)), np.nan)
+        found = _floats(self._column(rows, self._layout.value))
+        values[np.flatnonzero(ours), sensor[ours]] = np.where(np.isfinite(found), found, np.nan)[ours]
+        return values, ours
+
+    def _dead(self, row: int, start: int, timed: Bools, time_null: Bools) -> Dead:
+        reason = Reason.MISSING_TIME if time_null[row] else Reason.BAD_TIME if not timed[row] else Reason.MISSING_SERIES
+        column = self._layout.series if reason is Reason.MISSING_SERIES else self._layout.time
+        return Dead(start + row, -1, reason, f"{self._file.path}: column {column!r}", None, None)
+
+
+def _only(values: Float64s, keep: Bools) -> Float64s:
+    return values if keep.all() else values[keep]
+
+
+def _floats(column: pa.Array) -> Float64s:
+    """float64 or smaller (n,), NaN for null."""
+    if types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    floats: Float64s = column.to_numpy(zero_copy_only=False)
+    return floats
+
+
+def _labels(column: pa.Array) -> Bools:
+    labels: Bools = column.fill_null(False if types.is_boolean(column.type) else 0).to_numpy(zero_copy_only=False) != 0
+    return labels
+
+
+def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
+    """Text or integers (n,) as an index into distinct names, -1 for null."""
+    if not types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    names = ["" if name is None else str(name) for name in column.dictionary.to_pylist()]
+    index: Int64s = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return index, names
+
+
+def _times(column: pa.Array) -> tuple[Int64s, Bools, Bools]:
+    """ns (n,), which rows have a time, and in which it is null. No time zone means UTC."""
+    null: Bools = column.is_null().to_numpy(zero_copy_only=False)
+    times, good = _times_of(column)
+    return times, good & ~null, null
+
+
+def _times_of(column: pa.Array) -> tuple[Int64s, Bools]:
+    """ns (n,) and which of them are times; where the column is null both mean nothing."""
+    kind = column.type
+    if types.is_date(kind):
+        column, kind = column.cast(pa.timestamp("ms")), pa.timestamp("ms")
+    if types.is_timestamp(kind):
+        return ints_to_ns(_filled(column.cast(pa.int64())), _UNITS[kind.unit])
+    if is_text(kind):
+        return iso_to_ns(column.cast(pa.string()).fill_null("").to_pylist())
+    numbers = _filled(column)
+    if types.is_floating(kind):
+        return floats_to_ns(numbers.astype(np.float64))
+    # A uint64 beyond int64 would come out negative, as some other time; -2**63 is none in any unit.
+    return ints_to_ns(np.where(numbers > LAST_NS, -LAST_NS - 1, numbers.astype(np.int64)))
+
+
+def _filled(column: pa.Array) -> NDArray[Any]:
+    filled: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return filled

@@ -1,0 +1,86 @@
+"""Which partitions are ours: the rebalance callbacks, and roll-back, which is a new assignment.
+
+Assigned: answered with nothing; each partition is fetched once recovery knows where from.
+Revoked: 1. commit what is open, or abort it; 2. drop the partitions; 3. unassign, once. A crash before 1 is done
+leaves the readings to the next owner; after it, the next owner starts behind them.
+Lost: the group has given them away: 1. abort; 2. drop; 3. unassign. Nothing is committed.
+"""
+
+from collections.abc import Callable, Container
+
+import structlog
+from confluent_kafka import Consumer, TopicPartition
+
+from stream.kafka.partition import Partition
+
+log = structlog.get_logger()
+
+
+class Assignment:
+    """The partitions this process holds.
+
+    Args:
+        make: a partition at the start of its recovery.
+        commit: commits all progress or gives it up; must not raise.
+        abort: gives all progress up.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        make: Callable[[int], Partition],
+        commit: Callable[[], None],
+        abort: Callable[[], None],
+    ) -> None:
+        self._topic = topic
+        self._make = make
+        self._commit = commit
+        self._abort = abort
+        self.partitions: dict[int, Partition] = {}
+
+    def subscribe(self, consumer: Consumer) -> None:
+        consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    def roll_back(self, taken: Container[int] = ()) -> None:
+        """Marks every partition with uncommitted progress, and those whose records were taken and may not have been
+        processed; `settle` carries it out, outside of callbacks."""
+        for partition in self.partitions.values():
+            if partition.needs_commit or partition.number in taken:
+                partition.rolled_back = True
+
+    def has_rolled_back(self) -> bool:
+        return any(partition.rolled_back for partition in self.partitions.values())
+
+    def settle(self, consumer: Consumer) -> None:
+        """Puts the marked partitions back to the first step of recovery."""
+        marked = [p for p in self.partitions.values() if p.rolled_back]
+        fetched = [TopicPartition(self._topic, p.number) for p in marked if p.fetching]
+        if fetched:
+            consumer.incremental_unassign(fetched)
+        for partition in marked:
+            log.warning("partition.rolled_back", partition=partition.number, position=partition.position)
+            self.partitions[partition.number] = self._make(partition.number)
+
+    def fetch(self, consumer: Consumer, partition: Partition) -> None:
+        """Starts fetching at the partition's position."""
+        consumer.incremental_assign([TopicPartition(self._topic, partition.number, partition.position)])
+        partition.fetching = True
+
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        for tp in assigned:
+            self.partitions[tp.partition] = self._make(tp.partition)
+        consumer.incremental_assign([])
+        log.info("partitions.assigned", partitions=[tp.partition for tp in assigned])
+
+    def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        self._commit()
+        self._drop(consumer, revoked, "partitions.revoked")
+
+    def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        self._abort()
+        self._drop(consumer, lost, "partitions.lost")
+
+    def _drop(self, consumer: Consumer, gone: list[TopicPartition], event: str) -> None:
+        dropped = [self.partitions.pop(tp.partition) for tp in gone if tp.partition in self.partitions]
+        consumer.incremental_unassign([TopicPartition(self._topic, p.number) for p in dropped if p.fetching])
+        log.info(event, partitions=[tp.partition for tp in gone])

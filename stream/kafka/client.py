@@ -1,0 +1,140 @@
+"""Kafka clients as exactly-once needs them, and what their errors mean to us."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+
+from stream.errors import ConfigError
+
+# librdkafka's own lines, at the level the process logs at; its errors also reach `error_cb`.
+LIBRDKAFKA = logging.getLogger("librdkafka")
+
+# Left alone, librdkafka stops fetching for a whole second whenever 100,000 messages are queued: 100,000 readings/s is
+# then the most that anybody gets.
+FETCHING: Mapping[str, int] = {"fetch.queue.backoff.ms": 2}
+
+ErrorCallback = Callable[[KafkaError], None]
+
+
+@dataclass(frozen=True)
+class KafkaOptions:
+    """Where the broker is, who we are, which topics.
+
+    Attributes:
+        instance: a name that is stable over restarts of this process; gives transactional.id and group.instance.id.
+        common: librdkafka options for every client: bootstrap servers, security, the user's own.
+        transaction_timeout_ms: after this the broker aborts a dead process's transaction.
+        session_timeout_ms: after this the group gives a dead process's partitions away.
+    """
+
+    group: str
+    instance: str
+    input: str
+    alerts: str
+    dead_letters: str
+    state: str
+    scores: str | None
+    common: Mapping[str, str | int | float | bool]
+    transaction_timeout_ms: int = 10_000
+    session_timeout_ms: int = 10_000
+
+
+Client = TypeVar("Client", Consumer, Producer)
+
+
+def _made(kind: type[Client], options: Mapping[str, Any]) -> Client:
+    """A client; ConfigError where librdkafka does not take its options."""
+    try:
+        return kind(dict(options), logger=LIBRDKAFKA)
+    except (KafkaException, TypeError, ValueError) as fault:
+        raise ConfigError(f"kafka.options: librdkafka refuses them ({fault})") from fault
+
+
+def main_consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
+    """Reads the input topic as a member of the group."""
+    return _made(
+        Consumer,
+        {
+            **FETCHING,
+            **options.common,
+            "group.id": options.group,
+            "group.instance.id": options.instance,
+            "client.id": options.instance,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "enable.partition.eof": True,
+            "session.timeout.ms": options.session_timeout_ms,
+            "error_cb": on_error,
+        },
+    )
+
+
+def state_reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
+    """Reads snapshots: assign only, a group of its own that it never joins. Warmed here: saves 0.5 s per restore."""
+    reader = _made(
+        Consumer,
+        {
+            **FETCHING,
+            **options.common,
+            "group.id": f"{options.group}.state-reader",
+            "client.id": f"{options.instance}.state-reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+            "error_cb": on_error,
+        },
+    )
+    reader.list_topics(options.state, timeout=10)
+    return reader
+
+
+def transactional_producer(options: KafkaOptions, on_error: ErrorCallback) -> Producer:
+    """Writes everything; `init_transactions` is still to be called."""
+    return _made(
+        Producer,
+        {
+            "compression.type": "lz4",
+            "message.max.bytes": 8 << 20,
+            "linger.ms": 5,
+            **options.common,
+            "client.id": options.instance,
+            "transactional.id": f"{options.group}.{options.instance}",
+            "transaction.timeout.ms": options.transaction_timeout_ms,
+            "error_cb": on_error,
+        },
+    )
+
+
+class Remedy(Enum):
+    """What an error of the transactional producer calls for."""
+
+    ABORT = auto()
+    REBUILD = auto()
+    FENCED = auto()
+
+
+FENCING = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)
+
+
+def remedy(fault: KafkaException | SystemError) -> Remedy:
+    """Abortable errors are aborted; whatever else, a timed-out commit above all, means a new producer.
+
+    A SystemError is a fatal error that was raised while a delivery callback ran.
+    """
+    if isinstance(fault, SystemError):
+        return Remedy.REBUILD
+    error = fault.args[0]
+    if error.code() in FENCING:
+        return Remedy.FENCED
+    if error.txn_requires_abort() and not error.fatal():
+        return Remedy.ABORT
+    return Remedy.REBUILD

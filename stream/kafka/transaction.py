@@ -1,0 +1,236 @@
+"""The commit path: alerts, dead letters, verdicts, snapshots and offsets in one transaction.
+
+One transaction covers all partitions of the process, begun at the first thing to publish:
+
+1. records are produced as they arise; 2. snapshots are produced; 3. flush: their offsets are known, hence L;
+4. offsets with metadata {R, L} join the transaction; 5. commit.
+
+A crash before 5 leaves an open transaction: readers never see its records, the offsets stay where they were, and the
+next life scores the same readings again. A crash after 5 leaves it done. In between, the broker decides, and the
+group's committed offset tells. Whatever fails, every partition with uncommitted progress goes back to its commit.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream.errors import BrokerError, FencedError
+from stream.events import Headers
+from stream.kafka.client import FENCING, ErrorCallback, KafkaOptions, Remedy, remedy, transactional_producer
+from stream.kafka.partition import Partition
+from stream.kafka.state_topic import encode_metadata
+
+log = structlog.get_logger()
+
+# A second fencing this soon after the first means a living twin; the first is also what one's own timeout looks like.
+TWIN_SECONDS = 30.0
+# Calls inside rebalance callbacks are bounded by this, below any session timeout worth having.
+CALL_SECONDS = 5.0
+PURGE_SECONDS = 2.0
+MAX_FAILURES = 10
+# Neither retriable nor worth counting: the broker is away, or we have been frozen.
+PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._STATE, *FENCING)
+UNMENDABLE = {
+    KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower `serve.transaction_timeout`, or raise the broker's maximum",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user Write on its transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant this user IdempotentWrite",
+}
+
+
+class RolledBackError(Exception):
+    """The transaction is gone; its partitions must be restored from their committed offsets."""
+
+
+class CommitFault(Exception):
+    """A step of the commit path failed outside the client."""
+
+    def __init__(self, message: str, needed: Remedy) -> None:
+        super().__init__(message)
+        self.needed = needed
+
+
+Fault = KafkaException | SystemError | CommitFault
+
+
+class Transaction:
+    """The transactional producer and the transaction that may be open on it."""
+
+    def __init__(
+        self, options: KafkaOptions, on_error: ErrorCallback, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._options = options
+        self._on_error = on_error
+        self._clock = clock
+        self._producer: Producer | None = None
+        self._fenced_at: float | None = None
+        # Transactions in a row that failed for a reason that does not pass by itself.
+        self._failures = 0
+        self.begun_at: float | None = None
+
+    def prepare(self) -> bool:
+        """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
+        if self._producer is not None:
+            return True
+        producer = transactional_producer(self._options, self._on_error)
+        try:
+            producer.init_transactions(CALL_SECONDS)
+        except KafkaException as fault:
+            if remedy(fault) is Remedy.FENCED:
+                self._note_fencing()
+            if fault.args[0].code() in UNMENDABLE:
+                raise BrokerError(f"{fault.args[0].str()}; {UNMENDABLE[fault.args[0].code()]}") from fault
+            if not (fault.args[0].retriable() or remedy(fault) is Remedy.FENCED):
+                log.warning("transaction.not_ready", error=fault.args[0].str())
+            return False
+        self._producer = producer
+        return True
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Adds a record to the transaction, beginning one if need be.
+
+        Raises:
+            RolledBackError: the producer cannot go on.
+        """
+        self._guarded(lambda producer: self._produce(producer, topic, key, value, headers))
+
+    def begin(self) -> None:
+        """Begins a transaction unless one is open."""
+        self._guarded(lambda producer: None)
+
+    def commit(self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
+        """Steps 2 to 5 for the partitions that have something to commit.
+
+        Raises:
+            RolledBackError: nothing was committed, or nobody knows; the group's committed offset does.
+        """
+        partitions = list(partitions)
+        if partitions:
+            self._guarded(lambda producer: self._commit(producer, consumer, partitions, max_replay))
+
+    def abort(self) -> None:
+        """Gives the open transaction up, if there is one."""
+        if self.begun_at is None or self._producer is None:
+            return
+        self.begun_at = None
+        try:
+            self._producer.abort_transaction(CALL_SECONDS)
+        except (KafkaException, SystemError) as fault:
+            self._discard(fault)
+
+    def _guarded(self, act: Callable[[Producer], None]) -> None:
+        if self._producer is None:
+            raise RolledBackError("no producer")
+        try:
+            if self.begun_at is None:
+                self._producer.begin_transaction()
+                self.begun_at = self._clock()
+            act(self._producer)
+        except (KafkaException, SystemError, CommitFault) as fault:
+            self._give_up(fault)
+            raise RolledBackError(str(fault)) from fault
+
+    def _give_up(self, fault: Fault) -> None:
+        needed = fault.needed if isinstance(fault, CommitFault) else remedy(fault)
+        log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower())
+        self._count_failure(fault)
+        if needed is Remedy.ABORT:
+            self.abort()
+            return
+        self._discard(fault)
+        if needed is Remedy.FENCED:
+            self._note_fencing()
+
+    def _count_failure(self, fault: Fault) -> None:
+        """Ends what would fail for ever: the same readings lead to the same record that the broker does not take."""
+        error = fault.args[0] if isinstance(fault, KafkaException) else None
+        if error is None or error.retriable() or error.code() in PASSING:
+            return
+        self._failures += 1
+        if self._failures >= MAX_FAILURES:
+            raise BrokerError(
+                f"{self._failures} transactions in a row failed with {error.name()}: {error.str()}; look at the output "
+                "topics' max.message.bytes, at the permissions of this user, and at the broker's log"
+            )
+
+    def _discard(self, fault: BaseException) -> None:
+        log.warning("producer.discarded", error=str(fault))
+        producer, self._producer, self.begun_at = self._producer, None, None
+        if producer is not None:
+            # A failed producer that is dropped with a full queue takes the process with it (librdkafka 2.16.0).
+            with contextlib.suppress(KafkaException, SystemError):
+                producer.purge()
+                producer.flush(PURGE_SECONDS)
+
+    def _note_fencing(self) -> None:
+        before, self._fenced_at = self._fenced_at, self._clock()
+        if before is not None and self._fenced_at - before < TWIN_SECONDS:
+            raise FencedError(
+                f"instance {self._options.instance!r} of group {self._options.group!r} was fenced twice within "
+                f"{TWIN_SECONDS:.0f} s: another process runs under this name; give each its own `kafka.instance`"
+            )
+
+    def _produce(
+        self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
+        self._patiently(producer, lambda: producer.produce(topic, value, key, headers=list(headers)))
+
+    def _patiently(self, producer: Producer, produce: Callable[[], None]) -> None:
+        """Waits for room where the producer's queue is full."""
+        deadline = self._clock() + CALL_SECONDS
+        while True:
+            try:
+                produce()
+            except BufferError:
+                producer.poll(0.05)
+                if self._clock() > deadline:
+                    raise CommitFault("no room in the producer's queue", Remedy.REBUILD) from None
+            else:
+                return
+
+    def _commit(self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int) -> None:
+        for partition in partitions:
+            self._snapshots(producer, partition, max_replay)
+        if producer.flush(CALL_SECONDS):
+            raise CommitFault("records were not delivered in time", Remedy.REBUILD)
+        offsets = [
+            TopicPartition(
+                self._options.input, p.number, p.position, metadata=encode_metadata(p.metadata(self._options.instance))
+            )
+            for p in partitions
+        ]
+        producer.send_offsets_to_transaction(offsets, _membership(consumer), CALL_SECONDS)
+        producer.commit_transaction(CALL_SECONDS)
+        self.begun_at = None
+        self._failures = 0
+
+    def _snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
+        def delivered(error: object, message: Message) -> None:
+            offset = message.offset()
+            if error is None and offset is not None:
+                partition.snapshot_end = max(partition.snapshot_end, offset + 1)
+
+        for series, record in partition.due_snapshots(max_replay):
+            self._patiently(
+                producer,
+                lambda series=series, record=record: producer.produce(  # type: ignore[misc]
+                    self._options.state, record, series.encode(), partition.number, on_delivery=delivered
+                ),
+            )
+
+
+def _membership(consumer: Consumer) -> bytes:
+    """The group's view of us. Refused where we are not a member: the broker does not check such a commit."""
+    metadata: bytes = consumer.consumer_group_metadata()
+    if not _is_member(metadata):
+        raise CommitFault("not a member of the group", Remedy.ABORT)
+    return metadata
+
+
+def _is_member(metadata: bytes) -> bool:
+    """Reads `CGMDv2:` int32 generation, group NUL, member NUL."""
+    generation = int.from_bytes(metadata[7:11], sys.byteorder, signed=True)
+    return generation >= 0 and bool(metadata[11:].split(b"\0")[1])

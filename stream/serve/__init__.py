@@ -1,0 +1,1 @@
+"""The running process: loop, replay, composition, logs."""

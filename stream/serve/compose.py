@@ -1,0 +1,103 @@
+"""From settings and a bundle to the parts that run: the same decoder and definition for every way of running."""
+
+from pathlib import Path
+from typing import Literal
+
+from stream.bundle import Manifest, load
+from stream.detect.definition import Definition
+from stream.detect.scale import POOLED
+from stream.errors import BundleError
+from stream.intake.decode import Decoder, Fields
+from stream.kafka.client import KafkaOptions
+from stream.registry import ALIASES, Registry
+from stream.serve.consumer import ServeOptions
+from stream.settings import Settings
+
+SECOND_NS = 1e9
+MS_NS = 1_000_000
+
+
+def bundle_of(settings: Settings, bundle: str | None = None) -> tuple[Path, Manifest, Definition]:
+    """The verified bundle that the settings name; `bundle` is a folder, or a version or alias instead of theirs.
+
+    Raises:
+        BundleError: there is none, it was altered, or it does not fit the configured sensors.
+    """
+    if bundle is not None and bundle not in ALIASES and Path(bundle).is_dir():
+        folder = Path(bundle)
+    else:
+        folder = Registry(settings.registry).folder(settings.detector, bundle or settings.bundle)
+    manifest, definition = load(folder)
+    missing = [name for name in definition.sensors if settings.input.sensors and name not in settings.input.sensors]
+    if missing:
+        raise BundleError(
+            f"{folder}: trained on sensors {list(definition.sensors)}, `input.sensors` lacks {missing}; "
+            "add them, or point `bundle` at one trained on these sensors"
+        )
+    check_meeting(f"{folder}, with `input.format: long`", settings.input.wire.format, definition)
+    return folder, manifest, definition
+
+
+def check_meeting(where: str, layout: Literal["wide", "long"], definition: Definition) -> None:
+    """Records of one sensor each become frames only where they meet on ticks.
+
+    Raises:
+        BundleError: `layout` is long, and the bundle takes each record as a whole frame.
+    """
+    if layout == "long" and definition.policy.resample == "none":
+        raise BundleError(
+            f"{where}: records of one sensor each, but the bundle was trained on whole frames (`resample: none`); "
+            "train on long data, or with `frames.resample: last`"
+        )
+
+
+def known_series(settings: Settings, definition: Definition) -> frozenset[str] | None:
+    """The series whose readings are taken; None: all."""
+    return frozenset(definition.scales.names) - {POOLED} if settings.input.unknown_series == "refuse" else None
+
+
+def decoder(settings: Settings, definition: Definition) -> Decoder:
+    """The decoder for the topic of these settings and the sensors of this bundle."""
+    wire, given = settings.input.wire, settings.input
+    fields = Fields(
+        time=wire.time,
+        time_format=given.time_format,
+        series=given.series,
+        format=wire.format,
+        sensors={name: given.sensors.get(name, name) for name in definition.sensors},
+        sensor=wire.sensor,
+        value=wire.value,
+        max_future_ns=given.max_future,
+        max_bytes=given.max_bytes,
+    )
+    return Decoder(fields, definition.sensors, known_series(settings, definition))
+
+
+def kafka_options(settings: Settings) -> KafkaOptions:
+    """Where the broker is and who we are."""
+    topics, serve = settings.topics, settings.serve
+    return KafkaOptions(
+        group=settings.group,
+        instance=settings.instance,
+        input=topics.readings,
+        alerts=topics.alerts,
+        dead_letters=topics.dead_letters,
+        state=topics.state,
+        scores=topics.scores,
+        common=settings.kafka.connection(),
+        transaction_timeout_ms=serve.transaction_timeout // MS_NS,
+        session_timeout_ms=serve.session_timeout // MS_NS,
+    )
+
+
+def serve_options(settings: Settings) -> ServeOptions:
+    """The pace of the loop."""
+    serve = settings.serve
+    return ServeOptions(
+        batch=serve.batch,
+        poll_s=serve.poll / SECOND_NS,
+        commit_interval_s=serve.commit_interval / SECOND_NS,
+        max_replay=serve.max_replay,
+        silent_after_s=None if serve.silent_after is None else serve.silent_after / SECOND_NS,
+        log_every_s=serve.log_every / SECOND_NS,
+    )

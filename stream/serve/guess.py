@@ -1,0 +1,125 @@
+"""What a data set suggests for the configuration, each guess with its reason: `narrows init --from-file`."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stream.intake.columns import Int64s, Readings
+from stream.intake.parquet import Hints, Layout, discover, read
+from stream.settings.quantities import format_duration
+from stream.settings.starter import Guess
+
+# Enough for a median and for the usual gaps; more would make a first look slow.
+_ENOUGH = 200_000
+# A step longer than this many intervals is a gap.
+_GAP = 1.5
+# How a layout says that it left a column out; of those, which one holds the labels of rows.
+_LEFT_OUT = "left out: "
+_LABEL = re.compile("anomal|label|outlier", re.IGNORECASE)
+_MAY_LABEL = re.compile("named like a label|but bool")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How readings are spaced: steps between neighbours of one series (long: of one sensor of it).
+
+    Attributes:
+        interval_ns: the median step, > 0.
+        steps: how many were looked at.
+        gaps: those longer than 1.5 intervals.
+        longest_ns: the longest step.
+    """
+
+    interval_ns: int
+    steps: int
+    gaps: int
+    longest_ns: int
+
+
+def guess(path: str) -> list[Guess]:
+    """Name, layout and rate of the data set at `path` (file, folder or glob).
+
+    Raises:
+        DataError: nothing there that can be read as history.
+    """
+    layout = discover(Path(path), Hints())
+    name = Guess("detector", detector_name(path), "the name of the data")
+    found = rate((batch.readings for batch in read(Path(path), layout)), layout.format == "long")
+    return [name, *layout_guesses(layout), *([] if found is None else [rate_guess(found)])]
+
+
+def layout_guesses(layout: Layout) -> list[Guess]:
+    """What each column is for, with the reason it was taken for that."""
+    left_out = {key.removeprefix(_LEFT_OUT): why for key, why in layout.why.items() if key.startswith(_LEFT_OUT)}
+    label = next((name for name, why in left_out.items() if _LABEL.search(name) and _MAY_LABEL.search(why)), None)
+    others = {name: why for name, why in left_out.items() if name != label}
+    long = layout.format == "long"
+    shape = "a column of sensor names and one of values" if long else "a column for each sensor"
+    guesses = [
+        Guess("input.format", layout.format, shape),
+        Guess("input.time", layout.time, layout.why["time"]),
+        # Left empty: what was found in Parquet is found again, and on Kafka the key names the series.
+        Guess("input.series", "", f"Parquet: {layout.why['series']}; Kafka: the key, unless a field is named here"),
+        Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
+    ]
+    if long:
+        guesses += [
+            Guess("input.sensor", layout.sensor, layout.why["sensor"]),
+            Guess("input.value", layout.value, layout.why["value"]),
+            Guess("frames.resample", "last", "one sensor per row: the rows of one tick make a frame"),
+        ]
+    if label is not None:
+        guesses.append(Guess("input.label", label, "named like a label: rows marked in it are kept out of training"))
+    if others:
+        reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
+        guesses.append(Guess("input.exclude", list(others), reasons))
+    return guesses
+
+
+def rate(batches: Iterable[Readings], long: bool) -> Rate | None:
+    """The spacing of the first 200,000 readings; None where no series has two of them at different times."""
+    tracks, times, seen = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], dict[str, int]()
+    for readings in batches:
+        tracks.append(_tracks(readings, seen, long))
+        times.append(readings.time)
+        if sum(map(len, times)) >= _ENOUGH:
+            break
+    track, time = np.concatenate(tracks), np.concatenate(times)
+    order = np.lexsort((time, track))
+    steps = np.diff(time[order])[np.diff(track[order]) == 0]
+    steps = np.sort(steps[steps > 0])
+    if not len(steps):
+        return None
+    # An element of the sample, not the mean of two: 1 s stays 1 s.
+    interval = int(steps[(len(steps) - 1) // 2])
+    return Rate(interval, len(steps), int((steps > _GAP * interval).sum()), int(steps[-1]))
+
+
+def rate_guess(found: Rate) -> Guess:
+    """`frames.interval`, with what the gaps are."""
+    reason = f"the median of {found.steps} steps"
+    if found.gaps:
+        reason += f"; longer than {_GAP} of it (gaps): {found.gaps}, the longest {format_duration(found.longest_ns)}"
+    return Guess("frames.interval", format_duration(found.interval_ns), reason)
+
+
+def detector_name(path: str) -> str:
+    """A legal name for a detector, made of the last part of a path without wildcards."""
+    plain = [part for part in Path(path).parts if not set(part) & set("*?[")]
+    stem = plain[-1].removesuffix(".parquet").lower() if plain else ""
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:100] or "detector"
+
+
+def _tracks(readings: Readings, seen: dict[str, int], long: bool) -> Int64s:
+    """int64 (n,): equal where two readings are neighbours in the same clock. `seen` numbers the series."""
+    number = np.array([seen.setdefault(name, len(seen)) for name in readings.names], np.int64)
+    series: Int64s = number[readings.series]
+    sensors = readings.values.shape[1]
+    if not long or not sensors:
+        return series
+    said = np.isfinite(readings.values).argmax(axis=1).astype(np.int64)
+    tracks: Int64s = series * sensors + said
+    return tracks

@@ -1,0 +1,31 @@
+"""Logs: an event and keys, on stderr; JSON lines for machines, colours for people."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure(log_format: Literal["auto", "json", "console"], level: Literal["info", "warning"] = "info") -> None:
+    """Sends structlog and librdkafka's own lines to stderr; "auto" is console on a terminal, else JSON."""
+    console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: Processor = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, render] if not console else [*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta, render]))  # fmt: skip
+    librdkafka = logging.getLogger("librdkafka")
+    librdkafka.handlers, librdkafka.propagate = [handler], False
+    librdkafka.setLevel(logging.WARNING)

@@ -1,0 +1,151 @@
+"""`narrows replay`: Parquet through the same decoder-to-incident code as the live consumer, without Kafka."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector, Outcome, Verdict
+from stream.errors import BundleError, ConfigError
+from stream.events import Alert, Source, alert
+from stream.intake.columns import Disposition, Float64s, Int64s, Readings
+from stream.intake.parquet import Hints, Layout, discover, read
+from stream.serve.compose import check_meeting
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("series", pa.dictionary(pa.int32(), pa.string())),
+        ("time", pa.timestamp("ns", "UTC")),
+        ("verdict", pa.dictionary(pa.int32(), pa.string())),
+        ("score", pa.float64()),
+        ("level", pa.float64()),
+        ("error", pa.float64()),
+        ("disagreement", pa.float64()),
+        ("imputed", pa.int32()),
+        ("row", pa.int64()),
+    ]
+)
+
+
+@dataclass
+class Replayed:
+    """What a replay did with its readings and frames, and the alerts it told."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    alerts: int = 0
+
+
+def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
+    """How the data are laid out, checked against the bundle's sensors.
+
+    Raises:
+        BundleError: so many sensors of the bundle are absent (a single one, where each has a column) that nothing
+            could be scored.
+    """
+    layout = discover(data, hints)
+    check_meeting(str(data), layout.format, definition)
+    missing = [name for name in definition.sensors if name not in layout.sensors]
+    # Long data may lack a sensor that seldom speaks: it is masked, as it would be online.
+    if len(missing) > (definition.policy.max_missing if layout.format == "long" else 0):
+        raise BundleError(
+            f"{data}: has sensors {list(layout.sensors)}, the bundle was trained on {list(definition.sensors)}; "
+            f"missing {missing}: take data with these columns, or train on these data"
+        )
+    return layout
+
+
+def replay(
+    definition: Definition,
+    data: Path,
+    layout: Layout,
+    tell: Callable[[Alert], None],
+    scores: Path | None = None,
+    batch_rows: int = 8192,
+    known: frozenset[str] | None = None,
+) -> Replayed:
+    """Sends the rows in file order through the detector; `tell` gets each alert as it arises.
+
+    Args:
+        scores: where every verdict is written as Parquet, columns of `SCORE_SCHEMA`; None = nowhere.
+        batch_rows: at most so many rows at a time; what is told does not depend on it.
+        known: readings of other series are dead, as `unknown_series: refuse` makes them online; None = all are taken.
+    """
+    done = Replayed()
+    detector = Detector(definition)
+    writer = _writer(scores, data) if scores is not None else None
+    try:
+        for batch in read(data, layout, definition.sensors, batch_rows):
+            readings = batch.readings if known is None else _of_series(batch.readings, known)
+            outcome = detector.push(readings)
+            refused = len(batch.readings) - len(readings)
+            done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + refused)
+            done.counts.update(outcome.counts())
+            for record in _alerts(definition, data, outcome, readings.position):
+                done.alerts += 1
+                tell(record)
+            if writer is not None:
+                writer.write_table(_table(outcome, readings.position))
+    finally:
+        if writer is not None:
+            writer.close()
+    done.counts["received"] = sum(done.counts[fate.name.lower()] for fate in Disposition)
+    return done
+
+
+def _writer(scores: Path, data: Path) -> pq.ParquetWriter:
+    if scores.resolve() == data.resolve():
+        raise ConfigError(f"--scores {scores}: that is the file to be read; name another")
+    scores.parent.mkdir(parents=True, exist_ok=True)
+    return pq.ParquetWriter(scores, SCORE_SCHEMA, compression="zstd")
+
+
+def _of_series(readings: Readings, known: frozenset[str]) -> Readings:
+    """The readings of known series; their names alone are left."""
+    ours = np.array([name in known for name in readings.names], np.bool_)
+    place = (np.cumsum(ours) - 1).astype(np.int32)
+    kept = ours[readings.series]
+    return Readings(
+        names=tuple(name for name in readings.names if name in known),
+        series=place[readings.series[kept]],
+        time=readings.time[kept],
+        values=readings.values[kept],
+        position=readings.position[kept],
+    )
+
+
+def _alerts(definition: Definition, data: Path, outcome: Outcome, position: Int64s) -> Iterator[Alert]:
+    for event in outcome.events:
+        source = Source(str(data), 0, int(position[event.row]))
+        yield alert(event, definition.detector, definition.version, source, datetime.now(UTC))
+
+
+def _table(outcome: Outcome, position: Int64s) -> pa.Table:
+    """The verdicts of a batch, columns of `SCORE_SCHEMA`."""
+    v = outcome.verdicts
+    slots = np.array(sorted(v.names), np.int32)
+    names = pa.array([v.names[slot] for slot in slots.tolist()], pa.string())
+    kinds = pa.array([verdict.name.lower() for verdict in Verdict])
+
+    def numbers(values: Float64s) -> pa.Array:  # NaN becomes null
+        return pa.array(values, from_pandas=True)
+
+    return pa.Table.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(pa.array(np.searchsorted(slots, v.series).astype(np.int32)), names),
+            pa.array(v.time, pa.timestamp("ns", "UTC")),
+            pa.DictionaryArray.from_arrays(pa.array(v.verdict.astype(np.int32)), kinds),
+            numbers(v.score),
+            numbers(v.level),
+            numbers(v.error),
+            numbers(v.disagreement),
+            pa.array(v.imputed, pa.int32()),
+            pa.array(position[v.row], pa.int64()),
+        ],
+        schema=SCORE_SCHEMA,
+    )

@@ -1,0 +1,41 @@
+"""`narrows replay` as people and pipes see it."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from stream.events import Alert, encode
+from stream.serve.compose import bundle_of, known_series
+from stream.serve.replay import layout_for, replay
+from stream.settings import Settings
+from stream.settings.hints import hints
+
+
+def replay_command(settings: Settings, data: Path, bundle: str | None, scores: Path | None, as_json: bool) -> None:
+    """Alerts on stdout: JSON lines, or a table where that is a terminal; the counts on stderr."""
+    torch.set_num_threads(1)
+    folder, _, definition = bundle_of(settings, bundle)
+    layout = layout_for(data, hints(settings), definition)
+    print(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors", file=sys.stderr)
+    kept: list[Alert] = []
+    table = sys.stdout.isatty() and not as_json
+
+    def tell(record: Alert) -> None:
+        if table:
+            kept.append(record)
+        else:
+            sys.stdout.write(encode(record).decode() + "\n")
+
+    done = replay(definition, data, layout, tell, scores, known=known_series(settings, definition))
+    if table:
+        import msgspec
+        from rich.console import Console
+
+        from stream.serve.show import incidents_table
+
+        Console().print(incidents_table([msgspec.to_builtins(record) for record in kept]))
+    counts = ", ".join(f"{name} {count:,}" for name, count in sorted(done.counts.items()) if count)
+    print(f"{done.alerts} alert events; {counts}", file=sys.stderr)
+    if scores is not None:
+        print(f"verdicts: {scores}", file=sys.stderr)

@@ -1,0 +1,40 @@
+"""`narrows run`: the service with its signals, until it is told to stop."""
+
+import signal
+from types import FrameType
+
+import torch
+
+from stream.errors import BundleError
+from stream.kafka import topics
+from stream.serve.compose import bundle_of, decoder, kafka_options, serve_options
+from stream.serve.consumer import Service
+from stream.serve.logs import configure
+from stream.settings import Settings
+
+
+def run(settings: Settings, bundle: str | None = None) -> None:
+    """Serves until SIGTERM or SIGINT; then commits, leaves the group and returns.
+
+    Raises:
+        BundleError, BrokerError: what is wrong before the first reading, or what waiting does not mend.
+    """
+    configure(settings.serve.log_format)
+    # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
+    torch.set_num_threads(1)
+    folder, _, definition = bundle_of(settings, bundle)
+    if definition.detector != settings.detector:
+        raise BundleError(
+            f"{folder}: a bundle of detector {definition.detector!r}, configured is {settings.detector!r}: its alerts "
+            "would carry the other's ids; set `detector`, or name a bundle of this one"
+        )
+    options = kafka_options(settings)
+    topics.check(options)
+    service = Service(options, serve_options(settings), definition, lambda: decoder(settings, definition))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    service.run()

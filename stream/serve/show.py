@@ -1,0 +1,232 @@
+"""Alerts and scores for people at a terminal. Rich drops the colours by itself where there is no terminal.
+
+Takes alert records as mappings (DESIGN: 7), as they come out of their JSON. Names in them are strangers' text: they
+are shown without control characters, and never read as markup.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+from rich.text import Text
+
+from stream.intake.columns import Float64s, Int64s
+
+Event = Mapping[str, Any]
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_ASCII = " ...:::##"
+_SEVERITY = {"low": "yellow", "medium": "dark_orange", "high": "red", "critical": "bold white on red"}
+_STATE = {"opened": "bold red", "updated": "yellow", "resolved": "green"}
+_CALM, _EXCEEDING = "cyan", "bold red"
+# Above this peak the axis is logarithmic: on a linear one the threshold would be lost in the lowest row.
+_LINEAR_UP_TO = 6.0
+
+
+def alert_line(event: Event, sensors: int = 2) -> Text:
+    """One event on one line: when, what, whose, how bad, and the `sensors` with the largest part in it."""
+    state, severity = event["state"], event["severity"]
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"{_moment(event):%Y-%m-%d %H:%M:%S}  ", "dim")
+    line.append(f"{state.upper():<8}  ", _STATE.get(state, ""))
+    line.append(f"{_printable(event['series'])}  ", "bold")
+    line.append(severity, _SEVERITY.get(severity, ""))
+    if state == "resolved":
+        line.append(f"  peak {_number(event['peak_score'])}, after {span(event['duration_s'])}, {event['reason']}")
+        return line
+    line.append(f"  score {_number(event['score'])}")
+    if state == "updated":
+        line.append(f", peak {_number(event['peak_score'])}, for {span(event['duration_s'])}")
+    named = "; ".join(_reading(sensor) for sensor in event["sensors"][:sensors])
+    return line.append(f"  {named}") if named else line
+
+
+def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
+    """One row per incident in its newest state, by start time."""
+    newest: dict[str, Event] = {}
+    for event in events:
+        known = newest.get(event["alert_id"])
+        if known is None or event["sequence"] > known["sequence"]:
+            newest[event["alert_id"]] = event
+    table = Table(title=f"{len(newest)} incident{'' if len(newest) == 1 else 's'}", title_justify="left")
+    for heading in ("series", "state", "severity", "started", "lasted", "peak", "sensors"):
+        table.add_column(heading, justify="right" if heading in {"lasted", "peak"} else "left", overflow="fold")
+    for event in sorted(newest.values(), key=lambda event: (event["started_at"], event["series"])):
+        shares = (f"{_printable(s['name'])} {s['direction']} {s['share']:.0%}" for s in event["sensors"][:sensors])
+        table.add_row(
+            Text(_printable(event["series"]), "bold"),
+            Text(event["state"], _STATE.get(event["state"], "")),
+            Text(event["severity"], _SEVERITY.get(event["severity"], "")),
+            Text(f"{_time(event['started_at']):%Y-%m-%d %H:%M}"),
+            Text(span(event["duration_s"])),
+            Text(_number(event["peak_score"])),
+            Text(", ".join(shares)),
+        )
+    return table
+
+
+def found_table(found: Mapping[str, Any]) -> Table:
+    """Injected versus found.
+
+    Args:
+        found: expected, found, faults [{series, kind, detail, started_at, expected: alert | none, as_expected,
+            delay_s}], false_alerts [{series, started_at}].
+    """
+    false = found["false_alerts"]
+    listed = ", ".join(f"{_printable(alert['series'])} {_time(alert['started_at']):%H:%M}" for alert in false)
+    caption = f"{found['found']} of {found['expected']} faults found; false alerts: {len(false)}"
+    table = Table(title="injected versus found", title_justify="left", caption_justify="left")
+    table.caption = Text(f"{caption} ({listed})" if listed else caption)
+    for heading in ("series", "fault", "what happens", "from", "outcome"):
+        table.add_column(heading, overflow="fold")
+    for fault in found["faults"]:
+        table.add_row(
+            Text(_printable(fault["series"]), "bold"),
+            Text(fault["kind"]),
+            Text(fault["detail"]),
+            Text(f"{_time(fault['started_at']):%H:%M}"),
+            Text(_outcome(fault), "green" if fault["as_expected"] else "bold red"),
+        )
+    return table
+
+
+def score_plot(times: Int64s, scores: Float64s, width: int = 78, height: int = 10, ascii_only: bool = False) -> Text:
+    """The scores over time as columns of blocks, with a line at the threshold, 1.
+
+    Each column is the highest score of its share of the time; without a score it stays empty. The axis is
+    logarithmic where the scores reach far beyond the threshold.
+
+    Args:
+        times: int64 (P,), ns UTC, ascending. scores: float64 (P,), NaN where there is none.
+        width, height: characters, labels included; height is that of the columns.
+        ascii_only: for a terminal that has no block characters.
+    """
+    if not np.isfinite(scores).any():
+        return Text("no scores")
+    columns = _column_peaks(times, scores, max(width - 7, 1))  # (columns,)
+    heights, ticks = _scaled(columns, height)
+    at_threshold = ticks["1"]
+    plot = Text(no_wrap=True)
+    for row in range(height - 1, -1, -1):
+        label = next((label for label, tick in ticks.items() if tick == row), "")
+        plot.append(f"{label:>5} ", "dim").append("|" if ascii_only else "│", "dim")
+        empty = ("-" if ascii_only else "╌") if row == at_threshold else " "
+        cells = (
+            _cell(int(tall) - 8 * row, value, empty, ascii_only) for tall, value in zip(heights, columns, strict=True)
+        )
+        _append_runs(plot, cells)
+        plot.append("\n")
+    return plot.append(_time_axis(times, len(columns)), "dim")
+
+
+def sparkline(times: Int64s, scores: Float64s, width: int = 40, ascii_only: bool = False) -> Text:
+    """The same on one line: red where the score exceeds 1, a dot where there is none."""
+    line = Text(no_wrap=True)
+    if not np.isfinite(scores).any():
+        return line.append("." * width, "dim")
+    peaks = _column_peaks(times, scores, width)
+    # Half the height is the threshold; above it each step is a doubling.
+    steps = np.where(peaks <= 1.0, np.clip(4.0 * peaks, 1, 4), np.clip(5.0 + np.log2(np.maximum(peaks, 1.0)), 5, 8))
+    eighths = np.nan_to_num(steps).astype(np.int64)
+    _append_runs(line, (_cell(int(tall), peak, ".", ascii_only) for tall, peak in zip(eighths, peaks, strict=True)))
+    return line
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: 45 s, 12 min, 5 h 12 min, 3 d 4 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    for size, large, unit, small in ((1440, "d", 60, "h"), (60, "h", 1, "min")):
+        if minutes >= size:
+            rest = minutes % size // unit
+            return f"{minutes // size} {large} {rest} {small}" if rest else f"{minutes // size} {large}"
+    return f"{minutes} min"
+
+
+def _outcome(fault: Mapping[str, Any]) -> str:
+    if fault["expected"] == "none":
+        return "no alert, as it should be" if fault["as_expected"] else "alerted, and should not have"
+    return f"found after {span(fault['delay_s'])}" if fault["as_expected"] else "missed"
+
+
+def _reading(sensor: Mapping[str, Any]) -> str:
+    """pressure low 4.91 (expected 5.6)."""
+    observed = "missing" if sensor["observed"] is None else _number(sensor["observed"])
+    direction = "" if sensor["direction"] == "unknown" else f" {sensor['direction']}"
+    return f"{_printable(sensor['name'])}{direction} {observed} (expected {_number(sensor['expected'])})"
+
+
+def _moment(event: Event) -> datetime:
+    """The event time that the event is about."""
+    if event["ended_at"] is not None:
+        return _time(event["ended_at"])
+    return _time(event["started_at"]) + timedelta(seconds=event["duration_s"])
+
+
+def _time(stamp: str) -> datetime:
+    """RFC 3339, to the microsecond: what `datetime` can hold."""
+    whole, _, fraction = stamp.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{fraction[:6]}+00:00" if fraction else f"{whole}+00:00")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _printable(text: str) -> str:
+    """Without control characters: an escape sequence in a Kafka key must not reach the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _column_peaks(times: Int64s, scores: Float64s, width: int) -> Float64s:
+    """The highest score in each of `width` equal shares of the time, (width,); NaN where there is none."""
+    share = (times - times[0]) / max(int(times[-1] - times[0]), 1)
+    column = np.minimum((share * width).astype(np.int64), width - 1)
+    peaks = np.full(width, np.nan)
+    np.fmax.at(peaks, column, scores)
+    return peaks
+
+
+def _cell(eighths: int, score: float, empty: str, ascii_only: bool) -> tuple[str, str]:
+    """A character and its style; `eighths` of it are filled."""
+    if eighths <= 0:
+        return empty, "dim"
+    return (_ASCII if ascii_only else _BLOCKS)[min(eighths, 8)], _EXCEEDING if score > 1.0 else _CALM
+
+
+def _append_runs(line: Text, cells: Iterable[tuple[str, str]]) -> None:
+    """Cells of one style in one piece: an escape sequence for each would be ten times the text."""
+    for style, run in groupby(cells, key=lambda cell: cell[1]):
+        line.append("".join(character for character, _ in run), style)
+
+
+def _scaled(columns: Float64s, height: int) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Eighths of a row that each column fills, (columns,), 0 where it has no score; and label -> row of the axis."""
+    top = max(float(np.nanmax(columns)), 1.25)
+    logarithmic = top > _LINEAR_UP_TO
+    bottom = 0.1 if logarithmic else 0.0
+
+    def part(value: Float64s) -> Float64s:
+        if logarithmic:
+            return np.asarray(np.log(np.maximum(value, bottom) / bottom) / np.log(top / bottom))
+        return value / top
+
+    eighths = np.where(np.isnan(columns), 0.0, np.maximum(np.ceil(part(np.nan_to_num(columns)) * height * 8), 1.0))
+    threshold = min(int(part(np.array(1.0)) * height), height - 1)
+    ticks = {"1": threshold}
+    for label, row in ((_number(top), height - 1), (_number(bottom), 0)):
+        if row != threshold:
+            ticks[label] = row
+    return eighths.astype(np.int64), ticks
+
+
+def _time_axis(times: Int64s, width: int) -> str:
+    """First and last time under their ends."""
+    stamps = [np.datetime_as_string(np.datetime64(int(t), "ns"), unit="m").replace("T", " ") for t in times[[0, -1]]]
+    first, last = (str(stamp) for stamp in stamps)
+    return " " * 7 + first + last.rjust(max(width - len(first), len(last) + 1))

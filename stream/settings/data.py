@@ -1,0 +1,171 @@
+"""The sections `input` and `frames`: what readings look like and how they become frames."""
+
+import ast
+import re
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+
+from stream.settings.kafka import Topic
+from stream.settings.quantities import (
+    Duration,
+    Float,
+    Instant,
+    NonNegative,
+    PositiveDuration,
+    Size,
+    format_duration,
+    parse_duration,
+    parse_size,
+)
+from stream.settings.section import Section
+
+
+def _paths_by_name(given: object) -> object:
+    if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise ValueError(f"expected each name once, twice there: {', '.join(twice)}")
+        return {name: name for name in given}
+    if not isinstance(given, dict):
+        raise ValueError("expected a list of names, or a mapping of names to paths")
+    return given
+
+
+Sensors = Annotated[
+    dict[str, str],
+    BeforeValidator(_paths_by_name),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+                {"type": "object", "additionalProperties": {"type": "string"}},
+            ]
+        }
+    ),
+]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Wire(NamedTuple):
+    """How a message is laid out where the configuration leaves it open."""
+
+    format: Literal["wide", "long"]
+    time: str
+    sensor: str
+    value: str
+
+
+class Input(Section):
+    """Where readings come from and how one is laid out; the same for Kafka and Parquet."""
+
+    topic: Topic = Field(default="readings", description="Topic to read.")
+    format: Literal["wide", "long"] | None = Field(
+        default=None,
+        description="wide: a field per sensor. long: one sensor a reading, named by `sensor`, valued by `value`. "
+        "null: found (Parquet), wide (Kafka).",
+    )
+    time: Text | None = Field(
+        default=None, description="Field or column of the event time. null: found (Parquet), `time` (Kafka)."
+    )
+    time_format: Literal["auto", "iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"] = Field(
+        default="auto", description="How the event time is written. auto: told by its type and size."
+    )
+    series: str = Field(
+        default="",
+        description='Field or column that names the asset. "": the Kafka key; Parquet: found, or one series per file.',
+    )
+    sensors: Sensors = Field(
+        default_factory=dict,
+        description="Sensor names, or names mapped to (nested) paths. Empty: found (Parquet), the bundle's (Kafka).",
+    )
+    sensor: Text | None = Field(
+        default=None, description="long: field of the sensor's name. null: found (Parquet), `sensor` (Kafka)."
+    )
+    value: Text | None = Field(
+        default=None, description="long: field of the value. null: found (Parquet), `value` (Kafka)."
+    )
+    label: Text | None = Field(
+        default=None,
+        description="Parquet only: column that is true or 1 on anomalous rows, kept out of training. null: none.",
+    )
+    exclude: tuple[str, ...] = Field(default=(), description="Parquet only: columns that are not sensors.")
+    max_future: Duration = Field(
+        default=parse_duration("1h"), description="An event time further ahead of the record's own timestamp is dead."
+    )
+    max_bytes: Size = Field(default=parse_size("1MiB"), description="A larger message is dead.")
+    unknown_series: Literal["accept", "refuse"] = Field(
+        default="accept",
+        description="accept: a series not seen in training is scored with the pooled scale. refuse: it is dead.",
+    )
+
+    @property
+    def wire(self) -> Wire:
+        """The layout of a Kafka message, with what was left open filled in."""
+        return Wire(self.format or "wide", self.time or "time", self.sensor or "sensor", self.value or "value")
+
+
+class Maintenance(Section):
+    """Frames of `series` with start <= time < end are off."""
+
+    series: str = Field(default="", description='Name of the series. "": every series.')
+    start: Instant = Field(description="First instant that is off, ISO 8601, UTC unless it says otherwise.")
+    end: Instant = Field(description="First instant that is on again.")
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("expected `end` after `start`")
+        return self
+
+
+class Frames(Section):
+    """How readings become frames; travels in the bundle."""
+
+    interval: PositiveDuration | None = Field(
+        default=None,
+        description="Sampling interval, the length of a tick. null: the median step, chosen by `narrows train`.",
+    )
+    resample: Literal["none", "last", "mean"] = Field(
+        default="none", description="none: every reading is a frame. last, mean: readings go on ticks of `interval`."
+    )
+    grace: Duration = Field(
+        default=0, description="An incomplete tick closes once its series is this far past its end."
+    )
+    max_gap: PositiveDuration | None = Field(
+        default=None,
+        description="A longer step empties the history: warming. >= interval. null: 10 of the usual steps.",
+    )
+    max_carry: NonNegative = Field(
+        default=5, description="Frames for which a missing sensor keeps its last value; then it is masked."
+    )
+    max_missing: NonNegative | None = Field(
+        default=None, description="Sensors. More masked than this: degraded, no score. null: a quarter of the sensors."
+    )
+    clip: Float = Field(default=10.0, gt=0, description="Scaled values are limited to +-clip standard deviations.")
+    score_when: str = Field(
+        default="",
+        description='Expression over sensors, such as `speed > 100`; frames where it is false are off. "": always on.',
+    )
+    settle: Duration = Field(default=0, description="Frames stay off for this long after `score_when` was last false.")
+    maintenance: tuple[Maintenance, ...] = Field(
+        default=(), description="Spans {series, start, end} whose frames are off."
+    )
+
+    @field_validator("max_gap")
+    @classmethod
+    def _not_below_the_interval(cls, max_gap: int | None, info: ValidationInfo) -> int | None:
+        interval = info.data.get("interval")
+        if max_gap is not None and interval is not None and max_gap < interval:
+            raise ValueError(f"expected at least the interval, {format_duration(interval)}")
+        return max_gap
+
+    @field_validator("score_when")
+    @classmethod
+    def _an_expression(cls, text: str) -> str:
+        # Sensors are not known here; their names and the operators allowed are checked where the sensors are.
+        try:
+            ast.parse(re.sub("`[^`]*`", "x", text.strip() or "x"), mode="eval")
+        except (SyntaxError, ValueError):
+            raise ValueError("expected an expression such as `speed > 100 and not valve == 0`") from None
+        return text.strip()

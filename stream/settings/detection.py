@@ -1,0 +1,114 @@
+"""The sections `model`, `train`, `threshold` and `rules`: what is learnt, and when it speaks."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from stream.settings.quantities import Float, Int, Positive, PositiveDuration, parse_duration
+from stream.settings.section import Section
+
+
+class Model(Section):
+    """The shape of the autoencoder; a bundle keeps its own."""
+
+    kind: Literal["dense", "conv"] = Field(default="dense", description="Fully connected, or convolutions along time.")
+    window: Int = Field(default=32, ge=1, le=4096, description="W, frames per window; conv needs 4.")
+    smoothing: Int = Field(default=10, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
+    hidden: Positive | None = Field(
+        default=None, description="Units (conv: channels) before the code. null: 32, fewer where the window is small."
+    )
+    latent: Positive | None = Field(
+        default=None, description="Units of the code: the strait. null: 8, fewer where the window is small."
+    )
+    members: Int = Field(
+        default=1, ge=1, le=64, description="K, models that differ in their seed; combined by the median."
+    )
+    dropout: Float = Field(
+        default=0.1, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
+    )
+    error_span: Literal["newest", "window"] = Field(
+        default="newest", description="Error of a window's newest frame, or of all its frames."
+    )
+
+    @field_validator("window")
+    @classmethod
+    def _long_enough(cls, window: int, info: ValidationInfo) -> int:
+        if info.data.get("kind") == "conv" and window < 4:
+            raise ValueError("expected at least 4 with model.kind conv")
+        return window
+
+
+class Parts(Section):
+    """Shares of each series, in time order; they sum to 1."""
+
+    fit: Float = Field(
+        default=0.6, gt=0, lt=1, description="Share that the weights are fitted on; its last tenth stops training."
+    )
+    calibrate: Float = Field(default=0.25, gt=0, lt=1, description="Share, held out, that the thresholds come from.")
+    gate: Float = Field(default=0.15, gt=0, lt=1, description="Share, held out, that decides on promotion.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = self.fit + self.calibrate + self.gate
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"expected fit + calibrate + gate = 1, not {total:g}")
+        return self
+
+
+class Train(Section):
+    """How `narrows train` fits."""
+
+    seed: Int = Field(default=0, ge=0, le=2**31 - 1, description="Member k starts from seed + k.")
+    parts: Parts = Field(default_factory=Parts, description="Shares of each series, in time order.")
+    max_epochs: Positive = Field(default=200, description="Passes over the windows, at most.")
+    patience: Positive = Field(default=10, description="Epochs without improvement after which training stops.")
+    batch_size: Positive = Field(default=256, description="Windows per step.")
+    learning_rate: Float = Field(default=2e-3, gt=0, lt=1, description="Step size at the start.")
+    weight_decay: Float = Field(default=1e-4, ge=0, lt=1, description="Pull of the weights towards 0.")
+    max_windows_per_epoch: Positive = Field(
+        default=131_072, description="Of more windows, so many are drawn anew each epoch."
+    )
+    drop_sensors: bool = Field(
+        default=False,
+        description="false: vetting names flat, duplicate, counter-like sensors. true: it also leaves them out.",
+    )
+
+
+class Threshold(Section):
+    """Where the boundary comes from."""
+
+    method: Literal["budget", "percentile"] = Field(
+        default="budget",
+        description="budget: from the alerts one is willing to read. percentile: of the level on normal data.",
+    )
+    alerts_per_week: Float = Field(default=1.0, gt=0, description="budget: alerts per series and week on normal data.")
+    percentile: Float = Field(
+        default=99.0, gt=50, lt=100, description="percentile: of the level on the calibrate part."
+    )
+    strict: bool = Field(
+        default=False, description="true: refuse a threshold that the data cannot support instead of extrapolating."
+    )
+
+
+def _ascending_above_one(edges: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not 1 < edges[0] < edges[1] < edges[2]:
+        raise ValueError("expected three ascending scores above 1")
+    return edges
+
+
+class Rules(Section):
+    """The life of an incident; travels in the bundle."""
+
+    close_after: Positive | None = Field(
+        default=None,
+        description="Frames in a row below `close_ratio` that resolve an incident. null: window + smoothing.",
+    )
+    close_ratio: Float = Field(default=0.8, gt=0, lt=1, description="Score below which a frame counts as quiet.")
+    update_every: PositiveDuration | None = Field(
+        default=None, description="Event time between two updates of an open incident. null: 1h, or W frames if longer."
+    )
+    max_duration: PositiveDuration = Field(default=parse_duration("7d"), description="A longer incident is split.")
+    severity_edges: Annotated[tuple[Float, Float, Float], AfterValidator(_ascending_above_one)] = Field(
+        default=(2.0, 5.0, 20.0), description="Peak scores at which medium, high and critical begin; ascending, > 1."
+    )
+    top_sensors: Int = Field(default=5, ge=1, le=100, description="Sensors named in an event, at most.")

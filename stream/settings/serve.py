@@ -1,0 +1,44 @@
+"""The section `serve`: the pace of the running consumer."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from stream.settings.quantities import Int, Positive, PositiveDuration, format_duration, parse_duration
+from stream.settings.section import Section
+
+
+class Serve(Section):
+    """The running consumer."""
+
+    batch: Int = Field(default=8192, ge=1, le=100_000, description="Messages taken at once, at most.")
+    poll: PositiveDuration = Field(default=parse_duration("5ms"), description="Longest wait for a batch to fill.")
+    commit_interval: PositiveDuration = Field(
+        default=parse_duration("500ms"), description="Time between commits; a waiting alert commits at once."
+    )
+    max_replay: Positive = Field(
+        default=100_000, description="Messages per partition that a restart reads again, at most: bounds its time."
+    )
+    silent_after: PositiveDuration | None = Field(
+        default=None,
+        description="Wall-clock time without readings after which a series is reported silent. null: never.",
+    )
+    transaction_timeout: PositiveDuration = Field(
+        default=parse_duration("10s"), description="The broker aborts an older transaction; > commit_interval."
+    )
+    session_timeout: PositiveDuration = Field(
+        default=parse_duration("10s"),
+        description="The broker gives the partitions of a silent consumer away after this.",
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, else json."
+    )
+    log_every: PositiveDuration = Field(default=parse_duration("10s"), description="Time between progress lines.")
+
+    @field_validator("transaction_timeout")
+    @classmethod
+    def _longer_than_a_commit(cls, timeout: int, info: ValidationInfo) -> int:
+        interval = info.data.get("commit_interval", 0)
+        if timeout <= interval:
+            raise ValueError(f"expected more than serve.commit_interval, {format_duration(interval)}")
+        return timeout

@@ -1,0 +1,109 @@
+"""The first configuration file: what was guessed and what most people change, each setting with its reason."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from stream.errors import ConfigError
+from stream.settings.describe import rows
+from stream.settings.layers import field_at
+from stream.settings.tree import Settings
+
+# Written with their defaults where nothing better was guessed.
+_USUAL = (
+    "detector",
+    "registry",
+    "input.topic",
+    "input.time",
+    "input.series",
+    "input.sensors",
+    "model.window",
+    "model.members",
+    "threshold.alerts_per_week",
+    "kafka.bootstrap",
+    "kafka.alerts",
+)
+_HEADER = """\
+# Configuration of narrows. `narrows config table` lists every setting, `narrows config check` finds faults.
+# The environment (NARROWS_KAFKA__PASSWORD=...) and `--set a.b=c` go above this file; keep secrets out of it.
+"""
+
+
+class Guess(NamedTuple):
+    """A setting that the data suggest; `value` as it is written in YAML."""
+
+    path: str
+    value: Any
+    reason: str
+
+
+def starter(guesses: Sequence[Guess] = ()) -> str:
+    """YAML with the guesses and the usual settings, in the order of the configuration, a comment above each.
+
+    Raises:
+        ConfigError: a guess for a setting that there is not.
+    """
+    unknown = [guess.path for guess in guesses if field_at(guess.path.split(".")) is None]
+    if unknown:
+        raise ConfigError(f"guessed {', '.join(unknown)}, which `narrows config table` does not list")
+    guessed = {guess.path: guess for guess in guesses}
+    defaults = Settings().model_dump(mode="json")
+    lines, open_sections = [_HEADER], list[str]()
+    for row in rows():
+        if row.path in guessed:
+            comment, value = f"guessed: {guessed[row.path].reason}", guessed[row.path].value
+        elif row.path in _USUAL:
+            comment, value = row.effect, _at(defaults, row.path)
+        else:
+            continue
+        *sections, name = row.path.split(".")
+        lines += _opened(sections, open_sections) + _entry(name, value, comment, depth=len(sections))
+        open_sections = sections
+    return "\n".join(lines) + "\n"
+
+
+def write(path: Path, text: str, force: bool) -> None:
+    """Writes the file.
+
+    Raises:
+        ConfigError: it is there and `force` is not set, or it cannot be written.
+    """
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} exists; name another with --output, or overwrite it with --force") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a file that can be written with --output") from error
+
+
+def _opened(sections: list[str], already: list[str]) -> list[str]:
+    if sections == already or not sections:
+        return []
+    return [
+        "",
+        *(
+            f"{'  ' * depth}{name}:"
+            for depth, name in enumerate(sections)
+            if sections[: depth + 1] != already[: depth + 1]
+        ),
+    ]
+
+
+def _entry(name: str, value: object, comment: str, depth: int) -> list[str]:
+    indent = "  " * depth
+    comments = textwrap.wrap(
+        " ".join(comment.split()), 100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+    )
+    text = yaml.safe_dump({name: value}, allow_unicode=True, width=10_000, sort_keys=False)
+    return comments + textwrap.indent(text.rstrip("\n"), indent).split("\n")
+
+
+def _at(tree: dict[str, Any], path: str) -> object:
+    node: Any = tree
+    for name in path.split("."):
+        node = node[name]
+    return node

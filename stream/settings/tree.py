@@ -1,0 +1,109 @@
+"""The one configuration tree, and the names that follow from it."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from pydantic import Field, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from stream.settings.data import Frames, Input
+from stream.settings.detection import Model, Rules, Threshold, Train
+from stream.settings.kafka import Kafka
+from stream.settings.serve import Serve
+
+
+class Topics(NamedTuple):
+    """Every topic the consumer touches; `scores` is None where verdicts are not written."""
+
+    readings: str
+    alerts: str
+    dead_letters: str
+    state: str
+    scores: str | None
+
+
+class Layer(PydanticBaseSettingsSource):
+    """One layer of the configuration that is already a tree."""
+
+    def __init__(self, settings: type[BaseSettings], tree: Mapping[str, Any]) -> None:
+        super().__init__(settings)
+        self._tree = dict(tree)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Part of the interface; a whole tree is given by `__call__`."""
+        return self._tree.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The tree."""
+        return self._tree
+
+
+class Settings(BaseSettings):
+    """The configuration of both halves. `load` reads one; `Settings()` is the defaults, whatever the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    detector: str = Field(
+        default="detector",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$",
+        description="Name of the detector: its folder in the registry, the namespace of its alert ids.",
+    )
+    registry: Path = Field(
+        default=Path("registry"), description="Folder of the bundles, relative to the working directory."
+    )
+    bundle: str = Field(
+        default="production",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
+        description="What is served: production, candidate, or a version.",
+    )
+    input: Input = Field(default_factory=Input, description="Where readings come from.")
+    frames: Frames = Field(default_factory=Frames, description="How readings become frames.")
+    model: Model = Field(default_factory=Model, description="The shape of the autoencoder.")
+    train: Train = Field(default_factory=Train, description="How it is fitted.")
+    threshold: Threshold = Field(default_factory=Threshold, description="Where the boundary comes from.")
+    rules: Rules = Field(default_factory=Rules, description="The life of an incident.")
+    kafka: Kafka = Field(default_factory=Kafka, description="Broker, login, topics.")
+    serve: Serve = Field(default_factory=Serve, description="The running consumer.")
+
+    @property
+    def topics(self) -> Topics:
+        """Names of all topics, with what was left open filled in."""
+        alerts, dead, state = self.kafka.alerts, self.kafka.dead_letters, self.kafka.state
+        return Topics(
+            readings=self.input.topic,
+            alerts=alerts,
+            dead_letters=f"{alerts}.dead" if dead is None else dead,
+            state=f"{alerts}.state.{self.detector}" if state is None else state,
+            scores=self.kafka.scores,
+        )
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return f"narrows-{self.detector}" if self.kafka.group is None else self.kafka.group
+
+    @property
+    def instance(self) -> str:
+        """Identity of this process within the group."""
+        return socket.gethostname() if self.kafka.instance is None else self.kafka.instance
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        names = [name for name in self.topics if name is not None]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            uses = ", ".join(f"{use} = {name}" for use, name in self.topics._asdict().items() if name in twice)
+            raise ValueError(f"expected a topic for each use, got one for several: {uses}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: object, **__: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: `layers`, the strongest first."""
+        given = dict(init_settings())
+        layers = given.pop("layers", ())
+        return tuple(Layer(settings_cls, tree) for tree in (given, *layers))

@@ -1,0 +1,1 @@
+"""Tests of narrows; helpers of theirs are imported as `tests.<module>`."""

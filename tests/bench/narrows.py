@@ -1,0 +1,111 @@
+"""The service of `narrows run`, from the moment it is live until every reading is committed."""
+
+import cProfile
+import io
+import pstats
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import torch
+
+from stream.bundle import load
+from stream.detect.definition import Definition
+from stream.intake.columns import Decoded
+from stream.intake.decode import Decoder, Fields
+from stream.kafka import topics
+from stream.serve.consumer import ServeOptions, Service
+from stream.serve.logs import configure
+from tests.bench.at_least_once import AtLeastOnce
+from tests.bench.job import Job, Measured, Stopwatch, answer
+
+PROFILED_LINES = 45
+
+
+class Observer:
+    """The service's clock, which looks at the service each time it is asked, on the service's own thread.
+
+    1. It notes when all partitions are live, and what had been decoded by then. 2. When everything is decoded, it
+    asks the service to stop, which commits. 3. It notes when everything is committed.
+    """
+
+    def __init__(self, readings: int) -> None:
+        self._readings = readings
+        self.service: Service | None = None
+        self.decoded = self.early = 0
+        self.memory = 0
+        self.seconds = (0.0, 0.0)
+        self._stopwatch: Stopwatch | None = None
+
+    def __call__(self) -> float:
+        if self.service is not None and not self.memory:
+            self._look(self.service)
+        return time.monotonic()
+
+    def _look(self, service: Service) -> None:
+        if self._stopwatch is None and service.is_live:
+            self._stopwatch, self.early = Stopwatch(), self.decoded
+        if self.decoded >= self._readings:
+            service.stop()
+        if self._stopwatch is not None and service.counts["received"] >= self._readings:
+            self.seconds = self._stopwatch.read()
+            self.memory = psutil.Process().memory_info().rss
+
+
+class CountingDecoder(Decoder):
+    """A decoder that tells the observer."""
+
+    def __init__(self, observer: Observer, definition: Definition) -> None:
+        super().__init__(Fields(), definition.sensors, None)
+        self._observer = observer
+
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        positions: Sequence[int],
+        timestamps_ms: Sequence[int],
+    ) -> Decoded:
+        self._observer()
+        decoded = super().decode(values, keys, positions, timestamps_ms)
+        self._observer.decoded += decoded.received
+        return decoded
+
+
+def measure(job: Job) -> Measured:
+    """As `narrows run` does it, with the defaults of its configuration."""
+    configure("json")
+    torch.set_num_threads(1)
+    _, definition = load(Path(job.bundle))
+    options = job.kafka()
+    topics.check(options)
+    observer, before = Observer(job.readings), psutil.Process().memory_info().rss
+    service = Service(options, ServeOptions(), definition, lambda: CountingDecoder(observer, definition), observer)
+    if not job.exactly_once:
+        service._transaction = AtLeastOnce(options, observer)  # type: ignore[assignment]
+    observer.service = service
+    profile = _profiled(service) if job.profile else _plain(service)
+    if not observer.memory:
+        raise RuntimeError(f"{job.name}: ended with {service.counts['received']} of {job.readings} readings committed")
+    counts, readings = dict(service.counts), job.readings - observer.early
+    return Measured(readings, *observer.seconds, counts, observer.memory, before, profile)
+
+
+def _plain(service: Service) -> str:
+    service.run()
+    return ""
+
+
+def _profiled(service: Service) -> str:
+    profiler = cProfile.Profile()
+    profiler.runcall(service.run)
+    text = io.StringIO()
+    stats = pstats.Stats(profiler, stream=text).strip_dirs()
+    stats.sort_stats("tottime").print_stats(PROFILED_LINES)
+    stats.sort_stats("cumulative").print_stats(PROFILED_LINES)
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    answer(measure)

@@ -1,0 +1,88 @@
+"""What is measured with: the model, and the readings of a plant, as messages on a topic."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from confluent_kafka import Producer
+
+from stream.detect.definition import Definition
+from stream.detect.policy import ModelSpec
+from stream.registry import PRODUCTION, Registry
+from tests.builders import SECOND, START, a_definition, publish
+
+WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT = 32, 10, 8, 32, 8
+# Normal levels lie around 1 with a spread of 0.16, thresholds at 0.8 to 1.2 times this: faults alone reach them.
+THRESHOLD = 4.0
+FAULT = 5.0
+FAULTY_SERIES, FAULT_EVERY, FAULT_FROM, FAULT_UNTIL = 50, 2_000, 60, 100
+ROUNDS_AT_ONCE = 64
+FLUSH_S = 60.0
+MESSAGE = ('{"time": %d, ' + ", ".join(f'"s{f}": %.5f' for f in range(SENSORS)) + "}").encode()
+
+
+@dataclass(frozen=True)
+class Plant:
+    """S series that send `rounds` readings each, in turn, one second apart.
+
+    In every `FAULTY_SERIES`-th series all sensors stray for 40 frames out of 2,000: alerts are rare, but there.
+    """
+
+    series: int
+    rounds: int
+    seed: int
+
+    @property
+    def readings(self) -> int:
+        return self.series * self.rounds
+
+    @property
+    def names(self) -> list[str]:
+        return [f"pump-{i:05d}" for i in range(self.series)]
+
+    def definition(self, members: int) -> Definition:
+        """K = `members` with random weights; it knows every series."""
+        spec = ModelSpec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members)
+        return a_definition(spec, series=self.names, q=THRESHOLD, seed=self.seed)
+
+    def publish(self, registry: Path, members: int) -> Path:
+        """Writes the definition as a bundle; returns its folder."""
+        definition = publish(registry, self.definition(members), self.seed)
+        return Registry(registry).folder(definition.detector, PRODUCTION)
+
+    def messages(self) -> Iterator[tuple[bytes, bytes]]:
+        """Key and value of each, in order."""
+        draw = np.random.default_rng(self.seed)
+        keys = [name.encode() for name in self.names]
+        scales = self.definition(1).scales
+        mean, scale = scales.mean[: self.series], scales.scale[: self.series]
+        for first in range(0, self.rounds, ROUNDS_AT_ONCE):
+            rounds = np.arange(first, min(first + ROUNDS_AT_ONCE, self.rounds))
+            z = draw.normal(size=(len(rounds), self.series, SENSORS))
+            strays = (rounds % FAULT_EVERY >= FAULT_FROM) & (rounds % FAULT_EVERY < FAULT_UNTIL)
+            z[strays, FAULTY_SERIES // 10 :: FAULTY_SERIES] *= FAULT
+            times = (START + rounds * SECOND) // 1_000_000
+            for time, rows in zip(times.tolist(), (z * scale + mean).tolist(), strict=True):
+                for key, row in zip(keys, rows, strict=True):
+                    yield key, MESSAGE % (time, *row)
+
+
+def produce(bootstrap: str, topic: str, plant: Plant, partitions: int) -> int:
+    """Sends all messages, series dealt out evenly to the partitions; returns their bytes, keys counted."""
+    # Idempotent: a retry must not put a series' readings out of order.
+    options = {"enable.idempotence": True, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
+    producer = Producer({"bootstrap.servers": bootstrap} | options)
+    size = 0
+    for i, (key, value) in enumerate(plant.messages()):
+        size += len(key) + len(value)
+        while True:
+            try:
+                producer.produce(topic, value, key, partition=i % plant.series % partitions)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        if i % 1_000 == 0:
+            producer.poll(0)
+    assert producer.flush(FLUSH_S) == 0, f"{topic}: messages were not delivered within {FLUSH_S:.0f} s"
+    return size

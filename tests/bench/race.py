@@ -1,0 +1,132 @@
+"""All contenders in turn, several times over, on one broker: what is compared was measured within seconds."""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from stream.kafka import topics
+from tests.bench.job import Job, Measured, run
+from tests.bench.plant import Plant, produce
+from tests.live import read_committed
+
+PARTITIONS = 8
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        series: of the smaller and of the larger plant.
+        rounds: readings of each series in them.
+        sample: readings of the textbook loop.
+        repetitions: of everything.
+    """
+
+    series: tuple[int, int]
+    rounds: tuple[int, int]
+    sample: int
+    repetitions: int
+
+
+FULL = Size(series=(100, 5_000), rounds=(6_000, 120), sample=20_000, repetitions=3)
+QUICK = replace(FULL, rounds=(3_000, 80), sample=8_000, repetitions=1)
+
+
+@dataclass
+class Row:
+    """A contender on one plant, and what each repetition measured.
+
+    Attributes:
+        limit: name of the row that is its limit.
+        state_bytes: written to the state topic. alerts: in the alert topic. Both of each repetition of narrows.
+    """
+
+    name: str
+    series: int
+    job: Job
+    limit: str
+    input_bytes: int
+    measured: list[Measured] = field(default_factory=list)
+    state_bytes: list[int] = field(default_factory=list)
+    alerts: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Race:
+    """The broker, a folder for bundles and logs."""
+
+    bootstrap: str
+    folder: Path
+    size: Size
+
+    def run(self) -> list[Row]:
+        """Produces the messages, then measures every row `size.repetitions` times, in turn."""
+        rows = [row for which in (0, 1) for row in self._rows(which)]
+        for repetition in range(self.size.repetitions):
+            for row in rows:
+                self._measure(row, repetition)
+        return rows
+
+    def profile(self, row: Row) -> str:
+        """One more run of a row, under the profiler."""
+        job = msgspec.structs.replace(row.job, name=f"{row.job.name}-profiled", profile=True)
+        topics.create(job.kafka(), PARTITIONS, 1)
+        return run(job, self._log(job)).profile
+
+    def _rows(self, which: int) -> Iterator[Row]:
+        """The rows of the smaller (0) or larger (1) plant, its messages on the broker."""
+        plant = Plant(self.size.series[which], self.size.rounds[which], SEED)
+        say(f"{plant.readings:,} messages of {plant.series:,} series")
+        one, five = (plant.publish(self.folder / f"{plant.series}-{members}", members) for members in (1, 5))
+        base = Job(
+            contender="raw",
+            name=f"raw-{plant.series}",
+            bootstrap=self.bootstrap,
+            input=f"readings-{plant.series}",
+            partitions=PARTITIONS,
+            readings=plant.readings,
+            bundle=str(one),
+            sample=min(self.size.sample, plant.readings),
+        )
+        topics.create(base.kafka(), PARTITIONS, 1)
+        size = produce(self.bootstrap, base.input, plant, PARTITIONS)
+
+        def row(name: str, **changes: object) -> Row:
+            label = re.sub(r"[^a-zA-Z0-9]+", "-", name)
+            job = msgspec.structs.replace(base, name=f"{label}-{plant.series}", **changes)
+            return Row(name, plant.series, job, base.name, size)
+
+        yield row("raw")
+        yield row("narrows", contender="narrows")
+        if which:
+            return
+        yield row("narrows at least once", contender="narrows", exactly_once=False)
+        yield row("narrows K=5", contender="narrows", bundle=str(five))
+        yield row("textbook", contender="textbook")
+
+    def _measure(self, row: Row, repetition: int) -> None:
+        """On output topics of its own."""
+        job = msgspec.structs.replace(row.job, name=f"{row.job.name}-{repetition}")
+        options = job.kafka()
+        topics.create(options, PARTITIONS, 1)
+        measured = run(job, self._log(job))
+        row.measured.append(measured)
+        say(f"{row.name}, {row.series:,} series: {measured.rate:,.0f} readings/s")
+        if job.contender != "narrows":
+            return
+        state, alerts = (read_committed(self.bootstrap, topic) for topic in (options.state, options.alerts))
+        row.state_bytes.append(sum(len(record.key) + len(record.value) for record in state))
+        row.alerts.append(len(alerts))
+
+    def _log(self, job: Job) -> Path:
+        return self.folder / f"{job.name}.log"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,37 @@
+"""The limit: what the client delivers with the fetch settings of narrows, and nothing done to it."""
+
+import time
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from stream.errors import BrokerError
+from stream.kafka.client import main_consumer
+from stream.serve.consumer import ServeOptions
+from tests.bench.job import PATIENCE_S, Job, Measured, Stopwatch, answer
+
+
+def measure(job: Job) -> Measured:
+    """From the first message, which is not counted, to the last."""
+    pace = ServeOptions()
+    consumer = main_consumer(job.kafka(), _fail)
+    consumer.assign([TopicPartition(job.input, number, 0) for number in range(job.partitions)])
+    # Each partition ends with an event that says so: counted with the records, so that none has to be looked at.
+    expected = job.readings + job.partitions
+    first = total = 0
+    deadline = time.monotonic() + PATIENCE_S
+    while not first and time.monotonic() < deadline:
+        first = total = len(consumer.consume(1, pace.poll_s))
+    stopwatch = Stopwatch()
+    while total < expected and time.monotonic() < deadline:
+        total += len(consumer.consume(pace.batch, pace.poll_s))
+    seconds = stopwatch.read()
+    consumer.close()
+    return Measured(total - first - job.partitions, *seconds, {"received": total - job.partitions})
+
+
+def _fail(error: KafkaError) -> None:
+    raise BrokerError(error.str())
+
+
+if __name__ == "__main__":
+    answer(measure)

@@ -1,0 +1,113 @@
+"""Small real definitions and readings for tests: random weights, no training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stream.bundle import FORMAT, Contents, Manifest, SelfTest, load, write
+from stream.detect.definition import Definition
+from stream.detect.ensemble import Ensemble
+from stream.detect.models import build
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.detect.scale import POOLED, ScaleTable
+from stream.detect.threshold import ThresholdTable
+from stream.intake.columns import Readings
+from stream.registry import Registry
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def a_policy(**changes: object) -> FramePolicy:
+    return FramePolicy(**({"interval_ns": SECOND, "max_gap_ns": 5 * SECOND} | changes))  # type: ignore[arg-type]
+
+
+def a_spec(**changes: object) -> ModelSpec:
+    given = {"kind": "dense", "window": 4, "smoothing": 3, "sensors": 2, "hidden": 8, "latent": 2, "members": 1}
+    return ModelSpec(**(given | changes))  # type: ignore[arg-type]
+
+
+def a_definition(
+    spec: ModelSpec | None = None,
+    policy: FramePolicy | None = None,
+    rules: Rules | None = None,
+    q: float = 1.0,
+    series: Sequence[str] = ("a", "b"),
+    seed: int = 0,
+) -> Definition:
+    """Untrained weights, scales that differ by series, threshold q for all."""
+    spec = spec or a_spec()
+    draw = np.random.default_rng(seed)
+    names = (*series, POOLED)
+    weights = build(spec, [seed + k for k in range(spec.members)]).weights()
+    return Definition(
+        detector="test",
+        version="v1",
+        sensors=tuple(f"s{f}" for f in range(spec.sensors)),
+        policy=policy or a_policy(),
+        rules=rules or Rules(close_after=3),
+        spec=spec,
+        scales=ScaleTable(
+            names,
+            draw.normal(size=(len(names), spec.sensors)),
+            draw.uniform(0.5, 2.0, size=(len(names), spec.sensors)),
+            np.full(len(names), 100),
+        ),
+        thresholds=ThresholdTable(names, draw.uniform(0.8, 1.2, len(names)), np.full(len(names), 100), q),
+        ensemble=Ensemble(spec, weights),
+    )
+
+
+def readings(
+    series: Sequence[str], time: Sequence[int] | NDArray[np.int64], values: NDArray[np.float64], first: int = 0
+) -> Readings:
+    """Readings with consecutive positions from `first` on."""
+    names = tuple(dict.fromkeys(series))
+    return Readings(
+        names=names,
+        series=np.array([names.index(s) for s in series], np.int32),
+        time=np.asarray(time, np.int64),
+        values=np.asarray(values, np.float64),
+        position=np.arange(first, first + len(series), dtype=np.int64),
+    )
+
+
+def publish(registry: Path, definition: Definition, seed: int = 0) -> Definition:
+    """Writes the definition (made with `seed`) as a bundle that production points to, and loads it back."""
+    spec = definition.spec
+    draw = np.random.default_rng(1)
+    windows = draw.normal(size=(4, spec.window, spec.sensors)).astype(np.float32)
+    ends = np.arange(4) * spec.window + spec.window - 1
+    errors = definition.ensemble.errors(np.ascontiguousarray(windows.reshape(-1, spec.sensors)), ends, None).error
+    manifest = Manifest(
+        format=FORMAT,
+        detector=definition.detector,
+        version="20260101T000000Z",
+        created_at="2026-01-01T00:00:00Z",
+        sensors=definition.sensors,
+        policy=definition.policy,
+        rules=definition.rules,
+        model=spec,
+        seeds=tuple(range(spec.members)),
+        threshold_q=definition.thresholds.q,
+        threshold={},
+        data={},
+        metrics={},
+        software={},
+        parent=None,
+        files=(),
+    )
+    contents = Contents(
+        build(spec, [seed + k for k in range(spec.members)]).weights(),
+        definition.scales,
+        definition.thresholds,
+        pa.table({"series": ["a"], "ratio": [1.0]}),
+        SelfTest(windows, errors),
+    )
+    store = Registry(registry)
+    folder = store.publish(definition.detector, lambda scratch: write(scratch, manifest, contents))
+    store.point(definition.detector, "production", folder.name)
+    return load(folder)[1]

@@ -1,0 +1,178 @@
+"""A running narrows on a real broker: its topics, its process, what a subscriber got."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream.detect.definition import Definition
+from tests.builders import publish
+from tests.conftest import ROOT, MakeTopic
+
+PARTITIONS = 4
+PATIENCE_S = 60.0
+NOT_YET = (
+    KafkaError._TIMED_OUT,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as a subscriber sees it."""
+
+    key: str
+    value: bytes
+    headers: Mapping[str, bytes]
+    partition: int
+    offset: int
+
+    def json(self) -> dict[str, Any]:
+        return dict(json.loads(self.value))
+
+
+class Live:
+    """Topics of its own, a bundle, a configuration file, and processes that use them."""
+
+    def __init__(self, folder: Path, bootstrap: str, topic: MakeTopic, definition: Definition, **settings: Any) -> None:
+        self.folder, self.bootstrap = folder, bootstrap
+        self.input = topic("in", PARTITIONS)
+        self.alerts = topic("alerts", 1)
+        self.dead = topic("dead", 1)
+        self.state = topic("state", PARTITIONS, {"cleanup.policy": "compact"})
+        self.definition = publish(folder / "registry", definition)
+        self.config = folder / "narrows.yaml"
+        tree = {
+            "detector": definition.detector,
+            "registry": str(folder / "registry"),
+            "input": {"topic": self.input},
+            "kafka": {
+                "bootstrap": bootstrap, "group": f"g-{self.input}", "instance": "one", "alerts": self.alerts,
+                "dead_letters": self.dead, "state": self.state,
+            },
+            "serve": {"session_timeout": "6s", "log_format": "json", "log_every": "1s"} | settings.pop("serve", {}),
+        }  # fmt: skip
+        self.config.write_text(yaml.safe_dump(tree | settings))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._sent = 0
+
+    def send(self, messages: Iterable[tuple[str, bytes | None]]) -> None:
+        """Messages, keyed by series, in order within each."""
+        # Idempotent: a retry must not put a reading before the one that was sent earlier.
+        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True})
+        for key, value in messages:
+            while True:
+                try:
+                    producer.produce(self.input, value, key)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            self._sent += 1
+        assert producer.flush(PATIENCE_S) == 0
+
+    def start(self, *overrides: str) -> subprocess.Popen[bytes]:
+        """`narrows run` as a process; its log is appended to `log`."""
+        extra = [part for override in overrides for part in ("--set", override)]
+        command = [sys.executable, "-m", "stream", "run", "--config", str(self.config), *extra]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+        self._processes.append(process)
+        return process
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Lines of the log with this event."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["event"] == event]
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self, process: subprocess.Popen[bytes]) -> float:
+        """SIGTERM; returns the seconds until the process had ended, which must be by itself and in peace."""
+        # A signal before the handlers are in place just ends the process, which is not what is tested.
+        self.wait(lambda: len(self.logged("service.started")) == len(self._processes), "the service started")
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0, self.log.read_text()[-3000:]
+        return time.monotonic() - started
+
+    def close(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                self.kill(process)
+
+    def committed(self) -> int:
+        """Messages below the group's committed offsets (the input topic has no transactions, hence no gaps)."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"g-{self.input}"})
+        try:
+            found = consumer.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
+        except KafkaException as fault:
+            # A group's coordinator takes a moment to appear, and so does the end of a killed process's transaction.
+            if fault.args[0].code() in NOT_YET:
+                return -1
+            raise
+        finally:
+            consumer.close()
+        return sum(max(tp.offset, 0) for tp in found)
+
+    def wait(self, until: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not until():
+            dead = [p.returncode for p in self._processes if p.poll() not in (None, 0, -signal.SIGKILL)]
+            assert not dead, f"ended with {dead}: {self.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"{what} not within {PATIENCE_S} s: {self.log.read_text()[-3000:]}"
+            time.sleep(0.05)
+
+    def wait_for_all(self) -> None:
+        """Until every message that was sent is committed."""
+        self.wait(lambda: self.committed() == self._sent, f"all of {self._sent} messages committed")
+
+    def read(self, topic: str) -> list[Record]:
+        """Everything a `read_committed` subscriber gets, in order."""
+        return read_committed(self.bootstrap, topic)
+
+
+def read_committed(bootstrap: str, topic: str) -> list[Record]:
+    """All committed records of a topic, in order of partition and offset."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap, "group.id": "subscriber", "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest", "enable.partition.eof": True, "enable.auto.commit": False,
+        }
+    )  # fmt: skip
+    count = len(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, p, 0) for p in range(count)])
+    found: list[Record] = []
+    ended: set[int | None] = set()
+    while len(ended) < count:
+        for message in consumer.consume(1000, 1.0):
+            error = message.error()
+            if error is not None:
+                assert error.code() == KafkaError._PARTITION_EOF, error.str()
+                ended.add(message.partition())
+                continue
+            found.append(_record(message))
+    consumer.close()
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+def _record(message: Message) -> Record:
+    headers = {name: value for name, value in dict(message.headers() or []).items() if isinstance(value, bytes)}
+    key, value = message.key() or b"", message.value() or b""
+    return Record(key.decode(errors="replace"), value, headers, message.partition() or 0, message.offset() or 0)

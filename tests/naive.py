@@ -1,0 +1,261 @@
+"""The detector once more, slow and obvious: one reading at a time, plain lists. Imports nothing of the product.
+
+Given the same readings it must name the same dispositions, verdicts, levels and events as `stream.detect`.
+"""
+
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+NAMESPACE = uuid.UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class NaivePolicy:
+    sensors: int
+    window: int
+    smoothing: int
+    interval: int
+    max_gap: int
+    resample: str = "none"
+    grace: int = 0
+    max_carry: int = 5
+    max_missing: int = 0
+    clip: float = 10.0
+    settle: int = 0
+    off: Callable[[str, int], bool] = lambda series, time: False
+    running: Callable[[list[float]], bool] | None = None
+    close_after: int = 3
+    close_ratio: float = 0.8
+    update_every: int = 10**18
+    max_duration: int = 10**18
+    edges: Sequence[float] = (2.0, 5.0, 20.0)
+
+
+@dataclass
+class NaiveFrame:
+    series: str
+    time: int
+    verdict: str
+    level: float
+    score: float
+    imputed: int
+
+
+@dataclass
+class NaiveEvent:
+    series: str
+    alert_id: str
+    sequence: int
+    state: str
+    reason: str | None
+    started_at: int
+    ended_at: int | None
+    time: int
+    severity: int
+    score: float
+    peak: float
+
+
+@dataclass
+class _Open:
+    alert_id: str
+    started_at: int
+    severity: int
+    told_at: int
+    score: float
+    peak: float
+    sequence: int = -1
+    quiet: int = 0
+    quiet_since: int = 0
+
+
+@dataclass
+class _Series:
+    last: int | None = None
+    newest: int | None = None
+    ticks: dict[int, list[list[tuple[int, float]]]] = field(default_factory=dict)
+    carried: list[float] = field(default_factory=list)
+    age: list[int] = field(default_factory=list)
+    idle_at: int | None = None
+    window: list[tuple[list[float], list[bool]]] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    incident: _Open | None = None
+
+
+class NaiveDetector:
+    """`error(window of scaled rows, masks of its newest row)` is the model; `scale(series)` gives mean and scale."""
+
+    def __init__(
+        self,
+        detector: str,
+        policy: NaivePolicy,
+        error: Callable[[list[list[float]], list[bool]], float],
+        scale: Callable[[str], tuple[list[float], list[float]]],
+        threshold: Callable[[str], float],
+    ) -> None:
+        self.detector, self.policy = detector, policy
+        self.error, self.scale, self.threshold = error, scale, threshold
+        self.series: dict[str, _Series] = {}
+        self.frames: list[NaiveFrame] = []
+        self.events: list[NaiveEvent] = []
+
+    def push(self, series: str, time: int, values: Sequence[float]) -> str:
+        """The disposition of one reading; its frames and events are appended."""
+        p = self.policy
+        fresh = _Series(carried=[NAN] * p.sensors, age=[p.max_carry + 1] * p.sensors)
+        state = self.series.setdefault(series, fresh)
+        if p.resample != "none":
+            return self._tick(series, state, time, values)
+        if state.last is not None and time <= state.last:
+            return "duplicate" if time == state.last else "late"
+        self._frame(series, state, time, list(values))
+        return "used"
+
+    def silence(self, series: str) -> None:
+        state = self.series.get(series)
+        if state is None:
+            return
+        for tick in sorted(state.ticks):
+            self._close_tick(series, state, tick)
+        if state.incident is not None:
+            assert state.last is not None
+            self._tell(series, state.incident, "resolved", state.last, "silent", state.last)
+            state.incident = None
+
+    def _tick(self, series: str, state: _Series, time: int, values: Sequence[float]) -> str:
+        p = self.policy
+        tick = time // p.interval * p.interval
+        if state.last is not None and tick <= state.last:
+            return "late"
+        state.newest = time if state.newest is None else max(state.newest, time)
+        cells = state.ticks.setdefault(tick, [[] for _ in range(p.sensors)])
+        fates = []
+        for cell, value in zip(cells, values, strict=True):
+            if not math.isfinite(value):
+                continue
+            newest = max((at for at, _ in cell), default=None)
+            if newest == time:
+                fates.append("duplicate")
+            elif newest is not None and time < newest and p.resample == "last":
+                fates.append("late")
+            else:
+                cell.append((time, value))
+                fates.append("used")
+        while state.ticks:
+            oldest = min(state.ticks)
+            if not all(state.ticks[oldest]) and state.newest < oldest + p.interval + p.grace:
+                break
+            self._close_tick(series, state, oldest)
+        return "used" if not fates or "used" in fates else "late" if "late" in fates else "duplicate"
+
+    def _close_tick(self, series: str, state: _Series, tick: int) -> None:
+        p = self.policy
+        row = []
+        for cell in state.ticks.pop(tick):
+            if not cell:
+                row.append(NAN)
+            elif p.resample == "last":
+                row.append(cell[-1][1])
+            else:
+                row.append(sum(value for _, value in cell) / len(cell))
+        if state.last is not None and tick - state.last <= p.max_gap:
+            for empty in range(state.last + p.interval, tick, p.interval):
+                self._frame(series, state, empty, [NAN] * p.sensors)
+        self._frame(series, state, tick, row)
+
+    def _frame(self, series: str, state: _Series, time: int, values: list[float]) -> None:
+        p = self.policy
+        if state.last is None or time - state.last > p.max_gap:
+            state.window, state.errors = [], []
+            state.carried, state.age = [NAN] * p.sensors, [p.max_carry + 1] * p.sensors
+        state.last = time
+        imputed = 0
+        for f, value in enumerate(values):
+            if math.isfinite(value):
+                state.carried[f], state.age[f] = value, 0
+            else:
+                state.age[f] += 1
+                imputed += 1
+                if state.age[f] > p.max_carry:
+                    state.carried[f] = NAN
+        row = list(state.carried)
+        masks = [math.isnan(value) for value in row]
+        level, verdict = self._judge(series, state, time, row, masks)
+        score = level / self.threshold(series)
+        self.frames.append(NaiveFrame(series, time, verdict, level, score, imputed))
+        self._incident(series, state, time, score)
+
+    def _judge(self, series: str, state: _Series, time: int, row: list[float], masks: list[bool]) -> tuple[float, str]:
+        p = self.policy
+        if self._is_off(series, state, time, row):
+            state.window, state.errors = [], []
+            return NAN, "off"
+        mean, scale = self.scale(series)
+        z = [
+            0.0 if masked else min(max((value - m) / s, -p.clip), p.clip)
+            for value, m, s, masked in zip(row, mean, scale, masks, strict=True)
+        ]
+        state.window = [*state.window, (z, masks)][-p.window :]
+        degraded = sum(masks) > p.max_missing
+        error = NAN
+        if not degraded and len(state.window) == p.window:
+            error = self.error([frame for frame, _ in state.window], masks)
+        state.errors = [*state.errors, error][-p.smoothing :]
+        existing = [e for e in state.errors if not math.isnan(e)]
+        if degraded:
+            return NAN, "degraded"
+        if math.isnan(error) or 2 * len(existing) < p.smoothing:
+            return NAN, "warming"
+        return sum(existing) / len(existing), "scored"
+
+    def _is_off(self, series: str, state: _Series, time: int, row: list[float]) -> bool:
+        p = self.policy
+        if p.running is not None and not p.running(row):
+            state.idle_at = time
+        settling = state.idle_at is not None and time - state.idle_at < p.settle
+        return p.off(series, time) or state.idle_at == time or settling
+
+    def _incident(self, series: str, state: _Series, time: int, score: float) -> None:
+        p, open_ = self.policy, state.incident
+        if open_ is not None and time - open_.started_at >= p.max_duration:
+            self._tell(series, open_, "resolved", time, "split", time)
+            state.incident = open_ = None
+        if math.isnan(score):
+            return
+        if open_ is None:
+            if score > 1:
+                name = f"{self.detector}\x00{series}\x00{time}"
+                ident = str(uuid.uuid5(NAMESPACE, name))
+                state.incident = _Open(ident, time, self._severity(score), time, score, score)
+                self._tell(series, state.incident, "opened", time)
+            return
+        open_.score, open_.peak = score, max(open_.peak, score)
+        if score < p.close_ratio:
+            open_.quiet += 1
+            if open_.quiet == 1:
+                open_.quiet_since = time
+        else:
+            open_.quiet = 0
+        if open_.quiet >= p.close_after:
+            self._tell(series, open_, "resolved", time, "recovered", open_.quiet_since)
+            state.incident = None
+        elif self._severity(open_.peak) > open_.severity or time - open_.told_at >= p.update_every:
+            open_.severity = self._severity(open_.peak)
+            self._tell(series, open_, "updated", time)
+
+    def _severity(self, peak: float) -> int:
+        return sum(peak >= edge for edge in self.policy.edges)
+
+    def _tell(
+        self, series: str, i: _Open, state: str, time: int, reason: str | None = None, ended: int | None = None
+    ) -> None:
+        i.sequence += 1
+        i.told_at = time
+        self.events.append(
+            NaiveEvent(
+                series, i.alert_id, i.sequence, state, reason, i.started_at, ended, time, i.severity, i.score, i.peak
+            )
+        )

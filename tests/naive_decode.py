@@ -1,0 +1,276 @@
+"""What a batch of JSON messages means: the slow, obvious version. Imports nothing of the product."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+LAST = 2**63 - 1
+UNITS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
+
+
+@dataclass(frozen=True)
+class Layout:
+    time: str = "time"
+    time_format: str = "auto"
+    series: str = ""
+    format: str = "wide"
+    sensors: dict[str, str] = field(default_factory=dict)
+    sensor: str = "sensor"
+    value: str = "value"
+    max_future_ns: int = 300 * 10**9
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Number:
+    text: str
+    whole: bool
+
+    def as_float(self) -> float:
+        """An integer has no negative zero."""
+        return 0.0 if self.whole and self.text == "-0" else float(self.text)
+
+
+class Literal(str):
+    """NaN, Infinity or -Infinity."""
+
+
+class Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs."""
+
+
+class DeadMessage(Exception):
+    pass
+
+
+class DeadElement(Exception):
+    pass
+
+
+def decode(
+    layout: Layout,
+    names: tuple[str, ...],
+    known: Any,
+    values: Sequence[bytes | None],
+    keys: Sequence[bytes | None],
+    positions: Sequence[int],
+    stamps_ms: Sequence[int],
+) -> tuple[list[tuple[str, int, tuple[float, ...], int]], list[tuple[int, int, str]], int]:
+    """Returns readings [(series, ns, values, position)], dead [(position, index, reason)], ignored."""
+    readings: list[tuple[str, int, tuple[float, ...], int]] = []
+    dead: list[tuple[int, int, str]] = []
+    ignored = 0
+    for value, key, position, stamp in zip(values, keys, positions, stamps_ms, strict=True):
+        try:
+            message = whole_message(layout, names, value, key)
+        except DeadMessage as fault:
+            dead.append((position, -1, str(fault)))
+            continue
+        elements = list(enumerate(message)) if not isinstance(message, Object) else [(-1, message)]
+        for index, element in elements:
+            try:
+                reading = one_reading(layout, names, known, element, key, stamp)
+            except DeadElement as fault:
+                dead.append((position, index, str(fault)))
+                continue
+            if reading is None:
+                ignored += 1
+            else:
+                readings.append((*reading, position))
+    return readings, dead, ignored
+
+
+def whole_message(layout: Layout, names: tuple[str, ...], value: bytes | None, key: bytes | None) -> Any:
+    if value is not None and len(value) > layout.max_bytes:
+        raise DeadMessage("too_large")
+    if value is None or all(byte in b" \t\r\n" for byte in value):
+        raise DeadMessage("empty")
+    text = utf8(value)
+    if layout.series == "" and key is not None:
+        utf8(key)
+    message = parsed(text)
+    everything = list(walk(message))
+    if any(isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part) for part in everything):
+        raise DeadMessage("not_utf8")
+    if any(isinstance(part, Literal) for part in everything):
+        raise DeadMessage("not_a_number")
+    for part in everything:
+        found = [pair[0] for pair in part] if isinstance(part, Object) else []
+        if any(found.count(name) > 1 for name in names_in_paths(layout, names)):
+            raise DeadMessage("duplicate_key")
+    return checked(layout, names, message)
+
+
+def parsed(text: str) -> Any:
+    try:
+        message = json.loads(
+            text,
+            object_pairs_hook=Object,
+            parse_constant=Literal,
+            parse_int=lambda t: Number(t, True),
+            parse_float=lambda t: Number(t, False),
+        )
+    except (json.JSONDecodeError, RecursionError):
+        raise DeadMessage("not_json") from None
+    if depth(message) > 64:
+        raise DeadMessage("not_json")
+    return message
+
+
+def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
+    if message == [] and not isinstance(message, Object):
+        raise DeadMessage("empty")
+    if not isinstance(message, list):
+        raise DeadMessage("wrong_type")
+    elements = [message] if isinstance(message, Object) else message
+    for element in elements:
+        check_types(layout, names, element)
+    for element in elements:
+        for path in value_paths(layout, names):
+            number = at(element, path)
+            if number is not None and math.isinf(number.as_float()):
+                raise DeadMessage("not_a_number")
+    return message
+
+
+def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
+    time = at(element, layout.time)
+    numeric = isinstance(time, Number) and layout.time_format != "iso8601"
+    textual = type(time) is str and layout.time_format in ("auto", "iso8601")
+    good = time is None or numeric or textual
+    if layout.series:
+        series = at(element, layout.series)
+        integer = isinstance(series, Number) and series.whole and -(2**63) <= long_int(series.text) < 2**63
+        good = good and (series is None or type(series) is str or integer)
+    if layout.format == "long":
+        good = good and type(at(element, layout.sensor)) is str
+    for path in value_paths(layout, names):
+        good = good and (at(element, path) is None or isinstance(at(element, path), Number))
+    if not good:
+        raise DeadMessage("wrong_type")
+
+
+def one_reading(
+    layout: Layout, names: tuple[str, ...], known: Any, element: Any, key: bytes | None, stamp: int
+) -> tuple[str, int, tuple[float, ...]] | None:
+    ns = event_time(layout, at(element, layout.time))
+    if stamp >= 0 and ns > stamp * 10**6 + layout.max_future_ns:
+        raise DeadElement("future_time")
+    series = at(element, layout.series) if layout.series else utf8(key or b"")
+    if isinstance(series, Number):
+        series = str(int(series.text))
+    if series is None or series == "":
+        raise DeadElement("missing_series")
+    if known is not None and series not in known:
+        raise DeadElement("unknown_series")
+    found = [at(element, path) for path in value_paths(layout, names)]
+    floats = [math.nan if number is None else number.as_float() for number in found]
+    if layout.format == "long":
+        sensor = at(element, layout.sensor)
+        if sensor not in names:
+            return None
+        floats = [floats[0] if name == sensor else math.nan for name in names]
+    return series, ns, tuple(floats)
+
+
+def event_time(layout: Layout, time: Any) -> int:
+    if time is None:
+        raise DeadElement("missing_time")
+    ns = iso(time) if type(time) is str else epoch(layout.time_format, time)
+    if ns is None or not -LAST <= ns <= LAST:
+        raise DeadElement("bad_time")
+    return ns
+
+
+def epoch(time_format: str, number: Number) -> int | None:
+    if number.whole:
+        value = Fraction(long_int(number.text))
+    else:
+        if math.isinf(number.as_float()):
+            return None
+        value = Fraction(number.as_float())
+    size = abs(value)
+    unit = UNITS.get(time_format)
+    if unit is None:
+        unit = 10**9 if size < 10**11 else 10**6 if size < 10**14 else 10**3 if size < 10**17 else 1
+    if number.whole:
+        return int(value * unit)
+    if size >= LAST // unit:
+        return None
+    return round(value) if unit == 1 else round(value * unit / 1000) * 1000
+
+
+def iso(text: str) -> int | None:
+    shape = re.sub("[0-9]", "0", text)
+    date = "0000-00-00"
+    clocks = ["00", "00:00", "00:00:00"] + ["00:00:00." + "0" * digits for digits in range(1, 10)]
+    zones = ["", "Z"] + [sign + zone for sign in "+-" for zone in ("00", "0000", "00:00")]
+    if shape != date and shape not in {f"{date}{t}{clock}{zone}" for t in "T " for clock in clocks for zone in zones}:
+        return None
+    clock, zone = re.fullmatch(r"(.*?)(Z|[+-][0-9:]+)?", text[11:]).groups()  # type: ignore[union-attr]
+    whole, _, fraction = clock.partition(".")
+    whole += "00:00:00"[len(whole) :]
+    try:
+        moment = datetime.fromisoformat(f"{text[:10]}T{whole}+00:00")
+    except ValueError:
+        return None
+    if moment.strftime("%H") != whole[:2]:
+        return None
+    digits = (zone or "Z").replace(":", "")[1:].ljust(4, "0")
+    hours, minutes = int(digits[:2]), int(digits[2:])
+    if hours > 23 or minutes > 59:
+        return None
+    offset = (hours * 3600 + minutes * 60) * (-1 if zone and zone[0] == "-" else 1)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86400 + since.seconds - offset) * 10**9 + int(fraction.ljust(9, "0"))
+
+
+def at(element: Any, path: str) -> Any:
+    """What is at a path; None where it is absent or null."""
+    for name in path.split("."):
+        if not isinstance(element, Object):
+            raise DeadMessage("wrong_type")
+        element = next((value for key, value in element if key == name), None)
+        if element is None:
+            return None
+    return element
+
+
+def value_paths(layout: Layout, names: tuple[str, ...]) -> list[str]:
+    return [layout.value] if layout.format == "long" else [layout.sensors.get(name, name) for name in names]
+
+
+def names_in_paths(layout: Layout, names: tuple[str, ...]) -> set[str]:
+    paths = [layout.time, *value_paths(layout, names)]
+    paths += [layout.series] if layout.series else []
+    paths += [layout.sensor] if layout.format == "long" else []
+    return {name for path in paths for name in path.split(".")}
+
+
+def walk(part: Any) -> Any:
+    yield part
+    for child in part if isinstance(part, list | tuple) else ():
+        yield from walk(child)
+
+
+def depth(part: Any) -> int:
+    if isinstance(part, Object):
+        return 1 + max((depth(value) for _, value in part), default=0)
+    return 1 + max(map(depth, part), default=0) if isinstance(part, list) else 0
+
+
+def long_int(text: str) -> int:
+    """int() refuses more than 4,300 digits; any huge integer means the same here."""
+    return int(text) if len(text) < 4000 else 10**4000
+
+
+def utf8(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise DeadMessage("not_utf8") from None

@@ -1,0 +1,118 @@
+"""The cases: which rows a detector learns from and which it meets later, and nothing else that depends on the data.
+
+Every case is cut by a rule of its publisher. No label is used in training: the history of NAB's machine temperature
+and of SKAB's `other/2` has labelled anomalies in it, and keeps them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+TIME = "timestamp"
+LABEL = "anomaly"
+# Columns that hold answers; `input.exclude` names them.
+ANSWERS = (LABEL, "changepoint")
+
+SMD_MACHINES = ("machine-1-2", "machine-2-1")
+NAB_SERIES = ("machine_temperature_system_failure", "ambient_temperature_system_failure")
+NAB_PROBATION = 0.15
+SKAB_FOLDERS = ("valve1", "valve2", "other")
+SKAB_HISTORY = 400
+# Rows 104 to 487 of this one are anomalous: most of its history.
+SKAB_CONTAMINATED = "other/2"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One series: rows to learn from, and rows that come later, labelled, in the order of the source."""
+
+    series: str
+    history: pa.Table
+    live: pa.Table
+
+    @property
+    def sensors(self) -> list[str]:
+        return [name for name in self.live.column_names if name not in (TIME, *ANSWERS)]
+
+    def values(self, part: pa.Table) -> NDArray[np.float64]:
+        """float64 (T, F) of the history or the live rows."""
+        return np.column_stack([part[name].to_numpy().astype(np.float64) for name in self.sensors])
+
+
+@dataclass(frozen=True)
+class Case:
+    """The assets of one detector: one bundle, pooled over them, and one topic."""
+
+    name: str
+    assets: tuple[Asset, ...]
+
+    @property
+    def labelled_history(self) -> int:
+        """Rows of history that the publisher calls anomalous, where it labels history at all."""
+        tables = [asset.history for asset in self.assets if LABEL in asset.history.column_names]
+        return sum(int(table[LABEL].to_numpy().sum()) for table in tables)
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """History and live rows as Parquet, a file per series named in its schema; returns their two folders."""
+        for asset in self.assets:
+            for part, table in (("history", asset.history), ("live", asset.live)):
+                file = folder / part / f"{asset.series}.parquet"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                metadata = {**(table.schema.metadata or {}), b"series": asset.series.encode()}
+                pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
+        return folder / "history", folder / "live"
+
+
+def times_of(table: pa.Table) -> NDArray[np.int64]:
+    """int64 (T,), ns."""
+    times: NDArray[np.int64] = table[TIME].to_numpy().astype("datetime64[ns]").astype(np.int64)
+    return times
+
+
+def labels_of(table: pa.Table) -> NDArray[np.bool_]:
+    """bool (T,)"""
+    labels: NDArray[np.bool_] = table[LABEL].to_numpy() != 0
+    return labels
+
+
+def smd(data: Path, machine: str) -> Case:
+    """Server Machine Dataset: learn the train file of a machine, meet its test file."""
+    train, test = (pq.read_table(data / "smd" / f"{machine}.{part}.parquet") for part in ("train", "test"))
+    return Case(f"smd {machine}", (Asset(machine, train, test),))
+
+
+def nab(data: Path) -> Case:
+    """Numenta Anomaly Benchmark: the two temperatures in one topic; learn the first 15 % of each, its probation."""
+    files = [data / "nab" / "realKnownCause" / f"{name}.parquet" for name in NAB_SERIES]
+    return Case("nab temperatures", tuple(_cut(file, file.stem, NAB_PROBATION) for file in files))
+
+
+def skab(data: Path, folders: Sequence[str] = SKAB_FOLDERS, but: Sequence[str] = ()) -> Case:
+    """Skoltech Anomaly Benchmark: each experiment a series; learn its first 400 rows."""
+    files = [file for folder in folders for file in sorted((data / "skab" / folder).glob("*.parquet"))]
+    names = {f"{file.parent.name}/{file.stem}": file for file in files}
+    assets = tuple(_cut(file, name, SKAB_HISTORY) for name, file in names.items() if name not in but)
+    return Case(f"skab {len(assets)} files", assets)
+
+
+def cases(data: Path, wanted: str) -> Iterator[Case]:
+    """The cases of `smd`, `nab`, `skab` or `all`, each read when its turn comes."""
+    if wanted in ("smd", "all"):
+        yield from (smd(data, machine) for machine in SMD_MACHINES)
+    if wanted in ("nab", "all"):
+        yield nab(data)
+    if wanted in ("skab", "all"):
+        yield skab(data)
+        yield skab(data, but=[SKAB_CONTAMINATED])
+
+
+def _cut(file: Path, series: str, history: float) -> Asset:
+    """A file cut after so many rows, or after a share of them."""
+    table = pq.read_table(file)
+    rows = int(len(table) * history) if history < 1 else int(history)
+    return Asset(series, table.slice(0, rows), table.slice(rows))

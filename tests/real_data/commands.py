@@ -1,0 +1,124 @@
+"""The commands of `narrows` as a user gives them: a configuration file, processes, what they print."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import ROOT
+from tests.real_data.cases import ANSWERS, TIME
+
+PATIENCE_S = 120.0
+PARTITIONS = 4
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of what `narrows topics --create` makes."""
+
+    readings: str
+    alerts: str
+
+
+class Narrows:
+    """One configuration file, in a folder of its own.
+
+    Args:
+        folder: made where absent; registry, log and scores go there.
+        detector: name of the detector and of its topics; unique on the broker.
+        overrides: sections of the configuration that differ from the defaults.
+    """
+
+    def __init__(self, folder: Path, bootstrap: str, detector: str, overrides: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.topics = Topics(f"{detector}.readings", f"{detector}.alerts")
+        self.group = f"narrows-{detector}"
+        self._folder, self._config, self._log = folder, folder / "narrows.yaml", folder / "run.log"
+        tree = {
+            "detector": detector,
+            "registry": str(folder / "registry"),
+            "input": {"topic": self.topics.readings, "time": TIME, "exclude": list(ANSWERS)},
+            "kafka": {"bootstrap": bootstrap, "alerts": self.topics.alerts},
+            "serve": {"log_format": "json"},
+        }
+        self._config.write_text(yaml.safe_dump(tree | overrides, sort_keys=False))
+
+    def train(self, history: Path) -> tuple[dict[str, Any], float]:
+        """`narrows train`: its facts, and the seconds that the whole command took."""
+        started = time.perf_counter()
+        printed, _ = self._run("train", "--data", str(history), "--json")
+        return dict(json.loads(printed)), time.perf_counter() - started
+
+    def manifest(self, trained: dict[str, Any]) -> dict[str, Any]:
+        """Manifest of the bundle that `train` made."""
+        return dict(json.loads((Path(trained["bundle"]) / "manifest.json").read_text()))
+
+    def create_topics(self) -> None:
+        """`narrows topics --create`."""
+        self._run("topics", "--create", "--partitions", str(PARTITIONS))
+
+    def replay(self, live: Path) -> tuple[list[dict[str, Any]], Path]:
+        """`narrows replay --scores`: its alerts, and the file of the verdicts."""
+        scores = self._folder / "scores.parquet"
+        printed, _ = self._run("replay", "--data", str(live), "--scores", str(scores), "--json")
+        return [json.loads(line) for line in printed.splitlines()], scores
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """`narrows run`, live in all partitions on entry; SIGTERM at the end, by which it must end in peace."""
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(self._command("run"), cwd=ROOT, stdout=log, stderr=log)
+        try:
+            self.wait(process, lambda: len(self._logged("partition.new")) == PARTITIONS, "live")
+            yield process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0, self._tail()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def wait(self, process: subprocess.Popen[bytes], until: Callable[[], bool], what: str) -> None:
+        """Until something is so, for as long as the process lives."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not until():
+            assert process.poll() is None, f"ended with {process.returncode}, not {what}: {self._tail()}"
+            assert time.monotonic() < deadline, f"not {what} within {PATIENCE_S:.0f} s: {self._tail()}"
+            time.sleep(0.02)
+
+    def counted(self) -> Counter[str]:
+        """Dispositions and verdicts by the last progress line of `narrows run`, which it logs as it ends."""
+        last = self._logged("progress")[-1]
+        return Counter({name: value for name, value in last.items() if isinstance(value, int)})
+
+    def _logged(self, event: str) -> list[dict[str, Any]]:
+        lines = self._log.read_text().splitlines()
+        return [line for line in map(_parsed, lines) if line.get("event") == event]
+
+    def _tail(self) -> str:
+        return self._log.read_text()[-3000:]
+
+    def _run(self, *arguments: str) -> tuple[str, str]:
+        done = subprocess.run(self._command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"narrows {' '.join(arguments)} ended with {done.returncode}: {done.stderr}"
+        return done.stdout, done.stderr
+
+    def _command(self, name: str, *rest: str) -> list[str]:
+        return [sys.executable, "-m", "stream", name, "--config", str(self._config), *rest]
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """A log line; the last one may be half-written."""
+    try:
+        return dict(json.loads(line))
+    except json.JSONDecodeError:
+        return {}

@@ -1,0 +1,94 @@
+"""One case with one budget, from history to figures, and what must hold of it whatever the figures are."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tests.real_data.cases import Case
+from tests.real_data.commands import Narrows
+from tests.real_data.judging import Found, judge
+from tests.real_data.ranking import Ranked, rank
+from tests.real_data.streaming import Streamed, stream
+
+DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
+VERDICTS = ("scored", "warming", "degraded", "off")
+# Alerts per series and week. The default; and one a day, set down beforehand for histories of days or minutes.
+BUDGETS = (1.0, 7.0)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that is reported of one run.
+
+    Attributes:
+        trained: what `narrows train --json` says; train_seconds: wall clock of the whole command.
+        counts: dispositions of readings and verdicts of frames in `narrows run`.
+    """
+
+    case: Case
+    budget: float
+    trained: Mapping[str, Any]
+    train_seconds: float
+    streamed: Streamed
+    counts: Counter[str]
+    found: Found
+    ranked: Ranked
+
+
+def experiment(
+    case: Case, budget: float, folder: Path, bootstrap: str, train: Mapping[str, Any] | None = None
+) -> Result:
+    """Train on the history, stream the live rows through the broker, compare with replay, then with the labels.
+
+    Args:
+        folder: scratch; bootstrap: of a broker that has not seen this case with this budget.
+        train: settings of training other than the defaults.
+    """
+    detector = f"{case.name.replace(' ', '-')}-budget-{budget:g}"
+    threshold = {"method": "budget", "alerts_per_week": budget}
+    narrows = Narrows(folder / detector, bootstrap, detector, {"threshold": threshold, "train": dict(train or {})})
+    history, live = case.write(folder / case.name.replace(" ", "-"))
+    trained, train_seconds = narrows.train(history)
+    narrows.create_topics()
+    streamed = stream(narrows, bootstrap, case)
+    counts = narrows.counted()
+    replayed, scores = narrows.replay(live)
+    check_counts(counts, streamed.messages)
+    check_same_alerts(streamed.alerts, replayed)
+    check_same_verdicts(counts, scores)
+    model = narrows.manifest(trained)["model"]
+    found = judge(case.assets, streamed.alerts, grace_frames=model["window"] + model["smoothing"] - 1)
+    ranked = rank(case.assets, scores)
+    return Result(case, budget, trained, train_seconds, streamed, counts, found, ranked)
+
+
+def check_counts(counts: Mapping[str, int], sent: int) -> None:
+    """Every message ends in one disposition, every used one (a frame of its own here) in one verdict."""
+    fates, verdicts = ({name: counts[name] for name in names} for names in (DISPOSITIONS, VERDICTS))
+    assert counts["received"] == sent, f"sent {sent}, received {counts['received']}"
+    assert sum(fates.values()) == sent, f"sent {sent}, dispositions {fates}"
+    assert sum(verdicts.values()) == fates["used"], f"used {fates['used']}, verdicts {verdicts}"
+    assert fates["dead"] == 0, f"real readings were taken for something else: {fates}"
+
+
+def check_same_alerts(through_broker: Sequence[Mapping[str, Any]], replayed: Sequence[Mapping[str, Any]]) -> None:
+    """The same events, none twice, with the same scores to the bit."""
+    got, expected = (Counter(map(_identity, alerts)) for alerts in (through_broker, replayed))
+    assert got == expected, f"extra or twice {list(got - expected)[:5]}, lost {list(expected - got)[:5]}"
+
+
+def check_same_verdicts(counts: Mapping[str, int], scores: Path) -> None:
+    """As many frames of each verdict in the service as in the replay."""
+    column = pq.read_table(scores, columns=["verdict"])["verdict"]
+    replayed = Counter(column.cast("string").to_pylist())
+    assert pc.sum(pc.is_null(column)).as_py() == 0
+    assert {name: counts[name] for name in VERDICTS} == {name: replayed[name] for name in VERDICTS}
+
+
+def _identity(alert: Mapping[str, Any]) -> tuple[str, int, float]:
+    return alert["alert_id"], alert["sequence"], alert["score"]

@@ -1,0 +1,207 @@
+"""Who may import whom, what is pure, what no file may hold: a test for each rule, and for each that it can fail."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests import architecture as house
+from tests.conftest import ROOT
+
+Rule = Callable[[list[house.Module]], list[str]]
+
+ONLY_KAFKA_ROOM = partial(house.foreign_imports, of="confluent_kafka", only_in=("stream.kafka",))
+ONLY_MAIN_JOINS = partial(house.foreign_imports, of="training", only_in=("training", "stream.__main__"))
+ONLY_THE_EDGE_IS_CONFIGURED = partial(
+    house.foreign_imports,
+    of="stream.settings",
+    only_in=("stream.settings", "stream.serve", "stream.__main__", "training.from_settings"),
+)
+NO_SERVING_IN_TRAINING = partial(
+    house.forbidden_imports, by="training", of=("stream.kafka", "stream.serve", "stream.__main__")
+)
+
+
+def nothing_in(broken: list[str]) -> None:
+    """Fails with one line for each place that breaks a rule."""
+    if broken:
+        pytest.fail("\n".join(broken), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def product() -> list[house.Module]:
+    """The two halves, parsed."""
+    found = house.modules(ROOT, *house.PRODUCT)
+    assert len(found) > 5, f"no product below {ROOT}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def everything(product: list[house.Module]) -> list[house.Module]:
+    """All Python of the project."""
+    return [*product, *house.modules(ROOT, "deploy", "tests")]
+
+
+def test_imports_follow_the_flow(product: list[house.Module]) -> None:
+    """errors, intake, detect, events, bundle, registry, kafka, settings, serve, __main__."""
+    nothing_in(house.against_the_flow(product))
+
+
+def test_no_module_imports_itself_by_a_detour(product: list[house.Module]) -> None:
+    """No cycles, lazy imports included: they only hide one."""
+    nothing_in(house.cycles(product))
+
+
+def test_detect_has_no_clock_files_logs_globals_or_kafka(product: list[house.Module]) -> None:
+    """A score is a function of readings and bundle alone."""
+    nothing_in(house.impure_detect(product))
+
+
+def test_only_the_kafka_room_imports_the_kafka_client(product: list[house.Module]) -> None:
+    """The client's surprises stay in one room."""
+    nothing_in(ONLY_KAFKA_ROOM(product))
+
+
+def test_training_knows_nothing_of_kafka_or_serving(product: list[house.Module]) -> None:
+    """History is trained on where there is no broker."""
+    nothing_in(NO_SERVING_IN_TRAINING(product))
+
+
+def test_only_the_composition_root_joins_the_two_halves(product: list[house.Module]) -> None:
+    """A consumer's container needs no trainer."""
+    nothing_in(ONLY_MAIN_JOINS(product))
+
+
+def test_settings_are_read_at_the_edge_only(product: list[house.Module]) -> None:
+    """All others are given plain values."""
+    nothing_in(ONLY_THE_EDGE_IS_CONFIGURED(product))
+
+
+def test_nothing_loads_code_from_data(everything: list[house.Module]) -> None:
+    """A bundle from a stranger may be wrong; it must not be a program."""
+    nothing_in(house.code_from_data(everything))
+
+
+def test_files_are_named_after_the_thing_in_them(everything: list[house.Module]) -> None:
+    """No attics."""
+    nothing_in(house.attics(everything))
+
+
+def test_files_and_functions_can_be_read_in_one_sitting(everything: list[house.Module]) -> None:
+    """At most 400 lines a file and 60 a function."""
+    nothing_in(house.too_long(everything))
+
+
+def test_every_file_says_what_is_in_it(everything: list[house.Module]) -> None:
+    """A docstring in its first line."""
+    nothing_in(house.without_docstring(everything))
+
+
+def test_no_file_holds_a_path_of_somebodys_machine() -> None:
+    """What runs here only is not shipped."""
+    nothing_in(house.lines_matching(ROOT, house.MACHINE_PATHS))
+
+
+def test_no_file_leaves_an_end_open() -> None:
+    """What is to be done stands in an issue."""
+    nothing_in(house.lines_matching(ROOT, house.OPEN_ENDS))
+
+
+# (rule, files of a tree that breaks it once, what the rule says of it); a line that must pass stands beside most.
+BREACHES: list[tuple[Rule, dict[str, str], str]] = [
+    (
+        house.against_the_flow,
+        {"stream/bundle.py": "from stream import errors\ndef f():\n    from stream.serve import loop"},
+        "stream.bundle:3 imports stream.serve.loop, which comes later in the flow",
+    ),
+    (house.against_the_flow, {"stream/attic.py": ""}, f"stream.attic:1 is in no room of {house.FLOW}"),
+    (
+        house.against_the_flow,
+        {"stream/intake/json.py": "from ..detect.policy import Rules\nfrom . import columns"},
+        "stream.intake.json:1 imports stream.detect.policy.Rules, which comes later in the flow",
+    ),
+    (
+        house.cycles,
+        {"training/a.py": "import training.a.b", "training/b.py": "from training import c", "training/c.py": ""},
+        "training.a imports in a circle, by way of ['training.a']",
+    ),
+    (house.impure_detect, {"stream/detect/a.py": "import math, time"}, "stream.detect.a:1 imports time"),
+    (house.impure_detect, {"stream/detect/a.py": "import numpy, structlog"}, "stream.detect.a:1 imports structlog"),
+    (
+        house.impure_detect,
+        {"stream/detect/a.py": "from stream.intake import columns, decode"},
+        "stream.detect.a:1 imports stream.intake.decode",
+    ),
+    (
+        house.impure_detect,
+        {"stream/detect/a.py": "from datetime import datetime\ndatetime.now()"},
+        "stream.detect.a:2 calls datetime.now",
+    ),
+    (house.impure_detect, {"stream/detect/a.py": "repr(1)\nprint(1)"}, "stream.detect.a:2 calls print"),
+    (house.impure_detect, {"stream/detect/a.py": "def f():\n    global cache"}, "stream.detect.a:2 global cache"),
+    (
+        ONLY_KAFKA_ROOM,
+        {"stream/kafka/a.py": "import confluent_kafka", "stream/__main__.py": "from confluent_kafka import Consumer"},
+        "stream.__main__:1 imports confluent_kafka.Consumer; only stream.kafka may",
+    ),
+    (
+        NO_SERVING_IN_TRAINING,
+        {"training/a.py": "from stream import detect, serve"},
+        "training.a:1 imports stream.serve",
+    ),
+    (
+        ONLY_MAIN_JOINS,
+        {"stream/__main__.py": "import training.fit", "stream/serve/a.py": "if True:\n    import training.fit"},
+        "stream.serve.a:2 imports training.fit; only training, stream.__main__ may",
+    ),
+    (
+        ONLY_THE_EDGE_IS_CONFIGURED,
+        {"stream/serve/a.py": "import stream.settings", "training/a.py": "from stream.settings import Settings"},
+        "training.a:1 imports stream.settings.Settings; only stream.settings, stream.serve, stream.__main__, "
+        "training.from_settings may",
+    ),
+    (house.code_from_data, {"training/a.py": "import picklepool\nimport pickle"}, "training.a:2 imports pickle"),
+    (house.code_from_data, {"training/a.py": "import torch\ntorch.load('a')"}, "training.a:2 calls torch.load"),
+    (house.code_from_data, {"training/a.py": "from torch import load"}, "training.a:1 imports torch.load"),
+    (house.attics, {"stream/detect/utils.py": ""}, "stream.detect.utils:1 name the thing"),
+    (house.too_long, {"training/a.py": "\n" * 401, "training/b.py": "\n" * 400}, "training.a:1 has 401 lines"),
+    (
+        house.too_long,
+        {"training/a.py": "def long():\n" + "    pass\n" * 60 + "def short():\n" + "    pass\n" * 59},
+        "training.a:1 long has 61 lines",
+    ),
+    (house.without_docstring, {"training/a.py": "# a\n", "training/b.py": "'b'"}, "training.a:1 has no docstring"),
+]
+
+
+@pytest.mark.parametrize(("rule", "files", "said"), BREACHES)
+def test_a_rule_finds_its_one_breach_and_nothing_beside_it(
+    rule: Rule, files: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    """A rule that cannot fail guards nothing."""
+    for name, text in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert rule(house.modules(tmp_path, *house.PRODUCT)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (house.OPEN_ENDS, "# TO" + "DO later\n", True),
+        (house.OPEN_ENDS, "the toDos of an asset\n", False),
+        (house.MACHINE_PATHS, "see /ho" + "me/anna/data\n", True),
+        (house.MACHINE_PATHS, "in /var/lib/narrows, or at bucket/work/all\n", False),
+    ],
+)
+def test_a_text_rule_finds_its_breach_in_files_that_are_shipped(
+    pattern: re.Pattern[str], text: str, found: bool, tmp_path: Path
+) -> None:
+    """Beside the sources, scripts without a suffix; not what an environment or a cache holds."""
+    for name in (".ci/run", ".venv/lib/a.py", "stream/__pycache__/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    assert house.lines_matching(tmp_path, pattern) == ([f".ci/run:1 {text.strip()}"] if found else [])

@@ -1,0 +1,135 @@
+"""Bundles: what is written is what is loaded; what was touched is refused."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stream.bundle import MANIFEST, SELFTEST, SERIES, WEIGHTS, Manifest, load, read_manifest
+from stream.errors import BundleError
+from stream.registry import Registry
+from tests.builders import a_definition, a_spec, publish
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    publish(tmp_path, a_definition(a_spec(members=2)))
+    return Registry(tmp_path).folder("test", "production")
+
+
+def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from(tmp_path: Path) -> None:
+    given = a_definition(a_spec(members=3, kind="conv", window=8))
+    loaded = publish(tmp_path, given)
+    frames = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    ends = np.arange(7, 300)
+    np.testing.assert_array_equal(loaded.ensemble.errors(frames, ends).error, given.ensemble.errors(frames, ends).error)
+    for name in ("a", "b", "never seen"):
+        assert loaded.thresholds.of(name) == given.thresholds.of(name)
+        np.testing.assert_array_equal(
+            loaded.scales.mean[loaded.scales.row(name)], given.scales.mean[given.scales.row(name)]
+        )
+    assert (loaded.policy, loaded.rules, loaded.spec) == (given.policy, given.rules, given.spec)
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def change_the_threshold(path: Path) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["threshold_q"] = -1.0
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def forget_a_sensor(path: Path) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["sensors"] = manifest["sensors"][:1]
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def forge(folder: Path, entry: dict[str, Any]) -> None:
+    """Changes the self-test's entry in the manifest, and the version so that it agrees."""
+    manifest = read_manifest(folder)
+    tree = msgspec.to_builtins(manifest)
+    next(file for file in tree["files"] if file["name"] == SELFTEST).update(entry)
+    bare = manifest.version.rpartition("-")[0]
+    forged = msgspec.convert(tree | {"version": bare}, Manifest)
+    digest = hashlib.sha256(msgspec.json.encode(forged)).hexdigest()[:8]
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(forged, version=f"{bare}-{digest}")))
+
+
+TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a flipped bit in the weights": (lambda f: flip_a_byte(f / WEIGHTS), "altered; take a fresh copy"),
+    "a flipped bit in the scales": (lambda f: flip_a_byte(f / SERIES), "altered; take a fresh copy"),
+    "weights cut short": (lambda f: (f / WEIGHTS).write_bytes(b"x"), "1 bytes, manifest says"),
+    "a file more": (lambda f: (f / "extra.py").write_text("print()"), "folder holds"),
+    "a file less": (lambda f: (f / SERIES).unlink(), "folder holds"),
+    "no manifest": (lambda f: (f / MANIFEST).unlink(), "no manifest.json"),
+    "a manifest of garbage": (lambda f: (f / MANIFEST).write_text("{"), "not a manifest"),
+    "another threshold": (change_the_threshold, "manifest hashes to"),
+    "a sensor less": (forget_a_sensor, "manifest hashes to"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_a_bundle_that_was_touched_is_refused(folder: Path, what: str) -> None:
+    tamper, message = TAMPERING[what]
+    tamper(folder)
+    with pytest.raises(BundleError, match=message):
+        load(folder)
+
+
+def test_a_link_to_another_file_of_the_same_bytes_is_refused(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "weights"
+    elsewhere.write_bytes((folder / WEIGHTS).read_bytes())
+    (folder / WEIGHTS).unlink()
+    (folder / WEIGHTS).symlink_to(elsewhere)
+    with pytest.raises(BundleError, match="take a fresh copy"):
+        load(folder)
+
+
+def test_a_bundle_whose_windows_score_differently_fails_its_self_test(folder: Path) -> None:
+    """Hashes guard nobody who rewrites the manifest as well, nor a machine that computes differently."""
+    path = folder / SELFTEST
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "error", pa.array(np.asarray(table["error"]) * 1.5)), path)
+    forge(folder, {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    with pytest.raises(BundleError, match="self-test window"):
+        load(folder)
+
+
+def test_a_version_that_fails_while_it_is_written_leaves_nothing(tmp_path: Path) -> None:
+    def fail(scratch: Path) -> object:
+        (scratch / WEIGHTS).write_bytes(b"half")
+        raise KeyboardInterrupt("the writer was stopped")
+
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        Registry(tmp_path).publish("test", fail)  # type: ignore[arg-type]
+    assert list((tmp_path / "test" / "versions").iterdir()) == []
+
+
+def test_a_version_is_never_written_twice(tmp_path: Path) -> None:
+    """Two identical trainings in one second would have the same name."""
+    publish(tmp_path, a_definition())
+    with pytest.raises(BundleError, match="versions never change"):
+        publish(tmp_path, a_definition())
+    assert len(Registry(tmp_path).versions("test")) == 1
+
+
+def test_an_alias_points_only_to_a_version_that_exists(folder: Path, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    with pytest.raises(BundleError, match="no version 'other'"):
+        registry.point("test", "production", "other")
+    assert registry.folder("test", "production") == folder
+    with pytest.raises(BundleError, match="no 'candidate' bundle"):
+        registry.folder("test", "candidate")
+    assert read_manifest(folder).version == folder.name

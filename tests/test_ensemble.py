@@ -1,0 +1,282 @@
+"""Frozen inference: the right errors, and the same bits wherever a window lies."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream.detect.ensemble import TILE_ROWS, Ensemble, Reconstruction
+from stream.detect.models import build
+from stream.detect.policy import ModelSpec
+from stream.detect.tiles import Tile, is_steady, steady
+from stream.errors import ShapeError
+
+Floats = NDArray[np.float64]
+CASES = [
+    *(("dense", window, sensors, members) for window in (1, 8, 32) for sensors in (2, 8, 38) for members in (1, 5)),
+    *(("conv", window, sensors, members) for window in (6, 8, 32) for sensors in (1, 8, 38) for members in (1, 5)),
+    ("dense", 1, 1, 1),
+    ("dense", 32, 1, 2),
+    ("dense", 10, 51, 3),
+]
+
+
+def spec_of(kind: str, window: int, sensors: int, members: int, span: str = "newest", hidden: int = 10) -> ModelSpec:
+    latent = min(5, max(1, window * sensors - 1))
+    return ModelSpec(kind, window, 1, sensors, hidden, latent, members, 0.0, span)  # type: ignore[arg-type]
+
+
+def ensemble_of(spec: ModelSpec) -> Ensemble:
+    return Ensemble(spec, build(spec, range(spec.members)).weights())
+
+
+def frames_of(rows: int, sensors: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((rows, sensors)).astype(np.float32)
+
+
+def same_bits(left: Floats, right: Floats) -> bool:
+    return left.tobytes() == right.tobytes()
+
+
+# The oracle: one window, one member, one unit at a time, in float64.
+
+
+def affine(weights: dict[str, Floats], name: str, values: Floats) -> Floats:
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    return np.array(
+        [sum(w * v for w, v in zip(row, values, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+    )
+
+
+def slow_dense(weights: dict[str, Floats], window: Floats) -> Floats:
+    hidden = np.maximum(affine(weights, "encode", window.ravel()), 0)
+    decoded = np.maximum(affine(weights, "decode", affine(weights, "code", hidden)), 0)
+    return affine(weights, "output", decoded).reshape(window.shape)
+
+
+def slow_conv(weights: dict[str, Floats], window: Floats) -> Floats:
+    def narrow(steps: Floats, name: str) -> Floats:
+        framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
+        return np.array(
+            [np.maximum(affine(weights, name, framed[i : i + 4].ravel()), 0) for i in range(0, len(steps), 2)]
+        )
+
+    def widen(steps: Floats, name: str) -> Floats:
+        framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
+        rows = []
+        for i in range(len(steps)):
+            rows.append(affine(weights, f"{name}_even", framed[i : i + 2].ravel()))
+            rows.append(affine(weights, f"{name}_odd", framed[i + 1 : i + 3].ravel()))
+        return np.array(rows)
+
+    front = np.zeros((-len(window) % 4, window.shape[1]))
+    steps = narrow(narrow(np.vstack([front, window]), "narrow1"), "narrow2")
+    spread = np.maximum(affine(weights, "spread", affine(weights, "code", steps.ravel())), 0).reshape(steps.shape)
+    return widen(np.maximum(widen(spread, "widen1"), 0), "output")[-len(window) :]
+
+
+def slow_reconstructions(spec: ModelSpec, window: Floats) -> Floats:
+    """(K, W, F)"""
+    stacked = build(spec, range(spec.members)).weights()
+    slow = slow_dense if spec.kind == "dense" else slow_conv
+    members = [{name: value[k].double().numpy() for name, value in stacked.items()} for k in range(spec.members)]
+    return np.array([slow(weights, window) for weights in members])
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize(
+    ("kind", "window", "members"), [("dense", 1, 3), ("dense", 5, 4), ("conv", 6, 3), ("conv", 8, 2)]
+)
+def test_errors_are_those_of_the_slow_obvious_computation(kind: str, window: int, members: int, span: str) -> None:
+    spec = spec_of(kind, window, 3, members, span, hidden=4)
+    frames, ends = frames_of(40, 3), np.array([window - 1, 20, 39, 20])
+    masked = np.random.default_rng(1).random(frames.shape) < 0.2
+    frames[masked] = 0.0
+    found = ensemble_of(spec).errors(frames, ends, masked)
+    for row, end in enumerate(ends):
+        rows = slice(end - window + 1, end + 1)
+        expected = slow_reconstructions(spec, frames[rows].astype(np.float64))
+        square = np.ma.array((expected - frames[rows]) ** 2, mask=np.repeat(masked[rows][None], members, axis=0))
+        square = square[:, -1:] if span == "newest" else square
+        by_member = square.mean(axis=(1, 2)).filled(np.nan)
+        np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
+        spread = (by_member.max() - by_member.min()) / (by_member.max() + by_member.min())
+        np.testing.assert_allclose(found.disagreement[row], spread, rtol=1e-4)
+        np.testing.assert_allclose(found.expected(row), np.median(expected[:, -1], axis=0), rtol=1e-5, atol=1e-6)
+        by_sensor = np.median(square.mean(axis=1).filled(np.nan), axis=0)
+        np.testing.assert_allclose(found.per_sensor(row), by_sensor, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize(("kind", "window", "sensors", "members"), CASES)
+def test_a_windows_error_has_the_same_bits_wherever_it_lies(
+    kind: str, window: int, sensors: int, members: int, span: str
+) -> None:
+    """Shuffled, alone, in odd batches, from a matrix of its own: nothing but the window counts."""
+    spec = spec_of(kind, window, sensors, members, span)
+    ensemble, frames = ensemble_of(spec), frames_of(700, sensors)
+    ends = np.arange(window - 1, 700)
+    whole = ensemble.errors(frames, ends)
+    order = np.random.default_rng(2).permutation(len(ends))
+    shuffled = ensemble.errors(frames, ends[order])
+    assert same_bits(shuffled.error, whole.error[order])
+    assert same_bits(shuffled.disagreement, whole.disagreement[order])
+    cuts = np.split(ends, [1, 2, 9, 250, 256, 300])
+    assert same_bits(np.concatenate([ensemble.errors(frames, part).error for part in cuts]), whole.error)
+    own = frames[100 : 100 + window].copy()
+    assert same_bits(ensemble.errors(own, np.array([window - 1])).error, whole.error[[100]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_split_of_any_sequence_of_windows_changes_a_bit(data: st.DataObject) -> None:
+    """Sequences with repeats, in any order, of any length around the tile, split anywhere, masked or not."""
+    ensemble, frames, masked = PREPARED[data.draw(st.sampled_from(sorted(PREPARED)))]
+    window = ensemble.spec.window
+    count = data.draw(st.one_of(st.integers(0, 40), st.integers(TILE_ROWS - 2, 2 * TILE_ROWS + 2)))
+    ends = np.random.default_rng(data.draw(st.integers(0, 99))).integers(window - 1, len(frames), count)
+    mask = masked if data.draw(st.booleans()) else None
+    cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=4)))
+    whole = ensemble.errors(frames, ends, mask)
+    parts = [ensemble.errors(frames, part, mask) for part in np.split(ends, cuts)]
+    assert same_bits(np.concatenate([part.error for part in parts]), whole.error)
+    assert same_bits(np.concatenate([part.disagreement for part in parts]), whole.disagreement)
+
+
+def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArray[np.bool_]]]]:
+    for kind, window, members, span in (
+        ("dense", 1, 1, "newest"),
+        ("dense", 8, 5, "newest"),
+        ("dense", 8, 2, "window"),
+        ("conv", 8, 3, "newest"),
+        ("conv", 7, 1, "window"),
+    ):
+        frames = frames_of(300, 5)
+        masked = np.random.default_rng(3).random(frames.shape) < 0.3
+        frames[masked] = 0.0
+        yield (
+            f"{kind} {window} {members} {span}",
+            (ensemble_of(spec_of(kind, window, 5, members, span)), frames, masked),
+        )
+
+
+PREPARED = dict(prepared())
+
+
+@pytest.mark.parametrize("hidden", [5, 10, 17, 32])
+@pytest.mark.parametrize(
+    ("kind", "sensors", "members"), [("dense", 5, 1), ("dense", 8, 5), ("conv", 6, 2), ("conv", 8, 1)]
+)
+def test_the_number_of_threads_changes_no_bit(kind: str, sensors: int, members: int, hidden: int) -> None:
+    spec = spec_of(kind, 32, sensors, members, hidden=hidden)
+    frames, ends, before = frames_of(331, sensors), np.arange(31, 331), torch.get_num_threads()
+    results: list[Reconstruction] = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(ensemble_of(spec).errors(frames, ends))
+    finally:
+        torch.set_num_threads(before)
+    assert all(same_bits(result.error, results[0].error) for result in results)
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+def test_masked_cells_do_not_count(span: str) -> None:
+    """A mask of nothing changes no bit; a frame with every cell masked has neither error nor disagreement."""
+    spec = spec_of("dense", 1, 4, 3, span)
+    ensemble, frames, ends = ensemble_of(spec), frames_of(10, 4), np.arange(10)
+    masked = np.zeros(frames.shape, np.bool_)
+    assert same_bits(ensemble.errors(frames, ends, masked).error, ensemble.errors(frames, ends).error)
+    masked[3], masked[5, 1] = True, True
+    found = ensemble.errors(frames, ends, masked)
+    assert np.flatnonzero(np.isnan(found.error)).tolist() == [3]
+    assert np.flatnonzero(np.isnan(found.disagreement)).tolist() == [3]
+    assert np.isnan(found.per_sensor(3)).all()
+    assert np.flatnonzero(np.isnan(found.per_sensor(5))).tolist() == [1]
+
+
+def test_a_masked_cell_earlier_in_the_window_counts_only_when_the_error_spans_it() -> None:
+    frames, masked, ends = frames_of(9, 2), np.zeros((9, 2), np.bool_), np.array([8])
+    masked[7, 0], frames[7, 0] = True, 0.0
+    newest, window = (ensemble_of(spec_of("dense", 4, 2, 1, span)) for span in ("newest", "window"))
+    assert same_bits(newest.errors(frames, ends, masked).error, newest.errors(frames, ends).error)
+    assert newest.errors(frames, ends).error != window.errors(frames, ends).error
+    assert window.errors(frames, ends, masked).error != window.errors(frames, ends).error
+
+
+def test_one_member_agrees_with_itself_and_equal_members_agree() -> None:
+    alone, spec = spec_of("dense", 4, 2, 1), spec_of("dense", 4, 2, 3)
+    frames, ends = frames_of(20, 2), np.arange(3, 20)
+    assert not ensemble_of(alone).errors(frames, ends).disagreement.any()
+    equal = Ensemble(spec, build(spec, [5, 5, 5]).weights()).errors(frames, ends)
+    assert not equal.disagreement.any()
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_no_windows_give_no_errors(members: int, span: str) -> None:
+    ensemble = ensemble_of(spec_of("dense", 8, 3, members, span))
+    for rows in (0, 4, 20):  # fewer frames than a window holds, and more
+        none = ensemble.errors(frames_of(rows, 3), np.zeros(0, np.int64), np.zeros((rows, 3), np.bool_))
+        assert none.error.shape == none.disagreement.shape == (0,)
+
+
+def test_read_only_frames_are_scored() -> None:
+    ensemble, frames, ends = ensemble_of(spec_of("dense", 4, 2, 1)), frames_of(9, 2), np.arange(3, 9)
+    expected = ensemble.errors(frames, ends).error
+    frames.flags.writeable = False
+    ends.flags.writeable = False
+    assert same_bits(ensemble.errors(frames, ends).error, expected)
+
+
+def test_a_result_outlives_the_next_call_and_changes_of_the_frames() -> None:
+    ensemble, frames = ensemble_of(spec_of("dense", 4, 2, 3)), frames_of(300, 2)
+    found = ensemble.errors(frames, np.arange(3, 300))
+    before = [found.error.copy(), found.per_sensor(7), found.expected(7)]
+    frames *= 3
+    ensemble.errors(frames, np.arange(3, 300))
+    assert all(
+        same_bits(a, b) for a, b in zip(before, [found.error, found.per_sensor(7), found.expected(7)], strict=True)
+    )
+
+
+@pytest.mark.parametrize("end", [2, 20, -1])
+def test_a_window_outside_the_frames_is_refused(end: int) -> None:
+    with pytest.raises(ShapeError, match=f"seen {end} to {end}, windows of 4 frames over 20 end at 3 to 19"):
+        ensemble_of(spec_of("dense", 4, 2, 1)).errors(frames_of(20, 2), np.array([end]))
+
+
+def test_arrays_of_another_kind_are_refused() -> None:
+    ensemble, ends = ensemble_of(spec_of("dense", 4, 2, 1)), np.array([5])
+    with pytest.raises(ShapeError, match=r"frames: seen float32 \(20, 3\), expected float32 \(P, 2\)"):
+        ensemble.errors(frames_of(20, 3), ends)
+    with pytest.raises(ShapeError, match="frames: seen float64"):
+        ensemble.errors(frames_of(20, 2).astype(np.float64), ends)
+    with pytest.raises(ShapeError, match="C-contiguous"):
+        ensemble.errors(np.asfortranarray(frames_of(20, 2)), ends)
+    with pytest.raises(ShapeError, match=r"masked: seen \(3, 2\)"):
+        ensemble.errors(frames_of(20, 2), ends, np.zeros((3, 2), np.bool_))
+    with pytest.raises(ShapeError, match="ends: seen int32"):
+        ensemble.errors(frames_of(20, 2), ends.astype(np.int32))
+
+
+class TiltedTile(Tile):
+    """A tile as BLAS makes them at times: rows past the sixteenth are computed in another order."""
+
+    def run(self) -> Tensor:
+        result = self.windows.sum(dim=1)
+        result[16:] = self.windows[16:].flip(1).cumsum(dim=1)[:, -1]
+        return result.view(1, 1, -1)
+
+
+def test_a_tile_whose_rows_are_not_treated_alike_is_not_used() -> None:
+    spec = spec_of("dense", 40, 5, 1)
+    assert not is_steady(TiltedTile(spec, 64))
+    assert len(steady(lambda rows: TiltedTile(spec, rows), (256, 64, 16, 1)).windows) == 16
+    with pytest.raises(ShapeError, match=r"no tile of \[256, 64\] windows"):
+        steady(lambda rows: TiltedTile(spec, rows), (256, 64))

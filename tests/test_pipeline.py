@@ -1,0 +1,288 @@
+"""From history in Parquet to a bundle in the registry: what may teach, what may not, and what is left of a failure."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from stream.bundle import SERIES, WEIGHTS, calibration_levels, load
+from stream.errors import ConfigError, DataError
+from stream.intake.parquet import Hints
+from stream.registry import Registry
+from training import fleet, report
+from training import pumps as physics
+from training.fit import Epoch, FitOptions
+from training.levels import WEEK
+from training.options import FrameOptions, ModelOptions, ThresholdOptions, TrainOptions
+from training.pipeline import Progress, Trained, train
+from training.vet import Kind
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+QUIET = Progress(lambda name, note: None, lambda epoch: None)
+QUICK = FitOptions(max_epochs=2, min_windows=1024)
+SMALL = ModelOptions(window=6, smoothing=3, hidden=16, latent=3)
+PERCENTILE = ThresholdOptions("percentile", percentile=95.0)
+
+
+@pytest.fixture(scope="module")
+def pumps() -> pd.DataFrame:
+    """A normal history of 4 pumps, 800 minutes each: time, series, sensors."""
+    return fleet.generate(pumps=4, history_days=800 / 1440, live_days=0.2).history
+
+
+@pytest.fixture(scope="module")
+def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A bundle of that history."""
+    return made(tmp_path_factory.mktemp("trained"), pumps)
+
+
+def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes: object) -> Trained:
+    """A bundle of a history, in a registry of its own below `folder`."""
+    folder.mkdir(exist_ok=True)
+    history.to_parquet(folder / "history.parquet", index=False)
+    return train(options(folder, **changes), fit, QUIET)
+
+
+def options(folder: Path, **changes: object) -> TrainOptions:
+    plain = TrainOptions("pumps", folder / "history.parquet", folder / "registry", model=SMALL, threshold=PERCENTILE)
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def contents(trained: Trained) -> tuple[bytes, bytes, float, bytes]:
+    """All that scores depend on: weights, scales and thresholds per series, q; and the kept levels."""
+    files = [(trained.folder / name).read_bytes() for name in (WEIGHTS, SERIES)]
+    levels = calibration_levels(trained.folder)["ratio"].to_numpy().tobytes()
+    return files[0], files[1], trained.manifest.threshold_q, levels
+
+
+def with_labels(pumps: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The history with 60 labelled rows in every part of two pumps, the reading after each lacking a sensor."""
+    history = pumps.assign(anomaly=0)
+    labelled = np.zeros(len(history), np.bool_)
+    for name in ("pump-01", "pump-03"):
+        own = np.flatnonzero(history["series"] == name)
+        for first in (50, 400, 560, 700, 799):
+            labelled[own[first : first + 6]] = True
+            if first + 6 < len(own):
+                history.loc[own[first + 6], "pressure"] = np.nan
+    history.loc[labelled, "anomaly"] = 1
+    return history, labelled
+
+
+def test_labelled_rows_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """Absurd values in them, and those carried from them, leave weights, scales, thresholds and levels as they were."""
+    history, labelled = with_labels(pumps)
+    poisoned = history.copy()
+    sensors = list(physics.SENSORS)
+    poisoned.loc[labelled, sensors] = np.random.default_rng(0).choice(
+        [1e12, -1e12, 0.0], (labelled.sum(), len(sensors))
+    )
+    hints = Hints(label="anomaly")
+    plain = made(tmp_path / "plain", history, hints=hints)
+    assert contents(made(tmp_path / "poisoned", poisoned, hints=hints)) == contents(plain)
+    data = plain.manifest.data
+    carried = 8  # the frame after each run of labelled ones, but those at the end
+    assert data["labelled"] == labelled.sum() + carried
+    assert sum(data["frames"].values()) == data["readings"] == len(history)
+    assert data["frames"]["none"] >= data["labelled"]
+
+
+def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """What the test above shows is not for want of effect."""
+    history, labelled = with_labels(pumps)
+    poisoned = history.drop(columns="anomaly")
+    poisoned.loc[labelled, "pressure"] = 1e12
+    plain = made(tmp_path / "plain", history.drop(columns="anomaly"))
+    assert contents(made(tmp_path / "poisoned", poisoned)) != contents(plain)
+
+
+def test_the_same_seed_gives_the_same_bundle_and_another_seed_another(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert contents(made(tmp_path / "again", pumps)) == contents(trained)
+    other = made(tmp_path / "other", pumps, dataclasses.replace(QUICK, seed=7))
+    assert contents(other)[0] != contents(trained)[0]
+    assert (trained.manifest.seeds, other.manifest.seeds) == ((0,), (7,))
+
+
+def test_the_first_bundle_is_production_and_the_next_only_candidate(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    first = made(tmp_path, pumps)
+    second = train(options(tmp_path), QUICK, QUIET, datetime(2040, 1, 1, tzinfo=UTC))
+    assert (first.aliases, second.aliases) == (("candidate", "production"), ("candidate",))
+    registry = Registry(tmp_path / "registry")
+    assert registry.alias("pumps", "production") == first.manifest.version
+    assert registry.alias("pumps", "candidate") == second.manifest.version
+    assert registry.versions("pumps") == [first.manifest.version, second.manifest.version]
+    assert second.manifest.version.startswith("20400101T000000Z-")
+
+
+def test_an_interrupt_while_fitting_leaves_the_registry_as_it_was(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    first = made(tmp_path, pumps)
+    before = {path: path.read_bytes() for path in (tmp_path / "registry").rglob("*") if path.is_file()}
+
+    def interrupted(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise KeyboardInterrupt("Ctrl-C")
+
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        train(options(tmp_path), QUICK, Progress(QUIET.stage, interrupted))
+    assert {path: path.read_bytes() for path in (tmp_path / "registry").rglob("*") if path.is_file()} == before
+    assert Registry(tmp_path / "registry").alias("pumps", "candidate") == first.manifest.version
+
+
+def test_a_first_training_that_is_interrupted_leaves_no_registry(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    def interrupted(name: str, note: str) -> None:
+        if name == "calibrate":
+            raise KeyboardInterrupt("Ctrl-C")
+
+    pumps.to_parquet(tmp_path / "history.parquet", index=False)
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        train(options(tmp_path), QUICK, Progress(interrupted, QUIET.epoch))
+    assert not (tmp_path / "registry").exists()
+
+
+def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
+    manifest, definition = load(trained.folder)
+    assert definition.scales.names == ("pump-01", "pump-02", "pump-03", "pump-04", "")
+    assert manifest.sensors == physics.SENSORS
+    assert manifest.policy.interval_ns == MINUTE
+    assert manifest.data["series"] == 4
+    assert manifest.threshold["implied_per_week"] >= 0
+    assert 0 < manifest.metrics["gate"]["levels"] <= manifest.data["frames"]["gate"]
+
+
+def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
+    trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = json.loads(json.dumps(report.facts(trained)))
+    assert facts["rows_per_s"] > 1_000
+    assert 50 < facts["peak_memory_mb"] < 100_000
+    assert facts["data"]["dispositions"] == {"used": 3200, "late": 0, "duplicate": 0, "ignored": 0, "dead": 0}
+    report.show(trained)
+    table = capsys.readouterr().out
+    for said in ("3,200 readings, 4 series", "rows/s; peak memory", "percentile 95: q = ", "candidate, production"):
+        assert said in table
+
+
+def odd_sensors(pumps: pd.DataFrame) -> pd.DataFrame:
+    """The history with a flat sensor, a counter that goes on while labelled rows reset it, and a copy."""
+    rows = np.arange(len(pumps))
+    total = (rows / 100.0) ** 2
+    return pumps.assign(
+        running=1.0, litres=np.where(rows % 400 < 4, 0.0, total), flow_again=2 * pumps["flow"], bad=rows % 400 < 4
+    )
+
+
+def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    history, hints = odd_sensors(pumps), Hints(label="bad")
+    kept = made(tmp_path / "kept", history, hints=hints)
+    found = {finding.sensor: finding.kind for finding in kept.findings}
+    assert found == {"running": Kind.FLAT, "litres": Kind.COUNTER, "flow_again": Kind.DUPLICATE}
+    assert set(kept.manifest.sensors) > set(found)
+    scales = load(kept.folder)[1].scales
+    assert (scales.scale[:, kept.manifest.sensors.index("running")] == 1.0).all(), "a constant sensor has scale 1"
+    dropped = made(tmp_path / "dropped", history, hints=hints, drop_sensors=True)
+    assert dropped.manifest.sensors == physics.SENSORS
+    assert len(dropped.manifest.data["vetting"]) == 3
+    assert load(dropped.folder)[1].scales.mean.shape == (5, len(physics.SENSORS))
+
+
+def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(
+        tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
+        frames=FrameOptions(score_when="running > 0"),
+    )  # fmt: skip
+    assert trained.manifest.sensors == (*physics.SENSORS, "running")
+
+
+def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """Six rows say next to nothing of a spread; the pump that sent them is known all the same."""
+    short = pumps[pumps["series"] == "pump-02"].head(6).assign(series="pump-new")
+    trained = made(tmp_path, pd.concat([pumps, short]))
+    _, definition = load(trained.folder)
+    new, pool = definition.scales.row("pump-new"), definition.scales.row("")
+    assert new != pool
+    assert np.array_equal(definition.scales.scale[new], definition.scales.scale[pool])
+    assert np.array_equal(definition.scales.mean[new], definition.scales.mean[pool])
+    assert definition.thresholds.of("pump-new") == definition.thresholds.of("")
+
+
+def long_of(wide: pd.DataFrame) -> pd.DataFrame:
+    long = wide.melt(["time", "series"], var_name="sensor", value_name="value")
+    return long.sort_values(["time", "series", "sensor"], kind="stable", ignore_index=True)
+
+
+def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Records of one sensor each meet on ticks, without anybody having to say so."""
+    sensors = tuple(sorted(physics.SENSORS))
+    long = made(tmp_path / "long", long_of(pumps))
+    wide = made(tmp_path / "wide", pumps[["time", "series", *sensors]], frames=FrameOptions(resample="last"))
+    assert contents(long) == contents(wide)
+    assert long.manifest.policy.resample == "last"
+    assert long.parts == trained.parts
+    assert long.manifest.data["readings"] == len(sensors) * wide.manifest.data["readings"]
+    assert long.calibration.weeks == pytest.approx(trained.calibration.weeks), "a frame stands for a tick"
+
+
+FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "empty": (lambda h: h.head(0), "without a row; expected history"),
+    "no time": (lambda h: h.drop(columns="time"), "no time column; expected one timestamp column"),
+    "no sensor": (lambda h: h[["time", "series"]], "no numeric sensors"),
+    "too few rows": (lambda h: h.head(60), r"no row is left for .*: 60 usable of 60 rows in 4 series"),
+    "too few windows": (lambda h: h.head(200), r"windows of 6 frames to (fit|stop), needed"),
+    "one reading": (lambda h: h.head(1), "no series has two readings at different times"),
+    "times all null": (
+        lambda h: h.assign(time=pd.to_datetime(pd.Series([None] * len(h)), utc=True)),
+        "no usable rows, 3200 without a usable time",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_history_that_cannot_be_learned_from_is_refused_with_what_is_wrong(
+    pumps: pd.DataFrame, tmp_path: Path, fault: str
+) -> None:
+    spoil, reason = FAULTS[fault]
+    with pytest.raises(DataError, match=reason):
+        made(tmp_path, spoil(pumps))
+    assert not (tmp_path / "registry").exists()
+
+
+def test_history_that_is_all_labelled_or_off_is_refused(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"all of 3200 frames are labelled, .* expected normal operation"):
+        made(tmp_path, pumps.assign(bad=1), hints=Hints(label="bad"))
+    with pytest.raises(DataError, match=r"outside `score_when: flow < 0`"):
+        made(tmp_path, pumps, frames=FrameOptions(score_when="flow < 0"))
+    with pytest.raises(ConfigError, match=r"score_when: no sensor 'speed'"):
+        made(tmp_path, pumps, frames=FrameOptions(score_when="speed > 0"))
+
+
+def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    middle = float(pumps["flow"].median())
+    off = int((pumps["flow"] <= middle).sum())
+    trained = made(
+        tmp_path, pumps, frames=FrameOptions(score_when=f"flow > {middle}"), model=ModelOptions(window=2, smoothing=1)
+    )
+    assert trained.parts["none"] >= off
+    assert load(trained.folder)[1].policy.score_when == f"flow > {middle}"
+
+
+def test_kept_levels_are_the_upper_tenth_with_times_and_a_grid_below(trained: Trained) -> None:
+    table = pq.read_table(trained.folder / "calibration.parquet").to_pandas()
+    kept, grid = table[table["quantile"].isna()], table[table["series"].isna()]
+    ratio = grid["ratio"].to_numpy()
+    assert (np.diff(ratio) >= 0).all()
+    assert kept["ratio"].min() > ratio[-1]
+    count = round(trained.calibration.weeks * WEEK / MINUTE)
+    assert len(kept) == pytest.approx(0.1 * count, abs=2)
+    q = trained.calibration.q_high
+    assert (kept["ratio"] > q).sum() / count == pytest.approx(trained.calibration.share_above)

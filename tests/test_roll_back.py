@@ -1,0 +1,107 @@
+"""What is taken and not published is taken again: nothing is committed past it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from deploy.kafka.broker import Broker
+from stream.intake.columns import Decoded
+from stream.intake.decode import Decoder, Fields
+from stream.kafka.assignment import Assignment
+from stream.kafka.client import KafkaOptions
+from stream.kafka.partition import Partition
+from stream.serve.consumer import ServeOptions, Service
+from tests.builders import a_definition, a_spec
+from tests.conftest import MakeTopic
+from tests.live import PARTITIONS, Live, read_committed
+from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
+
+
+class FaultyClock:
+    """A clock that fails once, at its third call after it was armed: a few alerts are produced by then, not all."""
+
+    def __init__(self) -> None:
+        self.armed: int | None = None
+        self.now = 0.0
+
+    def arm(self) -> None:
+        self.armed = 3 if self.armed is None else self.armed
+
+    def __call__(self) -> float:
+        if self.armed is not None and self.armed > -1:
+            self.armed -= 1
+            if self.armed == 0:
+                self.armed = -1
+                raise MemoryError("no memory left in the middle of publishing")
+        self.now += 0.001
+        return self.now
+
+
+class ArmingDecoder(Decoder):
+    """Arms the clock when it has decoded something: the batch is processed, and then publishing it fails."""
+
+    clock: FaultyClock
+
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        positions: Sequence[int],
+        timestamps_ms: Sequence[int],
+    ) -> Decoded:
+        self.clock.arm()
+        return super().decode(values, keys, positions, timestamps_ms)
+
+
+def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, broker: Broker, topic: MakeTopic) -> None:
+    """Closing runs the revoke callback, whose commit must not cover what was never published."""
+    live = Live(tmp_path, broker.bootstrap, topic, a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8]))
+    stream = Stream(2_000)
+    live.send(stream.messages())
+    clock = FaultyClock()
+
+    def decoder() -> Decoder:
+        made = ArmingDecoder(Fields(), live.definition.sensors, None)
+        made.clock = clock
+        return made
+
+    options = KafkaOptions(
+        group=f"g-{live.input}",
+        instance="one",
+        input=live.input,
+        alerts=live.alerts,
+        dead_letters=live.dead,
+        state=live.state,
+        scores=None,
+        common={"bootstrap.servers": broker.bootstrap},
+        session_timeout_ms=6000,
+    )
+    with pytest.raises(MemoryError, match="in the middle of publishing"):
+        Service(options, ServeOptions(), live.definition, decoder, clock).run()
+    asker = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": options.group})
+    offsets = asker.committed([TopicPartition(live.input, p) for p in range(PARTITIONS)], timeout=20)
+    asker.close()
+    assert all(tp.offset < 0 for tp in offsets), "nothing may be committed"
+    assert read_committed(broker.bootstrap, live.alerts) == []
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    live.close()
+    same_in_order(told(live), stream.alerts(live.definition))
+
+
+def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> None:
+    """A failed transaction ends the turn: the records of the partitions after it must be fetched again."""
+    definition = a_definition()
+
+    def make(number: int) -> Partition:
+        return Partition(number, definition, Decoder(Fields(), definition.sensors, None))
+
+    assignment = Assignment("in", make, lambda: None, lambda: None)
+    for number in range(3):
+        assignment.partitions[number] = make(number)
+        assignment.partitions[number].begin(10, 10, 0)
+    assignment.roll_back({1: "records taken in this turn"})
+    assert [p.rolled_back for p in assignment.partitions.values()] == [False, True, False]

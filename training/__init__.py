@@ -1,0 +1,1 @@
+"""narrows, the offline half: history in Parquet in, bundles out."""

@@ -1,0 +1,195 @@
+"""Thresholds from held-out normal levels (DESIGN section 5): threshold[s] = scale[s] * q.
+
+Neighbouring levels share almost all of their support, so the sample is counted in blocks of W + M frames, and
+incidents are counted by the code that counts them online.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from stream.detect.policy import Rules
+from stream.detect.scale import POOLED
+from stream.detect.slots import Segments
+from stream.detect.threshold import ThresholdTable
+from stream.errors import DataError
+from stream.intake.columns import Float64s, Int64s
+from training.levels import Levels, incidents
+from training.options import ThresholdOptions
+from training.tail import block_maxima, blocks, pareto_tail, quantile_interval
+
+# A series' own scale weighs as much as the pool's at this many blocks.
+POOL_BLOCKS = 10
+CONFIDENCE = 0.9
+# A tail fitted to a few maxima promises far too much: the upper end of a bootstrap of so many tails holds.
+TAILS, ONE_SIDED = 200, 0.9
+# With no incident seen, a rate is below its budget at 90 % confidence once the data should have shown 2.3.
+SUPPORT = 2.3
+# However generous a budget: what more normal frames exceed tells nothing from normal. Incidents merge down there, and
+# few of them no longer mean little time in alarm.
+MOST_ABOVE = 0.05
+# Squared scaled units: a smaller level is the rounding of float32 values, and no threshold lies below it.
+LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A threshold and what it rests on.
+
+    Attributes:
+        table: the thresholds.
+        method: "budget" | "percentile"; promised: alerts per series and week, or the percentile.
+        q_point, q_high: estimate and upper end of its interval; the upper end is used.
+        extrapolated: q lies in a fitted tail because the data cannot support the promise.
+        weeks: series-weeks of calibration data; weeks_needed: what would do without extrapolation.
+        implied_per_week: incidents per series and week that the threshold gives on the calibrate part itself.
+        share_above: of its frames, the share above the threshold.
+        blocks: independent samples behind it.
+    """
+
+    table: ThresholdTable
+    method: str
+    promised: float
+    q_point: float
+    q_high: float
+    extrapolated: bool
+    weeks: float
+    weeks_needed: float
+    implied_per_week: float
+    share_above: float
+    blocks: int
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "table"}
+
+
+@dataclass(frozen=True)
+class _Quantile:
+    """q with the upper end of its interval, and the series-weeks that support it without extrapolation."""
+
+    point: float
+    high: float
+    extrapolated: bool
+    needed: float
+
+
+def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int) -> Calibration:
+    """The threshold that keeps what `options` promises on normal data.
+
+    Raises:
+        DataError: no levels at all, or too few for the promise and `strict`.
+    """
+    block = blocks(levels.series.astype(np.int64), _place(levels), levels.block)
+    count = int(block.max(initial=-1)) + 1
+    if count < 2:
+        raise DataError(
+            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least 2 are "
+            "needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
+        )
+    scale, rows = _scales(levels)
+    ratio = np.maximum(levels.level, LEAST) / scale[levels.series]
+    if options.method == "percentile":
+        promised, q = options.percentile, _by_percentile(levels, ratio, block, options.percentile, seed)
+    else:
+        promised, q = options.alerts_per_week, _by_budget(levels, ratio, block, rules, options.alerts_per_week, seed)
+    if q.extrapolated and options.strict:
+        raise DataError(
+            f"calibrate: {levels.weeks:.3g} series-weeks of normal data cannot support the promise of {promised:g} "
+            f"({options.method}); {q.needed:.3g} would: give more data, a looser promise, or drop `threshold.strict`"
+        )
+    return Calibration(
+        table=ThresholdTable((*levels.names, POOLED), scale, rows, q.high),
+        method=options.method,
+        promised=promised,
+        q_point=q.point,
+        q_high=q.high,
+        extrapolated=q.extrapolated,
+        weeks=levels.weeks,
+        weeks_needed=q.needed,
+        implied_per_week=incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
+        share_above=float((ratio > q.high).mean()),
+        blocks=count,
+    )
+
+
+def _place(levels: Levels) -> Int64s:
+    """int64 (n,): which level of its series each one is."""
+    place: Int64s = np.arange(len(levels)) - Segments(levels.series).start_of_row
+    return place
+
+
+def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
+    """Median level of each series, then the pool's, float64 (S + 1,), and the levels behind each.
+
+    A median of few blocks is shrunk to the pool's, in the logarithm.
+    """
+    pool = max(float(np.median(levels.level)), LEAST)
+    scale, rows = np.full(len(levels.names) + 1, pool), np.zeros(len(levels.names) + 1, np.int64)
+    runs = Segments(levels.series)
+    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+        # A series far stiller than all others is not trusted to stay so.
+        median = max(float(np.median(levels.level[start:end])), pool * 1e-6, LEAST)
+        weight = (end - start) / levels.block
+        share = weight / (weight + POOL_BLOCKS)
+        scale[index] = np.exp(share * np.log(median) + (1 - share) * np.log(pool))
+        rows[index] = end - start
+    rows[-1] = len(levels)
+    return scale, rows
+
+
+def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:
+    """q as a percentile of level / scale, with its block-bootstrap interval, or from a fitted tail."""
+    beyond = 1.0 - percentile / 100.0
+    expected = len(ratio) * beyond  # levels above q
+    needed = levels.weeks / expected
+    if expected < 1.0:
+        point = pareto_tail(ratio, beyond).quantile
+        return _Quantile(point, max(point, float(ratio.max())), True, needed)
+    interval = quantile_interval(ratio, block, 1.0 - beyond, CONFIDENCE, seed)
+    return _Quantile(interval.point, interval.high, False, needed)
+
+
+def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per_week: float, seed: int) -> _Quantile:
+    """q so that incidents per series and week stay within the budget; beyond the data by a generalised Pareto tail."""
+    allowed, needed = per_week * levels.weeks, SUPPORT / per_week
+    maxima = block_maxima(ratio, block)
+    if allowed >= SUPPORT:
+        point = _smallest_q(levels, ratio, maxima, rules, int(allowed))
+        return _Quantile(point, _smallest_q(levels, ratio, maxima, rules, _supported(allowed)), False, needed)
+    probability = min(allowed / len(maxima), 0.5)
+    point = pareto_tail(maxima, probability).quantile
+    draw = np.random.default_rng(seed)
+    resampled = [pareto_tail(draw.choice(maxima, len(maxima)), probability).quantile for _ in range(TAILS)]
+    return _Quantile(point, max(point, float(np.quantile(resampled, ONE_SIDED)), float(maxima.max())), True, needed)
+
+
+def _supported(allowed: float) -> int:
+    """The largest count whose one-sided 90 % upper confidence bound is within `allowed` (normal approximation)."""
+    count = int(allowed)
+    while count > 0 and count + 1.2816 * np.sqrt(count + 1.0) + 1.0 > allowed:
+        count -= 1
+    return count
+
+
+def _smallest_q(levels: Levels, ratio: Float64s, maxima: Float64s, rules: Rules, count: int) -> float:
+    """The smallest of the block maxima, as q, down to which no more than `count` incidents open, nor MOST_ABOVE exceed.
+
+    Searched from the top, in short strides: far below, incidents merge and their number falls again, and a long
+    stride could land there.
+    """
+    highest = np.sort(maxima[maxima >= np.quantile(ratio, 1.0 - MOST_ABOVE)])[::-1]
+
+    def too_many(k: int) -> bool:
+        return k >= len(highest) or incidents(levels, ratio / highest[k], rules) > count
+
+    good, step = 0, 1  # at the largest maximum nothing exceeds
+    while not too_many(good + step):
+        good += step
+        step = max(1, good // 4)
+    bad = min(good + step, len(highest))
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (good, middle) if too_many(middle) else (middle, bad)
+    return float(highest[good])

@@ -1,0 +1,76 @@
+"""What the data can tell sets what the configuration leaves open; the name of the data set never does."""
+
+from typing import Literal
+
+import numpy as np
+
+from stream.detect.policy import SECOND, FramePolicy, ModelSpec, Rules
+from stream.errors import DataError
+from training.options import FrameOptions, ModelOptions, RuleOptions
+
+# A gap this many times the usual step is a gap, not jitter.
+GAP_STEPS = 10
+HIDDEN, LATENT = 32, 8
+
+
+def choose_policy(
+    options: FrameOptions, layout: Literal["wide", "long"], steps: dict[str, int], sensors: int
+) -> FramePolicy:
+    """The frame policy.
+
+    Args:
+        layout: records of one sensor ("long") must meet on ticks to be frames.
+        steps: median step of each series, ns.
+
+    Raises:
+        DataError: no series has two readings, so that there is no interval.
+    """
+    if not steps and options.interval_ns is None:
+        raise DataError("no series has two readings at different times; set `frames.interval`, or give more history")
+    interval = options.interval_ns if options.interval_ns is not None else int(np.median(list(steps.values())))
+    # Pooled series may tick at different rates: the slowest one's jitter must not count as gaps.
+    gap = options.max_gap_ns if options.max_gap_ns is not None else GAP_STEPS * max([interval, *steps.values()])
+    missing = options.max_missing if options.max_missing is not None else sensors // 4
+    return FramePolicy(
+        interval_ns=interval,
+        max_gap_ns=gap,
+        resample="last" if layout == "long" and options.resample == "none" else options.resample,
+        grace_ns=options.grace_ns,
+        max_carry=options.max_carry,
+        max_missing=min(missing, sensors - 1),
+        clip=options.clip,
+        score_when=options.score_when,
+        settle_ns=options.settle_ns,
+        maintenance=options.maintenance,
+    )
+
+
+def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
+    """The model's sizes: a code far below the window, however small that is."""
+    size = options.window * sensors
+    hidden = options.hidden if options.hidden is not None else max(2, min(HIDDEN, size)) if size > 1 else 1
+    latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
+    return ModelSpec(
+        kind=options.kind,
+        window=options.window,
+        smoothing=options.smoothing,
+        sensors=sensors,
+        hidden=hidden,
+        latent=latent,
+        members=options.members,
+        dropout=options.dropout,
+        error_span=options.error_span,
+    )
+
+
+def choose_rules(options: RuleOptions, policy: FramePolicy, spec: ModelSpec) -> Rules:
+    """Incident rules: quiet for W + M frames before an incident is over, told again at most every W frames."""
+    hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
+    return Rules(
+        close_after=options.close_after if options.close_after is not None else spec.window + spec.smoothing,
+        close_ratio=options.close_ratio,
+        update_every_ns=options.update_every_ns if options.update_every_ns is not None else hourly,
+        max_duration_ns=options.max_duration_ns,
+        severity_edges=options.severity_edges,
+        top_sensors=options.top_sensors,
+    )

@@ -1,0 +1,269 @@
+"""Fits an ensemble: K members in one batched pass, each with its own order of windows and its own best weights."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from stream.detect.models import Autoencoder, build
+from stream.detect.policy import ModelSpec
+from stream.errors import DataError, ShapeError
+from stream.intake.columns import Bools, Int64s
+
+Float32s = NDArray[np.float32]
+
+MIN_FIT, MIN_STOP = 100, 10  # windows; fewer than that teach nothing, or tell nothing of what was learned
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to train; the defaults suit a few thousand windows as well as millions.
+
+    Attributes:
+        seed: members get the seeds `seed`, `seed` + 1, ...
+        learning_rate: of AdamW, at the start; multiplied by `cooling` after `patience` / 2 epochs without improvement.
+        weight_decay: of AdamW.
+        batch: windows per step and member.
+        max_epochs: at the latest, training ends then.
+        patience: epochs in a row in which no member improves, after which training ends.
+        improvement: relative fall of the stop loss that counts as one.
+        min_windows: windows per epoch and member at least: small data are gone through several times.
+        max_windows: windows per epoch and member at most: of large data each epoch sees another sample.
+        max_stop: stop windows looked at after each epoch, evenly spaced.
+    """
+
+    seed: int = 0
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    batch: int = 256
+    max_epochs: int = 200
+    patience: int = 10
+    improvement: float = 1e-3
+    cooling: float = 0.3
+    min_windows: int = 16_384
+    max_windows: int = 131_072
+    max_stop: int = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch, as it ends.
+
+    Attributes:
+        number: from 1.
+        loss: mean squared error of training, dropout on, mean over members.
+        stop_loss: the same on the stop windows, dropout off.
+        windows_per_s: windows trained on, all members counted, per second.
+        seconds_left: at most, to `max_epochs`; less when training stops early.
+        stale: epochs since a member improved; 0 if one just did.
+    """
+
+    number: int
+    loss: float
+    stop_loss: float
+    windows_per_s: float
+    seconds_left: float
+    stale: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What training gives.
+
+    Attributes:
+        weights: each member's own best, as `Autoencoder.weights` lays them out.
+        epochs: all of them, in order.
+        best_epoch: per member, the epoch that its weights are from.
+        best_loss: per member, its stop loss then.
+        stopped_early: False where `max_epochs` ended training.
+        windows_per_s: over all of training, stop windows not counted.
+    """
+
+    weights: dict[str, Tensor]
+    epochs: tuple[Epoch, ...]
+    best_epoch: tuple[int, ...]
+    best_loss: tuple[float, ...]
+    stopped_early: bool
+    windows_per_s: float
+
+
+def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
+    """The members' seeds, as `fit` uses them."""
+    return tuple(range(options.seed, options.seed + spec.members))
+
+
+def fit(
+    frames: Float32s,
+    masked: Bools | None,
+    fit_ends: Int64s,
+    stop_ends: Int64s,
+    spec: ModelSpec,
+    options: FitOptions,
+    progress: Callable[[Epoch], None],
+) -> Fitted:
+    """Minimises the mean squared error over whole windows, masked cells left out. Deterministic on one machine.
+
+    Args:
+        frames: float32 (P, F), C-contiguous, scaled, finite; masked cells hold 0.
+        masked: bool (P, F), or None.
+        fit_ends: int64, windows trained on, by the row of their newest frame.
+        stop_ends: int64, held out: they end training and choose each member's weights.
+        progress: called after each epoch; what it raises ends training, as Ctrl-C does.
+
+    Raises:
+        DataError: too few windows, or a loss that is not finite.
+        ShapeError: windows outside the frames, or impossible sizes.
+    """
+    _check(frames, fit_ends, stop_ends, spec)
+    windows = _Windows(frames, masked, spec)
+    stop_ends = stop_ends[np.linspace(0, len(stop_ends) - 1, min(len(stop_ends), options.max_stop)).astype(np.int64)]
+    model = build(spec, seeds_of(spec, options))
+    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: left as it was found
+        torch.manual_seed(options.seed)
+        return _Run(model, windows, torch.from_numpy(fit_ends.copy()), torch.from_numpy(stop_ends), options).go(
+            progress
+        )
+
+
+class _Windows:
+    """Windows gathered from the frames as they are asked for: (N, W*F) never exists as a whole."""
+
+    def __init__(self, frames: Float32s, masked: Bools | None, spec: ModelSpec) -> None:
+        self._shape = (spec.window, spec.sensors)
+        self._values = self._runs(torch.from_numpy(frames if frames.flags.writeable else frames.copy()))
+        blank = masked is None or not masked.any()
+        # 1 where a cell counts; None where all do.
+        self._kept = None if blank else self._runs(torch.from_numpy(1.0 - np.asarray(masked, dtype=np.float32)))
+
+    def _runs(self, rows: Tensor) -> Tensor:
+        window, sensors = self._shape
+        return rows.as_strided((len(rows) - window + 1, window * sensors), (sensors, 1))
+
+    def losses(self, model: Autoencoder, ends: Tensor) -> Tensor:
+        """Mean squared error (K,) of the windows that end at `ends` (K, n)."""
+        starts = (ends - (self._shape[0] - 1)).flatten()
+        shape = (*ends.shape, *self._shape)
+        windows = self._values.index_select(0, starts).view(shape)  # (K, n, W, F)
+        square = mse_loss(model(windows), windows, reduction="none")
+        if self._kept is None:
+            return square.mean(dim=(1, 2, 3))
+        kept = self._kept.index_select(0, starts).view(shape)
+        return (square * kept).sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1.0)
+
+
+class _Run:
+    """The state of one training."""
+
+    def __init__(
+        self, model: Autoencoder, windows: _Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
+    ) -> None:
+        self._model, self._windows, self._options = model, windows, options
+        self._fit_ends, self._stop_ends = fit_ends, stop_ends
+        self._optimizer = torch.optim.AdamW(
+            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        members = model.spec.members
+        self._orders = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
+        self._best = model.weights()
+        self._best_loss = torch.full((members,), torch.inf)
+        self._best_epoch = [0] * members
+
+    def go(self, progress: Callable[[Epoch], None]) -> Fitted:
+        options = self._options
+        epochs: list[Epoch] = []
+        stale, trained, seconds, begun = 0, 0, 0.0, time.perf_counter()
+        while len(epochs) < options.max_epochs and stale < options.patience:
+            started = time.perf_counter()
+            loss, count = self._train()
+            lap = time.perf_counter() - started
+            stop_loss = self._stop_losses()
+            stale = 0 if self._keep(stop_loss, len(epochs) + 1) else stale + 1
+            if stale and stale % max(1, options.patience // 2) == 0:
+                self._cool()
+            trained, seconds = trained + count, seconds + lap
+            left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.max_epochs - len(epochs) - 1)
+            epochs.append(Epoch(len(epochs) + 1, loss, float(stop_loss.mean()), count / lap, left, stale))
+            progress(epochs[-1])
+        best_loss = tuple(self._best_loss.tolist())
+        early = stale >= options.patience
+        return Fitted(self._best, tuple(epochs), tuple(self._best_epoch), best_loss, early, trained / seconds)
+
+    def _train(self) -> tuple[float, int]:
+        """One epoch: its mean loss, and the windows that it saw, all members counted."""
+        self._model.train()
+        orders = self._draw()
+        total = torch.zeros(len(orders))
+        for here in orders.split(self._options.batch, dim=1):  # type: ignore[no-untyped-call]
+            losses = self._windows.losses(self._model, here)
+            self._optimizer.zero_grad()
+            losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
+            self._optimizer.step()
+            total += losses.detach() * here.shape[1]
+        return float(total.mean()) / orders.shape[1], orders.numel()
+
+    def _draw(self) -> Tensor:
+        """(K, n): each member's windows of this epoch, by their ends, in its own order."""
+        options, count = self._options, len(self._fit_ends)
+        wanted = min(max(count, options.min_windows), max(options.max_windows, options.batch))
+        rounds = -(-wanted // count)
+        orders = [
+            torch.cat([torch.randperm(count, generator=order) for _ in range(rounds)])[:wanted]
+            for order in self._orders
+        ]
+        return self._fit_ends[torch.stack(orders)]
+
+    @torch.no_grad()
+    def _stop_losses(self) -> Tensor:
+        """(K,)"""
+        self._model.eval()
+        total = torch.zeros(self._model.spec.members)
+        for here in self._stop_ends.split(1024):  # type: ignore[no-untyped-call]
+            total += self._windows.losses(self._model, here.expand(len(total), -1)) * len(here)
+        losses = total / len(self._stop_ends)
+        if not bool(torch.isfinite(losses).all()):
+            raise DataError(
+                f"training went astray: stop loss {losses.tolist()} per member; "
+                f"look for values that are not finite or not scaled, or lower the learning rate"
+            )
+        return losses
+
+    def _keep(self, losses: Tensor, epoch: int) -> bool:
+        """Keeps the weights of the members that are at their best; whether one of them improved enough to count."""
+        better = losses < self._best_loss
+        counts = losses < self._best_loss * (1.0 - self._options.improvement)
+        self._best_loss = torch.where(better, losses, self._best_loss)
+        for name, value in self._model.state_dict().items():
+            self._best[name][better] = value[better]
+        self._best_epoch = [epoch if new else old for new, old in zip(better, self._best_epoch, strict=True)]
+        return bool(counts.any())
+
+    def _cool(self) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] *= self._options.cooling
+
+
+def _check(frames: Float32s, fit_ends: Int64s, stop_ends: Int64s, spec: ModelSpec) -> None:
+    if frames.dtype != np.float32 or frames.ndim != 2 or frames.shape[1] != spec.sensors:
+        raise ShapeError(f"frames: seen {frames.dtype} {frames.shape}, expected float32 (P, {spec.sensors})")
+    if not frames.flags.c_contiguous:
+        raise ShapeError("frames: must be C-contiguous; windows are read as runs of memory")
+    _check_ends("fit", fit_ends, MIN_FIT, len(frames), spec.window)
+    _check_ends("stop", stop_ends, MIN_STOP, len(frames), spec.window)
+
+
+def _check_ends(part: str, ends: Int64s, needed: int, rows: int, window: int) -> None:
+    if len(ends) < needed:
+        raise DataError(
+            f"{len(ends)} windows of {window} frames to {part}, needed {needed}; "
+            f"give longer history, shorter windows, or fewer exclusions"
+        )
+    if not window - 1 <= int(ends.min()) <= int(ends.max()) < rows:
+        raise ShapeError(
+            f"{part} windows end at {int(ends.min())} to {int(ends.max())}; "
+            f"over {rows} frames, windows of {window} end at {window - 1} to {rows - 1}"
+        )

@@ -1,0 +1,80 @@
+"""Levels of the parts that the weights have not seen, from the online detector, and what a threshold does on them."""
+
+import numpy as np
+import pyarrow as pa
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.policy import Rules
+from stream.intake.columns import Float64s, UInt8s
+from training.calibrate import Calibration
+from training.framing import FramedHistory
+from training.history import History
+from training.levels import Levels, incidents
+from training.split import Part
+
+KEPT_ABOVE = 0.90
+
+
+def held_out_levels(history: History, framed: FramedHistory, part: UInt8s, draft: Definition) -> dict[Part, Levels]:
+    """Levels of the calibrate and gate parts, from the online detector over all readings.
+
+    A level counts where its whole support, W + M - 1 frames, is normal and of the part.
+    """
+    detector = Detector(draft)
+    verdicts = (detector.push(batch.readings).verdicts for batch in history.batches)
+    columns = zip(*((v.series, v.time, v.level) for v in verdicts), strict=True)  # the rest is not kept
+    slots, times, values = (np.concatenate(column) for column in columns)
+    order = np.lexsort((times, slots))
+    assert np.array_equal(times[order], framed.time), "the detector must frame as the framing did"
+    level = values[order]
+    support = draft.spec.window + draft.spec.smoothing - 1
+    chosen: dict[Part, Levels] = {}
+    for p in (Part.CALIBRATE, Part.GATE):
+        inside = framed.within(part, p, support) & np.isfinite(level)
+        chosen[p] = Levels(
+            names=framed.names,
+            series=framed.series[inside],
+            time=framed.time[inside],
+            level=level[inside],
+            step=framed.step[inside],
+            block=support + 1,
+        )
+    return chosen
+
+
+def realised(levels: Levels, calibration: Calibration, rules: Rules) -> dict[str, float | None]:
+    """What the threshold does on held-out data that nothing has seen: share above, incidents per series and week."""
+    if not len(levels):
+        return {"levels": 0, "weeks": 0.0, "share_above": None, "alerts_per_week": None}
+    score = levels.level / (_scale_of(levels, calibration) * calibration.table.q)
+    return {
+        "levels": len(score),
+        "weeks": levels.weeks,
+        "share_above": float((score > 1).mean()),
+        "alerts_per_week": incidents(levels, score, rules) / max(levels.weeks, 1e-12),
+    }
+
+
+def _scale_of(levels: Levels, calibration: Calibration) -> Float64s:
+    """float64 (n,): the scale of each level's series."""
+    place = {name: row for row, name in enumerate(calibration.table.names)}
+    scale: Float64s = calibration.table.scale[[place[name] for name in levels.names]][levels.series]
+    return scale
+
+
+def kept_levels(levels: Levels, calibration: Calibration) -> pa.Table:
+    """Every ratio level / scale above its 90th percentile with its time, and a quantile grid below."""
+    ratio = levels.level / _scale_of(levels, calibration)
+    grid = np.linspace(0.0, KEPT_ABOVE, 91)
+    edges: Float64s = np.quantile(ratio, grid)
+    above = ratio > edges[-1]
+    names = [levels.names[i] for i in levels.series[above].tolist()]
+    return pa.table(
+        {
+            "series": pa.array(names + [None] * len(grid), pa.string()),
+            "time": pa.array([*levels.time[above].tolist(), *[None] * len(grid)], pa.timestamp("ns", "UTC")),
+            "quantile": pa.array([None] * len(names) + grid.tolist(), pa.float64()),
+            "ratio": np.concatenate([ratio[above], edges]),
+        }
+    )

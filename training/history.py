@@ -1,0 +1,106 @@
+"""History as it was read: once, in batches, with where it came from."""
+
+import hashlib
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stream.errors import DataError
+from stream.events import rfc3339
+from stream.intake.columns import Readings
+from stream.intake.parquet import Batch, Layout, discover, read
+from training.framing import FramedHistory
+from training.options import TrainOptions
+from training.vet import Finding
+
+
+@dataclass(frozen=True)
+class History:
+    """What was read: batches in file order, how long it took, how the columns were found."""
+
+    layout: Layout
+    batches: list[Batch]
+    sensors: tuple[str, ...]
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        """Readings."""
+        return sum(len(batch.readings) for batch in self.batches)
+
+
+def columns(layout: Layout) -> str:
+    """What each column was taken for, and why: a wrong guess shows before an hour of training."""
+    roles = {"time": layout.time, "series": layout.series or "one per file", "label": layout.label or "none"}
+    if layout.sensor is not None:
+        roles |= {"sensor": layout.sensor, "value": layout.value or ""}
+    said = [
+        f"{role} {name} ({layout.why[role]})" if role in layout.why else f"{role} {name}"
+        for role, name in roles.items()
+    ]
+    return "; ".join([*said, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
+
+
+def load(options: TrainOptions) -> History:
+    """Reads the history once."""
+    started = time.perf_counter()
+    layout = discover(options.data, options.hints)
+    batches = list(read(options.data, layout))
+    if not any(len(batch.readings) for batch in batches):
+        dead = sum(len(batch.dead) for batch in batches)
+        raise DataError(f"{options.data}: no usable rows, {dead} without a usable time or series; expected readings")
+    return History(layout, batches, layout.sensors, time.perf_counter() - started)
+
+
+def without(history: History, dropped: set[str]) -> History:
+    """The history less some sensors.
+
+    Raises:
+        DataError: none is left.
+    """
+    kept = [i for i, sensor in enumerate(history.sensors) if sensor not in dropped]
+    if not kept:
+        raise DataError(f"vetting leaves no sensor of {list(history.sensors)}; set `train.drop_sensors: false`")
+    batches = [_narrowed(b, kept) for b in history.batches]
+    return History(history.layout, batches, tuple(history.sensors[i] for i in kept), history.seconds)
+
+
+def _narrowed(batch: Batch, kept: list[int]) -> Batch:
+    r = batch.readings
+    readings = Readings(r.names, r.series, r.time, np.ascontiguousarray(r.values[:, kept]), r.position)
+    return Batch(readings, batch.labels, batch.dead, batch.ignored)
+
+
+def data_facts(
+    history: History, framed: FramedHistory, parts: dict[str, int], findings: tuple[Finding, ...], dropped: bool
+) -> dict[str, Any]:
+    """What was learned from, for the manifest; the fingerprint covers every reading."""
+    digest = hashlib.sha256()
+    for batch in history.batches:
+        digest.update("\x00".join(batch.readings.names).encode())
+        for column in (batch.readings.series, batch.readings.time, batch.readings.values):
+            digest.update(np.ascontiguousarray(column).data)
+    return {
+        "path": str(history.layout.path),
+        "columns": dict(history.layout.why),
+        "readings": history.rows,
+        "series": len(framed.names),
+        "from": rfc3339(int(framed.time.min())),
+        "to": rfc3339(int(framed.time.max())),
+        "fingerprint": digest.hexdigest(),
+        "dispositions": framed.dispositions,
+        "labelled": int(framed.labelled.sum()),
+        "frames": parts,
+        "vetting": [f"{f.sensor}: {f.kind}, {f.reason}" for f in findings],
+        "vetted_out": dropped,
+    }
+
+
+def peak_memory_mb() -> float:
+    """The most this process has held, MB; the kernel counts in kB on Linux and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -1,0 +1,69 @@
+"""Held-out levels of normal frames: what thresholds are set on, and judged by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.incidents import Incidents, Judged
+from stream.detect.policy import Rules
+from stream.detect.slots import Segments, last_true
+from stream.intake.columns import Float64s, Int32s, Int64s
+
+WEEK = 7 * 86400 * 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Levels:
+    """n levels of held-out normal frames, sorted by series, then time, of S series.
+
+    Attributes:
+        names: series of each index.
+        series: int32 (n,), index into `names`.
+        time: int64 (n,), ns.
+        level: float64 (n,), finite, >= 0, squared scaled units.
+        step: int64 (n,), ns that the frame stands for: since the frame before it.
+        block: frames that share support, W + M.
+    """
+
+    names: tuple[str, ...]
+    series: Int32s
+    time: Int64s
+    level: Float64s
+    step: Int64s
+    block: int
+
+    def __len__(self) -> int:
+        return len(self.level)
+
+    @property
+    def weeks(self) -> float:
+        """Series-weeks covered."""
+        return float(self.step.sum(dtype=np.float64) / WEEK)
+
+
+def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
+    """How many incidents the scores float64 (n,) open, counted by the code that opens them online."""
+    counter = Incidents("calibrate", rules)
+    counter.resize(len(levels.names))
+    rows = _relevant(levels.series, score, rules)
+    nothing = np.zeros(len(rows))
+    judged = Judged(
+        series=levels.series[rows],
+        time=levels.time[rows],
+        level=levels.level[rows],
+        score=score[rows],
+        disagreement=nothing,
+        imputed=nothing.astype(np.int32),
+        row=rows,
+    )
+    events = counter.push(judged, levels.names.__getitem__, lambda row: ())
+    return sum(event.state == "opened" for event in events)
+
+
+def _relevant(series: Int32s, score: Float64s, rules: Rules) -> Int64s:
+    """int64: the rows at which an incident can be open, open or close; the others are most, and change nothing.
+
+    An open incident has seen a score that is not quiet within its last `close_after` frames.
+    """
+    loud = last_true(score >= rules.close_ratio, Segments(series))
+    return np.flatnonzero((loud >= 0) & (np.arange(len(score)) - loud <= rules.close_after))

@@ -1,0 +1,204 @@
+"""From history to bundle: read, frame, split, scale, fit, calibrate, check, publish.
+
+1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
+calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit.
+5. Send the readings through the online detector; thresholds from its levels on calibrate. 6. What that threshold
+does on gate, which nothing has seen. 7. Write the bundle; the first becomes production.
+
+Interrupted anywhere, nothing is left: a bundle appears by one rename.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream.bundle import FORMAT, Contents, Manifest, SelfTest, write
+from stream.detect.definition import Definition
+from stream.detect.ensemble import Ensemble
+from stream.detect.frames import Fitness
+from stream.detect.policy import FramePolicy, ModelSpec
+from stream.detect.scale import POOLED, ScaleTable
+from stream.detect.threshold import ThresholdTable
+from stream.errors import DataError
+from stream.intake.columns import UInt8s
+from stream.registry import CANDIDATE, PRODUCTION, Registry
+from training.calibrate import Calibration, calibrate
+from training.choose import choose_policy, choose_rules, choose_spec
+from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
+from training.framing import FramedHistory, frame, steps
+from training.held_out import held_out_levels, kept_levels, realised
+from training.history import History, columns, data_facts, load, without
+from training.options import TrainOptions
+from training.scaling import scale_table, scaled_frames
+from training.split import Part, Shares, split
+from training.vet import Finding, vet
+
+SELFTEST_WINDOWS = 16
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A bundle and the story of its making."""
+
+    folder: Path
+    manifest: Manifest
+    aliases: tuple[str, ...]
+    history: History
+    findings: tuple[Finding, ...]
+    parts: dict[str, int]
+    fitted: Fitted
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a caller may show while it runs: a stage with a note, or an epoch."""
+
+    stage: Callable[[str, str], None]
+    epoch: Callable[[Epoch], None]
+
+
+def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, now: datetime | None = None) -> Trained:
+    """Makes a bundle of history and publishes it.
+
+    Args:
+        now: the version's time; None for this instant.
+
+    Raises:
+        ConfigError: options that no history can satisfy.
+        DataError: history that cannot be read, or is too short or too thin for its purpose.
+    """
+    history = load(options)
+    progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
+    progress.stage("columns", columns(history.layout))
+    history, policy, framed, findings = _framed(options, history)
+    spec = choose_spec(options.model, len(history.sensors))
+    rules = choose_rules(options.rules, policy, spec)
+    part = split(framed.series, framed.time, framed.normal, Shares(*options.parts), spec.window + spec.smoothing - 1)
+    counts = {p.name.lower(): int((part == p).sum()) for p in Part}
+    progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+    scales = scale_table(framed, part)
+    fitted, ensemble, selftest = _fit(framed, part, scales, policy, spec, fit_options, progress)
+    # Out of reach: levels are wanted of it, and incidents would only cost time.
+    beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
+    draft = Definition(options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, ensemble)
+    levels = held_out_levels(history, framed, part, draft)
+    calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
+    progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
+    manifest = _manifest(
+        draft,
+        seeds_of(spec, fit_options),
+        calibration,
+        data_facts(history, framed, counts, findings, options.drop_sensors),
+        {
+            "fit_loss": fitted.epochs[-1].loss,
+            "stop_loss": list(fitted.best_loss),
+            "gate": realised(levels[Part.GATE], calibration, rules),
+        },
+        (now or datetime.now(UTC)).astimezone(UTC),
+    )
+    kept = kept_levels(levels[Part.CALIBRATE], calibration)
+    folder, manifest, aliases = publish(
+        options, manifest, Contents(fitted.weights, scales, calibration.table, kept, selftest)
+    )
+    return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration)
+
+
+def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
+    """The history as frames, what vetting found, and, where asked for, both without the sensors it found."""
+    found = steps(history.batches)
+
+    def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
+        policy = choose_policy(options.frames, history.layout.format, found, len(history.sensors))
+        return policy, frame(history.batches, policy, history.sensors)
+
+    policy, framed = framed_with(history)
+    seen = ~framed.labelled & (framed.fitness != Fitness.OFF)
+    if not seen.any():
+        raise DataError(
+            f"{options.data}: all of {len(framed)} frames are labelled, in maintenance, or outside "
+            f"`score_when: {policy.score_when}`; expected normal operation to learn from"
+        )
+    values = framed.values if seen.all() else framed.values[seen]
+    findings = vet(values, framed.time[seen], history.sensors, framed.series[seen])
+    # A sensor that `score_when` may speak of stays: a switch that is always on in history is flat.
+    dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
+    if options.drop_sensors and dropped:
+        history = without(history, dropped)
+        policy, framed = framed_with(history)
+    return history, policy, framed, findings
+
+
+def _fit(
+    framed: FramedHistory,
+    part: UInt8s,
+    scales: ScaleTable,
+    policy: FramePolicy,
+    spec: ModelSpec,
+    options: FitOptions,
+    progress: Progress,
+) -> tuple[Fitted, Ensemble, SelfTest]:
+    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
+    frames, masked = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
+    ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP)}
+    fitted = fit(
+        frames, masked if masked.any() else None, ends[Part.FIT], ends[Part.STOP], spec, options, progress.epoch
+    )
+    ensemble = Ensemble(spec, fitted.weights)
+    chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
+    windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
+    flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
+    tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
+    return fitted, ensemble, SelfTest(windows, tested.error)
+
+
+def _manifest(
+    draft: Definition,
+    seeds: tuple[int, ...],
+    calibration: Calibration,
+    data: dict[str, Any],
+    metrics: dict[str, Any],
+    now: datetime,
+) -> Manifest:
+    """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
+    return Manifest(
+        format=FORMAT,
+        detector=draft.detector,
+        version=now.strftime("%Y%m%dT%H%M%SZ"),
+        created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        sensors=draft.sensors,
+        policy=draft.policy,
+        rules=draft.rules,
+        model=draft.spec,
+        seeds=seeds,
+        threshold_q=calibration.table.q,
+        threshold=calibration.facts(),
+        data=data,
+        metrics=metrics,
+        software={name: version(name) for name in ("torch", "numpy", "pyarrow")}
+        | {"python": platform.python_version()},
+        parent=None,
+        files=(),
+    )
+
+
+def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
+    """Writes the version, points `candidate` at it, and `production` where there is none yet."""
+    registry = Registry(options.registry)
+    written: list[Manifest] = []
+
+    def into(scratch: Path) -> Manifest:
+        written.append(write(scratch, manifest, contents))
+        return written[0]
+
+    folder = registry.publish(options.detector, into)
+    aliases = (CANDIDATE,) if registry.alias(options.detector, PRODUCTION) else (CANDIDATE, PRODUCTION)
+    for alias in aliases:
+        registry.point(options.detector, alias, folder.name)
+    return folder, written[0], aliases
