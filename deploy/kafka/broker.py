@@ -21,6 +21,8 @@ from deploy.kafka.process import HOST, KafkaDiedError, KafkaProcess
 
 START_S = 60.0
 STOP_S = 20.0
+# The controller on the end of a dead broker's session.
+FENCED = b"Fencing broker 1 "
 # Below the range from which systems take the ports of outgoing connections (Linux: from 32768): otherwise a client
 # that knocks at the port of a broker that is down may get that very port and talk to itself.
 PORTS = range(20_000, 32_000)
@@ -83,6 +85,8 @@ class Broker:
         own = {**SETTINGS, **(settings or {})}
         nodes = _two_nodes if separate_controller else _one_node
         self._broker, self._controller = nodes(folder, port, control, own)
+        # Place in the controller's log from which on it says that it counts the killed broker as gone.
+        self._killed_at: int | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -111,12 +115,18 @@ class Broker:
     def start(self) -> None:
         """Format on the first call, start the controller and the broker where they do not run, wait until they serve.
 
+        A killed broker is started once a separate controller has counted it as gone. One that is back earlier finds
+        itself leader of everything, then loses it when its old session ends: the coordinator skips the transaction
+        markers of partitions without a leader, and their last stable offset hangs for good (1 of 32 kills).
+
         Raises:
             KafkaDiedError: one of them ended or was not ready in time; neither runs then.
         """
         try:
-            for node in filter(None, (self._controller, self._broker)):
-                node.start(self._cluster, START_S)
+            if self._controller is not None:
+                self._controller.start(self._cluster, START_S)
+                self._await_fencing(self._controller)
+            self._broker.start(self._cluster, START_S)
         except BaseException:
             self._kill_all()
             raise
@@ -127,6 +137,8 @@ class Broker:
 
     def kill(self) -> None:
         """kill -9 of the broker; a separate controller runs on."""
+        if self._controller is not None and self._broker.alive:
+            self._killed_at = self._controller.logged()
         self._broker.kill()
 
     def restart(self) -> None:
@@ -155,6 +167,14 @@ class Broker:
         self.stop()
         if self._controller is not None:
             self._controller.stop(STOP_S)
+
+    def _await_fencing(self, controller: KafkaProcess) -> None:
+        killed_at, self._killed_at = self._killed_at, None
+        deadline = time.monotonic() + START_S
+        while killed_at is not None and not controller.says(FENCED, killed_at):
+            if time.monotonic() > deadline:
+                raise KafkaDiedError(f"the controller still counts the killed broker in. {controller.tail()}")
+            time.sleep(0.05)
 
     def _kill_all(self) -> None:
         for node in filter(None, (self._broker, self._controller)):

@@ -126,6 +126,16 @@ class KafkaProcess:
         """SIGCONT: the end of `freeze`."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def logged(self) -> int:
+        """Bytes in its log, a place that `says` can start from."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def says(self, line: bytes, since: int) -> bool:
+        """Whether its log holds `line` beyond byte `since`."""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return line in log.read()
+
     def tail(self, lines: int = 30) -> str:
         """The end of its log, for an error message."""
         text = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
@@ -160,10 +170,9 @@ class KafkaProcess:
                 raise KafkaDiedError(f"{self.name} was not ready after {timeout:g} s and was killed. {self.tail()}")
 
     def _ready(self, seen: int) -> bool:
-        with self.log.open("rb") as log:
-            log.seek(seen)  # what an earlier run of this node said is not about this one
-            if STARTED not in log.read():
-                return False
+        # What an earlier run of this node said is not about this one.
+        if not self.says(STARTED, seen):
+            return False
         try:
             socket.create_connection((HOST, self._port), timeout=1).close()
         except OSError:
