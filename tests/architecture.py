@@ -14,6 +14,7 @@ FLOW = (
     "stream.intake",
     "stream.detect",
     "stream.events",
+    "stream.status",
     "stream.bundle",
     "stream.registry",
     "stream.kafka",

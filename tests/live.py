@@ -49,6 +49,7 @@ class Live:
         self.input = topic("in", PARTITIONS)
         self.alerts = topic("alerts", 1)
         self.dead = topic("dead", 1)
+        self.status = topic("status", 1)
         self.state = topic("state", PARTITIONS, {"cleanup.policy": "compact"})
         self.definition = publish(folder / "registry", definition)
         self.config = folder / "narrows.yaml"
@@ -59,6 +60,7 @@ class Live:
             "kafka": {
                 "bootstrap": bootstrap, "group": f"g-{self.input}", "instance": "one", "alerts": self.alerts,
                 "dead_letters": self.dead, "state": self.state,
+                "status": self.status,
             },
             "serve": {"session_timeout": "6s", "log_format": "json", "log_every": "1s"} | settings.pop("serve", {}),
         }  # fmt: skip

@@ -74,6 +74,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
         alerts=live.alerts,
         dead_letters=live.dead,
         state=live.state,
+        status=live.status,
         scores=None,
         common={"bootstrap.servers": broker.bootstrap},
         session_timeout_ms=6000,

@@ -224,7 +224,14 @@ def test_settings_cannot_be_changed_once_loaded() -> None:
 
 def test_names_left_open_follow_from_the_detector_and_the_alert_topic(tmp_path: Path) -> None:
     settings = load(None, ["detector=pumps", "kafka.alerts=plant.alerts"], {})
-    assert settings.topics == ("readings", "plant.alerts", "plant.alerts.dead", "plant.alerts.state.pumps", None)
+    assert settings.topics == (
+        "readings",
+        "plant.alerts",
+        "plant.alerts.dead",
+        "plant.alerts.state.pumps",
+        "plant.alerts.status",
+        None,
+    )
     assert settings.group == "narrows-pumps"
     assert settings.instance
     assert settings.input.wire == ("wide", "time", "sensor", "value")

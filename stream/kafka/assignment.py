@@ -11,6 +11,7 @@ from collections.abc import Callable, Container
 import structlog
 from confluent_kafka import Consumer, TopicPartition
 
+from stream.kafka import fault_points
 from stream.kafka.partition import Partition
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class Assignment:
         for partition in marked:
             log.warning("partition.rolled_back", partition=partition.number, position=partition.position)
             self.partitions[partition.number] = self._make(partition.number)
+            fault_points.at("rolled_back")
 
     def fetch(self, consumer: Consumer, partition: Partition) -> None:
         """Starts fetching at the partition's position."""
@@ -70,13 +72,17 @@ class Assignment:
         for tp in assigned:
             self.partitions[tp.partition] = self._make(tp.partition)
         consumer.incremental_assign([])
+        fault_points.at("assigned")
         log.info("partitions.assigned", partitions=[tp.partition for tp in assigned])
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        fault_points.at("revoke_entered")
         self._commit()
         self._drop(consumer, revoked, "partitions.revoked")
+        fault_points.at("revoke_left")
 
     def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        fault_points.at("lost_entered")
         self._abort()
         self._drop(consumer, lost, "partitions.lost")
 

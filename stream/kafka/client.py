@@ -37,6 +37,7 @@ class KafkaOptions:
     alerts: str
     dead_letters: str
     state: str
+    status: str
     scores: str | None
     common: Mapping[str, str | int | float | bool]
     transaction_timeout_ms: int = 10_000
@@ -112,6 +113,15 @@ def transactional_producer(options: KafkaOptions, on_error: ErrorCallback) -> Pr
             "error_cb": on_error,
         },
     )
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Makes the clients; a simulation brings its own."""
+
+    consumer: Callable[[KafkaOptions, ErrorCallback], Consumer] = main_consumer
+    reader: Callable[[KafkaOptions, ErrorCallback], Consumer] = state_reader
+    producer: Callable[[KafkaOptions, ErrorCallback], Producer] = transactional_producer
 
 
 class Remedy(Enum):

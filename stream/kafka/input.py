@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
-from stream.kafka.client import KafkaOptions, main_consumer
+from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Records
 
 log = structlog.get_logger()
@@ -58,8 +58,8 @@ class Faults:
 class Input:
     """The main consumer and what it fetches."""
 
-    def __init__(self, options: KafkaOptions, assignment: Assignment, faults: Faults) -> None:
-        self.consumer: Consumer = main_consumer(options, faults.note)
+    def __init__(self, consumer: Consumer, assignment: Assignment, faults: Faults) -> None:
+        self.consumer = consumer
         self._assignment = assignment
         self._faults = faults
         assignment.subscribe(self.consumer)

@@ -17,6 +17,7 @@ from stream.detect.incidents import IncidentEvent
 from stream.detect.ticks import NEVER
 from stream.intake.columns import Dead, Decoded, Readings
 from stream.intake.decode import Decoder
+from stream.kafka import fault_points
 from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot
 
 log = structlog.get_logger()
@@ -153,9 +154,11 @@ class Partition:
         replayed, live = fresh.cut(self.live_from)
         if len(replayed):
             self._held += self._process(replayed)[1].events
+            fault_points.at("replaying")
         if not len(live):
             return Told()
         decoded, told = self._process(live)
+        fault_points.at("processed")
         self._uncommitted = True
         self._as_of = {}
         self._since_commit += len(live)

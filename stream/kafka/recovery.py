@@ -22,6 +22,7 @@ from confluent_kafka import (
 
 from stream.detect.ticks import NEVER
 from stream.errors import BrokerError
+from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition, Phase
@@ -56,7 +57,12 @@ class Recovery:
     """Brings partitions from assigned to live."""
 
     def __init__(
-        self, options: KafkaOptions, consumer: Consumer, reader: Callable[[], Consumer], assignment: Assignment
+        self,
+        options: KafkaOptions,
+        consumer: Consumer,
+        reader: Callable[[], Consumer],
+        assignment: Assignment,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._consumer = consumer
@@ -65,6 +71,7 @@ class Recovery:
         self._assignment = assignment
         self._reading: _Reading | None = None
         self._turn = 0
+        self._clock = clock
 
     def step(self) -> bool:
         """One small step of one partition; False where there is nothing to recover."""
@@ -103,6 +110,7 @@ class Recovery:
             return
         if answer.error is not None:
             return
+        fault_points.at("asked")
         if answer.offset == OFFSET_INVALID:
             log.info("partition.new", partition=partition.number, start=low)
             self._serve(partition, low, low, 0)
@@ -134,7 +142,7 @@ class Recovery:
         committed = max(committed, low) if committed <= high else high
         limit, stream_time = (NO_LIMIT, NEVER) if metadata is None else (metadata.l, metadata.t)
         start = min(max(replay_from, low), committed)
-        self._begin_reading(_Reading(partition, start, committed, limit, stream_time, time.monotonic()))
+        self._begin_reading(_Reading(partition, start, committed, limit, stream_time, self._clock()))
 
     def _begin_reading(self, reading: _Reading) -> None:
         if reading.limit == 0:
@@ -155,7 +163,9 @@ class Recovery:
             if message.partition() == reading.partition.number:
                 done = self._note(reading, message) or done
         if done:
+            fault_points.at("snapshots_read")
             self._restore(reading)
+            fault_points.at("restored")
 
     def _note(self, reading: _Reading, message: Message) -> bool:
         fault, offset, key = message.error(), message.offset(), message.key()
@@ -166,7 +176,7 @@ class Recovery:
                 return False
             reading.end = offset
             done = reading.limit == NO_LIMIT or offset >= reading.limit
-            if not done and time.monotonic() - reading.begun > SHORT_SECONDS:
+            if not done and self._clock() - reading.begun > SHORT_SECONDS:
                 raise BrokerError(
                     f"state topic {self._options.state!r}, partition {reading.partition.number}: ends at {offset}, the "
                     f"last commit wrote up to {reading.limit}: was it made anew? Point `kafka.state` at the right one, "

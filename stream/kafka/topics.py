@@ -81,5 +81,6 @@ def _wanted(options: KafkaOptions) -> dict[str, str]:
         "alerts": options.alerts,
         "dead letters": options.dead_letters,
         "state": options.state,
+        "status": options.status,
     }
     return uses if options.scores is None else uses | {"scores": options.scores}

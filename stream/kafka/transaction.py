@@ -20,7 +20,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from stream.errors import BrokerError, FencedError
 from stream.events import Headers
-from stream.kafka.client import FENCING, ErrorCallback, KafkaOptions, Remedy, remedy, transactional_producer
+from stream.kafka import fault_points
+from stream.kafka.client import FENCING, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
 from stream.kafka.partition import Partition
 from stream.kafka.state_topic import encode_metadata
 
@@ -60,11 +61,16 @@ class Transaction:
     """The transactional producer and the transaction that may be open on it."""
 
     def __init__(
-        self, options: KafkaOptions, on_error: ErrorCallback, clock: Callable[[], float] = time.monotonic
+        self,
+        options: KafkaOptions,
+        on_error: ErrorCallback,
+        clock: Callable[[], float] = time.monotonic,
+        clients: Clients = Clients(),  # noqa: B008 - frozen
     ) -> None:
         self._options = options
         self._on_error = on_error
         self._clock = clock
+        self._clients = clients
         self._producer: Producer | None = None
         self._fenced_at: float | None = None
         # Transactions in a row that failed for a reason that does not pass by itself.
@@ -75,7 +81,7 @@ class Transaction:
         """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
         if self._producer is not None:
             return True
-        producer = transactional_producer(self._options, self._on_error)
+        producer = self._clients.producer(self._options, self._on_error)
         try:
             producer.init_transactions(CALL_SECONDS)
         except KafkaException as fault:
@@ -116,6 +122,7 @@ class Transaction:
         if self.begun_at is None or self._producer is None:
             return
         self.begun_at = None
+        fault_points.at("aborting")
         try:
             self._producer.abort_transaction(CALL_SECONDS)
         except (KafkaException, SystemError) as fault:
@@ -194,8 +201,10 @@ class Transaction:
     def _commit(self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int) -> None:
         for partition in partitions:
             self._snapshots(producer, partition, max_replay)
+        fault_points.at("snapshots_written")
         if producer.flush(CALL_SECONDS):
             raise CommitFault("records were not delivered in time", Remedy.REBUILD)
+        fault_points.at("flushed")
         offsets = [
             TopicPartition(
                 self._options.input, p.number, p.position, metadata=encode_metadata(p.metadata(self._options.instance))
@@ -203,7 +212,9 @@ class Transaction:
             for p in partitions
         ]
         producer.send_offsets_to_transaction(offsets, _membership(consumer), CALL_SECONDS)
+        fault_points.at("offsets_sent")
         producer.commit_transaction(CALL_SECONDS)
+        fault_points.at("committed")
         self.begun_at = None
         self._failures = 0
 

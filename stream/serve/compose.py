@@ -83,6 +83,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         alerts=topics.alerts,
         dead_letters=topics.dead_letters,
         state=topics.state,
+        status=topics.status,
         scores=topics.scores,
         common=settings.kafka.connection(),
         transaction_timeout_ms=serve.transaction_timeout // MS_NS,

@@ -15,8 +15,9 @@ import structlog
 from stream.detect.definition import Definition
 from stream.events import Source, alert, alert_headers, dead_letters, encode, frame_verdicts
 from stream.intake.decode import Decoder
+from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
-from stream.kafka.client import KafkaOptions, state_reader
+from stream.kafka.client import Clients, KafkaOptions
 from stream.kafka.input import Faults, Input, traceparent
 from stream.kafka.partition import Partition, Records, Told
 from stream.kafka.recovery import Recovery
@@ -58,12 +59,14 @@ class Service:
         definition: Definition,
         make_decoder: Callable[[], Decoder],
         clock: Callable[[], float] = time.monotonic,
+        clients: Clients = Clients(),  # noqa: B008 - frozen
     ) -> None:
         self._kafka = kafka
         self._options = options
         self._definition = definition
         self._make_decoder = make_decoder
         self._clock = clock
+        self._clients = clients
         self._stopping = False
         self._alert_waits = False
         self._committed_at = 0.0
@@ -72,7 +75,7 @@ class Service:
         self._heard: dict[int, dict[str, float]] = {}
         self.counts: Counter[str] = Counter()
         self._faults = Faults(kafka)
-        self._transaction = Transaction(kafka, self._faults.note, clock)
+        self._transaction = Transaction(kafka, self._faults.note, clock, clients)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
 
     @property
@@ -91,18 +94,13 @@ class Service:
         Raises:
             BrokerError: what waiting does not mend: topic gone, permission lost. FencedError: a twin runs.
         """
-        self._input = Input(self._kafka, self._assignment, self._faults)
-        recovery = Recovery(
-            self._kafka, self._input.consumer, lambda: state_reader(self._kafka, self._faults.note), self._assignment
-        )
-        log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
-                 detector=self._definition.detector, bundle=self._definition.version)  # fmt: skip
+        self.open()
         # Torch alone is half a million objects: left in reach of the collector, walking them costs more than the model.
         gc.collect()
         gc.freeze()
         try:
             while not self._stopping:
-                self._turn(recovery)
+                self.turn()
         except BaseException:
             # What was processed may not have been published: closing must not commit it.
             self._abort()
@@ -110,17 +108,36 @@ class Service:
         finally:
             # Left frozen, what torch holds would be reported as leaked when the process ends.
             gc.unfreeze()
-            self._input.close()
-            recovery.close()
-            self._log_progress()
-            log.info("service.stopped")
+            self.close()
 
-    def _turn(self, recovery: Recovery) -> None:
+    def open(self) -> None:
+        """Subscribes."""
+        consumer = self._clients.consumer(self._kafka, self._faults.note)
+        self._input = Input(consumer, self._assignment, self._faults)
+        self._recovery = Recovery(
+            self._kafka,
+            consumer,
+            lambda: self._clients.reader(self._kafka, self._faults.note),
+            self._assignment,
+            self._clock,
+        )
+        log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
+                 detector=self._definition.detector, bundle=self._definition.version)  # fmt: skip
+
+    def close(self) -> None:
+        """Leaves the group; the revoke callback commits."""
+        self._input.close()
+        self._recovery.close()
+        self._log_progress()
+        log.info("service.stopped")
+
+    def turn(self) -> None:
+        """One turn of the loop: at most one step of recovery, one batch, one commit."""
         ready = self._transaction.prepare()
         if not ready or self._assignment.has_rolled_back():
             self._abort()
         self._assignment.settle(self._input.consumer)
-        busy = ready and recovery.step()
+        busy = ready and self._recovery.step()
         batches = self._input.take(self._options.batch, 0 if busy else self._options.poll_s)
         self._faults.check()
         try:
@@ -168,6 +185,7 @@ class Service:
         if topics.scores is not None and told.outcome is not None:
             for verdict in frame_verdicts(told.outcome.verdicts, definition.version):
                 self._transaction.send(topics.scores, verdict.series.encode(), encode(verdict), [])
+        fault_points.at("published")
 
     def _hear(self, number: int, series: tuple[str, ...]) -> None:
         if self._options.silent_after_s is None or number not in self._heard:

@@ -17,7 +17,8 @@ from stream.serve.consumer import ServeOptions, Service
 from stream.settings import Settings
 
 PATIENCE_S = 60.0
-READINGS, ALERTS, DEAD, STATE, SCORES = "readings", "alerts", "alerts.dead", "state", "scores"
+READINGS, ALERTS, DEAD, STATE = "readings", "alerts", "alerts.dead", "state"
+STATUS, SCORES = "alerts.status", "scores"
 
 
 @dataclass
@@ -46,7 +47,7 @@ def stream_through(
     """
     streamed = Streamed()
     with InProcessCluster() as cluster:
-        cluster.make((READINGS, ALERTS, DEAD, STATE, SCORES))
+        cluster.make((READINGS, ALERTS, DEAD, STATE, STATUS, SCORES))
         service = _Serving(_service(cluster.bootstrap, definition))
         alerts, scores = cluster.subscriber(ALERTS), cluster.subscriber(SCORES)
 
@@ -77,6 +78,7 @@ def _service(bootstrap: str, definition: Definition) -> Service:
         alerts=ALERTS,
         dead_letters=DEAD,
         state=STATE,
+        status=STATUS,
         scores=SCORES,
         common={"bootstrap.servers": bootstrap},
         session_timeout_ms=6000,

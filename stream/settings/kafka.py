@@ -100,6 +100,11 @@ class Kafka(Section):
         description="Compacted topic of this detector's snapshots, as many partitions as input.topic. "
         "null: `<alerts>.state.<detector>`.",
     )
+    status: Topic | None = Field(
+        default=None,
+        description="Topic for what the detector says of itself: bundles activated or refused, readings lost. "
+        "null: `<alerts>.status`.",
+    )
     scores: Topic | None = Field(default=None, description="Topic for the verdict on every frame. null: not written.")
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
         default="plaintext", description="How to talk to the broker."

@@ -22,6 +22,7 @@ class Topics(NamedTuple):
     alerts: str
     dead_letters: str
     state: str
+    status: str
     scores: str | None
 
 
@@ -71,12 +72,14 @@ class Settings(BaseSettings):
     @property
     def topics(self) -> Topics:
         """Names of all topics, with what was left open filled in."""
-        alerts, dead, state = self.kafka.alerts, self.kafka.dead_letters, self.kafka.state
+        alerts, dead = self.kafka.alerts, self.kafka.dead_letters
+        state, status = self.kafka.state, self.kafka.status
         return Topics(
             readings=self.input.topic,
             alerts=alerts,
             dead_letters=f"{alerts}.dead" if dead is None else dead,
             state=f"{alerts}.state.{self.detector}" if state is None else state,
+            status=f"{alerts}.status" if status is None else status,
             scores=self.kafka.scores,
         )
 

@@ -48,6 +48,7 @@ class Job(msgspec.Struct, frozen=True):
             alerts=f"{self.name}.alerts",
             dead_letters=f"{self.name}.dead",
             state=f"{self.name}.state",
+            status=f"{self.name}.status",
             scores=None,
             common={"bootstrap.servers": self.bootstrap},
         )

@@ -1,0 +1,97 @@
+"""What the detector says of itself: the records of the status topic.
+
+An event that belongs to a partition stands in the transaction of the offsets it is about: it is told exactly once.
+"""
+
+import inspect
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from stream.events import SCHEMA_VERSION, Headers
+
+Kind = Literal[
+    "detector.bundle_activated",
+    "detector.bundle_refused",
+    "data.readings_lost",
+    "data.series_in_two_partitions",
+    "data.series_retired",
+]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """One thing that an operator, or a program that follows the alerts, must know.
+
+    Attributes:
+        kind: `detector.bundle_activated`: from `offset` of the partition on, scores are those of bundle `details.to`.
+            `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
+            `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
+            `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
+            `data.series_retired`: the series was silent for `serve.retire_after` and has left memory.
+        partition, offset, series: what it is about; null where it is about all of them.
+        message: for people. details: for programs, by kind.
+    """
+
+    schema_version: int
+    kind: Kind
+    detector: str
+    instance: str
+    observed_at: str
+    partition: int | None
+    offset: int | None
+    series: str | None
+    message: str
+    details: dict[str, str | int]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A status event before it is known who says it, and when."""
+
+    kind: Kind
+    message: str
+    series: str | None = None
+    offset: int | None = None
+    details: dict[str, str | int] = {}
+
+
+def status(notice: Notice, detector: str, instance: str, partition: int | None, observed_at: datetime) -> Status:
+    """The record of a notice."""
+    return Status(
+        schema_version=SCHEMA_VERSION,
+        kind=notice.kind,
+        detector=detector,
+        instance=instance,
+        observed_at=observed_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        partition=partition,
+        offset=notice.offset,
+        series=notice.series,
+        message=notice.message,
+        details=notice.details,
+    )
+
+
+def status_headers(record: Status) -> Headers:
+    """CloudEvents 1.0, Kafka binding, binary mode; events about the same thing at the same place share a `ce_id`."""
+    about = (record.detector, record.kind, record.partition, record.offset, record.series)
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", "/".join("-" if part is None else str(part) for part in about).encode()),
+        ("ce_source", f"narrows/{record.detector}".encode()),
+        ("ce_type", f"narrows.{record.kind}.v{record.schema_version}".encode()),
+        ("ce_subject", (record.series or record.detector).encode()),
+        ("ce_time", record.observed_at.encode()),
+        ("content-type", b"application/json"),
+    ]
+
+
+def status_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the status record."""
+    schema = msgspec.json.schema(Status)
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition.get("description", ""))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"narrows/status.v{SCHEMA_VERSION}.schema.json",
+        **schema,
+    }
