@@ -13,8 +13,8 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from stream.detect.detector import Verdict, Verdicts
 from stream.detect.incidents import IncidentEvent, SensorShare
+from stream.detect.outcome import Verdict, Verdicts
 from stream.intake.columns import Dead, Reason
 
 SCHEMA_VERSION = 1

@@ -17,6 +17,7 @@ Kind = Literal[
     "data.readings_lost",
     "data.series_in_two_partitions",
     "data.series_retired",
+    "data.partitions_changed",
 ]
 
 
@@ -28,7 +29,8 @@ class Status(msgspec.Struct, frozen=True):
             `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
             `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
             `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
-            `data.series_retired`: the series was silent for `serve.retire_after` and has left memory.
+            `data.series_retired`: `details.count` series have left memory: silent for `serve.retire_after`, or moved.
+            `data.partitions_changed`: the input topic has `details.to` partitions now: series may have moved.
         partition, offset, series: what it is about; null where it is about all of them.
         message: for people. details: for programs, by kind.
     """

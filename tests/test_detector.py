@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detect.definition import Definition
-from stream.detect.detector import Detector, Outcome, SeriesState, Verdict
+from stream.detect.detector import Detector
 from stream.detect.incidents import IncidentEvent
+from stream.detect.outcome import Outcome, Verdict
 from stream.detect.policy import Maintenance, Rules
+from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
 from tests.builders import SECOND, START, a_definition, a_policy, a_spec, readings
 from tests.naive import NaiveDetector, NaiveEvent, NaivePolicy

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
-from stream.detect.detector import Verdicts
 from stream.detect.incidents import IncidentEvent, SensorShare
+from stream.detect.outcome import Verdicts
 from stream.events import (
     Alert,
     Source,

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from stream import __main__ as cli
 from stream.detect.definition import Definition
-from stream.detect.detector import Detector, Verdict
+from stream.detect.detector import Detector
+from stream.detect.outcome import Verdict
 from stream.detect.policy import Rules
 from stream.errors import BundleError, ConfigError
 from stream.events import Alert, alert_schema, encode

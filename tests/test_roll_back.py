@@ -7,11 +7,14 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from deploy.kafka.broker import Broker
+from stream.detect.definition import Definition
 from stream.intake.columns import Decoded
 from stream.intake.decode import Decoder, Fields
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
+from stream.kafka.owners import Owners
 from stream.kafka.partition import Partition
+from stream.kafka.place import Place
 from stream.serve.consumer import ServeOptions, Service
 from tests.builders import a_definition, a_spec
 from tests.conftest import MakeTopic
@@ -62,8 +65,8 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
     live.send(stream.messages())
     clock = FaultyClock()
 
-    def decoder() -> Decoder:
-        made = ArmingDecoder(Fields(), live.definition.sensors, None)
+    def decoder(served: Definition) -> Decoder:
+        made = ArmingDecoder(Fields(), served.sensors, None)
         made.clock = clock
         return made
 
@@ -98,11 +101,11 @@ def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> 
     definition = a_definition()
 
     def make(number: int) -> Partition:
-        return Partition(number, definition, Decoder(Fields(), definition.sensors, None))
+        return Partition(number, definition, Decoder(Fields(), definition.sensors, None), Owners())
 
     assignment = Assignment("in", make, lambda: None, lambda: None)
     for number in range(3):
         assignment.partitions[number] = make(number)
-        assignment.partitions[number].begin(10, 10, 0)
+        assignment.partitions[number].begin(Place(10, 10, 0, 0, ""), 0)
     assignment.roll_back({1: "records taken in this turn"})
     assert [p.rolled_back for p in assignment.partitions.values()] == [False, True, False]

@@ -3,12 +3,9 @@
 A pure function of a series' readings in order and of the definition. Batch boundaries do not matter, to the bit.
 """
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import replace
 
-import msgspec
 import numpy as np
 
 from stream.detect.definition import Definition
@@ -16,95 +13,27 @@ from stream.detect.ensemble import Reconstruction
 from stream.detect.frames import Fitness, Frames
 from stream.detect.framing import Framing
 from stream.detect.history import History
-from stream.detect.incidents import Incident, IncidentEvent, Incidents, Judged, SensorShare
+from stream.detect.incidents import IncidentEvent, Incidents, Judged, SensorShare
 from stream.detect.level import levels
+from stream.detect.outcome import Outcome, Verdict, Verdicts
+from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments, grown
-from stream.detect.ticks import RawFrames, TickState
-from stream.intake.columns import Disposition, Float64s, Int32s, Int64s, Readings, UInt8s
-
-
-class Verdict(IntEnum):
-    """What became of a frame; every frame ends in exactly one."""
-
-    SCORED = 0
-    WARMING = 1
-    DEGRADED = 2
-    OFF = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """n frames, judged; sorted by the reading that completed them, then series and time.
-
-    Attributes:
-        names: series of each slot in use.
-        series: int32 (n,), slots.
-        time: int64 (n,), ns.
-        row: int64 (n,), the reading of the batch that completed the frame; -1 where a silence did.
-        verdict: uint8 (n,), `Verdict`.
-        error, level, score, disagreement: float64 (n,); NaN where there is none. Only scored frames have a score.
-        imputed: int32 (n,), sensors that are carried or masked.
-    """
-
-    names: dict[int, str]
-    series: Int32s
-    time: Int64s
-    row: Int64s
-    verdict: UInt8s
-    error: Float64s
-    level: Float64s
-    score: Float64s
-    disagreement: Float64s
-    imputed: Int32s
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a batch of readings led to: disposition uint8 (n,) per reading, verdicts, events in order of cause."""
-
-    disposition: UInt8s
-    verdicts: Verdicts
-    events: tuple[IncidentEvent, ...]
-
-    def counts(self) -> Counter[str]:
-        """Readings by disposition and frames by verdict, each under its name in small letters."""
-        fates = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
-        verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
-        counted = Counter({fate.name.lower(): fates[fate] for fate in Disposition})
-        counted.update({verdict.name.lower(): verdicts[verdict] for verdict in Verdict})
-        return counted
-
-
-class SeriesState(msgspec.Struct):
-    """All that a restart needs of one series; errors and levels are derived from it. Arrays are little-endian bytes.
-
-    Attributes:
-        time: int64 (n,), values: float64 (n, F): frames since the last gap, oldest first, NaN where masked.
-        last_time: time of the last frame, also where a gap or off frame has emptied the history.
-        last_off: last frame with `score_when` false.
-        carried: float64 (F,), age: int32 (F,): last value of each sensor and how many frames ago.
-        ticks: clock and open ticks.
-    """
-
-    series: str
-    time: bytes
-    values: bytes
-    last_time: int
-    last_off: int
-    carried: bytes
-    age: bytes
-    ticks: TickState
-    incident: Incident | None
+from stream.detect.ticks import NEVER, RawFrames
+from stream.intake.columns import Float64s, Int32s, Int64s, Readings
 
 
 class Detector:
-    """The state of all series of one partition."""
+    """The state of all series of one partition.
 
-    def __init__(self, definition: Definition) -> None:
+    Args:
+        retire_after_ns: a series leaves memory when the partition's stream time has gone on for longer than this
+            since it was last heard of and no incident of it is open; should it come back, it starts warming. How far
+            its own time lags behind does not matter. None: never.
+    """
+
+    def __init__(self, definition: Definition, retire_after_ns: int | None = None) -> None:
         self.definition = definition
+        self._retire_after_ns = retire_after_ns
         spec, policy = definition.spec, definition.policy
         self._framing = Framing(policy, definition.sensors)
         self.slots = self._framing.slots
@@ -113,6 +42,8 @@ class Detector:
         # The errors before the next frame's, oldest first: derived from the history.
         self._errors = np.zeros((0, spec.smoothing - 1), np.float64)
         self._threshold = np.zeros(0, np.float64)
+        # Stream time when each series was last heard of; NEVER for a slot that is free.
+        self._heard_at = np.zeros(0, np.int64)
 
     def units(self, slot: int) -> tuple[Float64s, Float64s]:
         """Mean and scale (F,) of a series, in the sensors' units."""
@@ -122,12 +53,70 @@ class Detector:
     def open_incidents(self) -> int:
         return len(self._incidents)
 
-    def push(self, readings: Readings) -> Outcome:
-        """Takes a batch of readings of this partition, in order."""
+    def push(self, readings: Readings, stream_time: Int64s | None = None) -> Outcome:
+        """Takes a batch of readings of this partition, in order.
+
+        Args:
+            stream_time: int64 (n,), the partition's at each reading, itself included. None: nothing retires.
+        """
         self._admit(readings.names)
+        if stream_time is None or not len(readings):
+            return self._push(readings)
+        slots = self.slots.lookup(readings.names)[readings.series]
+        returned = self._returned(slots, stream_time)
+        outcome = self._push_in_parts(readings, returned) if returned else self._push(readings)
+        np.maximum.at(self._heard_at, slots, stream_time)
+        return outcome
+
+    def _push(self, readings: Readings) -> Outcome:
         raw, disposition = self._framing.raw(readings)
         verdicts, events = self._judge(raw)
         return Outcome(disposition, verdicts, tuple(events))
+
+    def _returned(self, slots: Int32s, stream_time: Int64s) -> list[int]:
+        """Rows whose series comes back after the stream has gone on for longer than `retire_after_ns`."""
+        if self._retire_after_ns is None:
+            return []
+        heard = self._heard_at[slots]
+        oldest = min(int(heard.min(initial=stream_time[0], where=heard != NEVER)), int(stream_time[0]))
+        if stream_time[-1] - oldest <= self._retire_after_ns:
+            return []
+        order = np.argsort(slots, kind="stable")
+        segments = Segments(slots[order])
+        before = np.empty(len(slots), np.int64)
+        before[1:] = stream_time[order][:-1]
+        before[segments.start] = self._heard_at[segments.series]
+        silent = np.where(before == NEVER, 0, stream_time[order] - before)
+        rows: list[int] = np.sort(order[silent > self._retire_after_ns]).tolist()
+        return rows
+
+    def _push_in_parts(self, readings: Readings, returned: list[int]) -> Outcome:
+        """Takes the readings up to each return, then the series starts anew, unless an incident of it is open."""
+        starts = [0, *returned]
+        parts: list[Outcome] = []
+        rows = np.arange(len(readings))
+        for start, end in zip(starts, [*returned, len(readings)], strict=True):
+            name = readings.names[readings.series[start]]
+            if start in returned and not self._incidents.get(self.slots.lookup([name])[0]):
+                self.forget(name)
+            part = readings.rows((rows >= start) & (rows < end))
+            self._admit(part.names)
+            parts.append(self._push(part))
+        events = [
+            replace(event, row=event.row + start)
+            for part, start in zip(parts, starts, strict=True)
+            for event in part.events
+        ]
+        verdicts = Verdicts.joined([part.verdicts for part in parts], starts)
+        return Outcome(np.concatenate([part.disposition for part in parts]), verdicts, tuple(events))
+
+    def expired(self, stream_time: int) -> list[str]:
+        """Series that would start anew should they come back at `stream_time`: they may be forgotten."""
+        if self._retire_after_ns is None or stream_time == NEVER:
+            return []
+        silent = stream_time - np.where(self._heard_at == NEVER, stream_time, self._heard_at)
+        gone = np.flatnonzero(silent > self._retire_after_ns).tolist()
+        return [self.slots.name(slot) for slot in gone if not self._incidents.get(slot)]
 
     def silence(self, series: str) -> Outcome:
         """The series has sent nothing for long: closes its open ticks and its incident. Unknown series: nothing."""
@@ -144,6 +133,14 @@ class Detector:
         slot = self.slots.find(series)
         return slot is not None and bool(self._incidents.get(slot) or self._framing.clock.state(slot).open)
 
+    def last_heard(self, series: Iterable[str]) -> Int64s:
+        """int64 (n,): newest event time of each of n series, ns; NEVER where there is no such series."""
+        slots = [self.slots.find(name) for name in series]
+        known = np.array([slot for slot in slots if slot is not None], np.int32)
+        heard = np.full(len(slots), NEVER, np.int64)
+        heard[[slot is not None for slot in slots]] = self._framing.clock.newest(known)
+        return heard
+
     def forget(self, series: str) -> None:
         """The series leaves memory; should it come back, it starts warming."""
         slot = self.slots.release(series)
@@ -151,6 +148,7 @@ class Detector:
         self._history.clear(slot)
         self._incidents.clear(slot)
         self._errors[slot] = np.nan
+        self._heard_at[slot] = NEVER
 
     def snapshot(self, series: str) -> SeriesState:
         """State of a series that has a slot."""
@@ -165,6 +163,7 @@ class Detector:
             carried=self._framing.framer.carried[slot].astype("<f8").tobytes(),
             age=self._framing.framer.age[slot].astype("<i4").tobytes(),
             ticks=self._framing.clock.state(slot),
+            heard_at=int(self._heard_at[slot]),
             incident=self._incidents.get(slot),
         )
 
@@ -181,6 +180,7 @@ class Detector:
             self._framing.framer.carried[slot] = np.frombuffer(state.carried, "<f8")
             self._framing.framer.age[slot] = np.frombuffer(state.age, "<i4")
             self._framing.clock.restore(slot, state.ticks)
+            self._heard_at[slot] = state.heard_at
             self._incidents.restore(slot, state.incident)
         self._derive_errors(slots)
 
@@ -206,6 +206,7 @@ class Detector:
             self._incidents.resize(self._framing.capacity)
             self._errors = grown(self._errors, self._framing.capacity, np.nan)
             self._threshold = grown(self._threshold, self._framing.capacity, np.nan)
+            self._heard_at = grown(self._heard_at, self._framing.capacity, NEVER)
         for slot, name in added:
             self._history.name(slot, name)
             self._threshold[slot] = self.definition.thresholds.of(name)

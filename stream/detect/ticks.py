@@ -58,6 +58,7 @@ class Clock(Protocol):
     def clear(self, slot: int) -> None: ...
     def push(self, slots: Int32s, time: Int64s, values: Float64s) -> tuple[RawFrames, UInt8s]: ...
     def close(self, slot: int) -> RawFrames: ...
+    def newest(self, slots: Int32s) -> Int64s: ...
     def state(self, slot: int) -> TickState: ...
     def restore(self, slot: int, state: TickState) -> None: ...
 
@@ -112,6 +113,10 @@ class Ordered:
     def close(self, slot: int) -> RawFrames:
         """Nothing is ever open here."""
         return _raw([], self._sensors)
+
+    def newest(self, slots: Int32s) -> Int64s:
+        """int64 (len(slots),): newest event time of each."""
+        return self._last[slots]
 
     def state(self, slot: int) -> TickState:
         last = int(self._last[slot])
@@ -208,6 +213,10 @@ class Ticked:
         if state is not None and cells:
             state.last_frame, state.open = cells[-1].tick, []
         return _raw(closed, self._sensors)
+
+    def newest(self, slots: Int32s) -> Int64s:
+        """int64 (len(slots),): newest event time of each."""
+        return np.array([self.state(slot).newest for slot in slots.tolist()], np.int64)
 
     def state(self, slot: int) -> TickState:
         return self._state.get(slot, TickState(NEVER, NEVER, []))

@@ -63,6 +63,12 @@ class Readings:
     def __len__(self) -> int:
         return len(self.time)
 
+    def rows(self, kept: Bools) -> "Readings":
+        """Those where `kept`, bool (n,), holds; names that are left without a reading are gone."""
+        used, series = np.unique(self.series[kept], return_inverse=True)
+        names = tuple(self.names[i] for i in used.tolist())
+        return Readings(names, series.astype(np.int32), self.time[kept], self.values[kept], self.position[kept])
+
 
 @dataclass(frozen=True, slots=True)
 class Dead:

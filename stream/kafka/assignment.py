@@ -59,6 +59,7 @@ class Assignment:
         if fetched:
             consumer.incremental_unassign(fetched)
         for partition in marked:
+            partition.leave()
             log.warning("partition.rolled_back", partition=partition.number, position=partition.position)
             self.partitions[partition.number] = self._make(partition.number)
             fault_points.at("rolled_back")
@@ -88,5 +89,7 @@ class Assignment:
 
     def _drop(self, consumer: Consumer, gone: list[TopicPartition], event: str) -> None:
         dropped = [self.partitions.pop(tp.partition) for tp in gone if tp.partition in self.partitions]
+        for partition in dropped:
+            partition.leave()
         consumer.incremental_unassign([TopicPartition(self._topic, p.number) for p in dropped if p.fetching])
         log.info(event, partitions=[tp.partition for tp in gone])

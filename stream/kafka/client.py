@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient
 
 from stream.errors import ConfigError
 
@@ -16,6 +18,9 @@ LIBRDKAFKA = logging.getLogger("librdkafka")
 # Left alone, librdkafka stops fetching for a whole second whenever 100,000 messages are queued: 100,000 readings/s is
 # then the most that anybody gets.
 FETCHING: Mapping[str, int] = {"fetch.queue.backoff.ms": 2}
+
+TOPIC_ID_SECONDS = 5.0
+log = structlog.get_logger()
 
 ErrorCallback = Callable[[KafkaError], None]
 
@@ -115,13 +120,25 @@ def transactional_producer(options: KafkaOptions, on_error: ErrorCallback) -> Pr
     )
 
 
+def topic_id(options: KafkaOptions) -> str:
+    """The id of the input topic: one that was deleted and made anew has another. "" where the broker does not say."""
+    admin = AdminClient(dict(options.common), logger=LIBRDKAFKA)
+    asked = admin.describe_topics(TopicCollection([options.input]), request_timeout=TOPIC_ID_SECONDS)
+    try:
+        return str(asked[options.input].result(TOPIC_ID_SECONDS).topic_id)
+    except (KafkaException, TimeoutError) as fault:
+        log.warning("topic.id_unknown", topic=options.input, error=str(fault))
+        return ""
+
+
 @dataclass(frozen=True)
 class Clients:
-    """Makes the clients; a simulation brings its own."""
+    """Makes the clients, and asks what no client of the loop can; a simulation brings its own."""
 
     consumer: Callable[[KafkaOptions, ErrorCallback], Consumer] = main_consumer
     reader: Callable[[KafkaOptions, ErrorCallback], Consumer] = state_reader
     producer: Callable[[KafkaOptions, ErrorCallback], Producer] = transactional_producer
+    topic_id: Callable[[KafkaOptions], str] = topic_id
 
 
 class Remedy(Enum):

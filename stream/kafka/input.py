@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
-from stream.kafka.partition import Records
+from stream.kafka.records import Records
 
 log = structlog.get_logger()
 

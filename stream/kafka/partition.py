@@ -1,26 +1,35 @@
 """One partition of the input topic: its detector, where we are in it, and what its last commit covers."""
 
-import hashlib
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Literal
 
 import numpy as np
 import structlog
-from confluent_kafka import Message
 
 from stream.detect.definition import Definition
-from stream.detect.detector import Detector, Outcome
+from stream.detect.detector import Detector
 from stream.detect.incidents import IncidentEvent
+from stream.detect.outcome import Outcome
+from stream.detect.series_state import bare
 from stream.detect.ticks import NEVER
-from stream.intake.columns import Dead, Decoded, Readings
+from stream.intake.columns import Dead, Decoded, Int64s, Readings
 from stream.intake.decode import Decoder
 from stream.kafka import fault_points
-from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot
+from stream.kafka.admission import Admission
+from stream.kafka.owners import Owners
+from stream.kafka.place import Place
+from stream.kafka.records import Records
+from stream.kafka.rotation import Rotation, Since
+from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
+from stream.status import Notice
 
 log = structlog.get_logger()
+
+# Series that a status event names when it is about many.
+NAMED = 10
 
 
 class Phase(Enum):
@@ -29,38 +38,6 @@ class Phase(Enum):
     ASK = auto()  # for its committed offset
     READ = auto()  # its snapshots
     SERVE = auto()  # replays readings below `live_from`, then lives
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """n records of one partition as columns, offsets ascending; `records` are the client's own, for their headers."""
-
-    keys: Sequence[bytes | None] = ()
-    values: Sequence[bytes | None] = ()
-    offsets: Sequence[int] = ()
-    timestamps_ms: Sequence[int] = ()
-    records: Sequence[Message] = ()
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def cut(self, offset: int) -> tuple["Records", "Records"]:
-        """Those below `offset`, and the others."""
-        at = bisect_left(self.offsets, offset)
-        if at == 0:
-            return Records(), self
-        if at == len(self):
-            return self, Records()
-        return self._rows(slice(at)), self._rows(slice(at, None))
-
-    def _rows(self, rows: slice) -> "Records":
-        columns = self.keys[rows], self.values[rows], self.offsets[rows], self.timestamps_ms[rows]
-        return Records(*columns, self.records[rows])
-
-    def at(self, offset: int) -> Message | None:
-        """The client's record at `offset`; None where it is not among these."""
-        i = bisect_left(self.offsets, offset)
-        return self.records[i] if i < len(self) and self.offsets[i] == offset else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +51,27 @@ class Told:
     series: tuple[str, ...] = ()
 
 
-def layout_of(definition: Definition) -> str:
-    """Two definitions with the same layout can take over each other's frames."""
-    policy = definition.policy
-    tick = None if policy.resample == "none" else policy.interval_ns
-    text = repr((definition.sensors, policy.resample, tick))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 class Partition:
-    """State of one partition from assignment to revocation; a roll-back makes a new one."""
+    """State of one partition from assignment to revocation; a roll-back makes a new one.
 
-    def __init__(self, number: int, definition: Definition, decoder: Decoder) -> None:
+    Args:
+        owners: which series the other partitions of this process have.
+        retire_after_ns: see `Detector`.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        definition: Definition,
+        decoder: Decoder,
+        owners: Owners,
+        retire_after_ns: int | None = None,
+    ) -> None:
         self.number = number
         self.phase = Phase.ASK
-        self.definition = definition
-        self.detector = Detector(definition)
-        self._decoder = decoder
-        self._layout = layout_of(definition)
+        self._retire_after_ns = retire_after_ns
+        self._admission = Admission(self, owners)
+        self.use(definition, decoder)
         # Set by the client while records of this partition are being fetched.
         self.fetching = False
         self.rolled_back = False
@@ -100,21 +80,26 @@ class Partition:
         # Next offset to process; records below it are dropped. Equals what a commit would commit.
         self.position = -1
         self.live_from = -1
-        self.snapshot_end = 0
+        self.snapshot_end = self._state_start = 0
+        self._topic_id = ""
         self.stream_time = NEVER
-        # First offset of each series that no snapshot covers. Invariant: in ascending order of offset.
-        self._dirty: dict[str, int] = {}
-        self._as_of: dict[str, int] = {}
-        self._must_snapshot: dict[str, None] = {}
-        self._since_commit = 0
+        self._rotation = Rotation()
+        # Series with a snapshot that says "retired", and its as_of; deleted once no replay begins before it.
+        self._retired: dict[str, int] = {}
         self._sensors_seen = self._said_blank = False
-        # Snapshots that the readings so far have earned, and that no commit has written.
-        self._credit = 0.0
-        # Events of a replay that no commit has published.
+        # Events of a replay that no commit has published; what is to be said in the next one.
         self._held: list[tuple[IncidentEvent, int]] = []
+        self.notices: list[Notice] = []
         # Something live was processed, or a silence told, since the last commit.
         self._uncommitted = False
         self.uncommitted_counts: Counter[str] = Counter()
+
+    def use(self, definition: Definition, decoder: Decoder) -> None:
+        """Scores with `definition` from here on, without any series: for a partition that holds none yet."""
+        self.definition = definition
+        self._decoder = decoder
+        self._layout = layout_of(definition)
+        self.detector = Detector(definition, self._retire_after_ns)
 
     @property
     def is_live(self) -> bool:
@@ -124,24 +109,31 @@ class Partition:
     def needs_commit(self) -> bool:
         return self._uncommitted
 
-    @property
-    def replay_from(self) -> int:
-        """R: the oldest offset that no snapshot covers."""
-        return next(iter(self._dirty.values()), self.position)
-
-    def begin(self, replay_from: int, committed: int, snapshot_end: int, stream_time: int = NEVER) -> None:
-        """Serving starts: replay from R up to C, live from C."""
+    def begin(self, place: Place, state_end: int) -> None:
+        """Serving starts; the snapshots it starts from stand below `state_end`."""
         self.phase = Phase.SERVE
-        self.position, self.live_from = replay_from, committed
-        self.snapshot_end, self.stream_time = snapshot_end, stream_time
+        self.position, self.live_from = place.replay_from, place.committed
+        self._state_start, self.snapshot_end = place.state_start, state_end
+        self._topic_id, self.stream_time = place.topic_id, place.stream_time
+        self.notices += place.notices()
+        self.uncommitted_counts["lost"] += place.lost
+        self._uncommitted = place.lost > 0
+        if self.is_live:
+            self._admission.claim_all()
 
     def restore(self, snapshots: Sequence[Snapshot], committed: int) -> int:
-        """Takes over snapshots not newer than C; returns how many did not fit (another layout, or newer)."""
-        fit = [s for s in snapshots if s.layout == self._layout]
-        self.detector.restore(s.state for s in fit)
-        # A series whose snapshot does not fit starts at C: replayed from nothing it would tell its past anew.
-        self._as_of |= {s.state.series: s.as_of if s.layout == self._layout else committed - 1 for s in snapshots}
-        return len(snapshots) - len(fit)
+        """Takes over snapshots not newer than C; returns how many did not fit: of those, frames are gone.
+
+        A series whose frames do not fit starts at C: replayed from nothing it would tell its past anew.
+        """
+        for snapshot in snapshots:
+            fits = snapshot.layout == self._layout or snapshot.fate != "kept"
+            self._admission.restore(snapshot, snapshot.as_of if fits else committed - 1)
+            if snapshot.fate == "retired":
+                self._retired[snapshot.series] = snapshot.as_of
+        kept = [(s.state, s.layout == self._layout) for s in snapshots if s.state is not None]
+        self.detector.restore(state if fits else bare(state, self.definition) for state, fits in kept)
+        return sum(not fits for _, fits in kept)
 
     def take(self, records: Records) -> Told:
         """Processes records in order: those below C are replayed in silence, the others are told.
@@ -153,44 +145,158 @@ class Partition:
         _, fresh = records.cut(self.position)
         replayed, live = fresh.cut(self.live_from)
         if len(replayed):
-            self._held += self._process(replayed)[1].events
+            self._held += self._process(replayed, live=False).events
             fault_points.at("replaying")
+            if self.is_live:
+                self._admission.claim_all()
         if not len(live):
             return Told()
-        decoded, told = self._process(live)
+        told = self._process(live, live=True)
         fault_points.at("processed")
         self._uncommitted = True
-        self._as_of = {}
-        self._since_commit += len(live)
-        assert told.outcome is not None
-        self.uncommitted_counts.update(_counts(told.outcome))
-        self.uncommitted_counts.update(_decoded_counts(decoded))
-        events, self._held = self._held + told.events, []
-        self._must_snapshot |= {event.series: None for event, _ in events}
-        return Told(events, told.dead, told.outcome, told.series)
+        self._rotation.passed(len(live))
+        return self._with_held(told)
+
+    def pending(self) -> Told | None:
+        """Events that no batch of this partition will bring: of series that were taken from it."""
+        return self._with_held(Told()) if self._held and self.is_live and self._uncommitted else None
 
     def silence(self, series: str) -> Told:
         """The series has sent nothing for long; what that closes is told and snapshotted at the next commit."""
         outcome = self.detector.silence(series)
         self._uncommitted = True
-        events, self._held = self._held + [(event, self.position - 1) for event in outcome.events], []
-        self._must_snapshot |= {series: None} | {event.series: None for event, _ in events}
+        self._rotation.must(series)
         self.uncommitted_counts.update(_counts(outcome))
-        return Told(events, (), outcome)
+        return self._with_held(Told([(event, self.position - 1) for event in outcome.events], (), outcome))
 
     def has_open(self, series: str) -> bool:
         """Whether the series has an open tick or incident, which silence would close."""
         return self.detector.has_open(series)
 
-    def _process(self, records: Records) -> tuple[Decoded, Told]:
+    def last_heard(self, series: str) -> int:
+        """Newest event time of the series, ns; NEVER where it is not here."""
+        return int(self.detector.last_heard([series])[0])
+
+    def give_up(self, series: str) -> None:
+        """The series has moved to another partition: its incident is closed, then it leaves memory."""
+        self._close(series)
+        self._retire([series], "moved to another partition")
+
+    def take_back(self, series: str) -> None:
+        """The series was refused and is ours from now on: no snapshot may say otherwise."""
+        self._rotation.must(series)
+
+    def refuse(self, series: str, holder: int) -> None:
+        """Another partition has the series: what is open here is closed, its readings here are dead letters."""
+        self._close(series)
+        self._rotation.must(series)
+        self._uncommitted = True
+        log.error("series.in_two_partitions", series=series, kept_in=holder, refused_in=self.number)
+        message = f"{series!r} is scored in partition {holder}; its readings in {self.number} are dead letters"
+        self.notices.append(
+            Notice("data.series_in_two_partitions", message, series, self.position, {"kept_in": holder})
+        )
+
+    def leave(self) -> None:
+        """The partition is no longer ours."""
+        self._admission.release(self.detector.slots.names())
+
+    def swap(self, definition: Definition, decoder: Decoder) -> None:
+        """Scores with another bundle from here on: warm where frames fit, else only clocks and incidents are kept.
+
+        Invariant: everything before is committed, with nothing left to replay: a restore begins with the new bundle.
+        """
+        old, layout = self.definition.version, self._layout
+        states = [self.detector.snapshot(series) for series in self.detector.slots.names()]
+        self.use(definition, decoder)
+        warm = layout == self._layout
+        self.detector.restore(state if warm else bare(state, definition) for state in states)
+        self._uncommitted = True
+        message = (
+            f"{old} -> {definition.version}: {'frames kept' if warm else 'sensors or ticks differ, series warm up'}"
+        )
+        details: dict[str, str | int] = {"from": old, "to": definition.version, "frames": "kept" if warm else "dropped"}
+        self.notices.append(Notice("detector.bundle_activated", message, None, self.position, details))
+        log.info("bundle.activated", partition=self.number, offset=self.position, **details)
+
+    def retire_expired(self) -> None:
+        """Lets go of the series that the stream has long left behind."""
+        expired = self.detector.expired(self.stream_time)
+        if expired:
+            self._retire(expired, "silent for longer than `serve.retire_after`")
+
+    def due_snapshots(self, max_replay: int) -> list[tuple[str, bytes | None]]:
+        """What this commit writes to the state topic: (series, snapshot, or None to delete the one there is)."""
+        due: list[tuple[str, bytes | None]] = [
+            (series, self._snapshot(series)) for series in self._rotation.due(self.position, max_replay)
+        ]
+        for series, as_of in list(self._retired.items()):
+            if as_of >= self.replay_from:
+                break
+            del self._retired[series]
+            if self._fate(series) == "retired":
+                due.append((series, None))
+        return due
+
+    def must_all_snapshots(self) -> None:
+        """The next commit, which there is, leaves nothing to replay."""
+        self._uncommitted = True
+        self._rotation.must_all()
+
+    @property
+    def replay_from(self) -> int:
+        """R: the oldest offset that no snapshot covers."""
+        oldest = self._rotation.oldest
+        return self.position if oldest is None else oldest.offset
+
+    def metadata(self, owner: str) -> CommitMetadata:
+        oldest = self._rotation.oldest
+        return CommitMetadata(
+            f=FORMAT,
+            r=self.replay_from,
+            s=self._state_start,
+            l=self.snapshot_end,
+            t=self.stream_time if oldest is None else oldest.stream_time,
+            i=self._topic_id,
+            o=owner,
+            b=self.definition.version,
+        )
+
+    def take_notices(self) -> list[Notice]:
+        """Status events for this commit."""
+        notices, self.notices = self.notices, []
+        return notices
+
+    def has_committed(self) -> Counter[str]:
+        """The transaction with this partition's progress is committed; returns what it counted."""
+        self._uncommitted = False
+        counts, self.uncommitted_counts = self.uncommitted_counts, Counter()
+        return counts
+
+    def _with_held(self, told: Told) -> Told:
+        events, self._held = self._held + told.events, []
+        for event, _ in events:
+            self._rotation.must(event.series)
+        return Told(events, told.dead, told.outcome, told.series)
+
+    def _process(self, records: Records, *, live: bool) -> Told:
         decoded = self._decoder.decode(records.values, records.keys, records.offsets, records.timestamps_ms)
         self._check_sensors(decoded.readings, records)
-        readings = self._beyond_snapshots(decoded.readings)
-        outcome = self.detector.push(readings)
+        before, after = self._stream_times(decoded.readings)
+        if live:
+            self._admission.claim(decoded.readings)
+        admitted = self._admission.admit(decoded.readings, self.live_from)
+        readings = admitted.of(decoded.readings)
+        outcome = self.detector.push(readings, admitted.rows(after))
         self.position = records.offsets[-1] + 1
-        self._touch(readings)
+        self._touch(readings, admitted.rows(before))
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
-        return decoded, Told(events, decoded.dead, outcome, readings.names)
+        if not live:
+            return Told(events)
+        refused = self._admission.letters(decoded.readings, records)
+        self.uncommitted_counts.update(_counts(outcome))
+        self.uncommitted_counts.update(_decoded_counts(decoded, decoded.dead + refused))
+        return Told(events, decoded.dead + refused, outcome, readings.names)
 
     def _check_sensors(self, readings: Readings, records: Records) -> None:
         """Says once, loudly, that the bundle does not fit the topic: readings without any of its sensors."""
@@ -207,60 +313,55 @@ class Partition:
                 todo="point `bundle` at one trained on these sensors, or map them in `input.sensors`",
             )
 
-    def _beyond_snapshots(self, readings: Readings) -> Readings:
-        """Without the readings that their series' snapshot already covers."""
-        if not self._as_of or not len(readings) or readings.position[0] >= self.live_from:
-            return readings
-        as_of = np.array([self._as_of.get(name, -1) for name in readings.names], np.int64)
-        kept = readings.position > as_of[readings.series]
-        used, series = np.unique(readings.series[kept], return_inverse=True)
-        names = tuple(readings.names[i] for i in used.tolist())
-        columns = (readings.time[kept], readings.values[kept], readings.position[kept])
-        return Readings(names, series.astype(np.int32), *columns)
-
-    def _touch(self, readings: Readings) -> None:
+    def _stream_times(self, readings: Readings) -> tuple[Int64s, Int64s]:
+        """int64 (n,) each: stream time before the message of each reading, and at the reading, itself included."""
         if not len(readings):
-            return
-        self.stream_time = max(self.stream_time, int(readings.time.max()))
+            return readings.time, readings.time
+        after = np.maximum(np.maximum.accumulate(readings.time), self.stream_time)
+        first = np.searchsorted(readings.position, readings.position)
+        before = np.where(first == 0, self.stream_time, after[np.maximum(first - 1, 0)])
+        self.stream_time = int(after[-1])
+        return before, after
+
+    def _touch(self, readings: Readings, before: Int64s) -> None:
         codes, first = np.unique(readings.series, return_index=True)
         order = np.argsort(first)
         for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
-            self._dirty.setdefault(readings.names[code], int(readings.position[row]))
+            self._rotation.touch(readings.names[code], Since(int(readings.position[row]), int(before[row])))
 
-    def due_snapshots(self, max_replay: int) -> list[tuple[str, bytes]]:
-        """Snapshots for this commit, as (series, record): series with events, then the oldest dirty in turn.
+    def _close(self, series: str) -> None:
+        """Ends what is open of a series and takes it out of memory."""
+        outcome = self.detector.silence(series)
+        self.uncommitted_counts.update(_counts(outcome))
+        self._held += [(event, self.position - 1) for event in outcome.events]
+        if self.detector.slots.find(series) is not None:
+            self.detector.forget(series)
 
-        Enough of them that all dirty series have had their turn within max_replay / 2 messages; whatever would leave
-        more than max_replay offsets to replay is forced. Popped here: after a failed commit all of it is restored.
-        """
-        earned = 2 * len(self._dirty) * self._since_commit / max_replay
-        self._credit = min(self._credit + earned, float(len(self._dirty)))
-        chosen = dict(self._must_snapshot)
-        for series, since in self._dirty.items():
-            if self._credit < 1 and self.position - since <= max_replay:
-                break
-            if series not in chosen:
-                chosen[series] = None
-                self._credit = max(self._credit - 1, 0.0)
-        for series in chosen:
-            self._dirty.pop(series, None)
-        self._must_snapshot, self._since_commit = {}, 0
-        return [(series, self._snapshot(series)) for series in chosen]
-
-    def _snapshot(self, series: str) -> bytes:
-        state = self.detector.snapshot(series)
-        return encode_snapshot(Snapshot(FORMAT, self._layout, self.position - 1, state))
-
-    def metadata(self, owner: str) -> CommitMetadata:
-        return CommitMetadata(
-            f=FORMAT, r=self.replay_from, l=self.snapshot_end, t=self.stream_time, o=owner, b=self.definition.version
+    def _retire(self, names: Sequence[str], why: str) -> None:
+        for series in names:
+            if self.detector.slots.find(series) is not None:
+                self.detector.forget(series)
+            self._rotation.must(series)
+            self._retired.pop(series, None)
+            self._retired[series] = self.position - 1
+        self._admission.release(names)
+        self._uncommitted = True
+        shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+        log.info("series.retired", partition=self.number, count=len(names), series=shown, why=why)
+        only = names[0] if len(names) == 1 else None
+        self.notices.append(
+            Notice("data.series_retired", f"{shown}: {why}", only, self.position, {"count": len(names)})
         )
 
-    def has_committed(self) -> Counter[str]:
-        """The transaction with this partition's progress is committed; returns what it counted."""
-        self._uncommitted = False
-        counts, self.uncommitted_counts = self.uncommitted_counts, Counter()
-        return counts
+    def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:
+        if self.detector.slots.find(series) is not None:
+            return "kept"
+        return "refused" if series in self._admission.refused else "retired"
+
+    def _snapshot(self, series: str) -> bytes:
+        fate = self._fate(series)
+        state = self.detector.snapshot(series) if fate == "kept" else None
+        return encode_snapshot(Snapshot(FORMAT, self._layout, self.position - 1, series, fate, state))
 
 
 def _counts(outcome: Outcome) -> Counter[str]:
@@ -270,8 +371,8 @@ def _counts(outcome: Outcome) -> Counter[str]:
     return counts
 
 
-def _decoded_counts(decoded: Decoded) -> Counter[str]:
+def _decoded_counts(decoded: Decoded, dead: Sequence[Dead]) -> Counter[str]:
     """Messages that did not become readings of ours, and all that came."""
-    counts = Counter(received=decoded.received, ignored=decoded.ignored, dead=len(decoded.dead))
-    counts.update(f"dead.{dead.reason}" for dead in decoded.dead)
+    counts = Counter(received=decoded.received, ignored=decoded.ignored, dead=len(dead))
+    counts.update(f"dead.{one.reason}" for one in dead)
     return counts

@@ -1,8 +1,8 @@
 """Restore: from the group's committed offset back to the very state that was committed with it.
 
-1. Ask for C and the metadata {R, L}. 2. Read the snapshots below L. 3. Fetch from R; the partition replays what is
-below C without telling, per series after its snapshot. 4. Live. One small step per turn of the loop, so that the
-partitions that are live are served meanwhile. A crash anywhere leaves the committed state as it was.
+1. Ask for C and the metadata {R, L}. 2. Read the snapshots below L. 3. Take them over. 4. Fetch from R; the partition
+replays what is below C without telling, per series after its snapshot. 5. Live. One small step per turn of the loop,
+so that the partitions that are live are served meanwhile. A crash anywhere leaves the committed state as it was.
 """
 
 import time
@@ -20,13 +20,15 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from stream.detect.ticks import NEVER
+from stream.detect.definition import Definition
 from stream.errors import BrokerError
+from stream.intake.decode import Decoder
 from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition, Phase
-from stream.kafka.state_topic import CommitMetadata, Snapshot, decode_metadata, decode_snapshot
+from stream.kafka.place import NO_LIMIT, Found, Place, place_of
+from stream.kafka.state_topic import Snapshot, decode_metadata, decode_snapshot
 
 log = structlog.get_logger()
 
@@ -34,51 +36,66 @@ log = structlog.get_logger()
 ASK_SECONDS = 0.2
 READ_SECONDS = 0.02
 READ_RECORDS = 2000
-NO_LIMIT = 1 << 62
+# Series taken over in one step: some 20 ms.
+RESTORE_SERIES = 500
 # An end below L is waited for: markers on their way, a dead producer's transaction. Longer than this it is neither.
 SHORT_SECONDS = 90.0
+FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
 @dataclass
 class _Reading:
-    """A state partition that is being read: newest snapshot of each series below `limit`."""
+    """A state partition that is being read: newest snapshot of each series below L; then being taken over."""
 
     partition: Partition
-    replay_from: int
-    committed: int
-    limit: int
-    stream_time: int
+    place: Place
     begun: float
     newest: dict[bytes, bytes | None] = field(default_factory=dict)
     end: int = 0
+    snapshots: list[Snapshot] | None = None
+    series: int = 0
+    misfits: int = 0
 
 
 class Recovery:
-    """Brings partitions from assigned to live."""
+    """Brings partitions from assigned to live.
+
+    Args:
+        reader: makes the client that reads the state topic.
+        topic_id: the id of the input topic, which is another once it was made anew.
+        bundle: definition and decoder of a version; None where there is no such bundle any more.
+    """
 
     def __init__(
         self,
         options: KafkaOptions,
         consumer: Consumer,
         reader: Callable[[], Consumer],
+        topic_id: Callable[[], str],
         assignment: Assignment,
+        bundle: Callable[[str], tuple[Definition, Decoder] | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._consumer = consumer
         self._make_reader = reader
+        self._ask_topic_id = topic_id
+        self._topic_id: str | None = None
         self._reader: Consumer | None = None
         self._assignment = assignment
+        self._bundle = bundle
         self._reading: _Reading | None = None
         self._turn = 0
         self._clock = clock
+        # What each partition that is not served yet waits for.
+        self.waits: dict[int, str] = {}
 
     def step(self) -> bool:
         """One small step of one partition; False where there is nothing to recover."""
         reading = self._reading
         if reading is not None:
             if self._assignment.partitions.get(reading.partition.number) is reading.partition:
-                self._read(reading)
+                self._read(reading) if reading.snapshots is None else self._take_over(reading, reading.snapshots)
                 return True
             self._reading = None
         waiting = [p for p in self._assignment.partitions.values() if p.phase is Phase.ASK]
@@ -92,65 +109,63 @@ class Recovery:
         if self._reader is not None:
             self._reader.close()
 
-    def _state_reader(self) -> Consumer:
+    def state_reader(self) -> Consumer:
+        """The client that reads the state topic, which also answers questions about topics: the main consumer's
+        connection is busy with fetching."""
         if self._reader is None:
             self._reader = self._make_reader()
         return self._reader
 
     def _ask(self, partition: Partition) -> None:
         """Step 1. Asked again later where the broker does not say yet: a dead producer's transaction, or it is away."""
-        tp = TopicPartition(self._options.input, partition.number)
         try:
-            (answer,) = self._consumer.committed([tp], timeout=ASK_SECONDS)
-            # Asked by the reader: on the main consumer's connection the question waits behind a fetch.
-            low, high = self._state_reader().get_watermark_offsets(tp, timeout=ASK_SECONDS)
+            found = self._found(partition.number)
         except KafkaException as fault:
-            if fault.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
+            if fault.args[0].code() in FORBIDDEN:
                 raise BrokerError(f"{fault.args[0].str()}; grant Read on topic and group") from fault
+            self.waits[partition.number] = f"its committed offset: {fault.args[0].str()}"
             return
-        if answer.error is not None:
+        if found is None:
             return
         fault_points.at("asked")
-        if answer.offset == OFFSET_INVALID:
-            log.info("partition.new", partition=partition.number, start=low)
-            self._serve(partition, low, low, 0)
-            return
-        self._plan(partition, answer.offset, decode_metadata(answer.metadata), low, high)
+        self._plan(partition, place_of(found))
 
-    def _plan(self, partition: Partition, committed: int, metadata: CommitMetadata | None, low: int, high: int) -> None:
-        if metadata is None:
-            log.warning(
-                "partition.no_metadata", partition=partition.number, committed=committed,
-                effect="the offset was set by a tool; going on from there with the snapshots that are not newer",
-            )  # fmt: skip
-        if low > committed:
-            log.error(
-                "readings.lost", partition=partition.number, committed=committed, oldest=low, lost=low - committed,
-                effect="retention has deleted readings that were never scored",
-            )  # fmt: skip
-        if committed > high:
-            log.error(
-                "partition.shorter_than_committed", partition=partition.number, committed=committed, end=high,
-                effect="the topic was made anew or truncated; going on from its end",
-            )  # fmt: skip
-        replay_from = committed if metadata is None else metadata.r
-        if low > replay_from and metadata is not None:
-            log.warning(
-                "replay.cut", partition=partition.number, needed=replay_from, oldest=low,
-                effect="retention has deleted readings that recovery needs; series without a snapshot warm up",
-            )  # fmt: skip
-        committed = max(committed, low) if committed <= high else high
-        limit, stream_time = (NO_LIMIT, NEVER) if metadata is None else (metadata.l, metadata.t)
-        start = min(max(replay_from, low), committed)
-        self._begin_reading(_Reading(partition, start, committed, limit, stream_time, self._clock()))
+    def _found(self, number: int) -> Found | None:
+        """What the broker says of the partition; None where it cannot be served yet."""
+        reader, tp = self.state_reader(), TopicPartition(self._options.input, number)
+        (answer,) = self._consumer.committed([tp], timeout=ASK_SECONDS)
+        if answer.error is not None:
+            self.waits[number] = f"its committed offset: {answer.error.str()}"
+            return None
+        state = TopicPartition(self._options.state, number)
+        if number not in reader.list_topics(self._options.state, timeout=ASK_SECONDS).topics[state.topic].partitions:
+            self.waits[number] = f"partition {number} of {state.topic}: `narrows topics --create` adds it"
+            return None
+        if self._topic_id is None:
+            self._topic_id = self._ask_topic_id()
+        low, high = reader.get_watermark_offsets(tp, timeout=ASK_SECONDS)
+        _, state_end = reader.get_watermark_offsets(state, timeout=ASK_SECONDS)
+        new = answer.offset == OFFSET_INVALID
+        metadata = None if new else decode_metadata(answer.metadata)
+        return Found(number, None if new else answer.offset, metadata, low, high, self._topic_id, state_end)
 
-    def _begin_reading(self, reading: _Reading) -> None:
-        if reading.limit == 0:
-            self._serve(reading.partition, reading.replay_from, reading.committed, 0, reading.stream_time)
+    def _plan(self, partition: Partition, place: Place) -> None:
+        """The bundle that scored up to C replays up to C; which one scores from there on is the service's to say."""
+        if place.bundle not in (None, partition.definition.version):
+            known = self._bundle(place.bundle)
+            if known is None:
+                log.error(
+                    "bundle.gone", partition=partition.number, version=place.bundle,
+                    effect="replayed with the one at hand: an incident may be told that was not",
+                )  # fmt: skip
+            else:
+                partition.use(*known)
+        if place.state_start >= place.state_end:
+            self._serve(partition, place)
             return
-        reading.partition.phase = Phase.READ
-        self._reading = reading
-        self._state_reader().assign([TopicPartition(self._options.state, reading.partition.number, OFFSET_BEGINNING)])
+        partition.phase = Phase.READ
+        self._reading = _Reading(partition, place, self._clock())
+        self.state_reader().assign([TopicPartition(self._options.state, partition.number, OFFSET_BEGINNING)])
 
     def _read(self, reading: _Reading) -> None:
         """Step 2. Done at a record at or beyond L - 1, or at an end of partition at or beyond L.
@@ -158,58 +173,67 @@ class Recovery:
         An end before L means that the commit's markers are on their way. Under an open transaction the end comes at
         the last stable offset and proves nothing, but what we need lies below L.
         """
+        self.waits[reading.partition.number] = f"its snapshots, up to offset {reading.place.state_end}"
         done = False
-        for message in self._state_reader().consume(READ_RECORDS, READ_SECONDS):
+        for message in self.state_reader().consume(READ_RECORDS, READ_SECONDS):
             if message.partition() == reading.partition.number:
                 done = self._note(reading, message) or done
-        if done:
-            fault_points.at("snapshots_read")
-            self._restore(reading)
-            fault_points.at("restored")
+        if not done:
+            return
+        fault_points.at("snapshots_read")
+        self.state_reader().unassign()
+        records = [record for record in reading.newest.values() if record is not None]
+        found = [snapshot for snapshot in map(decode_snapshot, records) if snapshot is not None]
+        reading.misfits = len(records) - len(found)
+        reading.snapshots = [s for s in found if s.as_of < reading.place.committed]
 
     def _note(self, reading: _Reading, message: Message) -> bool:
         fault, offset, key = message.error(), message.offset(), message.key()
+        if fault is not None and fault.code() != KafkaError._PARTITION_EOF:
+            if fault.code() in FORBIDDEN:
+                raise BrokerError(f"{fault.str()}; grant Read on {self._options.state!r}")
+            log.warning("state.read_failed", partition=reading.partition.number, error=fault.str())
+            return False
         assert offset is not None
         if fault is not None:
-            if fault.code() != KafkaError._PARTITION_EOF:
-                log.warning("state.read_failed", partition=reading.partition.number, error=fault.str())
-                return False
             reading.end = offset
-            done = reading.limit == NO_LIMIT or offset >= reading.limit
+            done = reading.place.state_end == NO_LIMIT or offset >= reading.place.state_end
             if not done and self._clock() - reading.begun > SHORT_SECONDS:
                 raise BrokerError(
                     f"state topic {self._options.state!r}, partition {reading.partition.number}: ends at {offset}, the "
-                    f"last commit wrote up to {reading.limit}: was it made anew? Point `kafka.state` at the right one, "
-                    "or reset the group's offsets to go on without its snapshots"
+                    f"last commit wrote up to {reading.place.state_end}: was it made anew? Point `kafka.state` at the "
+                    "right one, or reset the group's offsets to go on without its snapshots"
                 )
             return done
-        if offset < reading.limit and key is not None and self._in_time(reading, message.value()):
+        within = reading.place.state_start <= offset < reading.place.state_end
+        if within and key is not None and self._in_time(reading, message.value()):
             reading.newest[key] = message.value()
-        return offset >= reading.limit - 1
+        return offset >= reading.place.state_end - 1
 
     def _in_time(self, reading: _Reading, record: bytes | None) -> bool:
         """Without metadata L does not say which snapshots belong to C: those that are newer hide no older one."""
-        if reading.limit != NO_LIMIT or record is None:
+        if reading.place.state_end != NO_LIMIT or record is None:
             return True
         snapshot = decode_snapshot(record)
-        return snapshot is not None and snapshot.as_of < reading.committed
+        return snapshot is not None and snapshot.as_of < reading.place.committed
 
-    def _restore(self, reading: _Reading) -> None:
-        """Takes the snapshots over and starts serving."""
-        self._state_reader().unassign()
+    def _take_over(self, reading: _Reading, snapshots: list[Snapshot]) -> None:
+        """Step 3, a slice of it."""
+        part, reading.snapshots = snapshots[:RESTORE_SERIES], snapshots[RESTORE_SERIES:]
+        reading.series += len(part)
+        reading.misfits += reading.partition.restore(part, reading.place.committed)
+        if reading.snapshots:
+            return
         self._reading = None
-        records = [record for record in reading.newest.values() if record is not None]
-        snapshots = [s for s in map(decode_snapshot, records) if s is not None]
-        fit: list[Snapshot] = [s for s in snapshots if s.as_of < reading.committed]
-        misfits = len(records) - len(fit) + reading.partition.restore(fit, reading.committed)
-        log.info("partition.restored", partition=reading.partition.number, series=len(records) - misfits,
-                 unfit=misfits, replay=reading.committed - reading.replay_from)  # fmt: skip
-        end = reading.end if reading.limit == NO_LIMIT else reading.limit
-        self._serve(reading.partition, reading.replay_from, reading.committed, end, reading.stream_time)
+        log.info(
+            "partition.restored", partition=reading.partition.number, series=reading.series, unfit=reading.misfits,
+            replay=reading.place.committed - reading.place.replay_from, seconds=round(self._clock() - reading.begun, 3),
+        )  # fmt: skip
+        fault_points.at("restored")
+        self._serve(reading.partition, reading.place, reading.end)
 
-    def _serve(
-        self, partition: Partition, replay_from: int, committed: int, snapshot_end: int, stream_time: int = NEVER
-    ) -> None:
-        """Step 3."""
-        partition.begin(replay_from, committed, snapshot_end, stream_time)
+    def _serve(self, partition: Partition, place: Place, state_end: int = 0) -> None:
+        """Step 4."""
+        self.waits.pop(partition.number, None)
+        partition.begin(place, state_end if place.state_end == NO_LIMIT else place.state_end)
         self._assignment.fetch(self._consumer, partition)

@@ -1,8 +1,12 @@
 """What is kept on the broker between two lives of a consumer: snapshots, and the metadata of a commit."""
 
+import hashlib
+from typing import Literal
+
 import msgspec
 
-from stream.detect.detector import SeriesState
+from stream.detect.definition import Definition
+from stream.detect.series_state import SeriesState
 
 FORMAT = 1
 # The broker refuses a commit whose metadata is longer than 4,096 bytes; ours stays far below.
@@ -12,13 +16,18 @@ MAX_METADATA = 1024
 class Snapshot(msgspec.Struct, frozen=True):
     """One series after all readings of its partition up to and including offset `as_of`.
 
-    `layout` names sensors and frame policy: a snapshot of another layout cannot be restored, the series warms up.
+    Attributes:
+        layout: names sensors and ticks: frames of another layout cannot be taken over.
+        fate: `kept`: `state` is the series. `retired`: it has left memory. `refused`: its readings here are dead
+            letters, because another partition has the series.
     """
 
     format: int
     layout: str
     as_of: int
-    state: SeriesState
+    series: str
+    fate: Literal["kept", "retired", "refused"]
+    state: SeriesState | None
 
 
 class CommitMetadata(msgspec.Struct, frozen=True):
@@ -26,16 +35,29 @@ class CommitMetadata(msgspec.Struct, frozen=True):
 
     Attributes:
         r: oldest offset not covered by a snapshot: replay starts here.
-        l: the state topic's offset after the last snapshot of this commit: a restore reads exactly the records below.
-        t: stream time, ns. o: the instance that committed. b: bundle version.
+        s, l: the snapshots to read stand at the state topic's offsets s to l - 1: from the end it had when this
+            partition began, to after the last snapshot of this commit.
+        t: stream time before offset r, ns.
+        i: id of the input topic: another one is another topic of the same name.
+        o: the instance that committed. b: bundle version.
     """
 
     f: int
     r: int
+    s: int
     l: int  # noqa: E741 - one letter each: this travels with every commit
     t: int
+    i: str
     o: str
     b: str
+
+
+def layout_of(definition: Definition) -> str:
+    """Two definitions with the same layout can take over each other's frames."""
+    policy = definition.policy
+    tick = None if policy.resample == "none" else policy.interval_ns
+    text = repr((definition.sensors, policy.resample, tick))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

@@ -29,7 +29,8 @@ log = structlog.get_logger()
 
 # A second fencing this soon after the first means a living twin; the first is also what one's own timeout looks like.
 TWIN_SECONDS = 30.0
-# Calls inside rebalance callbacks are bounded by this, below any session timeout worth having.
+# Bounds each call outside of a commit, and a commit as a whole: it may run inside a rebalance callback, and must end
+# below any session timeout worth having.
 CALL_SECONDS = 5.0
 PURGE_SECONDS = 2.0
 MAX_FAILURES = 10
@@ -72,28 +73,49 @@ class Transaction:
         self._clock = clock
         self._clients = clients
         self._producer: Producer | None = None
+        # Made, but not let in yet: the broker is away, or still ends the transaction of a predecessor.
+        self._candidate: Producer | None = None
+        self._lost_at = clock()
         self._fenced_at: float | None = None
         # Transactions in a row that failed for a reason that does not pass by itself.
         self._failures = 0
         self.begun_at: float | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a producer that the broker has let in."""
+        return self._producer is not None
+
+    @property
+    def waits_s(self) -> float:
+        """Seconds since there was one."""
+        return self._clock() - self._lost_at
+
     def prepare(self) -> bool:
         """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
         if self._producer is not None:
             return True
-        producer = self._clients.producer(self._options, self._on_error)
+        if self._candidate is None:
+            self._candidate = self._clients.producer(self._options, self._on_error)
         try:
-            producer.init_transactions(CALL_SECONDS)
+            self._candidate.init_transactions(CALL_SECONDS)
         except KafkaException as fault:
-            if remedy(fault) is Remedy.FENCED:
-                self._note_fencing()
-            if fault.args[0].code() in UNMENDABLE:
-                raise BrokerError(f"{fault.args[0].str()}; {UNMENDABLE[fault.args[0].code()]}") from fault
-            if not (fault.args[0].retriable() or remedy(fault) is Remedy.FENCED):
-                log.warning("transaction.not_ready", error=fault.args[0].str())
+            self._refused(fault)
             return False
-        self._producer = producer
+        self._producer, self._candidate = self._candidate, None
         return True
+
+    def _refused(self, fault: KafkaException) -> None:
+        """What a failed `init_transactions` means: to be called again, or another producer, or the end."""
+        error = fault.args[0]
+        if error.code() in UNMENDABLE:
+            raise BrokerError(f"{error.str()}; {UNMENDABLE[error.code()]}") from fault
+        if remedy(fault) is Remedy.FENCED:
+            self._note_fencing()
+        if error.retriable() or error.code() == KafkaError._TIMED_OUT:
+            return
+        log.warning("transaction.not_ready", error=error.str())
+        self._candidate = None
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Adds a record to the transaction, beginning one if need be.
@@ -108,14 +130,12 @@ class Transaction:
         self._guarded(lambda producer: None)
 
     def commit(self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
-        """Steps 2 to 5 for the partitions that have something to commit.
+        """Steps 2 to 5 for the partitions that have something to commit; none: what was sent belongs to no partition.
 
         Raises:
             RolledBackError: nothing was committed, or nobody knows; the group's committed offset does.
         """
-        partitions = list(partitions)
-        if partitions:
-            self._guarded(lambda producer: self._commit(producer, consumer, partitions, max_replay))
+        self._guarded(lambda producer: self._commit(producer, consumer, list(partitions), max_replay))
 
     def abort(self) -> None:
         """Gives the open transaction up, if there is one."""
@@ -166,6 +186,7 @@ class Transaction:
     def _discard(self, fault: BaseException) -> None:
         log.warning("producer.discarded", error=str(fault))
         producer, self._producer, self.begun_at = self._producer, None, None
+        self._lost_at = self._clock()
         if producer is not None:
             # A failed producer that is dropped with a full queue takes the process with it (librdkafka 2.16.0).
             with contextlib.suppress(KafkaException, SystemError):
@@ -199,10 +220,11 @@ class Transaction:
                 return
 
     def _commit(self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int) -> None:
+        deadline = self._clock() + CALL_SECONDS
         for partition in partitions:
             self._snapshots(producer, partition, max_replay)
         fault_points.at("snapshots_written")
-        if producer.flush(CALL_SECONDS):
+        if producer.flush(self._left(deadline)):
             raise CommitFault("records were not delivered in time", Remedy.REBUILD)
         fault_points.at("flushed")
         offsets = [
@@ -211,12 +233,16 @@ class Transaction:
             )
             for p in partitions
         ]
-        producer.send_offsets_to_transaction(offsets, _membership(consumer), CALL_SECONDS)
+        if offsets:
+            producer.send_offsets_to_transaction(offsets, _membership(consumer), self._left(deadline))
         fault_points.at("offsets_sent")
-        producer.commit_transaction(CALL_SECONDS)
+        producer.commit_transaction(self._left(deadline))
         fault_points.at("committed")
         self.begun_at = None
         self._failures = 0
+
+    def _left(self, deadline: float) -> float:
+        return max(deadline - self._clock(), 0.1)
 
     def _snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
         def delivered(error: object, message: Message) -> None:

@@ -10,6 +10,7 @@ from stream.errors import BundleError
 from stream.intake.decode import Decoder, Fields
 from stream.kafka.client import KafkaOptions
 from stream.registry import ALIASES, Registry
+from stream.serve.bundles import FromRegistry
 from stream.serve.consumer import ServeOptions
 from stream.settings import Settings
 
@@ -36,6 +37,11 @@ def bundle_of(settings: Settings, bundle: str | None = None) -> tuple[Path, Mani
         )
     check_meeting(f"{folder}, with `input.format: long`", settings.input.wire.format, definition)
     return folder, manifest, definition
+
+
+def bundles_of(settings: Settings, reference: str, served: Definition) -> FromRegistry:
+    """Which bundle is served from here on: an alias is followed, a version or folder stays."""
+    return FromRegistry(Registry(settings.registry), reference, served, lambda version: bundle_of(settings, version)[2])
 
 
 def check_meeting(where: str, layout: Literal["wide", "long"], definition: Definition) -> None:
@@ -100,5 +106,7 @@ def serve_options(settings: Settings) -> ServeOptions:
         commit_interval_s=serve.commit_interval / SECOND_NS,
         max_replay=serve.max_replay,
         silent_after_s=None if serve.silent_after is None else serve.silent_after / SECOND_NS,
+        retire_after_ns=serve.retire_after,
+        bundle_poll_s=serve.bundle_poll / SECOND_NS,
         log_every_s=serve.log_every / SECOND_NS,
     )

@@ -8,25 +8,31 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 
 from stream.detect.definition import Definition
-from stream.events import Source, alert, alert_headers, dead_letters, encode, frame_verdicts
 from stream.intake.decode import Decoder
 from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import Clients, KafkaOptions
-from stream.kafka.input import Faults, Input, traceparent
-from stream.kafka.partition import Partition, Records, Told
+from stream.kafka.input import Faults, Input
+from stream.kafka.owners import Owners
+from stream.kafka.partition import Partition
+from stream.kafka.partition_counts import PartitionCounts
+from stream.kafka.records import Records
 from stream.kafka.recovery import Recovery
 from stream.kafka.transaction import RolledBackError, Transaction
+from stream.serve.bundles import Bundles, Fixed
+from stream.serve.publisher import Publisher
+from stream.serve.silence import Silence
+from stream.status import Notice
 
 log = structlog.get_logger()
 
 # Commits that an alert asks for at once are at least this far apart: a storm of alerts must not become one of commits.
 ALERT_COMMIT_SECONDS = 0.05
+COUNT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -38,28 +44,39 @@ class ServeOptions:
         commit_interval_s: between two commits; an alert does not wait for it.
         max_replay: messages per partition that a restart may have to replay.
         silent_after_s: wall clock without a reading after which a series' incident is closed; None = never.
+        retire_after_ns: stream time without a reading after which a series leaves memory; None = never.
+        bundle_poll_s: between two looks at which bundle is to be served.
         log_every_s: between two progress lines.
     """
 
     batch: int = 8192
     poll_s: float = 0.005
     commit_interval_s: float = 0.5
-    max_replay: int = 100_000
+    max_replay: int = 200_000
     silent_after_s: float | None = None
+    retire_after_ns: int | None = None
+    bundle_poll_s: float = 10.0
     log_every_s: float = 10.0
 
 
 class Service:
-    """`narrows run`: from `run()` until `stop()` is called, from a signal handler or another thread."""
+    """`narrows run`: from `run()` until `stop()` is called, from a signal handler or another thread.
+
+    Args:
+        definition: what is served at first.
+        make_decoder: a decoder for the sensors of a definition.
+        bundles: which definition is to be served later on; None: always the first.
+    """
 
     def __init__(
         self,
         kafka: KafkaOptions,
         options: ServeOptions,
         definition: Definition,
-        make_decoder: Callable[[], Decoder],
+        make_decoder: Callable[[Definition], Decoder],
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
+        bundles: Bundles | None = None,
     ) -> None:
         self._kafka = kafka
         self._options = options
@@ -67,16 +84,20 @@ class Service:
         self._make_decoder = make_decoder
         self._clock = clock
         self._clients = clients
+        self._bundles = bundles or Fixed(definition)
         self._stopping = False
-        self._alert_waits = False
         self._committed_at = 0.0
-        self._logged_at = clock()
-        # Series in order of when they were last heard of, oldest first, per partition.
-        self._heard: dict[int, dict[str, float]] = {}
+        self._logged_at = self._looked_at = self._counted_at = clock()
         self.counts: Counter[str] = Counter()
+        # Status events that belong to no partition and are not committed yet.
+        self._notices: list[Notice] = []
         self._faults = Faults(kafka)
+        self._owners = Owners()
+        self._silence = Silence(options.silent_after_s, clock)
         self._transaction = Transaction(kafka, self._faults.note, clock, clients)
+        self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
+        self._partition_counts = PartitionCounts(kafka)
 
     @property
     def is_live(self) -> bool:
@@ -118,7 +139,9 @@ class Service:
             self._kafka,
             consumer,
             lambda: self._clients.reader(self._kafka, self._faults.note),
+            lambda: self._clients.topic_id(self._kafka),
             self._assignment,
+            self._bundle,
             self._clock,
         )
         log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
@@ -141,89 +164,46 @@ class Service:
         batches = self._input.take(self._options.batch, 0 if busy else self._options.poll_s)
         self._faults.check()
         try:
-            for number, batch in batches.items():
-                # A rebalance in the middle of `take` may have given away, even given back, what it had taken.
-                partition = self._assignment.partitions.get(number)
-                if partition is not None and partition.fetching:
-                    self._take(partition, batch)
-            self._silence()
+            self._process(batches)
         except RolledBackError:
             # Also the partitions whose records were taken and not processed: their next ones must not close the gap.
             self._assignment.roll_back(batches)
+            self._publisher.forget()
         if self._due():
             self._commit()
+        if ready:
+            self._look_around()
         if self._clock() - self._logged_at >= self._options.log_every_s:
             self._log_progress()
 
-    def _take(self, partition: Partition, batch: Records) -> None:
-        told = partition.take(batch)
-        if partition.needs_commit:
-            self._transaction.begin()
-        self._hear(partition.number, told.series)
-        self._publish(partition, told, batch)
-
-    def _publish(self, partition: Partition, told: Told, batch: Records) -> None:
-        definition, topics = self._definition, self._kafka
-        for event, offset in told.events:
-            source = Source(topics.input, partition.number, offset)
-            record = alert(event, definition.detector, definition.version, source, datetime.now(UTC))
-            cause = batch.at(offset)
-            headers = alert_headers(record, None if cause is None else traceparent(cause))
-            self._transaction.send(topics.alerts, event.series.encode(), encode(record), headers)
-            self._alert_waits = True
-            log.info(
-                f"alert.{event.state}",
-                series=event.series,
-                severity=event.severity,
-                score=round(event.score, 3),
-                alert_id=event.alert_id,
-                partition=partition.number,
-                offset=offset,
-            )
-        for letter in dead_letters(told.dead, topics.input, partition.number):
-            self._transaction.send(topics.dead_letters, letter.key, letter.value, letter.headers)
-        if topics.scores is not None and told.outcome is not None:
-            for verdict in frame_verdicts(told.outcome.verdicts, definition.version):
-                self._transaction.send(topics.scores, verdict.series.encode(), encode(verdict), [])
-        fault_points.at("published")
-
-    def _hear(self, number: int, series: tuple[str, ...]) -> None:
-        if self._options.silent_after_s is None or number not in self._heard:
-            return
-        heard, now = self._heard[number], self._clock()
-        for name in series:
-            heard.pop(name, None)
-            heard[name] = now
-
-    def _silence(self) -> None:
-        """Closes what is open of the series that have sent nothing for `silent_after`: the wall clock's one task."""
-        if self._options.silent_after_s is None:
-            return
+    def _process(self, batches: dict[int, Records]) -> None:
+        """Everything that this turn has to tell goes into the transaction."""
+        for number, batch in batches.items():
+            # A rebalance in the middle of `take` may have given away, even given back, what it had taken.
+            partition = self._assignment.partitions.get(number)
+            if partition is not None and partition.fetching:
+                told = partition.take(batch)
+                self._silence.heard(number, told.series)
+                if partition.needs_commit:
+                    self._transaction.begin()
+                self._publisher.publish(partition, told, batch)
         for partition in self._assignment.partitions.values():
-            # While records wait in the topic nobody knows who is silent.
-            if partition.is_live and partition.at_end:
-                self._silence_in(partition, self._options.silent_after_s)
-
-    def _silence_in(self, partition: Partition, silent_after_s: float) -> None:
-        now = self._clock()
-        # A partition that has just come to us: its series are given their time from here on.
-        heard = self._heard.setdefault(partition.number, dict.fromkeys(partition.detector.slots.names(), now))
-        while heard:
-            series, at = next(iter(heard.items()))
-            if now - at < silent_after_s:
-                return
-            if partition.has_open(series):
+            for series in self._silence.fallen(partition):
+                self._publisher.publish(partition, partition.silence(series), Records())
+            pending = partition.pending()
+            if pending is not None:
+                self._publisher.publish(partition, pending, Records())
+            if partition.needs_commit:
                 self._transaction.begin()
-                log.warning("series.silent", series=series, seconds=round(now - at, 1))
-                self._publish(partition, partition.silence(series), Records())
-            del heard[series]
+        if self._notices:
+            self._transaction.begin()
 
     def _due(self) -> bool:
         begun = self._transaction.begun_at
         if begun is None:
             return False
         now = self._clock()
-        if self._alert_waits and now - self._committed_at >= ALERT_COMMIT_SECONDS:
+        if self._publisher.alert_waits and now - self._committed_at >= ALERT_COMMIT_SECONDS:
             return True
         return now - begun >= self._options.commit_interval_s
 
@@ -232,38 +212,105 @@ class Service:
         if self._transaction.begun_at is None:
             return
         due = [p for p in self._assignment.partitions.values() if p.needs_commit]
-        if not due or self._assignment.has_rolled_back():
+        if self._assignment.has_rolled_back() or not (due or self._notices):
             self._abort()
             return
         try:
+            for partition in due:
+                partition.retire_expired()
+                self._publisher.notices(partition.take_notices(), partition.number)
+            self._publisher.notices(self._notices, None)
             self._transaction.commit(self._input.consumer, due, self._options.max_replay)
         except RolledBackError:
             self._assignment.roll_back()
+            self._publisher.forget()
         else:
+            self._notices = []
             for partition in due:
                 self.counts.update(partition.has_committed())
-        self._committed_at, self._alert_waits = self._clock(), False
+            self._publisher.has_committed()
+        self._committed_at = self._clock()
 
     def _abort(self) -> None:
         self._transaction.abort()
         self._assignment.roll_back()
+        self._publisher.forget()
+
+    def _look_around(self) -> None:
+        """What may have changed outside: the bundle to serve, the number of partitions."""
+        now = self._clock()
+        if now - self._looked_at >= self._options.bundle_poll_s:
+            self._look_up_bundle()
+        if now - self._counted_at >= COUNT_SECONDS:
+            self._counted_at = now
+            changed = self._partition_counts.changed(self._recovery.state_reader())
+            self._notices += [] if changed is None else [changed]
+        self._swap()
+
+    def _look_up_bundle(self) -> None:
+        self._looked_at = self._clock()
+        self._definition, refused = self._bundles.current()
+        self._notices += [] if refused is None else [refused]
+
+    def _bundle(self, version: str) -> tuple[Definition, Decoder] | None:
+        """What a partition was scored with last. Another process may have seen a newer bundle before this one."""
+        self._look_up_bundle()
+        definition = self._bundles.version(version)
+        return None if definition is None else (definition, self._make_decoder(definition))
+
+    def _swap(self) -> None:
+        """Partitions that are live with another bundle than the one to serve go over to it:
+
+        1. commit all progress, with a snapshot of everything that has changed; 2. take the new bundle, say so, and
+        commit. A crash before 2 is done leaves the old bundle in force, after it the new one; nothing in between.
+        """
+        version = self._definition.version
+        stale = [p for p in self._assignment.partitions.values() if p.is_live and p.definition.version != version]
+        if not stale or self._assignment.has_rolled_back():
+            return
+        try:
+            self._transaction.begin()
+            for partition in stale:
+                partition.must_all_snapshots()
+            self._commit()
+            fault_points.at("swapping")
+            if self._assignment.has_rolled_back():
+                return
+            for partition in stale:
+                partition.swap(self._definition, self._make_decoder(self._definition))
+            self._transaction.begin()
+            self._commit()
+            fault_points.at("swapped")
+        except RolledBackError:
+            self._assignment.roll_back()
 
     def _make_partition(self, number: int) -> Partition:
-        self._heard.pop(number, None)
-        return Partition(number, self._definition, self._make_decoder())
+        self._silence.forget(number)
+        decoder = self._make_decoder(self._definition)
+        return Partition(number, self._definition, decoder, self._owners, self._options.retire_after_ns)
 
     def _log_progress(self) -> None:
         self._logged_at = self._clock()
         partitions = self._assignment.partitions.values()
+        recovering = [p.number for p in partitions if not p.is_live]
         log.info(
             "progress", **{k: self.counts[k] for k in PROGRESS}, partitions=len(partitions),
-            recovering=sum(not p.is_live for p in partitions), series=sum(len(p.detector.slots) for p in partitions),
+            recovering=len(recovering), series=sum(len(p.detector.slots) for p in partitions),
             open_incidents=sum(p.detector.open_incidents for p in partitions),
             dead_reasons={k.removeprefix("dead."): n for k, n in self.counts.items() if k.startswith("dead.")},
         )  # fmt: skip
+        waits = {number: self._recovery.waits.get(number, "its turn") for number in recovering}
+        if not self._transaction.is_ready:
+            log.warning(
+                "service.waiting",
+                seconds=round(self._transaction.waits_s, 1),
+                waits_for="the broker, to begin transactions",
+            )
+        elif waits:
+            log.warning("service.waiting", waits_for=waits)
 
 
 PROGRESS = (
-    "received", "used", "late", "duplicate", "ignored", "dead", "scored", "warming", "degraded", "off",
+    "received", "used", "late", "duplicate", "ignored", "dead", "lost", "scored", "warming", "degraded", "off",
     "incidents.opened",
 )  # fmt: skip

@@ -84,7 +84,7 @@ def _service(bootstrap: str, definition: Definition) -> Service:
         session_timeout_ms=6000,
     )
     settings = Settings()
-    return Service(options, ServeOptions(commit_interval_s=0.2), definition, lambda: decoder(settings, definition))
+    return Service(options, ServeOptions(commit_interval_s=0.2), definition, lambda served: decoder(settings, served))
 
 
 def _records(subscriber: Subscriber, wait: float) -> list[Mapping[str, Any]]:

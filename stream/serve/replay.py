@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stream.detect.definition import Definition
-from stream.detect.detector import Detector, Outcome, Verdict
+from stream.detect.detector import Detector
+from stream.detect.outcome import Outcome, Verdict
 from stream.errors import BundleError, ConfigError
 from stream.events import Alert, Source, alert
 from stream.intake.columns import Disposition, Float64s, Int64s, Readings

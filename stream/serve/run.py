@@ -7,7 +7,8 @@ import torch
 
 from stream.errors import BundleError
 from stream.kafka import topics
-from stream.serve.compose import bundle_of, decoder, kafka_options, serve_options
+from stream.kafka.checks import snapshot_bytes
+from stream.serve.compose import bundle_of, bundles_of, decoder, kafka_options, serve_options
 from stream.serve.consumer import Service
 from stream.serve.logs import configure
 from stream.settings import Settings
@@ -23,14 +24,21 @@ def run(settings: Settings, bundle: str | None = None) -> None:
     # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
+    reference = settings.bundle if bundle is None else bundle
     if definition.detector != settings.detector:
         raise BundleError(
             f"{folder}: a bundle of detector {definition.detector!r}, configured is {settings.detector!r}: its alerts "
             "would carry the other's ids; set `detector`, or name a bundle of this one"
         )
     options = kafka_options(settings)
-    topics.check(options)
-    service = Service(options, serve_options(settings), definition, lambda: decoder(settings, definition))
+    topics.check(options, snapshot_bytes(definition))
+    service = Service(
+        options,
+        serve_options(settings),
+        definition,
+        lambda served: decoder(settings, served),
+        bundles=bundles_of(settings, reference, definition),
+    )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         service.stop()

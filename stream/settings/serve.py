@@ -17,11 +17,20 @@ class Serve(Section):
         default=parse_duration("500ms"), description="Time between commits; a waiting alert commits at once."
     )
     max_replay: Positive = Field(
-        default=100_000, description="Messages per partition that a restart reads again, at most: bounds its time."
+        default=200_000, description="Messages per partition that a restart reads again, at most: bounds its time."
     )
     silent_after: PositiveDuration | None = Field(
         default=None,
         description="Wall-clock time without readings after which a series is reported silent. null: never.",
+    )
+    retire_after: PositiveDuration | None = Field(
+        default=None,
+        description="Event time of its partition after which a series that sends nothing leaves memory and the state "
+        "topic; should it come back, it warms up. null: never.",
+    )
+    bundle_poll: PositiveDuration = Field(
+        default=parse_duration("10s"),
+        description="How often `bundle` is looked up: where production points to another version, it takes over.",
     )
     transaction_timeout: PositiveDuration = Field(
         default=parse_duration("10s"), description="The broker aborts an older transaction; > commit_interval."

@@ -81,7 +81,7 @@ def measure(job: Job) -> Measured:
     options = job.kafka()
     topics.check(options)
     observer, before = Observer(job.readings), psutil.Process().memory_info().rss
-    service = Service(options, ServeOptions(), definition, lambda: CountingDecoder(observer, definition), observer)
+    service = Service(options, ServeOptions(), definition, lambda served: CountingDecoder(observer, served), observer)
     if not job.exactly_once:
         service._transaction = AtLeastOnce(options, observer)  # type: ignore[assignment]
     observer.service = service

@@ -1,0 +1,76 @@
+"""What a batch led to: a disposition for each reading, a verdict for each frame, incident events."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from stream.detect.incidents import IncidentEvent
+from stream.intake.columns import Disposition, Float64s, Int32s, Int64s, UInt8s
+
+
+class Verdict(IntEnum):
+    """What became of a frame; every frame ends in exactly one."""
+
+    SCORED = 0
+    WARMING = 1
+    DEGRADED = 2
+    OFF = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """n frames, judged; sorted by the reading that completed them, then series and time.
+
+    Attributes:
+        names: series of each slot in use.
+        series: int32 (n,), slots.
+        time: int64 (n,), ns.
+        row: int64 (n,), the reading of the batch that completed the frame; -1 where a silence did.
+        verdict: uint8 (n,), `Verdict`.
+        error, level, score, disagreement: float64 (n,); NaN where there is none. Only scored frames have a score.
+        imputed: int32 (n,), sensors that are carried or masked.
+    """
+
+    names: dict[int, str]
+    series: Int32s
+    time: Int64s
+    row: Int64s
+    verdict: UInt8s
+    error: Float64s
+    level: Float64s
+    score: Float64s
+    disagreement: Float64s
+    imputed: Int32s
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @staticmethod
+    def joined(parts: Sequence["Verdicts"], starts: Sequence[int]) -> "Verdicts":
+        """Those of consecutive parts of a batch, of which part i begins at reading starts[i]."""
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("series", "time", "verdict", "error", "level", "score", "disagreement", "imputed")
+        }
+        row = np.concatenate([part.row + start for part, start in zip(parts, starts, strict=True)])
+        return Verdicts(names={k: v for part in parts for k, v in part.names.items()}, row=row, **columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a batch of readings led to: disposition uint8 (n,) per reading, verdicts, events in order of cause."""
+
+    disposition: UInt8s
+    verdicts: Verdicts
+    events: tuple[IncidentEvent, ...]
+
+    def counts(self) -> Counter[str]:
+        """Readings by disposition and frames by verdict, each under its name in small letters."""
+        fates = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
+        verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
+        counted = Counter({fate.name.lower(): fates[fate] for fate in Disposition})
+        counted.update({verdict.name.lower(): verdicts[verdict] for verdict in Verdict})
+        return counted

@@ -1,0 +1,49 @@
+"""The state of one series, as a snapshot keeps it."""
+
+import msgspec
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.incidents import Incident
+from stream.detect.ticks import NEVER, TickState
+
+
+class SeriesState(msgspec.Struct):
+    """All that a restart needs of one series; errors and levels are derived from it. Arrays are little-endian bytes.
+
+    Attributes:
+        time: int64 (n,), values: float64 (n, F): frames since the last gap, oldest first, NaN where masked.
+        last_time: time of the last frame, also where a gap or off frame has emptied the history.
+        last_off: last frame with `score_when` false.
+        carried: float64 (F,), age: int32 (F,): last value of each sensor and how many frames ago.
+        ticks: clock and open ticks.
+        heard_at: the partition's stream time when the series was last heard of.
+    """
+
+    series: str
+    time: bytes
+    values: bytes
+    last_time: int
+    last_off: int
+    carried: bytes
+    age: bytes
+    ticks: TickState
+    heard_at: int
+    incident: Incident | None
+
+
+def bare(state: SeriesState, definition: Definition) -> SeriesState:
+    """What of a series outlives a change of sensors or ticks: its clock and its incident; its frames do not."""
+    sensors, policy = definition.spec.sensors, definition.policy
+    return SeriesState(
+        series=state.series,
+        time=b"",
+        values=b"",
+        last_time=state.last_time,
+        last_off=NEVER,
+        carried=np.full(sensors, np.nan).astype("<f8").tobytes(),
+        age=np.full(sensors, policy.max_carry + 1).astype("<i4").tobytes(),
+        ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),
+        heard_at=state.heard_at,
+        incident=state.incident,
+    )

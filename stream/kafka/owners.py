@@ -1,0 +1,51 @@
+"""Which partition of this process has which series: one series belongs to one partition.
+
+A series in two partitions has no order of its readings, hence no score. The partition that has it keeps it; in the
+other its readings are dead letters, written into the state topic so that a restart decides alike. A series that its
+partition has not heard of for `max_gap` has moved (the number of partitions was raised, say): the other takes it over
+and starts warming. Seen where one process holds both partitions.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Owner(Protocol):
+    """A partition, as far as ownership goes."""
+
+    number: int
+
+    def last_heard(self, series: str) -> int:
+        """Newest event time of the series, ns."""
+
+    def give_up(self, series: str) -> None:
+        """The series has moved: it leaves memory, and its incident is closed."""
+
+
+class Owners:
+    """Series to the partition that has them. Gaps are in ns of event time."""
+
+    def __init__(self) -> None:
+        self._owner: dict[str, Owner] = {}
+
+    def holder(self, series: str) -> int | None:
+        """The number of the partition that has the series."""
+        owner = self._owner.get(series)
+        return None if owner is None else owner.number
+
+    def claim(self, series: str, owner: Owner, time: int, max_gap: int) -> bool:
+        """Whether the series, with a reading at `time`, is `owner`'s from now on."""
+        holder = self._owner.setdefault(series, owner)
+        if holder is owner:
+            return True
+        if time - holder.last_heard(series) <= max_gap:
+            return False
+        holder.give_up(series)
+        self._owner[series] = owner
+        return True
+
+    def release(self, series: Iterable[str], owner: Owner) -> None:
+        """`owner` no longer has them."""
+        for name in series:
+            if self._owner.get(name) is owner:
+                del self._owner[name]

@@ -1,0 +1,79 @@
+"""The bundle that is served: the one in force, those that replays need, and the next one as it appears."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from stream.detect.definition import Definition
+from stream.errors import NarrowsError
+from stream.registry import ALIASES, Registry
+from stream.status import Notice
+
+log = structlog.get_logger()
+
+
+class Bundles(Protocol):
+    """Where the loop gets its definitions from."""
+
+    def current(self) -> tuple[Definition, Notice | None]:
+        """The definition to serve, looked up now; a notice where a new one was refused."""
+
+    def version(self, version: str) -> Definition | None:
+        """The definition of a version that has served before; None where it is gone."""
+
+
+class Fixed:
+    """One bundle, or several that are known beforehand; the first is served."""
+
+    def __init__(self, *definitions: Definition) -> None:
+        self._known: Mapping[str, Definition] = {d.version: d for d in definitions}
+        self._served = definitions[0]
+
+    def current(self) -> tuple[Definition, Notice | None]:
+        return self._served, None
+
+    def version(self, version: str) -> Definition | None:
+        return self._known.get(version)
+
+
+class FromRegistry:
+    """What an alias of the registry points to; a reference that is no alias stays with what is served.
+
+    Args:
+        load: the verified definition of a version, checked against the settings.
+    """
+
+    def __init__(
+        self, registry: Registry, reference: str, served: Definition, load: Callable[[str], Definition]
+    ) -> None:
+        self._registry = registry
+        self._reference = reference
+        self._served = served
+        self._load = load
+        self._refused: str | None = None
+
+    def current(self) -> tuple[Definition, Notice | None]:
+        """A version that cannot be served is refused once, and the one before serves on."""
+        wanted = self._registry.alias(self._served.detector, self._reference) if self._reference in ALIASES else None
+        if wanted in (None, self._served.version, self._refused):
+            return self._served, None
+        assert wanted is not None
+        try:
+            definition = self._load(wanted)
+        except (NarrowsError, OSError) as fault:
+            self._refused = wanted
+            log.error("bundle.refused", version=wanted, serving=self._served.version, error=str(fault))
+            details: dict[str, str | int] = {"version": wanted, "serving": self._served.version}
+            return self._served, Notice("detector.bundle_refused", str(fault), details=details)
+        self._served, self._refused = definition, None
+        return definition, None
+
+    def version(self, version: str) -> Definition | None:
+        if version == self._served.version:
+            return self._served
+        try:
+            return self._load(version)
+        except (NarrowsError, OSError) as fault:
+            log.error("bundle.not_loaded", version=version, error=str(fault))
+            return None
