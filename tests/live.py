@@ -1,6 +1,7 @@
 """A running narrows on a real broker: its topics, its process, what a subscriber got."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream.detect.definition import Definition
+from stream.kafka.fault_points import VARIABLE
 from tests.builders import publish
 from tests.conftest import ROOT, MakeTopic
 
@@ -82,14 +84,19 @@ class Live:
             self._sent += 1
         assert producer.flush(PATIENCE_S) == 0
 
-    def start(self, *overrides: str) -> subprocess.Popen[bytes]:
-        """`narrows run` as a process; its log is appended to `log`."""
+    def start(self, *overrides: str, fault: str = "") -> subprocess.Popen[bytes]:
+        """`narrows run` as a process; its log is appended to `log`. `fault`: what it is to do to itself, and where."""
         extra = [part for override in overrides for part in ("--set", override)]
         command = [sys.executable, "-m", "stream", "run", "--config", str(self.config), *extra]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+            environment = os.environ | {VARIABLE: fault}
+            process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, env=environment)
         self._processes.append(process)
         return process
+
+    def expect_kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Waits until the process has killed itself where its fault said."""
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL, self.log.read_text()[-3000:]
 
     @property
     def log(self) -> Path:

@@ -95,9 +95,9 @@ class Detector:
         starts = [0, *returned]
         parts: list[Outcome] = []
         rows = np.arange(len(readings))
-        for start, end in zip(starts, [*returned, len(readings)], strict=True):
+        for nth, (start, end) in enumerate(zip(starts, [*returned, len(readings)], strict=True)):
             name = readings.names[readings.series[start]]
-            if start in returned and not self._incidents.get(self.slots.lookup([name])[0]):
+            if nth and not self._incidents.get(int(self.slots.lookup([name])[0])):
                 self.forget(name)
             part = readings.rows((rows >= start) & (rows < end))
             self._admit(part.names)

@@ -69,6 +69,9 @@ class Admission:
 
     def _claim(self, series: str, time: int) -> None:
         partition = self._partition
+        if series in self.refused and self._owners.holder(series) is None:
+            # Where its holder is not in sight, nobody here knows that it has fallen silent.
+            return
         if self._owners.claim(series, partition, time, partition.definition.policy.max_gap_ns):
             if series in self.refused:
                 self.refused.discard(series)
@@ -101,7 +104,7 @@ class Admission:
     def _letter(self, readings: Readings, row: int, records: Records) -> Dead:
         series, offset = readings.names[readings.series[row]], int(readings.position[row])
         at = records.offsets.index(offset)
-        detail = (
-            f"series {series!r} is scored in partition {self._owners.holder(series)}: send each to one partition only"
-        )
+        holder = self._owners.holder(series)
+        where = "another partition" if holder is None else f"partition {holder}"
+        detail = f"series {series!r} is scored in {where}: send each series to one partition only"
         return Dead(offset, -1, Reason.SERIES_IN_TWO_PARTITIONS, detail, records.keys[at], records.values[at])
