@@ -199,18 +199,47 @@ def topics(
     replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Check that all topics are there and fit; or make them."""
+    """Check that all topics are there and fit; or make them, and give the state topic the partitions it lacks."""
+    from stream.kafka import checks
     from stream.kafka import topics as kafka_topics
+    from stream.kafka.finding import refuse
     from stream.serve.compose import kafka_options
 
     options = kafka_options(settings_from(config, overrides))
-    made = kafka_topics.create(options, partitions, replication) if create else {}
-    kafka_topics.check(options)
+    changes = kafka_topics.create(options, partitions, replication) if create else []
+    found = checks.findings(options)
     if as_json:
-        print_json({"made": made})
-    for name, count in made.items():
-        print(f"made {name} with {count} partitions", file=sys.stderr)
+        print_json({"changes": [change._asdict() for change in changes]})
+    for topic, before, after in changes:
+        done = (
+            f"made {topic} with {after} partitions" if before == 0 else f"{topic}: {before} partitions became {after}"
+        )
+        print(done, file=sys.stderr)
+    for finding in found:
+        if finding.outcome == "warning":
+            print(f"warning: {finding.check}: {finding}", file=sys.stderr)
+    refuse(found)
     print("all topics are there and fit", file=sys.stderr)
+
+
+@app.command()
+def doctor(
+    config: ConfigFile = None, overrides: Overrides = None, bundle: Bundle = None, as_json: AsJson = False
+) -> None:
+    """Check configuration, bundle, broker, topics, permissions and progress; say what to do.
+
+    Exit code 1 where something fails, 0 also with warnings.
+    """
+    from stream.kafka.finding import failures
+    from stream.serve.doctor import as_data, as_text, examine
+
+    found = examine(settings_from(config, overrides), bundle)
+    if as_json:
+        print_json(as_data(found))
+    else:
+        print(as_text(found))
+    if failures(found):
+        raise typer.Exit(1)
 
 
 @app.command()

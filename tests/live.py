@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,17 +140,25 @@ class Live:
             consumer.close()
         return sum(max(tp.offset, 0) for tp in found)
 
-    def wait(self, until: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+    def wait(
+        self, until: Callable[[], bool], what: str, seconds: float = PATIENCE_S, allowed: Collection[int] = ()
+    ) -> None:
+        """Until the condition holds; no process may end meanwhile but by a kill or with an exit code of `allowed`."""
+        deadline = time.monotonic() + seconds
         while not until():
-            dead = [p.returncode for p in self._processes if p.poll() not in (None, 0, -signal.SIGKILL)]
+            expected = (None, 0, -signal.SIGKILL, *allowed)
+            dead = [p.returncode for p in self._processes if p.poll() not in expected]
             assert not dead, f"ended with {dead}: {self.log.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, f"{what} not within {PATIENCE_S} s: {self.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"{what} not within {seconds} s: {self.log.read_text()[-3000:]}"
             time.sleep(0.05)
 
     def wait_for_all(self) -> None:
         """Until every message that was sent is committed."""
         self.wait(lambda: self.committed() == self._sent, f"all of {self._sent} messages committed")
+
+    def forget_sent(self) -> None:
+        """The input topic is empty again."""
+        self._sent = 0
 
     def read(self, topic: str) -> list[Record]:
         """Everything a `read_committed` subscriber gets, in order."""

@@ -119,7 +119,7 @@ class Partition:
         self.uncommitted_counts["lost"] += place.lost
         self._uncommitted = place.lost > 0
         if self.is_live:
-            self._admission.claim_all()
+            self._come_alive()
 
     def restore(self, snapshots: Sequence[Snapshot], committed: int) -> int:
         """Takes over snapshots not newer than C; returns how many did not fit: of those, frames are gone.
@@ -148,7 +148,7 @@ class Partition:
             self._held += self._process(replayed, live=False).events
             fault_points.at("replaying")
             if self.is_live:
-                self._admission.claim_all()
+                self._come_alive()
         if not len(live):
             return Told()
         told = self._process(live, live=True)
@@ -328,6 +328,11 @@ class Partition:
         order = np.argsort(first)
         for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
             self._rotation.touch(readings.names[code], Since(int(readings.position[row]), int(before[row])))
+
+    def _come_alive(self) -> None:
+        """The state is that of the last commit: from here on things are told, and the series are ours."""
+        self._admission.claim_all()
+        log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
 
     def _close(self, series: str) -> None:
         """Ends what is open of a series and takes it out of memory."""

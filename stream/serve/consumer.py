@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 # Commits that an alert asks for at once are at least this far apart: a storm of alerts must not become one of commits.
 ALERT_COMMIT_SECONDS = 0.05
-COUNT_SECONDS = 30.0
+COUNT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)

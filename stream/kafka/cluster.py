@@ -1,0 +1,210 @@
+"""What the broker says of itself, of our topics and of our group: asked once, all at the same time."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+from stream.errors import BrokerError, ConfigError
+from stream.kafka.client import KafkaOptions
+
+CONNECT_SECONDS = 15.0
+# Asked of a broker that has just answered: what takes longer than this says nothing, and must not hold up a start.
+ASK_SECONDS = 5.0
+POLL_SECONDS = 0.05
+DENIED = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+)
+ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
+
+Answer = TypeVar("Answer")
+
+
+# Of a broker that has just been started, or has just taken a group over.
+NOT_YET = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A question without an answer; `denied`: for lack of a permission, `not_yet`: the broker is still busy with it."""
+
+    why: str
+    denied: bool
+    not_yet: bool = False
+
+
+NOTHING = Unanswered("the broker says nothing", denied=False)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic that is there.
+
+    Attributes:
+        replication: copies of the partition that has the fewest. leaderless: partitions nobody can read or write.
+        operations: what we may do with it: READ, WRITE, DESCRIBE, ...; empty where the broker does not say.
+        id: another one once the topic was made anew; "" where the broker does not say.
+    """
+
+    partitions: int
+    replication: int
+    leaderless: tuple[int, ...]
+    operations: frozenset[str]
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Our consumer group; instances: host of each static member by its name."""
+
+    operations: frozenset[str]
+    instances: Mapping[str, str]
+
+
+Configuration = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The answers. A topic that is not there is in neither `topics` nor `configurations`."""
+
+    brokers: int
+    topics: Mapping[str, Topic | Unanswered]
+    configurations: Mapping[str, Configuration | Unanswered]
+    broker: Configuration | Unanswered
+    group: Group | Unanswered
+
+    def topic(self, name: str) -> Topic | None:
+        """The topic, where it is there and may be looked at."""
+        found = self.topics.get(name)
+        return found if isinstance(found, Topic) else None
+
+
+def uses(options: KafkaOptions) -> dict[str, str]:
+    """Name of the topic for each use; `scores` only where verdicts are written."""
+    named = {
+        "input": options.input,
+        "alerts": options.alerts,
+        "dead_letters": options.dead_letters,
+        "state": options.state,
+        "status": options.status,
+    }
+    return named if options.scores is None else named | {"scores": options.scores}
+
+
+def admin_client(options: KafkaOptions, on_error: Callable[[KafkaError], None] = lambda error: None) -> AdminClient:
+    """An admin client; keep it in a variable, its answers die with it. It logs nothing: its answers say what is wrong.
+
+    Raises:
+        ConfigError: librdkafka does not take its options.
+    """
+    settings: dict[str, Any] = {**options.common, "log_level": 0, "error_cb": on_error}
+    try:
+        return AdminClient(settings)
+    except (KafkaException, TypeError, ValueError) as fault:
+        raise ConfigError(f"kafka.options: librdkafka refuses them ({fault})") from fault
+
+
+def ask(options: KafkaOptions) -> Cluster:
+    """Asks for everything that the checks look at.
+
+    Raises:
+        BrokerError: no broker answers. ConfigError: librdkafka does not take its options.
+    """
+    faults: list[KafkaError] = []
+    admin = admin_client(options, faults.append)
+    nodes = _nodes(admin, options, faults)
+    names = list(uses(options).values())
+    own = ConfigResource(ResourceType.BROKER, str(nodes[0]))
+    resources = {name: ConfigResource(ResourceType.TOPIC, name) for name in names}
+    topics = admin.describe_topics(
+        TopicCollection(names), include_authorized_operations=True, request_timeout=ASK_SECONDS
+    )
+    configs = admin.describe_configs([*resources.values(), own], request_timeout=ASK_SECONDS)
+    asked_topics = {name: answer(topics[name], _topic) for name in names}
+    asked_configs = {name: answer(configs[resource], _configuration) for name, resource in resources.items()}
+    return Cluster(
+        brokers=len(nodes),
+        topics={name: found for name, found in asked_topics.items() if found is not None},
+        configurations={name: found for name, found in asked_configs.items() if found is not None},
+        broker=answer(configs[own], _configuration) or NOTHING,
+        group=_ask_for_group(admin, options.group),
+    )
+
+
+def answer(future: "Future[Any]", take: Callable[[Any], Answer]) -> Answer | Unanswered | None:
+    """What the future holds; None where it says that there is no such thing."""
+    try:
+        return take(future.result(CONNECT_SECONDS))
+    except KafkaException as fault:
+        error = fault.args[0]
+        if error.code() in ABSENT:
+            return None
+        return Unanswered(f"{error.str()} ({error.name()})", error.code() in DENIED, error.code() in NOT_YET)
+    except TimeoutError:
+        return Unanswered("no answer", denied=False)
+
+
+def _nodes(admin: AdminClient, options: KafkaOptions, faults: list[KafkaError]) -> list[int]:
+    """Ids of the brokers."""
+    future = admin.describe_cluster(request_timeout=CONNECT_SECONDS)
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while not future.done() and time.monotonic() < deadline:
+        # Errors of the connection arrive here; the answer comes from a thread of the client's.
+        admin.poll(POLL_SECONDS)
+    try:
+        return [node.id for node in future.result(ASK_SECONDS).nodes]
+    except (KafkaException, TimeoutError) as fault:
+        where = options.common["bootstrap.servers"]
+        told = [error.str() for error in faults if error.code() != KafkaError._ALL_BROKERS_DOWN]
+        why = told[-1] if told else str(fault)
+        raise BrokerError(
+            f"no broker answers at {where} ({why}); check `kafka.bootstrap`, `kafka.security_protocol` and the login"
+        ) from fault
+
+
+def _ask_for_group(admin: AdminClient, name: str) -> Group | Unanswered:
+    """Again for as long as its coordinator is only about to be."""
+    deadline = time.monotonic() + ASK_SECONDS
+    while True:
+        asked = admin.describe_consumer_groups([name], include_authorized_operations=True, request_timeout=ASK_SECONDS)
+        found = answer(asked[name], _group) or NOTHING
+        if isinstance(found, Group) or not found.not_yet or time.monotonic() > deadline:
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+def _topic(described: Any) -> Topic:  # noqa: ANN401 - the client's TopicDescription is only partly typed
+    partitions = described.partitions
+    return Topic(
+        partitions=len(partitions),
+        replication=min((len(partition.replicas) for partition in partitions), default=0),
+        leaderless=tuple(p.id for p in partitions if p.leader is None or p.leader.id < 0),
+        operations=_operations(described),
+        id="" if described.topic_id is None else str(described.topic_id),
+    )
+
+
+def _group(described: Any) -> Group:  # noqa: ANN401 - as above
+    members = described.members if described.state != ConsumerGroupState.DEAD else []
+    instances = {m.group_instance_id: m.host.lstrip("/") for m in members if m.group_instance_id}
+    return Group(_operations(described), instances)
+
+
+def _operations(described: Any) -> frozenset[str]:  # noqa: ANN401 - as above
+    return frozenset(operation.name for operation in described.authorized_operations or ())
+
+
+def _configuration(entries: Any) -> Configuration:  # noqa: ANN401 - as above
+    # A sensitive entry has no value.
+    return {name: entry.value for name, entry in entries.items() if entry.value is not None}

@@ -1,0 +1,85 @@
+"""`narrows doctor`: every check there is, on demand.
+
+It changes nothing, but for one thing that a start would do as well: what a dead process left open in a transaction is
+aborted, because the permission on the transactional id cannot be asked for, only used.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from stream.detect.definition import Definition
+from stream.errors import NarrowsError
+from stream.kafka.checks import of_cluster, snapshot_bytes
+from stream.kafka.client import KafkaOptions
+from stream.kafka.cluster import ask
+from stream.kafka.finding import Finding, Outcome
+from stream.kafka.live_checks import LOOK_AGAIN_SECONDS, of_service
+from stream.serve.compose import SECOND_NS, bundle_of, kafka_options
+from stream.serve.logs import configure
+from stream.settings import Settings
+
+WORST_LAST: tuple[Outcome, ...] = ("ok", "warning", "failure")
+
+
+def examine(settings: Settings, bundle: str | None = None) -> list[Finding]:
+    """Configuration, bundle and broker; a check that fails keeps none of the others from being made.
+
+    Args:
+        bundle: a folder, version or alias instead of the configured one.
+    """
+    configure(settings.serve.log_format)
+    found = [Finding("configuration", "ok", f"detector {settings.detector!r}, no faults")]
+    judged, definition = _bundle(settings, bundle)
+    found.append(judged)
+    snapshot = None if definition is None else snapshot_bytes(definition)
+    # A transaction may rightly be open for one commit interval.
+    pause_s = max(LOOK_AGAIN_SECONDS, settings.serve.commit_interval / SECOND_NS + 1.0)
+    return [*found, *_broker(kafka_options(settings), snapshot, pause_s)]
+
+
+def as_data(findings: Sequence[Finding]) -> dict[str, Any]:
+    """For `--json`: the worst outcome, and every finding."""
+    worst = max((WORST_LAST.index(finding.outcome) for finding in findings), default=0)
+    return {"outcome": WORST_LAST[worst], "checks": [asdict(finding) for finding in findings]}
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """A line for each check; below those that are not ok, what was expected and what to do."""
+    width = max((len(finding.check) for finding in findings), default=0)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.outcome:<7}  {finding.check:<{width}}  {finding.seen}")
+        for what, text in (("expected", finding.expected), ("do", finding.do)):
+            if text:
+                lines.append(f"{'':<7}  {what:>{width}}  {text}")
+    counts = Counter(finding.outcome for finding in findings)
+    summary = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in WORST_LAST)
+    return "\n".join([*lines, "", summary])
+
+
+def _bundle(settings: Settings, bundle: str | None) -> tuple[Finding, Definition | None]:
+    try:
+        folder, manifest, definition = bundle_of(settings, bundle)
+    except NarrowsError as fault:
+        return _told("bundle", fault), None
+    if manifest.detector != settings.detector:
+        seen = f"{folder}: a bundle of detector {manifest.detector!r}, its alerts would carry the other's ids"
+        return Finding("bundle", "failure", seen, "", "set `detector`, or name a bundle of this one"), definition
+    sensors = ", ".join(definition.sensors)
+    return Finding("bundle", "ok", f"{manifest.version}, verified; sensors {sensors}"), definition
+
+
+def _broker(options: KafkaOptions, snapshot: int | None, pause_s: float) -> list[Finding]:
+    try:
+        cluster = ask(options)
+    except NarrowsError as fault:
+        return [_told("broker", fault)]
+    return [*of_cluster(cluster, options, snapshot), *of_service(cluster, options, pause_s)]
+
+
+def _told(check: str, fault: NarrowsError) -> Finding:
+    """Our errors say what was seen and, after the last semicolon, what to do."""
+    seen, _, do = str(fault).rpartition("; ")
+    return Finding(check, "failure", seen or do, "", do if seen else "")

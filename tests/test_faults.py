@@ -1,0 +1,268 @@
+"""What a broker, an administrator or retention can do to a running detector: named, and recovered from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclBindingFilter, AclOperation, AclPermissionType
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from confluent_kafka.cimpl import NewPartitions
+
+from deploy.kafka.broker import Broker
+from tests.builders import a_definition, a_spec
+from tests.conftest import MakeTopic, create_topic
+from tests.live import PARTITIONS, Live
+from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
+
+SECONDS = 20.0
+
+
+@pytest.fixture
+def live(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
+    running = Live(tmp_path, broker.bootstrap, topic, a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8]))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def admin(broker: Broker) -> AdminClient:
+    return AdminClient({"bootstrap.servers": broker.bootstrap})
+
+
+def ended(live: Live, *overrides: str) -> str:
+    """The log of a process that ends by itself with exit code 1."""
+    process = live.start(*overrides)
+    assert process.wait(90) == 1, live.log.read_text()[-2000:]
+    return live.log.read_text()
+
+
+def configure(admin: AdminClient, topic: str, **settings: str) -> None:
+    entries = [
+        ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in settings.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin.incremental_alter_configs([resource])[resource].result(SECONDS)
+
+
+def delete_below(admin: AdminClient, topic: str, offsets: dict[int, int]) -> None:
+    """What retention does, at once."""
+    partitions = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+    for done in admin.delete_records(partitions).values():
+        done.result(SECONDS)
+
+
+def committed(live: Live, admin: AdminClient) -> dict[int, int]:
+    group = f"g-{live.input}"
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(SECONDS)
+    return {tp.partition: tp.offset for tp in asked.topic_partitions}
+
+
+def set_offsets(live: Live, admin: AdminClient, offsets: dict[int, int]) -> None:
+    """As kafka-consumer-groups.sh --reset-offsets does: no metadata."""
+    group = f"g-{live.input}"
+    partitions = [TopicPartition(live.input, number, offset) for number, offset in offsets.items()]
+    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])[group].result(SECONDS)
+
+
+def test_an_alert_that_the_topic_does_not_take_is_named_and_told_once_it_does(live: Live, admin: AdminClient) -> None:
+    stream = Stream(2_000)
+    live.send(stream.messages())
+    configure(admin, live.alerts, max_message_bytes="200")
+    log = ended(live)
+    assert "MSG_SIZE_TOO_LARGE" in log
+    assert "max.message.bytes" in log
+    assert live.read(live.alerts) == []
+    configure(admin, live.alerts, max_message_bytes="1000000")
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    same_in_order(told(live), stream.alerts(live.definition))
+
+
+def test_an_input_topic_that_is_deleted_while_it_runs_ends_it_with_what_to_do(live: Live, admin: AdminClient) -> None:
+    live.send(Stream(500).messages())
+    process = live.start("kafka.options={topic.metadata.refresh.interval.ms: 1000}")
+    live.wait_for_all()
+    admin.delete_topics([live.input])[live.input].result(SECONDS)
+    assert process.wait(60) == 1
+    assert "narrows topics --create" in live.log.read_text()
+
+
+def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_told(
+    live: Live, admin: AdminClient
+) -> None:
+    """The loudest of all: a log line, a counter and a status event, once."""
+    stream = Stream(3_000)
+    live.send(stream.messages(0, 1_000))
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    before = committed(live, admin)
+    live.send(stream.messages(1_000, 2_000))
+    delete_below(admin, live.input, {number: offset + 10 for number, offset in before.items()})
+    process = live.start()
+    live.send(stream.messages(2_000))
+    live.wait_for_all()
+    live.stop(process)
+    process = live.start()
+    live.wait(lambda: len(live.logged("partition.live")) == 3 * PARTITIONS, "live once more")
+    live.stop(process)
+    events = [record.json() for record in live.read(live.status)]
+    assert {(e["kind"], e["details"]["lost"]) for e in events} == {("data.readings_lost", 10)}
+    assert len(events) == PARTITIONS
+    assert max(line["lost"] for line in live.logged("progress")) == 10 * PARTITIONS
+
+
+def test_retention_that_ate_what_a_replay_needs_is_said_and_all_is_scored_from_there(
+    live: Live, admin: AdminClient
+) -> None:
+    stream = Stream(2_000)
+    live.send(stream.messages(0, 1_000))
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    at = committed(live, admin)
+    delete_below(admin, live.input, {number: offset - 5 for number, offset in at.items()})
+    live.send(stream.messages(1_000))
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    assert {line["partition"] for line in live.logged("replay.cut")} == set(range(PARTITIONS))
+    assert max(line["received"] for line in live.logged("progress")) == 1_000
+    assert live.logged("readings.lost") == []
+
+
+@pytest.mark.parametrize("to", ["earlier", "later"])
+def test_offsets_that_a_tool_has_set_are_followed_and_said(live: Live, admin: AdminClient, to: str) -> None:
+    """Scoring goes on at the offset that was set, with the snapshots that are not newer than it."""
+    stream = Stream(2_000)
+    live.send(stream.messages())
+    process = live.start("serve.max_replay=100", "serve.batch=100")
+    live.wait_for_all()
+    live.stop(process)
+    ends = committed(live, admin)
+    if to == "later":
+        live.send(stream.messages(0, 400))
+    target = {number: end // 2 if to == "earlier" else end + 5 for number, end in ends.items()}
+    set_offsets(live, admin, target)
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    assert {line["partition"] for line in live.logged("partition.no_metadata")} == set(range(PARTITIONS))
+    expected = sum(ends.values()) - sum(target.values()) + (400 if to == "later" else 0)
+    assert live.logged("progress")[-1]["received"] == expected
+    first = [record.json() for record in live.read(live.alerts)]
+    ids = {(a["alert_id"], a["sequence"]) for a in first}
+    if to == "earlier":
+        again = {(i, n) for _, i, n, *_ in stream.alerts(live.definition)}
+        assert len(ids & again) >= 0.9 * len(again), "what is scored again has the same ids: a subscriber can drop it"
+
+
+def test_a_topic_made_anew_under_the_same_name_is_read_from_its_beginning(live: Live, admin: AdminClient) -> None:
+    """Old offsets and snapshots are of another topic: they hide no reading of this one."""
+    stream = Stream(2_000)
+    live.send(stream.messages(0, 200))
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    admin.delete_topics([live.input])[live.input].result(SECONDS)
+    live.wait(lambda: live.input not in admin.list_topics(timeout=SECONDS).topics, "the topic gone")
+    create_topic(admin, live.input, PARTITIONS, {})
+    live.forget_sent()
+    before = len(live.read(live.alerts))
+    live.send(stream.messages())
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    assert len(live.logged("partition.of_another_topic")) == PARTITIONS
+    same_in_order(told(live)[before:], stream.alerts(live.definition))
+
+
+def test_new_partitions_are_noticed_wait_for_the_state_topic_and_are_then_served(
+    live: Live, admin: AdminClient
+) -> None:
+    stream = Stream(1_500)
+    refresh = "kafka.options={topic.metadata.refresh.interval.ms: 1000}"
+    process = live.start(refresh)
+    live.send(stream.messages(0, 500))
+    live.wait_for_all()
+    admin.create_partitions([NewPartitions(live.input, PARTITIONS + 2)])[live.input].result(SECONDS)
+    live.wait(lambda: bool(live.logged("topic.partitions_changed")), "the change noticed")
+    live.wait(lambda: _waiting_for_state(live), "it says what the new partitions wait for")
+    admin.create_partitions([NewPartitions(live.state, PARTITIONS + 2)])[live.state].result(SECONDS)
+    live.wait(lambda: len(live.logged("partition.live")) == PARTITIONS + 2, "the new ones live")
+    live.send(stream.messages(500))
+    live.wait(lambda: sum(committed(live, admin).values()) == 1_500, "all committed")
+    live.stop(process)
+    kinds = [record.json()["kind"] for record in live.read(live.status)]
+    assert kinds.count("data.partitions_changed") == 1
+    progress = live.logged("progress")[-1]
+    assert progress["received"] == progress["used"] + progress["late"] + progress["duplicate"] + progress["dead"]
+
+
+def test_a_permission_that_is_lost_is_named_and_after_it_is_back_nothing_is_missing(
+    tmp_path: Path, kafka_here: None
+) -> None:
+    """Write on the alerts topic is denied: nothing is committed without its alerts."""
+    acls = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+        "super.users": "User:admin",
+    }
+    with Broker(tmp_path / "kafka", settings=acls) as broker:
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+        live = Live(tmp_path, broker.bootstrap, _topics(admin), a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8]))
+        stream = Stream(2_000)
+        live.send(stream.messages(0, 500))
+        process = live.start()
+        live.wait_for_all()
+        name, kind = live.alerts, ResourceType.TOPIC
+        user, deny = "User:ANONYMOUS", AclPermissionType.DENY
+        acl = AclBinding(kind, name, ResourcePatternType.LITERAL, user, "*", AclOperation.WRITE, deny)
+        admin.create_acls([acl])[acl].result(SECONDS)
+        live.send(stream.messages(500))
+        assert process.wait(60) == 1
+        assert "TOPIC_AUTHORIZATION_FAILED" in live.log.read_text() or "authorization failed" in live.log.read_text()
+        which = AclBindingFilter(kind, name, ResourcePatternType.LITERAL, user, "*", AclOperation.WRITE, deny)
+        admin.delete_acls([which])[which].result(SECONDS)
+        process = live.start()
+        live.wait(lambda: live.committed() == 2_000, "all committed", allowed=(1,))
+        live.stop(process)
+        same_in_order(told(live), stream.alerts(live.definition))
+        live.close()
+
+
+def test_a_broker_that_is_away_is_waited_for_and_the_log_says_so(tmp_path: Path, kafka_here: None) -> None:
+    """Killed and back: no alert lost or repeated, memory bounded by what was fetched, the process lives on."""
+    with Broker(tmp_path / "kafka", separate_controller=True) as broker:
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        live = Live(tmp_path, broker.bootstrap, _topics(admin), a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8]))
+        stream = Stream(3_000)
+        process = live.start()
+        live.send(stream.messages(0, 2_000))
+        live.wait(lambda: live.committed() > 500, "some of it committed")
+        broker.kill()
+        live.wait(lambda: bool(live.logged("service.waiting")), "it says that it waits")
+        broker.start()
+        live.send(stream.messages(2_000))
+        live.wait_for_all()
+        live.stop(process)
+        same_in_order(told(live), stream.alerts(live.definition))
+        live.close()
+
+
+def _waiting_for_state(live: Live) -> bool:
+    return any("narrows topics --create" in str(line["waits_for"]) for line in live.logged("service.waiting"))
+
+
+def _topics(admin: AdminClient) -> MakeTopic:
+    def make(name: str = "topic", partitions: int = 1, config: Any = None, *, exact: bool = False) -> str:
+        create_topic(admin, name, partitions, config or {})
+        return name
+
+    return make
