@@ -1,0 +1,207 @@
+"""What must come out: one offline pass over each partition's log. Compared with what a subscriber sees."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.outcome import Outcome
+from stream.detect.series_state import SeriesState
+from stream.detect.ticks import NEVER
+from stream.events import Source, alert, dead_letters, encode, frame_verdicts
+from stream.kafka.client import KafkaOptions
+from stream.kafka.state_topic import decode_metadata
+from tests.simulation.broker import Broker
+from tests.simulation.log import Entry
+from tests.simulation.plant import decoder
+from tests.simulation.process import kept_states
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ViolationError(AssertionError):
+    """A promise is broken."""
+
+
+def demand(holds: bool, what: str) -> None:
+    if not holds:
+        raise ViolationError(what)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one partition's readings lead to."""
+
+    alerts: list[dict[str, Any]]
+    letters: Counter[tuple[bytes | None, bytes | None, str]]
+    verdicts: Counter[bytes]
+
+
+class Pass:
+    """One partition, offline, from its first record on: `up_to` an offset, then further."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        options: KafkaOptions,
+        partition: int,
+        retire_after_ns: int | None,
+        definition_of: Callable[[str], Definition],
+    ) -> None:
+        self._log = broker.logs[options.input, partition]
+        self._broker, self._options, self._partition = broker, options, partition
+        self._retire_after_ns = retire_after_ns
+        self._definition_of = definition_of
+        self._detector = Detector(definition_of("v1"), retire_after_ns)
+        self._decoder = decoder()
+        self._position = 0
+        self._stream_time = NEVER
+        self.published = Published([], Counter(), Counter())
+
+    def up_to(self, offset: int) -> dict[str, SeriesState]:
+        """State of every series after all readings below `offset`; silences and swaps stand where they were told."""
+        if self._position == 0:
+            self._detector = Detector(self._first(), self._retire_after_ns)
+        for at, version in self._swaps(offset):
+            self._push_to(at)
+            self._swap(self._definition_of(f"v{version}"))
+        for silent, series in self._silences(offset):
+            self._push_to(silent + 1)
+            self._publish(self._detector.silence(series), [], silent)
+        self._push_to(offset)
+        return kept_states(self._detector, self._stream_time)
+
+    def _first(self) -> Definition:
+        """What the partition was served with at its first commit: that is told by nobody."""
+        own = [decode_metadata(c.metadata) for c in self._broker.history if c.partition == self._partition]
+        return self._definition_of("v1" if not own or own[0] is None else own[0].b)
+
+    def _swaps(self, end: int) -> list[tuple[int, int]]:
+        """Offset and version of each swap that was told up to `end`, and is not done yet."""
+        served = int(self._detector.definition.version.removeprefix("v"))
+        told = [json.loads(entry.value or b"") for entry in _committed(self._broker, self._options.status)]
+        swaps = [
+            (said["offset"], int(said["details"]["to"].removeprefix("v")))
+            for said in told
+            if said["kind"] == "detector.bundle_activated" and said["partition"] == self._partition
+        ]
+        versions = [version for _, version in swaps]
+        demand(versions == sorted(set(versions)), f"partition {self._partition} goes back or twice: {swaps}")
+        return [(at, version) for at, version in swaps if at <= end and version > served]
+
+    def _swap(self, new: Definition) -> None:
+        states = [self._detector.snapshot(series) for series in self._detector.slots.names()]
+        self._detector = Detector(new, self._retire_after_ns)
+        self._detector.restore(states)
+
+    def _silences(self, end: int) -> list[tuple[int, str]]:
+        """Offset and series of each silence that was told of what is below `end`, and is not done yet."""
+        done = {(a["alert_id"], a["sequence"]) for a in self.published.alerts}
+        return sorted(
+            (a["source"]["offset"], a["series"])
+            for a in committed_alerts(self._broker, self._options)
+            if a["reason"] == "silent"
+            and a["source"]["partition"] == self._partition
+            and a["source"]["offset"] < end
+            and (a["alert_id"], a["sequence"]) not in done
+        )
+
+    def _push_to(self, end: int) -> None:
+        records = [(offset, entry) for offset, entry in self._log.visible(self._position) if offset < end]
+        self._position = max(self._position, end)
+        if not records:
+            return
+        decoded = self._decoder.decode(
+            [e.value for _, e in records],
+            [e.key for _, e in records],
+            [o for o, _ in records],
+            [e.timestamp_ms for _, e in records],
+        )
+        times = np.maximum(np.maximum.accumulate(decoded.readings.time), self._stream_time)
+        self._stream_time = int(max(times, default=self._stream_time))
+        outcome = self._detector.push(decoded.readings, times)
+        self._publish(outcome, decoded.readings.position.tolist(), -1)
+        for letter in dead_letters(decoded.dead, self._options.input, self._partition):
+            self.published.letters[letter.key, letter.value, repr(tuple(letter.headers))] += 1
+
+    def _publish(self, outcome: Outcome, positions: list[int], cause: int) -> None:
+        for event in outcome.events:
+            source = Source(self._options.input, self._partition, positions[event.row] if positions else cause)
+            self.published.alerts.append(
+                plain(encode(alert(event, "test", self._detector.definition.version, source, EPOCH)))
+            )
+        for verdict in frame_verdicts(outcome.verdicts, self._detector.definition.version):
+            self.published.verdicts[encode(verdict)] += 1
+
+
+def plain(value: bytes | None) -> dict[str, Any]:
+    """An alert without the one field that is not deterministic."""
+    return {name: said for name, said in json.loads(value or b"{}").items() if name != "observed_at"}
+
+
+def committed_alerts(broker: Broker, options: KafkaOptions) -> Iterator[dict[str, Any]]:
+    for partition in range(broker.topics[options.alerts]):
+        for entry in broker.logs[options.alerts, partition].committed():
+            yield plain(entry.value)
+
+
+def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -> int:
+    """Alerts: none lost, twice, extra, or out of order in their series. Dead letters and verdicts: exactly once."""
+    got = list(committed_alerts(broker, options))
+    wanted = [a for one in passes for a in one.published.alerts]
+    names, expected = Counter(map(_name, got)), Counter(map(_name, wanted))
+    demand(names == expected, f"alerts twice or extra: {names - expected}, lost: {expected - names}")
+    for series in sorted({a["series"] for a in wanted}):
+        told = [a for a in got if a["series"] == series]
+        due = [a for a in wanted if a["series"] == series]
+        demand(told == due, f"alerts of {series} differ or are out of order: {told} instead of {due}")
+    letters = Counter((e.key, e.value, repr(tuple(e.headers))) for e in _committed(broker, options.dead_letters))
+    due_letters = sum((one.published.letters for one in passes), Counter[tuple[bytes | None, bytes | None, str]]())
+    demand(letters == due_letters, f"letters twice or extra: {letters - due_letters}, lost: {due_letters - letters}")
+    if options.scores is not None:
+        scores = Counter(e.value or b"" for e in _committed(broker, options.scores))
+        due_scores = sum((one.published.verdicts for one in passes), Counter[bytes]())
+        demand(scores == due_scores, f"verdicts twice or extra: {scores - due_scores}, lost: {due_scores - scores}")
+    return len(got)
+
+
+def _name(said: dict[str, Any]) -> tuple[str, str, int, str]:
+    return said["series"], said["alert_id"], said["sequence"], said["state"]
+
+
+def _committed(broker: Broker, topic: str) -> Iterator[Entry]:
+    for partition in range(broker.topics[topic]):
+        yield from broker.logs[topic, partition].committed()
+
+
+def check_commits(broker: Broker, options: KafkaOptions, max_replay: int) -> None:
+    """Every commit's metadata is ours, in bounds, and goes forward only."""
+    before: dict[int, tuple[int, int, int]] = {}
+    for commit in broker.history:
+        metadata = decode_metadata(commit.metadata)
+        if metadata is None:
+            raise ViolationError(f"{commit}: metadata that nobody can read")
+        at = (commit.offset, metadata.r, metadata.l)
+        last = before.get(commit.partition, (0, 0, 0))
+        demand(all(now >= then for now, then in zip(at, last, strict=True)), f"{commit}: goes back behind {last}")
+        demand(0 <= metadata.r <= commit.offset, f"{commit}: replays from beyond the offset")
+        demand(commit.offset - metadata.r <= max_replay, f"{commit}: replays more than {max_replay}")
+        demand(metadata.l <= broker.logs[options.state, commit.partition].end, f"{commit}: L beyond the end")
+        before[commit.partition] = at
+
+
+def differences(got: dict[str, SeriesState], wanted: dict[str, SeriesState]) -> list[str]:
+    """Series whose states are not the same to the bit."""
+    names = sorted(got.keys() | wanted.keys())
+    return [name for name in names if _bits(got.get(name)) != _bits(wanted.get(name))]
+
+
+def _bits(state: SeriesState | None) -> bytes:
+    return msgspec.msgpack.encode(state)

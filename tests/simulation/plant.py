@@ -1,0 +1,74 @@
+"""What is sent: a small detector and a seeded stream for it, with late, doubled and broken readings among them."""
+
+import json
+import random
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+from stream.detect.definition import Definition
+from stream.detect.policy import Rules
+from stream.intake.decode import Decoder, Fields
+from tests.builders import SECOND, START, a_definition, a_policy, a_spec
+
+SERIES = ("a", "b", "c", "d", "e")
+SENT_AT_MS = START // 1_000_000 + 100_000_000
+BROKEN = (b"{", b"", b'{"s0": 1}', b'{"time": "soon"}')
+
+
+@cache
+def definition(version: int, ticks: bool) -> Definition:
+    """Windows of two frames, so that a stream of some dozens of readings has several incidents in each series."""
+    torch.set_num_threads(1)
+    spec = a_spec(window=2, smoothing=2, hidden=4, latent=1)
+    rules = Rules(close_after=1, update_every_ns=3 * SECOND)
+    policy = a_policy(resample="last", grace_ns=2 * SECOND) if ticks else a_policy()
+    made = a_definition(spec, policy, rules, q=1.2, series=SERIES[:3], seed=version)
+    return replace(made, version=f"v{version}")
+
+
+class Releases:
+    """Where services get their definitions: versions follow one another. `ticks`: whether frames stand on ticks."""
+
+    def __init__(self, ticks: bool) -> None:
+        self.newest = 1
+        self._ticks = ticks
+
+    def current(self) -> tuple[Definition, None]:
+        return definition(self.newest, self._ticks), None
+
+    def version(self, version: str) -> Definition:
+        return definition(int(version.removeprefix("v")), self._ticks)
+
+
+def decoder() -> Decoder:
+    return Decoder(Fields(max_future_ns=1 << 60), definition(1, False).sensors, None)
+
+
+class Plant:
+    """Readings of five series; each is sent to one partition."""
+
+    def __init__(self, draw: random.Random, partitions: int) -> None:
+        self._draw = draw
+        self._partitions = partitions
+        self._clock = dict.fromkeys(SERIES, START)
+
+    def reading(self) -> tuple[int, bytes, bytes]:
+        """Partition, key, value."""
+        # The later a series stands, the rarer it is: slow series are what long replays are made of.
+        series = SERIES[min(int(self._draw.expovariate(0.8)), len(SERIES) - 1)]
+        partition = SERIES.index(series) % self._partitions
+        if self._draw.random() < 0.04:
+            return partition, series.encode(), self._draw.choice(BROKEN)
+        if self._draw.random() < 0.1:
+            several = [self._values(series) for _ in range(self._draw.randint(2, 4))]
+            return partition, series.encode(), json.dumps(several).encode()
+        return partition, series.encode(), json.dumps(self._values(series)).encode()
+
+    def _values(self, series: str) -> dict[str, float]:
+        """Event time in ms and sensors, now and then without one."""
+        self._clock[series] += self._draw.choice((1, 1, 1, 1, 1, 1, 0, -1, 9)) * SECOND
+        size = self._draw.choice((0.3, 0.3, 3.0))
+        seen = range(2) if self._draw.random() < 0.9 else (self._draw.randrange(2),)
+        return {"time": self._clock[series] // 1_000_000} | {f"s{f}": round(self._draw.gauss(0, size), 3) for f in seen}

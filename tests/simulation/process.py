@@ -1,0 +1,82 @@
+"""One life of a service: the product's own, on clients in memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from confluent_kafka import Consumer, Producer
+
+from stream.detect.detector import Detector
+from stream.detect.series_state import SeriesState
+from stream.kafka.client import Clients, ErrorCallback, KafkaOptions
+from stream.serve.consumer import ServeOptions, Service
+from tests.simulation.broker import Broker
+from tests.simulation.consumer import MemoryConsumer, MemoryReader
+from tests.simulation.plant import Releases, decoder
+from tests.simulation.producer import MemoryProducer
+from tests.simulation.wire import Wire
+
+
+@dataclass(eq=False)
+class Process:
+    """A service, and the ends of its lines that the simulation holds."""
+
+    instance: str
+    wire: Wire
+    service: Service = field(init=False)
+    consumer: MemoryConsumer | None = None
+    producers: list[MemoryProducer] = field(default_factory=list)
+
+    def states(self) -> dict[int, dict[str, SeriesState]]:
+        """State of every series that is not to be retired, of every partition it holds."""
+        partitions = self.service._assignment.partitions.values()
+        return {p.number: kept_states(p.detector, p.stream_time) for p in partitions}
+
+    def bury(self) -> None:
+        """It is no more; what it had sent may still arrive, and its session ends in time."""
+        self.wire.dead = True
+        for producer in self.producers:
+            producer.die()
+        if self.consumer is not None:
+            self.consumer.fall_silent()
+
+
+def kept_states(detector: Detector, stream_time: int) -> dict[str, SeriesState]:
+    """Without the series that may be forgotten at any time."""
+    expired = detector.expired(stream_time)
+    return {name: detector.snapshot(name) for name in detector.slots.names() if name not in expired}
+
+
+def a_process(
+    instance: str,
+    broker: Broker,
+    options: KafkaOptions,
+    serve: ServeOptions,
+    freeze: Callable[[Wire], None],
+    releases: Releases,
+) -> Process:
+    """A service that is not open yet."""
+    process = Process(instance, Wire(instance, broker, freeze))
+    wire = process.wire
+
+    def consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
+        process.consumer = MemoryConsumer(wire, options, on_error)
+        return cast(Consumer, process.consumer)
+
+    def reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
+        return cast(Consumer, MemoryReader(wire))
+
+    def producer(options: KafkaOptions, on_error: ErrorCallback) -> Producer:
+        process.producers.append(MemoryProducer(wire, options.transaction_timeout_ms / 1000))
+        return cast(Producer, process.producers[-1])
+
+    process.service = Service(
+        replace(options, instance=instance),
+        serve,
+        releases.current()[0],
+        lambda served: decoder(),
+        lambda: broker.now,
+        Clients(consumer, reader, producer, lambda options: "the topic's id"),
+        releases,
+    )
+    return process

@@ -1,0 +1,38 @@
+"""What a restore gives: a service of its own, on a copy of the broker that ends at the committed offsets."""
+
+import random
+
+from stream.detect.series_state import SeriesState
+from stream.kafka.client import KafkaOptions
+from stream.serve.consumer import ServeOptions
+from tests.simulation.broker import Broker
+from tests.simulation.group import Group
+from tests.simulation.plant import Releases
+from tests.simulation.process import a_process
+from tests.simulation.wire import Wire
+
+TURNS = 1000
+
+
+def restored(
+    broker: Broker, options: KafkaOptions, serve: ServeOptions, releases: Releases
+) -> dict[int, dict[str, SeriesState]]:
+    """State of every series by partition. To be asked when no offset or marker is pending."""
+    copy = Broker(broker.topics, Group(broker.topics[options.input]), random.Random(0), broker.now)
+    copy.committed = dict(broker.committed)
+    for (topic, partition), log in broker.logs.items():
+        found = broker.committed.get(partition)
+        ends_at_commit = topic == options.input
+        end = (log.low if found is None else found.offset) if ends_at_commit else log.end
+        copy.logs[topic, partition] = log.up_to(end)
+    process = a_process("onlooker", copy, options, serve, _never, releases)
+    process.service.open()
+    for _ in range(TURNS):
+        if process.service.is_live:
+            return process.states()
+        process.service.turn()
+    raise AssertionError("a restore without faults ends")
+
+
+def _never(wire: Wire) -> None:
+    raise AssertionError("nothing strikes an onlooker")

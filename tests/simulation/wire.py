@@ -1,0 +1,127 @@
+"""A process's line to the broker: every call goes through it, and it is where the faults are."""
+
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+
+from confluent_kafka import KafkaError
+
+from tests.simulation.broker import Broker, fault
+
+T = TypeVar("T")
+# Share of calls before which the broker and the clients' own threads get something done.
+MEANWHILE = 0.1
+
+
+class Crash(BaseException):
+    """The process is killed: nothing of it runs any more."""
+
+
+class Kind(Enum):
+    """What happens to a call."""
+
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+    FREEZE = "freeze"
+    UNSENT = "timed out, no effect"
+    UNANSWERED = "timed out, took effect"
+    LATE = "timed out, takes effect later"
+    ABORTABLE = "abortable error"
+    FENCE = "fenced"
+    FULL = "queue full"
+
+
+COMMITTING = ("send_offsets_to_transaction", "commit_transaction", "abort_transaction")
+ANSWERED = ("init_transactions", *COMMITTING)
+# Where a kind can strike; those that are not here can anywhere.
+CALLS = {
+    Kind.UNSENT: ("committed", "get_watermark_offsets", "list_topics", "flush", *ANSWERED),
+    Kind.UNANSWERED: ANSWERED,
+    Kind.LATE: COMMITTING,
+    Kind.ABORTABLE: ("flush", "send_offsets_to_transaction", "commit_transaction"),
+    Kind.FENCE: ("produce", "flush", *COMMITTING),
+    Kind.FULL: ("produce",),
+}
+EVERY_CALL = (
+    "assign", "begin_transaction", "committed", "consume", "flush", "get_watermark_offsets", "incremental_assign",
+    "incremental_unassign", "list_topics", "produce", *ANSWERED,
+)  # fmt: skip
+
+
+class Wire:
+    """One life of one process.
+
+    Args:
+        name: its transactional id.
+        freeze: lets the world go on without this process for a while.
+    """
+
+    def __init__(self, name: str, broker: Broker, freeze: Callable[["Wire"], None]) -> None:
+        self.name = name
+        self.broker = broker
+        self.dead = self.frozen = False
+        # What has struck, by kind and call; for the report.
+        self.struck: list[tuple[Kind, str]] = []
+        self.calls: Counter[str] = Counter()
+        self._freeze = freeze
+        self._armed: tuple[Kind, str, int] | None = None
+
+    def arm(self, kind: Kind, call: str, count: int) -> None:
+        """Strikes at the `count`-th time from here on that it can; "" is any call."""
+        self._armed = (kind, call, count)
+
+    def disarm(self) -> None:
+        self._armed = None
+
+    def die(self, at: str) -> None:
+        """Ends the process."""
+        self.dead = True
+        raise Crash(at)
+
+    def ask(self, call: str, timeout: float, effect: Callable[[], T]) -> T:
+        """A call with its effect on the broker, or with what strikes it."""
+        kind = self._strike(call)
+        if kind is Kind.UNSENT:
+            self._time_out(timeout)
+        if kind is Kind.LATE:
+            self.broker.late.append(effect)
+            self._time_out(timeout)
+        if kind is Kind.ABORTABLE:
+            raise fault(KafkaError.NOT_ENOUGH_REPLICAS, "struck", abort=True)
+        if kind is Kind.FULL:
+            raise BufferError("struck")
+        result = effect()
+        if kind is Kind.CRASH_AFTER:
+            self.die(call)
+        if kind is Kind.UNANSWERED:
+            self._time_out(timeout)
+        return result
+
+    def _strike(self, call: str) -> Kind | None:
+        """Counts the call; the kind that strikes it, after what comes before the call itself."""
+        assert not self.dead, f"a dead process calls {call}"
+        self.calls[call] += 1
+        self.broker.advance(0.001)
+        if self.broker.draw.random() < MEANWHILE:
+            self.broker.background(0.3)
+        if self._armed is None:
+            return None
+        kind, wanted, left = self._armed
+        if call not in CALLS.get(kind, (call,)) or wanted not in ("", call):
+            return None
+        self._armed = (kind, wanted, left - 1) if left > 1 else None
+        if left > 1:
+            return None
+        self.struck.append((kind, call))
+        if kind is Kind.CRASH_BEFORE:
+            self.die(call)
+        if kind is Kind.FREEZE:
+            self._freeze(self)
+        if kind is Kind.FENCE:
+            self.broker.init(self.name)
+        return kind
+
+    def _time_out(self, seconds: float) -> None:
+        self.broker.advance(seconds)
+        raise fault(KafkaError._TIMED_OUT, "struck", retriable=True)

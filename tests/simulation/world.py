@@ -1,0 +1,374 @@
+"""One schedule: services that are killed, frozen, cut off and rebalanced in an order that its seed decides."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from stream.errors import FencedError
+from stream.kafka import fault_points
+from stream.kafka.client import KafkaOptions
+from stream.kafka.fault_points import PLACES, FaultPoints
+from stream.kafka.state_topic import decode_metadata
+from stream.serve.consumer import ServeOptions
+from tests.builders import SECOND
+from tests.simulation.broker import Broker
+from tests.simulation.group import Group
+from tests.simulation.log import Entry, Fate, Transaction
+from tests.simulation.oracle import Pass, ViolationError, check_commits, check_published, demand, differences
+from tests.simulation.plant import SENT_AT_MS, Plant, Releases
+from tests.simulation.process import Process, a_process
+from tests.simulation.restored import restored
+from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Kind, Wire
+
+HEALING_ROUNDS = 500
+MAX_DEPTH = 2
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How hard a schedule is.
+
+    Attributes:
+        partitions, services: of the input topic; processes with names of their own.
+        steps: of the scheduler, before everything heals.
+        faults: whether there are any.
+        silence: whether series are closed by the wall clock.
+        swaps: whether bundles follow one another. retire: whether series leave memory.
+        ticks: whether frames stand on ticks, which are open for a while.
+        kinds: of the faults.
+    """
+
+    partitions: int = 2
+    services: int = 2
+    steps: int = 80
+    faults: bool = True
+    silence: bool = False
+    swaps: bool = False
+    retire: bool = False
+    ticks: bool = False
+    kinds: tuple[Kind, ...] = tuple(Kind)
+
+
+def drawn(draw: random.Random) -> Scope:
+    """A scope of any kind."""
+    extra = draw.choice(("", "", "silence", "swaps", "retire"))
+    sizes = draw.choice((1, 2, 3)), draw.choice((1, 1, 2, 3)), draw.choice((40, 80))
+    # A silence that closes a tick and nothing else is told to nobody, hence unknown to the oracle.
+    ticks = extra != "silence" and draw.random() < 0.4
+    return Scope(*sizes, silence=extra == "silence", swaps=extra == "swaps", retire=extra == "retire", ticks=ticks)
+
+
+class World:
+    """Everything that one schedule needs, decided by `seed` alone."""
+
+    def __init__(self, seed: int, scope: Scope | None = None) -> None:
+        self.seed = seed
+        self._draw = random.Random(seed)
+        self.scope = drawn(self._draw) if scope is None else scope
+        n = self.scope.partitions
+        scores = "scores" if self._draw.random() < 0.3 else None
+        timeouts = {
+            "transaction_timeout_ms": self._draw.choice((10_000, 60_000)),
+            "session_timeout_ms": self._draw.choice((6_000, 10_000)),
+        }
+        self.options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", scores, {}, **timeouts)
+        self.serve = ServeOptions(
+            batch=self._draw.choice((1, 3, 8, 50)),
+            poll_s=0.005,
+            commit_interval_s=self._draw.choice((0.02, 0.2, 0.5)),
+            max_replay=self._draw.choice((4, 8, 20)),
+            silent_after_s=3.0 if self.scope.silence else None,
+            retire_after_ns=10 * SECOND if self.scope.retire else None,
+            bundle_poll_s=0.05,
+            log_every_s=1e9,
+        )
+        topics = {"in": n, "alerts": 2, "dead": 1, "state": n, "status": 1, "scores": 1}
+        self.broker = Broker(topics, Group(n), self._draw)
+        self._plant = Plant(self._draw, n)
+        self._releases = Releases(self.scope.ticks)
+        self._passes = [
+            Pass(self.broker, self.options, p, self.serve.retire_after_ns, self._releases.version) for p in range(n)
+        ]
+        self.processes: dict[str, Process | None] = {f"i{k}": None for k in range(self.scope.services)}
+        # Frozen ones whose name somebody else has taken since.
+        self._twins: list[Process] = []
+        self._running: list[Process] = []
+        self.trace: list[str] = []
+        self.struck: Counter[str] = Counter()
+
+    # --- a schedule
+
+    def run(self) -> None:
+        """The schedule, and what must hold after it.
+
+        Raises:
+            ViolationError: with the seed and all steps.
+        """
+        before = fault_points.install(FaultPoints(""))
+        try:
+            for _ in range(self.scope.steps):
+                self._step()
+            self._heal()
+            self._check()
+        except (Exception, Crash) as failure:
+            steps = "\n".join(self.trace[-400:])
+            raise ViolationError(
+                f"seed {self.seed}, {self.scope}, {self.serve}: {failure!r}\n{steps}\nseed {self.seed}: {failure!r}"
+            ) from failure
+        finally:
+            fault_points.install(before)
+
+    def _step(self) -> None:
+        calm: Sequence[tuple[int, Callable[[], None]]] = (
+            (30, self._append),
+            (60, self._turn_one),
+            (8, self._advance),
+            (8, self.broker.background),
+            (8, self._start_one),
+        )
+        rough: Sequence[tuple[int, Callable[[], None]]] = (
+            (16, self._arm),
+            (5, self._arm_place),
+            (2, self._stop_one),
+            (2, self._append_gap),
+            (2, self._retain),
+            (2, self._audit),
+        )
+        steps = [*calm, *rough] if self.scope.faults else list(calm)
+        if self.scope.swaps:
+            steps.append((3, self._release))
+        (step,) = self._draw.choices([step for _, step in steps], [weight for weight, _ in steps])
+        step()
+
+    def _say(self, what: str) -> None:
+        self.trace.append(f"{self.broker.now:10.3f} {'  ' * len(self._running)}{what}")
+
+    def _append(self) -> None:
+        for _ in range(self._draw.randint(1, 6)):
+            partition, key, value = self._plant.reading()
+            offset = self.broker.logs["in", partition].append(Entry(key, value, (), SENT_AT_MS))
+            self._say(f"append {partition}@{offset} {key.decode()} {value.decode()}")
+
+    def _append_gap(self) -> None:
+        """An aborted transaction of somebody else's producer: offsets that nobody sees."""
+        log = self.broker.logs["in", self._draw.randrange(self.scope.partitions)]
+        aborted = Transaction(self.broker.now, 1.0, Fate.ABORT)
+        for _ in range(self._draw.randint(0, 2)):
+            log.append(Entry(b"a", b"{", (), SENT_AT_MS, aborted))
+        log.mark(aborted)
+        self._say(f"gap up to {log.end}")
+
+    def _release(self) -> None:
+        self._releases.newest += 1
+        self._say(f"bundle {self._releases.newest}")
+
+    def _retain(self) -> None:
+        """Retention deletes what no restore needs; the state topic is compacted."""
+        if self.broker.is_settling:
+            return
+        # The oracle reads the same log, so it goes first.
+        self._audit()
+        for commit in self.broker.committed.values():
+            self.broker.logs["state", commit.partition].compact()
+            metadata = decode_metadata(commit.metadata)
+            if metadata is not None:
+                self.broker.logs["in", commit.partition].low = metadata.r
+        self._say("deleted and compacted")
+
+    def _advance(self) -> None:
+        seconds = self._draw.choice((0.02, 0.3, 0.3, 1.0, 4.0, 12.0))
+        self._say(f"{seconds} s pass")
+        self.broker.advance(seconds)
+
+    # --- processes
+
+    def _alive(self) -> list[Process]:
+        alive = [p for p in self.processes.values() if p is not None] + self._twins
+        return [p for p in alive if not p.wire.frozen and p not in self._running]
+
+    def _turn_one(self) -> None:
+        alive = self._alive()
+        if not alive:
+            self._start_one()
+            return
+        self.turn(self._draw.choice(alive))
+
+    def _start_one(self) -> None:
+        names = [name for name, process in self.processes.items() if process is None]
+        if names:
+            self.start(self._draw.choice(names))
+
+    def start(self, instance: str) -> Process:
+        """A new life of an instance."""
+        process = a_process(instance, self.broker, self.options, self.serve, self._freeze, self._releases)
+        self.processes[instance] = process
+        self._say(f"start {instance}")
+        self._guarded(process, process.service.open)
+        return process
+
+    def turn(self, process: Process) -> None:
+        self._say(f"turn {process.instance}")
+        self._guarded(process, process.service.turn)
+
+    def _stop_one(self) -> None:
+        alive = self._alive()
+        if alive:
+            process = self._draw.choice(alive)
+            self._say(f"stop {process.instance}")
+            if self._guarded(process, process.service.close):
+                self._bury(process)
+
+    def _guarded(self, process: Process, act: Callable[[], None]) -> bool:
+        """Runs the process; False where that was its end."""
+        self._running.append(process)
+        struck = len(process.wire.struck)
+        try:
+            act()
+        except Crash:
+            self._say("crashed")
+            self._bury(process)
+            return False
+        except FencedError as ended:
+            self._say(f"ended: {ended}")
+            self.struck["ended: FencedError"] += 1
+            self._end(process)
+            return False
+        finally:
+            self._running.remove(process)
+            for kind, call in process.wire.struck[struck:]:
+                self._say(f"{kind.value}: {call}")
+                self.struck[f"{kind.value}: {call}"] += 1
+        return True
+
+    def _end(self, process: Process) -> None:
+        """The way out of `Service.run` after an error: what is open is given up, then the group is left."""
+        try:
+            process.service._abort()
+            process.service.close()
+        except Crash:
+            self._say("crashed on its way out")
+        self._bury(process)
+
+    def _bury(self, process: Process) -> None:
+        process.bury()
+        if self.processes[process.instance] is process:
+            self.processes[process.instance] = None
+        else:
+            self._twins.remove(process)
+
+    # --- faults
+
+    def _arm(self) -> None:
+        alive = self._alive()
+        if alive:
+            process, kind = self._draw.choice(alive), self._draw.choice(self.scope.kinds)
+            call = self._draw.choice(("", self._draw.choice(CALLS.get(kind, EVERY_CALL))))
+            count = self._draw.randint(1, 3 if call else 12)
+            self._say(f"arm {process.instance}: {kind.value}, {call} {count}")
+            process.wire.arm(kind, call, count)
+
+    def _arm_place(self) -> None:
+        order = f"{self._draw.choice(PLACES)}:{self._draw.randint(1, 3)}:{self._draw.choice(('kill', 'freeze'))}"
+        self._say(f"arm {order}")
+
+        def act(action: str) -> None:
+            self._say(f"at {order}")
+            self.struck[f"at {order.partition(':')[0]}: {action}"] += 1
+            process = self._running[-1]
+            if action == "kill":
+                process.wire.die(order)
+            self._freeze(process.wire)
+
+        fault_points.install(FaultPoints(order, act))
+
+    def _freeze(self, wire: Wire) -> None:
+        """The world goes on without the process that is just running, maybe with another one of its name."""
+        process = self._running[-1]
+        assert process.wire is wire
+        if len(self._running) > MAX_DEPTH or process.consumer is None:
+            return
+        self._say(f"freeze {process.instance}")
+        wire.frozen = True
+        process.consumer.fall_silent()
+        if self._draw.random() < 0.3 and self.processes[process.instance] is process:
+            self._twins.append(process)
+            self.start(process.instance)
+        if self._draw.random() < 0.5:
+            self.broker.advance(12.0)
+        for _ in range(self._draw.choice((1, 5, 20, 40))):
+            self._step()
+        self._say(f"wake {process.instance}")
+        wire.frozen = False
+        process.consumer.wake()
+        if self._draw.random() < 0.5:
+            process.consumer.heartbeat()
+
+    # --- the end
+
+    def _heal(self) -> None:
+        """No more faults; everybody runs until everything is committed."""
+        self._say("heal")
+        fault_points.install(FaultPoints(""))
+        for process in list(self._twins):
+            self._bury(process)
+        for round_ in range(HEALING_ROUNDS):
+            if self._all_committed():
+                return
+            self.broker.background()
+            for instance, alive in list(self.processes.items()):
+                process = self.start(instance) if alive is None else alive
+                process.wire.disarm()
+                if self.processes[instance] is process:
+                    self.turn(process)
+            self.broker.advance(0.01 if round_ % 4 else 1.0)
+        raise ViolationError(f"not everything was committed within {HEALING_ROUNDS} rounds: {self.broker.committed}")
+
+    def _all_committed(self) -> bool:
+        if not self.broker.is_quiet:
+            return False
+        for partition in range(self.scope.partitions):
+            last = max((offset for offset, _ in self.broker.logs["in", partition].visible()), default=-1)
+            found = self.broker.committed.get(partition)
+            if last >= 0 and (found is None or found.offset <= last):
+                return False
+        return True
+
+    def _audit(self) -> None:
+        """What a restore gives just now is, bit for bit, the state of one pass up to the committed offset."""
+        if self.broker.is_settling:
+            return
+        # The product's own recovery runs here: what is armed is meant for others.
+        armed = fault_points.install(FaultPoints(""))
+        got = restored(self.broker, self.options, self.serve, self._releases)
+        for partition, commit in sorted(self.broker.committed.items()):
+            wanted = self._passes[partition].up_to(commit.offset)
+            wrong = differences(got[partition], wanted)
+            demand(not wrong, f"restored at {partition}@{commit.offset}, these series are not as they were: {wrong}")
+        fault_points.install(armed)
+
+    def _check(self) -> None:
+        self._audit()
+        for partition, one in enumerate(self._passes):
+            one.up_to(self.broker.logs["in", partition].end)
+        self.alerts = check_published(self.broker, self.options, self._passes)
+        check_commits(self.broker, self.options, self.serve.max_replay)
+
+
+@contextmanager
+def silent_logs() -> Iterator[None]:
+    """Drops what the services log."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(logger: Any, name: str, event: Any) -> Any:
+    raise structlog.DropEvent
