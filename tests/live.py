@@ -112,10 +112,12 @@ class Live:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def stop(self, process: subprocess.Popen[bytes]) -> float:
+    def stop(self, process: subprocess.Popen[bytes], allowed: Collection[int] = ()) -> float:
         """SIGTERM; returns the seconds until the process had ended, which must be by itself and in peace."""
         # A signal before the handlers are in place just ends the process, which is not what is tested.
-        self.wait(lambda: len(self.logged("service.started")) == len(self._processes), "the service started")
+        self.wait(
+            lambda: len(self.logged("service.started")) == len(self._processes), "the service started", allowed=allowed
+        )
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0, self.log.read_text()[-3000:]

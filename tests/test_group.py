@@ -90,7 +90,7 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
     live.wait(lambda: live.committed() == len(stream.series), "all committed", allowed=(5,))
     for twin in twins:
         if twin not in ended:
-            live.stop(twin)
+            live.stop(twin, allowed=(5,))
     same_in_order(told(live), stream.alerts(live.definition))
 
 

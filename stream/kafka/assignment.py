@@ -64,6 +64,12 @@ class Assignment:
             self.partitions[partition.number] = self._make(partition.number)
             fault_points.at("rolled_back")
 
+    def forget(self) -> None:
+        """The consumer is gone, and with it all that it held."""
+        for partition in self.partitions.values():
+            partition.leave()
+        self.partitions.clear()
+
     def fetch(self, consumer: Consumer, partition: Partition) -> None:
         """Starts fetching at the partition's position."""
         consumer.incremental_assign([TopicPartition(self._topic, partition.number, partition.position)])

@@ -1,5 +1,7 @@
 """The input topic: records of the partitions that are ours, and what its errors mean."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
-from stream.kafka.client import KafkaOptions
+from stream.kafka.client import TWIN_SECONDS, KafkaOptions
 from stream.kafka.records import Records
 
 log = structlog.get_logger()
@@ -19,12 +21,17 @@ log = structlog.get_logger()
 class Faults:
     """Errors of all clients: those that waiting mends are logged, the first of the others is kept for the loop."""
 
-    def __init__(self, options: KafkaOptions) -> None:
+    def __init__(self, options: KafkaOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
+        self._clock = clock
         self._final: NarrowsError | None = None
+        self._fenced_at: float | None = None
+        # No broker answered when last heard of; whoever gets an answer says so.
+        self.broker_away = False
 
     def note(self, error: KafkaError) -> None:
         """The `error_cb` of every client."""
+        self.broker_away = self.broker_away or error.code() == KafkaError._ALL_BROKERS_DOWN
         final = self._meaning(error)
         if final is None:
             log.warning("kafka.error", error=error.str(), code=error.name())
@@ -35,6 +42,14 @@ class Faults:
         """Raises what waiting does not mend."""
         if self._final is not None:
             raise self._final
+
+    def survives(self, fencing: FencedError) -> bool:
+        """Whether the consumer was fenced and may be made anew: once. A broker that was killed in the middle of our joining may
+        hold a member that never was; a living twin fences us again soon."""
+        if fencing is not self._final:
+            return False
+        before, self._fenced_at, self._final = self._fenced_at, self._clock(), None
+        return before is None or self._fenced_at - before > TWIN_SECONDS
 
     def _meaning(self, error: KafkaError) -> NarrowsError | None:
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):

@@ -116,6 +116,13 @@ class Recovery:
             self._reader = self._make_reader()
         return self._reader
 
+    def is_answered(self) -> bool:
+        """Whether the broker answers a question."""
+        try:
+            return self._options.input in self.state_reader().list_topics(timeout=ASK_SECONDS).topics
+        except KafkaException:
+            return False
+
     def _ask(self, partition: Partition) -> None:
         """Step 1. Asked again later where the broker does not say yet: a dead producer's transaction, or it is away."""
         try:

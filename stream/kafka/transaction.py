@@ -21,18 +21,19 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from stream.errors import BrokerError, FencedError
 from stream.events import Headers
 from stream.kafka import fault_points
-from stream.kafka.client import FENCING, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
+from stream.kafka.bounded import NeverCameBackError, bounded
+from stream.kafka.client import FENCING, TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
 from stream.kafka.partition import Partition
 from stream.kafka.state_topic import encode_metadata
 
 log = structlog.get_logger()
 
-# A second fencing this soon after the first means a living twin; the first is also what one's own timeout looks like.
-TWIN_SECONDS = 30.0
 # Bounds each call outside of a commit, and a commit as a whole: it may run inside a rebalance callback, and must end
 # below any session timeout worth having.
 CALL_SECONDS = 5.0
 PURGE_SECONDS = 2.0
+# For a call to come back with its own time-out.
+GRACE_SECONDS = 1.0
 MAX_FAILURES = 10
 # Neither retriable nor worth counting: the broker is away, or we have been frozen.
 PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._STATE, *FENCING)
@@ -75,7 +76,6 @@ class Transaction:
         self._producer: Producer | None = None
         # Made, but not let in yet: the broker is away, or still ends the transaction of a predecessor.
         self._candidate: Producer | None = None
-        self._lost_at = clock()
         self._fenced_at: float | None = None
         # Transactions in a row that failed for a reason that does not pass by itself.
         self._failures = 0
@@ -85,11 +85,6 @@ class Transaction:
     def is_ready(self) -> bool:
         """Whether there is a producer that the broker has let in."""
         return self._producer is not None
-
-    @property
-    def waits_s(self) -> float:
-        """Seconds since there was one."""
-        return self._clock() - self._lost_at
 
     def prepare(self) -> bool:
         """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
@@ -186,7 +181,6 @@ class Transaction:
     def _discard(self, fault: BaseException) -> None:
         log.warning("producer.discarded", error=str(fault))
         producer, self._producer, self.begun_at = self._producer, None, None
-        self._lost_at = self._clock()
         if producer is not None:
             # A failed producer that is dropped with a full queue takes the process with it (librdkafka 2.16.0).
             with contextlib.suppress(KafkaException, SystemError):
@@ -234,12 +228,20 @@ class Transaction:
             for p in partitions
         ]
         if offsets:
-            producer.send_offsets_to_transaction(offsets, _membership(consumer), self._left(deadline))
+            self._send_offsets(producer, offsets, _membership(consumer), self._left(deadline))
         fault_points.at("offsets_sent")
         producer.commit_transaction(self._left(deadline))
         fault_points.at("committed")
         self.begun_at = None
         self._failures = 0
+
+    def _send_offsets(
+        self, producer: Producer, offsets: list[TopicPartition], membership: bytes, seconds: float
+    ) -> None:
+        try:
+            bounded(lambda: producer.send_offsets_to_transaction(offsets, membership, seconds), seconds + GRACE_SECONDS)
+        except NeverCameBackError as fault:
+            raise CommitFault(f"offsets: {fault}", Remedy.REBUILD) from fault
 
     def _left(self, deadline: float) -> float:
         return max(deadline - self._clock(), 0.1)

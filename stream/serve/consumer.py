@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from stream.detect.definition import Definition
+from stream.errors import FencedError
 from stream.intake.decode import Decoder
 from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
@@ -91,7 +92,7 @@ class Service:
         self.counts: Counter[str] = Counter()
         # Status events that belong to no partition and are not committed yet.
         self._notices: list[Notice] = []
-        self._faults = Faults(kafka)
+        self._faults = Faults(kafka, clock)
         self._owners = Owners()
         self._silence = Silence(options.silent_after_s, clock)
         self._transaction = Transaction(kafka, self._faults.note, clock, clients)
@@ -116,12 +117,17 @@ class Service:
             BrokerError: what waiting does not mend: topic gone, permission lost. FencedError: a twin runs.
         """
         self.open()
+        log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
+                 detector=self._definition.detector, bundle=self._definition.version)  # fmt: skip
         # Torch alone is half a million objects: left in reach of the collector, walking them costs more than the model.
         gc.collect()
         gc.freeze()
         try:
             while not self._stopping:
-                self.turn()
+                try:
+                    self.turn()
+                except FencedError as fencing:
+                    self._rejoin(fencing)
         except BaseException:
             # What was processed may not have been published: closing must not commit it.
             self._abort()
@@ -130,6 +136,17 @@ class Service:
             # Left frozen, what torch holds would be reported as leaked when the process ends.
             gc.unfreeze()
             self.close()
+
+    def _rejoin(self, fencing: FencedError) -> None:
+        """Joins the group anew as the same instance, once: what was not committed goes back to the last commit."""
+        self._abort()
+        if not self._faults.survives(fencing):
+            raise fencing
+        log.error("consumer.fenced", error=str(fencing), effect="joining the group anew")
+        self._assignment.forget()
+        self._input.close()
+        self._recovery.close()
+        self.open()
 
     def open(self) -> None:
         """Subscribes."""
@@ -144,14 +161,12 @@ class Service:
             self._bundle,
             self._clock,
         )
-        log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
-                 detector=self._definition.detector, bundle=self._definition.version)  # fmt: skip
 
     def close(self) -> None:
         """Leaves the group; the revoke callback commits."""
         self._input.close()
-        self._recovery.close()
         self._log_progress()
+        self._recovery.close()
         log.info("service.stopped")
 
     def turn(self) -> None:
@@ -299,15 +314,17 @@ class Service:
             open_incidents=sum(p.detector.open_incidents for p in partitions),
             dead_reasons={k.removeprefix("dead."): n for k, n in self.counts.items() if k.startswith("dead.")},
         )  # fmt: skip
+        if not recovering and self._transaction.is_ready and not self._is_broker_away():
+            return
+        away = self._faults.broker_away or not self._transaction.is_ready
         waits = {number: self._recovery.waits.get(number, "its turn") for number in recovering}
-        if not self._transaction.is_ready:
-            log.warning(
-                "service.waiting",
-                seconds=round(self._transaction.waits_s, 1),
-                waits_for="the broker, to begin transactions",
-            )
-        elif waits:
-            log.warning("service.waiting", waits_for=waits)
+        log.warning("service.waiting", waits_for="the broker" if away else "recovery", partitions=waits)
+
+    def _is_broker_away(self) -> bool:
+        """Whether no broker answers, after one has not: without a partition nothing else would tell that it is back."""
+        if self._faults.broker_away:
+            self._faults.broker_away = not self._recovery.is_answered()
+        return self._faults.broker_away
 
 
 PROGRESS = (

@@ -1,0 +1,91 @@
+"""`python -m tests.chaos.broken <variant> run ...`: narrows with a fault built in, for the oracle to find.
+
+A check that has never failed is not known to check anything.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from stream import __main__ as narrows
+from stream.events import Headers
+from stream.kafka.assignment import Assignment
+from stream.kafka.partition import Partition
+from stream.kafka.state_topic import Snapshot
+from stream.kafka.transaction import Transaction
+
+SECONDS = 5.0
+
+
+def offsets_before_alerts() -> None:
+    """Offsets and snapshots are committed first, what they led to in a transaction after that: a crash loses alerts."""
+    send, commit = Transaction.send, Transaction.commit
+    waiting: list[tuple[str, bytes | None, bytes | None, Headers]] = []
+
+    def send_later(self: Transaction, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        self.begin()
+        waiting.append((topic, key, value, headers))
+
+    def commit_first(self: Transaction, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
+        commit(self, consumer, partitions, max_replay)
+        told, waiting[:] = list(waiting), []
+        for record in told:
+            send(self, *record)
+        if told:
+            self._guarded(lambda producer: producer.commit_transaction(SECONDS))
+            self.begun_at = None
+
+    _replace(Transaction, "send", send_later)
+    _replace(Transaction, "commit", commit_first)
+
+
+def state_kept_on_abort() -> None:
+    """After an abort the readings come again, but the detector has seen them: late, their alerts gone."""
+
+    def settle(self: Assignment, consumer: Consumer) -> None:
+        marked = [p for p in self.partitions.values() if p.rolled_back]
+        for partition in marked:
+            tp = TopicPartition(self._topic, partition.number)
+            if partition.fetching:
+                consumer.incremental_unassign([tp])
+            partition.rolled_back = False
+            partition.position = partition.live_from = max(_committed(consumer, tp), 0)
+            self.fetch(consumer, partition)
+
+    _replace(Assignment, "settle", settle)
+
+
+def replay_that_tells() -> None:
+    """Snapshots are not taken over: the replay derives what was published before, and it is published again."""
+
+    def restore(self: Partition, snapshots: Sequence[Snapshot], committed: int) -> int:
+        return 0
+
+    _replace(Partition, "restore", restore)
+
+
+def _committed(consumer: Consumer, tp: TopicPartition) -> int:
+    while True:
+        try:
+            (answer,) = consumer.committed([tp], timeout=SECONDS)
+        except KafkaException:
+            continue  # a transaction is pending
+        return int(answer.offset)
+
+
+def _replace(owner: type, name: str, method: Callable[..., object]) -> None:
+    assert callable(getattr(owner, name)), "what is broken here must be what runs"
+    setattr(owner, name, method)
+
+
+VARIANTS: Mapping[str, Callable[[], None]] = {
+    "none": lambda: None,
+    "offsets_before_alerts": offsets_before_alerts,
+    "state_kept_on_abort": state_kept_on_abort,
+    "replay_that_tells": replay_that_tells,
+}
+
+if __name__ == "__main__":
+    VARIANTS[sys.argv.pop(1)]()
+    narrows.main()

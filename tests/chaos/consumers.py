@@ -1,0 +1,137 @@
+"""The processes under test: `narrows run` with an identity of its own each, started, killed, frozen, stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from stream.kafka.fault_points import VARIABLE
+from tests.conftest import ROOT
+
+STOP_S = 40.0
+TAIL = 4000
+
+
+class ConsumerError(RuntimeError):
+    """A process ended, or went on, when it should not have; the message ends with the tail of its log."""
+
+
+class Instance:
+    """One identity and the process that runs under it, if one does.
+
+    Args:
+        program: what Python runs; the broken variants have their own.
+
+    Attributes:
+        surprises: how processes ended that nobody had killed or stopped.
+    """
+
+    def __init__(self, name: str, folder: Path, config: Path, program: Sequence[str] = ("-m", "stream", "run")) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._command = [sys.executable, *program, "--config", str(config), "--set", f"kafka.instance={name}"]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._since = 0
+        # Whether the end of the process, if it has ended, is our doing.
+        self._ended = True
+        self.surprises: list[str] = []
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.runs and psutil.Process(self._running.pid).status() == psutil.STATUS_STOPPED
+
+    def start(self, order: str = "", overrides: Sequence[str] = ()) -> None:
+        """Starts it, with `order` for its fault points."""
+        assert not self.runs, f"{self.name} runs already"
+        self._note_end()
+        extra = [part for override in overrides for part in ("--set", override)]
+        with self.log.open("ab") as log:
+            self._since = log.tell()
+            self._process = subprocess.Popen(
+                [*self._command, *extra], cwd=ROOT, stdout=log, stderr=log, env=os.environ | {VARIABLE: order}
+            )
+
+        self._ended = False
+
+    def _note_end(self) -> None:
+        if self._process is not None and not self._ended:
+            self.surprises.append(f"{self.name} ended by itself with {self._process.returncode}. {self.tail()}")
+
+    def says(self, *events: str) -> bool:
+        """Whether the running process has logged one of these."""
+        with self.log.open("rb") as log:
+            log.seek(self._since)
+            text = log.read()
+        return any(f'"{event}"'.encode() in text for event in events)
+
+    def serves(self) -> bool:
+        """Whether it has partitions, and has begun to read at least one. Raises ConsumerError where it ended."""
+        self.check()
+        return self.says("partition.restored", "partition.new")
+
+    def kill(self) -> None:
+        """kill -9; it must still run."""
+        self.check()
+        self._running.kill()
+        self._running.wait()
+        self._ended = True
+
+    def was_killed(self) -> bool:
+        """Whether SIGKILL has ended it; it must not have ended in any other way."""
+        if self.runs:
+            return False
+        if self._running.returncode != -signal.SIGKILL:
+            self.check()
+        self._ended = True
+        return True
+
+    def freeze(self) -> None:
+        self.check()
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.check()
+        self._running.send_signal(signal.SIGCONT)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        self.check()
+        self._running.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """SIGTERM; it must end by itself, in peace."""
+        self.ask_to_stop()
+        try:
+            code = self._running.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise ConsumerError(f"{self.name} does not stop. {self.tail()}") from None
+        if code != 0:
+            raise ConsumerError(f"{self.name} was asked to stop and ended with {code}. {self.tail()}")
+        self._ended = True
+
+    def check(self) -> None:
+        """ConsumerError where it does not run: only our kills may end it."""
+        if not self.runs:
+            raise ConsumerError(f"{self.name} ended with {self._running.returncode}. {self.tail()}")
+
+    def close(self) -> None:
+        """Ends it in any case."""
+        if self.runs:
+            self._running.kill()
+            self._running.wait()
+
+    def tail(self) -> str:
+        return f"The end of {self.log}:\n{self.log.read_bytes()[-TAIL:].decode(errors='replace')}"
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process

@@ -1,0 +1,114 @@
+"""How long a restart takes with very many series: kill -9 once all are snapshotted, then from the start of the new
+process until every partition is live again."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from confluent_kafka.admin import AdminClient
+
+from deploy.kafka.broker import Broker
+from tests.builders import SECOND, START, a_definition, a_spec
+from tests.conftest import create_topic
+from tests.live import PARTITIONS, Live
+
+# 20 frames of 8 sensors: 1.4 kB a series.
+SPEC = {"window": 16, "smoothing": 5, "sensors": 8, "hidden": 16, "latent": 4}
+FRAMES = 20
+SETTINGS = ("serve.max_replay=1000", "serve.batch=2000", "kafka.instance=many")
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """Seconds from the start of the second process until the service ran, until the last partition was restored, and
+    until the last was live; snapshots in bytes, uncompressed."""
+
+    series: int
+    snapshot_bytes: int
+    started_s: float
+    restored_s: float
+    live_s: float
+    replayed: int
+
+
+def messages(series: int) -> Iterator[tuple[str, bytes]]:
+    """One message a series, with as many readings as a full window and its level need."""
+    draw = np.random.default_rng(7)
+    values = draw.normal(size=(64, FRAMES, 8)).round(4).tolist()
+    times = [(START + i * SECOND) // 1_000_000 for i in range(FRAMES)]
+    bodies = [
+        json.dumps(
+            [{"time": t, **{f"s{f}": v for f, v in enumerate(row)}} for t, row in zip(times, rows, strict=True)]
+        ).encode()
+        for rows in values
+    ]
+    for i in range(series):
+        yield f"pump-{i:06d}", bodies[i % len(bodies)]
+
+
+def measure(series: int, folder: Path, bootstrap: str) -> Restart:
+    """Feeds, kills, restarts."""
+    admin, numbers = AdminClient({"bootstrap.servers": bootstrap}), count(1)
+
+    def topic(name: str = "topic", partitions: int = 1, config: object = None, *, exact: bool = False) -> str:
+        full = f"{name}-{next(numbers)}"
+        create_topic(admin, full, partitions, config if isinstance(config, dict) else {})
+        return full
+
+    live = Live(folder, bootstrap, topic, a_definition(a_spec(**SPEC), q=1e6))
+    try:
+        live.send(messages(series))
+        first = live.start(*SETTINGS)
+        live.wait(lambda: live.committed() >= series, "all series committed", seconds=600)
+        live.kill(first)
+        begun = datetime.now(UTC)
+        second = live.start(*SETTINGS)
+        live.wait(lambda: len(live.logged("partition.live")) == 2 * PARTITIONS, "all live again", seconds=300)
+        live.stop(second)
+        return _times(live, begun, series)
+    finally:
+        live.close()
+
+
+def _times(live: Live, begun: datetime, series: int) -> Restart:
+    def since(line: dict[str, str]) -> float:
+        return (datetime.fromisoformat(line["timestamp"]) - begun).total_seconds()
+
+    restored = live.logged("partition.restored")[-PARTITIONS:]
+    assert sum(line["series"] for line in restored) == series, "every series must have had a snapshot, or been replayed"
+    return Restart(
+        series=series,
+        snapshot_bytes=sum(len(record.value) for record in live.read(live.state)),
+        started_s=since(live.logged("service.started")[-1]),
+        restored_s=max(since(line) for line in restored),
+        live_s=max(since(line) for line in live.logged("partition.live")[-PARTITIONS:]),
+        replayed=sum(line["replay"] for line in restored),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.many_series", description=__doc__)
+    parser.add_argument("--series", type=int, default=100_000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch, Broker(Path(scratch) / "kafka") as broker:
+        told = measure(options.series, Path(scratch), broker.bootstrap)
+    if options.json:
+        print(msgspec.json.encode(told).decode())
+        return 0
+    print(f"restart with {told.series} series, {told.snapshot_bytes / 1e6:.0f} MB of snapshots: service runs after "
+          f"{told.started_s:.1f} s, restored after {told.restored_s:.1f} s, live after {told.live_s:.1f} s "
+          f"({told.replayed} messages replayed; bar 15 s, goal 5 s; {time.monotonic() - begun:.0f} s in all)")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""What must have been told, recomputed from the input topic by the naive twin, and how what was got differs from it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from tests.live import Record
+from tests.naive import NaiveDetector, NaiveEvent, NaivePolicy
+
+MS = 1_000_000
+# Product and twin add up a level in different orders: scores differ in their last bits.
+SCORE_TOLERANCE = 1e-9
+# A score this near to a limit could fall on either side of it.
+NEAR = 1e-7
+SEVERITIES = ("low", "medium", "high", "critical")
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Event:
+    """An alert event. Two are the same where `identity` is, and their scores are within `SCORE_TOLERANCE`."""
+
+    series: str
+    alert_id: str
+    sequence: int
+    state: str
+    reason: str | None
+    severity: str
+    partition: int
+    offset: int
+    score: float
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What no two events have in common."""
+        return self.alert_id, self.sequence
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return (*self.key, self.series, self.state, self.reason, self.severity, self.partition, self.offset)
+
+    def same(self, other: "Event") -> bool:
+        return self.identity == other.identity and abs(self.score - other.score) <= SCORE_TOLERANCE * abs(other.score)
+
+
+@dataclass
+class Verdict:
+    """How what a subscriber got differs from what had to be told; all of it must be 0 or nothing."""
+
+    lost: int = 0
+    twice: int = 0
+    extra: int = 0
+    out_of_order: int = 0
+    # Right id and sequence, wrong content.
+    wrong: int = 0
+    # For a read_uncommitted subscriber that drops repeated (alert_id, sequence).
+    uncommitted_lost: int = 0
+    uncommitted_extra: int = 0
+    # What only a read_uncommitted subscriber saw.
+    aborted: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not any((self.lost, self.twice, self.extra, self.out_of_order, self.wrong)) and self.uncommitted_clean
+
+    @property
+    def uncommitted_clean(self) -> bool:
+        return not (self.uncommitted_lost or self.uncommitted_extra)
+
+    def __str__(self) -> str:
+        counts = f"lost {self.lost}, twice {self.twice}, extra {self.extra}, out of order {self.out_of_order}"
+        more = f"wrong {self.wrong}, uncommitted: lost {self.uncommitted_lost}, extra {self.uncommitted_extra}"
+        return "\n".join([f"{counts}, {more}", *self.examples])
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the input must lead to.
+
+    Attributes:
+        events: in order of partition and offset.
+        near: frames whose score is within `NEAR` of a limit: rounding could decide about them.
+    """
+
+    events: list[Event]
+    dispositions: Counter[str]
+    near: int
+
+
+def recompute(records: Sequence[Record], definition: Definition) -> Expected:
+    """One offline pass over the input topic, records in order of offset within their partitions.
+
+    The twin goes over it twice: once to see which windows there are, once with the model's errors of all of them.
+    """
+    windows = _Windows()
+    _pass(records, definition, windows)
+    errors = windows.errors(definition)
+    replay: Iterator[float] = iter(errors.tolist())
+    twin, fates, events = _pass(records, definition, lambda window, masks: next(replay))
+    near = sum(_is_near(frame.score, definition) for frame in twin.frames)
+    return Expected(events, fates, near)
+
+
+class _Windows:
+    """Stands in for the model in the first pass: keeps what it is asked about."""
+
+    def __init__(self) -> None:
+        self._seen: list[list[list[float]]] = []
+
+    def __call__(self, window: list[list[float]], masks: list[bool]) -> float:
+        assert not any(masks), "the source sends every sensor in every reading"
+        self._seen.append(window)
+        return 1.0
+
+    def errors(self, definition: Definition) -> np.ndarray:
+        """Float64 (windows,): the model's error of each, in the order in which they were seen."""
+        rows = np.array(self._seen, np.float32)  # (N, W, F)
+        count, window = len(rows), definition.spec.window
+        frames = np.ascontiguousarray(rows.reshape(count * window, definition.spec.sensors))
+        ends = np.arange(count, dtype=np.int64) * window + window - 1
+        cuts = [definition.ensemble.errors(frames, ends[at : at + 4096], None).error for at in range(0, count, 4096)]
+        return np.concatenate([*cuts, np.zeros(0)]).astype(np.float64)
+
+
+def _pass(
+    records: Sequence[Record], definition: Definition, error: Any
+) -> tuple[NaiveDetector, Counter[str], list[Event]]:
+    twin = _twin(definition, error)
+    fates: Counter[str] = Counter()
+    events = []
+    for record in records:
+        reading = record.json()
+        told = len(twin.events)
+        values = [reading[sensor] for sensor in definition.sensors]
+        fates[twin.push(record.key, reading["time"] * MS, values)] += 1
+        events += [_expected(event, record) for event in twin.events[told:]]
+    return twin, fates, events
+
+
+def _twin(definition: Definition, error: Any) -> NaiveDetector:
+    p, r, spec, scales = definition.policy, definition.rules, definition.spec, definition.scales
+    names = list(scales.names)
+
+    def scale(series: str) -> tuple[list[float], list[float]]:
+        row = names.index(series if series in names else "")
+        return scales.mean[row].tolist(), scales.scale[row].tolist()
+
+    policy = NaivePolicy(
+        sensors=spec.sensors, window=spec.window, smoothing=spec.smoothing, interval=p.interval_ns,
+        max_gap=p.max_gap_ns, max_carry=p.max_carry, max_missing=p.max_missing, clip=p.clip,
+        close_after=r.close_after, close_ratio=r.close_ratio, update_every=r.update_every_ns,
+        max_duration=r.max_duration_ns, edges=r.severity_edges,
+    )  # fmt: skip
+    return NaiveDetector(definition.detector, policy, error, scale, definition.thresholds.of)
+
+
+def _expected(event: NaiveEvent, record: Record) -> Event:
+    return Event(
+        event.series, event.alert_id, event.sequence, event.state, event.reason, SEVERITIES[event.severity],
+        record.partition, record.offset, event.score,
+    )  # fmt: skip
+
+
+def _is_near(score: float, definition: Definition) -> bool:
+    limits = (1.0, definition.rules.close_ratio, *definition.rules.severity_edges)
+    return any(abs(score - limit) < NEAR for limit in limits)
+
+
+def event_of(record: Record) -> Event:
+    """The event that a record of the alerts topic tells."""
+    a = record.json()
+    return Event(
+        a["series"], a["alert_id"], a["sequence"], a["state"], a["reason"], a["severity"],
+        a["source"]["partition"], a["source"]["offset"], a["score"],
+    )  # fmt: skip
+
+
+def judge(expected: Expected, got: Sequence[Event], uncommitted: Sequence[Event]) -> Verdict:
+    """Compares what subscribers got, in the order in which they got it, with what had to be told."""
+    wanted = {event.key: event for event in expected.events}
+    assert len(wanted) == len(expected.events), "the twin never tells an event twice"
+    counts = Counter(event.key for event in got)
+    first = {event.key: event for event in reversed(got)}
+    lost, extra = wanted.keys() - first.keys(), first.keys() - wanted.keys()
+    wrong = [key for key in wanted.keys() & first.keys() if not first[key].same(wanted[key])]
+    verdict = Verdict(
+        lost=len(lost), extra=len(extra), wrong=len(wrong), twice=sum(counts.values()) - len(counts),
+        out_of_order=_out_of_order(expected.events, got),
+    )  # fmt: skip
+    seen = {event.key: event for event in reversed(uncommitted)}
+    verdict.uncommitted_lost = len(wanted.keys() - seen.keys())
+    verdict.uncommitted_extra = sum(key not in wanted or not event.same(wanted[key]) for key, event in seen.items())
+    verdict.examples += [f"lost: {wanted[key]}" for key in sorted(lost)[:EXAMPLES]]
+    verdict.examples += [f"extra: {first[key]}" for key in sorted(extra)[:EXAMPLES]]
+    verdict.examples += [f"wrong: {first[key]}, expected {wanted[key]}" for key in sorted(wrong)[:EXAMPLES]]
+    return verdict
+
+
+def _out_of_order(expected: Sequence[Event], got: Sequence[Event]) -> int:
+    """Events that a series' subscriber got before one that had to come earlier; repetitions count elsewhere."""
+    place = {event.key: at for at, event in enumerate(expected)}
+    latest: dict[str, int] = {}
+    late = 0
+    for key, series in {event.key: event.series for event in got}.items():
+        at = place.get(key)
+        if at is None:
+            continue
+        late += at < latest.get(series, -1)
+        latest[series] = max(at, latest.get(series, -1))
+    return late

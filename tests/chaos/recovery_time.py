@@ -1,0 +1,82 @@
+"""Seconds from kill -9 until every series is scored again, measured from outside while nothing else is wrong.
+
+From the kill until the group's committed offset of every partition is beyond the input's end at the kill and at least
+one record that was sent after it. Scored is earlier than committed, by up to a commit interval: the figure is an upper
+bound. Input is fed slowly meanwhile, and the group had caught up before the kill.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median, quantiles
+
+from tests.chaos.consumers import Instance
+from tests.chaos.world import World, until
+
+QUIET_S = 90.0
+RECOVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds to recovery, and the bar for them."""
+
+    seconds: tuple[float, ...]
+    bar_s: float
+    goal_s: float
+
+    def as_dict(self) -> dict[str, float | bool | int | None]:
+        """Met is the bar when the longest is within it."""
+        if not self.seconds:
+            return {"count": 0, "median": None, "p90": None, "max": None, "bar": self.bar_s, "met": None}
+        p90 = quantiles(self.seconds, n=10, method="inclusive")[-1] if len(self.seconds) > 1 else self.seconds[0]
+        longest = max(self.seconds)
+        return {
+            "count": len(self.seconds), "median": round(median(self.seconds), 2), "p90": round(p90, 2),
+            "max": round(longest, 2), "bar": self.bar_s, "goal": self.goal_s,
+            "met": longest <= self.bar_s, "goal_met": longest <= self.goal_s,
+        }  # fmt: skip
+
+
+# Session time-out 6 s.
+NOT_RESTARTED, NOT_TAKEN_OVER = Times((), 4.0, 2.0), Times((), 10.0, 7.0)
+
+
+def quiet(world: World, instances: Sequence[Instance]) -> None:
+    """Starts who does not run; waits until all serve and have caught up."""
+    for instance in instances:
+        if not instance.runs:
+            instance.start()
+    for instance in instances:
+        until(instance.serves, f"{instance.name} serves", QUIET_S)
+    caught_up(world)
+
+
+def caught_up(world: World) -> float:
+    """Waits until what is in the input as of now is committed; returns the seconds."""
+    ends = world.ends()
+    return until(lambda: world.passed(ends), "caught up", QUIET_S)
+
+
+def restarts(world: World, instances: Sequence[Instance], count: int) -> Times:
+    """The same instance is started again at once."""
+    seconds = tuple(_recovery(world, instances, i, restart=True) for i in range(count))
+    return replace(NOT_RESTARTED, seconds=seconds)
+
+
+def takeovers(world: World, instances: Sequence[Instance], count: int) -> Times:
+    """It is not started until the others have taken over."""
+    seconds = tuple(_recovery(world, instances, i, restart=False) for i in range(count))
+    return replace(NOT_TAKEN_OVER, seconds=seconds)
+
+
+def _recovery(world: World, instances: Sequence[Instance], number: int, restart: bool) -> float:
+    quiet(world, instances)
+    instance = instances[number % len(instances)]
+    begun = time.monotonic()
+    instance.kill()
+    if restart:
+        instance.start()
+    beyond = [end + 1 for end in world.ends()]
+    until(lambda: world.passed(beyond), "every partition is scored again", RECOVERY_S)
+    return time.monotonic() - begun

@@ -1,0 +1,164 @@
+"""A whole run: storms of kills and pauses, the broker killed, the cable cut, recovery measured, the oracle asked."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.cluster import Cluster, cluster
+from tests.chaos.consumers import Instance
+from tests.chaos.feeder import Feeder
+from tests.chaos.lane import Lane, Say
+from tests.chaos.oracle import Expected, Verdict
+from tests.chaos.plan import Fault, Size, make
+from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times, caught_up, quiet, restarts, takeovers
+from tests.chaos.source import Source, definition
+from tests.chaos.world import World, until
+
+NAMES = ("one", "two", "three")
+DRAIN_S = 180.0
+
+
+@dataclass
+class Report:
+    """What was done, and what came of it; `complaints` is empty where all is well."""
+
+    seed: int
+    size: str
+    done: Counter[str] = field(default_factory=Counter)
+    unreached: list[str] = field(default_factory=list)
+    surprises: list[str] = field(default_factory=list)
+    back_after_broker_kill_s: float = 0.0
+    back_after_cut_s: float = 0.0
+    restart: Times = NOT_RESTARTED
+    takeover: Times = NOT_TAKEN_OVER
+    verdict: Verdict = field(default_factory=Verdict)
+    expected: Expected = field(default_factory=lambda: Expected([], Counter(), 0))
+    records: int = 0
+    seconds: float = 0.0
+
+    @property
+    def kills(self) -> int:
+        """kill -9 of consumers, measured ones included."""
+        return sum(count for what, count in self.done.items() if what not in ("pause", "broker killed", "cut"))
+
+    @property
+    def complaints(self) -> list[str]:
+        found = [] if self.verdict.clean else [str(self.verdict)]
+        found += [f"place not reached: {fault}" for fault in self.unreached]
+        found += self.surprises
+        if self.expected.near:
+            found.append(f"{self.expected.near} scores so near to a limit that rounding decides: take another seed")
+        return found
+
+
+class Run:
+    """One run on a cluster of its own."""
+
+    def __init__(self, name: str, size: Size, seed: int, running: Cluster, world: World, say: Say) -> None:
+        self._size, self._cluster, self._world, self._say = size, running, world, say
+        self._faults = make(size, seed)
+        self._instances = [Instance(each, world.folder, world.config) for each in NAMES]
+        self._lanes = [Lane(instance, say) for instance in self._instances]
+        self._feeder = Feeder(running.direct, world.input, Source(size.series, seed), size.rate)
+        self.report = Report(seed, name)
+
+    def go(self) -> Report:
+        """All of it, in order.
+
+        Raises:
+            ConsumerError: a process ended when it should not have. TimeoutError: something never came back.
+        """
+        try:
+            with self._feeder:
+                self._chaos()
+                self._measure()
+                self._drain()
+        finally:
+            for instance in self._instances:
+                instance.close()
+                self.report.surprises += instance.surprises
+        self.report.verdict, self.report.expected = self._world.judge()
+        return self.report
+
+    def _chaos(self) -> None:
+        half = len(self._faults) // 2
+        quiet(self._world, self._instances)
+        self._storm(self._faults[:half])
+        self._kill_the_broker()
+        self._storm(self._faults[half:])
+        self._cut_the_cable()
+        for lane in self._lanes:
+            self.report.done += lane.done
+            self.report.unreached += lane.unreached
+
+    def _storm(self, faults: Sequence[Fault]) -> None:
+        """The lanes share the faults out and carry them out side by side; then all is quiet again."""
+        stopped = threading.Event()
+
+        def through(number: int) -> None:
+            try:
+                self._lanes[number].run(faults[number :: len(self._lanes)], stopped)
+            except BaseException:
+                stopped.set()
+                raise
+
+        with ThreadPoolExecutor(len(self._lanes)) as pool:
+            for done in [pool.submit(through, number) for number in range(len(self._lanes))]:
+                done.result()
+        quiet(self._world, self._instances)
+
+    def _kill_the_broker(self) -> None:
+        """kill -9, and of one consumer with it: the broker comes back to a transaction that nobody ends."""
+        self._say("the broker is killed, and a consumer with it")
+        begun = time.monotonic()
+        self._cluster.broker.kill()
+        self._instances[0].kill()
+        self._cluster.broker.start()
+        self._say(f"the broker is back after {time.monotonic() - begun:.1f} s")
+        begun = time.monotonic()
+        quiet(self._world, self._instances)
+        self.report.back_after_broker_kill_s = time.monotonic() - begun
+        self.report.done += Counter({"broker killed": 1, "random": 1})
+
+    def _cut_the_cable(self) -> None:
+        self._say(f"the consumers are cut off from the broker for {self._size.cut_s:g} s")
+        self._cluster.proxy.cut()
+        time.sleep(self._size.cut_s)
+        self._cluster.proxy.heal()
+        self.report.back_after_cut_s = caught_up(self._world)
+        quiet(self._world, self._instances)
+        self.report.done["cut"] += 1
+
+    def _measure(self) -> None:
+        self._say("measuring recovery")
+        self.report.restart = restarts(self._world, self._instances, self._size.restarts)
+        self.report.takeover = takeovers(self._world, self._instances, self._size.takeovers)
+        self.report.done["measured"] += self._size.restarts + self._size.takeovers
+
+    def _drain(self) -> None:
+        """The rest of the input; everything is committed; everybody is stopped in peace."""
+        quiet(self._world, self._instances)
+        self._say(f"{self._feeder.sent} records sent; the rest of {self._size.records} at full speed")
+        self._feeder.finish(self._size.records)
+        ends = self._world.ends()
+        until(lambda: self._world.passed(ends), "all input is committed", DRAIN_S)
+        for instance in self._instances:
+            instance.stop()
+        self.report.records = sum(ends)
+
+
+def run(name: str, size: Size, seed: int, folder: Path, say: Say) -> Report:
+    """Starts a broker in `folder`, and runs."""
+    begun = time.monotonic()
+    with cluster(folder / "kafka") as running:
+        world = World(folder / "narrows", running.proxied, running.direct, running.topics(), definition())
+        try:
+            report = Run(name, size, seed, running, world, say).go()
+        finally:
+            world.close()
+    report.seconds = time.monotonic() - begun
+    return report

@@ -1,0 +1,31 @@
+"""A call that never comes back costs its time and no more."""
+
+import threading
+import time
+
+import pytest
+
+from stream.kafka.bounded import NeverCameBackError, bounded
+
+
+def test_what_comes_back_in_time_has_been_done_when_it_returns() -> None:
+    done: list[int] = []
+    bounded(lambda: done.append(1), 5.0)
+    assert done == [1]
+
+
+def test_what_it_raises_is_raised() -> None:
+    def fail() -> None:
+        raise ValueError("the broker said no")
+
+    with pytest.raises(ValueError, match="the broker said no"):
+        bounded(fail, 5.0)
+
+
+def test_what_never_comes_back_is_left_behind() -> None:
+    never = threading.Event()
+    begun = time.monotonic()
+    with pytest.raises(NeverCameBackError, match=r"no answer within 0\.1 s"):
+        bounded(never.wait, 0.1)
+    assert time.monotonic() - begun < 5
+    never.set()
