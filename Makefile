@@ -10,6 +10,8 @@ PORT ?= 9092
 DATA ?=
 CASES ?= all
 QUICK ?=
+SIZE ?= bars
+SEED ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +28,7 @@ help:
 	@echo "make test    lint, format check, types and all tests; real-broker tests need Java 17 and Maven"
 	@echo "make kafka   a real Apache Kafka in the foreground, on 127.0.0.1:$(PORT); PORT=, DATA=folder to keep"
 	@echo "make real    train on real data, stream it through a real broker, compare with the labels; CASES=smd|nab|skab"
+	@echo "make chaos   kill, pause and cut off consumers and broker, and ask the oracle; SIZE=short|bars|goal, SEED=n"
 	@echo "make bench   readings per second of narrows beside what the client can deliver and the textbook loop; QUICK=1"
 	@echo "make clean   remove the environment and every cache"
 	@echo "PYTHON=$(PYTHON) names the interpreter, WORKERS=$(WORKERS) the test processes"
@@ -49,6 +52,11 @@ kafka: python
 .PHONY: real
 real: $(VENV)/.installed-dev
 	$(call stage,real data through a real broker,$(BIN)/python -m tests.real_data $(CASES))
+
+.PHONY: chaos
+chaos: $(VENV)/.installed-dev
+	$(call stage,chaos on a real broker,$(BIN)/python -m tests.chaos --size $(SIZE) $(if $(SEED),--seed $(SEED)))
+	$(call stage,restart with very many series,$(BIN)/python -m tests.chaos.many_series)
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev

@@ -44,8 +44,10 @@ class Faults:
             raise self._final
 
     def survives(self, fencing: FencedError) -> bool:
-        """Whether the consumer was fenced and may be made anew: once. A broker that was killed in the middle of our joining may
-        hold a member that never was; a living twin fences us again soon."""
+        """Whether the consumer was fenced and may be made anew: once.
+
+        A broker killed in the middle of our joining may hold a member that never was; a living twin fences again soon.
+        """
         if fencing is not self._final:
             return False
         before, self._fenced_at, self._final = self._fenced_at, self._clock(), None

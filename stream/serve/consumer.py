@@ -88,7 +88,8 @@ class Service:
         self._bundles = bundles or Fixed(definition)
         self._stopping = False
         self._committed_at = 0.0
-        self._logged_at = self._looked_at = self._counted_at = clock()
+        self._logged_at = self._looked_at = clock()
+        self._counted_at = clock() - COUNT_SECONDS
         self.counts: Counter[str] = Counter()
         # Status events that belong to no partition and are not committed yet.
         self._notices: list[Notice] = []

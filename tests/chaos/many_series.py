@@ -104,9 +104,12 @@ def main() -> int:
     if options.json:
         print(msgspec.json.encode(told).decode())
         return 0
-    print(f"restart with {told.series} series, {told.snapshot_bytes / 1e6:.0f} MB of snapshots: service runs after "
-          f"{told.started_s:.1f} s, restored after {told.restored_s:.1f} s, live after {told.live_s:.1f} s "
-          f"({told.replayed} messages replayed; bar 15 s, goal 5 s; {time.monotonic() - begun:.0f} s in all)")  # fmt: skip
+    print(f"kill -9 and restart with {told.series} series, {told.snapshot_bytes / 1e6:.0f} MB of snapshots written:")
+    print(
+        f"the service runs after {told.started_s:.1f} s, has restored after {told.restored_s:.1f} s and is live after"
+    )
+    print(f"{told.live_s:.1f} s; {told.replayed} messages replayed (bar 15 s, goal 5 s)")
+    print(f"{time.monotonic() - begun:.0f} s in all", file=sys.stderr)
     return 0
 
 
