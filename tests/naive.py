@@ -32,6 +32,7 @@ class NaivePolicy:
     update_every: int = 10**18
     max_duration: int = 10**18
     edges: Sequence[float] = (2.0, 5.0, 20.0)
+    retire_after: int | None = None
 
 
 @dataclass
@@ -83,6 +84,7 @@ class _Series:
     window: list[tuple[list[float], list[bool]]] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     incident: _Open | None = None
+    heard: int | None = None
 
 
 class NaiveDetector:
@@ -101,18 +103,31 @@ class NaiveDetector:
         self.series: dict[str, _Series] = {}
         self.frames: list[NaiveFrame] = []
         self.events: list[NaiveEvent] = []
+        self.stream_time: int | None = None
 
     def push(self, series: str, time: int, values: Sequence[float]) -> str:
         """The disposition of one reading; its frames and events are appended."""
         p = self.policy
         fresh = _Series(carried=[NAN] * p.sensors, age=[p.max_carry + 1] * p.sensors)
+        self.stream_time = time if self.stream_time is None else max(self.stream_time, time)
+        known = self.series.get(series)
+        if known is not None and self._is_retired(known):
+            del self.series[series]
         state = self.series.setdefault(series, fresh)
+        state.heard = self.stream_time
         if p.resample != "none":
             return self._tick(series, state, time, values)
         if state.last is not None and time <= state.last:
             return "duplicate" if time == state.last else "late"
         self._frame(series, state, time, list(values))
         return "used"
+
+    def _is_retired(self, state: _Series) -> bool:
+        after = self.policy.retire_after
+        if after is None or state.heard is None or state.incident is not None:
+            return False
+        assert self.stream_time is not None
+        return self.stream_time - state.heard > after
 
     def silence(self, series: str) -> None:
         state = self.series.get(series)

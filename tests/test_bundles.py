@@ -1,0 +1,69 @@
+"""Which bundle is served: the alias is followed, what cannot be served is refused once, what is fixed stays."""
+
+from pathlib import Path
+
+from stream.detect.definition import Definition
+from stream.errors import BundleError
+from stream.registry import Registry
+from stream.serve.bundles import FromRegistry
+from tests.builders import a_definition, publish
+
+
+class Shelf:
+    """A registry on disk whose loads are counted, and fail for what is marked as bad."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.registry = Registry(folder)
+        self.known: dict[str, Definition] = {}
+        self.loads: list[str] = []
+        self.bad: set[str] = set()
+
+    def publish(self, seed: int) -> Definition:
+        definition = publish(self.folder, a_definition(seed=seed), seed=seed)
+        self.known[definition.version] = definition
+        return definition
+
+    def load(self, version: str) -> Definition:
+        self.loads.append(version)
+        if version in self.bad or version not in self.known:
+            raise BundleError(f"{version}: weights.safetensors was altered")
+        return self.known[version]
+
+    def served(self, reference: str, first: Definition) -> FromRegistry:
+        return FromRegistry(self.registry, reference, first, self.load)
+
+
+def test_the_alias_is_followed_and_a_version_is_loaded_once(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    bundles = shelf.served("production", shelf.publish(1))
+    second = shelf.publish(2)
+    assert bundles.current() == (second, None)
+    assert bundles.current() == (second, None)
+    assert shelf.loads == [second.version]
+
+
+def test_a_bad_one_is_refused_once_and_what_comes_after_it_is_served(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    first = shelf.publish(1)
+    bundles = shelf.served("production", first)
+    bad = shelf.publish(2)
+    shelf.bad.add(bad.version)
+    served, notice = bundles.current()
+    assert served is first
+    assert notice is not None
+    assert (notice.kind, notice.details["version"]) == ("detector.bundle_refused", bad.version)
+    assert "weights.safetensors" in notice.message
+    assert bundles.current() == (first, None)
+    third = shelf.publish(3)
+    assert bundles.current() == (third, None)
+
+
+def test_a_version_that_was_named_stays_and_older_ones_are_still_found(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    old, named = shelf.publish(1), shelf.publish(2)
+    bundles = shelf.served(named.version, named)
+    shelf.publish(3)
+    assert bundles.current() == (named, None)
+    assert bundles.version(old.version) is old
+    assert bundles.version("gone") is None
