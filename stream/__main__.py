@@ -203,7 +203,7 @@ def topics(
     from stream.kafka import checks
     from stream.kafka import topics as kafka_topics
     from stream.kafka.finding import refuse
-    from stream.serve.compose import kafka_options
+    from stream.serve.connection import kafka_options
 
     options = kafka_options(settings_from(config, overrides))
     changes = kafka_topics.create(options, partitions, replication) if create else []

@@ -22,15 +22,22 @@ from stream.errors import BrokerError, FencedError
 from stream.events import Headers
 from stream.kafka import fault_points
 from stream.kafka.bounded import NeverCameBackError, bounded
-from stream.kafka.client import FENCING, TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
+from stream.kafka.client import (
+    CALL_SECONDS,
+    FENCING,
+    TWIN_SECONDS,
+    Clients,
+    ErrorCallback,
+    KafkaOptions,
+    Remedy,
+    remedy,
+)
+from stream.kafka.introduction import Introduction
 from stream.kafka.partition import Partition
 from stream.kafka.state_topic import encode_metadata
 
 log = structlog.get_logger()
 
-# Bounds each call outside of a commit, and a commit as a whole: it may run inside a rebalance callback, and must end
-# below any session timeout worth having.
-CALL_SECONDS = 5.0
 PURGE_SECONDS = 2.0
 # For a call to come back with its own time-out.
 GRACE_SECONDS = 1.0
@@ -68,11 +75,13 @@ class Transaction:
         on_error: ErrorCallback,
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
+        introduction: Introduction | None = None,
     ) -> None:
         self._options = options
         self._on_error = on_error
         self._clock = clock
         self._clients = clients
+        self._introduction = introduction
         self._producer: Producer | None = None
         # Made, but not let in yet: the broker is away, or still ends the transaction of a predecessor.
         self._candidate: Producer | None = None
@@ -88,6 +97,10 @@ class Transaction:
 
     def prepare(self) -> bool:
         """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
+        if self._producer is not None:
+            return True
+        introduction, self._introduction = self._introduction, None
+        self._producer = None if introduction is None else introduction.producer(self._on_error)
         if self._producer is not None:
             return True
         if self._candidate is None:

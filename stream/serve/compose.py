@@ -8,14 +8,12 @@ from stream.detect.definition import Definition
 from stream.detect.scale import POOLED
 from stream.errors import BundleError
 from stream.intake.decode import Decoder, Fields
-from stream.kafka.client import KafkaOptions
 from stream.registry import ALIASES, Registry
 from stream.serve.bundles import FromRegistry
 from stream.serve.consumer import ServeOptions
 from stream.settings import Settings
 
 SECOND_NS = 1e9
-MS_NS = 1_000_000
 
 
 def bundle_of(settings: Settings, bundle: str | None = None) -> tuple[Path, Manifest, Definition]:
@@ -77,24 +75,6 @@ def decoder(settings: Settings, definition: Definition) -> Decoder:
         max_bytes=given.max_bytes,
     )
     return Decoder(fields, definition.sensors, known_series(settings, definition))
-
-
-def kafka_options(settings: Settings) -> KafkaOptions:
-    """Where the broker is and who we are."""
-    topics, serve = settings.topics, settings.serve
-    return KafkaOptions(
-        group=settings.group,
-        instance=settings.instance,
-        input=topics.readings,
-        alerts=topics.alerts,
-        dead_letters=topics.dead_letters,
-        state=topics.state,
-        status=topics.status,
-        scores=topics.scores,
-        common=settings.kafka.connection(),
-        transaction_timeout_ms=serve.transaction_timeout // MS_NS,
-        session_timeout_ms=serve.session_timeout // MS_NS,
-    )
 
 
 def serve_options(settings: Settings) -> ServeOptions:

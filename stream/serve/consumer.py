@@ -18,6 +18,7 @@ from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import Clients, KafkaOptions
 from stream.kafka.input import Faults, Input
+from stream.kafka.introduction import Introduction
 from stream.kafka.owners import Owners
 from stream.kafka.partition import Partition
 from stream.kafka.partition_counts import PartitionCounts
@@ -67,6 +68,7 @@ class Service:
         definition: what is served at first.
         make_decoder: a decoder for the sensors of a definition.
         bundles: which definition is to be served later on; None: always the first.
+        introduction: a producer that is already being let in.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Service:
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
         bundles: Bundles | None = None,
+        introduction: Introduction | None = None,
     ) -> None:
         self._kafka = kafka
         self._options = options
@@ -96,7 +99,7 @@ class Service:
         self._faults = Faults(kafka, clock)
         self._owners = Owners()
         self._silence = Silence(options.silent_after_s, clock)
-        self._transaction = Transaction(kafka, self._faults.note, clock, clients)
+        self._transaction = Transaction(kafka, self._faults.note, clock, clients, introduction)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._partition_counts = PartitionCounts(kafka)

@@ -16,7 +16,8 @@ from stream.kafka.client import KafkaOptions
 from stream.kafka.cluster import ask
 from stream.kafka.finding import Finding, Outcome
 from stream.kafka.live_checks import LOOK_AGAIN_SECONDS, of_service
-from stream.serve.compose import SECOND_NS, bundle_of, kafka_options
+from stream.serve.compose import SECOND_NS, bundle_of
+from stream.serve.connection import kafka_options
 from stream.serve.logs import configure
 from stream.settings import Settings
 

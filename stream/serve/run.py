@@ -3,13 +3,10 @@
 import signal
 from types import FrameType
 
-import torch
-
 from stream.errors import BundleError
-from stream.kafka import topics
-from stream.kafka.checks import snapshot_bytes
-from stream.serve.compose import bundle_of, bundles_of, decoder, kafka_options, serve_options
-from stream.serve.consumer import Service
+from stream.kafka.client import KafkaOptions
+from stream.kafka.introduction import Introduction
+from stream.serve.connection import kafka_options
 from stream.serve.logs import configure
 from stream.settings import Settings
 
@@ -21,6 +18,19 @@ def run(settings: Settings, bundle: str | None = None) -> None:
         BundleError, BrokerError: what is wrong before the first reading, or what waiting does not mend.
     """
     configure(settings.serve.log_format)
+    options = kafka_options(settings)
+    _serve(settings, bundle, options, Introduction(options))
+
+
+def _serve(settings: Settings, bundle: str | None, options: KafkaOptions, introduction: Introduction) -> None:
+    # Torch takes longer to import than all the rest to begin: the broker has let the producer in meanwhile.
+    import torch
+
+    from stream.kafka import topics
+    from stream.kafka.checks import snapshot_bytes
+    from stream.serve.compose import bundle_of, bundles_of, decoder, serve_options
+    from stream.serve.consumer import Service
+
     # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
@@ -30,7 +40,6 @@ def run(settings: Settings, bundle: str | None = None) -> None:
             f"{folder}: a bundle of detector {definition.detector!r}, configured is {settings.detector!r}: its alerts "
             "would carry the other's ids; set `detector`, or name a bundle of this one"
         )
-    options = kafka_options(settings)
     topics.check(options, snapshot_bytes(definition))
     service = Service(
         options,
@@ -38,6 +47,7 @@ def run(settings: Settings, bundle: str | None = None) -> None:
         definition,
         lambda served: decoder(settings, served),
         bundles=bundles_of(settings, reference, definition),
+        introduction=introduction,
     )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
