@@ -67,3 +67,13 @@ def test_a_version_that_was_named_stays_and_older_ones_are_still_found(tmp_path:
     assert bundles.current() == (named, None)
     assert bundles.version(old.version) is old
     assert bundles.version("gone") is None
+
+
+def test_a_registry_that_cannot_be_read_is_no_reason_to_stop_serving(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    first = shelf.publish(1)
+    bundles = shelf.served("production", first)
+    (tmp_path / "test" / "production").write_bytes(b"\xff\xfe")
+    assert bundles.current() == (first, None)
+    second = shelf.publish(2)
+    assert bundles.current() == (second, None)

@@ -63,10 +63,10 @@ class Log:
         decoder = Decoder(Fields(series="series"), self.definition.sensors, None)
         return Partition(number, self.definition, decoder, owners or Owners(), self.retire_after_ns)
 
-    def start(self, high: int) -> Partition:
+    def start(self, high: int, owners: Owners | None = None) -> Partition:
         """A partition that has taken over what the last commit left, replay still to come."""
         place = place_of(Found(0, self.committed, self.metadata, 0, high, "id", len(self.state)))
-        partition, newest = self.partition(), dict[str, bytes | None]()
+        partition, newest = self.partition(owners=owners), dict[str, bytes | None]()
         for series, record in self.state[place.state_start : place.state_end]:
             newest[series] = record
         snapshots = [decode_snapshot(record) for record in newest.values() if record is not None]
@@ -159,9 +159,12 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
     assert two.uncommitted_counts["received"] == two.uncommitted_counts["dead"] == len(told.dead)
     assert {notice.kind for notice in two.notices} == {"data.series_in_two_partitions"}
     second.commit(two)
-    again = second.start(99)
+    again = second.start(99, Owners(lambda number: number == 1))
     assert again.take(cut(records(1, 80), 40, 80)).events == []
     assert list(again.detector.slots.names()) == []
+    alone = second.start(99, Owners())
+    reasons = {dead.reason for dead in alone.take(cut(records(1, 80), 40, 80)).dead}
+    assert "series_in_two_partitions" not in reasons, "nobody here has the series any more"
 
 
 def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> None:
@@ -178,3 +181,59 @@ def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> N
     assert list(one.detector.slots.names()) == []
     assert one.needs_commit
     assert [notice.kind for notice in one.notices] == ["data.series_retired"]
+
+
+def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_has() -> None:
+    """Frames are gone, clocks and incidents are not; no snapshot of the old sensors is taken for the new."""
+    log = Log()
+    whole = records(5, 90)
+    running = log.start(len(whole))
+    running.take(cut(whole, 0, 40))
+    running.must_all_snapshots()
+    log.commit(running)
+    three = a_definition(
+        a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), Rules(close_after=2), q=0.7
+    )
+    log.definition = three
+    running.swap(log.definition, Decoder(Fields(series="series"), log.definition.sensors, None))
+    assert [notice.details["frames"] for notice in running.notices] == ["dropped"]
+    log.commit(running)
+    running.take(cut(whole, 40, 60))
+    log.commit(running)
+    restored = log.start(len(whole))
+    restored.take(cut(whole, restored.position, 60))
+    assert state_of(restored) == state_of(running)
+    rest = cut(whole, 60, 90)
+    assert [e for e, _ in restored.take(rest).events] == [e for e, _ in running.take(rest).events]
+
+
+def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old_partition() -> None:
+    """A commit covers that it has left: its `resolved` must be told with it."""
+    log, owners = Log(), Owners()
+    one, two = log.partition(1, owners), log.partition(2, owners)
+    for partition in (one, two):
+        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+    opened: list[str] = []
+    for i in range(30):
+        value = json.dumps({"time": (START + i * SECOND) // 10**6, "series": "a", "s0": 9 * (i % 2), "s1": 0}).encode()
+        told = one.take(Records([b"a"], [value], [i], [START // 10**6], [None]))  # type: ignore[list-item]
+        opened += [event.state for event, _ in told.events]
+    assert opened == ["opened"] or opened[-1] != "resolved", "an incident must be open"
+    assert one.pending() is None
+    two.take(reading(0, 100))
+    pending = one.pending()
+    assert pending is not None
+    assert [(event.state, event.reason) for event, _ in pending.events] == [("resolved", "silent")]
+    assert one.pending() is None
+
+
+def test_the_end_of_the_partition_holds_until_more_is_taken() -> None:
+    """Whatever the order in which records and the end come out of one call."""
+    partition = Log().partition()
+    partition.begin(place_of(Found(0, None, None, 0, 99, "id", 0)), 0)
+    assert not partition.at_end
+    partition.end = 1
+    partition.take(reading(0, 0))
+    assert partition.at_end
+    partition.take(reading(1, 1))
+    assert not partition.at_end

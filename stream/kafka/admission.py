@@ -1,5 +1,6 @@
 """Which readings of a partition are taken: those that no snapshot covers, of series that are this partition's."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,12 +47,17 @@ class Admission:
         self._owners = owners
         # Offset up to which a restored snapshot covers the series' readings.
         self._as_of: dict[str, int] = {}
-        self.refused: set[str] = set()
+        # Series whose readings are dead letters here, and the partition that has them.
+        self._refused: dict[str, int] = {}
+
+    def refused_for(self, series: str) -> int | None:
+        """The partition for whose sake the series is refused here; None where it is not."""
+        return self._refused.get(series)
 
     def restore(self, snapshot: Snapshot, as_of: int) -> None:
         self._as_of[snapshot.series] = as_of
-        if snapshot.fate == "refused":
-            self.refused.add(snapshot.series)
+        if snapshot.fate == "refused" and snapshot.holder is not None:
+            self._refused[snapshot.series] = snapshot.holder
 
     def claim_all(self) -> None:
         """Makes the series of a partition that has come alive its own, as far as no other has them."""
@@ -63,23 +69,26 @@ class Admission:
     def claim(self, readings: Readings) -> None:
         """Claims the series of live readings that are not known here, or have been refused."""
         unknown = self._partition.detector.slots.missing(readings.names)
+        if not unknown:
+            return
+        newest = np.full(len(readings.names), np.iinfo(np.int64).min)
+        np.maximum.at(newest, readings.series, readings.time)
+        time_of = dict(zip(readings.names, newest.tolist(), strict=True))
         for series in unknown:
-            own = readings.series == readings.names.index(series)
-            self._claim(series, int(readings.time[own].max()))
+            self._claim(series, time_of[series])
 
     def _claim(self, series: str, time: int) -> None:
-        partition = self._partition
-        if series in self.refused and self._owners.holder(series) is None:
-            # Where its holder is not in sight, nobody here knows that it has fallen silent.
+        partition, refused_for = self._partition, self._refused.get(series)
+        if refused_for is not None and self._owners.is_awaited(series, refused_for):
             return
         if self._owners.claim(series, partition, time, partition.definition.policy.max_gap_ns):
-            if series in self.refused:
-                self.refused.discard(series)
+            if self._refused.pop(series, None) is not None:
                 partition.take_back(series)
-        elif series not in self.refused:
-            holder = self._owners.holder(series)
-            assert holder is not None
-            self.refused.add(series)
+            return
+        holder = self._owners.holder(series)
+        assert holder is not None
+        self._refused[series] = holder
+        if refused_for is None:
             partition.refuse(series, holder)
 
     def release(self, series: Iterable[str]) -> None:
@@ -88,23 +97,21 @@ class Admission:
     def admit(self, readings: Readings, live_from: int) -> Admitted:
         """The readings neither covered by a snapshot nor refused."""
         replayed = bool(self._as_of) and len(readings) > 0 and int(readings.position[0]) < live_from
-        if not replayed and self.refused.isdisjoint(readings.names):
+        if not replayed and self._refused.keys().isdisjoint(readings.names):
             return Admitted(None)
         as_of = np.array([self._as_of.get(name, -1) if replayed else -1 for name in readings.names], np.int64)
-        taken = np.array([name not in self.refused for name in readings.names], np.bool_)
+        taken = np.array([name not in self._refused for name in readings.names], np.bool_)
         return Admitted(taken[readings.series] & (readings.position > as_of[readings.series]))
 
     def letters(self, readings: Readings, records: Records) -> tuple[Dead, ...]:
         """Dead letters for the readings of refused series."""
-        if self.refused.isdisjoint(readings.names):
+        if self._refused.keys().isdisjoint(readings.names):
             return ()
-        refused = np.array([name in self.refused for name in readings.names], np.bool_)
+        refused = np.array([name in self._refused for name in readings.names], np.bool_)
         return tuple(self._letter(readings, row, records) for row in np.flatnonzero(refused[readings.series]).tolist())
 
     def _letter(self, readings: Readings, row: int, records: Records) -> Dead:
         series, offset = readings.names[readings.series[row]], int(readings.position[row])
-        at = records.offsets.index(offset)
-        holder = self._owners.holder(series)
-        where = "another partition" if holder is None else f"partition {holder}"
-        detail = f"series {series!r} is scored in {where}: send each series to one partition only"
+        at = bisect_left(records.offsets, offset)
+        detail = f"series {series!r} is scored in partition {self._refused[series]}: send each to one partition only"
         return Dead(offset, -1, Reason.SERIES_IN_TWO_PARTITIONS, detail, records.keys[at], records.values[at])

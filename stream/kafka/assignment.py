@@ -22,7 +22,7 @@ class Assignment:
 
     Args:
         make: a partition at the start of its recovery.
-        commit: commits all progress or gives it up; must not raise.
+        commit: commits all progress or gives it up; what it raises ends the process.
         abort: gives all progress up.
     """
 

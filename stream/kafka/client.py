@@ -1,5 +1,6 @@
 """Kafka clients as exactly-once needs them, and what their errors mean to us."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ LIBRDKAFKA = logging.getLogger("librdkafka")
 FETCHING: Mapping[str, int] = {"fetch.queue.backoff.ms": 2}
 
 TOPIC_ID_SECONDS = 5.0
+WARM_SECONDS = 1.0
 # Bounds each call of the transactional producer outside of a commit, and a commit as a whole: it may run inside a
 # rebalance callback, and must end below any session timeout worth having.
 CALL_SECONDS = 5.0
@@ -105,7 +107,8 @@ def state_reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
             "error_cb": on_error,
         },
     )
-    reader.list_topics(options.state, timeout=10)
+    with contextlib.suppress(KafkaException):
+        reader.list_topics(options.state, timeout=WARM_SECONDS)
     return reader
 
 

@@ -110,7 +110,7 @@ class Input:
         partition = self._assignment.partitions.get(record.partition() or 0)
         if error.code() == KafkaError._PARTITION_EOF:
             if partition is not None and partition.fetching:
-                partition.at_end = True
+                partition.end = record.offset() or 0
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:
             log.error("partition.out_of_range", partition=partition.number, error=error.str())

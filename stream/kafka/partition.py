@@ -75,8 +75,8 @@ class Partition:
         # Set by the client while records of this partition are being fetched.
         self.fetching = False
         self.rolled_back = False
-        # The end of the partition was seen since its last record.
-        self.at_end = False
+        # Offset of the end of the partition, when it was last seen.
+        self.end = -1
         # Next offset to process; records below it are dropped. Equals what a commit would commit.
         self.position = -1
         self.live_from = -1
@@ -86,7 +86,6 @@ class Partition:
         self._rotation = Rotation()
         # Series with a snapshot that says "retired", and its as_of; deleted once no replay begins before it.
         self._retired: dict[str, int] = {}
-        self._sensors_seen = self._said_blank = False
         # Events of a replay that no commit has published; what is to be said in the next one.
         self._held: list[tuple[IncidentEvent, int]] = []
         self.notices: list[Notice] = []
@@ -99,11 +98,17 @@ class Partition:
         self.definition = definition
         self._decoder = decoder
         self._layout = layout_of(definition)
+        self._sensors_seen = self._said_blank = False
         self.detector = Detector(definition, self._retire_after_ns)
 
     @property
     def is_live(self) -> bool:
         return self.phase is Phase.SERVE and self.position >= self.live_from
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing was taken since the end of the partition was last seen. More may be on its way to us."""
+        return self.end >= self.position
 
     @property
     def needs_commit(self) -> bool:
@@ -141,7 +146,6 @@ class Partition:
         Each event was published with a snapshot of its series, so a replay from there derives none. Where it does
         (another processor, a score within rounding of 1), they are held and come with the first live batch.
         """
-        self.at_end = False
         _, fresh = records.cut(self.position)
         replayed, live = fresh.cut(self.live_from)
         if len(replayed):
@@ -191,7 +195,6 @@ class Partition:
         self._close(series)
         self._rotation.must(series)
         self._uncommitted = True
-        log.error("series.in_two_partitions", series=series, kept_in=holder, refused_in=self.number)
         message = f"{series!r} is scored in partition {holder}; its readings in {self.number} are dead letters"
         self.notices.append(
             Notice("data.series_in_two_partitions", message, series, self.position, {"kept_in": holder})
@@ -212,12 +215,14 @@ class Partition:
         warm = layout == self._layout
         self.detector.restore(state if warm else bare(state, definition) for state in states)
         self._uncommitted = True
+        for state in () if warm else states:
+            # No snapshot of the old layout may outlive this commit: a restart would take it for frames that are gone.
+            self._rotation.must(state.series)
         message = (
             f"{old} -> {definition.version}: {'frames kept' if warm else 'sensors or ticks differ, series warm up'}"
         )
         details: dict[str, str | int] = {"from": old, "to": definition.version, "frames": "kept" if warm else "dropped"}
         self.notices.append(Notice("detector.bundle_activated", message, None, self.position, details))
-        log.info("bundle.activated", partition=self.number, offset=self.position, **details)
 
     def retire_expired(self) -> None:
         """Lets go of the series that the stream has long left behind."""
@@ -352,7 +357,6 @@ class Partition:
         self._admission.release(names)
         self._uncommitted = True
         shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-        log.info("series.retired", partition=self.number, count=len(names), series=shown, why=why)
         only = names[0] if len(names) == 1 else None
         self.notices.append(
             Notice("data.series_retired", f"{shown}: {why}", only, self.position, {"count": len(names)})
@@ -361,12 +365,13 @@ class Partition:
     def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:
         if self.detector.slots.find(series) is not None:
             return "kept"
-        return "refused" if series in self._admission.refused else "retired"
+        return "retired" if self._admission.refused_for(series) is None else "refused"
 
     def _snapshot(self, series: str) -> bytes:
         fate = self._fate(series)
         state = self.detector.snapshot(series) if fate == "kept" else None
-        return encode_snapshot(Snapshot(FORMAT, self._layout, self.position - 1, series, fate, state))
+        holder = self._admission.refused_for(series)
+        return encode_snapshot(Snapshot(FORMAT, self._layout, self.position - 1, series, fate, state, holder))
 
 
 def _counts(outcome: Outcome) -> Counter[str]:

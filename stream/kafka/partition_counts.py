@@ -22,8 +22,11 @@ class PartitionCounts:
         """A notice where the count is another than at the last look; None as well where the broker does not say."""
         topic = self._options.input
         try:
-            count = len(reader.list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions)
+            found = reader.list_topics(topic, timeout=ASK_SECONDS).topics[topic]
         except KafkaException:
+            return None
+        count = len(found.partitions)
+        if found.error is not None or not count:
             return None
         before, self._count = self._count, count
         if before in (None, count):

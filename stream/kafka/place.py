@@ -64,6 +64,12 @@ def place_of(found: Found) -> Place:
     """Where to begin. What is out of the ordinary is logged."""
     if found.committed is None:
         log.info("partition.new", partition=found.partition, start=found.low)
+        if found.state_end:
+            log.warning(
+                "partition.offsets_gone", partition=found.partition, start=found.low,
+                effect="the state topic knows this partition, the group does not (offsets.retention.minutes?): "
+                "starting at the oldest reading, alerts come again with the same ids",
+            )  # fmt: skip
         return _anew(found)
     known = found.metadata
     if known is None:

@@ -123,6 +123,15 @@ class Recovery:
         except KafkaException:
             return False
 
+    def is_drained(self, partition: Partition) -> bool:
+        """Whether the topic holds nothing of the partition beyond the end that was seen. False where nobody answers."""
+        try:
+            tp = TopicPartition(self._options.input, partition.number)
+            _, high = self.state_reader().get_watermark_offsets(tp, timeout=ASK_SECONDS)
+        except KafkaException:
+            return False
+        return bool(high <= partition.end)
+
     def _ask(self, partition: Partition) -> None:
         """Step 1. Asked again later where the broker does not say yet: a dead producer's transaction, or it is away."""
         try:
@@ -151,6 +160,8 @@ class Recovery:
         if self._topic_id is None:
             self._topic_id = self._ask_topic_id()
         low, high = reader.get_watermark_offsets(tp, timeout=ASK_SECONDS)
+        if answer.offset > high:
+            self._topic_id = self._ask_topic_id()
         _, state_end = reader.get_watermark_offsets(state, timeout=ASK_SECONDS)
         new = answer.offset == OFFSET_INVALID
         metadata = None if new else decode_metadata(answer.metadata)
@@ -186,6 +197,7 @@ class Recovery:
             if message.partition() == reading.partition.number:
                 done = self._note(reading, message) or done
         if not done:
+            self._check_end(reading)
             return
         fault_points.at("snapshots_read")
         self.state_reader().unassign()
@@ -204,18 +216,21 @@ class Recovery:
         assert offset is not None
         if fault is not None:
             reading.end = offset
-            done = reading.place.state_end == NO_LIMIT or offset >= reading.place.state_end
-            if not done and self._clock() - reading.begun > SHORT_SECONDS:
-                raise BrokerError(
-                    f"state topic {self._options.state!r}, partition {reading.partition.number}: ends at {offset}, the "
-                    f"last commit wrote up to {reading.place.state_end}: was it made anew? Point `kafka.state` at the "
-                    "right one, or reset the group's offsets to go on without its snapshots"
-                )
-            return done
+            return reading.place.state_end == NO_LIMIT or offset >= reading.place.state_end
         within = reading.place.state_start <= offset < reading.place.state_end
         if within and key is not None and self._in_time(reading, message.value()):
             reading.newest[key] = message.value()
         return offset >= reading.place.state_end - 1
+
+    def _check_end(self, reading: _Reading) -> None:
+        """A state topic that stays too short is somebody's to mend: without it nothing here can be served."""
+        if self._clock() - reading.begun > SHORT_SECONDS:
+            raise BrokerError(
+                f"state topic {self._options.state!r}, partition {reading.partition.number}: its readable end is "
+                f"{reading.end}, the last commit wrote up to {reading.place.state_end}. A transaction may hang "
+                "(`narrows doctor`, kafka-transactions.sh find-hanging), or the topic was made anew: point "
+                "`kafka.state` at the right one. Only if it is lost, reset the group's offsets: all series warm up then"
+            )
 
     def _in_time(self, reading: _Reading, record: bytes | None) -> bool:
         """Without metadata L does not say which snapshots belong to C: those that are newer hide no older one."""

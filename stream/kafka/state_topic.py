@@ -19,7 +19,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     Attributes:
         layout: names sensors and ticks: frames of another layout cannot be taken over.
         fate: `kept`: `state` is the series. `retired`: it has left memory. `refused`: its readings here are dead
-            letters, because another partition has the series.
+            letters, because partition `holder` has the series.
     """
 
     format: int
@@ -28,6 +28,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     series: str
     fate: Literal["kept", "retired", "refused"]
     state: SeriesState | None
+    holder: int | None = None
 
 
 class CommitMetadata(msgspec.Struct, frozen=True):

@@ -41,6 +41,7 @@ log = structlog.get_logger()
 PURGE_SECONDS = 2.0
 # For a call to come back with its own time-out.
 GRACE_SECONDS = 1.0
+AGAIN_SECONDS = 1.0
 MAX_FAILURES = 10
 # Neither retriable nor worth counting: the broker is away, or we have been frozen.
 PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._STATE, *FENCING)
@@ -85,6 +86,8 @@ class Transaction:
         self._producer: Producer | None = None
         # Made, but not let in yet: the broker is away, or still ends the transaction of a predecessor.
         self._candidate: Producer | None = None
+        # A producer that was refused is not followed by another before this time.
+        self._again_at = clock()
         self._fenced_at: float | None = None
         # Transactions in a row that failed for a reason that does not pass by itself.
         self._failures = 0
@@ -103,6 +106,8 @@ class Transaction:
         self._producer = None if introduction is None else introduction.producer(self._on_error)
         if self._producer is not None:
             return True
+        if self._clock() < self._again_at:
+            return False
         if self._candidate is None:
             self._candidate = self._clients.producer(self._options, self._on_error)
         try:
@@ -123,7 +128,7 @@ class Transaction:
         if error.retriable() or error.code() == KafkaError._TIMED_OUT:
             return
         log.warning("transaction.not_ready", error=error.str())
-        self._candidate = None
+        self._candidate, self._again_at = None, self._clock() + AGAIN_SECONDS
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Adds a record to the transaction, beginning one if need be.
@@ -137,13 +142,18 @@ class Transaction:
         """Begins a transaction unless one is open."""
         self._guarded(lambda producer: None)
 
-    def commit(self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
+    def commit(
+        self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float = CALL_SECONDS
+    ) -> None:
         """Steps 2 to 5 for the partitions that have something to commit; none: what was sent belongs to no partition.
+
+        All of it has `seconds`.
 
         Raises:
             RolledBackError: nothing was committed, or nobody knows; the group's committed offset does.
         """
-        self._guarded(lambda producer: self._commit(producer, consumer, list(partitions), max_replay))
+        deadline = self._clock() + seconds
+        self._guarded(lambda producer: self._commit(producer, consumer, list(partitions), max_replay, deadline))
 
     def abort(self) -> None:
         """Gives the open transaction up, if there is one."""
@@ -226,8 +236,9 @@ class Transaction:
             else:
                 return
 
-    def _commit(self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int) -> None:
-        deadline = self._clock() + CALL_SECONDS
+    def _commit(
+        self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int, deadline: float
+    ) -> None:
         for partition in partitions:
             self._snapshots(producer, partition, max_replay)
         fault_points.at("snapshots_written")

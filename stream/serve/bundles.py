@@ -50,15 +50,16 @@ class FromRegistry:
         self._registry = registry
         self._reference = reference
         self._served = served
+        # The last one that was served before it, or asked for.
+        self._before = served
         self._load = load
         self._refused: str | None = None
 
     def current(self) -> tuple[Definition, Notice | None]:
         """A version that cannot be served is refused once, and the one before serves on."""
-        wanted = self._registry.alias(self._served.detector, self._reference) if self._reference in ALIASES else None
-        if wanted in (None, self._served.version, self._refused):
+        wanted = self._wanted()
+        if wanted is None or wanted in (self._served.version, self._refused):
             return self._served, None
-        assert wanted is not None
         try:
             definition = self._load(wanted)
         except (NarrowsError, OSError) as fault:
@@ -66,14 +67,25 @@ class FromRegistry:
             log.error("bundle.refused", version=wanted, serving=self._served.version, error=str(fault))
             details: dict[str, str | int] = {"version": wanted, "serving": self._served.version}
             return self._served, Notice("detector.bundle_refused", str(fault), details=details)
-        self._served, self._refused = definition, None
+        self._before, self._served, self._refused = self._served, definition, None
         return definition, None
 
-    def version(self, version: str) -> Definition | None:
-        if version == self._served.version:
-            return self._served
+    def _wanted(self) -> str | None:
+        if self._reference not in ALIASES:
+            return None
         try:
-            return self._load(version)
+            return self._registry.alias(self._served.detector, self._reference)
+        except (OSError, UnicodeDecodeError) as fault:
+            log.error("registry.unreadable", error=str(fault), serving=self._served.version)
+            return None
+
+    def version(self, version: str) -> Definition | None:
+        for known in (self._served, self._before):
+            if version == known.version:
+                return known
+        try:
+            self._before = self._load(version)
+            return self._before
         except (NarrowsError, OSError) as fault:
             log.error("bundle.not_loaded", version=version, error=str(fault))
             return None

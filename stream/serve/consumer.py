@@ -16,7 +16,7 @@ from stream.errors import FencedError
 from stream.intake.decode import Decoder
 from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
-from stream.kafka.client import Clients, KafkaOptions
+from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
 from stream.kafka.input import Faults, Input
 from stream.kafka.introduction import Introduction
 from stream.kafka.owners import Owners
@@ -35,6 +35,8 @@ log = structlog.get_logger()
 # Commits that an alert asks for at once are at least this far apart: a storm of alerts must not become one of commits.
 ALERT_COMMIT_SECONDS = 0.05
 COUNT_SECONDS = 10.0
+SWAP_SHARE = 0.7
+MAX_SWAPS = 5
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,11 @@ class Service:
         self.counts: Counter[str] = Counter()
         # Status events that belong to no partition and are not committed yet.
         self._notices: list[Notice] = []
+        self._failed_swaps = 0
+        # A version that serves on although another is to be served: swaps have failed.
+        self._kept: str | None = None
         self._faults = Faults(kafka, clock)
-        self._owners = Owners()
+        self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(options.silent_after_s, clock)
         self._transaction = Transaction(kafka, self._faults.note, clock, clients, introduction)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
@@ -205,17 +210,22 @@ class Service:
                 self._silence.heard(number, told.series)
                 if partition.needs_commit:
                     self._transaction.begin()
+                # What another partition has had to close for these readings comes before what they open.
+                self._publish_pending()
                 self._publisher.publish(partition, told, batch)
         for partition in self._assignment.partitions.values():
-            for series in self._silence.fallen(partition):
+            for series in self._silence.fallen(partition, self._recovery.is_drained):
                 self._publisher.publish(partition, partition.silence(series), Records())
+        self._publish_pending()
+        if self._notices or any(p.needs_commit for p in self._assignment.partitions.values()):
+            self._transaction.begin()
+
+    def _publish_pending(self) -> None:
+        """Events that no batch brings: no commit may cover them untold."""
+        for partition in self._assignment.partitions.values():
             pending = partition.pending()
             if pending is not None:
                 self._publisher.publish(partition, pending, Records())
-            if partition.needs_commit:
-                self._transaction.begin()
-        if self._notices:
-            self._transaction.begin()
 
     def _due(self) -> bool:
         begun = self._transaction.begun_at
@@ -226,7 +236,7 @@ class Service:
             return True
         return now - begun >= self._options.commit_interval_s
 
-    def _commit(self) -> None:
+    def _commit(self, seconds: float = CALL_SECONDS) -> None:
         """Commits all progress, or marks it for roll-back."""
         if self._transaction.begun_at is None:
             return
@@ -235,11 +245,12 @@ class Service:
             self._abort()
             return
         try:
+            self._publish_pending()
             for partition in due:
                 partition.retire_expired()
                 self._publisher.notices(partition.take_notices(), partition.number)
             self._publisher.notices(self._notices, None)
-            self._transaction.commit(self._input.consumer, due, self._options.max_replay)
+            self._transaction.commit(self._input.consumer, due, self._options.max_replay, seconds)
         except RolledBackError:
             self._assignment.roll_back()
             self._publisher.forget()
@@ -278,30 +289,41 @@ class Service:
         return None if definition is None else (definition, self._make_decoder(definition))
 
     def _swap(self) -> None:
-        """Partitions that are live with another bundle than the one to serve go over to it:
+        """A partition that is live with another bundle than the one to serve goes over to it, one a turn:
 
-        1. commit all progress, with a snapshot of everything that has changed; 2. take the new bundle, say so, and
-        commit. A crash before 2 is done leaves the old bundle in force, after it the new one; nothing in between.
+        1. commit all progress, with a snapshot of everything in it that has changed; 2. take the new bundle, say so,
+        and commit. A crash before 2 is done leaves the old bundle in force, after it the new one; nothing in between.
+        A bundle that fails so again and again is refused.
         """
-        version = self._definition.version
-        stale = [p for p in self._assignment.partitions.values() if p.is_live and p.definition.version != version]
+        version, partitions = self._definition.version, self._assignment.partitions.values()
+        stale = [p for p in partitions if p.is_live and p.definition.version not in (version, self._kept)]
         if not stale or self._assignment.has_rolled_back():
             return
+        # As long as the broker lets a transaction be: everything that has changed may be much.
+        seconds = SWAP_SHARE * self._kafka.transaction_timeout_ms / 1000
         try:
             self._transaction.begin()
-            for partition in stale:
-                partition.must_all_snapshots()
-            self._commit()
+            stale[0].must_all_snapshots()
+            self._commit(seconds)
             fault_points.at("swapping")
-            if self._assignment.has_rolled_back():
-                return
-            for partition in stale:
-                partition.swap(self._definition, self._make_decoder(self._definition))
-            self._transaction.begin()
-            self._commit()
-            fault_points.at("swapped")
+            if not self._assignment.has_rolled_back():
+                stale[0].swap(self._definition, self._make_decoder(self._definition))
+                self._transaction.begin()
+                self._commit(seconds)
+                fault_points.at("swapped")
         except RolledBackError:
             self._assignment.roll_back()
+        self._note_swap(stale[0].definition.version if self._assignment.has_rolled_back() else None)
+
+    def _note_swap(self, kept: str | None) -> None:
+        """Counts swaps that failed in a row; after some, the version `kept` goes on where it is served."""
+        self._failed_swaps = 0 if kept is None else self._failed_swaps + 1
+        if kept is None or self._failed_swaps < MAX_SWAPS:
+            return
+        self._kept, version = kept, self._definition.version
+        message = f"taking {version} over failed {self._failed_swaps} times; see the log for transaction.failed"
+        details: dict[str, str | int] = {"version": version, "serving": kept}
+        self._notices.append(Notice("detector.bundle_refused", message, details=details))
 
     def _make_partition(self, number: int) -> Partition:
         self._silence.forget(number)

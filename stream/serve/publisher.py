@@ -51,6 +51,9 @@ class Publisher:
             record = status(notice, self._detector, self._options.instance, partition, datetime.now(UTC))
             key = (notice.series or self._detector).encode()
             self._transaction.send(self._options.status, key, encode(record), status_headers(record))
+            about = {"partition": partition, "offset": notice.offset, "series": notice.series, **notice.details}
+            said = {name: value for name, value in about.items() if value is not None}
+            self._lines.append((notice.kind, {"message": notice.message, **said}))
 
     def has_committed(self) -> None:
         """What was published can be read."""

@@ -34,21 +34,25 @@ class Silence:
         """The partition has come or gone: its series are given their time anew."""
         self._heard.pop(partition, None)
 
-    def fallen(self, partition: Partition) -> Iterator[str]:
+    def fallen(self, partition: Partition, is_drained: Callable[[Partition], bool]) -> Iterator[str]:
         """Series of the partition that have fallen silent with something open; each is named once.
 
-        None while records wait in the topic, or may do so: nobody knows then who is silent.
+        None while records wait in the topic, or on their way to us: nobody knows then who is silent.
         """
         if self._after_s is None or not (partition.is_live and partition.at_end):
             return
         now = self._clock()
         names = partition.detector.slots.names
         heard = self._heard.setdefault(partition.number, dict.fromkeys(names(), now))
+        drained = False
         while heard:
             series, at = next(iter(heard.items()))
             if now - at < self._after_s:
                 return
             if partition.has_open(series):
+                drained = drained or is_drained(partition)
+                if not drained:
+                    return
                 log.warning("series.silent", series=series, seconds=round(now - at, 1))
                 yield series
             del heard[series]

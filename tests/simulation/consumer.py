@@ -21,6 +21,7 @@ class Described:
     """A topic of `list_topics`: the numbers of its partitions."""
 
     partitions: Collection[int]
+    error: None = None
 
 
 @dataclass(frozen=True)
