@@ -59,9 +59,10 @@ class RolledBackError(Exception):
 class CommitFault(Exception):
     """A step of the commit path failed outside the client."""
 
-    def __init__(self, message: str, needed: Remedy) -> None:
+    def __init__(self, message: str, needed: Remedy, error: KafkaError | None = None) -> None:
         super().__init__(message)
         self.needed = needed
+        self.error = error
 
 
 Fault = KafkaException | SystemError | CommitFault
@@ -89,6 +90,8 @@ class Transaction:
         # A producer that was refused is not followed by another before this time.
         self._again_at = clock()
         self._fenced_at: float | None = None
+        # Why the first record of this transaction that was not delivered was not.
+        self._undelivered: KafkaError | None = None
         # Transactions in a row that failed for a reason that does not pass by itself.
         self._failures = 0
         self.begun_at: float | None = None
@@ -171,6 +174,7 @@ class Transaction:
             raise RolledBackError("no producer")
         try:
             if self.begun_at is None:
+                self._undelivered = None
                 self._producer.begin_transaction()
                 self.begun_at = self._clock()
             act(self._producer)
@@ -179,6 +183,7 @@ class Transaction:
             raise RolledBackError(str(fault)) from fault
 
     def _give_up(self, fault: Fault) -> None:
+        fault = self._cause(fault)
         needed = fault.needed if isinstance(fault, CommitFault) else remedy(fault)
         log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower())
         self._count_failure(fault)
@@ -189,9 +194,26 @@ class Transaction:
         if needed is Remedy.FENCED:
             self._note_fencing()
 
+    def _cause(self, fault: Fault) -> Fault:
+        """A transaction that has failed refuses the next record with "erroneous state"; why it has, the delivery
+        reports tell."""
+        state = isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError._STATE
+        if not state or self._producer is None:
+            return fault
+        with contextlib.suppress(KafkaException, SystemError):
+            self._producer.poll(0)
+        return (
+            fault
+            if self._undelivered is None
+            else CommitFault(self._undelivered.str(), Remedy.ABORT, self._undelivered)
+        )
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        self._undelivered = self._undelivered or error
+
     def _count_failure(self, fault: Fault) -> None:
         """Ends what would fail for ever: the same readings lead to the same record that the broker does not take."""
-        error = fault.args[0] if isinstance(fault, KafkaException) else None
+        error = fault.args[0] if isinstance(fault, KafkaException) else getattr(fault, "error", None)
         if error is None or error.retriable() or error.code() in PASSING:
             return
         self._failures += 1
@@ -221,7 +243,10 @@ class Transaction:
     def _produce(
         self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
-        self._patiently(producer, lambda: producer.produce(topic, value, key, headers=list(headers)))
+        self._patiently(
+            producer,
+            lambda: producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered),
+        )
 
     def _patiently(self, producer: Producer, produce: Callable[[], None]) -> None:
         """Waits for room where the producer's queue is full."""
