@@ -31,7 +31,13 @@ class AtLeastOnce:
         self.begin()
         self._producer.produce(topic, value, key, headers=list(headers))
 
-    def commit(self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
+    @property
+    def is_ready(self) -> bool:
+        return True
+
+    def commit(
+        self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float = FLUSH_S
+    ) -> None:
         """Everything delivered, then the offsets."""
         self._producer.flush(FLUSH_S)
         offsets = [TopicPartition(self._topic, partition.number, partition.position) for partition in partitions]
