@@ -83,7 +83,8 @@ def measure(job: Job) -> Measured:
     observer, before = Observer(job.readings), psutil.Process().memory_info().rss
     service = Service(options, ServeOptions(), definition, lambda served: CountingDecoder(observer, served), observer)
     if not job.exactly_once:
-        service._transaction = AtLeastOnce(options, observer)  # type: ignore[assignment]
+        plain = AtLeastOnce(options, observer)
+        service._transaction = service._publisher._transaction = plain  # type: ignore[assignment]
     observer.service = service
     profile = _profiled(service) if job.profile else _plain(service)
     if not observer.memory:
