@@ -1,6 +1,7 @@
 """What tests share: a real broker, fresh topics on it, the data sets, and hypothesis without chance."""
 
 import itertools
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import pytest
+import structlog
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from hypothesis import settings
@@ -54,6 +56,14 @@ def absent(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI=true, so this must be there: {what}", pytrace=False)
     pytest.skip(f"NOT TESTED: {what}")
+
+
+@pytest.fixture(autouse=True)
+def logs_end_with_their_test() -> Iterator[None]:
+    """A command that is run in this process sends logs to the standard error of its test, which is closed after it."""
+    yield
+    structlog.reset_defaults()
+    logging.getLogger("librdkafka").handlers.clear()
 
 
 @pytest.fixture(scope="session")

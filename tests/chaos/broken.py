@@ -27,8 +27,10 @@ def offsets_before_alerts() -> None:
         self.begin()
         waiting.append((topic, key, value, headers))
 
-    def commit_first(self: Transaction, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
-        commit(self, consumer, partitions, max_replay)
+    def commit_first(
+        self: Transaction, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float
+    ) -> None:
+        commit(self, consumer, partitions, max_replay, seconds)
         told, waiting[:] = list(waiting), []
         for record in told:
             send(self, *record)
