@@ -202,14 +202,19 @@ def frame_verdicts(verdicts: Verdicts, version: str) -> Iterator[FrameVerdict]:
         )
 
 
-def alert_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the alert record."""
-    schema = msgspec.json.schema(Alert)
+def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a record that is published."""
+    schema = msgspec.json.schema(record)
     for definition in schema["$defs"].values():
         # Docstrings: as Python 3.13 keeps them, whatever Python this is.
         definition["description"] = inspect.cleandoc(definition.get("description", ""))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"narrows/alert.v{SCHEMA_VERSION}.schema.json",
+        "$id": f"narrows/{name}.v{SCHEMA_VERSION}.schema.json",
         **schema,
     }
+
+
+def alert_schema() -> dict[str, Any]:
+    """JSON Schema of the alert record."""
+    return schema_of(Alert, "alert")

@@ -3,13 +3,12 @@
 An event that belongs to a partition stands in the transaction of the offsets it is about: it is told exactly once.
 """
 
-import inspect
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
-from stream.events import SCHEMA_VERSION, Headers
+from stream.events import SCHEMA_VERSION, Headers, schema_of
 
 Kind = Literal[
     "detector.bundle_activated",
@@ -88,12 +87,5 @@ def status_headers(record: Status) -> Headers:
 
 
 def status_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the status record."""
-    schema = msgspec.json.schema(Status)
-    for definition in schema["$defs"].values():
-        definition["description"] = inspect.cleandoc(definition.get("description", ""))
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"narrows/status.v{SCHEMA_VERSION}.schema.json",
-        **schema,
-    }
+    """JSON Schema of the status record."""
+    return schema_of(Status, "status")
