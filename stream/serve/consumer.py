@@ -99,8 +99,8 @@ class Service:
         # Status events that belong to no partition and are not committed yet.
         self._notices: list[Notice] = []
         self._failed_swaps = 0
-        # A version that serves on although another is to be served: swaps have failed.
-        self._kept: str | None = None
+        # A swap, from one version to another, that has failed too often to be tried again.
+        self._refused_swap: tuple[str, str] | None = None
         self._faults = Faults(kafka, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(options.silent_after_s, clock)
@@ -295,10 +295,12 @@ class Service:
         and commit. A crash before 2 is done leaves the old bundle in force, after it the new one; nothing in between.
         A bundle that fails so again and again is refused.
         """
-        version, partitions = self._definition.version, self._assignment.partitions.values()
-        stale = [p for p in partitions if p.is_live and p.definition.version not in (version, self._kept)]
+        version = self._definition.version
+        live = [p for p in self._assignment.partitions.values() if p.is_live and p.definition.version != version]
+        stale = [p for p in live if (p.definition.version, version) != self._refused_swap]
         if not stale or self._assignment.has_rolled_back():
             return
+        old = stale[0].definition.version
         # As long as the broker lets a transaction be: everything that has changed may be much.
         seconds = SWAP_SHARE * self._kafka.transaction_timeout_ms / 1000
         try:
@@ -313,16 +315,16 @@ class Service:
                 fault_points.at("swapped")
         except RolledBackError:
             self._assignment.roll_back()
-        self._note_swap(stale[0].definition.version if self._assignment.has_rolled_back() else None)
+        self._note_swap(old, version, failed=self._assignment.has_rolled_back())
 
-    def _note_swap(self, kept: str | None) -> None:
-        """Counts swaps that failed in a row; after some, the version `kept` goes on where it is served."""
-        self._failed_swaps = 0 if kept is None else self._failed_swaps + 1
-        if kept is None or self._failed_swaps < MAX_SWAPS:
+    def _note_swap(self, old: str, version: str, *, failed: bool) -> None:
+        """Counts swaps that failed in a row; after some, the version `old` goes on where it is served."""
+        self._failed_swaps = self._failed_swaps + 1 if failed else 0
+        if self._failed_swaps < MAX_SWAPS:
             return
-        self._kept, version = kept, self._definition.version
-        message = f"taking {version} over failed {self._failed_swaps} times; see the log for transaction.failed"
-        details: dict[str, str | int] = {"version": version, "serving": kept}
+        self._refused_swap, self._failed_swaps = (old, version), 0
+        message = f"taking {version} over failed {MAX_SWAPS} times in a row; see the log for transaction.failed"
+        details: dict[str, str | int] = {"version": version, "serving": old}
         self._notices.append(Notice("detector.bundle_refused", message, details=details))
 
     def _make_partition(self, number: int) -> Partition:
