@@ -10,7 +10,7 @@ import msgspec
 
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
-from stream.kafka.client import KafkaOptions
+from stream.kafka.client import Clients, KafkaOptions
 from stream.kafka.in_process import InProcessCluster, Subscriber
 from stream.serve.compose import decoder
 from stream.serve.consumer import ServeOptions, Service
@@ -84,7 +84,10 @@ def _service(bootstrap: str, definition: Definition) -> Service:
         session_timeout_ms=6000,
     )
     settings = Settings()
-    return Service(options, ServeOptions(commit_interval_s=0.2), definition, lambda served: decoder(settings, served))
+    # The in-process cluster does not tell topic ids: asking it costs ten seconds.
+    clients = Clients(topic_id=lambda _options: "")
+    pace = ServeOptions(commit_interval_s=0.2)
+    return Service(options, pace, definition, lambda served: decoder(settings, served), clients=clients)
 
 
 def _records(subscriber: Subscriber, wait: float) -> list[Mapping[str, Any]]:
