@@ -104,7 +104,8 @@ class Live:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """Lines of the log with this event."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        text = self.log.read_text() if self.log.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()
         found = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in found if line["event"] == event]
 

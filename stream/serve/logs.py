@@ -20,7 +20,8 @@ def configure(log_format: Literal["auto", "json", "console"], level: Literal["in
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render] if not console else [*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line and its end in one write: processes that share a file do not write into each other's lines.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -1,0 +1,45 @@
+"""The log as a machine reads it: whole lines, whoever else writes to the same file."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from stream.serve import logs
+
+
+class Recorder(io.StringIO):
+    """A stream that remembers what each call wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Logging is global: what the test configured does not outlive it."""
+    librdkafka = logging.getLogger("librdkafka")
+    before = librdkafka.handlers, librdkafka.propagate, librdkafka.level
+    yield
+    librdkafka.handlers, librdkafka.propagate, librdkafka.level = before
+    structlog.reset_defaults()
+
+
+def test_a_line_and_its_end_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else two processes with one log file write into each other's lines, and neither line is JSON."""
+    stream = Recorder()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure("json")
+    structlog.get_logger().info("alert.opened", series="pump-1")
+    logging.getLogger("librdkafka").warning("broker away")
+    assert all(text.endswith("\n") and text.count("\n") == 1 for text in stream.writes), stream.writes
+    assert [json.loads(text)["event"] for text in stream.writes] == ["alert.opened", "broker away"]
