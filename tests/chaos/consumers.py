@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from stream.kafka.fault_points import VARIABLE
+from tests.chaos.world import until
 from tests.conftest import ROOT
 
 STOP_S = 40.0
@@ -108,6 +109,8 @@ class Instance:
 
     def stop(self) -> None:
         """SIGTERM; it must end by itself, in peace."""
+        # Before its handlers are in place, a signal just ends a process.
+        until(lambda: self.says("service.started") or not self.runs, f"{self.name} has started", STOP_S)
         self.ask_to_stop()
         try:
             code = self._running.wait(STOP_S)
