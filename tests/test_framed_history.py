@@ -10,7 +10,7 @@ from stream.detect.policy import FramePolicy
 from stream.intake.columns import Readings
 from stream.intake.parquet import Batch
 from training.choose import choose_policy
-from training.framing import FramedHistory, frame, steps
+from training.framing import FramedHistory, frame
 from training.options import FrameOptions
 from training.split import Part, Shares, split
 
@@ -36,16 +36,16 @@ def two_sensors(batches: list[Batch]) -> list[Batch]:
     return [
         dataclasses.replace(
             one,
-            readings=dataclasses.replace(one.readings, values=np.hstack([one.readings.values, one.readings.values])),
+            columns=dataclasses.replace(one.readings, values=np.hstack([one.readings.values, one.readings.values])),
         )
         for one in batches
     ]
 
 
-def test_a_badbelongs_to_the_tick_its_reading_falls_on_not_to_the_one_it_closes() -> None:
+def test_a_label_belongs_to_the_tick_its_reading_falls_on_not_to_the_one_it_closes() -> None:
     one = batch([1, 11, 21, 31, 41, 51], [1, 2, 3, 4, 5, 6], [0, 0, 1, 0, 0, 0])
     values = np.hstack([one.readings.values, np.full((6, 1), np.nan)])
-    holes = dataclasses.replace(one, readings=dataclasses.replace(one.readings, values=values))
+    holes = dataclasses.replace(one, columns=dataclasses.replace(one.readings, values=values))
     framed = frame([holes], TICKS, PAIR)
     assert (framed.time // SECOND).tolist() == [0, 10, 20, 30, 40]
     assert framed.labelled[:3].tolist() == [False, False, True]
@@ -79,12 +79,6 @@ def test_a_frame_stands_for_the_time_since_the_frame_before_it_on_ticks_for_a_ti
     assert (framed.step // SECOND).tolist() == [1, 1, 3, 1, 1, 1], "after a gap the interval is all one can say"
     fast = batch(np.arange(0, 100, 0.5).tolist(), [1.0] * 200)
     assert set((frame(two_sensors([fast]), TICKS, PAIR).step // SECOND).tolist()) == {10}
-
-
-def test_the_usual_step_of_a_series_is_the_median_over_all_batches_and_repeats_do_not_count() -> None:
-    batches = [batch([0, 0, 10], [1] * 3), batch([7], [1], series="b"), batch([20, 20, 50], [1] * 3)]
-    assert steps(batches) == {"a": 10 * SECOND}
-    assert steps([batch([5, 1, 3], [1] * 3)]) == {"a": 2 * SECOND}
 
 
 @settings(max_examples=60)

@@ -153,29 +153,21 @@ def test_a_guess_at_a_setting_that_there_is_not_is_refused() -> None:
         starter([Guess("input.tiem", "x", "y")])
 
 
-def readings(seconds: list[float], series: list[int], values: list[list[float]] | None = None) -> Readings:
+def readings(seconds: list[float], series: list[int]) -> Readings:
     time = (np.array(seconds) * SECOND).astype(np.int64)
-    table = np.zeros((len(time), 1)) if values is None else np.array(values)
-    return Readings(("a", "b"), np.array(series, np.int32), time, table, np.arange(len(time)))
+    return Readings(("a", "b"), np.array(series, np.int32), time, np.zeros((len(time), 1)), np.arange(len(time)))
 
 
 def test_the_rate_is_the_median_step_within_a_series_whatever_the_order() -> None:
-    found = rate([readings([0, 2, 100, 104, 4, 6], [0, 0, 1, 1, 0, 0]), readings([108, 8, 20], [1, 0, 0])], long=False)
+    found = rate([readings([0, 2, 100, 104, 4, 6], [0, 0, 1, 1, 0, 0]), readings([108, 8, 20], [1, 0, 0])])
     assert found is not None
     # a: 2 2 2 2 12; b: 4 4. The sixth of seven is 4, so the median is 2 and 3 are longer than 3 s.
     assert (found.interval_ns, found.steps, found.gaps, found.longest_ns) == (2 * SECOND, 7, 3, 12 * SECOND)
 
 
-def test_the_rate_of_long_readings_is_that_of_one_sensor() -> None:
-    nan = float("nan")
-    found = rate([readings([0, 1, 10, 11, 20], [0] * 5, [[1, nan], [nan, 1], [1, nan], [nan, 1], [1, nan]])], long=True)
-    assert found is not None
-    assert (found.interval_ns, found.steps) == (10 * SECOND, 3)
-
-
 @pytest.mark.parametrize("seconds", [[], [5.0], [5.0, 5.0]])
 def test_without_two_times_there_is_no_rate(seconds: list[float]) -> None:
-    assert rate([readings(seconds, [0] * len(seconds))], long=False) is None
+    assert rate([readings(seconds, [0] * len(seconds))]) is None
 
 
 @pytest.mark.parametrize(

@@ -195,12 +195,13 @@ def test_labels_follow_their_rows_and_files_without_them_have_none(tmp_path: Pat
     assert labels == [[False, True], None, [False, True]]
 
 
-def test_long_data_have_one_value_per_row_and_rows_of_others_are_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_long_data_have_one_value_per_row_and_rows_of_others_are_ignored(tmp_path: Path, kind: pa.DataType) -> None:
     columns = {
         "series": ["p", "p", "q", "q", "p"],
         "time": stamps(0, 0, 1, 1, None),
-        "tag": ["temp", "flow", "temp", None, "nosuch"],
-        "value": [1.0, 2, None, 4, 5],
+        "tag": pa.array(["temp", "flow", "temp", None, "nosuch"], pa.string()).cast(kind),
+        "value": pa.array([1.0, 2, None, 4, 5], pa.float32()),
     }
     path = write(tmp_path / "x.parquet", columns)
     layout = discover(path)
@@ -210,6 +211,22 @@ def test_long_data_have_one_value_per_row_and_rows_of_others_are_ignored(tmp_pat
     assert rows(batches) == [("p", 0, (1.0, None), 0), ("p", 0, (None, 2.0), 1), ("q", 1, (None, None), 2)]
     assert sum(batch.ignored for batch in batches) == 1
     assert [(d.position, d.reason) for batch in batches for d in batch.dead] == [(4, Reason.MISSING_TIME)]
+
+
+def test_a_long_row_takes_no_more_room_where_there_are_more_sensors(tmp_path: Path) -> None:
+    """What is kept of a history is a sensor and a value per row; every sensor's place is made when it is framed."""
+    rows, sensors = 1000, 200
+    columns = {
+        "time": stamps(*range(rows)), "sensor": [f"s{i % sensors:03d}" for i in range(rows)],
+        "value": np.arange(float(rows)),
+    }  # fmt: skip
+    path = write(tmp_path / "x.parquet", columns)
+    (batch,) = read(path, discover(path), batch_rows=rows)
+    kept = [getattr(batch.columns, name) for name in ("series", "time", "sensor", "value", "position")]
+    assert sum(column.nbytes for column in kept) == 32 * rows
+    assert batch.readings.values.shape == (rows, sensors)
+    assert np.isfinite(batch.readings.values).sum() == rows
+    assert batch.readings.values[321, 121] == 321.0
 
 
 def test_columns_are_found_as_configured(tmp_path: Path) -> None:

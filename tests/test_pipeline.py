@@ -233,6 +233,30 @@ def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
     assert long.calibration.weeks == pytest.approx(trained.calibration.weeks), "a frame stands for a tick"
 
 
+def test_sensors_that_report_in_turn_meet_on_ticks_of_their_own_step(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """Each once a minute, 7 s after the one before: a minute is the interval, and hardly a frame is degraded."""
+    long = long_of(pumps)
+    turn = long["sensor"].rank(method="dense") - 1
+    staggered = long.assign(time=long["time"] + pd.to_timedelta(7 * turn, unit="s")).sort_values("time", kind="stable")
+    trained = made(tmp_path, staggered)
+    assert trained.manifest.policy.interval_ns == MINUTE
+    at_once = made(tmp_path / "at once", long)
+    assert trained.parts == at_once.parts
+    assert contents(trained) == contents(at_once), "a tick's values are the same, whenever in it they came"
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_a_sensor_that_vetting_leaves_out_leaves_the_bundle_of_a_history_without_it(
+    pumps: pd.DataFrame, tmp_path: Path, layout: str
+) -> None:
+    shaped = long_of if layout == "long" else pd.DataFrame.copy
+    kept = made(tmp_path / "kept", shaped(pumps[["time", "series", *sorted(physics.SENSORS)]]))
+    flat = pumps.assign(idle=1.0)[["time", "series", *sorted([*physics.SENSORS, "idle"])]]
+    dropped = made(tmp_path / "dropped", shaped(flat), drop_sensors=True, frames=FrameOptions(max_missing=1))
+    assert dropped.manifest.sensors == kept.manifest.sensors
+    assert contents(dropped) == contents(kept)
+
+
 FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "empty": (lambda h: h.head(0), "without a row; expected history"),
     "no time": (lambda h: h.drop(columns="time"), "no time column; expected one timestamp column"),

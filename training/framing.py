@@ -76,7 +76,7 @@ def frame(batches: list[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -
     pieces, marks = [], []
     fates = np.zeros(len(Disposition), np.int64)
     for batch in batches:
-        framing.admit(batch.readings.names)
+        framing.admit(batch.columns.names)
         raw, disposition = framing.raw(batch.readings)
         fates += np.bincount(disposition, minlength=len(Disposition))
         fates[Disposition.IGNORED] += batch.ignored
@@ -104,11 +104,11 @@ def frame(batches: list[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -
 
 def _marks(batch: Batch, framing: Framing, policy: FramePolicy) -> Int64s:
     """int64 (2, n): series and frame time of the labelled readings; with `resample` the time is their tick's."""
-    readings = batch.readings
+    columns = batch.columns
     if batch.labels is None or not batch.labels.any():
         return np.zeros((2, 0), np.int64)
-    slots = framing.slots.lookup(readings.names)[readings.series[batch.labels]]
-    time = readings.time[batch.labels]
+    slots = framing.slots.lookup(columns.names)[columns.series[batch.labels]]
+    time = columns.time[batch.labels]
     if policy.resample != "none":
         time = time // policy.interval_ns * policy.interval_ns
     return np.stack([slots.astype(np.int64), time])
@@ -143,24 +143,3 @@ def _sorted_values(pieces: list[Float64s], order: Int64s) -> Float64s:
         values[place[start : start + len(piece)]] = piece
         start += len(piece)
     return values
-
-
-def steps(batches: list[Batch]) -> dict[str, int]:
-    """Median step between readings of each series, ns; series with fewer than two distinct times are left out."""
-    number: dict[str, int] = {}
-    for batch in batches:
-        for name in batch.readings.names:
-            number.setdefault(name, len(number))
-    of = [
-        np.array([number[n] for n in b.readings.names], np.int64)[b.readings.series]
-        for b in batches
-        if b.readings.names
-    ]
-    series, time = np.concatenate(of), np.concatenate([batch.readings.time for batch in batches])
-    order = np.lexsort((time, series))
-    step = np.diff(time[order])
-    kept = (np.diff(series[order]) == 0) & (step > 0)
-    step, owners = step[kept], Segments(series[order][1:][kept].astype(np.int32))
-    names = list(number)
-    runs = zip(owners.series.tolist(), owners.start.tolist(), owners.end.tolist(), strict=True)
-    return {names[owner]: int(np.median(step[start:end])) for owner, start, end in runs}

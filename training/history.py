@@ -4,18 +4,21 @@ import hashlib
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from stream.errors import DataError
 from stream.events import rfc3339
-from stream.intake.columns import Readings
+from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Batch, Layout, discover, read
 from training.framing import FramedHistory
 from training.options import TrainOptions
 from training.vet import Finding
+
+# Values of a batch: 32 MB of float64, also of a long one while it is made dense to be framed.
+CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class History:
     @property
     def rows(self) -> int:
         """Readings."""
-        return sum(len(batch.readings) for batch in self.batches)
+        return sum(map(len, self.batches))
 
 
 def columns(layout: Layout) -> str:
@@ -49,8 +52,9 @@ def load(options: TrainOptions) -> History:
     """Reads the history once."""
     started = time.perf_counter()
     layout = discover(options.data, options.hints)
-    batches = list(read(options.data, layout))
-    if not any(len(batch.readings) for batch in batches):
+    rows = max(CELLS // max(len(layout.sensors), 1), 1024)
+    batches = list(read(options.data, layout, batch_rows=min(rows, 65_536)))
+    if not any(map(len, batches)):
         dead = sum(len(batch.dead) for batch in batches)
         raise DataError(f"{options.data}: no usable rows, {dead} without a usable time or series; expected readings")
     return History(layout, batches, layout.sensors, time.perf_counter() - started)
@@ -70,9 +74,15 @@ def without(history: History, dropped: set[str]) -> History:
 
 
 def _narrowed(batch: Batch, kept: list[int]) -> Batch:
-    r = batch.readings
-    readings = Readings(r.names, r.series, r.time, np.ascontiguousarray(r.values[:, kept]), r.position)
-    return Batch(readings, batch.labels, batch.dead, batch.ignored)
+    columns = batch.columns
+    if isinstance(columns, LongReadings):
+        # The last place is that of sensors left out before: -1.
+        place = np.full(columns.sensors + 1, -1, np.int32)
+        place[kept] = np.arange(len(kept))
+        narrow: Readings | LongReadings = replace(columns, sensor=place[columns.sensor], sensors=len(kept))
+    else:
+        narrow = replace(columns, values=np.ascontiguousarray(columns.values[:, kept]))
+    return replace(batch, columns=narrow)
 
 
 def data_facts(
@@ -81,8 +91,10 @@ def data_facts(
     """What was learned from, for the manifest; the fingerprint covers every reading."""
     digest = hashlib.sha256()
     for batch in history.batches:
-        digest.update("\x00".join(batch.readings.names).encode())
-        for column in (batch.readings.series, batch.readings.time, batch.readings.values):
+        columns = batch.columns
+        digest.update("\x00".join(columns.names).encode())
+        said = (columns.sensor, columns.value) if isinstance(columns, LongReadings) else (columns.values,)
+        for column in (columns.series, columns.time, *said):
             digest.update(np.ascontiguousarray(column).data)
     return {
         "path": str(history.layout.path),

@@ -27,11 +27,12 @@ from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
 from stream.intake.columns import UInt8s
+from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibrate import Calibration, calibrate
 from training.choose import choose_policy, choose_rules, choose_spec
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
-from training.framing import FramedHistory, frame, steps
+from training.framing import FramedHistory, frame
 from training.held_out import held_out_levels, kept_levels, realised
 from training.history import History, columns, data_facts, load, without
 from training.options import TrainOptions
@@ -112,7 +113,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
     """The history as frames, what vetting found, and, where asked for, both without the sensors it found."""
-    found = steps(history.batches)
+    found = steps(batch.columns for batch in history.batches).medians()
 
     def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
         policy = choose_policy(options.frames, history.layout.format, found, len(history.sensors))

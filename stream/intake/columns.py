@@ -71,6 +71,36 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
+class LongReadings:
+    """n readings of one sensor each: 32 bytes a reading, however many sensors there are.
+
+    Attributes:
+        names, series, time, position: as in `Readings`.
+        sensor: int32 (n,), which sensor spoke; -1: one that has been left out.
+        value: float64 (n,), NaN where missing or not finite.
+        sensors: F.
+    """
+
+    names: tuple[str, ...]
+    series: Int32s
+    time: Int64s
+    sensor: Int32s
+    value: Float64s
+    position: Int64s
+    sensors: int
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def dense(self) -> Readings:
+        """The same with a value for every sensor: what the detector takes."""
+        values = np.full((len(self), self.sensors), np.nan)
+        spoke = np.flatnonzero(self.sensor >= 0)
+        values[spoke, self.sensor[spoke]] = self.value[spoke]
+        return Readings(self.names, self.series, self.time, values, self.position)
+
+
+@dataclass(frozen=True, slots=True)
 class Dead:
     """A message, or one reading of it, that is not a reading we can use; goes to the dead-letter topic.
 

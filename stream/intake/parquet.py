@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import types
 
-from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, Readings, Reason
+from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason
 from stream.intake.files import File, files
 from stream.intake.files import count_rows as count_rows
 from stream.intake.kinds import check, is_text
@@ -28,16 +28,25 @@ class Batch:
     """Readings of consecutive rows of one file.
 
     Attributes:
-        readings: `position` is the running number of the row over the whole read.
+        columns: the readings as the file lays them out; `position` is the running number of the row over all files.
         labels: bool (n,) of the readings, null counts as false; None where the file has no labels.
         dead: rows without a usable time or series; `value` is None.
         ignored: rows (long) of sensors that were not asked for.
     """
 
-    readings: Readings
+    columns: Readings | LongReadings
     labels: Bools | None
     dead: tuple[Dead, ...] = ()
     ignored: int = 0
+
+    def __len__(self) -> int:
+        """Readings."""
+        return len(self.columns)
+
+    @property
+    def readings(self) -> Readings:
+        """The readings as the detector takes them; made anew each time where the file is long."""
+        return self.columns.dense() if isinstance(self.columns, LongReadings) else self.columns
 
 
 def read(
@@ -85,17 +94,21 @@ class _FileReader:
         """Rows that begin at running number `start`, as readings."""
         times, timed, time_null = _times(self._column(rows, self._layout.time))
         names, series = self._series(rows)
-        values, ours = self._values(rows)
+        long = self._long(rows)
+        ours = np.ones(rows.num_rows, np.bool_) if long is None else long[0] >= 0
         alive = timed & (series >= 0)
         keep = alive & ours
-        used = np.bincount(series[keep], minlength=len(names)) > 0
-        renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
-        kept = tuple(name for name, is_used in zip(names, used, strict=True) if is_used)
-        position = np.arange(start, start + rows.num_rows, dtype=np.int64)
-        readings = Readings(kept, renumbered[series[keep]], times[keep], _only(values, keep), position[keep])
+        kept, of = _used(names, series[keep])
+        position = np.arange(start, start + rows.num_rows, dtype=np.int64)[keep]
+        columns: Readings | LongReadings
+        if long is None:
+            columns = Readings(kept, of, times[keep], _only(self._wide(rows), keep), position)
+        else:
+            sensor, value = long
+            columns = LongReadings(kept, of, times[keep], sensor[keep], value[keep], position, len(self._sensors))
         labels = None if self._label is None else _labels(self._column(rows, self._label))[keep]
         dead = tuple(self._dead(row, start, timed, time_null) for row in np.flatnonzero(~alive).tolist())
-        return Batch(readings, labels, dead, int(np.count_nonzero(alive & ~ours)))
+        return Batch(columns, labels, dead, int(np.count_nonzero(alive & ~ours)))
 
     def _column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
         if name in self._file.folders:
@@ -110,28 +123,39 @@ class _FileReader:
         empty = [i for i, name in enumerate(names) if not name]
         return names, np.where(np.isin(index, empty), -1, index) if empty else index
 
-    def _values(self, rows: pa.RecordBatch) -> tuple[Float64s, Bools]:
-        """Values (n, F), and which rows (n,) are of sensors that are ours."""
+    def _wide(self, rows: pa.RecordBatch) -> Float64s:
+        """Values (n, F) of rows with a column per sensor."""
+        values = np.empty((rows.num_rows, len(self._sensors)))
+        for i, name in enumerate(self._sensors):
+            values[:, i] = self._number(rows, name)
+        return values
+
+    def _long(self, rows: pa.RecordBatch) -> tuple[Int32s, Float64s] | None:
+        """Of each row (n,) the sensor, -1 where it is none of ours, and the value; None where sensors are columns."""
         if self._layout.sensor is None or self._layout.value is None:
-            wide = np.empty((rows.num_rows, len(self._sensors)))
-            for i, name in enumerate(self._sensors):
-                wide[:, i] = _floats(self._column(rows, name))
-            wide[~np.isfinite(wide)] = np.nan
-            return wide, np.ones(rows.num_rows, np.bool_)
+            return None
         index, names = _encoded(self._column(rows, self._layout.sensor))
         place = {name: i for i, name in enumerate(self._sensors)}
         # The last place is that of rows whose sensor is null: index -1.
-        sensor = np.array([*(place.get(name, -1) for name in names), -1], np.int64)[index]
-        ours: Bools = sensor >= 0
-        values = np.full((rows.num_rows, len(self._sensors)), np.nan)
-        found = _floats(self._column(rows, self._layout.value))
-        values[np.flatnonzero(ours), sensor[ours]] = np.where(np.isfinite(found), found, np.nan)[ours]
-        return values, ours
+        sensor: Int32s = np.array([*(place.get(name, -1) for name in names), -1], np.int32)[index]
+        return sensor, self._number(rows, self._layout.value)
+
+    def _number(self, rows: pa.RecordBatch, name: str) -> Float64s:
+        """float64 (n,), NaN where null or not finite."""
+        numbers = _floats(self._column(rows, name))
+        return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float64, copy=False)
 
     def _dead(self, row: int, start: int, timed: Bools, time_null: Bools) -> Dead:
         reason = Reason.MISSING_TIME if time_null[row] else Reason.BAD_TIME if not timed[row] else Reason.MISSING_SERIES
         column = self._layout.series if reason is Reason.MISSING_SERIES else self._layout.time
         return Dead(start + row, -1, reason, f"{self._file.path}: column {column!r}", None, None)
+
+
+def _used(names: Sequence[str], series: Int64s) -> tuple[tuple[str, ...], Int32s]:
+    """The names that `series` (n,) points to, and the same pointing to those."""
+    used = np.bincount(series, minlength=len(names)) > 0
+    renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
+    return tuple(name for name, is_used in zip(names, used, strict=True) if is_used), renumbered[series]
 
 
 def _only(values: Float64s, keep: Bools) -> Float64s:

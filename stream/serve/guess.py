@@ -1,14 +1,15 @@
 """What a data set suggests for the configuration, each guess with its reason: `narrows init --from-file`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stream.intake.columns import Int64s, Readings
+from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Hints, Layout, discover, read
+from stream.intake.spacing import steps
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
 
@@ -47,7 +48,7 @@ def guess(path: str) -> list[Guess]:
     """
     layout = discover(Path(path), Hints())
     name = Guess("detector", detector_name(path), "the name of the data")
-    found = rate((batch.readings for batch in read(Path(path), layout)), layout.format == "long")
+    found = rate(batch.columns for batch in read(Path(path), layout))
     return [name, *layout_guesses(layout), *([] if found is None else [rate_guess(found)])]
 
 
@@ -79,23 +80,23 @@ def layout_guesses(layout: Layout) -> list[Guess]:
     return guesses
 
 
-def rate(batches: Iterable[Readings], long: bool) -> Rate | None:
-    """The spacing of the first 200,000 readings; None where no series has two of them at different times."""
-    tracks, times, seen = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], dict[str, int]()
-    for readings in batches:
-        tracks.append(_tracks(readings, seen, long))
-        times.append(readings.time)
-        if sum(map(len, times)) >= _ENOUGH:
-            break
-    track, time = np.concatenate(tracks), np.concatenate(times)
-    order = np.lexsort((time, track))
-    steps = np.diff(time[order])[np.diff(track[order]) == 0]
-    steps = np.sort(steps[steps > 0])
-    if not len(steps):
+def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
+    """The spacing of the first 200,000 readings; None where no clock has two of them at different times."""
+    step = np.sort(steps(_first(batches)).step)
+    if not len(step):
         return None
     # An element of the sample, not the mean of two: 1 s stays 1 s.
-    interval = int(steps[(len(steps) - 1) // 2])
-    return Rate(interval, len(steps), int((steps > _GAP * interval).sum()), int(steps[-1]))
+    interval = int(step[(len(step) - 1) // 2])
+    return Rate(interval, len(step), int((step > _GAP * interval).sum()), int(step[-1]))
+
+
+def _first(batches: Iterable[Readings | LongReadings]) -> Iterator[Readings | LongReadings]:
+    seen = 0
+    for columns in batches:
+        yield columns
+        seen += len(columns)
+        if seen >= _ENOUGH:
+            return
 
 
 def rate_guess(found: Rate) -> Guess:
@@ -111,15 +112,3 @@ def detector_name(path: str) -> str:
     plain = [part for part in Path(path).parts if not set(part) & set("*?[")]
     stem = plain[-1].removesuffix(".parquet").lower() if plain else ""
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:100] or "detector"
-
-
-def _tracks(readings: Readings, seen: dict[str, int], long: bool) -> Int64s:
-    """int64 (n,): equal where two readings are neighbours in the same clock. `seen` numbers the series."""
-    number = np.array([seen.setdefault(name, len(seen)) for name in readings.names], np.int64)
-    series: Int64s = number[readings.series]
-    sensors = readings.values.shape[1]
-    if not long or not sensors:
-        return series
-    said = np.isfinite(readings.values).argmax(axis=1).astype(np.int64)
-    tracks: Int64s = series * sensors + said
-    return tracks

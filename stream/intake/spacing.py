@@ -1,0 +1,52 @@
+"""How readings are spaced in time: steps between neighbours on one clock."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.intake.columns import Int64s, LongReadings, Readings
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """k steps between readings of one clock, by series.
+
+    Attributes:
+        names: the series.
+        series: int64 (k,), index into `names`, ascending.
+        step: int64 (k,), ns, > 0.
+    """
+
+    names: tuple[str, ...]
+    series: Int64s
+    step: Int64s
+
+    def medians(self) -> dict[str, int]:
+        """Median step of each series that has one, ns."""
+        start = np.flatnonzero(np.diff(self.series, prepend=-1))
+        runs = np.split(self.step, start[1:]) if len(start) else []
+        return {self.names[of]: int(np.median(run)) for of, run in zip(self.series[start].tolist(), runs, strict=True)}
+
+
+def steps(batches: Iterable[Readings | LongReadings]) -> Steps:
+    """Steps between readings, in any order; none between two at the same time.
+
+    A wide series is one clock. Of a long one each sensor is: six sensors that report once a minute, in turn, have
+    steps of a minute, though a reading comes every ten seconds.
+    """
+    number: dict[str, int] = {}
+    clocks, times, width = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 1
+    for columns in batches:
+        of = np.array([number.setdefault(name, len(number)) for name in columns.names], np.int64)[columns.series]
+        if isinstance(columns, LongReadings):
+            width = columns.sensors + 1
+            of = of * width + columns.sensor + 1
+        clocks.append(of)
+        times.append(columns.time)
+    clock, time = np.concatenate(clocks), np.concatenate(times)
+    order = np.lexsort((time, clock))
+    clock, time = clock[order], time[order]
+    step = np.diff(time)
+    kept = (np.diff(clock) == 0) & (step > 0)
+    return Steps(tuple(number), clock[1:][kept] // width, step[kept])
