@@ -38,11 +38,14 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_the_five_minutes_with_own_data_work_as_written(tmp_path: Path) -> None:
+    """Also where the history says which rows were anomalous, and the newer data cannot know it yet."""
     fleet = generate(pumps=4, history_days=2.0, live_days=0.5)
-    fleet.history.to_parquet(tmp_path / "readings.parquet", index=False)
+    known = fleet.history.assign(anomaly=(fleet.history.index % 997 == 0).astype(int))
+    known.to_parquet(tmp_path / "readings.parquet", index=False)
     fleet.live.to_parquet(tmp_path / "newer.parquet", index=False)
     said = {line.split()[1]: run(line, tmp_path) for line in commands("init --from-file") if line.startswith("narrows")}
     assert "series" in said["init"], "init shows what it guessed"
+    assert "input.label = anomaly" in said["init"]
     assert "threshold" in said["train"], "train prints its table"
     assert '"state":"opened"' in said["replay"], "the faults of the live part alert"
     assert (tmp_path / "verdicts.parquet").stat().st_size > 0

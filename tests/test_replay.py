@@ -285,6 +285,25 @@ def test_a_bundle_may_be_named_by_its_folder_its_version_or_an_alias(
         assert {json.loads(line)["model_version"] for line in said.out.splitlines()} == {version}
 
 
+@pytest.mark.parametrize("answers", [None, "some files", "all"])
+def test_the_column_of_labels_that_training_needs_need_not_be_there_and_is_not_used(
+    answers: str | None, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The configuration is that of the training; newer data have no answers yet, or only here and there."""
+    table = rows().table()
+    labelled = table.append_column("fault", pa.array(np.ones(ROWS, np.int8)))
+    pieces = table if answers is None else labelled, labelled if answers == "all" else table
+    (shop / "new").mkdir()
+    for number, piece in enumerate(pieces):
+        pq.write_table(piece.slice(number * ROWS // 2, ROWS // 2), shop / "new" / f"{number}.parquet")
+    assert narrows(monkeypatch, "--data", "new", "--set", "input.label=fault") == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert narrows(monkeypatch, "--data", "rows.parquet") == 0
+    plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert plain
+    assert [(one["alert_id"], one["score"]) for one in told] == [(one["alert_id"], one["score"]) for one in plain]
+
+
 FAULTS = {
     "no data": (["--data", "none.parquet"], 1, "none.parquet"),
     "no bundle": (

@@ -1,7 +1,7 @@
 """What each column of a Parquet data set is for: as configured, or found, and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,11 @@ class Hints:
     sensor: str | None = None
     value: str | None = None
     exclude: Sequence[str] = ()
+
+    def without_label(self) -> "Hints":
+        """For a reader that uses no labels: their column may be absent, and is no sensor where it is there."""
+        answers = () if self.label is None else (self.label,)
+        return replace(self, label=None, exclude=(*self.exclude, *answers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ def replay_command(settings: Settings, data: Path, bundle: str | None, scores: P
     """Alerts on stdout: JSON lines, or a table where that is a terminal; the counts on stderr."""
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
-    layout = layout_for(data, hints(settings), definition)
+    layout = layout_for(data, hints(settings).without_label(), definition)
     print(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors", file=sys.stderr)
     kept: list[Alert] = []
     table = sys.stdout.isatty() and not as_json
