@@ -86,6 +86,21 @@ def test_a_long_file_becomes_a_configuration_with_ticks(tmp_path: Path, monkeypa
     assert (settings.frames.resample, settings.frames.interval) == ("last", 10 * SECOND)
 
 
+def test_a_series_column_that_only_its_content_tells_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newer data of one pump alone would not show it: replay must read the column that training read."""
+    one = pd.read_parquet(wide(tmp_path)).drop(columns="remark")
+    pumps = pd.concat([one.assign(pump=name) for name in ("p1", "p2", "p3")])
+    pumps.to_parquet(tmp_path / "pumps.parquet", index=False)
+    assert init(monkeypatch, tmp_path, "--from-file", str(tmp_path / "pumps.parquet")) == 0
+    settings = load(tmp_path / "narrows.yaml", (), {})
+    assert settings.input.series == "pump"
+    assert settings.input.exclude == ("changepoint",)
+    comment = " ".join((tmp_path / "narrows.yaml").read_text().replace("#", " ").split())
+    assert "the only column of text that makes times unique: without it 67% of rows repeat one; Kafka:" in comment
+
+
 def test_every_guess_stands_in_the_file_below_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     init(monkeypatch, tmp_path, "--from-file", str(wide(tmp_path, gap_at=30)), "-o", "mine.yaml")
     lines = [line.strip() for line in (tmp_path / "mine.yaml").read_text().splitlines()]

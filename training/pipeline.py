@@ -35,6 +35,7 @@ from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
 from training.held_out import held_out_levels, kept_levels, realised
 from training.history import History, columns, data_facts, load, without
+from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
 from training.split import Part, Shares, split
@@ -120,6 +121,7 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
         return policy, frame(history.batches, policy, history.sensors)
 
     policy, framed = framed_with(history)
+    refuse_lost(history, policy, framed.dispositions)
     seen = ~framed.labelled & (framed.fitness != Fitness.OFF)
     if not seen.any():
         raise DataError(

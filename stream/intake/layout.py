@@ -13,6 +13,7 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.files import File, files
 from stream.intake.kinds import check, is_number, is_text, is_time, listed
+from stream.intake.series_column import repeats
 
 _TIMES = ("time", "timestamp", "ts", "datetime", "date")
 _SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")
@@ -60,6 +61,7 @@ class Layout:
         sensor: the column of the sensor's name; None if wide.
         value: the column of its value; None if wide.
         why: how each of these was found, by attribute; and for each column that was left out "left out: NAME".
+        series_told: the series column was told by what is in it, so other data like these may not show it.
     """
 
     path: Path
@@ -71,10 +73,14 @@ class Layout:
     sensor: str | None = None
     value: str | None = None
     why: Mapping[str, str] = field(default_factory=dict)
+    series_told: bool = False
 
 
 def discover(path: Path | str, hints: Hints = Hints()) -> Layout:
-    """Find out what the columns of a data set are for. Reads no rows, but for the names of long sensors.
+    """Find out what the columns of a data set are for.
+
+    Reads no rows, but for the names of long sensors; and, where no column is called like a series but there are
+    columns of text, those and the times of a million rows.
 
     Raises:
         DataError: nothing to read, a named column that is not there, no time, no sensors, or files that differ.
@@ -92,17 +98,18 @@ class _Search:
         self._path, self._hints, self._files = path, hints, found
         self._types = found[0].types()
         self._why: dict[str, str] = {}
+        self._series_told = False
 
     def layout(self) -> Layout:
         label = self._label()
         time = self._time()
-        series = self._series()
         sensor, value = self._long()
+        series = self._series() or self._series_that_tells([time, *([] if sensor is None else [sensor])])
         kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
         self._why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
         sensors = self._wide_sensors({time, series, label}) if sensor is None else self._named_sensors(sensor)
         check(self._files, time, series, label, sensor, sensors if value is None else [value])
-        return Layout(self._path, kind, time, series, sensors, label, sensor, value, self._why)
+        return Layout(self._path, kind, time, series, sensors, label, sensor, value, self._why, self._series_told)
 
     def _configured(self, role: str, name: str | None) -> str | None:
         """A column named in the configuration, which must be there."""
@@ -162,6 +169,32 @@ class _Search:
             return folders[0]
         self._why["series"] = "no column of series: each file is one, named by its metadata or its path"
         return None
+
+    def _series_that_tells(self, keys: list[str]) -> str | None:
+        """The one column of text without which times repeat; notes it where there are several."""
+        texts = [name for name in self._texts() if name not in keys]
+        if not texts or set(keys) & set(self._files[0].folders):
+            return None
+        found = repeats(self._files, keys, texts)
+        if len(found.explained_by) == 1:
+            self._series_told = True
+            self._why["series"] = (
+                f"the only column of text that makes times unique: without it {found.share:.0%} of rows repeat one"
+            )
+            return found.explained_by[0]
+        if found.explained_by:
+            self._why["series"] = (
+                f"each file is one, but {found.share:.0%} of rows repeat a time; {' or '.join(found.explained_by)} "
+                f"would tell them apart: name one as `input.series`"
+            )
+        return None
+
+    def _texts(self) -> list[str]:
+        """Columns of text, in every file, that may name a series."""
+        given = {*self._hints.exclude, *(self._hints.sensors or ()), self._hints.label}
+        in_all = set.intersection(*(set(file.schema.names) for file in self._files))
+        texts = [name for name, kind in self._types.items() if is_text(kind) and name in in_all - given]
+        return [name for name in texts if name.lower() not in (*_LABELS, *_TIMES)]
 
     def _long(self) -> tuple[str, str] | tuple[None, None]:
         """The columns of sensor and value of long data."""

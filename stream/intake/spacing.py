@@ -29,24 +29,45 @@ class Steps:
         return {self.names[of]: int(np.median(run)) for of, run in zip(self.series[start].tolist(), runs, strict=True)}
 
 
-def steps(batches: Iterable[Readings | LongReadings]) -> Steps:
-    """Steps between readings, in any order; none between two at the same time.
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """n readings as times on clocks, in their order.
 
     A wide series is one clock. Of a long one each sensor is: six sensors that report once a minute, in turn, have
     steps of a minute, though a reading comes every ten seconds.
+
+    Attributes:
+        names: the series.
+        clock: int64 (n,)
+        series: int64 (n,), index into `names`.
+        time: int64 (n,), ns.
     """
+
+    names: tuple[str, ...]
+    clock: Int64s
+    series: Int64s
+    time: Int64s
+
+
+def clocks(batches: Iterable[Readings | LongReadings]) -> Clocks:
+    """The clock of each reading of one source."""
     number: dict[str, int] = {}
-    clocks, times, width = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 1
+    found, times, width = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 1
     for columns in batches:
         of = np.array([number.setdefault(name, len(number)) for name in columns.names], np.int64)[columns.series]
         if isinstance(columns, LongReadings):
             width = columns.sensors + 1
             of = of * width + columns.sensor + 1
-        clocks.append(of)
+        found.append(of)
         times.append(columns.time)
-    clock, time = np.concatenate(clocks), np.concatenate(times)
-    order = np.lexsort((time, clock))
-    clock, time = clock[order], time[order]
-    step = np.diff(time)
-    kept = (np.diff(clock) == 0) & (step > 0)
-    return Steps(tuple(number), clock[1:][kept] // width, step[kept])
+    clock = np.concatenate(found)
+    return Clocks(tuple(number), clock, clock // width, np.concatenate(times))
+
+
+def steps(batches: Iterable[Readings | LongReadings]) -> Steps:
+    """Steps between readings, in any order; none between two at the same time."""
+    of = clocks(batches)
+    order = np.lexsort((of.time, of.clock))
+    step = np.diff(of.time[order])
+    kept = (np.diff(of.clock[order]) == 0) & (step > 0)
+    return Steps(of.names, of.series[order][1:][kept], step[kept])

@@ -62,8 +62,7 @@ def layout_guesses(layout: Layout) -> list[Guess]:
     guesses = [
         Guess("input.format", layout.format, shape),
         Guess("input.time", layout.time, layout.why["time"]),
-        # Left empty: what was found in Parquet is found again, and on Kafka the key names the series.
-        Guess("input.series", "", f"Parquet: {layout.why['series']}; Kafka: the key, unless a field is named here"),
+        series_guess(layout),
         Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
     ]
     if long:
@@ -78,6 +77,14 @@ def layout_guesses(layout: Layout) -> list[Guess]:
         reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
         guesses.append(Guess("input.exclude", list(others), reasons))
     return guesses
+
+
+def series_guess(layout: Layout) -> Guess:
+    """Left empty where Parquet shows it again by itself: on Kafka the key names the series."""
+    why = layout.why["series"]
+    if layout.series_told:
+        return Guess("input.series", layout.series, f"{why}; Kafka: this field, or empty it where the key names it")
+    return Guess("input.series", "", f"Parquet: {why}; Kafka: the key, unless a field is named here")
 
 
 def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
