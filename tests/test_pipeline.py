@@ -292,7 +292,7 @@ def test_pumps_of_one_file_are_told_apart_by_the_column_that_makes_times_unique(
 CONFUSED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], str]] = {
     "one series, in turn": (
         lambda h: h.rename(columns={"series": "pump"}).sort_values("time", kind="stable"),
-        {"hints": Hints(exclude=["pump"])},
+        {"hints": Hints(exclude=["pump"], sensors=physics.SENSORS)},
         r"0 late and 2,400 duplicate of 3,200 readings would be left out; 2,400 have the time of another reading of "
         r"their series but other values, .* set `input.series` to the column that names the asset: pump\?",
     ),

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from stream.detect.policy import FramePolicy
 from stream.errors import DataError
 from stream.intake.columns import LongReadings, Readings
+from stream.intake.files import files
+from stream.intake.kinds import is_text
+from stream.intake.parquet import Layout
 from stream.intake.spacing import Clocks, clocks
 from training.history import History
 
@@ -31,7 +34,7 @@ def refuse_lost(history: History, policy: FramePolicy, dispositions: Mapping[str
         raise DataError(
             f"{history.layout.path}: {left_out}; {clashing:,} have the time of another reading of their series but "
             f"other values, as if several assets were one series ({len(of.names)} series: "
-            f"{history.layout.why['series']}); set `input.series` to the column that names the asset{_texts(history)}"
+            f"{history.layout.why['series']}); set `input.series` to the column that names the asset{_texts(history.layout)}"
         )
     ticks = 0 if policy.resample == "none" else policy.interval_ns + policy.grace_ns
     if _behind(of, ticks) - said_twice > most:
@@ -65,8 +68,8 @@ def _said(columns: Readings | LongReadings) -> NDArray[np.uint64]:
     return said
 
 
-def _texts(history: History) -> str:
-    """The columns that may name assets but were left out, for a hint."""
-    left_out = {what: why for what, why in history.layout.why.items() if what.startswith("left out: ")}
-    may = [what for what, why in left_out.items() if "string" in why or "identifier" in why or why == "configured"]
-    return f": {' or '.join(what.removeprefix('left out: ') for what in may)}?" if may else ""
+def _texts(layout: Layout) -> str:
+    """The columns that may name assets, for a hint."""
+    taken = (layout.time, layout.series, layout.sensor)
+    texts = [name for name, kind in files(layout.path)[0].types().items() if is_text(kind) and name not in taken]
+    return f": {' or '.join(texts)}?" if texts else ""
