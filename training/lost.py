@@ -27,20 +27,21 @@ def refuse_lost(history: History, policy: FramePolicy, dispositions: Mapping[str
     late, duplicate, most = dispositions["late"], dispositions["duplicate"], MOST_LOST * history.rows
     if late + duplicate <= most:
         return
+    layout = history.layout
     of = clocks(batch.columns for batch in history.batches)
     said_twice, clashing = _same_times(of, np.concatenate([_said(batch.columns) for batch in history.batches]))
-    left_out = f"{late:,} late and {duplicate:,} duplicate of {history.rows:,} readings would be left out"
+    seen = f"{layout.path}: {late:,} late and {duplicate:,} duplicate of {history.rows:,} readings would be left out"
     if clashing > most:
         raise DataError(
-            f"{history.layout.path}: {left_out}; {clashing:,} have the time of another reading of their series but "
-            f"other values, as if several assets were one series ({len(of.names)} series: "
-            f"{history.layout.why['series']}); set `input.series` to the column that names the asset{_texts(history.layout)}"
+            f"{seen}; {clashing:,} have the time of another reading of their series but other values, as if several "
+            f"assets were one series ({len(of.names)} series: {layout.why['series']}); "
+            f"set `input.series` to the column that names the asset{_texts(layout)}"
         )
     ticks = 0 if policy.resample == "none" else policy.interval_ns + policy.grace_ns
     if _behind(of, ticks) - said_twice > most:
         raise DataError(
-            f"{history.layout.path}: {left_out}: they stand behind later ones of their series; expected each series "
-            f"in order of time, in files whose names sort by time; sort the history"
+            f"{seen}: they stand behind later ones of their series; expected each series in order of time, in files "
+            f"whose names sort by time; sort the history"
         )
 
 
