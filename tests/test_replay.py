@@ -1,11 +1,16 @@
 """`narrows replay`: Parquet through the line that scores a topic, whatever the batches, with nothing unaccounted."""
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import msgspec
@@ -271,6 +276,38 @@ def test_the_command_prints_alerts_that_fit_the_schema_as_json_lines_and_nothing
     assert [alert | {"model_version": version} for alert in expected] == alerts
     assert f"{len(alerts)} alert events" in done.stderr
     assert "received 500" in done.stderr
+
+
+def on_a_terminal(folder: Path, *arguments: str) -> str:
+    """What `narrows replay` prints on a terminal of 200 columns, without colours."""
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "stream", "replay", "--data", "rows.parquet", "--set", "detector=test"]
+    environment = {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200", "LANG": "C.UTF-8"}
+    with subprocess.Popen([*command, *arguments], cwd=folder, stdout=slave, stderr=DEVNULL, env=environment) as process:
+        os.close(slave)
+        printed = b"".join(pieces(master))
+    assert process.returncode == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", printed.decode()).replace("\r\n", "\n")
+
+
+def pieces(terminal: int) -> Iterator[bytes]:
+    """What comes until the other side is closed, which Linux tells by an error and macOS by nothing."""
+    with contextlib.suppress(OSError), open(terminal, "rb", buffering=0) as stream:
+        while piece := stream.read(65_536):
+            yield piece
+
+
+def test_on_a_terminal_the_incidents_are_a_table_and_json_lines_where_asked_for(shop: Path) -> None:
+    alerts = replayed(a_detector(), shop / "rows.parquet")[1]
+    newest = {alert["alert_id"]: alert for alert in alerts}
+    title, *table = on_a_terminal(shop).splitlines()
+    assert title.rstrip() == f"{len(newest)} incidents"
+    cells = [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in table if line.startswith(("│", "┃"))]
+    assert cells[0] == ["series", "state", "severity", "started", "lasted", "peak", "sensors"]
+    expected = sorted(newest.values(), key=lambda alert: (alert["started_at"], alert["series"]))
+    assert [tuple(row[:3]) for row in cells[1:]] == [(a["series"], a["state"], a["severity"]) for a in expected]
+    lines = [json.loads(line) for line in on_a_terminal(shop, "--json").splitlines()]
+    assert [(line["alert_id"], line["sequence"]) for line in lines] == [(a["alert_id"], a["sequence"]) for a in alerts]
 
 
 def test_a_bundle_may_be_named_by_its_folder_its_version_or_an_alias(
