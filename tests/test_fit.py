@@ -77,6 +77,14 @@ def test_the_kept_weights_are_those_of_the_best_stop_loss_of_each_member(share: 
     assert any(best < len(fitted.epochs) for best in fitted.best_epoch)
 
 
+def test_the_loss_of_training_is_told_per_member_of_the_epoch_that_its_weights_are_from() -> None:
+    one = quick(spec_of(members=1))
+    assert one.fit_loss == pytest.approx([one.epochs[one.best_epoch[0] - 1].loss])
+    three = quick(spec_of(members=3), replace(QUICK, max_epochs=1))
+    assert len(set(three.fit_loss)) == 3
+    assert np.mean(three.fit_loss) == pytest.approx(three.epochs[0].loss)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     first, second = quick(spec_of()).weights, quick(spec_of()).weights
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.detect.policy import FramePolicy
+from stream.detect.frames import Fitness
+from stream.detect.policy import FramePolicy, Maintenance
 from stream.intake.columns import Readings
 from stream.intake.parquet import Batch
 from training.choose import choose_policy
@@ -107,9 +108,31 @@ def test_held_out_levels_share_no_frame_with_what_was_fitted_and_none_with_a_lab
             assert framed.within(part, p, support)[first], "the first frame after the purge has its full support"
 
 
-def a_history(seed: int) -> FramedHistory:
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10_000))
+def test_every_frame_is_counted_once_in_its_part_or_by_why_it_is_in_none(seed: int) -> None:
+    off = Maintenance("a", 40 * SECOND, 70 * SECOND)
+    framed = a_history(seed, (off,))
+    part = split(framed.series, framed.time, framed.normal, Shares(), purge=4)
+    expected = dict.fromkeys(framed.counted(part), 0)
+    for row, p in enumerate(part.tolist()):
+        if p != Part.NONE:
+            reason = Part(p).name.lower()
+        elif framed.labelled[row]:
+            reason = "labelled"
+        elif framed.fitness[row] != Fitness.WHOLE:
+            reason = Fitness(framed.fitness[row]).name.lower()
+        else:
+            reason = "purged"
+        expected[reason] += 1
+    assert framed.counted(part) == expected
+    assert sum(expected.values()) == len(framed)
+    assert min(expected["labelled"], expected["off"], expected["purged"]) > 0
+
+
+def a_history(seed: int, maintenance: tuple[Maintenance, ...] = ()) -> FramedHistory:
     draw = np.random.default_rng(seed)
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=2 * SECOND)
+    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=2 * SECOND, maintenance=maintenance)
     made = []
     for name in ("a", "b"):
         time = np.cumsum(draw.choice([1, 2, 9], 160, p=[0.9, 0.07, 0.03])).tolist()

@@ -80,6 +80,7 @@ class Fitted:
         epochs: all of them, in order.
         best_epoch: per member, the epoch that its weights are from.
         best_loss: per member, its stop loss then.
+        fit_loss: per member, its mean loss of training in that epoch, dropout on.
         stopped_early: False where `max_epochs` ended training.
         windows_per_s: over all of training, stop windows not counted.
     """
@@ -88,6 +89,7 @@ class Fitted:
     epochs: tuple[Epoch, ...]
     best_epoch: tuple[int, ...]
     best_loss: tuple[float, ...]
+    fit_loss: tuple[float, ...]
     stopped_early: bool
     windows_per_s: float
 
@@ -171,6 +173,7 @@ class _Run:
         self._orders = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
         self._best = model.weights()
         self._best_loss = torch.full((members,), torch.inf)
+        self._fit_loss = torch.full((members,), torch.inf)
         self._best_epoch = [0] * members
 
     def go(self, progress: Callable[[Epoch], None]) -> Fitted:
@@ -179,22 +182,29 @@ class _Run:
         stale, trained, seconds, begun = 0, 0, 0.0, time.perf_counter()
         while len(epochs) < options.max_epochs and stale < options.patience:
             started = time.perf_counter()
-            loss, count = self._train()
+            fit_loss, count = self._train()
             lap = time.perf_counter() - started
             stop_loss = self._stop_losses()
-            stale = 0 if self._keep(stop_loss, len(epochs) + 1) else stale + 1
+            stale = 0 if self._keep(stop_loss, fit_loss, len(epochs) + 1) else stale + 1
             if stale and stale % max(1, options.patience // 2) == 0:
                 self._cool()
             trained, seconds = trained + count, seconds + lap
             left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.max_epochs - len(epochs) - 1)
-            epochs.append(Epoch(len(epochs) + 1, loss, float(stop_loss.mean()), count / lap, left, stale))
+            loss, held_out = float(fit_loss.mean()), float(stop_loss.mean())
+            epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, stale))
             progress(epochs[-1])
-        best_loss = tuple(self._best_loss.tolist())
-        early = stale >= options.patience
-        return Fitted(self._best, tuple(epochs), tuple(self._best_epoch), best_loss, early, trained / seconds)
+        return Fitted(
+            weights=self._best,
+            epochs=tuple(epochs),
+            best_epoch=tuple(self._best_epoch),
+            best_loss=tuple(self._best_loss.tolist()),
+            fit_loss=tuple(self._fit_loss.tolist()),
+            stopped_early=stale >= options.patience,
+            windows_per_s=trained / seconds,
+        )
 
-    def _train(self) -> tuple[float, int]:
-        """One epoch: its mean loss, and the windows that it saw, all members counted."""
+    def _train(self) -> tuple[Tensor, int]:
+        """One epoch: each member's mean loss (K,), and the windows that were seen, all members counted."""
         self._model.train()
         orders = self._draw()
         total = torch.zeros(len(orders))
@@ -204,7 +214,7 @@ class _Run:
             losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
             self._optimizer.step()
             total += losses.detach() * here.shape[1]
-        return float(total.mean()) / orders.shape[1], orders.numel()
+        return total / orders.shape[1], orders.numel()
 
     def _draw(self) -> Tensor:
         """(K, n): each member's windows of this epoch, by their ends, in its own order."""
@@ -232,11 +242,12 @@ class _Run:
             )
         return losses
 
-    def _keep(self, losses: Tensor, epoch: int) -> bool:
+    def _keep(self, losses: Tensor, fit_losses: Tensor, epoch: int) -> bool:
         """Keeps the weights of the members that are at their best; whether one of them improved enough to count."""
         better = losses < self._best_loss
         counts = losses < self._best_loss * (1.0 - self._options.improvement)
         self._best_loss = torch.where(better, losses, self._best_loss)
+        self._fit_loss = torch.where(better, fit_losses, self._fit_loss)
         for name, value in self._model.state_dict().items():
             self._best[name][better] = value[better]
         self._best_epoch = [epoch if new else old for new, old in zip(better, self._best_epoch, strict=True)]

@@ -48,6 +48,21 @@ class FramedHistory:
         normal: Bools = (self.fitness == Fitness.WHOLE) & ~self.labelled
         return normal
 
+    def counted(self, part: UInt8s) -> dict[str, int]:
+        """Frames of each part, and of those in none by the first reason that holds; they add up to T."""
+        counts = {p.name.lower(): int((part == p).sum()) for p in Part if p is not Part.NONE}
+        left = part == Part.NONE
+        reasons = {
+            "labelled": self.labelled,
+            "off": self.fitness == Fitness.OFF,
+            "degraded": self.fitness == Fitness.DEGRADED,
+            "purged": left,
+        }
+        for reason, holds in reasons.items():
+            counts[reason] = int((left & holds).sum())
+            left = left & ~holds
+        return counts
+
     def within(self, part: UInt8s, wanted: Part, support: int) -> Bools:
         """bool (T,): frames of a part whose last `support` frames are normal, and of the part or purged before it."""
         allowed = self.normal & ((part == wanted) | (part == Part.NONE))

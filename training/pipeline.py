@@ -46,7 +46,11 @@ SELFTEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class Trained:
-    """A bundle and the story of its making."""
+    """A bundle and the story of its making.
+
+    Attributes:
+        parts: frames of each part, and of those that are in none by the reason; see `FramedHistory.counted`.
+    """
 
     folder: Path
     manifest: Manifest
@@ -83,8 +87,8 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     spec = choose_spec(options.model, len(history.sensors))
     rules = choose_rules(options.rules, policy, spec)
     part = split(framed.series, framed.time, framed.normal, Shares(*options.parts), spec.window + spec.smoothing - 1)
-    counts = {p.name.lower(): int((part == p).sum()) for p in Part}
-    progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+    counts = framed.counted(part)
+    progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
     fitted, ensemble, selftest = _fit(framed, part, scales, policy, spec, fit_options, progress)
     # Out of reach: levels are wanted of it, and incidents would only cost time.
@@ -99,7 +103,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
         calibration,
         data_facts(history, framed, counts, findings, options.drop_sensors),
         {
-            "fit_loss": fitted.epochs[-1].loss,
+            "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
             "gate": realised(levels[Part.GATE], calibration, rules),
         },

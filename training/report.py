@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,14 @@ from training.pipeline import Progress, Trained
 
 # Lines of progress where no terminal is: enough to see it live, few enough to read.
 QUIET_SECONDS = 5.0
+# What is said of readings and frames that nothing is learned from.
+FATES = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
+LEFT_OUT = {
+    "labelled": "or carried from one",
+    "off": "maintenance, `score_when`",
+    "degraded": "too many sensors missing",
+    "purged": "W + M - 1 after each cut",
+}
 
 
 def progress() -> Progress:
@@ -67,15 +76,16 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
     m, history, c = trained.manifest, trained.history, trained.calibration
     spec, fitted = m.model, trained.fitted
     sizes = f"W={spec.window}, M={spec.smoothing}, hidden {spec.hidden}, latent {spec.latent}, K={spec.members}"
-    epochs = f"{len(fitted.epochs)} epochs, held-out loss {min(fitted.best_loss):.4g}"
+    used = {name: count for name, count in trained.parts.items() if name not in LEFT_OUT}
     rows = [
         ("history", f"{history.rows:,} readings, {m.data['series']} series, {m.data['from']} to {m.data['to']}"),
         ("read at", f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {peak_memory_mb():,.0f} MB"),
         ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
         ("left out", _left_out(trained)),
-        ("frames", ", ".join(f"{name} {count:,}" for name, count in trained.parts.items())),
+        ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
         ("model", f"{spec.kind}, {sizes}"),
-        ("fit", f"{epochs}, {fitted.windows_per_s:,.0f} windows/s"),
+        ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
+        ("loss", f"fit {_losses(fitted.fit_loss)}; held out {_losses(fitted.best_loss)}"),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
@@ -86,11 +96,20 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
 
 
 def _left_out(trained: Trained) -> str:
-    data = trained.manifest.data
-    said = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
-    fates = [f"{n:,} {said.get(name, name)}" for name, n in data["dispositions"].items() if name != "used" and n]
-    fates += [f"{data['labelled']:,} labelled"] if data["labelled"] else []
-    return ", ".join(fates) or "nothing"
+    """Readings by what became of them, frames by why they are in no part."""
+    fates = {FATES.get(name, name): n for name, n in trained.manifest.data["dispositions"].items() if name != "used"}
+    reasons = {f"{name} ({LEFT_OUT[name]})": n for name, n in trained.parts.items() if name in LEFT_OUT}
+    kinds = {"readings": _listed(fates), "frames": _listed(reasons)}
+    return "; ".join(f"{kind}: {listed}" for kind, listed in kinds.items() if listed) or "nothing"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
+
+def _losses(each: Sequence[float]) -> str:
+    """Of each member."""
+    return ", ".join(f"{loss:.4g}" for loss in each)
 
 
 def _threshold(trained: Trained) -> str:
