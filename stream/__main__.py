@@ -1,7 +1,7 @@
 """The `narrows` command: the one place where both halves meet. Bodies import what they need, so `--help` is quick.
 
 stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 partial, 4 gate refused,
-130 interrupted.
+5 fenced by a twin, 130 interrupted.
 """
 
 import os

@@ -23,6 +23,9 @@ LAYOUTS = {
     "long": naive.Layout(format="long", series="id", sensor="meta.tag"),
     "epoch_s": naive.Layout(time_format="epoch_s", max_bytes=200),
     "iso8601": naive.Layout(time_format="iso8601", series="id"),
+    "dotted": naive.Layout(
+        time="meta\\.at", series="meta.id", sensors={"temp": "values\\.temp", "Flow Rate": "values.deep\\.flow"}
+    ),
 }
 NAMES = (
     "time",
@@ -39,6 +42,8 @@ NAMES = (
     "sensor",
     "value",
     "x",
+    "values.temp",
+    "meta.at",
 )
 
 
@@ -146,7 +151,7 @@ def objects(draw: st.DrawFn, layout: naive.Layout) -> str:
     for path, values in fields.items():
         if draw(rare):
             continue
-        *nodes, leaf = path.split(".")
+        *nodes, leaf = naive.steps_of(path)
         below = tree
         for node in nodes:
             below = below.setdefault(node, {})

@@ -230,9 +230,22 @@ def iso(text: str) -> int | None:
     return (since.days * 86400 + since.seconds - offset) * 10**9 + int(fraction.ljust(9, "0"))
 
 
+def steps_of(path: str) -> list[str]:
+    """The names along a path; a dot after a backslash is part of one."""
+    steps = [""]
+    for place, character in enumerate(path):
+        if character == "." and path[place - 1 : place] == "\\":
+            steps[-1] = steps[-1][:-1] + "."
+        elif character == ".":
+            steps.append("")
+        else:
+            steps[-1] += character
+    return steps
+
+
 def at(element: Any, path: str) -> Any:
     """What is at a path; None where it is absent or null."""
-    for name in path.split("."):
+    for name in steps_of(path):
         if not isinstance(element, Object):
             raise DeadMessage("wrong_type")
         element = next((value for key, value in element if key == name), None)
@@ -242,14 +255,16 @@ def at(element: Any, path: str) -> Any:
 
 
 def value_paths(layout: Layout, names: tuple[str, ...]) -> list[str]:
-    return [layout.value] if layout.format == "long" else [layout.sensors.get(name, name) for name in names]
+    """A sensor without a path of its own is the field of its name."""
+    own = [layout.sensors.get(name, name.replace(".", "\\.")) for name in names]
+    return [layout.value] if layout.format == "long" else own
 
 
 def names_in_paths(layout: Layout, names: tuple[str, ...]) -> set[str]:
     paths = [layout.time, *value_paths(layout, names)]
     paths += [layout.series] if layout.series else []
     paths += [layout.sensor] if layout.format == "long" else []
-    return {name for path in paths for name in path.split(".")}
+    return {name for path in paths for name in steps_of(path)}
 
 
 def walk(part: Any) -> Any:

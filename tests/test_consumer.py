@@ -1,6 +1,7 @@
 """`narrows run` on a real broker: right alerts, exactly once, through stops and kills."""
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,17 +120,22 @@ def test_killed_and_restarted_it_goes_on_as_if_nothing_had_happened(live: Live) 
     assert sum(line["unfit"] for line in restores) == 0
 
 
-def test_a_stop_leaves_nothing_uncommitted_and_a_restart_repeats_nothing(live: Live) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda stop: stop.name)
+def test_a_stop_leaves_nothing_uncommitted_and_a_restart_repeats_nothing(live: Live, stop: signal.Signals) -> None:
+    """Stopped in the midst of it, the process ends with all that it has taken committed."""
     stream = Stream(3_000)
-    live.send(stream.messages())
+    live.send(stream.messages(0, 2_000))
     first = live.start()
     live.wait_for_all()
-    live.stop(first)
-    before = live.read(live.alerts)
+    live.send(stream.messages(2_000))
+    first.send_signal(stop)
+    assert first.wait(10) == 0, live.log.read_text()[-3000:]
+    taken = live.logged("progress")[-1]["received"]
+    assert live.committed() == taken
     second = live.start()
-    live.wait(lambda: len(live.logged("partition.restored")) == 4, "all partitions restored")
+    live.wait_for_all()
     live.stop(second)
-    assert live.read(live.alerts) == before
+    same_in_order(told(live), stream.alerts(live.definition))
 
 
 def test_what_is_not_a_reading_goes_to_the_dead_letters_and_the_counts_add_up(live: Live) -> None:

@@ -194,6 +194,20 @@ def test_null_is_absent_at_every_level_of_a_path() -> None:
     assert [d.reason for d in long.dead] == [Reason.WRONG_TYPE]
 
 
+def test_a_sensor_is_the_field_of_its_name_also_where_that_has_dots_and_a_path_is_taken_apart() -> None:
+    """Read fast, and with care because of the backslash in another field."""
+    values = [
+        b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":0}',
+        b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":"\\\\"}',
+    ]
+    fields = Fields(time=r"t\.at", sensors={"nested": "temp.inlet", "both": r"temp.out\.let"})
+    subject = Decoder(fields, ("temp.inlet", "nested", "both"), None)
+    for _ in range(2):
+        decoded = subject.decode(values, [b"p"] * 2, range(2), [-1] * 2)
+        assert decoded.readings.values.tolist() == [[1.0, 2.0, 3.0]] * 2
+        assert not decoded.dead
+
+
 def test_only_a_float_has_a_negative_zero() -> None:
     """Read fast, and with care because of the backslash."""
     values = [b'{"time":1,"temp":-0,"a:b":-0.0}', b'{"time":1,"temp":-0,"a:b":-0.0,"x":"\\\\"}']
@@ -268,6 +282,9 @@ def test_a_long_reading_of_a_sensor_that_is_not_ours_is_ignored_but_dead_if_it_i
         (Fields(time="values.at.t", sensors={"temp": "values.at"}), "cannot both hold a value"),
         (Fields(time="a..b"), "has an empty name"),
         (Fields(series="."), "has an empty name"),
+        (Fields(series="a."), "has an empty name"),
+        (Fields(time=r"a\b"), "has a quote, backslash"),
+        (Fields(time=r"a\.b", sensors={"temp": r"a\.b"}), r"'a\\\\.b' and 'a\\\\.b' cannot both hold a value"),
         (Fields(sensors={"temp": 'te"mp'}), "has a quote, backslash"),
     ],
 )

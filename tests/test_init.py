@@ -1,5 +1,6 @@
 """`narrows init --from-file`: what it guesses, that it says why, and that what it writes is a sound configuration."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -13,10 +14,14 @@ import yaml
 from stream import __main__ as cli
 from stream.errors import ConfigError
 from stream.intake.columns import Readings
+from stream.intake.layout import discover
+from stream.serve.compose import decoder
 from stream.serve.guess import detector_name, rate
 from stream.settings import Settings, load
+from stream.settings.hints import hints
 from stream.settings.quantities import parse_duration
 from stream.settings.starter import Guess, starter, write
+from tests.builders import a_definition
 
 SECOND = 1_000_000_000
 
@@ -84,6 +89,22 @@ def test_a_long_file_becomes_a_configuration_with_ticks(tmp_path: Path, monkeypa
     assert (settings.input.sensor, settings.input.value) == ("sensor", "value")
     assert sorted(settings.input.sensors) == ["current", "flow"]
     assert (settings.frames.resample, settings.frames.interval) == ("last", 10 * SECOND)
+
+
+def test_columns_whose_names_have_dots_are_the_fields_of_those_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that init writes finds them in Parquet again, and reads messages that are as flat as the table."""
+    rows = pd.read_parquet(wide(tmp_path)).rename(columns={"timestamp": "meta.at", "flow": "temp.inlet"})
+    rows.to_parquet(tmp_path / "dotted.parquet")
+    assert init(monkeypatch, tmp_path, "--from-file", str(tmp_path / "dotted.parquet")) == 0
+    settings = load(tmp_path / "narrows.yaml", (), {})
+    layout = discover(tmp_path / "dotted.parquet", hints(settings))
+    assert (layout.time, layout.sensors) == ("meta.at", ("temp.inlet", "no"))
+    trained = dataclasses.replace(a_definition(), sensors=layout.sensors)
+    message = b'{"meta.at": 1767225600000, "temp.inlet": 1.5, "no": 2.5}'
+    decoded = decoder(settings, trained).decode([message], [b"p"], [0], [-1])
+    assert decoded.readings.values.tolist() == [[1.5, 2.5]]
 
 
 def test_a_series_column_that_only_its_content_tells_is_written_down(

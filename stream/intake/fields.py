@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 
 from stream.errors import ConfigError
+from stream.intake.paths import joined, split
 from stream.intake.timestamps import TimeFormat
 
 # Stands for "this number is not in the message"; a null is None. Told apart by identity.
@@ -26,14 +27,14 @@ Row = msgspec.Struct
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Where in a message its time, series and values are. A path is names joined by dots: "values.temp".
+    r"""Where in a message its time, series and values are. Paths: "values.temp" is nested, r"temp\.inlet" one name.
 
     Attributes:
         time: path of the event time.
         time_format: "auto" (strings are ISO-8601, numbers by magnitude: see `timestamps`), or one format only.
         series: path of the series, a string or an int64; "" = the Kafka key.
         format: "wide": a message has a value per sensor. "long": one sensor's name and one value.
-        sensors: wide: sensor -> path of its value; a sensor not named here is at the path of its own name.
+        sensors: wide: sensor -> path of its value; a sensor not named here is the field of its own name.
         sensor: long: path of the sensor's name.
         value: long: path of the value.
         max_future_ns: an event time further ahead of the record's own timestamp is dead, >= 0.
@@ -77,7 +78,7 @@ def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
         found.append(Leaf(_path("sensor", fields.sensor), str))
         found.append(Leaf(_path("value", fields.value), number, ABSENT_NUMBER))
     else:
-        paths = (_path(f"sensors.{s}", fields.sensors.get(s, s)) for s in sensors)
+        paths = (_path(f"sensors.{s}", fields.sensors.get(s, joined([s]))) for s in sensors)
         found.extend(Leaf(path, number, ABSENT_NUMBER) for path in paths)
     return tuple(found)
 
@@ -88,10 +89,10 @@ def _time_type(time_format: TimeFormat) -> Any:  # noqa: ANN401 - a type express
 
 
 def _path(what: str, text: str) -> Path:
-    path = tuple(text.split("."))
+    path = split(text)
     if not all(path):
         raise ConfigError(f"fields.{what}: the path {text!r} has an empty name; write names joined by single dots")
-    if _UNNAMEABLE.search(text):
+    if any(map(_UNNAMEABLE.search, path)):
         raise ConfigError(
             f"fields.{what}: the path {text!r} has a quote, backslash, control character or half a surrogate pair; "
             f"give `{what}` a path without them, and rename the field where it is sent"
@@ -112,9 +113,9 @@ def _plant(tree: Tree, leaf: Leaf) -> None:
 
 
 def _conflict(one: Path, other: Path) -> ConfigError:
-    one_text, other_text = ".".join(one), ".".join(other)
     return ConfigError(
-        f"fields: the paths {one_text!r} and {other_text!r} cannot both hold a value; give each field a path of its own"
+        f"fields: the paths {joined(one)!r} and {joined(other)!r} cannot both hold a value; "
+        f"give each field a path of its own"
     )
 
 

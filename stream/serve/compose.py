@@ -68,7 +68,7 @@ def decoder(settings: Settings, definition: Definition) -> Decoder:
         time_format=given.time_format,
         series=given.series,
         format=wire.format,
-        sensors={name: given.sensors.get(name, name) for name in definition.sensors},
+        sensors=given.sensors,
         sensor=wire.sensor,
         value=wire.value,
         max_future_ns=given.max_future,

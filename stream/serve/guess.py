@@ -9,6 +9,7 @@ import numpy as np
 
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Hints, Layout, discover, read
+from stream.intake.paths import joined
 from stream.intake.spacing import steps
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
@@ -57,18 +58,17 @@ def layout_guesses(layout: Layout) -> list[Guess]:
     left_out = {key.removeprefix(_LEFT_OUT): why for key, why in layout.why.items() if key.startswith(_LEFT_OUT)}
     label = next((name for name, why in left_out.items() if _LABEL.search(name) and _MAY_LABEL.search(why)), None)
     others = {name: why for name, why in left_out.items() if name != label}
-    long = layout.format == "long"
-    shape = "a column of sensor names and one of values" if long else "a column for each sensor"
+    shape = "a column of sensor names and one of values" if layout.format == "long" else "a column for each sensor"
     guesses = [
         Guess("input.format", layout.format, shape),
-        Guess("input.time", layout.time, layout.why["time"]),
+        Guess("input.time", joined([layout.time]), layout.why["time"]),
         series_guess(layout),
         Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
     ]
-    if long:
+    if layout.sensor is not None and layout.value is not None:
         guesses += [
-            Guess("input.sensor", layout.sensor, layout.why["sensor"]),
-            Guess("input.value", layout.value, layout.why["value"]),
+            Guess("input.sensor", joined([layout.sensor]), layout.why["sensor"]),
+            Guess("input.value", joined([layout.value]), layout.why["value"]),
             Guess("frames.resample", "last", "one sensor per row: the rows of one tick make a frame"),
         ]
     if label is not None:
@@ -82,8 +82,9 @@ def layout_guesses(layout: Layout) -> list[Guess]:
 def series_guess(layout: Layout) -> Guess:
     """Left empty where Parquet shows it again by itself: on Kafka the key names the series."""
     why = layout.why["series"]
-    if layout.series_told:
-        return Guess("input.series", layout.series, f"{why}; Kafka: this field, or empty it where the key names it")
+    if layout.series is not None and layout.series_told:
+        why += "; Kafka: this field, or empty it where the key names it"
+        return Guess("input.series", joined([layout.series]), why)
     return Guess("input.series", "", f"Parquet: {why}; Kafka: the key, unless a field is named here")
 
 

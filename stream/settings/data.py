@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
+from stream.intake.paths import joined
 from stream.settings.kafka import Topic
 from stream.settings.quantities import (
     Duration,
@@ -26,7 +27,7 @@ def _paths_by_name(given: object) -> object:
         twice = sorted({name for name in given if given.count(name) > 1})
         if twice:
             raise ValueError(f"expected each name once, twice there: {', '.join(twice)}")
-        return {name: name for name in given}
+        return {name: joined([name]) for name in given}
     if not isinstance(given, dict):
         raise ValueError("expected a list of names, or a mapping of names to paths")
     return given
@@ -77,7 +78,8 @@ class Input(Section):
     )
     sensors: Sensors = Field(
         default_factory=dict,
-        description="Sensor names, or names mapped to (nested) paths. Empty: found (Parquet), the bundle's (Kafka).",
+        description="Sensor names, or names mapped to paths of fields: `values.flow` is nested, `values\\.flow` a name "
+        "with a dot. Empty: found (Parquet), the bundle's (Kafka).",
     )
     sensor: Text | None = Field(
         default=None, description="long: field of the sensor's name. null: found (Parquet), `sensor` (Kafka)."
