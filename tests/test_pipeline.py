@@ -1,68 +1,37 @@
 """From history in Parquet to a bundle in the registry: what may teach, what may not, and what is left of a failure."""
 
 import dataclasses
-import json
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stream.bundle import SERIES, WEIGHTS, calibration_levels, load
-from stream.detect.policy import Maintenance
+from stream.bundle import load
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry import Registry
-from training import fleet, report
+from tests.small_training import MINUTE, QUICK, QUIET, a_history, contents, long_of, made, options
 from training import pumps as physics
-from training.fit import Epoch, FitOptions
+from training.fit import Epoch
 from training.levels import WEEK
-from training.options import FrameOptions, ModelOptions, ThresholdOptions, TrainOptions
+from training.options import FrameOptions, ModelOptions
 from training.pipeline import Progress, Trained, train
 from training.vet import Kind
-
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
-QUIET = Progress(lambda name, note: None, lambda epoch: None)
-QUICK = FitOptions(max_epochs=2, min_windows=1024)
-SMALL = ModelOptions(window=6, smoothing=3, hidden=16, latent=3)
-PERCENTILE = ThresholdOptions("percentile", percentile=95.0)
 
 
 @pytest.fixture(scope="module")
 def pumps() -> pd.DataFrame:
-    """A normal history of 4 pumps, 800 minutes each: time, series, sensors."""
-    return fleet.generate(pumps=4, history_days=800 / 1440, live_days=0.2).history
+    return a_history()
 
 
 @pytest.fixture(scope="module")
 def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A bundle of that history."""
     return made(tmp_path_factory.mktemp("trained"), pumps)
-
-
-def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes: object) -> Trained:
-    """A bundle of a history, in a registry of its own below `folder`."""
-    folder.mkdir(exist_ok=True)
-    history.to_parquet(folder / "history.parquet", index=False)
-    return train(options(folder, **changes), fit, QUIET)
-
-
-def options(folder: Path, **changes: object) -> TrainOptions:
-    plain = TrainOptions("pumps", folder / "history.parquet", folder / "registry", model=SMALL, threshold=PERCENTILE)
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
-
-
-def contents(trained: Trained) -> tuple[bytes, bytes, float, bytes]:
-    """All that scores depend on: weights, scales and thresholds per series, q; and the kept levels."""
-    files = [(trained.folder / name).read_bytes() for name in (WEIGHTS, SERIES)]
-    levels = calibration_levels(trained.folder)["ratio"].to_numpy().tobytes()
-    return files[0], files[1], trained.manifest.threshold_q, levels
 
 
 def with_labels(pumps: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -161,63 +130,6 @@ def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
     assert 0 < manifest.metrics["gate"]["levels"] <= manifest.data["frames"]["gate"]
 
 
-def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
-    trained: Trained, capsys: pytest.CaptureFixture[str]
-) -> None:
-    facts = json.loads(json.dumps(report.facts(trained)))
-    assert facts["rows_per_s"] > 1_000
-    assert 50 < facts["peak_memory_mb"] < 100_000
-    assert facts["data"]["dispositions"] == {"used": 3200, "late": 0, "duplicate": 0, "ignored": 0, "dead": 0}
-    report.show(trained)
-    table = capsys.readouterr().out
-    for said in ("3,200 readings, 4 series", "rows/s; peak memory", "percentile 95: q = ", "candidate, production"):
-        assert said in table
-
-
-def table_of(trained: Trained, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """The table's rows by their names."""
-    report.show(trained)
-    found, name = dict[str, str](), ""
-    for line in capsys.readouterr().out.splitlines():
-        text = line
-        if line[2:3] != " ":
-            name, text = line[2:].split("  ", 1)
-        found[name] = f"{found.get(name, '')} {text.strip()}".strip()
-    return found
-
-
-def test_what_was_left_out_is_said_with_its_reasons_and_adds_up(
-    pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """300 frames in maintenance, 240 labelled, 8 of them in it, 100 without most sensors, and what each cut purges."""
-    history = pumps.assign(bad=0)
-    time = history["time"].astype("int64")
-    span = Maintenance("pump-02", int(time.min()) + 100 * MINUTE, int(time.min()) + 400 * MINUTE)
-    history.loc[history.index[history["series"] == "pump-02"][392:632], "bad"] = 1
-    cut = history.index[history["series"] == "pump-04"][200:305]
-    history.loc[cut, ["flow", "pressure", "current"]] = np.nan
-    again = history.iloc[[5, 6, 7]]
-    trained = made(
-        tmp_path, pd.concat([history, again]), frames=FrameOptions(maintenance=(span,)), hints=Hints(label="bad"),
-        model=dataclasses.replace(SMALL, members=3),
-    )  # fmt: skip
-    left_out = {name: trained.parts[name] for name in ("labelled", "off", "degraded", "purged")}
-    assert left_out == {"labelled": 240, "off": 292, "degraded": 100, "purged": 96}
-    assert sum(trained.parts.values()) == len(pumps)
-    facts = report.facts(trained)
-    assert facts["data"]["frames"] == trained.parts
-    assert len(set(facts["metrics"]["fit_loss"])) == len(set(facts["metrics"]["stop_loss"])) == 3
-    table = table_of(trained, capsys)
-    assert table["left out"] == (
-        "readings: 3 late; frames: 240 labelled (or carried from one), 292 off (maintenance, `score_when`), "
-        "100 degraded (too many sensors missing), 96 purged (W + M - 1 after each cut)"
-    )
-    assert table["frames"].startswith("3,200: ")
-    fit, held_out = (re.findall(r"[\d.]+", losses) for losses in table["loss"].split(";"))
-    assert fit == [f"{loss:.4g}" for loss in facts["metrics"]["fit_loss"]]
-    assert held_out == [f"{loss:.4g}" for loss in facts["metrics"]["stop_loss"]]
-
-
 def odd_sensors(pumps: pd.DataFrame) -> pd.DataFrame:
     """The history with a flat sensor, a counter that goes on while labelled rows reset it, and a copy."""
     rows = np.arange(len(pumps))
@@ -259,11 +171,6 @@ def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.
     assert np.array_equal(definition.scales.scale[new], definition.scales.scale[pool])
     assert np.array_equal(definition.scales.mean[new], definition.scales.mean[pool])
     assert definition.thresholds.of("pump-new") == definition.thresholds.of("")
-
-
-def long_of(wide: pd.DataFrame) -> pd.DataFrame:
-    long = wide.melt(["time", "series"], var_name="sensor", value_name="value")
-    return long.sort_values(["time", "series", "sensor"], kind="stable", ignore_index=True)
 
 
 def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
@@ -326,73 +233,6 @@ def test_history_that_cannot_be_learned_from_is_refused_with_what_is_wrong(
     with pytest.raises(DataError, match=reason):
         made(tmp_path, spoil(pumps))
     assert not (tmp_path / "registry").exists()
-
-
-def test_pumps_of_one_file_are_told_apart_by_the_column_that_makes_times_unique(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
-) -> None:
-    """Three quarters of the rows would be duplicates without it."""
-    assert contents(made(tmp_path, pumps.rename(columns={"series": "pump"}))) == contents(trained)
-
-
-CONFUSED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], str]] = {
-    "one series, in turn": (
-        lambda h: h.rename(columns={"series": "pump"}).sort_values("time", kind="stable"),
-        {"hints": Hints(exclude=["pump"], sensors=physics.SENSORS)},
-        r"0 late and 2,400 duplicate of 3,200 readings would be left out; 2,400 have the time of another reading of "
-        r"their series but other values, .* set `input.series` to the column that names the asset: pump\?",
-    ),
-    "one series, one after the other": (
-        lambda h: h.drop(columns="series").sort_values("flow"),
-        {},
-        r" late and .* of 3,200 readings .*; 2,400 have the time of another .* names the asset$",
-    ),
-    "one series, long": (
-        lambda h: long_of(h).drop(columns="series"),
-        {},
-        r"of 16,000 readings .*; 11,9.. have the time of another reading of their series but other values",
-    ),
-    "not in order": (
-        lambda h: h.sample(frac=1.0, random_state=0),
-        {},
-        r" late and .* stand behind later ones of their series; .* sort the history",
-    ),
-    "long, sensor after sensor": (
-        lambda h: long_of(h).sort_values("sensor", kind="stable"),
-        {},
-        r" late and 0 duplicate of 16,000 .* stand behind later ones of their series; .* sort the history",
-    ),
-}
-
-
-@pytest.mark.parametrize("confusion", CONFUSED)
-def test_history_of_which_much_would_be_late_or_duplicate_is_refused_with_what_to_do(
-    pumps: pd.DataFrame, tmp_path: Path, confusion: str
-) -> None:
-    confuse, changes, reason = CONFUSED[confusion]
-    with pytest.raises(DataError, match=reason):
-        made(tmp_path, confuse(pumps), **changes)
-    assert not (tmp_path / "registry").exists()
-
-
-def test_history_that_says_everything_twice_teaches_what_it_teaches_once(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
-) -> None:
-    """A source that delivers again is no misunderstanding, whether at once or later."""
-    at_once = made(tmp_path / "at once", pumps.loc[pumps.index.repeat(2)])
-    later = made(tmp_path / "later", pd.concat([pumps, pumps]))
-    assert contents(at_once) == contents(later) == contents(trained)
-    assert at_once.manifest.data["dispositions"]["duplicate"] == len(pumps)
-    assert later.manifest.data["dispositions"]["late"] + 4 == len(pumps), "but for the last reading of each"
-
-
-@pytest.mark.parametrize("resample", ["last", "mean"])
-def test_readings_beyond_the_first_of_a_tick_are_no_misunderstanding(
-    pumps: pd.DataFrame, tmp_path: Path, resample: Literal["last", "mean"]
-) -> None:
-    """Whatever becomes of them: that there are more of them than ticks is what was asked for."""
-    trained = made(tmp_path, pumps, frames=FrameOptions(resample=resample, interval_ns=5 * MINUTE))
-    assert sum(trained.parts.values()) == pytest.approx(len(pumps) / 5, abs=4)
 
 
 def test_history_that_is_all_labelled_or_off_is_refused(pumps: pd.DataFrame, tmp_path: Path) -> None:
