@@ -57,7 +57,7 @@ def _perfect(draw: np.random.Generator, labels: Bools) -> Floats:
 
 
 def _inverted(draw: np.random.Generator, labels: Bools) -> Floats:
-    return 1.0 - labels
+    return (~labels).astype(np.float64)
 
 
 def _constant(draw: np.random.Generator, labels: Bools) -> Floats:
