@@ -116,6 +116,13 @@ def test_nothing_counts_in_probation() -> None:
     assert (found.windows, found.false) == (1, 0)
 
 
+@pytest.mark.parametrize(("rows", "probation"), [(100, 15), (199, 29), (4999, 749), (5000, 750), (9000, 750)])
+def test_probation_is_15_percent_of_the_rows_and_at_most_750(rows: int, probation: int) -> None:
+    false = [np.arange(rows) == row for row in (probation - 1, probation)]
+    found = [nab(corpus([(alarm.astype(np.float64), np.zeros(rows, np.bool_))]), 1.0, STANDARD) for alarm in false]
+    assert [one.false for one in found] == [0, 1]
+
+
 def test_a_corpus_without_windows_has_no_normalised_score() -> None:
     found = nab(corpus([(np.ones(100), np.zeros(100, np.bool_))]), 1.0, STANDARD)
     assert found.raw == pytest.approx(-0.11 * 85)

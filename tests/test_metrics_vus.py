@@ -98,7 +98,7 @@ def test_memory_does_not_grow_with_thresholds_or_buffers_times_frames() -> None:
         (np.sin(np.pi * ROWS / 3), 6),
         ((ROWS % 64 == 0).astype(np.float64), 64),
         (np.sin(ROWS[:100] / 3), 19),
-        (np.append(np.sin(np.arange(20_000) / 5), np.sin(np.arange(50_000) / 2)), 63),
+        (np.append(np.sin(np.arange(20_000) / 5), 9 * np.sin(np.arange(50_000) * np.pi / 20)), 63),
     ],
 )
 def test_the_buffer_is_the_period_that_the_reference_finds(values: NDArray[np.float64], period: int) -> None:
