@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from deploy.kafka.broker import Broker
-from tests.real_data.cases import ANSWERS, Asset, Case, labels_of, nab, skab, smd
+from tests.real_data.cases import ANSWERS, Asset, Case, nab, skab, smd
 from tests.real_data.experiment import Result, check_counts, check_same_alerts, experiment
-from tests.real_data.judging import OPEN_END, Span, compare, events_of, incidents_of
-from tests.real_data.ranking import frames_of, max_abs_z
+from tests.real_data.judging import incidents_of, judge
+from tests.real_data.ranking import frames_of
 from tests.real_data.report import facts, tables
 from tests.real_data.streaming import messages
+from training.metrics.events import OPEN_END, Span
 
 SECOND = 1_000_000_000
 # Alerts are compared here, not their worth: the command trains to the end.
@@ -64,51 +64,31 @@ def an_asset(time: list[int], label: list[int], series: str = "a") -> Asset:
     return Asset(series, a_table([0, 1], [0.0, 2.0], [0, 0]), a_table(time, [float(t) for t in time], label))
 
 
-def spans(*pairs: tuple[float, float], series: str = "a") -> list[Span]:
-    return [Span(series, int(start * SECOND), int(end * SECOND)) for start, end in pairs]
+def told(alert_id: str, sequence: int, start: str, end: str | None) -> dict[str, Any]:
+    stamp = "1970-01-01T00:00:{}Z"
+    ended = None if end is None else stamp.format(end)
+    return {
+        "series": "a",
+        "alert_id": alert_id,
+        "sequence": sequence,
+        "started_at": stamp.format(start),
+        "ended_at": ended,
+    }
 
 
-def test_an_event_lasts_from_its_first_row_until_its_last_one_has_left_windows_and_levels() -> None:
-    """Rows 3 and 4, 8, and the last: with one frame and three of grace after the last row of each."""
-    asset = an_asset([10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20], [0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1])
-    assert events_of(asset, 3) == spans((13, 18), (18, 22), (20, 24))
-    assert events_of(an_asset([1, 2, 3], [0, 0, 0]), 3) == []
-    assert events_of(an_asset([1, 2, 3], [1, 1, 1]), 0) == spans((1, 4))
-
-
-def test_an_event_is_found_where_an_incident_overlaps_it_and_others_are_false() -> None:
-    events = spans((10, 20), (50, 60), (80, 90))
-    incidents = spans((20, 30), (45, 52), (55, 56), (89, 95), (95, 99))
-    found = compare(events, incidents, normal_days=4.0)
-    assert (found.events, found.found, found.incidents, found.false) == (3, 2, 5, 2)
-    assert (found.opened_inside, found.delays_s, found.median_delay_s) == (2, (5.0, 9.0), 7.0)
-    assert found.false_per_day == 0.5
-
-
-def test_an_incident_that_was_open_before_an_event_overlaps_it_but_has_no_delay() -> None:
-    found = compare(spans((10, 20)), spans((5, 15)), 1.0)
-    assert (found.found, found.opened_inside, found.median_delay_s) == (1, 0, None)
-
-
-def test_incidents_and_events_of_different_series_have_nothing_to_do_with_each_other() -> None:
-    found = compare(spans((10, 20)), spans((10, 20), series="b"), 1.0)
-    assert (found.found, found.false) == (0, 1)
+def test_alerts_are_judged_against_the_labels_of_all_assets() -> None:
+    """Rows 12 and 13 of a, with two frames of grace; an incident inside, one of the other series, and one too late."""
+    assets = [an_asset([10, 11, 12, 13, 14, 15, 16, 17], [0, 0, 1, 1, 0, 0, 0, 0]), an_asset([10, 11], [0, 0], "b")]
+    alerts = [told("x", 0, "13.000", "14.000"), told("y", 0, "13.000", None) | {"series": "b"}]
+    found = judge(assets, [*alerts, told("z", 0, "16.000", None)], grace_frames=2)
+    assert (found.events, found.found, found.opened_inside, found.delays_s) == (1, 1, 1, (1.0,))
+    assert (found.incidents, found.true, found.false) == (3, 1, 2)
+    assert found.normal_days * 86_400 == pytest.approx(4 + 2)
 
 
 def test_an_incident_is_what_was_told_of_it_last() -> None:
-    def told(alert_id: str, sequence: int, start: str, end: str | None) -> dict[str, Any]:
-        stamp = "1970-01-01T00:00:{}Z"
-        ended = None if end is None else stamp.format(end)
-        return {
-            "series": "a",
-            "alert_id": alert_id,
-            "sequence": sequence,
-            "started_at": stamp.format(start),
-            "ended_at": ended,
-        }
-
     alerts = [told("x", 1, "05.000", "07.500"), told("y", 0, "01.000", None), told("x", 0, "05.000", None)]
-    assert incidents_of(alerts) == [Span("a", SECOND, OPEN_END), *spans((5, 7.5))]
+    assert incidents_of(alerts) == [Span("a", SECOND, OPEN_END), Span("a", 5 * SECOND, 15 * SECOND // 2)]
 
 
 def test_messages_hold_time_and_sensors_of_all_rows_in_turn_and_no_answers() -> None:
@@ -130,13 +110,6 @@ def test_a_frame_has_the_label_and_the_floor_of_the_first_row_of_its_time() -> N
     assert frames["floor"].tolist() == [0.0, 3.0]
     assert frames["label"].tolist() == [False, False]
     assert frames["score"].isna().tolist() == [True, False]
-
-
-def test_the_floor_is_the_one_published_with_the_data(data: Path) -> None:
-    """The mean over SKAB's files of "max abs z-score", as its README has it: 0.761 and 0.787."""
-    floors = [(labels_of(asset.live), max_abs_z(asset)) for asset in skab(data).assets]
-    each = [(roc_auc_score(label, z), average_precision_score(label, z)) for label, z in floors]
-    assert np.mean(each, axis=0).round(3).tolist() == [0.761, 0.787]
 
 
 def test_counts_that_do_not_add_up_are_noticed() -> None:

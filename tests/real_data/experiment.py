@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from tests.real_data.cases import Case
 from tests.real_data.commands import Narrows
-from tests.real_data.judging import Found, judge
-from tests.real_data.ranking import Ranked, rank
+from tests.real_data.judging import judge
+from tests.real_data.ranking import Ranked, rank_all
 from tests.real_data.streaming import Streamed, stream
+from training.metrics.events import Found
 
 DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
 VERDICTS = ("scored", "warming", "degraded", "off")
@@ -64,7 +65,7 @@ def experiment(
     check_same_verdicts(counts, scores)
     model = narrows.manifest(trained)["model"]
     found = judge(case.assets, streamed.alerts, grace_frames=model["window"] + model["smoothing"] - 1)
-    ranked = rank(case.assets, scores)
+    ranked = rank_all(case.assets, scores)
     return Result(case, budget, trained, train_seconds, streamed, counts, found, ranked)
 
 

@@ -14,11 +14,12 @@ RANKED = ("data", "labelled", "AUC-ROC", "max abs z", "AUC-PR", "max abs z", "sc
 STREAMED = ("data", "history", "read", "train", "streamed", "end to end", "dispositions", "verdicts")
 NOTES = """\
 Nothing is tuned on the rows that are streamed; defaults for everything but the budget (alerts per series and week).
-An event is found if an incident overlaps it or the W + M - 1 frames after it. Delay: event time from its start to the
-first incident that opened inside. A false incident overlaps no event; days are series-days outside events.
-AUC: frame by frame, causal, no point adjustment, mean over series, a frame without a score counts as 0; "max abs z" is
-the largest |z| of any sensor by mean and deviation of the history, on the same frames; last column: without frames that
-have no score, AUC-ROC and AUC-PR, each with max abs z. Alerts through the broker were those of `narrows replay`."""
+An event is found if an incident overlaps it or the W + M - 1 frames after it, up to the next event. Delay: event time
+from its start to the first incident that opened inside. A false incident overlaps no event; days are series-days
+outside events. AUC: frame by frame, causal, no point adjustment, mean over series, a frame without a score counts as 0;
+"max abs z" is the largest |z| of any sensor by mean and deviation of the history, on the same frames; last column:
+without frames that have no score, AUC-ROC and AUC-PR, each with max abs z. Alerts through the broker were those of
+`narrows replay`."""
 
 
 def facts(result: Result) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def tables(results: Sequence[Result]) -> str:
 
 def _found(result: Result) -> list[str]:
     found, threshold = result.found, result.trained["threshold"]
-    delay = found.median_delay_s
+    delay, per_day = found.median_delay_s, found.false_per_day
     return [
         result.case.name,
         f"{result.budget:g} a week",
@@ -71,7 +72,7 @@ def _found(result: Result) -> list[str]:
         f"{found.found} of {found.events}",
         str(found.opened_inside),
         "-" if delay is None else _duration(delay),
-        f"{found.false_per_day:.2g} ({found.false} in {_duration(found.normal_days * 86_400)})",
+        f"{'-' if per_day is None else f'{per_day:.2g}'} ({found.false} in {_duration(found.normal_days * 86_400)})",
     ]
 
 

@@ -1,0 +1,1 @@
+"""What `narrows evaluate` measures: pure functions of scores, labels and incidents. Never point-adjusted."""
