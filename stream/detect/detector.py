@@ -166,7 +166,7 @@ class Detector:
             ticks=self._framing.clock.state(slot),
             heard_at=int(self._heard_at[slot]),
             incident=self._incidents.get(slot),
-            degraded_since=int(self._sight.since[slot]),
+            degraded_since=self._sight.degraded_since(slot),
             is_blind=bool(self._sight.is_blind[slot]),
         )
 
@@ -185,7 +185,7 @@ class Detector:
             self._framing.clock.restore(slot, state.ticks)
             self._heard_at[slot] = state.heard_at
             self._incidents.restore(slot, state.incident)
-            self._sight.since[slot], self._sight.is_blind[slot] = state.degraded_since, state.is_blind
+            self._sight.restore(slot, state.degraded_since, state.is_blind)
         self._derive_errors(slots)
 
     def _derive_errors(self, slots: Int64s) -> None:

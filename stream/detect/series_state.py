@@ -20,7 +20,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
         carried: float64 (F,), age: int32 (F,): last value of each sensor and how many frames ago.
         ticks: clock and open ticks.
         heard_at: the partition's stream time when the series was last heard of.
-        degraded_since: time of the first degraded frame since the last whole one; NEVER where there is none.
+        degraded_since: time of the first degraded frame since the last whole one; None where there is none.
         is_blind: whether it was told that the series is blind.
     """
 
@@ -34,7 +34,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
     ticks: TickState
     heard_at: int
     incident: Incident | None
-    degraded_since: int = NEVER
+    degraded_since: int | None = None
     is_blind: bool = False
 
 

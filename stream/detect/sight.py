@@ -46,33 +46,42 @@ class Sight:
         self._sensors = sensors
         self._limit = NO_LIMIT if blind_after_ns is None else blind_after_ns
         # The first degraded frame since the last whole one; NEVER where there is none.
-        self.since = np.zeros(0, np.int64)
-        # Invariant: is_blind[s] only where since[s] != NEVER.
+        self._since = np.zeros(0, np.int64)
+        # Invariant: is_blind[s] only where _since[s] != NEVER.
         self.is_blind = np.zeros(0, np.bool_)
 
     def resize(self, capacity: int) -> None:
-        self.since = grown(self.since, capacity, NEVER)
+        self._since = grown(self._since, capacity, NEVER)
         self.is_blind = grown(self.is_blind, capacity, False)
 
     def clear(self, slot: int) -> None:
-        self.since[slot], self.is_blind[slot] = NEVER, False
+        self._since[slot], self.is_blind[slot] = NEVER, False
+
+    def degraded_since(self, slot: int) -> int | None:
+        """ns; None where the last frame was whole, or there is none."""
+        since = int(self._since[slot])
+        return None if since == NEVER else since
+
+    def restore(self, slot: int, degraded_since: int | None, is_blind: bool) -> None:
+        self._since[slot] = NEVER if degraded_since is None else degraded_since
+        self.is_blind[slot] = is_blind
 
     def push(self, frames: Frames, name: Callable[[int], str]) -> list[SightEvent]:
         """Events of a batch, in the order of `frames`. `name`: of the series of a slot."""
         degraded = frames.fitness == Fitness.DEGRADED
-        if not degraded.any() and (self.since[frames.series] == NEVER).all():
+        if not degraded.any() and (self._since[frames.series] == NEVER).all():
             return []
         rows = np.flatnonzero(frames.fitness != Fitness.OFF)
         degraded, time = degraded[rows], frames.time[rows]
         segments = Segments(frames.series[rows])
         slots, last = segments.series, segments.end - 1
-        begun = last_true(degraded & ~_before(degraded, self.since[slots] != NEVER, segments), segments)
-        old_since, was_blind = self.since[slots][segments.of_row], self.is_blind[slots]
+        begun = last_true(degraded & ~_before(degraded, self._since[slots] != NEVER, segments), segments)
+        old_since, was_blind = self._since[slots][segments.of_row], self.is_blind[slots]
         since = np.where(begun >= 0, time[np.maximum(begun, 0)], old_since)
         goes_on = (begun < 0) & was_blind[segments.of_row]
         blind = degraded & (goes_on | (time - np.where(degraded, since, time) > self._limit))
         told = _before(blind, was_blind, segments)
-        self.since[slots] = np.where(degraded[last], since[last], NEVER)
+        self._since[slots] = np.where(degraded[last], since[last], NEVER)
         self.is_blind[slots] = blind[last]
         return [self._event(frames, int(rows[i]), int(since[i]), name) for i in np.flatnonzero(blind != told)]
 
