@@ -177,7 +177,7 @@ def sights(partition: Partition) -> list[Notice]:
 
 @given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 30), min_size=1, max_size=10))
 def test_what_was_committed_is_not_told_again_and_nothing_is_left_out(seed: int, sizes: list[int]) -> None:
-    """At every commit: a restart has the same state, has nothing to tell of the past, and tells the same of the rest."""
+    """At every commit: a restart has the same state, nothing to tell of the past, and the same to tell of the rest."""
     log, whole = Log(blind_after_ns=AFTER), wired(sum(sizes) + 40, seed)
     running, at, committed = log.start(len(whole)), 0, list[Notice]()
     for size in sizes:
@@ -277,6 +277,29 @@ def test_a_series_that_is_blind_across_a_swap_is_told_to_see_again(sensors: int)
     assert kinds[1:] == [("data.series_sees_again", "2023-11-14T22:13:20Z")]
 
 
+def test_a_tick_that_a_silence_closes_may_show_it_too() -> None:
+    """It stands at the last offset that was taken."""
+    policy = a_policy(resample="last", interval_ns=10 * SECOND, max_gap_ns=50 * SECOND, max_carry=0)
+    log = Log(a_definition(a_spec(), policy), blind_after_ns=AFTER)
+    running = log.start(10)
+    for offset, second in enumerate((0, 10)):
+        running.take(a_hole(offset, second))
+    assert sights(running) == []
+    running.silence("a")
+    (notice,) = sights(running)
+    assert (notice.kind, notice.offset, notice.details["masked"]) == ("data.series_blind", 1, "s0, s1")
+    log.commit(running)
+    restored = log.start(10)
+    assert state_of(restored) == state_of(running)
+    assert sights(restored) == []
+
+
+def a_hole(offset: int, second: int) -> Records:
+    """A message of series `a` without a value."""
+    text = json.dumps({"time": (START + second * SECOND) // 1_000_000, "series": "a", "s0": None}).encode()
+    return Records([b"k"], [text], [offset], [START // 1_000_000], [None])  # type: ignore[list-item]
+
+
 # --- on a real broker
 
 
@@ -303,10 +326,9 @@ def test_a_cut_wire_is_told_once_and_so_is_its_mending_through_kills(
         live.expect_kill(live.start(fault="committed:1:kill"))
         send(range(20, 30), sees=False)
         process = live.start()
-        live.wait_for_all()
-        assert statuses() == [("data.series_blind", "pump-1")]
+        live.wait(lambda: bool(statuses()), "the blind series told")
         send(range(30, 35), sees=True)
-        live.wait_for_all()
+        live.wait(lambda: bool(live.logged("data.series_sees_again")), "its mending told")
         live.stop(process)
         assert statuses() == [("data.series_blind", "pump-1"), ("data.series_sees_again", "pump-1")]
         blind = next(e for e in (r.json() for r in live.read(live.status)) if e["kind"] == "data.series_blind")
