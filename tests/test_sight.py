@@ -329,8 +329,13 @@ def test_a_cut_wire_is_told_once_and_so_is_its_mending_through_kills(
         live.wait(lambda: bool(statuses()), "the blind series told")
         send(range(30, 35), sees=True)
         live.wait(lambda: bool(live.logged("data.series_sees_again")), "its mending told")
+        before = len(live.logged("data.series_blind"))
+        send(range(35, 50), sees=False)
+        live.wait(lambda: len(live.logged("data.series_blind")) > before, "the next cut told")
         live.stop(process)
-        assert statuses() == [("data.series_blind", "pump-1"), ("data.series_sees_again", "pump-1")]
+        blind_again = ("data.series_blind", "data.series_sees_again", "data.series_blind")
+        assert statuses() == [(kind, "pump-1") for kind in blind_again]
+        assert live.logged("data.series_blind")[-1]["level"] == "warning"
         blind = next(e for e in (r.json() for r in live.read(live.status)) if e["kind"] == "data.series_blind")
         jsonschema.validate(blind, status_schema())
         assert blind["details"] == {"since": "2023-11-14T22:13:30Z", "at": "2023-11-14T22:13:36Z", "masked": "s0"}
