@@ -3,6 +3,7 @@
 An event that belongs to a partition stands in the transaction of the offsets it is about: it is told exactly once.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,8 +17,14 @@ Kind = Literal[
     "data.readings_lost",
     "data.series_in_two_partitions",
     "data.series_retired",
+    "data.series_blind",
+    "data.series_sees_again",
+    "data.sensors_missing",
+    "data.sensors_complete",
     "data.partitions_changed",
 ]
+# Names that a message lists when it is about many.
+NAMED = 10
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -29,6 +36,11 @@ class Status(msgspec.Struct, frozen=True):
             `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
             `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
             `data.series_retired`: `details.count` series have left memory: silent for `serve.retire_after`, or moved.
+            `data.series_blind`: no frame of the series since `details.since` could be scored, longer than
+            `serve.blind_after`; `details.masked` are the sensors without a value.
+            `data.series_sees_again`: a series that was blind since `details.since` has a frame that can be scored.
+            `data.sensors_missing`: sensors of `details.bundle` that have never come with a value: `details.missing`.
+            `data.sensors_complete`: all have come, after some were told to be missing.
             `data.partitions_changed`: the input topic has `details.to` partitions now: series may have moved.
         partition, offset, series: what it is about; null where it is about all of them.
         message: for people. details: for programs, by kind.
@@ -54,6 +66,11 @@ class Notice(msgspec.Struct, frozen=True):
     series: str | None = None
     offset: int | None = None
     details: dict[str, str | int] = {}
+
+
+def named(names: Sequence[str]) -> str:
+    """Names for a message, the first of them where they are many."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def status(notice: Notice, detector: str, instance: str, partition: int | None, observed_at: datetime) -> Status:

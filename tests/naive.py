@@ -33,6 +33,7 @@ class NaivePolicy:
     max_duration: int = 10**18
     edges: Sequence[float] = (2.0, 5.0, 20.0)
     retire_after: int | None = None
+    blind_after: int | None = None
 
 
 @dataclass
@@ -61,6 +62,15 @@ class NaiveEvent:
 
 
 @dataclass
+class NaiveSight:
+    series: str
+    sees: bool
+    since: int
+    time: int
+    masked: list[int]
+
+
+@dataclass
 class _Open:
     alert_id: str
     started_at: int
@@ -85,6 +95,8 @@ class _Series:
     errors: list[float] = field(default_factory=list)
     incident: _Open | None = None
     heard: int | None = None
+    degraded_since: int | None = None
+    blind: bool = False
 
 
 class NaiveDetector:
@@ -103,6 +115,7 @@ class NaiveDetector:
         self.series: dict[str, _Series] = {}
         self.frames: list[NaiveFrame] = []
         self.events: list[NaiveEvent] = []
+        self.sights: list[NaiveSight] = []
         self.stream_time: int | None = None
 
     def push(self, series: str, time: int, values: Sequence[float]) -> str:
@@ -201,7 +214,23 @@ class NaiveDetector:
         level, verdict = self._judge(series, state, time, row, masks)
         score = level / self.threshold(series)
         self.frames.append(NaiveFrame(series, time, verdict, level, score, imputed))
+        self._sight(series, state, time, verdict, masks)
         self._incident(series, state, time, score)
+
+    def _sight(self, series: str, state: _Series, time: int, verdict: str, masks: list[bool]) -> None:
+        if verdict == "off":
+            return
+        was_blind, since = state.blind, state.degraded_since
+        if verdict == "degraded":
+            since = state.degraded_since = time if since is None else since
+            after = self.policy.blind_after
+            state.blind = was_blind or (after is not None and time - since > after)
+        else:
+            state.blind, state.degraded_since = False, None
+        if state.blind != was_blind:
+            assert since is not None
+            masked = [f for f, mask in enumerate(masks) if mask]
+            self.sights.append(NaiveSight(series, was_blind, since, time, masked))
 
     def _judge(self, series: str, state: _Series, time: int, row: list[float], masks: list[bool]) -> tuple[float, str]:
         p = self.policy

@@ -55,13 +55,17 @@ class Log:
     definition: Definition = DEFINITION
     retire_after_ns: int | None = None
     max_replay: int = 25
+    blind_after_ns: int | None = None
     state: list[tuple[str, bytes | None]] = field(default_factory=list)
     metadata: CommitMetadata | None = None
     committed: int | None = None
 
+    def decoder(self) -> Decoder:
+        return Decoder(Fields(series="series"), self.definition.sensors, None)
+
     def partition(self, number: int = 0, owners: Owners | None = None) -> Partition:
-        decoder = Decoder(Fields(series="series"), self.definition.sensors, None)
-        return Partition(number, self.definition, decoder, owners or Owners(), self.retire_after_ns)
+        after = self.retire_after_ns, self.blind_after_ns
+        return Partition(number, self.definition, self.decoder(), owners or Owners(), *after)
 
     def start(self, high: int, owners: Owners | None = None) -> Partition:
         """A partition that has taken over what the last commit left, replay still to come."""
@@ -121,7 +125,7 @@ def test_a_restored_partition_is_the_one_that_never_stopped(
 
 def log_twin(log: Log, whole: Records, at: int) -> Partition:
     """The partition that has seen everything below `at` in one go."""
-    twin = Log(log.definition, log.retire_after_ns).start(len(whole))
+    twin = Log(log.definition, log.retire_after_ns, blind_after_ns=log.blind_after_ns).start(len(whole))
     twin.take(cut(whole, 0, at))
     return twin
 

@@ -4,7 +4,6 @@ A pure function of a series' readings in order and of the definition. Batch boun
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from stream.detect.incidents import IncidentEvent, Incidents, Judged, SensorShar
 from stream.detect.level import levels
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.series_state import SeriesState
+from stream.detect.sight import Sight, SightEvent
 from stream.detect.slots import Segments, grown
 from stream.detect.ticks import NEVER, RawFrames
 from stream.intake.columns import Float64s, Int32s, Int64s, Readings
@@ -29,9 +29,13 @@ class Detector:
         retire_after_ns: a series leaves memory when the partition's stream time has gone on for longer than this
             since it was last heard of and no incident of it is open; should it come back, it starts warming. How far
             its own time lags behind does not matter. None: never.
+        blind_after_ns: a series whose frames stay degraded for longer than this, by event time, is told to be blind.
+            None: none is.
     """
 
-    def __init__(self, definition: Definition, retire_after_ns: int | None = None) -> None:
+    def __init__(
+        self, definition: Definition, retire_after_ns: int | None = None, blind_after_ns: int | None = None
+    ) -> None:
         self.definition = definition
         self._retire_after_ns = retire_after_ns
         spec, policy = definition.spec, definition.policy
@@ -39,6 +43,7 @@ class Detector:
         self.slots = self._framing.slots
         self._history = History(spec, policy, definition.scales)
         self._incidents = Incidents(definition.detector, definition.rules)
+        self._sight = Sight(definition.sensors, blind_after_ns)
         # The errors before the next frame's, oldest first: derived from the history.
         self._errors = np.zeros((0, spec.smoothing - 1), np.float64)
         self._threshold = np.zeros(0, np.float64)
@@ -70,8 +75,8 @@ class Detector:
 
     def _push(self, readings: Readings) -> Outcome:
         raw, disposition = self._framing.raw(readings)
-        verdicts, events = self._judge(raw)
-        return Outcome(disposition, verdicts, tuple(events))
+        verdicts, events, sights = self._judge(raw)
+        return Outcome(disposition, verdicts, tuple(events), tuple(sights))
 
     def _returned(self, slots: Int32s, stream_time: Int64s) -> list[int]:
         """Rows whose series comes back after the stream has gone on for longer than `retire_after_ns`."""
@@ -102,13 +107,7 @@ class Detector:
             part = readings.rows((rows >= start) & (rows < end))
             self._admit(part.names)
             parts.append(self._push(part))
-        events = [
-            replace(event, row=event.row + start)
-            for part, start in zip(parts, starts, strict=True)
-            for event in part.events
-        ]
-        verdicts = Verdicts.joined([part.verdicts for part in parts], starts)
-        return Outcome(np.concatenate([part.disposition for part in parts]), verdicts, tuple(events))
+        return Outcome.joined(parts, starts)
 
     def expired(self, stream_time: int) -> list[str]:
         """Series that would start anew should they come back at `stream_time`: they may be forgotten."""
@@ -122,11 +121,12 @@ class Detector:
         """The series has sent nothing for long: closes its open ticks and its incident. Unknown series: nothing."""
         slot = self.slots.find(series)
         if slot is None:
-            return Outcome(np.zeros(0, np.uint8), self._nothing()[0], ())
+            return Outcome(np.zeros(0, np.uint8), self._nothing(), ())
         raw = self._framing.clock.close(slot)
-        verdicts, events = self._judge(RawFrames(raw.series, raw.time, raw.values, np.full(len(raw.time), -1)))
+        raw = RawFrames(raw.series, raw.time, raw.values, np.full(len(raw.time), -1))
+        verdicts, events, sights = self._judge(raw)
         events += self._incidents.silence(slot, series, int(self._framing.framer.last_time[slot]))
-        return Outcome(np.zeros(0, np.uint8), verdicts, tuple(events))
+        return Outcome(np.zeros(0, np.uint8), verdicts, tuple(events), tuple(sights))
 
     def has_open(self, series: str) -> bool:
         """Whether the series has an open tick or an open incident."""
@@ -147,6 +147,7 @@ class Detector:
         self._framing.forget(slot)
         self._history.clear(slot)
         self._incidents.clear(slot)
+        self._sight.clear(slot)
         self._errors[slot] = np.nan
         self._heard_at[slot] = NEVER
 
@@ -165,6 +166,8 @@ class Detector:
             ticks=self._framing.clock.state(slot),
             heard_at=int(self._heard_at[slot]),
             incident=self._incidents.get(slot),
+            degraded_since=self._sight.degraded_since(slot),
+            is_blind=bool(self._sight.is_blind[slot]),
         )
 
     def restore(self, states: Iterable[SeriesState]) -> None:
@@ -182,6 +185,7 @@ class Detector:
             self._framing.clock.restore(slot, state.ticks)
             self._heard_at[slot] = state.heard_at
             self._incidents.restore(slot, state.incident)
+            self._sight.restore(slot, state.degraded_since, state.is_blind)
         self._derive_errors(slots)
 
     def _derive_errors(self, slots: Int64s) -> None:
@@ -204,6 +208,7 @@ class Detector:
         if self._framing.capacity > len(self._threshold):
             self._history.resize(self._framing.capacity)
             self._incidents.resize(self._framing.capacity)
+            self._sight.resize(self._framing.capacity)
             self._errors = grown(self._errors, self._framing.capacity, np.nan)
             self._threshold = grown(self._threshold, self._framing.capacity, np.nan)
             self._heard_at = grown(self._heard_at, self._framing.capacity, NEVER)
@@ -211,11 +216,12 @@ class Detector:
             self._history.name(slot, name)
             self._threshold[slot] = self.definition.thresholds.of(name)
 
-    def _judge(self, raw: RawFrames) -> tuple[Verdicts, list[IncidentEvent]]:
+    def _judge(self, raw: RawFrames) -> tuple[Verdicts, list[IncidentEvent], list[SightEvent]]:
         if not len(raw.time):
-            return self._nothing()
+            return self._nothing(), [], []
         spec = self.definition.spec
         frames = self._framing.frames(raw)
+        sights = self._sight.push(frames, self.slots.name)
         strip = self._history.push(frames)
         due = np.flatnonzero((frames.fitness == Fitness.WHOLE) & (strip.run >= spec.window))
         seen = self.definition.ensemble.errors(strip.scaled, strip.at[due], strip.masked)
@@ -226,7 +232,8 @@ class Detector:
         score = level / self._threshold[frames.series]
         judged = Judged(frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row)
         events = self._incidents.push(judged, self.slots.name, _Witness(self, frames, due, seen).sensors)
-        return self._verdicts(frames, judged, error), sorted(events, key=lambda event: event.row)
+        verdicts = self._verdicts(frames, judged, error)
+        return verdicts, sorted(events, key=lambda event: event.row), sorted(sights, key=lambda sight: sight.row)
 
     def _level(self, frames: Frames, error: Float64s, run: Int64s) -> Float64s:
         spec = self.definition.spec
@@ -268,9 +275,9 @@ class Detector:
             imputed=frames.imputed[order],
         )
 
-    def _nothing(self) -> tuple[Verdicts, list[IncidentEvent]]:
+    def _nothing(self) -> Verdicts:
         nan, slots, times = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64)
-        return Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots), []
+        return Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots)
 
 
 class _Witness:

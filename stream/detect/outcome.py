@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
 from stream.detect.incidents import IncidentEvent
+from stream.detect.sight import SightEvent
 from stream.intake.columns import Disposition, Float64s, Int32s, Int64s, UInt8s
 
 
@@ -66,6 +67,18 @@ class Outcome:
     disposition: UInt8s
     verdicts: Verdicts
     events: tuple[IncidentEvent, ...]
+    sights: tuple[SightEvent, ...] = ()
+
+    @staticmethod
+    def joined(parts: Sequence["Outcome"], starts: Sequence[int]) -> "Outcome":
+        """That of consecutive parts of a batch, of which part i begins at reading starts[i]."""
+        placed = list(zip(parts, starts, strict=True))
+        return Outcome(
+            disposition=np.concatenate([part.disposition for part in parts]),
+            verdicts=Verdicts.joined([part.verdicts for part in parts], starts),
+            events=tuple(replace(event, row=event.row + start) for part, start in placed for event in part.events),
+            sights=tuple(replace(sight, row=sight.row + start) for part, start in placed for sight in part.sights),
+        )
 
     def counts(self) -> Counter[str]:
         """Readings by disposition and frames by verdict, each under its name in small letters."""

@@ -8,8 +8,10 @@ from stream.detect.incidents import Incident
 from stream.detect.ticks import NEVER, TickState
 
 
-class SeriesState(msgspec.Struct):
+class SeriesState(msgspec.Struct, omit_defaults=True):
     """All that a restart needs of one series; errors and levels are derived from it. Arrays are little-endian bytes.
+
+    A field with a default may be absent: a snapshot that was written without it is read all the same.
 
     Attributes:
         time: int64 (n,), values: float64 (n, F): frames since the last gap, oldest first, NaN where masked.
@@ -18,6 +20,8 @@ class SeriesState(msgspec.Struct):
         carried: float64 (F,), age: int32 (F,): last value of each sensor and how many frames ago.
         ticks: clock and open ticks.
         heard_at: the partition's stream time when the series was last heard of.
+        degraded_since: time of the first degraded frame since the last whole one; None where there is none.
+        is_blind: whether it was told that the series is blind.
     """
 
     series: str
@@ -30,10 +34,13 @@ class SeriesState(msgspec.Struct):
     ticks: TickState
     heard_at: int
     incident: Incident | None
+    degraded_since: int | None = None
+    is_blind: bool = False
 
 
 def bare(state: SeriesState, definition: Definition) -> SeriesState:
-    """What of a series outlives a change of sensors or ticks: its clock and its incident; its frames do not."""
+    """What of a series outlives a change of sensors or ticks: its clock, its incident, since when it is
+    without a whole frame; its frames do not."""
     sensors, policy = definition.spec.sensors, definition.policy
     return SeriesState(
         series=state.series,
@@ -46,4 +53,6 @@ def bare(state: SeriesState, definition: Definition) -> SeriesState:
         ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),
         heard_at=state.heard_at,
         incident=state.incident,
+        degraded_since=state.degraded_since,
+        is_blind=state.is_blind,
     )

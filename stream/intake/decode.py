@@ -19,8 +19,9 @@ from stream.intake.messages import Parsed, Parser
 from stream.intake.timestamps import LAST_NS, to_ns
 
 _MS = 1_000_000
-# Characters of a sender's text that a dead letter's detail shows.
+# Characters of a sender's text that a dead letter's detail shows, and that are kept of a name that is not ours.
 _SHOWN = 60
+_MAX_OTHERS = 64
 
 
 class _Fate(IntEnum):
@@ -54,6 +55,15 @@ class Decoder:
         self._sensors = {name: i for i, name in enumerate(sensors)}
         self._known = known_series
         self._parser = Parser(leaves(fields, sensors), fields.max_bytes, keys_matter=not fields.series)
+        self._foreign: frozenset[str] = frozenset()
+
+    @property
+    def others(self) -> frozenset[str]:
+        """For people: names in the messages that are not the bundle's, some where they are many: of fields that are not
+        read (wide), of sensors that are ignored (long)."""
+        if self._fields.format == "long":
+            return self._foreign
+        return frozenset(".".join(path)[:_SHOWN] for path in self._parser.extras)
 
     def decode(
         self,
@@ -99,9 +109,16 @@ class Decoder:
         # The sensor stands right before the value.
         sensor = np.fromiter((self._sensors.get(name, -1) for name in parsed.heads[-1]), np.int64, rows)
         ours: Bools = sensor >= 0
+        if len(self._foreign) < _MAX_OTHERS and not ours.all():
+            self._meet(parsed.heads[-1])
         values = np.full((rows, len(self._sensors)), np.nan)
         values[np.flatnonzero(ours), sensor[ours]] = parsed.numbers[ours, 0]
         return values, ours
+
+    def _meet(self, names: Sequence[str]) -> None:
+        """Notes which sensors are ignored."""
+        found = sorted({name[:_SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
+        self._foreign |= frozenset(found[: _MAX_OTHERS - len(self._foreign)])
 
     def _in_future(self, times: Int64s, stamps_ms: Int64s) -> Bools:
         """Which rows (n,) are too far ahead of their record's timestamp; saturating, as producers set any timestamp."""

@@ -110,6 +110,11 @@ class Parser:
         self._turn = 0
         self._reader = CarefulReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes)
 
+    @property
+    def extras(self) -> Sequence[Path]:
+        """Fields that are not read, as far as they were noticed."""
+        return self._extras
+
     def parse(self, values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> Parsed:
         """All rows of a batch.
 

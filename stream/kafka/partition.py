@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Literal
 
@@ -23,13 +23,11 @@ from stream.kafka.owners import Owners
 from stream.kafka.place import Place
 from stream.kafka.records import Records
 from stream.kafka.rotation import Rotation, Since
+from stream.kafka.sight_notices import sight_notice
 from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
-from stream.status import Notice
+from stream.status import Notice, named
 
 log = structlog.get_logger()
-
-# Series that a status event names when it is about many.
-NAMED = 10
 
 
 class Phase(Enum):
@@ -43,12 +41,13 @@ class Phase(Enum):
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a batch gives to publish: events with the offset that caused each, dead letters, the outcome itself;
-    and the series it had readings of."""
+    the series it had readings of, and all that was in it."""
 
     events: list[tuple[IncidentEvent, int]] = field(default_factory=list)
     dead: tuple[Dead, ...] = ()
     outcome: Outcome | None = None
     series: tuple[str, ...] = ()
+    decoded: Decoded | None = None
 
 
 class Partition:
@@ -56,7 +55,7 @@ class Partition:
 
     Args:
         owners: which series the other partitions of this process have.
-        retire_after_ns: see `Detector`.
+        retire_after_ns, blind_after_ns: see `Detector`.
     """
 
     def __init__(
@@ -66,10 +65,11 @@ class Partition:
         decoder: Decoder,
         owners: Owners,
         retire_after_ns: int | None = None,
+        blind_after_ns: int | None = None,
     ) -> None:
         self.number = number
         self.phase = Phase.ASK
-        self._retire_after_ns = retire_after_ns
+        self._retire_after_ns, self._blind_after_ns = retire_after_ns, blind_after_ns
         self._admission = Admission(self, owners)
         self.use(definition, decoder)
         # Set by the client while records of this partition are being fetched.
@@ -98,8 +98,7 @@ class Partition:
         self.definition = definition
         self._decoder = decoder
         self._layout = layout_of(definition)
-        self._sensors_seen = self._said_blank = False
-        self.detector = Detector(definition, self._retire_after_ns)
+        self.detector = Detector(definition, self._retire_after_ns, self._blind_after_ns)
 
     @property
     def is_live(self) -> bool:
@@ -109,6 +108,11 @@ class Partition:
     def at_end(self) -> bool:
         """Whether nothing was taken since the end of the partition was last seen. More may be on its way to us."""
         return self.end >= self.position
+
+    @property
+    def others(self) -> frozenset[str]:
+        """Names in the messages that are no sensors of the bundle: see `Decoder`."""
+        return self._decoder.others
 
     @property
     def needs_commit(self) -> bool:
@@ -168,6 +172,7 @@ class Partition:
     def silence(self, series: str) -> Told:
         """The series has sent nothing for long; what that closes is told and snapshotted at the next commit."""
         outcome = self.detector.silence(series)
+        self._note_sights(outcome)
         self._uncommitted = True
         self._rotation.must(series)
         self.uncommitted_counts.update(_counts(outcome))
@@ -282,11 +287,10 @@ class Partition:
         events, self._held = self._held + told.events, []
         for event, _ in events:
             self._rotation.must(event.series)
-        return Told(events, told.dead, told.outcome, told.series)
+        return replace(told, events=events)
 
     def _process(self, records: Records, *, live: bool) -> Told:
         decoded = self._decoder.decode(records.values, records.keys, records.offsets, records.timestamps_ms)
-        self._check_sensors(decoded.readings, records)
         before, after = self._stream_times(decoded.readings)
         if live:
             self._admission.claim(decoded.readings)
@@ -295,28 +299,24 @@ class Partition:
         outcome = self.detector.push(readings, admitted.rows(after))
         self.position = records.offsets[-1] + 1
         self._touch(readings, admitted.rows(before))
+        self._note_sights(outcome, readings.position)
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
         if not live:
             return Told(events)
         refused = self._admission.letters(decoded.readings, records)
         self.uncommitted_counts.update(_counts(outcome))
         self.uncommitted_counts.update(_decoded_counts(decoded, decoded.dead + refused))
-        return Told(events, decoded.dead + refused, outcome, readings.names)
+        return Told(events, decoded.dead + refused, outcome, readings.names, decoded)
 
-    def _check_sensors(self, readings: Readings, records: Records) -> None:
-        """Says once, loudly, that the bundle does not fit the topic: readings without any of its sensors."""
-        if self._sensors_seen or not len(readings):
-            return
-        self._sensors_seen = bool(np.isfinite(readings.values).any())
-        if not self._sensors_seen and not self._said_blank:
-            self._said_blank = True
-            log.error(
-                "readings.without_sensors",
-                partition=self.number,
-                expected=list(self.definition.sensors),
-                seen=repr(records.values[0])[:200],
-                todo="point `bundle` at one trained on these sensors, or map them in `input.sensors`",
-            )
+    def _note_sights(self, outcome: Outcome, position: Int64s | None = None) -> None:
+        """Says who has gone blind or sees again, once: with a snapshot, so that a replay from there derives none.
+
+        Where a replay does (`blind_after` has become shorter), it comes with the first live commit.
+        """
+        for sight in outcome.sights:
+            offset = self.position - 1 if position is None else int(position[sight.row])
+            self.notices.append(sight_notice(sight, offset))
+            self._rotation.must(sight.series)
 
     def _stream_times(self, readings: Readings) -> tuple[Int64s, Int64s]:
         """int64 (n,) each: stream time before the message of each reading, and at the reading, itself included."""
@@ -342,6 +342,7 @@ class Partition:
     def _close(self, series: str) -> None:
         """Ends what is open of a series and takes it out of memory."""
         outcome = self.detector.silence(series)
+        self._note_sights(outcome)
         self.uncommitted_counts.update(_counts(outcome))
         self._held += [(event, self.position - 1) for event in outcome.events]
         if self.detector.slots.find(series) is not None:
@@ -356,10 +357,9 @@ class Partition:
             self._retired[series] = self.position - 1
         self._admission.release(names)
         self._uncommitted = True
-        shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
         only = names[0] if len(names) == 1 else None
         self.notices.append(
-            Notice("data.series_retired", f"{shown}: {why}", only, self.position, {"count": len(names)})
+            Notice("data.series_retired", f"{named(names)}: {why}", only, self.position, {"count": len(names)})
         )
 
     def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:

@@ -87,6 +87,7 @@ def serve_options(settings: Settings) -> ServeOptions:
         max_replay=serve.max_replay,
         silent_after_s=None if serve.silent_after is None else serve.silent_after / SECOND_NS,
         retire_after_ns=serve.retire_after,
+        blind_after_ns=serve.blind_after,
         bundle_poll_s=serve.bundle_poll / SECOND_NS,
         log_every_s=serve.log_every / SECOND_NS,
     )

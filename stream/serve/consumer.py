@@ -27,6 +27,7 @@ from stream.kafka.recovery import Recovery
 from stream.kafka.transaction import RolledBackError, Transaction
 from stream.serve.bundles import Bundles, Fixed
 from stream.serve.publisher import Publisher
+from stream.serve.sensors import SensorsSeen
 from stream.serve.silence import Silence
 from stream.status import Notice
 
@@ -49,6 +50,7 @@ class ServeOptions:
         max_replay: messages per partition that a restart may have to replay.
         silent_after_s: wall clock without a reading after which a series' incident is closed; None = never.
         retire_after_ns: stream time without a reading after which a series leaves memory; None = never.
+        blind_after_ns: event time of degraded frames after which a series is told to be blind; None = never.
         bundle_poll_s: between two looks at which bundle is to be served.
         log_every_s: between two progress lines.
     """
@@ -59,6 +61,7 @@ class ServeOptions:
     max_replay: int = 200_000
     silent_after_s: float | None = None
     retire_after_ns: int | None = None
+    blind_after_ns: int | None = 600 * 10**9
     bundle_poll_s: float = 10.0
     log_every_s: float = 10.0
 
@@ -104,6 +107,7 @@ class Service:
         self._faults = Faults(kafka, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(options.silent_after_s, clock)
+        self._sensors = SensorsSeen()
         self._transaction = Transaction(kafka, self._faults.note, clock, clients, introduction)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
@@ -208,6 +212,7 @@ class Service:
             if partition is not None and partition.fetching:
                 told = partition.take(batch)
                 self._silence.heard(number, told.series)
+                self._notices += self._sensors.note(partition, told)
                 if partition.needs_commit:
                     self._transaction.begin()
                 # What another partition has had to close for these readings comes before what they open.
@@ -330,7 +335,8 @@ class Service:
     def _make_partition(self, number: int) -> Partition:
         self._silence.forget(number)
         decoder = self._make_decoder(self._definition)
-        return Partition(number, self._definition, decoder, self._owners, self._options.retire_after_ns)
+        retire_after_ns, blind_after_ns = self._options.retire_after_ns, self._options.blind_after_ns
+        return Partition(number, self._definition, decoder, self._owners, retire_after_ns, blind_after_ns)
 
     def _log_progress(self) -> None:
         self._logged_at = self._clock()

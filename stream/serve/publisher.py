@@ -1,6 +1,7 @@
 """What the loop has to tell, as records of the output topics; logged once it is committed."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +16,12 @@ from stream.kafka.input import traceparent
 from stream.kafka.partition import Partition, Told
 from stream.kafka.records import Records
 from stream.kafka.transaction import Transaction
-from stream.status import Notice, status, status_headers
+from stream.status import Kind, Notice, status, status_headers
 
 log = structlog.get_logger()
+
+# Status events that call for somebody; the others are told in passing.
+LEVELS: Mapping[Kind, int] = {"data.sensors_missing": logging.ERROR, "data.series_blind": logging.WARNING}
 
 
 class Publisher:
@@ -31,7 +35,7 @@ class Publisher:
         self._detector = detector
         self._transaction = transaction
         # Lines for the log that are true once the transaction is committed.
-        self._lines: list[tuple[str, dict[str, Any]]] = []
+        self._lines: list[tuple[int, str, dict[str, Any]]] = []
         self.alert_waits = False
 
     def publish(self, partition: Partition, told: Told, batch: Records) -> None:
@@ -53,12 +57,13 @@ class Publisher:
             self._transaction.send(self._options.status, key, encode(record), status_headers(record))
             about = {"partition": partition, "offset": notice.offset, "series": notice.series, **notice.details}
             said = {name: value for name, value in about.items() if value is not None}
-            self._lines.append((notice.kind, {"message": notice.message, **said}))
+            level = LEVELS.get(notice.kind, logging.INFO)
+            self._lines.append((level, notice.kind, {"message": notice.message, **said}))
 
     def has_committed(self) -> None:
         """What was published can be read."""
-        for name, values in self._lines:
-            log.info(name, **values)
+        for level, name, values in self._lines:
+            log.log(level, name, **values)
         self.forget()
 
     def forget(self) -> None:
@@ -72,7 +77,7 @@ class Publisher:
         headers = alert_headers(record, None if cause is None else traceparent(cause))
         self._transaction.send(self._options.alerts, event.series.encode(), encode(record), headers)
         self.alert_waits = True
-        self._lines.append((f"alert.{event.state}", _line(record)))
+        self._lines.append((logging.INFO, f"alert.{event.state}", _line(record)))
 
 
 def _line(record: Alert) -> dict[str, Any]:

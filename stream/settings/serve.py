@@ -23,6 +23,11 @@ class Serve(Section):
         default=None,
         description="Wall-clock time without readings after which a series is reported silent. null: never.",
     )
+    blind_after: PositiveDuration | None = Field(
+        default=parse_duration("10m"),
+        description="Event time for which a series' frames may be degraded, one and all (see frames.max_missing), "
+        "before it is reported blind. null: for ever.",
+    )
     retire_after: PositiveDuration | None = Field(
         default=None,
         description="Event time of its partition after which a series that sends nothing leaves memory and the state "

@@ -42,33 +42,38 @@ class Published:
     alerts: list[dict[str, Any]]
     letters: Counter[tuple[bytes | None, bytes | None, str]]
     verdicts: Counter[bytes]
+    sights: Counter[tuple[str, int, str, int]]
 
 
 class Pass:
-    """One partition, offline, from its first record on: `up_to` an offset, then further."""
+    """One partition, offline, from its first record on: `up_to` an offset, then further.
+
+    Args:
+        after_ns: after which a series retires, and after which it is blind.
+    """
 
     def __init__(
         self,
         broker: Broker,
         options: KafkaOptions,
         partition: int,
-        retire_after_ns: int | None,
+        after_ns: tuple[int | None, int | None],
         definition_of: Callable[[str], Definition],
     ) -> None:
         self._log = broker.logs[options.input, partition]
         self._broker, self._options, self._partition = broker, options, partition
-        self._retire_after_ns = retire_after_ns
+        self._after_ns = after_ns
         self._definition_of = definition_of
-        self._detector = Detector(definition_of("v1"), retire_after_ns)
+        self._detector = Detector(definition_of("v1"), *after_ns)
         self._decoder = decoder()
         self._position = 0
         self._stream_time = NEVER
-        self.published = Published([], Counter(), Counter())
+        self.published = Published([], Counter(), Counter(), Counter())
 
     def up_to(self, offset: int) -> dict[str, SeriesState]:
         """State of every series after all readings below `offset`; silences and swaps stand where they were told."""
         if self._position == 0:
-            self._detector = Detector(self._first(), self._retire_after_ns)
+            self._detector = Detector(self._first(), *self._after_ns)
         for at, version in self._swaps(offset):
             self._push_to(at)
             self._swap(self._definition_of(f"v{version}"))
@@ -98,7 +103,7 @@ class Pass:
 
     def _swap(self, new: Definition) -> None:
         states = [self._detector.snapshot(series) for series in self._detector.slots.names()]
-        self._detector = Detector(new, self._retire_after_ns)
+        self._detector = Detector(new, *self._after_ns)
         self._detector.restore(states)
 
     def _silences(self, end: int) -> list[tuple[int, str]]:
@@ -137,6 +142,9 @@ class Pass:
             self.published.alerts.append(
                 plain(encode(alert(event, "test", self._detector.definition.version, source, EPOCH)))
             )
+        for sight in outcome.sights:
+            kind = "data.series_sees_again" if sight.sees else "data.series_blind"
+            self.published.sights[kind, self._partition, sight.series, positions[sight.row]] += 1
         for verdict in frame_verdicts(outcome.verdicts, self._detector.definition.version):
             self.published.verdicts[encode(verdict)] += 1
 
@@ -153,7 +161,7 @@ def committed_alerts(broker: Broker, options: KafkaOptions) -> Iterator[dict[str
 
 
 def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -> int:
-    """Alerts: none lost, twice, extra, or out of order in their series. Dead letters and verdicts: exactly once."""
+    """Alerts: none lost, twice, extra, or out of order in their series. The others: exactly once."""
     got = list(committed_alerts(broker, options))
     wanted = [a for one in passes for a in one.published.alerts]
     names, expected = Counter(map(_name, got)), Counter(map(_name, wanted))
@@ -165,6 +173,13 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
     letters = Counter((e.key, e.value, repr(tuple(e.headers))) for e in _committed(broker, options.dead_letters))
     due_letters = sum((one.published.letters for one in passes), Counter[tuple[bytes | None, bytes | None, str]]())
     demand(letters == due_letters, f"letters twice or extra: {letters - due_letters}, lost: {due_letters - letters}")
+    sights = Counter(
+        (said["kind"], said["partition"], said["series"], said["offset"])
+        for said in (json.loads(entry.value or b"") for entry in _committed(broker, options.status))
+        if said["kind"].startswith("data.series_") and said["kind"] != "data.series_retired"
+    )
+    due_sights = sum((one.published.sights for one in passes), Counter[tuple[str, int, str, int]]())
+    demand(sights == due_sights, f"sights twice or extra: {sights - due_sights}, lost: {due_sights - sights}")
     if options.scores is not None:
         scores = Counter(e.value or b"" for e in _committed(broker, options.scores))
         due_scores = sum((one.published.verdicts for one in passes), Counter[bytes]())

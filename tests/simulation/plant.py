@@ -23,7 +23,9 @@ def definition(version: int, ticks: bool) -> Definition:
     torch.set_num_threads(1)
     spec = a_spec(window=2, smoothing=2, hidden=4, latent=1)
     rules = Rules(close_after=1, update_every_ns=3 * SECOND)
-    policy = a_policy(resample="last", grace_ns=2 * SECOND) if ticks else a_policy()
+    tick = {"resample": "last", "grace_ns": 2 * SECOND} if ticks else {}
+    # Each frame without a value is degraded, so that series go blind and see again.
+    policy = a_policy(max_carry=0, **tick)
     made = a_definition(spec, policy, rules, q=1.2, series=SERIES[:3], seed=version)
     return replace(made, version=f"v{version}")
 

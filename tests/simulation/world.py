@@ -84,6 +84,7 @@ class World:
             max_replay=self._draw.choice((4, 8, 20)),
             silent_after_s=3.0 if self.scope.silence else None,
             retire_after_ns=10 * SECOND if self.scope.retire else None,
+            blind_after_ns=0,
             bundle_poll_s=0.05,
             log_every_s=1e9,
         )
@@ -91,9 +92,8 @@ class World:
         self.broker = Broker(topics, Group(n), self._draw)
         self._plant = Plant(self._draw, n)
         self._releases = Releases(self.scope.ticks)
-        self._passes = [
-            Pass(self.broker, self.options, p, self.serve.retire_after_ns, self._releases.version) for p in range(n)
-        ]
+        after = self.serve.retire_after_ns, self.serve.blind_after_ns
+        self._passes = [Pass(self.broker, self.options, p, after, self._releases.version) for p in range(n)]
         self.processes: dict[str, Process | None] = {f"i{k}": None for k in range(self.scope.services)}
         # Frozen ones whose name somebody else has taken since.
         self._twins: list[Process] = []
@@ -356,6 +356,7 @@ class World:
         for partition, one in enumerate(self._passes):
             one.up_to(self.broker.logs["in", partition].end)
         self.alerts = check_published(self.broker, self.options, self._passes)
+        self.sights = sum(sum(one.published.sights.values()) for one in self._passes)
         check_commits(self.broker, self.options, self.serve.max_replay)
 
 
