@@ -70,7 +70,7 @@ class Log:
         for series, record in self.state[place.state_start : place.state_end]:
             newest[series] = record
         snapshots = [decode_snapshot(record) for record in newest.values() if record is not None]
-        partition.restore([s for s in snapshots if s is not None], place.committed)
+        partition.restore([s for s in snapshots if s is not None], place)
         partition.begin(place, place.state_end)
         return partition
 
