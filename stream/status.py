@@ -31,9 +31,9 @@ class Status(msgspec.Struct, frozen=True):
         kind: `detector.bundle_activated`: from `offset` of the partition on, scores are those of bundle `details.to`.
             `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
             `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
-            `data.history_lost`: retention deleted readings that a restart needs, or a tool has set the offset:
-            `details.count` series of the partition warm up; what came before offset `details.oldest` is not known.
-        `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
+            `data.history_lost`: readings that a restart needs are gone, or a tool has passed over them:
+                `details.count` series of the partition warm up at offset `details.oldest`.
+            `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
             `data.series_retired`: `details.count` series have left memory: silent for `serve.retire_after`, or moved.
             `data.partitions_changed`: the input topic has `details.to` partitions now: series may have moved.
         partition, offset, series: what it is about; null where it is about all of them.

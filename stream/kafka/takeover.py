@@ -75,7 +75,7 @@ class TakeOver:
         """What subscribers must know of it."""
         notices, place = self._place.notices(), self._place
         if place.cut and self.short:
-            message = f"readings before offset {place.hole} are gone, or were skipped: {listed(self.short)} warm up"
+            message = f"readings before offset {place.hole} are gone or passed over: {listed(self.short)} warm up"
             details: dict[str, str | int] = {"count": len(self.short), "oldest": place.hole}
             notices.append(Notice("data.history_lost", message, None, place.committed, details))
         if self._is_heir:
