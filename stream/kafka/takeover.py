@@ -74,8 +74,9 @@ class TakeOver:
     def notices(self) -> list[Notice]:
         """What subscribers must know of it."""
         notices, place = self._place.notices(), self._place
-        if place.cut and self.short:
-            message = f"readings before offset {place.hole} are gone or passed over: {listed(self.short)} warm up"
+        if place.cut:
+            known = listed(self.short) or "those that no snapshot knows"
+            message = f"readings before offset {place.hole} are gone or passed over; series that warm up: {known}"
             details: dict[str, str | int] = {"count": len(self.short), "oldest": place.hole}
             notices.append(Notice("data.history_lost", message, None, place.committed, details))
         if self._is_heir:
