@@ -163,7 +163,7 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
     """Said and counted; the first frame of a series that readings may be missing of is warming, whatever its time."""
     stream, scores = Stream(2_000), topic("scores", 1)
     live.send(stream.messages(0, 1_000))
-    process = live.start("serve.max_replay=200", "serve.batch=100")
+    process = live.start("serve.max_replay=12", "serve.batch=4")
     live.wait_for_all()
     live.stop(process)
     at, before, taken = committed(live, admin), len(told(live)), snapshots(live)
