@@ -15,6 +15,7 @@ Kind = Literal[
     "detector.bundle_activated",
     "detector.bundle_refused",
     "data.readings_lost",
+    "data.history_lost",
     "data.series_in_two_partitions",
     "data.series_retired",
     "data.series_blind",
@@ -34,6 +35,8 @@ class Status(msgspec.Struct, frozen=True):
         kind: `detector.bundle_activated`: from `offset` of the partition on, scores are those of bundle `details.to`.
             `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
             `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
+            `data.history_lost`: readings that a restart needs are gone, or a tool has passed over them:
+                `details.count` series of the partition warm up at offset `details.oldest`.
             `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
             `data.series_retired`: `details.count` series have left memory: silent for `serve.retire_after`, or moved.
             `data.series_blind`: no frame of the series since `details.since` could be scored, longer than

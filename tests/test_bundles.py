@@ -1,6 +1,9 @@
 """Which bundle is served: the alias is followed, what cannot be served is refused once, what is fixed stays."""
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from stream.detect.definition import Definition
 from stream.errors import BundleError
@@ -67,6 +70,25 @@ def test_a_version_that_was_named_stays_and_older_ones_are_still_found(tmp_path:
     assert bundles.current() == (named, None)
     assert bundles.version(old.version) is old
     assert bundles.version("gone") is None
+
+
+def test_a_version_is_gone_only_where_the_registry_is_there_and_does_not_have_it(tmp_path: Path) -> None:
+    """Damaged or unmounted it may come back: whoever needs it waits."""
+    shelf = Shelf(tmp_path / "registry")
+    old, first = shelf.publish(1), shelf.publish(2)
+    bundles = shelf.served("production", first)
+    shelf.bad.add(old.version)
+    with pytest.raises(BundleError, match="was altered"):
+        bundles.version(old.version)
+    (tmp_path / "registry").rename(tmp_path / "elsewhere")
+    for served in (bundles, shelf.served(first.version, first)):
+        with pytest.raises(BundleError, match="is it mounted"):
+            served.version(old.version)
+    assert shelf.served(str(tmp_path / "a folder"), first).version(old.version) is None, "it needs no registry"
+    (tmp_path / "elsewhere").rename(tmp_path / "registry")
+    shutil.rmtree(shelf.registry.folder("test", old.version))
+    for served in (bundles, shelf.served(first.version, first), shelf.served(str(tmp_path / "a folder"), first)):
+        assert served.version(old.version) is None
 
 
 def test_a_registry_that_cannot_be_read_is_no_reason_to_stop_serving(tmp_path: Path) -> None:

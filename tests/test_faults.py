@@ -14,6 +14,10 @@ from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewPartitions
 
 from deploy.kafka.broker import Broker
+from stream.detect.detector import Detector
+from stream.detect.series_state import bare
+from stream.intake.decode import Decoder, Fields
+from stream.kafka.state_topic import Snapshot, decode_snapshot
 from tests.builders import a_definition, a_spec
 from tests.conftest import MakeTopic, create_topic
 from tests.live import PARTITIONS, Live
@@ -119,28 +123,73 @@ def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_tol
     live.wait(lambda: len(live.logged("partition.live")) == 3 * PARTITIONS, "live once more")
     live.stop(process)
     events = [record.json() for record in live.read(live.status)]
-    assert {(e["kind"], e["details"]["lost"]) for e in events} == {("data.readings_lost", 10)}
-    assert len(events) == PARTITIONS
+    assert [e["details"] for e in events if e["kind"] == "data.readings_lost"] == [{"lost": 10}] * PARTITIONS
+    assert [e["kind"] for e in events].count("data.history_lost") == PARTITIONS, (
+        "windows do not reach over what is gone"
+    )
+    assert len(events) == 2 * PARTITIONS
     assert max(line["lost"] for line in live.logged("progress")) == 10 * PARTITIONS
 
 
-def test_retention_that_ate_what_a_replay_needs_is_said_and_all_is_scored_from_there(
-    live: Live, admin: AdminClient
+def snapshots(live: Live) -> list[tuple[int, Snapshot]]:
+    """The newest of each series, and its partition."""
+    newest = {record.key: record for record in live.read(live.state)}
+    found = [(record.partition, decode_snapshot(record.value)) for record in newest.values()]
+    return [(partition, snapshot) for partition, snapshot in found if snapshot is not None]
+
+
+def after_the_cut(live: Live, partition: int, kept: list[Snapshot], low: int, at: int) -> list[tuple[Any, ...]]:
+    """What must be told of a partition from offset `at` on, whose snapshots before `low` - 1 give no frames."""
+    definition = live.definition
+    detector = Detector(definition)
+    states = [(s.as_of, s.state) for s in kept if s.state is not None]
+    detector.restore(state if as_of >= low - 1 else bare(state, definition) for as_of, state in states)
+    covered = {s.series: s.as_of for s in kept}
+    records = [r for r in live.read(live.input) if r.partition == partition]
+    replayed = [r for r in records if covered.get(r.key, -1) < r.offset < at]
+    told: list[tuple[Any, ...]] = []
+    for due in (replayed, [r for r in records if r.offset >= at]):
+        decoded = Decoder(Fields(), definition.sensors, None).decode(
+            [r.value for r in due], [r.key.encode() for r in due], [r.offset for r in due], [1 << 42] * len(due)
+        )
+        told = [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in detector.push(decoded.readings).events]
+        assert due is not replayed or told == [], "five readings are fewer than a window"
+    return told
+
+
+def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_invented(
+    live: Live, admin: AdminClient, topic: MakeTopic
 ) -> None:
-    stream = Stream(2_000)
+    """Said and counted; the first frame of a series that readings may be missing of is warming, whatever its time."""
+    stream, scores = Stream(2_000), topic("scores", 1)
     live.send(stream.messages(0, 1_000))
-    process = live.start()
+    process = live.start("serve.max_replay=12", "serve.batch=4")
     live.wait_for_all()
     live.stop(process)
-    at = committed(live, admin)
-    delete_below(admin, live.input, {number: offset - 5 for number, offset in at.items()})
+    at, before, taken = committed(live, admin), len(told(live)), snapshots(live)
+    low = {number: offset - 5 for number, offset in at.items()}
+    delete_below(admin, live.input, low)
     live.send(stream.messages(1_000))
-    process = live.start()
+    process = live.start(f"kafka.scores={scores}")
     live.wait_for_all()
     live.stop(process)
-    assert live.logged("replay.cut"), "some partition needed what is gone"
+    cut = {line["partition"] for line in live.logged("replay.cut")}
+    assert cut, "some partition needed what is gone"
     assert max(line["received"] for line in live.logged("progress")) == 1_000
     assert live.logged("readings.lost") == []
+    short = {snapshot.series for number, snapshot in taken if number in cut and snapshot.as_of < low[number] - 1}
+    first = {score["series"]: score["verdict"] for score in [r.json() for r in live.read(scores)][::-1]}
+    assert {first[series] for series in short} == {"warming"}
+    lost = [record.json() for record in live.read(live.status)]
+    assert {(e["kind"], e["partition"], e["offset"]) for e in lost} == {
+        ("data.history_lost", number, at[number]) for number in cut
+    }
+    assert sum(e["details"]["count"] for e in lost) == live.logged("progress")[-1]["history_lost"] == len(short) > 0
+    expected: list[tuple[Any, ...]] = []
+    for number in range(PARTITIONS):
+        kept = [snapshot for partition, snapshot in taken if partition == number]
+        expected += after_the_cut(live, number, kept, low[number] if number in cut else 0, at[number])
+    same_in_order(told(live)[before:], expected)
 
 
 @pytest.mark.parametrize("to", ["earlier", "later"])

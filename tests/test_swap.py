@@ -131,6 +131,34 @@ def test_a_bundle_that_was_altered_is_refused_the_old_one_goes_on_and_subscriber
     same_in_order(told(live), stream.alerts(live.definition))
 
 
+def test_a_partition_waits_for_a_bundle_that_was_damaged_after_it_scored_and_goes_on_with_it(live: Live) -> None:
+    """A process of the version before serves nothing of it meanwhile, says what it waits for, and tells no version
+    that did not score."""
+    stream = Stream(3_000)
+    process = live.start(POLL)
+    live.send(stream.messages(0, 1_000))
+    live.wait_for_all()
+    new = new_bundle(live)
+    live.wait(lambda: len(live.logged("detector.bundle_activated")) == PARTITIONS, "the new bundle")
+    live.send(stream.messages(1_000, 2_000))
+    live.wait_for_all()
+    live.stop(process)
+    weights = Registry(live.folder / "registry").folder("test", new.version) / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4] + b"\0\0\0\0")
+    live.send(stream.messages(2_000))
+    process = live.start(POLL, f"bundle={live.definition.version}")
+    live.wait(
+        lambda: any("weights" in str(line) for line in live.logged("service.waiting")), "it says what it waits for"
+    )
+    assert live.committed() == 2_000
+    weights.write_bytes(whole)
+    live.wait_for_all()
+    live.stop(process)
+    bundles = {new.version: new, live.definition.version: live.definition}
+    same_in_order(told_with_version(live), offline(live, bundles))
+
+
 def test_going_back_to_an_older_bundle_is_a_swap_like_any_other(live: Live) -> None:
     stream = Stream(2_000)
     process = live.start(POLL)
