@@ -25,6 +25,7 @@ from stream.kafka.bounded import NeverCameBackError, bounded
 from stream.kafka.client import (
     CALL_SECONDS,
     FENCING,
+    GRACE_SECONDS,
     TWIN_SECONDS,
     Clients,
     ErrorCallback,
@@ -39,8 +40,6 @@ from stream.kafka.state_topic import encode_metadata
 log = structlog.get_logger()
 
 PURGE_SECONDS = 2.0
-# For a call to come back with its own time-out.
-GRACE_SECONDS = 1.0
 AGAIN_SECONDS = 1.0
 MAX_FAILURES = 10
 # Neither retriable nor worth counting: the broker is away, or we have been frozen.
