@@ -1,7 +1,10 @@
 """A call that never comes back costs its time and no more."""
 
+import contextlib
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -20,6 +23,25 @@ def test_what_it_raises_is_raised() -> None:
 
     with pytest.raises(ValueError, match="the broker said no"):
         bounded(fail, 5.0)
+
+
+def test_what_it_raises_keeps_nothing_alive_that_it_was_made_on() -> None:
+    """A producer that failed is gone once the failure was dealt with, without waiting for the garbage collector."""
+
+    class Client:
+        def fail(self) -> None:
+            raise ValueError("the broker said no")
+
+    gc.disable()
+    try:
+        client = Client()
+        held = weakref.ref(client)
+        with contextlib.suppress(ValueError):
+            bounded(client.fail, 5.0)
+        del client
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_what_never_comes_back_is_left_behind() -> None:

@@ -25,6 +25,8 @@ WARM_SECONDS = 1.0
 # Bounds each call of the transactional producer outside of a commit, and a commit as a whole: it may run inside a
 # rebalance callback, and must end below any session timeout worth having.
 CALL_SECONDS = 5.0
+# For a call to come back with its own time-out.
+GRACE_SECONDS = 1.0
 # A second fencing this soon after the first means a living twin; the first is also what one's own time-out, or a
 # broker killed in the middle of our joining, looks like.
 TWIN_SECONDS = 30.0

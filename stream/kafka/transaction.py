@@ -25,6 +25,7 @@ from stream.kafka.bounded import NeverCameBackError, bounded
 from stream.kafka.client import (
     CALL_SECONDS,
     FENCING,
+    GRACE_SECONDS,
     TWIN_SECONDS,
     Clients,
     ErrorCallback,
@@ -39,8 +40,6 @@ from stream.kafka.state_topic import encode_metadata
 log = structlog.get_logger()
 
 PURGE_SECONDS = 2.0
-# For a call to come back with its own time-out.
-GRACE_SECONDS = 1.0
 AGAIN_SECONDS = 1.0
 MAX_FAILURES = 10
 # Neither retriable nor worth counting: the broker is away, or we have been frozen.
@@ -167,7 +166,7 @@ class Transaction:
         try:
             self._producer.abort_transaction(CALL_SECONDS)
         except (KafkaException, SystemError) as fault:
-            self._discard(fault)
+            self._discard(fault, remedy(fault))
 
     def _guarded(self, act: Callable[[Producer], None]) -> None:
         if self._producer is None:
@@ -190,9 +189,7 @@ class Transaction:
         if needed is Remedy.ABORT:
             self.abort()
             return
-        self._discard(fault)
-        if needed is Remedy.FENCED:
-            self._note_fencing()
+        self._discard(fault, needed)
 
     def _cause(self, fault: Fault) -> Fault:
         """A transaction that has failed refuses the next record with "erroneous state"; why it has, the delivery
@@ -223,7 +220,8 @@ class Transaction:
                 "topics' max.message.bytes, at the permissions of this user, and at the broker's log"
             )
 
-    def _discard(self, fault: BaseException) -> None:
+    def _discard(self, fault: BaseException, needed: Remedy) -> None:
+        """Whichever call met a fencing, an abort's too, it counts."""
         log.warning("producer.discarded", error=str(fault))
         producer, self._producer, self.begun_at = self._producer, None, None
         if producer is not None:
@@ -231,6 +229,8 @@ class Transaction:
             with contextlib.suppress(KafkaException, SystemError):
                 producer.purge()
                 producer.flush(PURGE_SECONDS)
+        if needed is Remedy.FENCED:
+            self._note_fencing()
 
     def _note_fencing(self) -> None:
         before, self._fenced_at = self._fenced_at, self._clock()

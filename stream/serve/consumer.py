@@ -3,6 +3,7 @@
 take a batch -> decode -> detect -> transaction (alerts, dead letters, snapshots, offsets) -> commit when due
 """
 
+import contextlib
 import gc
 import time
 from collections import Counter
@@ -137,13 +138,12 @@ class Service:
         gc.freeze()
         try:
             while not self._stopping:
-                try:
-                    self.turn()
-                except FencedError as fencing:
-                    self._rejoin(fencing)
+                self.turn()
         except BaseException:
-            # What was processed may not have been published: closing must not commit it.
-            self._abort()
+            # What was processed may not have been published: closing must not commit it. That the abort is fenced as
+            # well must not hide what came first.
+            with contextlib.suppress(FencedError):
+                self._abort()
             raise
         finally:
             # Left frozen, what torch holds would be reported as leaked when the process ends.
@@ -183,7 +183,14 @@ class Service:
         log.info("service.stopped")
 
     def turn(self) -> None:
-        """One turn of the loop: at most one step of recovery, one batch, one commit."""
+        """One turn of the loop; where it shows that the consumer was fenced, the group is joined anew."""
+        try:
+            self._turn()
+        except FencedError as fencing:
+            self._rejoin(fencing)
+
+    def _turn(self) -> None:
+        """At most one step of recovery, one batch, one commit."""
         ready = self._transaction.prepare()
         if not ready or self._assignment.has_rolled_back():
             self._abort()

@@ -3,9 +3,9 @@
 import argparse
 import sys
 import time
+import traceback
 from collections import Counter
 
-from tests.simulation.oracle import ViolationError
 from tests.simulation.world import World, silent_logs
 
 
@@ -21,8 +21,8 @@ def main() -> int:
             world = World(seed)
             try:
                 world.run()
-            except ViolationError as failure:
-                print(failure)
+            except Exception as failure:
+                traceback.print_exception(failure)
                 print(f"replay it with: python -m tests.simulation --seed {seed} --schedules 1", file=sys.stderr)
                 return 1
             struck += world.struck

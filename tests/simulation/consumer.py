@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, Message, TopicPartition
 
-from stream.kafka.client import ErrorCallback, KafkaOptions
+from stream.kafka.client import KafkaOptions
 from tests.simulation.broker import Broker, fault
 from tests.simulation.log import Entry, TopicPartitionName
 from tests.simulation.wire import Wire
 
 T = TypeVar("T")
+FENCED = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
 Rebalanced = Callable[["MemoryConsumer", list[TopicPartition]], None]
 
 
@@ -98,14 +99,17 @@ class MemoryReader:
 
 
 class MemoryConsumer(MemoryReader):
-    """A static member of the group. Joins, learns and loses by heartbeats of its own; tells of it inside `consume`."""
+    """A static member of the group. Joins, learns and loses by heartbeats of its own; tells of it inside `consume`.
 
-    def __init__(self, wire: Wire, options: KafkaOptions, on_error: ErrorCallback) -> None:
+    Fenced, it is done for, as the real client is: it has nothing assigned, calls no callback any more, says so once
+    with the records, and takes every call without doing anything.
+    """
+
+    def __init__(self, wire: Wire, options: KafkaOptions) -> None:
         super().__init__(wire)
         self._instance, self._group_name = options.instance, options.group
         self._group = wire.broker.group
         self._session_timeout = options.session_timeout_ms / 1000
-        self._on_error = on_error
         self._topic = ""
         self._member, self._generation = "", -1
         self._target: list[int] = []
@@ -113,6 +117,7 @@ class MemoryConsumer(MemoryReader):
         self._served, self._lost = True, False
         self._answers = 0
         self.owned: list[int] = []
+        self.is_fenced = self._fencing_told = False
 
     # --- what the service calls
 
@@ -148,12 +153,12 @@ class MemoryConsumer(MemoryReader):
 
     def incremental_assign(self, partitions: Sequence[TopicPartition]) -> None:
         self._answers += 1
-        self._wire.ask("incremental_assign", 0.0, lambda: self._start(partitions))
+        self._wire.ask("incremental_assign", 0.0, lambda: self._start(() if self.is_fenced else partitions))
 
     def incremental_unassign(self, partitions: Sequence[TopicPartition]) -> None:
         self._answers += 1
         self._wire.ask("incremental_unassign", 0.0, lambda: None)
-        for tp in partitions:
+        for tp in () if self.is_fenced else partitions:
             at = (tp.topic, tp.partition)
             if at not in self._next:
                 raise fault(KafkaError._INVALID_ARG, f"{at} is not assigned")
@@ -176,13 +181,14 @@ class MemoryConsumer(MemoryReader):
 
     def heartbeat(self) -> None:
         """Learns of an assignment or of having been thrown out; joins again where there is nothing to give back."""
-        if self._wire.frozen or not self._member:
+        if self._wire.frozen or not self._member or self.is_fenced:
             return
         member = self._group.members.get(self._member)
         if member is None:
             if self._member in self._group.fenced:
-                self._on_error(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced by a later member", fatal=True))
-            self._member, self._generation, self._lost = "", -1, True
+                self._fence()
+            else:
+                self._member, self._generation, self._lost = "", -1, True
             return
         member.dies_at = None
         if self._group.rebalancing and not member.joined and self._served:
@@ -206,7 +212,14 @@ class MemoryConsumer(MemoryReader):
         if member is not None:
             member.dies_at = None
 
+    def _fence(self) -> None:
+        self.is_fenced = True
+        self.owned, self._next, self._ended = [], {}, {}
+
     def _turn(self, records: int) -> list[Message]:
+        if self.is_fenced:
+            told, self._fencing_told = self._fencing_told, True
+            return [] if told else [Message(partition=0, error=KafkaError(KafkaError._FATAL, FENCED))]
         first = self._fetch(self._broker.draw.randint(0, records)) if self._broker.draw.random() < 0.5 else []
         if self._topic:
             self._rebalance()
@@ -219,10 +232,12 @@ class MemoryConsumer(MemoryReader):
             self._lost, self._served = False, True
             if lost:
                 self._call(self._on_lost, lost)
+        if self.is_fenced:
+            return
         if not self._member:
             self._member = self._group.join(self._instance).id
             self.heartbeat()
-        if not self._served:
+        if not self._served and not self.is_fenced:
             self._serve()
         self.heartbeat()
 
@@ -233,7 +248,7 @@ class MemoryConsumer(MemoryReader):
         if revoked:
             self._call(self._on_revoke, revoked)
             self.owned = [p for p in self.owned if p not in revoked]
-        if added:
+        if added and not self.is_fenced:
             self.owned = self.owned + added
             self._call(self._on_assign, added)
         self._served = True

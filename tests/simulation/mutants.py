@@ -1,20 +1,50 @@
-"""Services with one promise broken each: what the simulation must find."""
+"""Services with one promise broken each: what the simulation must find, and as what."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import Consumer
 
+from stream.errors import FencedError
 from stream.events import Headers
 from stream.kafka import recovery, transaction
 from stream.kafka.assignment import Assignment
+from stream.kafka.input import Faults
 from stream.kafka.partition import Partition
 from stream.kafka.place import Found, Place, place_of
 from stream.kafka.transaction import RolledBackError, Transaction
+from stream.serve.consumer import Service
+from tests.simulation.wire import Kind
+from tests.simulation.world import Scope
 
 # What to put in place of an attribute: (owner, name, value).
 Change = tuple[object, str, Any]
+
+# What the oracle says, as regular expressions.
+LOST = r"lost: Counter\(\{"
+TWICE = r"twice or extra: Counter\(\{"
+NOT_RESTORED = "these series are not as they were"
+LEFT_OUT = f"{LOST}|{NOT_RESTORED}"
+ENDED = "ended although it was fenced only once"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A broken service.
+
+    Attributes:
+        changes: what is broken. broken: what the oracle is to say of it.
+        first, scope: for what shows rarely: the first seed to try, and schedules that are likely to show it.
+    """
+
+    changes: Callable[[], Iterable[Change]]
+    broken: str
+    first: int = 0
+    scope: Scope | None = None
+
+    def __str__(self) -> str:
+        return self.changes.__name__.removeprefix("_")
 
 
 def _forgetful() -> Iterable[Change]:
@@ -34,18 +64,22 @@ def _half_forgetful() -> Iterable[Change]:
 def _offsets_first() -> Iterable[Change]:
     """Offsets are committed in a transaction of their own, alerts in the next."""
     send, commit = Transaction.send, Transaction.commit
+    # By transaction: what was kept for one that has failed is never sent.
+    kept: dict[tuple[Transaction, float | None], list[tuple[str, bytes | None, bytes | None, Headers]]] = {}
 
     def keep(self: Transaction, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         self.begin()
-        vars(self).setdefault("kept", []).append((topic, key, value, headers))
+        kept.setdefault((self, self.begun_at), []).append((topic, key, value, headers))
 
-    def commit_twice(self: Transaction, consumer: Consumer, partitions: Iterable[Partition], max_replay: int) -> None:
-        partitions = list(partitions)
-        commit(self, consumer, partitions, max_replay)
-        for record in vars(self).pop("kept", []):
+    def commit_twice(
+        self: Transaction, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, *seconds: float
+    ) -> None:
+        records, partitions = kept.pop((self, self.begun_at), []), list(partitions)
+        commit(self, consumer, partitions, max_replay, *seconds)
+        for record in records:
             send(self, *record)
-        if self.begun_at is not None:
-            commit(self, consumer, partitions, max_replay)
+        if records:
+            commit(self, consumer, partitions, max_replay, *seconds)
 
     yield Transaction, "send", keep
     yield Transaction, "commit", commit_twice
@@ -122,18 +156,36 @@ def _careless() -> Iterable[Change]:
     yield Assignment, "__init__", init_without_commit
 
 
-MUTANTS: Mapping[str, Callable[[], Iterable[Change]]] = {
-    mutant.__name__.removeprefix("_"): mutant
-    for mutant in (
-        _forgetful,
-        _half_forgetful,
-        _offsets_first,
-        _talkative,
-        _short_sighted,
-        _impatient,
-        _trusting,
-        _unasked,
-        _stateless,
-        _careless,
-    )
-}
+def _mortal() -> Iterable[Change]:
+    """Ends when the group fences it, be it by mistake."""
+    yield Faults, "survives", lambda self, fencing: False
+
+
+def _clinging() -> Iterable[Change]:
+    """Joins the group anew and goes on with the transaction that is open."""
+
+    def rejoin(self: Service, fencing: FencedError) -> None:
+        if not self._faults.survives(fencing):
+            raise fencing
+        self._assignment.forget()
+        self._input.close()
+        self._recovery.close()
+        self.open()
+
+    yield Service, "_rejoin", rejoin
+
+
+MUTANTS = (
+    Mutant(_forgetful, LOST),
+    Mutant(_half_forgetful, LEFT_OUT, 5, Scope(partitions=4, services=1, steps=150, kinds=(Kind.FENCE,))),
+    Mutant(_offsets_first, LOST),
+    Mutant(_talkative, TWICE),
+    Mutant(_short_sighted, NOT_RESTORED),
+    Mutant(_impatient, NOT_RESTORED, 20, Scope(partitions=1, services=3, steps=80, kinds=(Kind.FREEZE,))),
+    Mutant(_trusting, LOST),
+    Mutant(_unasked, TWICE, 0, Scope(partitions=1, services=2, steps=80, kinds=(Kind.FREEZE,))),
+    Mutant(_stateless, NOT_RESTORED),
+    Mutant(_careless, TWICE, 0, Scope(partitions=3, services=3, steps=80, faults=False)),
+    Mutant(_mortal, ENDED),
+    Mutant(_clinging, TWICE, 30, Scope(partitions=2, services=1, steps=80, kinds=(Kind.GHOST,))),
+)

@@ -24,8 +24,17 @@ class Process:
     instance: str
     wire: Wire
     service: Service = field(init=False)
-    consumer: MemoryConsumer | None = None
+    consumers: list[MemoryConsumer] = field(default_factory=list)
     producers: list[MemoryProducer] = field(default_factory=list)
+
+    @property
+    def consumer(self) -> MemoryConsumer | None:
+        return self.consumers[-1] if self.consumers else None
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the group, or the broker, has fenced it twice: once may be a mistake."""
+        return any(sum(client.is_fenced for client in clients) > 1 for clients in (self.consumers, self.producers))
 
     def states(self) -> dict[int, dict[str, SeriesState]]:
         """State of every series that is not to be retired, of every partition it holds."""
@@ -60,8 +69,8 @@ def a_process(
     wire = process.wire
 
     def consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
-        process.consumer = MemoryConsumer(wire, options, on_error)
-        return cast(Consumer, process.consumer)
+        process.consumers.append(MemoryConsumer(wire, options))
+        return cast(Consumer, process.consumers[-1])
 
     def reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
         return cast(Consumer, MemoryReader(wire))

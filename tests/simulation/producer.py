@@ -28,6 +28,10 @@ class MemoryProducer:
         # What made the transaction, or the producer, unusable.
         self._failed: KafkaException | None = None
 
+    @property
+    def is_fenced(self) -> bool:
+        return self._failed is not None and self._failed.args[0].code() == KafkaError._FENCED
+
     def init_transactions(self, timeout: float) -> None:
         self._epoch = self._wire.ask("init_transactions", timeout, lambda: self._broker.init(self._wire.name))
 

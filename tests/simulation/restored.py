@@ -7,6 +7,7 @@ from stream.kafka.client import KafkaOptions
 from stream.serve.consumer import ServeOptions
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
+from tests.simulation.oracle import ViolationError
 from tests.simulation.plant import Releases
 from tests.simulation.process import a_process
 from tests.simulation.wire import Wire
@@ -31,7 +32,7 @@ def restored(
         if process.service.is_live:
             return process.states()
         process.service.turn()
-    raise AssertionError("a restore without faults ends")
+    raise ViolationError(f"a restore without faults has not ended after {TURNS} turns")
 
 
 def _never(wire: Wire) -> None:

@@ -12,6 +12,8 @@ from tests.simulation.broker import Broker, fault
 T = TypeVar("T")
 # Share of calls before which the broker and the clients' own threads get something done.
 MEANWHILE = 0.1
+# Until the group gives up a member that nobody hears of.
+GHOST_SECONDS = 10.0
 
 
 class Crash(BaseException):
@@ -29,6 +31,7 @@ class Kind(Enum):
     LATE = "timed out, takes effect later"
     ABORTABLE = "abortable error"
     FENCE = "fenced"
+    GHOST = "name taken in the group"
     FULL = "queue full"
 
 
@@ -120,6 +123,9 @@ class Wire:
             self._freeze(self)
         if kind is Kind.FENCE:
             self.broker.init(self.name)
+        if kind is Kind.GHOST:
+            # What a broker that is killed in the middle of our joining can leave: a member that never was.
+            self.broker.group.join(self.name).dies_at = self.broker.now + GHOST_SECONDS
         return kind
 
     def _time_out(self, seconds: float) -> None:

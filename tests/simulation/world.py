@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,8 @@ class World:
         """The schedule, and what must hold after it.
 
         Raises:
-            ViolationError: with the seed and all steps.
+            ViolationError: a promise is broken. Whatever else there is to raise is a fault in itself, and stays what it
+                is. Seed and steps are in its notes.
         """
         before = fault_points.install(FaultPoints(""))
         try:
@@ -116,10 +117,8 @@ class World:
             self._heal()
             self._check()
         except (Exception, Crash) as failure:
-            steps = "\n".join(self.trace[-400:])
-            raise ViolationError(
-                f"seed {self.seed}, {self.scope}, {self.serve}: {failure!r}\n{steps}\nseed {self.seed}: {failure!r}"
-            ) from failure
+            failure.add_note("\n".join([*self.trace[-400:], f"seed {self.seed}, {self.scope}, {self.serve}"]))
+            raise
         finally:
             fault_points.install(before)
 
@@ -213,7 +212,11 @@ class World:
 
     def turn(self, process: Process) -> None:
         self._say(f"turn {process.instance}")
+        before = len(process.consumers)
         self._guarded(process, process.service.turn)
+        if len(process.consumers) > before:
+            self._say(f"{process.instance} has joined anew")
+            self.struck["fenced: joined anew"] += 1
 
     def _stop_one(self) -> None:
         alive = self._alive()
@@ -235,6 +238,7 @@ class World:
             return False
         except FencedError as ended:
             self._say(f"ended: {ended}")
+            demand(process.may_end, f"{process.instance} ended although it was fenced only once: {ended}")
             self.struck["ended: FencedError"] += 1
             self._end(process)
             return False
@@ -248,7 +252,8 @@ class World:
     def _end(self, process: Process) -> None:
         """The way out of `Service.run` after an error: what is open is given up, then the group is left."""
         try:
-            process.service._abort()
+            with suppress(FencedError):
+                process.service._abort()
             process.service.close()
         except Crash:
             self._say("crashed on its way out")
