@@ -1,5 +1,6 @@
 """Ticks and what has been gathered on them; those that are open between batches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.detect.slots import grown
+from stream.detect.ticks import OpenTick
 from stream.intake.columns import Float64s, Int32s, Int64s
 
 FREE = -1
@@ -36,6 +38,20 @@ class Ticks:
         shape = (len(start), sensors)
         return Ticks(series, start, np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64))
 
+    @staticmethod
+    def of(slot: int, states: Sequence[OpenTick], sensors: int) -> "Ticks":
+        """Those of one series, from its snapshot."""
+        start = np.array([state.tick for state in states], np.int64)
+        ticks = Ticks.blank(np.full(len(states), slot, np.int32), start, sensors)
+        for row, state in enumerate(states):
+            ticks.value[row], ticks.count[row], ticks.at[row] = state.value, state.count, state.at
+        return ticks
+
+    def states(self) -> list[OpenTick]:
+        """What a snapshot holds of them."""
+        columns = (column.tolist() for column in (self.start, self.value, self.count, self.at))
+        return [OpenTick(*tick) for tick in zip(*columns, strict=True)]
+
     @property
     def columns(self) -> tuple[NDArray[Any], ...]:
         return self.series, self.start, self.value, self.count, self.at
@@ -47,6 +63,10 @@ class Ticks:
         """Copies of some, as indices or a mask say."""
         return Ticks(*(column[rows] for column in self.columns))
 
+    def by_start(self) -> "Ticks":
+        """The same ones, oldest first."""
+        return self[np.argsort(self.start)]
+
     def put(self, rows: NDArray[Any], ticks: "Ticks") -> None:
         """Overwrites these rows."""
         for mine, given in zip(self.columns, ticks.columns, strict=True):
@@ -57,6 +77,7 @@ class OpenTicks:
     """The open ticks of all series in one pool: most series have none or one, but there is no limit."""
 
     def __init__(self, sensors: int) -> None:
+        self.sensors = sensors
         self._slots = 0
         # Rows in no order. Invariant: no two have the same series and start; `series` is FREE where a row holds none.
         self._pool = Ticks.blank(np.zeros(0, np.int32), np.zeros(0, np.int64), sensors)
