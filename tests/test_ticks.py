@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from stream.detect.closing import MISSED, closing_rows
 from stream.detect.policy import FramePolicy
+from stream.detect.slots import Segments
 from stream.detect.ticked import Ticked
-from stream.detect.ticks import NEVER, TickState
+from stream.detect.ticks import NEVER, TickState, newest_before
 from stream.intake.columns import Disposition
 from tests.naive import NAN, NaiveDetector, NaivePolicy
 
@@ -132,7 +131,7 @@ def streams(draw: st.DrawFn) -> list[Reading]:
     return readings
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(
     readings=streams(), resample=st.sampled_from(["last", "mean"]), grace=st.sampled_from([0, 1, 10, 25, 70]),
     cuts=st.lists(st.integers(0, 10_000), max_size=8), restart=st.booleans(),
@@ -172,39 +171,6 @@ def test_snapshots_and_what_silence_closes_do_not_depend_on_batches(
         assert heard == [NEVER if (s := twin.series.get(str(slot))) is None or s.newest is None else s.newest]
 
 
-@given(
-    ticks=st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1), st.sampled_from([0, 0, 1, 3, 8, 99])), max_size=30),
-    rows=st.integers(30, 40),
-)
-def test_ticks_close_as_if_one_looked_after_each_reading(ticks: list[tuple[int, float, int]], rows: int) -> None:
-    """Whatever opens and gets ripe when: many more orders of events than readings come in."""
-    ticks.sort(key=lambda tick: tick[0])
-    series = np.array([tick[0] for tick in ticks], np.int32)
-    # No two ticks have the same first reading; those with the lowest number were open before.
-    turn = np.argsort([tick[1] for tick in ticks], kind="stable")
-    first = np.maximum(np.argsort(turn), 2) - 3 if len(ticks) else np.zeros(0, np.int64)
-    wait = np.array([tick[2] for tick in ticks], np.int64)
-    ripe = np.minimum(np.maximum(first + wait, 0), rows)
-    assert closing_rows(series, first, ripe, rows).tolist() == looked_at(series, first, ripe, rows)
-
-
-def looked_at(series: NDArray[np.int32], first: NDArray[np.int64], ripe: NDArray[np.int64], rows: int) -> list[int]:
-    """The same by going through rows and ticks."""
-    closing = [rows] * len(series)
-    is_open = [False] * len(series)
-    newest_closed: dict[int, int] = {}
-    for row in range(-1, rows):
-        for tick in np.flatnonzero(first == row).tolist():
-            is_open[tick] = tick > newest_closed.get(int(series[tick]), -1)
-            closing[tick] = rows if is_open[tick] else MISSED
-        for of in set(series.tolist()):
-            for tick in [tick for tick in np.flatnonzero(series == of).tolist() if is_open[tick]]:
-                if ripe[tick] > row:
-                    break
-                is_open[tick], closing[tick], newest_closed[of] = False, row, tick
-    return closing
-
-
 WHOLE, PART, REST = (1.0, 2.0, 3.0), (1.0, 2.0, NAN), (NAN, NAN, 9.0)
 ONE_AFTER_THE_OTHER = {
     "complete ticks wait for an older open one and close with it": (
@@ -240,6 +206,42 @@ def test_which_reading_closes_which_tick(case: str) -> None:
         seen = told(a_policy(grace=grace), stream, cuts)
         assert "".join(fate[0] for fate in seen.fates) == fates
         assert [(row, time) for row, _, time, _ in seen.frames[0]] == closed
+
+
+@pytest.mark.parametrize(("resample", "fates", "value"), [("last", "uldudl", 8.0), ("mean", "uududu", 21 / 4)])
+def test_within_a_tick_the_newest_time_of_each_sensor_decides(resample: str, fates: str, value: float) -> None:
+    stream = [(0, at, (float(at), NAN, NAN)) for at in (5, 3, 5, 8, 8, 5)] + [(0, 10, WHOLE)]
+    for cuts in (range(0), range(len(stream))):
+        seen = told(a_policy(resample), stream, cuts, restart=True)
+        assert "".join(fate[0] for fate in seen.fates) == fates + "u"
+        assert seen.frames[0][0] == (6, 0, 0, np.array([value, NAN, NAN]).tobytes())
+
+
+def test_a_reading_is_as_fresh_as_its_freshest_value() -> None:
+    stream = [(0, 5, (1.0, NAN, NAN)), (0, 4, PART), (0, 5, PART), (0, 6, (NAN, 2.0, NAN)), (0, 5, PART)]
+    fates = told(a_policy(), stream).fates
+    assert fates == ["used", "used", "used", "used", "late"]
+
+
+def test_a_sum_too_large_for_a_number_is_infinite_and_says_nothing() -> None:
+    stream = [(0, at, (1.7e308, NAN, NAN)) for at in range(3)] + [(0, 10, WHOLE)]
+    (mean, *_) = told(a_policy("mean"), stream).frames[0]
+    assert mean[3] == np.array([np.inf, NAN, NAN]).tobytes()
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2), st.integers(-9, 9)), max_size=60),
+    already=st.lists(st.sampled_from([NEVER, -3, 5]), min_size=3, max_size=3),
+)
+def test_the_newest_time_before_a_row_is_that_of_its_run(rows: list[tuple[int, int]], already: list[int]) -> None:
+    rows.sort(key=lambda row: row[0])
+    runs = Segments(np.array([series for series, _ in rows], np.int32))
+    of_runs = np.array(already, np.int64)[runs.series]
+    newest, expected = list(already), []
+    for series, time in rows:
+        expected.append(newest[series])
+        newest[series] = max(newest[series], time)
+    assert newest_before(np.array([time for _, time in rows], np.int64), runs, of_runs).tolist() == expected
 
 
 def test_a_mean_is_a_sum_from_left_to_right_wherever_batches_are_cut() -> None:

@@ -21,7 +21,8 @@ def closing_rows(series: Int32s, first: Int64s, ripe: Int64s, rows: int) -> Int6
     Args:
         series: int32 (C,); ticks are sorted by series, then time.
         first: int64 (C,), the first reading on the tick; -1: it was open before the batch.
-        ripe: int64 (C,), the reading that makes it ripe, >= 0 and >= first; `rows`: none does.
+        ripe: int64 (C,), the reading that makes it ripe, >= first; `rows`: none does. -1: it was ripe before the
+            batch; then an older one of its series was open and is not ripe yet.
         rows: readings in the batch.
 
     Returns:

@@ -63,10 +63,6 @@ class Ticks:
         """Copies of some, as indices or a mask say."""
         return Ticks(*(column[rows] for column in self.columns))
 
-    def by_start(self) -> "Ticks":
-        """The same ones, oldest first."""
-        return self[np.argsort(self.start)]
-
     def put(self, rows: NDArray[Any], ticks: "Ticks") -> None:
         """Overwrites these rows."""
         for mine, given in zip(self.columns, ticks.columns, strict=True):
@@ -79,25 +75,26 @@ class OpenTicks:
     def __init__(self, sensors: int) -> None:
         self.sensors = sensors
         self._slots = 0
-        # Rows in no order. Invariant: no two have the same series and start; `series` is FREE where a row holds none.
+        # `series` is FREE where a row holds no tick. Invariant: those of a series stand oldest first, each once; they
+        # join and leave together.
         self._pool = Ticks.blank(np.zeros(0, np.int32), np.zeros(0, np.int64), sensors)
 
     def resize(self, capacity: int) -> None:
         self._slots = capacity
 
     def of(self, slots: Int32s) -> Ticks:
-        """Those of some series, in no order."""
+        """Those of some series, each series oldest first."""
         return self._pool[self._rows(slots)]
 
     def take(self, slots: Int32s) -> Ticks:
-        """Those of some series, in no order; they leave the pool."""
+        """Those of some series, each series oldest first; they leave the pool."""
         rows = self._rows(slots)
         taken = self._pool[rows]
         self._pool.series[rows] = FREE
         return taken
 
     def put(self, ticks: Ticks) -> None:
-        """They join the pool."""
+        """They join the pool: all of a series that has none there, oldest first."""
         free = np.flatnonzero(self._pool.series == FREE)
         if len(free) < len(ticks):
             capacity = 2 * (len(self._pool) + len(ticks))

@@ -29,6 +29,7 @@ class Ticked:
         self._last = np.zeros(0, np.int64)
         # Newest time of each series among readings whose tick was open.
         self._newest = np.zeros(0, np.int64)
+        # Invariant: the oldest of a series still waits for a sensor.
         self._open = OpenTicks(sensors)
 
     def resize(self, capacity: int) -> None:
@@ -62,15 +63,15 @@ class Ticked:
         return start
 
     def _ripe(self, on: Placed, entries: Entries, arrivals: Arrivals, time: Int64s) -> Int64s:
-        """int64 (C,): the reading that makes each tick ripe; n where none does."""
+        """int64 (C,): the reading that makes each tick ripe, -1 where it was before the batch; n where none does."""
         ripe = np.minimum(_complete(on.ticks, entries, len(time)), self._passed(on.ticks, arrivals, time))
-        # What was ripe already (another bundle had more grace) closes with the next reading of the series.
-        return np.maximum(ripe, np.maximum(on.first, arrivals.first(on.ticks.series)))
+        return np.maximum(ripe, on.first)
 
     def _passed(self, ticks: Ticks, arrivals: Arrivals, time: Int64s) -> Int64s:
         """int64 (C,): the reading with which the series' own time has passed each tick; n where none has.
 
-        Late readings need no exception: their times lie before the end of the last closed tick.
+        That of a tick passed before the batch (another bundle had more grace) is the first of the series. Late
+        readings need no exception: their times lie before the end of the last closed tick.
         """
         when, runs = time[arrivals.order], arrivals.runs
         own_time = np.maximum(newest_before(when, runs, self._newest[runs.series]), when)
@@ -88,7 +89,7 @@ class Ticked:
         count[taken.runs.series] += taken.runs.length
         if self._means:
             # One after the other as they come: the cuts of batches must not decide how a sum is rounded.
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore"):
                 np.add.at(value, taken.place, taken.value)
         else:
             value[taken.runs.series] = taken.value[taken.runs.end - 1]
@@ -104,7 +105,7 @@ class Ticked:
 
     def close(self, slot: int) -> RawFrames:
         """Closes what is open, complete or not: the series has fallen silent."""
-        ticks = self._open.take(_one(slot)).by_start()
+        ticks = self._open.take(_one(slot))
         return self._frames(ticks, np.zeros(len(ticks), np.int64))
 
     def newest(self, slots: Int32s) -> Int64s:
@@ -112,7 +113,7 @@ class Ticked:
         return self._newest[slots]
 
     def state(self, slot: int) -> TickState:
-        still_open = self._open.of(_one(slot)).by_start().states()
+        still_open = self._open.of(_one(slot)).states()
         return TickState(int(self._last[slot]), int(self._newest[slot]), still_open)
 
     def restore(self, slot: int, state: TickState) -> None:
