@@ -32,14 +32,14 @@ def closing_rows(series: Int32s, first: Int64s, ripe: Int64s, rows: int) -> Int6
     # Lifts the rows of each series above those of the series before it: what accumulates begins anew with each.
     lift = runs.of_row * (rows + 2)
     waiting = ripe > first
+    # Right if every tick that has to wait opens: from its first reading on it holds up all later ones.
     closing = _in_order(ripe, waiting, lift)
-    missed = first > _least_later(closing, lift)
-    # Whoever waits holds up all later ticks, or none if it is missed. It cannot be missed where the later ticks that
-    # were seen before it are still held up by others; where that is not sure, one event decides the next.
+    closing[first > _least_later(closing, lift)] = MISSED
+    # Only one that is overtaken, seen after a later one, may be missed; not if others hold those up for long enough.
     overtaken = first > _least_later(first, lift)
     soonest = _in_order(ripe, waiting & ~overtaken, lift)
     doubtful = waiting & (first > _least_later(soonest, lift))
-    closing[missed] = MISSED
+    # Whether such a tick opens decides when later ones close, and with it whether the next one opens.
     for run in np.unique(runs.of_row[doubtful]).tolist():
         ticks = slice(runs.start[run], runs.end[run])
         closing[ticks] = _one_by_one(first[ticks].tolist(), ripe[ticks].tolist(), rows)
