@@ -7,6 +7,8 @@ import math
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
 NAMESPACE = uuid.UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 NAN = float("nan")
@@ -188,7 +190,8 @@ class NaiveDetector:
             elif p.resample == "last":
                 row.append(cell[-1][1])
             else:
-                row.append(sum(value for _, value in cell) / len(cell))
+                # Not `sum`, which makes up for rounding from Python 3.12 on.
+                row.append(reduce(add, (value for _, value in cell), 0.0) / len(cell))
         if state.last is not None and tick - state.last <= p.max_gap:
             for empty in range(state.last + p.interval, tick, p.interval):
                 self._frame(series, state, empty, [NAN] * p.sensors)

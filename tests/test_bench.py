@@ -9,7 +9,7 @@ from deploy.kafka.broker import Broker
 from tests.bench.race import Race, Row, Size
 from tests.bench.report import show, summaries
 
-TOY = Size(series=(16, 60), rounds=(110, 110), sample=800, repetitions=1)
+TOY = Size(series=(16, 60), rounds=(110, 110, 110), sample=800, repetitions=1)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,11 @@ def test_every_contender_is_reported_with_its_ratios(rows: list[Row]) -> None:
         ("textbook", 16),
         ("raw", 60),
         ("narrows", 60),
+        ("raw, long records", 16),
+        ("narrows, long records on ticks", 16),
     ]
     assert all(row["readings_per_s"] > 0 for row in found)
-    assert [row["of_limit"] for row in found if row["name"] == "raw"] == [1.0, 1.0]
+    assert [row["of_limit"] for row in found if row["name"].startswith("raw")] == [1.0, 1.0, 1.0]
     assert [row["times_textbook"] for row in found if row["name"] == "textbook"] == [1.0]
 
 
@@ -39,8 +41,10 @@ def test_every_reading_is_accounted_for(rows: list[Row]) -> None:
         count, sent = measured.counts, row.job.readings
         if row.job.contender == "narrows":
             assert count["received"] == count["used"] == sent, row.name
-            assert count["used"] == count["scored"] + count["warming"], row.name
-            assert count["warming"] == row.series * (31 + 4), f"{row.name}: W - 1 frames, then M / 2 errors for a level"
+            assert count["used"] == (count["scored"] + count["warming"]) * row.plant.per_frame, row.name
+            assert count["warming"] == row.plant.series * (31 + 4), (
+                f"{row.name}: W - 1 frames, then M / 2 errors for a level"
+            )
             assert row.alerts == [
                 sum(count.get(f"incidents.{state}", 0) for state in ("opened", "updated", "resolved"))
             ]
@@ -52,7 +56,7 @@ def test_every_reading_is_accounted_for(rows: list[Row]) -> None:
 def test_only_exactly_once_writes_snapshots(rows: list[Row]) -> None:
     written = {row.name: row.state_bytes[0] for row in rows if row.state_bytes}
     assert written.pop("narrows at least once") == 0
-    assert set(written) == {"narrows", "narrows K=5"}
+    assert set(written) == {"narrows", "narrows K=5", "narrows, long records on ticks"}
     assert all(written.values())
 
 
@@ -69,6 +73,6 @@ def test_figures_come_with_their_conditions(rows: list[Row], as_json: bool, caps
     if as_json:
         found = json.loads(out)
         assert [row["name"] for row in found["rows"]] == [row.name for row in rows]
-        assert found["conditions"]["messages"] == {"16": 1_760, "60": 6_600}
+        assert found["conditions"]["messages"] == {"16": 1_760, "60": 6_600, "16-long": 14_080}
     for name in ("kafka", "librdkafka", "torch", "python", "cores", "seed", "repetitions"):
         assert name in out

@@ -7,7 +7,8 @@ import numpy as np
 from stream.detect.frames import Framer, Frames
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Slots
-from stream.detect.ticks import RawFrames, clock
+from stream.detect.ticked import Ticked
+from stream.detect.ticks import Clock, Ordered, RawFrames
 from stream.intake.columns import Readings, UInt8s
 
 
@@ -16,7 +17,8 @@ class Framing:
 
     def __init__(self, policy: FramePolicy, sensors: tuple[str, ...]) -> None:
         self.slots = Slots()
-        self.clock = clock(policy, len(sensors))
+        on_ticks = policy.resample != "none"
+        self.clock: Clock = Ticked(policy, len(sensors)) if on_ticks else Ordered(len(sensors))
         self.framer = Framer(policy, sensors)
         self.capacity = 0
 

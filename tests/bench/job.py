@@ -24,6 +24,7 @@ class Job(msgspec.Struct, frozen=True):
         input: the topic that holds `readings` messages, one reading each.
         bundle: the folder of the version to serve.
         sample: readings that the textbook loop takes.
+        long: a message holds one sensor.
         exactly_once: False: the same loop, with a plain producer and without snapshots.
         profile: measure with the profiler on.
     """
@@ -36,6 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     readings: int
     bundle: str
     sample: int
+    long: bool = False
     exactly_once: bool = True
     profile: bool = False
 

@@ -5,6 +5,7 @@ import io
 import pstats
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -56,8 +57,8 @@ class Observer:
 class CountingDecoder(Decoder):
     """A decoder that tells the observer."""
 
-    def __init__(self, observer: Observer, definition: Definition) -> None:
-        super().__init__(Fields(), definition.sensors, None)
+    def __init__(self, observer: Observer, fields: Fields, definition: Definition) -> None:
+        super().__init__(fields, definition.sensors, None)
         self._observer = observer
 
     def decode(
@@ -81,7 +82,9 @@ def measure(job: Job) -> Measured:
     options = job.kafka()
     topics.check(options)
     observer, before = Observer(job.readings), psutil.Process().memory_info().rss
-    service = Service(options, ServeOptions(), definition, lambda served: CountingDecoder(observer, served), observer)
+    fields = Fields(format="long" if job.long else "wide")
+    made = partial(CountingDecoder, observer, fields)
+    service = Service(options, ServeOptions(), definition, made, observer)
     if not job.exactly_once:
         plain = AtLeastOnce(options, observer)
         service._transaction = service._publisher._transaction = plain  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
 from stream.registry import PRODUCTION, Registry
-from tests.builders import SECOND, START, a_definition, publish
+from tests.builders import SECOND, START, a_definition, a_policy, publish
 
 WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT = 32, 10, 8, 32, 8
 # Normal levels lie around 1 with a spread of 0.16, thresholds at 0.8 to 1.2 times this: faults alone reach them.
@@ -20,6 +20,7 @@ FAULTY_SERIES, FAULT_EVERY, FAULT_FROM, FAULT_UNTIL = 50, 2_000, 60, 100
 ROUNDS_AT_ONCE = 64
 FLUSH_S = 60.0
 MESSAGE = ('{"time": %d, ' + ", ".join(f'"s{f}": %.5f' for f in range(SENSORS)) + "}").encode()
+LONG_MESSAGE = b'{"time": %d, "sensor": "s%d", "value": %.5f}'
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,28 @@ class Plant:
     """S series that send `rounds` readings each, in turn, one second apart.
 
     In every `FAULTY_SERIES`-th series all sensors stray for 40 frames out of 2,000: alerts are rare, but there.
+
+    Attributes:
+        long: a reading is of one sensor, and those of a second meet on a tick.
     """
 
     series: int
     rounds: int
     seed: int
+    long: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.series}-long" if self.long else f"{self.series}"
+
+    @property
+    def per_frame(self) -> int:
+        """Readings that make a frame."""
+        return SENSORS if self.long else 1
 
     @property
     def readings(self) -> int:
-        return self.series * self.rounds
+        return self.series * self.rounds * self.per_frame
 
     @property
     def names(self) -> list[str]:
@@ -44,7 +58,8 @@ class Plant:
     def definition(self, members: int) -> Definition:
         """K = `members` with random weights; it knows every series."""
         spec = ModelSpec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members)
-        return a_definition(spec, series=self.names, q=THRESHOLD, seed=self.seed)
+        policy = a_policy(resample="last" if self.long else "none")
+        return a_definition(spec, policy, series=self.names, q=THRESHOLD, seed=self.seed)
 
     def publish(self, registry: Path, members: int) -> Path:
         """Writes the definition as a bundle; returns its folder."""
@@ -65,7 +80,13 @@ class Plant:
             times = (START + rounds * SECOND) // 1_000_000
             for time, rows in zip(times.tolist(), (z * scale + mean).tolist(), strict=True):
                 for key, row in zip(keys, rows, strict=True):
-                    yield key, MESSAGE % (time, *row)
+                    yield from ((key, message) for message in self._messages(time, row))
+
+    def _messages(self, time: int, row: list[float]) -> list[bytes]:
+        """Those of one frame."""
+        if self.long:
+            return [LONG_MESSAGE % (time, sensor, value) for sensor, value in enumerate(row)]
+        return [MESSAGE % (time, *row)]
 
 
 def produce(bootstrap: str, topic: str, plant: Plant, partitions: int) -> int:
@@ -78,7 +99,7 @@ def produce(bootstrap: str, topic: str, plant: Plant, partitions: int) -> int:
         size += len(key) + len(value)
         while True:
             try:
-                producer.produce(topic, value, key, partition=i % plant.series % partitions)
+                producer.produce(topic, value, key, partition=i // plant.per_frame % plant.series % partitions)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,20 +22,20 @@ class Size:
     """How much is measured.
 
     Attributes:
-        series: of the smaller and of the larger plant.
-        rounds: readings of each series in them.
+        series: of the smaller and of the larger plant; one that sends long records is as large as the smaller.
+        rounds: frames of each series of the three.
         sample: readings of the textbook loop.
         repetitions: of everything.
     """
 
     series: tuple[int, int]
-    rounds: tuple[int, int]
+    rounds: tuple[int, int, int]
     sample: int
     repetitions: int
 
 
-FULL = Size(series=(100, 5_000), rounds=(6_000, 120), sample=20_000, repetitions=3)
-QUICK = replace(FULL, rounds=(3_000, 80), sample=8_000, repetitions=1)
+FULL = Size(series=(100, 5_000), rounds=(6_000, 120, 750), sample=20_000, repetitions=3)
+QUICK = replace(FULL, rounds=(3_000, 80, 375), sample=8_000, repetitions=1)
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Row:
     """
 
     name: str
-    series: int
+    plant: Plant
     job: Job
     limit: str
     input_bytes: int
@@ -67,7 +67,7 @@ class Race:
 
     def run(self) -> list[Row]:
         """Produces the messages, then measures every row `size.repetitions` times, in turn."""
-        rows = [row for which in (0, 1) for row in self._rows(which)]
+        rows = list(self._rows())
         for repetition in range(self.size.repetitions):
             for row in rows:
                 self._measure(row, repetition)
@@ -79,36 +79,46 @@ class Race:
         topics.create(job.kafka(), PARTITIONS, 1)
         return run(job, self._log(job)).profile
 
-    def _rows(self, which: int) -> Iterator[Row]:
-        """The rows of the smaller (0) or larger (1) plant, its messages on the broker."""
-        plant = Plant(self.size.series[which], self.size.rounds[which], SEED)
-        say(f"{plant.readings:,} messages of {plant.series:,} series")
-        one, five = (plant.publish(self.folder / f"{plant.series}-{members}", members) for members in (1, 5))
+    def _rows(self) -> Iterator[Row]:
+        """Those of all plants, messages on the broker."""
+        (small, large), (many, few, on_ticks) = self.size.series, self.size.rounds
+        row = self._prepared(Plant(small, many, SEED))
+        yield row("raw")
+        yield row("narrows", contender="narrows")
+        yield row("narrows at least once", contender="narrows", exactly_once=False)
+        five = Plant(small, many, SEED).publish(self.folder / f"{small}-5", 5)
+        yield row("narrows K=5", contender="narrows", bundle=str(five))
+        yield row("textbook", contender="textbook")
+        row = self._prepared(Plant(large, few, SEED))
+        yield row("raw")
+        yield row("narrows", contender="narrows")
+        row = self._prepared(Plant(small, on_ticks, SEED, long=True))
+        yield row("raw, long records")
+        yield row("narrows, long records on ticks", contender="narrows")
+
+    def _prepared(self, plant: Plant) -> Callable[..., Row]:
+        """Puts the messages of a plant on the broker; returns what makes its rows, the first of which is the limit."""
+        say(f"{plant.readings:,} messages of {plant.series:,} series{', one sensor each' if plant.long else ''}")
         base = Job(
             contender="raw",
-            name=f"raw-{plant.series}",
+            name=f"raw-{plant.name}",
             bootstrap=self.bootstrap,
-            input=f"readings-{plant.series}",
+            input=f"readings-{plant.name}",
             partitions=PARTITIONS,
             readings=plant.readings,
-            bundle=str(one),
+            bundle=str(plant.publish(self.folder / plant.name, 1)),
             sample=min(self.size.sample, plant.readings),
+            long=plant.long,
         )
         topics.create(base.kafka(), PARTITIONS, 1)
         size = produce(self.bootstrap, base.input, plant, PARTITIONS)
 
         def row(name: str, **changes: object) -> Row:
             label = re.sub(r"[^a-zA-Z0-9]+", "-", name)
-            job = msgspec.structs.replace(base, name=f"{label}-{plant.series}", **changes)
-            return Row(name, plant.series, job, base.name, size)
+            job = msgspec.structs.replace(base, name=f"{label}-{plant.name}", **changes) if changes else base
+            return Row(name, plant, job, base.name, size)
 
-        yield row("raw")
-        yield row("narrows", contender="narrows")
-        if which:
-            return
-        yield row("narrows at least once", contender="narrows", exactly_once=False)
-        yield row("narrows K=5", contender="narrows", bundle=str(five))
-        yield row("textbook", contender="textbook")
+        return row
 
     def _measure(self, row: Row, repetition: int) -> None:
         """On output topics of its own."""
@@ -117,7 +127,7 @@ class Race:
         topics.create(options, PARTITIONS, 1)
         measured = run(job, self._log(job))
         row.measured.append(measured)
-        say(f"{row.name}, {row.series:,} series: {measured.rate:,.0f} readings/s")
+        say(f"{row.name}, {row.plant.series:,} series: {measured.rate:,.0f} readings/s")
         if job.contender != "narrows":
             return
         state, alerts = (read_committed(self.bootstrap, topic) for topic in (options.state, options.alerts))

@@ -1,0 +1,77 @@
+"""When ticks close: for all series of a batch at once, readings named by their rows in the batch.
+
+A tick opens with the first reading on it. It is ripe once all sensors are there or the series' own time has passed its
+end by `grace`. It closes once it is ripe and no older tick of its series is open. A tick whose first reading comes
+after a later tick has closed is missed: it never opens, and its readings are late.
+"""
+
+from heapq import heappop, heappush
+
+import numpy as np
+
+from stream.detect.slots import Segments
+from stream.intake.columns import Bools, Int32s, Int64s
+
+MISSED = -1
+
+
+def closing_rows(series: Int32s, first: Int64s, ripe: Int64s, rows: int) -> Int64s:
+    """The reading that closes each of C ticks.
+
+    Args:
+        series: int32 (C,); ticks are sorted by series, then time.
+        first: int64 (C,), the first reading on the tick; -1: it was open before the batch.
+        ripe: int64 (C,), the reading that makes it ripe, >= first; `rows`: none does. -1: it was ripe before the
+            batch; then an older one of its series was open and is not ripe yet.
+        rows: readings in the batch.
+
+    Returns:
+        int64 (C,); `rows`: it stays open; MISSED.
+    """
+    runs = Segments(series)
+    # Lifts the rows of each series above those of the series before it: what accumulates begins anew with each.
+    lift = runs.of_row * (rows + 2)
+    waiting = ripe > first
+    # Right if every tick that has to wait opens: from its first reading on it holds up all later ones.
+    closing = _in_order(ripe, waiting, lift)
+    closing[first > _least_later(closing, lift)] = MISSED
+    # Only one that is overtaken, seen after a later one, may be missed; not if others hold those up for long enough.
+    overtaken = first > _least_later(first, lift)
+    soonest = _in_order(ripe, waiting & ~overtaken, lift)
+    doubtful = waiting & (first > _least_later(soonest, lift))
+    # Whether such a tick opens decides when later ones close, and with it whether the next one opens.
+    for run in np.unique(runs.of_row[doubtful]).tolist():
+        ticks = slice(runs.start[run], runs.end[run])
+        closing[ticks] = _one_by_one(first[ticks].tolist(), ripe[ticks].tolist(), rows)
+    return closing
+
+
+def _in_order(ripe: Int64s, waiting: Bools, lift: Int64s) -> Int64s:
+    """int64 (C,): when each is ripe, and so are the older ones that are `waiting`."""
+    held: Int64s = np.maximum.accumulate(np.where(waiting, ripe, -1) + lift) - lift
+    return np.maximum(ripe, held)
+
+
+def _least_later(row: Int64s, lift: Int64s) -> Int64s:
+    """int64 (C,): the least of the later ticks of the series; more than any row where there is none."""
+    lifted = np.append(row + lift, np.iinfo(np.int64).max)
+    least: Int64s = np.minimum.accumulate(lifted[::-1])[::-1][1:] - lift
+    return least
+
+
+def _one_by_one(first: list[int], ripe: list[int], rows: int) -> list[int]:
+    """The same for one series, in the order of events: a tick is seen for the first time, or has become ripe."""
+    closing = [rows] * len(first)
+    open_ticks: list[int] = []
+    newest_closed = -1
+    events = [(row, False, tick) for tick, row in enumerate(first)]
+    events += [(row, True, tick) for tick, row in enumerate(ripe) if row < rows]
+    for row, is_ripe, tick in sorted(events):
+        if not is_ripe and tick < newest_closed:
+            closing[tick] = MISSED
+        elif not is_ripe:
+            heappush(open_ticks, tick)
+        while open_ticks and ripe[open_ticks[0]] <= row:
+            newest_closed = heappop(open_ticks)
+            closing[newest_closed] = row
+    return closing
