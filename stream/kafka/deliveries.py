@@ -21,6 +21,7 @@ class Deliveries:
     def __init__(self) -> None:
         self._waiting: Counter[str] = Counter()
         self._timed_out: set[str] = set()
+        self.begun_on = datetime.now(UTC)
         # Why the first record that was not delivered was not.
         self.error: KafkaError | None = None
 
@@ -58,10 +59,9 @@ class Untaken:
         self._tries = 0
         self._until: float | None = None
 
-    def note(self, topics: Iterable[str]) -> None:
-        """One more transaction has failed, for these."""
-        now = datetime.now(UTC)
-        self._since = {topic: self._since.get(topic, now) for topic in topics}
+    def note(self, topics: Iterable[str], since: datetime) -> None:
+        """One more transaction, begun then, has failed for these."""
+        self._since = {topic: self._since.get(topic, since) for topic in topics}
         self._tries, self._until = self._tries + 1, None
 
     def clear(self) -> None:

@@ -214,7 +214,7 @@ class Transaction:
         """Whether topics took no records: they are named, and the next try waits, for it would meet the same."""
         topics = self._deliveries.untaken()
         if topics:
-            self._untaken.note(topics)
+            self._untaken.note(topics, self._deliveries.begun_on)
             self._again_at = self._clock() + self._untaken.delay
         return bool(topics)
 
