@@ -73,8 +73,13 @@ def status(notice: Notice, detector: str, instance: str, partition: int | None, 
 
 
 def status_headers(record: Status) -> Headers:
-    """CloudEvents 1.0, Kafka binding, binary mode; events about the same thing at the same place share a `ce_id`."""
-    about = (record.detector, record.kind, record.partition, record.offset, record.series)
+    """CloudEvents 1.0, Kafka binding, binary mode; events about the same thing at the same place share a `ce_id`.
+
+    What has no place, a refusal, is told apart by its details.
+    """
+    place = (record.partition, record.offset, record.series)
+    told_apart = record.details.values() if place == (None, None, None) else ()
+    about = (record.detector, record.kind, *place, *told_apart)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", "/".join("-" if part is None else str(part) for part in about).encode()),
