@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stream.detect.detector import Detector
 from stream.events import alert_schema
 from tests.builders import SECOND, START, a_definition, a_spec, readings
 from tests.conftest import MakeTopic
-from tests.live import Live
+from tests.live import PARTITIONS, Live
 
 SERIES = [f"pump-{i}" for i in range(12)]
 MODELS = {"dense": {"members": 1}, "dense K=5": {"members": 5}, "conv": {"kind": "conv"}}
@@ -125,9 +126,9 @@ def test_a_stop_leaves_nothing_uncommitted_and_a_restart_repeats_nothing(live: L
     first = live.start()
     live.wait_for_all()
     live.stop(first)
-    before = live.read(live.alerts)
+    before, again = live.read(live.alerts), datetime.now(UTC)
     second = live.start()
-    live.wait(lambda: len(live.logged("partition.restored")) == 4, "all partitions restored")
+    live.wait(lambda: len(live.partitions("partition.live", again)) == PARTITIONS, "all partitions live")
     live.stop(second)
     assert live.read(live.alerts) == before
 

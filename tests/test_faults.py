@@ -128,8 +128,9 @@ def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_tol
     live.send(stream.messages(2_000))
     live.wait_for_all()
     live.stop(process)
+    again = datetime.now(UTC)
     process = live.start()
-    live.wait(lambda: len(live.logged("partition.live")) == 3 * PARTITIONS, "live once more")
+    live.wait(lambda: len(live.partitions("partition.live", again)) == PARTITIONS, "live once more")
     live.stop(process)
     events = [record.json() for record in live.read(live.status)]
     assert {(e["kind"], e["details"]["lost"]) for e in events} == {("data.readings_lost", 10)}
@@ -193,19 +194,19 @@ def test_a_topic_made_anew_under_the_same_name_is_read_from_its_beginning(live: 
     live.wait(lambda: live.input not in admin.list_topics(timeout=SECONDS).topics, "the topic gone")
     create_topic(admin, live.input, PARTITIONS, {})
     live.forget_sent()
-    before = len(live.read(live.alerts))
+    before, again = len(live.read(live.alerts)), datetime.now(UTC)
     live.send(stream.messages())
     process = live.start()
     live.wait_for_all()
     live.stop(process)
-    assert len(live.logged("partition.new")) == 2 * PARTITIONS
+    assert live.partitions("partition.new", again) == set(range(PARTITIONS))
     same_in_order(told(live)[before:], stream.alerts(live.definition))
 
 
 def test_new_partitions_are_noticed_wait_for_the_state_topic_and_are_then_served(
     live: Live, admin: AdminClient
 ) -> None:
-    stream = Stream(1_500)
+    stream, begun = Stream(1_500), datetime.now(UTC)
     refresh = "kafka.options={topic.metadata.refresh.interval.ms: 1000}"
     process = live.start(refresh)
     live.send(stream.messages(0, 500))
@@ -214,7 +215,7 @@ def test_new_partitions_are_noticed_wait_for_the_state_topic_and_are_then_served
     live.wait(lambda: bool(live.logged("topic.partitions_changed")), "the change noticed")
     live.wait(lambda: _waiting_for_state(live), "it says what the new partitions wait for")
     admin.create_partitions([NewPartitions(live.state, PARTITIONS + 2)])[live.state].result(SECONDS)
-    live.wait(lambda: len(live.logged("partition.live")) == PARTITIONS + 2, "the new ones live")
+    live.wait(lambda: len(live.partitions("partition.live", begun)) == PARTITIONS + 2, "the new ones live")
     live.send(stream.messages(500))
     live.wait(lambda: sum(committed(live, admin).values()) == 1_500, "all committed")
     live.stop(process)

@@ -147,11 +147,6 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
     same_in_order(told(live), stream.alerts(live.definition))
 
 
-def _moves(live: Live) -> int:
-    """How often a consumer was given partitions, by the log."""
-    return len([line for line in live.logged("partitions.assigned") if line["partitions"]])
-
-
 def _held(live: Live) -> int:
     """Partitions that somebody serves, by the log."""
     return len({line["partition"] for line in live.logged("partition.live")})
