@@ -123,14 +123,7 @@ class Live:
     def asked(self, path: str) -> tuple[int, dict[str, Any]]:
         """What the last process that was started with `serve.health` answers: status and JSON; 0 before it listens."""
         listening = self.logged("health.listening")
-        if not listening:
-            return 0, {}
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{listening[-1]['port']}{path}", timeout=HTTP_S) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, json.load(refused)
+        return asked(listening[-1]["port"], path) if listening else (0, {})
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGKILL)
@@ -188,6 +181,16 @@ class Live:
     def read(self, topic: str) -> list[Record]:
         """Everything a `read_committed` subscriber gets, in order."""
         return read_committed(self.bootstrap, topic)
+
+
+def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of what is answered there by HTTP."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HTTP_S) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)
 
 
 def _at(line: Mapping[str, Any]) -> datetime:

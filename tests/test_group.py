@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.chaos.recovery_time import caught_up
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
-from tests.live import PARTITIONS, Live
+from tests.live import PARTITIONS, Live, asked
 from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
 
 PATIENCE_S = 60.0
@@ -33,8 +34,8 @@ def live(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
     running.close()
 
 
-def start(live: Live, instance: str) -> subprocess.Popen[bytes]:
-    return live.start(f"kafka.instance={instance}", "serve.batch=200", "serve.commit_interval=100ms")
+def start(live: Live, instance: str, *overrides: str) -> subprocess.Popen[bytes]:
+    return live.start(f"kafka.instance={instance}", "serve.batch=200", "serve.commit_interval=100ms", *overrides)
 
 
 @pytest.fixture
@@ -101,8 +102,10 @@ def committed(world: World) -> list[int]:
 def test_more_consumers_than_partitions_idle_in_peace(live: Live) -> None:
     """One consumer without a partition runs, commits nothing, and takes over when another goes."""
     stream = Stream(2_000)
-    running = [start(live, f"i{number}") for number in range(PARTITIONS + 1)]
+    running = [start(live, f"i{number}", "serve.health=127.0.0.1:0") for number in range(PARTITIONS + 1)]
     live.wait(lambda: _held(live) == PARTITIONS, "every partition is held")
+    live.wait(lambda: _shares(live) == [0] + [1] * PARTITIONS, "one idles")
+    live.wait(lambda: {code for code, _ in _asked(live, "/ready")} == {200}, "it is as ready as the others")
     live.send(stream.messages(0, 1_000))
     live.wait(lambda: live.committed() == 1_000, "the first half committed")
     assert all(process.poll() is None for process in running)
@@ -145,6 +148,16 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
         if twin not in ended:
             live.stop(twin, allowed=(5,))
     same_in_order(told(live), stream.alerts(live.definition))
+
+
+def _asked(live: Live, path: str) -> list[tuple[int, dict[str, Any]]]:
+    """What each process answers."""
+    return [asked(line["port"], path) for line in live.logged("health.listening")]
+
+
+def _shares(live: Live) -> list[int]:
+    """How many partitions each process has."""
+    return sorted(len(told.get("partitions", ())) for _, told in _asked(live, "/status"))
 
 
 def _held(live: Live) -> int:

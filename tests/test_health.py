@@ -3,8 +3,6 @@
 import json
 import socket
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +23,7 @@ from stream.serve.health import STARTING, Board, Health, PartitionHealth, longes
 from stream.serve.health_server import HealthServer
 from stream.serve.lookout import look_at, reasons
 from tests.builders import a_definition
+from tests.live import asked
 
 LONGEST_S = 60.0
 SINCE = datetime(2026, 3, 7, 12, 12, 5, tzinfo=UTC)
@@ -199,16 +198,6 @@ def test_a_broker_that_is_silent_without_a_word_is_away_after_a_while() -> None:
 
 
 # --- by HTTP
-
-
-def asked(port: int, path: str) -> tuple[int, Any]:
-    """Status and JSON of an answer."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return refused.code, json.load(refused)
 
 
 @pytest.fixture
