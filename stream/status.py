@@ -3,6 +3,7 @@
 An event that belongs to a partition stands in the transaction of the offsets it is about: it is told exactly once.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -93,8 +94,9 @@ def status(notice: Notice, detector: str, instance: str, partition: int | None, 
 
 
 def status_headers(record: Status) -> Headers:
-    """CloudEvents 1.0, Kafka binding, binary mode; events about the same thing at the same place share a `ce_id`."""
-    about = (record.detector, record.kind, record.partition, record.offset, record.series)
+    """CloudEvents 1.0, Kafka binding, binary mode; events that say the same of the same place share a `ce_id`."""
+    said = hashlib.sha256(msgspec.json.encode(record.details, order="sorted")).hexdigest()[:8]
+    about = (record.detector, record.kind, record.partition, record.offset, record.series, said)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", "/".join("-" if part is None else str(part) for part in about).encode()),

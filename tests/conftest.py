@@ -63,7 +63,8 @@ def logs_end_with_their_test() -> Iterator[None]:
     """A command that is run in this process sends logs to the standard error of its test, which is closed after it."""
     yield
     structlog.reset_defaults()
-    logging.getLogger("librdkafka").handlers.clear()
+    for library in ("librdkafka", "uvicorn"):
+        logging.getLogger(library).handlers.clear()
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,12 @@ from tests.conftest import ROOT, MakeTopic
 
 PARTITIONS = 4
 PATIENCE_S = 60.0
+HTTP_S = 10.0
+# Of a question to a broker that is on its way up, or busy with the end of a killed process's transaction.
 NOT_YET = (
     KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -102,12 +109,21 @@ class Live:
     def log(self) -> Path:
         return self.folder / "run.log"
 
-    def logged(self, event: str) -> list[dict[str, Any]]:
-        """Lines of the log with this event."""
+    def logged(self, event: str, since: datetime | None = None) -> list[dict[str, Any]]:
+        """Lines of the log with this event, only those that were written after `since`."""
         text = self.log.read_text() if self.log.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()
         found = [json.loads(line) for line in lines if line.startswith("{")]
-        return [line for line in found if line["event"] == event]
+        return [line for line in found if line["event"] == event and (since is None or _at(line) > since)]
+
+    def partitions(self, event: str, since: datetime) -> set[int]:
+        """Of which partitions the log has said this after `since`; how often is chance where commits may be refused."""
+        return {line["partition"] for line in self.logged(event, since)}
+
+    def asked(self, path: str) -> tuple[int, dict[str, Any]]:
+        """What the last process that was started with `serve.health` answers: status and JSON; 0 before it listens."""
+        listening = self.logged("health.listening")
+        return asked(listening[-1]["port"], path) if listening else (0, {})
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGKILL)
@@ -135,7 +151,6 @@ class Live:
         try:
             found = consumer.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
         except KafkaException as fault:
-            # A group's coordinator takes a moment to appear, and so does the end of a killed process's transaction.
             if fault.args[0].code() in NOT_YET:
                 return -1
             raise
@@ -166,6 +181,20 @@ class Live:
     def read(self, topic: str) -> list[Record]:
         """Everything a `read_committed` subscriber gets, in order."""
         return read_committed(self.bootstrap, topic)
+
+
+def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of what is answered there by HTTP."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HTTP_S) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)
+
+
+def _at(line: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(line["timestamp"])
 
 
 def read_committed(bootstrap: str, topic: str) -> list[Record]:

@@ -16,11 +16,12 @@ from deploy.kafka.process import HOST
 from stream.kafka.fault_points import PLACES
 from tests.chaos.consumers import Instance
 from tests.chaos.feeder import Feeder
+from tests.chaos.many_series import Restart
 from tests.chaos.oracle import Event, Expected, Verdict, judge
 from tests.chaos.plan import NO_SWAP, SIZES, make
 from tests.chaos.proxy import Proxy
-from tests.chaos.recovery_time import Times
-from tests.chaos.run import run
+from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times
+from tests.chaos.run import Report, run
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
@@ -143,6 +144,55 @@ def test_recovery_times_are_judged_by_the_longest() -> None:
         "count": 3, "median": 2.0, "p90": 0, "max": 5.0, "bar": 4.0, "goal": 2.0, "met": False, "goal_met": False,
     }  # fmt: skip
     assert Times((), 4.0, 2.0).as_dict()["met"] is None, "not measured is neither met nor missed"
+
+
+def a_report(size: str, **changes: Any) -> Report:
+    """A run that did all that its size promises."""
+    wanted = SIZES[size]
+    report = Report(SEED, size, records=wanted.records)
+    report.done.update({"random": wanted.kills, "pause": wanted.pauses, "broker killed": 1, "cut": 1})
+    report.restart = replace(NOT_RESTARTED, seconds=(2.0,) * wanted.restarts)
+    report.takeover = replace(NOT_TAKEN_OVER, seconds=(6.0,) * wanted.takeovers)
+    return replace(report, **changes)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_run_that_came_up_to_its_size_has_nothing_to_complain_of(size: str) -> None:
+    assert a_report(size).complaints == []
+
+
+@pytest.mark.parametrize("size", ["bars", "goal"])
+def test_a_missed_bar_is_a_complaint(size: str) -> None:
+    wanted = SIZES[size]
+    slow = {
+        "restart": replace(NOT_RESTARTED, seconds=(*(2.0,) * (wanted.restarts - 1), 4.1)),
+        "takeover": replace(NOT_TAKEN_OVER, seconds=(6.0,)),
+    }
+    assert a_report(size, **slow).complaints == [
+        "restart after a kill took 4.1 s, the bar is 4 s",
+        f"takeover after a kill measured 1 times of {wanted.takeovers}",
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_run_that_did_less_than_its_size_promises_complains(size: str) -> None:
+    """Also the short one: what it counts does not depend on who else uses the machine."""
+    wanted = SIZES[size]
+    done = Counter({"random": wanted.kills - 1, "pause": 0, "broker killed": 0, "cut": 1})
+    assert a_report(size, done=done, records=wanted.records - 1).complaints == [
+        f"records: {wanted.records - 1} of {wanted.records}",
+        f"kills: {wanted.kills - 1} of {wanted.kills}",
+        f"pauses: 0 of {wanted.pauses}",
+        "broker killed: 0 of 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("series", "seconds", "met"), [(100_000, 15.0, True), (1_000, 15.1, False), (200_000, 99.0, None)]
+)
+def test_a_restart_with_many_series_is_held_to_its_bar(series: int, seconds: float, met: bool | None) -> None:
+    told = Restart(series, snapshot_bytes=1, started_s=1.0, restored_s=2.0, live_s=seconds, replayed=0)
+    assert told.met is met
 
 
 @pytest.mark.parametrize("size", SIZES)

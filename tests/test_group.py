@@ -1,16 +1,30 @@
 """Several consumers of one group: partitions move, and nothing else does."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.kafka.broker import Broker
 from tests.builders import a_definition, a_spec
+from tests.chaos.consumers import Instance
+from tests.chaos.feeder import Feeder
+from tests.chaos.recovery_time import caught_up
+from tests.chaos.source import Source, definition
+from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
-from tests.live import PARTITIONS, Live
+from tests.live import PARTITIONS, Live, asked
 from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
+
+PATIENCE_S = 60.0
+SEED, RATE, RECORDS = 5, 200.0, 12_000
+# Committed in each partition before anything moves: there is something to replay then.
+FED = 100
+# What a consumer says when it answers a rebalance.
+ANSWERS = ("partitions.assigned", "partitions.revoked", "partitions.lost")
 
 
 @pytest.fixture
@@ -20,35 +34,78 @@ def live(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
     running.close()
 
 
-def start(live: Live, instance: str) -> subprocess.Popen[bytes]:
-    return live.start(f"kafka.instance={instance}", "serve.batch=200", "serve.commit_interval=100ms")
+def start(live: Live, instance: str, *overrides: str) -> subprocess.Popen[bytes]:
+    return live.start(f"kafka.instance={instance}", "serve.batch=200", "serve.commit_interval=100ms", *overrides)
 
 
-def test_scaling_out_and_in_under_load_changes_no_alert(live: Live) -> None:
-    """One consumer, then three, then one; partitions that stay are neither replayed nor rolled back."""
-    stream, parts = Stream(12_000), 4
-    size = len(stream.series) // parts
-    running = {"one": start(live, "one")}
-    for part in range(parts):
-        live.send(stream.messages(part * size, part * size + size // 2))
-        if part == 1:
-            running |= {name: start(live, name) for name in ("two", "three")}
-            live.wait(lambda: _moves(live) >= 3, "each of the three has partitions")
-        if part == 2:
-            for name in ("one", "two"):
-                live.stop(running[name])
-        live.send(stream.messages(part * size + size // 2, (part + 1) * size))
-        live.wait(lambda part=part: live.committed() >= (part + 1) * size, "the part committed")  # type: ignore[misc]
-    live.stop(running["three"])
-    same_in_order(told(live), stream.alerts(live.definition))
-    assert live.logged("partition.rolled_back") == []
+@pytest.fixture
+def world(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[World]:
+    made = World(tmp_path, broker.bootstrap, broker.bootstrap, topic, definition())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def instances(world: World) -> Iterator[list[Instance]]:
+    """Three, nothing started yet."""
+    made = [Instance(name, world.folder, world.config) for name in ("one", "two", "three")]
+    yield made
+    for instance in made:
+        instance.close()
+
+
+def test_scaling_out_and_in_under_load_changes_no_alert(world: World, instances: list[Instance]) -> None:
+    """One consumer, then three, then one, and input all the while; partitions that stay are served while others are
+    replayed. What a rebalance may roll back is a commit between its new generation and our answer to it."""
+    one, two, three = instances
+    with Feeder(world.direct, world.input, Source(60, SEED), RATE) as feeder:
+        one.start()
+        until(lambda: world.passed([FED] * PARTITIONS), "the first serves all partitions", PATIENCE_S)
+        # It stops in the middle of its replay, with a session that lasts until the test has looked.
+        two.start("replaying:1:freeze", ["serve.session_timeout=2m"])
+        until(lambda: two.is_frozen, "the second replays", PATIENCE_S)
+        moved = {number for line in one.lines("partitions.revoked") for number in line["partitions"]}
+        assert 0 < len(moved) < PARTITIONS, "some must move, and some stay"
+        held = committed(world)
+        beyond = [0 if number in moved else end + 1 for number, end in enumerate(world.ends())]
+        until(lambda: world.passed(beyond), "partitions that stay are served on", PATIENCE_S)
+        assert two.is_frozen
+        assert [committed(world)[number] for number in sorted(moved)] == [held[number] for number in sorted(moved)]
+        two.thaw()
+        for newcomer in (two, three):
+            if not newcomer.runs:
+                newcomer.start()
+            until(newcomer.serves, f"{newcomer.name} serves", PATIENCE_S)
+            caught_up(world)
+        for leaver in (one, three):
+            leaver.stop()
+        caught_up(world)
+        feeder.finish(RECORDS)
+    caught_up(world)
+    two.stop()
+    verdict, expected = world.judge()
+    assert verdict.clean, str(verdict)
+    assert len(expected.events) > 100, "there must be something to lose"
+    failed = [line for instance in instances for line in instance.lines("transaction.failed")]
+    answered = [line for instance in instances for answer in ANSWERS for line in instance.lines(answer)]
+    assert len(failed) <= len(answered), f"more commits were refused than rebalances answered: {failed}"
+
+
+def committed(world: World) -> list[int]:
+    """The group's offsets, once the broker tells them."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (offsets := world.committed()) is None:
+        assert time.monotonic() < deadline, "the broker does not tell the group's offsets"
+    return offsets
 
 
 def test_more_consumers_than_partitions_idle_in_peace(live: Live) -> None:
     """One consumer without a partition runs, commits nothing, and takes over when another goes."""
     stream = Stream(2_000)
-    running = [start(live, f"i{number}") for number in range(PARTITIONS + 1)]
+    running = [start(live, f"i{number}", "serve.health=127.0.0.1:0") for number in range(PARTITIONS + 1)]
     live.wait(lambda: _held(live) == PARTITIONS, "every partition is held")
+    live.wait(lambda: _shares(live) == [0] + [1] * PARTITIONS, "one idles")
+    live.wait(lambda: {code for code, _ in _asked(live, "/ready")} == {200}, "it is as ready as the others")
     live.send(stream.messages(0, 1_000))
     live.wait(lambda: live.committed() == 1_000, "the first half committed")
     assert all(process.poll() is None for process in running)
@@ -93,9 +150,14 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
     same_in_order(told(live), stream.alerts(live.definition))
 
 
-def _moves(live: Live) -> int:
-    """How often a consumer was given partitions, by the log."""
-    return len([line for line in live.logged("partitions.assigned") if line["partitions"]])
+def _asked(live: Live, path: str) -> list[tuple[int, dict[str, Any]]]:
+    """What each process answers."""
+    return [asked(line["port"], path) for line in live.logged("health.listening")]
+
+
+def _shares(live: Live) -> list[int]:
+    """How many partitions each process has."""
+    return sorted(len(told.get("partitions", ())) for _, told in _asked(live, "/status"))
 
 
 def _held(live: Live) -> int:

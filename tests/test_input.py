@@ -5,6 +5,7 @@ from confluent_kafka import KafkaError
 
 from stream.errors import BrokerError, FencedError
 from stream.kafka.client import TWIN_SECONDS, KafkaOptions
+from stream.kafka.contact import Contact
 from stream.kafka.input import Faults
 
 OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
@@ -27,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def faults(clock: Clock) -> Faults:
-    return Faults(OPTIONS, clock)
+    return Faults(OPTIONS, Contact(clock), clock)
 
 
 def fenced(faults: Faults) -> FencedError:

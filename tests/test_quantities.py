@@ -1,4 +1,4 @@
-"""Durations, sizes and instants as the configuration spells them."""
+"""Durations, sizes, instants and addresses as the configuration spells them."""
 
 from decimal import Decimal
 
@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.settings.quantities import format_duration, format_size, parse_duration, parse_instant, parse_size
+from stream.settings.quantities import (
+    format_duration,
+    format_size,
+    parse_address,
+    parse_duration,
+    parse_instant,
+    parse_size,
+)
 
 SECOND = 1_000_000_000
 
@@ -78,3 +85,24 @@ def test_what_is_no_size_is_refused(text: object) -> None:
 )
 def test_an_instant_without_a_zone_is_utc(text: str, ns: int) -> None:
     assert parse_instant(text) == ns
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 8080),
+        ("localhost:0", "localhost", 0),
+        ("pump-house.example.org:65535", "pump-house.example.org", 65_535),
+        ("[::1]:8080", "::1", 8080),
+    ],
+)
+def test_an_address_is_read_as_written(text: str, host: str, port: int) -> None:
+    assert parse_address(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8080", ":8080", "localhost", "localhost:", "localhost:http", "a:65536", "::1:8080", "a b:1", "a:-1"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected host:port such as"):
+        parse_address(text)

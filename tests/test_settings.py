@@ -148,6 +148,7 @@ def test_a_duplicate_key_is_a_fault_with_both_lines(tmp_path: Path) -> None:
             "expected a topic for each use, got one for several: readings = readings, alerts",
         ),
         ("kafka: {alerts: 'my alerts'}\n", "kafka.alerts: got 'my alerts', expected text matching"),
+        ("serve: {health: nowhere}\n", "serve.health: got 'nowhere', expected host:port such as 127.0.0.1:8080"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused_with_the_reason(tmp_path: Path, text: str, fault: str) -> None:

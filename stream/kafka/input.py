@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import TWIN_SECONDS, KafkaOptions
+from stream.kafka.contact import Contact
 from stream.kafka.records import Records
+from stream.kafka.transaction import is_member
 
 log = structlog.get_logger()
 
@@ -21,17 +23,17 @@ log = structlog.get_logger()
 class Faults:
     """Errors of all clients: those that waiting mends are logged, the first of the others is kept for the loop."""
 
-    def __init__(self, options: KafkaOptions, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, options: KafkaOptions, contact: Contact, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
+        self._contact = contact
         self._clock = clock
         self._final: NarrowsError | None = None
         self._fenced_at: float | None = None
-        # No broker answered when last heard of; whoever gets an answer says so.
-        self.broker_away = False
 
     def note(self, error: KafkaError) -> None:
         """The `error_cb` of every client."""
-        self.broker_away = self.broker_away or error.code() == KafkaError._ALL_BROKERS_DOWN
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._contact.lost()
         final = self._meaning(error)
         if final is None:
             log.warning("kafka.error", error=error.str(), code=error.name())
@@ -99,6 +101,10 @@ class Input:
             for number in np.unique(numbers).tolist()
             if (partition := self._assignment.partitions.get(number)) is not None and partition.fetching
         }
+
+    def is_member(self) -> bool:
+        """Whether the group counts us in, with partitions or without."""
+        return is_member(self.consumer)
 
     def close(self) -> None:
         """Leaves; the revoke callback makes the last commit."""

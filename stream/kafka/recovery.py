@@ -132,7 +132,8 @@ class Recovery:
     def is_answered(self) -> bool:
         """Whether the broker answers a question."""
         try:
-            return self._options.input in self.state_reader().list_topics(timeout=ASK_SECONDS).topics
+            topic = self._options.input
+            return topic in self.state_reader().list_topics(topic, timeout=ASK_SECONDS).topics
         except KafkaException:
             return False
 

@@ -3,7 +3,8 @@
 A snapshot is written with each event of its series, in one transaction: between the snapshot and C nothing of the
 series was told. Hence a replay from there derives nothing. One that *deviates* may derive anything: retention has
 eaten R, nobody knows R, or the bundle that scored up to C is gone for good. None of that is told, and each series that
-it was derived for has at C the incident of its snapshot, which is the one that subscribers know; it is judged from C on.
+it was derived for has at C the incident of its snapshot, which is the one that subscribers know, and is judged from C
+on.
 """
 
 from collections import Counter

@@ -33,6 +33,7 @@ from stream.kafka.client import (
     Remedy,
     remedy,
 )
+from stream.kafka.deliveries import Deliveries, Untaken
 from stream.kafka.introduction import Introduction
 from stream.kafka.partition import Partition
 from stream.kafka.state_topic import encode_metadata
@@ -89,16 +90,18 @@ class Transaction:
         # A producer that was refused is not followed by another before this time.
         self._again_at = clock()
         self._fenced_at: float | None = None
-        # Why the first record of this transaction that was not delivered was not.
-        self._undelivered: KafkaError | None = None
+        self._deliveries = Deliveries()
+        self._untaken = Untaken(clock)
         # Transactions in a row that failed for a reason that does not pass by itself.
         self._failures = 0
         self.begun_at: float | None = None
 
     @property
-    def is_ready(self) -> bool:
-        """Whether there is a producer that the broker has let in."""
-        return self._producer is not None
+    def waits_for(self) -> str | None:
+        """What keeps it from committing; None where nothing is known to."""
+        if self._producer is None:
+            return self._untaken.reason or "the broker: it has not let the producer in; it may still end a transaction"
+        return self._untaken.reason
 
     def prepare(self) -> bool:
         """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
@@ -118,6 +121,7 @@ class Transaction:
             self._refused(fault)
             return False
         self._producer, self._candidate = self._candidate, None
+        self._untaken.may_be_over()
         return True
 
     def _refused(self, fault: KafkaException) -> None:
@@ -173,7 +177,7 @@ class Transaction:
             raise RolledBackError("no producer")
         try:
             if self.begun_at is None:
-                self._undelivered = None
+                self._deliveries = Deliveries()
                 self._producer.begin_transaction()
                 self.begun_at = self._clock()
             act(self._producer)
@@ -184,7 +188,8 @@ class Transaction:
     def _give_up(self, fault: Fault) -> None:
         fault = self._cause(fault)
         needed = fault.needed if isinstance(fault, CommitFault) else remedy(fault)
-        log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower())
+        untaken = {"untaken": self._untaken.reason} if self._note_untaken() else {}
+        log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower(), **untaken)
         self._count_failure(fault)
         if needed is Remedy.ABORT:
             self.abort()
@@ -199,14 +204,16 @@ class Transaction:
             return fault
         with contextlib.suppress(KafkaException, SystemError):
             self._producer.poll(0)
-        return (
-            fault
-            if self._undelivered is None
-            else CommitFault(self._undelivered.str(), Remedy.ABORT, self._undelivered)
-        )
+        error = self._deliveries.error
+        return fault if error is None else CommitFault(error.str(), Remedy.ABORT, error)
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
-        self._undelivered = self._undelivered or error
+    def _note_untaken(self) -> bool:
+        """Whether topics took no records: they are named, and the next try waits, for it would meet the same."""
+        topics = self._deliveries.untaken()
+        if topics:
+            self._untaken.note(topics, self._deliveries.begun_on)
+            self._again_at = self._clock() + self._untaken.delay
+        return bool(topics)
 
     def _count_failure(self, fault: Fault) -> None:
         """Ends what would fail for ever: the same readings lead to the same record that the broker does not take."""
@@ -243,10 +250,11 @@ class Transaction:
     def _produce(
         self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers
     ) -> None:
+        reported = self._deliveries.reported
         self._patiently(
-            producer,
-            lambda: producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered),
+            producer, lambda: producer.produce(topic, value, key, headers=list(headers), on_delivery=reported)
         )
+        self._deliveries.sent(topic)
 
     def _patiently(self, producer: Producer, produce: Callable[[], None]) -> None:
         """Waits for room where the producer's queue is full."""
@@ -268,6 +276,7 @@ class Transaction:
             self._snapshots(producer, partition, max_replay)
         fault_points.at("snapshots_written")
         if producer.flush(self._left(deadline)):
+            self._deliveries.give_up()
             raise CommitFault("records were not delivered in time", Remedy.REBUILD)
         fault_points.at("flushed")
         offsets = [
@@ -283,6 +292,7 @@ class Transaction:
         fault_points.at("committed")
         self.begun_at = None
         self._failures = 0
+        self._untaken.clear()
 
     def _send_offsets(
         self, producer: Producer, offsets: list[TopicPartition], membership: bytes, seconds: float
@@ -296,7 +306,10 @@ class Transaction:
         return max(deadline - self._clock(), 0.1)
 
     def _snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
-        def delivered(error: object, message: Message) -> None:
+        deliveries = self._deliveries
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            deliveries.reported(error, message)
             offset = message.offset()
             if error is None and offset is not None:
                 partition.snapshot_end = max(partition.snapshot_end, offset + 1)
@@ -308,6 +321,7 @@ class Transaction:
                     self._options.state, record, series.encode(), partition.number, on_delivery=delivered
                 ),
             )
+            deliveries.sent(self._options.state)
 
 
 def _membership(consumer: Consumer) -> bytes:
@@ -316,6 +330,11 @@ def _membership(consumer: Consumer) -> bytes:
     if not _is_member(metadata):
         raise CommitFault("not a member of the group", Remedy.ABORT)
     return metadata
+
+
+def is_member(consumer: Consumer) -> bool:
+    """Whether the group counts us in, with partitions or without."""
+    return _is_member(consumer.consumer_group_metadata())
 
 
 def _is_member(metadata: bytes) -> bool:

@@ -18,6 +18,7 @@ from stream.intake.decode import Decoder
 from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
+from stream.kafka.contact import Contact
 from stream.kafka.input import Faults, Input
 from stream.kafka.introduction import Introduction
 from stream.kafka.owners import Owners
@@ -27,6 +28,8 @@ from stream.kafka.records import Records
 from stream.kafka.recovery import Recovery
 from stream.kafka.transaction import RolledBackError, Transaction
 from stream.serve.bundles import Bundles, Fixed
+from stream.serve.health import Health
+from stream.serve.lookout import Lookout
 from stream.serve.publisher import Publisher
 from stream.serve.sensors import SensorsSeen
 from stream.serve.silence import Silence
@@ -75,6 +78,7 @@ class Service:
         make_decoder: a decoder for the sensors of a definition.
         bundles: which definition is to be served later on; None: always the first.
         introduction: a producer that is already being let in.
+        show: is given what the loop looks like from outside, about once a second.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Service:
         clients: Clients = Clients(),  # noqa: B008 - frozen
         bundles: Bundles | None = None,
         introduction: Introduction | None = None,
+        show: Callable[[Health], None] = lambda health: None,
     ) -> None:
         self._kafka = kafka
         self._options = options
@@ -97,7 +102,7 @@ class Service:
         self._bundles = bundles or Fixed(definition)
         self._stopping = False
         self._committed_at = 0.0
-        self._logged_at = self._looked_at = clock()
+        self._looked_at = clock()
         self._counted_at = clock() - COUNT_SECONDS
         self.counts: Counter[str] = Counter()
         # Status events that belong to no partition and are not committed yet.
@@ -105,7 +110,8 @@ class Service:
         self._failed_swaps = 0
         # A swap, from one version to another, that has failed too often to be tried again.
         self._refused_swap: tuple[str, str] | None = None
-        self._faults = Faults(kafka, clock)
+        contact = Contact(clock)
+        self._faults = Faults(kafka, contact, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(options.silent_after_s, clock)
         self._sensors = SensorsSeen()
@@ -113,6 +119,7 @@ class Service:
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._partition_counts = PartitionCounts(kafka)
+        self._lookout = Lookout(kafka, self._assignment, contact, clock, options.log_every_s, show)
 
     @property
     def is_live(self) -> bool:
@@ -178,7 +185,7 @@ class Service:
     def close(self) -> None:
         """Leaves the group; the revoke callback commits."""
         self._input.close()
-        self._log_progress()
+        self._lookout.log_progress(self.counts)
         self._recovery.close()
         log.info("service.stopped")
 
@@ -208,8 +215,7 @@ class Service:
             self._commit()
         if ready:
             self._look_around()
-        if self._clock() - self._logged_at >= self._options.log_every_s:
-            self._log_progress()
+        self._lookout.look(self._input, self._recovery, self._transaction, self._definition, self.counts)
 
     def _process(self, batches: dict[int, Records]) -> None:
         """Everything that this turn has to tell goes into the transaction."""
@@ -271,6 +277,7 @@ class Service:
             for partition in due:
                 self.counts.update(partition.has_committed())
             self._publisher.has_committed()
+            self._lookout.has_committed()
         self._committed_at = self._clock()
 
     def _abort(self) -> None:
@@ -344,31 +351,3 @@ class Service:
         decoder = self._make_decoder(self._definition)
         retire_after_ns, blind_after_ns = self._options.retire_after_ns, self._options.blind_after_ns
         return Partition(number, self._definition, decoder, self._owners, retire_after_ns, blind_after_ns)
-
-    def _log_progress(self) -> None:
-        self._logged_at = self._clock()
-        partitions = self._assignment.partitions.values()
-        recovering = [p.number for p in partitions if not p.is_live]
-        log.info(
-            "progress", **{k: self.counts[k] for k in PROGRESS}, partitions=len(partitions),
-            recovering=len(recovering), series=sum(len(p.detector.slots) for p in partitions),
-            open_incidents=sum(p.detector.open_incidents for p in partitions),
-            dead_reasons={k.removeprefix("dead."): n for k, n in self.counts.items() if k.startswith("dead.")},
-        )  # fmt: skip
-        if not recovering and self._transaction.is_ready and not self._is_broker_away():
-            return
-        away = self._faults.broker_away or not self._transaction.is_ready
-        waits = {number: self._recovery.waits.get(number, "its turn") for number in recovering}
-        log.warning("service.waiting", waits_for="the broker" if away else "recovery", partitions=waits)
-
-    def _is_broker_away(self) -> bool:
-        """Whether no broker answers, after one has not: without a partition nothing else would tell that it is back."""
-        if self._faults.broker_away:
-            self._faults.broker_away = not self._recovery.is_answered()
-        return self._faults.broker_away
-
-
-PROGRESS = (
-    "received", "used", "late", "duplicate", "ignored", "dead", "lost", "history_lost", "scored", "warming",
-    "degraded", "off", "incidents.opened",
-)  # fmt: skip

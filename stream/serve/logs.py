@@ -9,7 +9,7 @@ from structlog.typing import Processor
 
 
 def configure(log_format: Literal["auto", "json", "console"], level: Literal["info", "warning"] = "info") -> None:
-    """Sends structlog and librdkafka's own lines to stderr; "auto" is console on a terminal, else JSON."""
+    """Sends structlog and what libraries log to stderr; "auto" is console on a terminal, else JSON."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -27,6 +27,7 @@ def configure(log_format: Literal["auto", "json", "console"], level: Literal["in
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[
         structlog.stdlib.ProcessorFormatter.remove_processors_meta, render]))  # fmt: skip
-    librdkafka = logging.getLogger("librdkafka")
-    librdkafka.handlers, librdkafka.propagate = [handler], False
-    librdkafka.setLevel(logging.WARNING)
+    for name in ("librdkafka", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.WARNING)

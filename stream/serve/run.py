@@ -1,28 +1,53 @@
 """`narrows run`: the service with its signals, until it is told to stop."""
 
+import contextlib
 import signal
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
 from stream.kafka.introduction import Introduction
 from stream.serve.connection import kafka_options
+from stream.serve.health import Board, Health, longest_turn_s
 from stream.serve.logs import configure
 from stream.settings import Settings
+from stream.settings.quantities import parse_address
 
 
 def run(settings: Settings, bundle: str | None = None) -> None:
     """Serves until SIGTERM or SIGINT; then commits, leaves the group and returns.
 
     Raises:
+        ConfigError: nobody can listen on `serve.health`.
         BundleError, BrokerError: what is wrong before the first reading, or what waiting does not mend.
     """
     configure(settings.serve.log_format)
     options = kafka_options(settings)
-    _serve(settings, bundle, options, Introduction(options))
+    with _answering(settings.serve.health, options) as show:
+        _serve(settings, bundle, options, Introduction(options), show)
 
 
-def _serve(settings: Settings, bundle: str | None, options: KafkaOptions, introduction: Introduction) -> None:
+@contextlib.contextmanager
+def _answering(address: str | None, options: KafkaOptions) -> Iterator[Callable[[Health], None]]:
+    """Takes what the loop shows of its health, and answers by HTTP meanwhile, where somebody is to ask."""
+    if address is None:
+        yield lambda health: None
+        return
+    from stream.serve.health_server import HealthServer
+
+    board = Board(longest_turn_s(options.transaction_timeout_ms / 1000))
+    with HealthServer(*parse_address(address), board):
+        yield board.show
+
+
+def _serve(
+    settings: Settings,
+    bundle: str | None,
+    options: KafkaOptions,
+    introduction: Introduction,
+    show: Callable[[Health], None],
+) -> None:
     # Torch takes longer to import than all the rest to begin: the broker has let the producer in meanwhile.
     import torch
 
@@ -48,6 +73,7 @@ def _serve(settings: Settings, bundle: str | None, options: KafkaOptions, introd
         lambda served: decoder(settings, served),
         bundles=bundles_of(settings, reference, definition),
         introduction=introduction,
+        show=show,
     )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

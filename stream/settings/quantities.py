@@ -1,4 +1,4 @@
-"""Durations, sizes and instants as people write them: `500ms`, `1MiB`, `2026-01-31T08:00:00Z`."""
+"""Durations, sizes, instants, addresses as people write them: `500ms`, `1MiB`, `2026-01-31T08:00:00Z`, `[::1]:80`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,10 +21,13 @@ _SIZE_UNITS = {"B": 1, "kB": 1_000, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB
 _LONGEST = 36_500 * _DURATION_UNITS["d"]
 _LARGEST = 2**40
 _NUMBER = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]*)\s*")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})")
+_PORTS = 65_536
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 DURATION_HELP = "a duration such as 500ms, 30s, 5m, 1h, 7d, or plain seconds"
 SIZE_HELP = "a size such as 512KiB, 1MiB, or plain bytes"
+ADDRESS_HELP = "host:port such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080, port at most 65535"
 INSTANT_HELP = "an ISO 8601 time such as 2026-01-31T08:00:00Z"
 
 
@@ -81,6 +84,23 @@ def format_instant(time: int) -> str:
     return (_EPOCH + timedelta(microseconds=time // 1_000)).isoformat().replace("+00:00", "Z")
 
 
+def parse_address(given: str) -> tuple[str, int]:
+    """Host and port of `localhost:8080` or `[::1]:8080`.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    match = _ADDRESS.fullmatch(given)
+    if match is None or int(match[3]) >= _PORTS:
+        raise ValueError(f"expected {ADDRESS_HELP}")
+    return match[1] or match[2], int(match[3])
+
+
+def _an_address(given: str) -> str:
+    parse_address(given)
+    return given
+
+
 def _scaled(given: object, units: dict[str, int], default: str, help_text: str) -> int:
     # A bool is an int to Python, and `on` a slip of the pen to a reader of the file.
     if isinstance(given, bool) or not isinstance(given, str | int | float):
@@ -130,6 +150,7 @@ Instant = Annotated[
     PlainSerializer(format_instant, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+Address = Annotated[str, AfterValidator(_an_address)]
 Int = Annotated[int, BeforeValidator(_not_bool)]
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_not_bool)]
 NonNegative = Annotated[int, Field(ge=0), BeforeValidator(_not_bool)]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stream.settings.quantities import Int, Positive, PositiveDuration, format_duration, parse_duration
+from stream.settings.quantities import Address, Int, Positive, PositiveDuration, format_duration, parse_duration
 from stream.settings.section import Section
 
 
@@ -43,6 +43,11 @@ class Serve(Section):
     session_timeout: PositiveDuration = Field(
         default=parse_duration("10s"),
         description="The broker gives the partitions of a silent consumer away after this.",
+    )
+    health: Address | None = Field(
+        default=None,
+        description="host:port where /live, /ready and /status answer by HTTP; port 0: a free one, which the log "
+        "names. null: nowhere.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, else json."

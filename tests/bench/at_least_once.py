@@ -19,6 +19,7 @@ class AtLeastOnce:
         self._clock = clock
         self._producer = Producer({"compression.type": "lz4", "linger.ms": 5, **options.common})
         self.begun_at: float | None = None
+        self.waits_for: str | None = None
 
     def prepare(self) -> bool:
         return True
@@ -30,10 +31,6 @@ class AtLeastOnce:
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         self.begin()
         self._producer.produce(topic, value, key, headers=list(headers))
-
-    @property
-    def is_ready(self) -> bool:
-        return True
 
     def commit(
         self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float = FLUSH_S

@@ -1,11 +1,13 @@
 """The processes under test: `narrows run` with an identity of its own each, started, killed, frozen, stopped."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -65,6 +67,12 @@ class Instance:
     def _note_end(self) -> None:
         if self._process is not None and not self._ended:
             self.surprises.append(f"{self.name} ended by itself with {self._process.returncode}. {self.tail()}")
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """What all its processes have logged under this name."""
+        lines = self.log.read_bytes().rpartition(b"\n")[0].splitlines() if self.log.exists() else []
+        found = [json.loads(line) for line in lines if f'"{event}"'.encode() in line]
+        return [line for line in found if line["event"] == event]
 
     def says(self, *events: str) -> bool:
         """Whether the running process has logged one of these."""

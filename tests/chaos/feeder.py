@@ -3,16 +3,22 @@
 import itertools
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from tests.chaos.source import Source
 from tests.chaos.world import QUIET
 
 TURN_S = 0.02
 FLUSH_S = 60.0
+
+
+class Source(Protocol):
+    """Where messages come from: (series, value), in order within each series."""
+
+    def messages(self) -> Iterator[tuple[str, bytes]]: ...
 
 
 class Feeder:

@@ -37,6 +37,13 @@ class Times:
             "met": longest <= self.bar_s, "goal_met": longest <= self.goal_s,
         }  # fmt: skip
 
+    def missed(self, count: int) -> list[str]:
+        """What keeps the bar from being met where `count` measurements were promised."""
+        if len(self.seconds) < count:
+            return [f"measured {len(self.seconds)} times of {count}"]
+        longest = max(self.seconds, default=0.0)
+        return [f"took {longest:.1f} s, the bar is {self.bar_s:g} s"] if longest > self.bar_s else []
+
 
 # Session time-out 6 s.
 NOT_RESTARTED, NOT_TAKEN_OVER = Times((), 4.0, 2.0), Times((), 10.0, 7.0)

@@ -13,7 +13,7 @@ from tests.chaos.consumers import Instance
 from tests.chaos.feeder import Feeder
 from tests.chaos.lane import Lane, Say
 from tests.chaos.oracle import Expected, Verdict
-from tests.chaos.plan import Fault, Size, make
+from tests.chaos.plan import SIZES, Fault, Size, make
 from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times, caught_up, quiet, restarts, takeovers
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
@@ -50,9 +50,24 @@ class Report:
         found = [] if self.verdict.clean else [str(self.verdict)]
         found += [f"place not reached: {fault}" for fault in self.unreached]
         found += self.surprises
+        found += self._missed()
         if self.expected.near:
             found.append(f"{self.expected.near} scores so near to a limit that rounding decides: take another seed")
         return found
+
+    def _missed(self) -> list[str]:
+        """What its size promises and the run did not come up to. The short size measures no times, so judges none."""
+        size = SIZES[self.size]
+        promised = {
+            "records": (self.records, size.records),
+            "kills": (self.kills, size.kills),
+            "pauses": (self.done["pause"], size.pauses),
+            "broker killed": (self.done["broker killed"], 1),
+            "cut off": (self.done["cut"], 1),
+        }
+        missed = [f"{what}: {seen} of {wanted}" for what, (seen, wanted) in promised.items() if seen < wanted]
+        missed += [f"restart after a kill {what}" for what in self.restart.missed(size.restarts)]
+        return missed + [f"takeover after a kill {what}" for what in self.takeover.missed(size.takeovers)]
 
 
 class Run:

@@ -78,7 +78,7 @@ class Narrows:
         with self._log.open("ab") as log:
             process = subprocess.Popen(self._command("run"), cwd=ROOT, stdout=log, stderr=log)
         try:
-            self.wait(process, lambda: len(self._logged("partition.new")) == PARTITIONS, "live")
+            self.wait(process, lambda: len(self._begun()) == PARTITIONS, "live")
             yield process
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0, self._tail()
@@ -86,6 +86,10 @@ class Narrows:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+    def _begun(self) -> set[int]:
+        """Partitions that are read, from their beginning. One that is rolled back says so twice."""
+        return {line["partition"] for line in self._logged("partition.new")}
 
     def wait(self, process: subprocess.Popen[bytes], until: Callable[[], bool], what: str) -> None:
         """Until something is so, for as long as the process lives."""
