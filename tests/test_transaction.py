@@ -93,7 +93,7 @@ def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on
     transaction.send("alerts", b"a", b"1", [])
     with pytest.raises(RolledBackError, match=r"offsets: no answer within 1\.\d s"):
         transaction.commit(consumer, [a_partition(10)], 100, 0.1)
-    assert not transaction.is_ready
+    assert transaction.waits_for is not None
     assert transaction.prepare()
     transaction.send("alerts", b"a", b"2", [])
     hanging.released.set()
@@ -116,7 +116,7 @@ def test_a_producer_that_was_fenced_when_it_aborts_is_replaced(broker: Broker) -
     transaction = a_transaction(broker)
     for _ in range(3):
         fence_at_abort(transaction, broker)
-        assert not transaction.is_ready
+        assert transaction.waits_for is not None
         broker.advance(TWIN_SECONDS + 1)
 
 
