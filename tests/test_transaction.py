@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from stream.errors import FencedError
 from stream.intake.decode import Decoder, Fields
@@ -14,7 +14,7 @@ from stream.kafka.client import TWIN_SECONDS, Clients, ErrorCallback, KafkaOptio
 from stream.kafka.owners import Owners
 from stream.kafka.partition import Partition
 from stream.kafka.place import Place
-from stream.kafka.transaction import RolledBackError, Transaction
+from stream.kafka.transaction import MAX_FAILURES, RolledBackError, Transaction
 from tests.builders import a_definition
 from tests.simulation.broker import Broker
 from tests.simulation.consumer import MemoryConsumer
@@ -75,14 +75,14 @@ def alerts(broker: Broker) -> list[bytes | None]:
     return [entry.value for _, entry in broker.logs["alerts", 0].visible()]
 
 
-def a_transaction(broker: Broker, *first: MemoryProducer) -> Transaction:
+def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallback = lambda error: None) -> Transaction:
     """One that uses the producers of `first` before it gets others."""
     producers = [*first]
 
-    def producer(options: KafkaOptions, on_error: ErrorCallback) -> Producer:
+    def producer(options: KafkaOptions, told: ErrorCallback) -> Producer:
         return cast(Producer, producers.pop(0) if producers else MemoryProducer(a_wire(broker), TIMEOUT))
 
-    return Transaction(OPTIONS, lambda error: None, lambda: broker.now, Clients(producer=producer))
+    return Transaction(OPTIONS, on_error, lambda: broker.now, Clients(producer=producer))
 
 
 def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on(broker: Broker) -> None:
@@ -101,6 +101,19 @@ def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on
     transaction.commit(consumer, [a_partition(20)], 100)
     assert alerts(broker) == [b"2"]
     assert [commit.offset for commit in broker.history] == [20]
+
+
+def test_commits_in_the_name_of_a_member_that_was_fenced_are_refused_and_the_loop_hears_of_it(broker: Broker) -> None:
+    """The consumer hears of it seconds later. However many fail until then, it is not the topics that are at fault."""
+    heard: list[KafkaError] = []
+    transaction, consumer = a_transaction(broker, on_error=heard.append), a_member(broker)
+    a_member(broker)
+    for _ in range(2 * MAX_FAILURES):
+        assert transaction.prepare()
+        with pytest.raises(RolledBackError, match="FENCED_INSTANCE_ID"):
+            transaction.commit(consumer, [a_partition(10)], 100)
+    assert {error.code() for error in heard} == {KafkaError.FENCED_INSTANCE_ID}
+    assert broker.history == []
 
 
 def fence_at_abort(transaction: Transaction, broker: Broker) -> None:
