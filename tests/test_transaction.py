@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -50,7 +50,7 @@ def a_wire(broker: Broker) -> Wire:
     return Wire("one", broker, lambda wire: None)
 
 
-def a_member(broker: Broker) -> Consumer:
+def a_member(broker: Broker) -> MemoryConsumer:
     consumer = MemoryConsumer(a_wire(broker), OPTIONS)
     consumer.subscribe(
         ["in"],
@@ -59,7 +59,7 @@ def a_member(broker: Broker) -> Consumer:
         on_lost=lambda member, _: member.incremental_unassign([]),
     )
     consumer.consume(1, 0.0)
-    return cast(Consumer, consumer)
+    return consumer
 
 
 def a_partition(position: int) -> Partition:
@@ -92,27 +92,51 @@ def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on
     assert transaction.prepare()
     transaction.send("alerts", b"a", b"1", [])
     with pytest.raises(RolledBackError, match=r"offsets: no answer within 1\.\d s"):
-        transaction.commit(consumer, [a_partition(10)], 100, 0.1)
+        transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100, 0.1)
     assert not transaction.is_ready
     assert transaction.prepare()
     transaction.send("alerts", b"a", b"2", [])
     hanging.released.set()
     assert hanging.came_back.wait(10)
-    transaction.commit(consumer, [a_partition(20)], 100)
+    transaction.commit(cast(Consumer, consumer), [a_partition(20)], 100)
     assert alerts(broker) == [b"2"]
     assert [commit.offset for commit in broker.history] == [20]
 
 
-def test_commits_in_the_name_of_a_member_that_was_fenced_are_refused_and_the_loop_hears_of_it(broker: Broker) -> None:
-    """The consumer hears of it seconds later. However many fail until then, it is not the topics that are at fault."""
-    heard: list[KafkaError] = []
-    transaction, consumer = a_transaction(broker, on_error=heard.append), a_member(broker)
+def take_name(broker: Broker, consumer: MemoryConsumer) -> None:
     a_member(broker)
+
+
+def end_session(broker: Broker, consumer: MemoryConsumer) -> None:
+    consumer.fall_silent()
+    broker.advance(11)
+
+
+def rebalance(broker: Broker, consumer: MemoryConsumer) -> None:
+    broker.clients.remove(consumer)  # its next heartbeat is seconds away
+    broker.group.generation += 1
+
+
+@pytest.mark.parametrize(
+    ("expel", "said", "heard"),
+    [
+        (take_name, "FENCED_INSTANCE_ID", [KafkaError.FENCED_INSTANCE_ID]),
+        (end_session, "UNKNOWN_MEMBER_ID", []),
+        (rebalance, "ILLEGAL_GENERATION", []),
+    ],
+)
+def test_commits_of_who_is_no_member_any_more_are_refused_until_it_hears_of_that(
+    broker: Broker, expel: Callable[[Broker, MemoryConsumer], None], said: str, heard: list[int]
+) -> None:
+    """However many fail until then, the topics are not at fault. That the name is taken, the loop is told at once."""
+    told: list[KafkaError] = []
+    transaction, consumer = a_transaction(broker, on_error=told.append), a_member(broker)
+    expel(broker, consumer)
     for _ in range(2 * MAX_FAILURES):
         assert transaction.prepare()
-        with pytest.raises(RolledBackError, match="FENCED_INSTANCE_ID"):
-            transaction.commit(consumer, [a_partition(10)], 100)
-    assert {error.code() for error in heard} == {KafkaError.FENCED_INSTANCE_ID}
+        with pytest.raises(RolledBackError, match=said):
+            transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100)
+    assert sorted({error.code() for error in told}) == heard
     assert broker.history == []
 
 
