@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 
 from deploy.kafka.broker import Broker
 from tests.builders import a_definition, a_spec
@@ -147,6 +148,31 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
     for twin in twins:
         if twin not in ended:
             live.stop(twin, allowed=(5,))
+    same_in_order(told(live), stream.alerts(live.definition))
+
+
+def test_a_consumer_whose_name_is_taken_for_a_moment_joins_anew_and_nothing_is_lost_or_told_twice(live: Live) -> None:
+    """What a broker that dies in the middle of a joining can leave behind: a member that nobody is."""
+    stream = Stream(3_000)
+    process = start(live, "same")
+    live.send(stream.messages(0, 1_000))
+    live.wait(lambda: live.committed() >= 500, "it serves")
+    ghost = Consumer(
+        {
+            "bootstrap.servers": live.bootstrap, "group.id": f"g-{live.input}", "group.instance.id": "same",
+            "partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 6000,
+            "enable.auto.commit": False,
+        }
+    )  # fmt: skip
+    ghost.subscribe([live.input])
+    live.send(stream.messages(1_000, 2_000))
+    live.wait(lambda: ghost.poll(0.1) is not None, "the other has the partitions")
+    ghost.close()
+    live.wait(lambda: len(live.logged("consumer.fenced")) == 1, "it was fenced")
+    live.send(stream.messages(2_000))
+    live.wait_for_all()
+    live.stop(process)
+    assert len(live.logged("consumer.fenced")) == 1
     same_in_order(told(live), stream.alerts(live.definition))
 
 

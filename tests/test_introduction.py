@@ -28,7 +28,7 @@ class Made:
         self.broker = Broker({"alerts": 1}, Group(1), random.Random(0))
         self.wire = Wire("one", self.broker, lambda wire: None)
         self.kind = MemoryProducer
-        self.producers: list[weakref.ref[MemoryProducer]] = []
+        self.producers: list[weakref.ref[object]] = []
         self.listeners: list[ErrorCallback] = []
 
     @property

@@ -2,11 +2,11 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from stream.errors import FencedError
 from stream.intake.decode import Decoder, Fields
@@ -14,7 +14,7 @@ from stream.kafka.client import TWIN_SECONDS, Clients, ErrorCallback, KafkaOptio
 from stream.kafka.owners import Owners
 from stream.kafka.partition import Partition
 from stream.kafka.place import Place
-from stream.kafka.transaction import RolledBackError, Transaction
+from stream.kafka.transaction import MAX_FAILURES, RolledBackError, Transaction
 from tests.builders import a_definition
 from tests.simulation.broker import Broker
 from tests.simulation.consumer import MemoryConsumer
@@ -50,7 +50,7 @@ def a_wire(broker: Broker) -> Wire:
     return Wire("one", broker, lambda wire: None)
 
 
-def a_member(broker: Broker) -> Consumer:
+def a_member(broker: Broker) -> MemoryConsumer:
     consumer = MemoryConsumer(a_wire(broker), OPTIONS)
     consumer.subscribe(
         ["in"],
@@ -59,7 +59,7 @@ def a_member(broker: Broker) -> Consumer:
         on_lost=lambda member, _: member.incremental_unassign([]),
     )
     consumer.consume(1, 0.0)
-    return cast(Consumer, consumer)
+    return consumer
 
 
 def a_partition(position: int) -> Partition:
@@ -75,14 +75,14 @@ def alerts(broker: Broker) -> list[bytes | None]:
     return [entry.value for _, entry in broker.logs["alerts", 0].visible()]
 
 
-def a_transaction(broker: Broker, *first: MemoryProducer) -> Transaction:
+def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallback = lambda error: None) -> Transaction:
     """One that uses the producers of `first` before it gets others."""
     producers = [*first]
 
-    def producer(options: KafkaOptions, on_error: ErrorCallback) -> Producer:
+    def producer(options: KafkaOptions, told: ErrorCallback) -> Producer:
         return cast(Producer, producers.pop(0) if producers else MemoryProducer(a_wire(broker), TIMEOUT))
 
-    return Transaction(OPTIONS, lambda error: None, lambda: broker.now, Clients(producer=producer))
+    return Transaction(OPTIONS, on_error, lambda: broker.now, Clients(producer=producer))
 
 
 def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on(broker: Broker) -> None:
@@ -92,15 +92,52 @@ def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on
     assert transaction.prepare()
     transaction.send("alerts", b"a", b"1", [])
     with pytest.raises(RolledBackError, match=r"offsets: no answer within 1\.\d s"):
-        transaction.commit(consumer, [a_partition(10)], 100, 0.1)
+        transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100, 0.1)
     assert transaction.waits_for is not None
     assert transaction.prepare()
     transaction.send("alerts", b"a", b"2", [])
     hanging.released.set()
     assert hanging.came_back.wait(10)
-    transaction.commit(consumer, [a_partition(20)], 100)
+    transaction.commit(cast(Consumer, consumer), [a_partition(20)], 100)
     assert alerts(broker) == [b"2"]
     assert [commit.offset for commit in broker.history] == [20]
+
+
+def take_name(broker: Broker, consumer: MemoryConsumer) -> None:
+    a_member(broker)
+
+
+def end_session(broker: Broker, consumer: MemoryConsumer) -> None:
+    consumer.fall_silent()
+    broker.advance(11)
+
+
+def rebalance(broker: Broker, consumer: MemoryConsumer) -> None:
+    broker.clients.remove(consumer)  # its next heartbeat is seconds away
+    broker.group.generation += 1
+
+
+@pytest.mark.parametrize(
+    ("expel", "said", "heard"),
+    [
+        (take_name, "FENCED_INSTANCE_ID", [KafkaError.FENCED_INSTANCE_ID]),
+        (end_session, "UNKNOWN_MEMBER_ID", []),
+        (rebalance, "ILLEGAL_GENERATION", []),
+    ],
+)
+def test_commits_of_who_is_no_member_any_more_are_refused_until_it_hears_of_that(
+    broker: Broker, expel: Callable[[Broker, MemoryConsumer], None], said: str, heard: list[int]
+) -> None:
+    """However many fail until then, the topics are not at fault. That the name is taken, the loop is told at once."""
+    told: list[KafkaError] = []
+    transaction, consumer = a_transaction(broker, on_error=told.append), a_member(broker)
+    expel(broker, consumer)
+    for _ in range(2 * MAX_FAILURES):
+        assert transaction.prepare()
+        with pytest.raises(RolledBackError, match=said):
+            transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100)
+    assert sorted({error.code() for error in told}) == heard
+    assert broker.history == []
 
 
 def fence_at_abort(transaction: Transaction, broker: Broker) -> None:

@@ -43,8 +43,17 @@ log = structlog.get_logger()
 PURGE_SECONDS = 2.0
 AGAIN_SECONDS = 1.0
 MAX_FAILURES = 10
+# No member of the group any more, which the consumer hears of seconds later.
+EXPELLED = (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION)
 # Neither retriable nor worth counting: the broker is away, or we have been frozen.
-PASSING = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._STATE, *FENCING)
+PASSING = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._STATE,
+    *FENCING,
+    *EXPELLED,
+)
 UNMENDABLE = {
     KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower `serve.transaction_timeout`, or raise the broker's maximum",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user Write on its transactional id",
@@ -191,6 +200,7 @@ class Transaction:
         untaken = {"untaken": self._untaken.reason} if self._note_untaken() else {}
         log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower(), **untaken)
         self._count_failure(fault)
+        self._report_taken_name(fault)
         if needed is Remedy.ABORT:
             self.abort()
             return
@@ -214,6 +224,11 @@ class Transaction:
             self._untaken.note(topics, self._deliveries.begun_on)
             self._again_at = self._clock() + self._untaken.delay
         return bool(topics)
+
+    def _report_taken_name(self, fault: Fault) -> None:
+        """The group refuses who has lost its name to another; the consumer would ask in vain until it heard of that."""
+        if isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError.FENCED_INSTANCE_ID:
+            self._on_error(fault.args[0])
 
     def _count_failure(self, fault: Fault) -> None:
         """Ends what would fail for ever: the same readings lead to the same record that the broker does not take."""

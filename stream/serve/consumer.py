@@ -163,8 +163,9 @@ class Service:
         if not self._faults.survives(fencing):
             raise fencing
         log.error("consumer.fenced", error=str(fencing), effect="joining the group anew")
-        self._assignment.forget()
+        # One that does not know yet gives back what it holds; one that does calls nothing back.
         self._input.close()
+        self._assignment.forget()
         self._recovery.close()
         self.open()
 

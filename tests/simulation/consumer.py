@@ -13,6 +13,8 @@ from tests.simulation.log import Entry, TopicPartitionName
 from tests.simulation.wire import Wire
 
 T = TypeVar("T")
+# Share of the heartbeats of a fenced member that tell it.
+HEARD = 0.2
 FENCED = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
 Rebalanced = Callable[["MemoryConsumer", list[TopicPartition]], None]
 
@@ -101,8 +103,8 @@ class MemoryReader:
 class MemoryConsumer(MemoryReader):
     """A static member of the group. Joins, learns and loses by heartbeats of its own; tells of it inside `consume`.
 
-    Fenced, it is done for, as the real client is: it has nothing assigned, calls no callback any more, says so once
-    with the records, and takes every call without doing anything.
+    Fenced, it is done for once it knows, as the real client is: it has nothing assigned, calls no callback any more,
+    says so once with the records, and takes every call without doing anything.
     """
 
     def __init__(self, wire: Wire, options: KafkaOptions) -> None:
@@ -117,7 +119,12 @@ class MemoryConsumer(MemoryReader):
         self._served, self._lost = True, False
         self._answers = 0
         self.owned: list[int] = []
-        self.is_fenced = self._fencing_told = False
+        self._knows_of_fencing = self._fencing_told = False
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether the group has given its name to a later member, be it known here or not."""
+        return self._member in self._group.fenced
 
     # --- what the service calls
 
@@ -153,12 +160,12 @@ class MemoryConsumer(MemoryReader):
 
     def incremental_assign(self, partitions: Sequence[TopicPartition]) -> None:
         self._answers += 1
-        self._wire.ask("incremental_assign", 0.0, lambda: self._start(() if self.is_fenced else partitions))
+        self._wire.ask("incremental_assign", 0.0, lambda: self._start(() if self._knows_of_fencing else partitions))
 
     def incremental_unassign(self, partitions: Sequence[TopicPartition]) -> None:
         self._answers += 1
         self._wire.ask("incremental_unassign", 0.0, lambda: None)
-        for tp in () if self.is_fenced else partitions:
+        for tp in () if self._knows_of_fencing else partitions:
             at = (tp.topic, tp.partition)
             if at not in self._next:
                 raise fault(KafkaError._INVALID_ARG, f"{at} is not assigned")
@@ -181,12 +188,12 @@ class MemoryConsumer(MemoryReader):
 
     def heartbeat(self) -> None:
         """Learns of an assignment or of having been thrown out; joins again where there is nothing to give back."""
-        if self._wire.frozen or not self._member or self.is_fenced:
+        if self._wire.frozen or not self._member or self._knows_of_fencing:
             return
         member = self._group.members.get(self._member)
         if member is None:
-            if self._member in self._group.fenced:
-                self._fence()
+            if self.is_fenced:
+                self._hear_of_fencing()
             else:
                 self._member, self._generation, self._lost = "", -1, True
             return
@@ -212,12 +219,14 @@ class MemoryConsumer(MemoryReader):
         if member is not None:
             member.dies_at = None
 
-    def _fence(self) -> None:
-        self.is_fenced = True
-        self.owned, self._next, self._ended = [], {}, {}
+    def _hear_of_fencing(self) -> None:
+        """Seconds pass between a real client's heartbeats, in which it goes on as if it were a member."""
+        if self._broker.draw.random() < HEARD:
+            self._knows_of_fencing = True
+            self.owned, self._next, self._ended = [], {}, {}
 
     def _turn(self, records: int) -> list[Message]:
-        if self.is_fenced:
+        if self._knows_of_fencing:
             told, self._fencing_told = self._fencing_told, True
             return [] if told else [Message(partition=0, error=KafkaError(KafkaError._FATAL, FENCED))]
         first = self._fetch(self._broker.draw.randint(0, records)) if self._broker.draw.random() < 0.5 else []
@@ -232,12 +241,12 @@ class MemoryConsumer(MemoryReader):
             self._lost, self._served = False, True
             if lost:
                 self._call(self._on_lost, lost)
-        if self.is_fenced:
+        if self._knows_of_fencing:
             return
         if not self._member:
             self._member = self._group.join(self._instance).id
             self.heartbeat()
-        if not self._served and not self.is_fenced:
+        if not self._served and not self._knows_of_fencing:
             self._serve()
         self.heartbeat()
 
@@ -248,7 +257,7 @@ class MemoryConsumer(MemoryReader):
         if revoked:
             self._call(self._on_revoke, revoked)
             self.owned = [p for p in self.owned if p not in revoked]
-        if added and not self.is_fenced:
+        if added and not self._knows_of_fencing:
             self.owned = self.owned + added
             self._call(self._on_assign, added)
         self._served = True

@@ -187,5 +187,5 @@ MUTANTS = (
     Mutant(_stateless, NOT_RESTORED),
     Mutant(_careless, TWICE, 0, Scope(partitions=3, services=3, steps=80, faults=False)),
     Mutant(_mortal, ENDED),
-    Mutant(_clinging, TWICE, 30, Scope(partitions=2, services=1, steps=80, kinds=(Kind.GHOST,))),
+    Mutant(_clinging, TWICE, 0, Scope(partitions=2, services=1, steps=80, kinds=(Kind.GHOST,))),
 )
