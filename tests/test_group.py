@@ -87,9 +87,14 @@ def test_scaling_out_and_in_under_load_changes_no_alert(world: World, instances:
     verdict, expected = world.judge()
     assert verdict.clean, str(verdict)
     assert len(expected.events) > 100, "there must be something to lose"
-    failed = [line for instance in instances for line in instance.lines("transaction.failed")]
-    answered = [line for instance in instances for answer in ANSWERS for line in instance.lines(answer)]
+    failed, answered = _said(instances, "transaction.failed"), _said(instances, *ANSWERS)
     assert len(failed) <= len(answered), f"more commits were refused than rebalances answered: {failed}"
+    assert len(_said(instances, "partition.rolled_back")) <= PARTITIONS * len(failed), "nothing else rolls back"
+
+
+def _said(instances: list[Instance], *events: str) -> list[dict[str, Any]]:
+    """Lines of all their logs."""
+    return [line for instance in instances for event in events for line in instance.lines(event)]
 
 
 def committed(world: World) -> list[int]:
