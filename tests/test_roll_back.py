@@ -1,5 +1,6 @@
 """What is taken and not published is taken again: nothing is committed past it."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,12 @@ from stream.serve.consumer import ServeOptions, Service
 from tests.builders import a_definition, a_spec
 from tests.conftest import MakeTopic
 from tests.live import PARTITIONS, Live, read_committed
+from tests.simulation.broker import Broker as MemoryBroker
+from tests.simulation.group import Group
+from tests.simulation.log import Entry
+from tests.simulation.plant import SENT_AT_MS, Releases
+from tests.simulation.process import a_process
+from tests.simulation.wire import Kind, Wire
 from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
 
 
@@ -94,6 +101,29 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
     live.stop(process)
     live.close()
     same_in_order(told(live), stream.alerts(live.definition))
+
+
+def test_what_ends_it_is_not_hidden_by_an_abort_that_is_fenced_on_the_way_out() -> None:
+    """The exit code is that of the error, not a twin's."""
+    broker = MemoryBroker({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
+    broker.logs["in", 0].append(Entry(b"a", b"no reading", (), SENT_AT_MS))
+
+    def fail(wire: Wire) -> None:
+        assert transaction.begun_at is not None, "there is something to abort"
+        broker.init("one")
+        raise MemoryError("no memory left")
+
+    options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
+    process = a_process("one", broker, options, ServeOptions(commit_interval_s=1e9), fail, Releases(ticks=False))
+    transaction = process.service._transaction
+    transaction.prepare()
+    transaction.begin()
+    broker.init("one")
+    transaction.abort()
+    process.wire.arm(Kind.FREEZE, "consume", 30)
+    with pytest.raises(MemoryError, match="no memory left"):
+        process.service.run()
+    assert broker.history == []
 
 
 def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> None:
