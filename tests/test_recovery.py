@@ -39,7 +39,7 @@ from tests.simulation.log import Entry
 from tests.simulation.oracle import committed_alerts, differences
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases, decoder, definition
 from tests.simulation.process import Process, a_process
-from tests.simulation.wire import T, Wire
+from tests.simulation.wire import Wire
 from tests.simulation.world import silent_logs
 from tests.test_partition import Log, cut, records, state_of
 
@@ -77,7 +77,8 @@ def tells_of_lives(events: list[IncidentEvent] | list[dict[str, Any]]) -> None:
         open_id, following = "", 0
         for name, sequence, state in told:
             assert (state == "opened") == (sequence == 0) == (open_id == ""), told
-            assert (name == open_id or not open_id) and sequence == following, told
+            assert open_id in ("", name), told
+            assert sequence == following, told
             open_id, following = ("", 0) if state == "resolved" else (name, sequence + 1)
 
 
@@ -191,7 +192,7 @@ def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
 
 
 def the_largest_spike_that_tells_nothing() -> float:
-    sizes = np.arange(0.5, 10, 0.02).tolist()
+    sizes: list[float] = np.arange(0.5, 10, 0.02).tolist()
     for quiet, loud in itertools.pairwise(sizes):
         partition = Log().start(0)
         if any(partition.take(message(i, i, loud * (i == 8))).events for i in range(12)):
@@ -492,7 +493,7 @@ class Reader:
 def test_a_state_topic_that_stays_too_short_ends_the_process_with_what_to_do() -> None:
     reader = Reader()
     begun = reader.broker.now
-    with pytest.raises(BrokerError, match="readable end is 0, the last commit wrote up to 2.*made anew"):
+    with pytest.raises(BrokerError, match=r"readable end is 0, the last commit wrote up to 2.*made anew"):
         reader.read(3 * SHORT_ANSWERS)
     assert reader.broker.now - begun >= SHORT_ANSWERS
 
