@@ -137,7 +137,7 @@ class Partition:
         """Takes over snapshots not newer than C, some of them or the last."""
         taken = self._taken = self._taken or TakeOver(place, self.definition)
         for snapshot in snapshots:
-            self._admission.restore(snapshot, taken.as_of(snapshot))
+            self._admission.restore(snapshot, snapshot.as_of)
             if snapshot.fate == "retired":
                 self._retired[snapshot.series] = snapshot.as_of
         self.detector.restore(state for state in map(taken.state, snapshots) if state is not None)
@@ -147,7 +147,8 @@ class Partition:
         """Processes records in order: those below C are replayed in silence, the others are told.
 
         Each event was published with a snapshot of its series, so a replay from there derives none. Where it does
-        (another processor, a score within rounding of 1), they are held and come with the first live batch.
+        (another processor, a score within rounding of 1), they are held and come with the first live batch; those of
+        a replay that deviates are dropped, see `TakeOver`.
         """
         _, fresh = records.cut(self.position)
         replayed, live = fresh.cut(self.live_from)
@@ -332,23 +333,14 @@ class Partition:
 
     def _come_alive(self) -> None:
         """The state is that of the last commit: from here on things are told, and the series are ours."""
-        self._finish_taking_over()
-        self._admission.claim_all()
-        log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
-
-    def _finish_taking_over(self) -> None:
-        """What is to be said of it is in the next commit, which there is then; none of what a replay that deviates
-        has derived. No snapshot of another layout may outlive that commit."""
         taken, self._taken = self._taken, None
         assert taken is not None
-        for series in taken.unfit:
+        self._held, rewritten = taken.finish(self.detector, self._held)
+        for series in rewritten:
             self._rotation.must(series)
-        if taken.deviates:
-            for series in dict.fromkeys(event.series for event, _ in self._held):
-                self.detector.put_back(series, taken.told(series))
-                self._rotation.must(series)
-            self._held = []
         self._uncommitted = bool(self.notices)
+        self._admission.claim_all()
+        log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
 
     def _close(self, series: str) -> None:
         """Ends what is open of a series and takes it out of memory."""

@@ -2,20 +2,24 @@
 
 A snapshot is written with each event of its series, in one transaction: between the snapshot and C nothing of the
 series was told. Hence a replay from there derives nothing. One that *deviates* may derive anything: retention has
-eaten R, nobody knows R, or the bundle that scored up to C is gone for good. None of that is told, and each series that
-it was derived for has at C the incident of its snapshot, which is the one that subscribers know, and is judged from C
-on.
+eaten R, or the bundle that scored up to C is gone for good, or frames are of another layout. None of that is told:
+each series that it was derived for has at C the incident of its snapshot, which is the one that subscribers know, and
+is judged from C on. A series whose frames cannot be taken over is replayed all the same, for its clock and windows.
 """
 
 from collections import Counter
 from copy import copy
 
 from stream.detect.definition import Definition
-from stream.detect.incidents import Incident
+from stream.detect.detector import Detector
+from stream.detect.incidents import Incident, IncidentEvent
 from stream.detect.series_state import SeriesState, bare
 from stream.kafka.place import Place
 from stream.kafka.state_topic import Snapshot, layout_of
 from stream.status import Notice, named
+
+# An event, and the offset of the reading that caused it.
+Derived = tuple[IncidentEvent, int]
 
 
 class TakeOver:
@@ -33,22 +37,9 @@ class TakeOver:
         self.short: list[str] = []
 
     @property
-    def deviates(self) -> bool:
-        """Whether the replay may derive what was not told."""
-        return self._place.cut or self._is_heir
-
-    @property
     def _is_heir(self) -> bool:
+        """Whether another bundle scored up to C."""
         return self._place.bundle not in (None, self._definition.version)
-
-    def told(self, series: str) -> Incident | None:
-        """The incident that subscribers know of."""
-        return self._told.get(series)
-
-    def as_of(self, snapshot: Snapshot) -> int:
-        """Offset up to which the replay passes over readings of the series: where its frames do not fit, all of them,
-        as it would tell its past anew."""
-        return snapshot.as_of if self._fits(snapshot) else self._place.committed - 1
 
     def state(self, snapshot: Snapshot) -> SeriesState | None:
         """What is restored of the series: all of it, or its clock and incident."""
@@ -57,7 +48,7 @@ class TakeOver:
             return None
         if state.incident is not None:
             self._told[state.series] = copy(state.incident)
-        if not self._fits(snapshot):
+        if snapshot.layout != self._layout:
             self.unfit.append(state.series)
         elif snapshot.as_of < self._place.hole - 1:
             self.short.append(state.series)
@@ -65,8 +56,15 @@ class TakeOver:
             return state
         return bare(state, self._definition)
 
-    def _fits(self, snapshot: Snapshot) -> bool:
-        return snapshot.state is None or snapshot.layout == self._layout
+    def finish(self, detector: Detector, derived: list[Derived]) -> tuple[list[Derived], list[str]]:
+        """At the end of the replay: what of its events is to be told, and the series whose snapshots must go with the
+        next commit, as no replay finds what is put back here."""
+        if not (self._place.cut or self._is_heir or self.unfit):
+            return derived, []
+        untold = list(dict.fromkeys(event.series for event, _ in derived))
+        for series in untold:
+            detector.put_back(series, self._told.get(series))
+        return [], untold
 
     def counts(self) -> Counter[str]:
         """What the progress line tells of it: readings never scored, series that have lost their frames."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -164,7 +164,7 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
     """Alerts: none lost, twice, extra, or out of order in their series. The others: exactly once."""
     got = list(committed_alerts(broker, options))
     wanted = [a for one in passes for a in one.published.alerts]
-    names, expected = Counter(map(_name, got)), Counter(map(_name, wanted))
+    names, expected = Counter(map(name_of, got)), Counter(map(name_of, wanted))
     demand(names == expected, f"alerts twice or extra: {names - expected}, lost: {expected - names}")
     for series in sorted({a["series"] for a in wanted}):
         told = [a for a in got if a["series"] == series]
@@ -187,8 +187,21 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
     return len(got)
 
 
-def _name(said: dict[str, Any]) -> tuple[str, str, int, str]:
+def name_of(said: dict[str, Any]) -> tuple[str, str, int, str]:
+    """Series, incident, sequence and state of an alert."""
     return said["series"], said["alert_id"], said["sequence"], said["state"]
+
+
+def check_lives(told: Iterable[tuple[str, str, int, str]]) -> None:
+    """Each incident is told from `opened` on without a hole, and ends before its series has another."""
+    open_: dict[str, tuple[str, int]] = {}
+    for series, name, sequence, state in told:
+        before = open_.pop(series, None)
+        due = (name, 0) if before is None else before
+        demand((name, sequence) == due, f"{series}: {state} {sequence} of {name} instead of {due}")
+        demand((state == "opened") == (before is None), f"{series}: {state} {sequence} of {name} after {before}")
+        if state != "resolved":
+            open_[series] = (name, sequence + 1)
 
 
 def _committed(broker: Broker, topic: str) -> Iterator[Entry]:

@@ -1,0 +1,84 @@
+"""One service on a broker in memory, where nothing strikes but what a test does."""
+
+import json
+import random
+from typing import Any, cast
+
+from stream.detect.definition import Definition
+from stream.errors import BundleError
+from stream.kafka.client import KafkaOptions
+from stream.kafka.state_topic import CommitMetadata, decode_metadata
+from stream.serve.consumer import ServeOptions
+from tests.simulation.broker import Broker
+from tests.simulation.group import Group
+from tests.simulation.log import Entry
+from tests.simulation.plant import SENT_AT_MS, Plant, Releases
+from tests.simulation.process import Process, a_process
+from tests.simulation.wire import Wire
+
+OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+SERVE = ServeOptions(batch=5, commit_interval_s=0.1, max_replay=1000, bundle_poll_s=0.05, log_every_s=1e9)
+TURNS = 3000
+
+
+class Shelf(Releases):
+    """Bundles of which some are gone, or all are while their volume is not mounted."""
+
+    def __init__(self, newest: int) -> None:
+        super().__init__(ticks=False)
+        self.newest = newest
+        self.mounted = True
+        self.gone: set[str] = set()
+
+    def version(self, version: str) -> Definition:
+        if not self.mounted:
+            raise BundleError("the registry shows nothing; is it mounted?")
+        return cast(Definition, None) if version in self.gone else super().version(version)
+
+
+def a_broker(seed: int = 0, partitions: int = 1) -> Broker:
+    topics = {"in": partitions, "alerts": 1, "dead": 1, "state": partitions, "status": 1}
+    return Broker(topics, Group(partitions), random.Random(seed))
+
+
+def a_service(broker: Broker, shelf: Releases | None = None) -> Process:
+    def never(wire: Wire) -> None:
+        raise AssertionError("nothing freezes here")
+
+    process = a_process("one", broker, OPTIONS, SERVE, never, shelf or Shelf(1))
+    process.service.open()
+    return process
+
+
+def feed(broker: Broker, plant: Plant, n: int) -> None:
+    for _ in range(n):
+        partition, key, value = plant.reading()
+        broker.logs["in", partition].append(Entry(key, value, (), SENT_AT_MS))
+
+
+def serve(process: Process, broker: Broker, partitions: tuple[int, ...] = (0,)) -> None:
+    """Turns until all of these partitions is committed, markers included."""
+    for _ in range(TURNS):
+        process.service.turn()
+        broker.background()
+        ends = {p: broker.logs["in", p].end for p in partitions}
+        found = {p: broker.committed[p].offset for p in partitions if p in broker.committed}
+        if broker.is_quiet and found == ends:
+            return
+    raise AssertionError(f"committed {found}, the topic ends at {ends}")
+
+
+def kill(process: Process, broker: Broker) -> None:
+    process.bury()
+    broker.advance(60.0)
+    broker.background(1.0)
+
+
+def statuses(broker: Broker) -> list[dict[str, Any]]:
+    return [json.loads(entry.value or b"") for entry in broker.logs["status", 0].committed()]
+
+
+def metadata(broker: Broker, partition: int = 0) -> CommitMetadata:
+    found = decode_metadata(broker.committed[partition].metadata)
+    assert found is not None
+    return found
