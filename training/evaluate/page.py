@@ -17,7 +17,7 @@ from training.metrics.events import Span
 
 # Of more series and alerts the highest scores are shown, and the page says how many are not.
 MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12
-BAR_REM = 7.0
+BAR_REM = 20.0
 HOW = (
     "Every row went through the code that serves the stream, with the threshold that the bundle came with; nothing was "
     "tuned on these rows, and no score is point-adjusted. An event is a run of labelled frames and the W + M - 1 after "
@@ -82,14 +82,15 @@ def _cards(of: Evaluation) -> Iterator[tuple[str, str]]:
 
 def _detectors(of: Evaluation) -> Iterator[Markup]:
     yield tag("h2", "Beside simple detectors" if of.floors is not None else "Figures")
-    yield tag("p", "Mean over the series that have the figure.", class_="soft")
+    yield tag("p", "Mean over the series that have the figure; delay: median over all events.", class_="soft")
     yield table(("detector", *TITLES.values()), [(one.name, *means(one)) for one in of.figures], OURS)
     if of.asked.nab:
         yield tag("h3", "NAB")
         yield tag(
             "p",
-            "Each as best / opened / above. Best: the one threshold that scores highest, an oracle, as published scores are. Opened: our threshold, a "
-            "detection where an alert opens. Above: our threshold, a detection in every frame above it.",
+            "Each as best / opened / above. Best: the one threshold that scores highest, an oracle, as published ones "
+            "are. Opened: our threshold, a detection where an alert opens. Above: our threshold, a detection in every "
+            "frame above it.",
             class_="soft",
         )
         yield table(("detector", *(of.ours.nab or ())), [nab_row(one) for one in of.figures], OURS)
@@ -119,9 +120,7 @@ def _promise(of: Evaluation) -> Iterator[Markup]:
         return
     caption = (
         "For levels from the median up: the share of normal frames above, in calibration and here. On the dashed line "
-        f"the promise is kept, in the grey band to within a factor of two. {unknown if p.share is None else ''}".rstrip(
-            " -"
-        )
+        "the promise is kept, in the grey band to within a factor of two."
     )
     drawn = tag("figure", Markup(curve_plot(of.curve, of.bundle.manifest.threshold_q)), tag("figcaption", caption))
     yield tag("div", drawn, tag("div", numbers, tag("h3", "Frames by verdict"), verdicts), class_="two")

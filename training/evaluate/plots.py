@@ -87,11 +87,12 @@ def window_plot(window: Window) -> str:
         panel.plot(clock, seen.expected, color=ALERT, linewidth=1.1)
         panel.plot(clock, seen.observed, color=LINE, linewidth=1.1)
         label_axis(panel, f"{_short(seen.name)}\n{seen.share:.0%}")
+        panel.yaxis.set_label_coords(-0.14, 0.5)  # room for the figures of a narrow panel
         panel.locator_params(axis="y", nbins=3)
         panel.margins(y=0.12)
         dress(panel)
     time_axis(panels[-1], clock[0])
-    figure.subplots_adjust(left=0.27, right=0.98, top=0.98, bottom=0.42 / (0.55 + len(panels)) + 0.05, hspace=0.25)
+    figure.subplots_adjust(left=0.31, right=0.98, top=0.98, bottom=0.42 / (0.55 + len(panels)) + 0.05, hspace=0.25)
     return _svg(figure)
 
 
@@ -121,7 +122,7 @@ def curve_plot(points: Sequence[Point], q: float) -> str:
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
         axis.set_minor_formatter("")
-    figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.14)
+    figure.subplots_adjust(left=0.16, right=0.93, top=0.97, bottom=0.14)
     return _svg(figure)
 
 

@@ -52,7 +52,7 @@ def _promise(of: Evaluation) -> Iterator[str]:
     expected = p.promised_per_week * p.weeks
     few = " Too little normal operation to tell." if expected < FEW and p.alerts <= FEW else ""
     yield (
-        f"Normal rows: {p.alerts} alerts opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
+        f"Normal rows: {plural(p.alerts, 'alert')} opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
         f"{_shares(of)}.{few}"
     )
     if p.extrapolated:
