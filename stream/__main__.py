@@ -307,6 +307,7 @@ def evaluate(
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
     found = evaluation.Bundle(*bundle_of(settings, bundle))
+    print(f"bundle {found.folder.name} of {found.manifest.detector}", file=sys.stderr)
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, found.definition)
     measured = evaluation.evaluate(found, evaluation.Asked(data, hints(settings), known, history, nab, skab))

@@ -72,11 +72,11 @@ def dress(panel: Axes) -> None:
     panel.tick_params(axis="y", labelcolor="#444444")
 
 
-def time_axis(panel: Axes, first: np.datetime64) -> None:
-    """Few stamps, each as short as it can be; the day that they start from is said once."""
+def time_axis(panel: Axes, first: np.datetime64, most: int = 13) -> None:
+    """Few stamps, `most` at most, each as short as it can be; the day that they start from is said once."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=6, maxticks=13)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=min(6, most), maxticks=most)  # type: ignore[no-untyped-call]
     panel.xaxis.set_major_locator(locator)
     panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     panel.set_xlabel(f"UTC, from {np.datetime_as_string(first, unit='D')}", fontsize=8.5, color=QUIET)

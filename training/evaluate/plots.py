@@ -91,7 +91,7 @@ def window_plot(window: Window) -> str:
         panel.locator_params(axis="y", nbins=3)
         panel.margins(y=0.12)
         dress(panel)
-    time_axis(panels[-1], clock[0])
+    time_axis(panels[-1], clock[0], most=5)
     figure.subplots_adjust(left=0.31, right=0.98, top=0.98, bottom=0.42 / (0.55 + len(panels)) + 0.05, hspace=0.25)
     return _svg(figure)
 

@@ -25,8 +25,11 @@ def _incidents(found: Found) -> Iterator[str]:
             f"{found.opened_inside} of {plural(found.events, 'labelled event')} had an alert open inside{late}"
             f"{f'; {before} more were met by an alert that was open before' if before else ''}."
         )
-    rate = "" if found.false_per_day is None else f": {found.false_per_day:.2g} per series and day"
     days = duration(found.normal_days * 86_400)
+    if not found.incidents:
+        yield f"No alert opened, in {days} of normal operation."
+        return
+    rate = "" if found.false_per_day is None else f": {found.false_per_day:.2g} per series and day"
     yield f"{found.false} of {plural(found.incidents, 'alert')} false{rate}, in {days} of normal operation."
 
 
@@ -51,10 +54,8 @@ def _promise(of: Evaluation) -> Iterator[str]:
         return
     expected = p.promised_per_week * p.weeks
     few = " Too little normal operation to tell." if expected < FEW and p.alerts <= FEW else ""
-    yield (
-        f"Normal rows: {plural(p.alerts, 'alert')} opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
-        f"{_shares(of)}.{few}"
-    )
+    opened = f"{plural(p.alerts, 'alert')} opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
+    yield f"Normal rows: {opened}{_shares(of)}.{few}"
     if p.extrapolated:
         yield "The promise was extrapolated in calibration: its data could not support it."
 

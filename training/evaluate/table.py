@@ -30,7 +30,7 @@ def show(of: Evaluation) -> None:
     """Prints it on stdout."""
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
     for sentence in sentences(of):
-        console.print(f"- {sentence}")
+        console.print(f"- {sentence}", soft_wrap=True)
     for table in tables(of):
         console.print()
         console.print(table)
