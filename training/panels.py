@@ -76,7 +76,7 @@ def time_axis(panel: Axes, first: np.datetime64, most: int = 13) -> None:
     """Few stamps, `most` at most, each as short as it can be; the day that they start from is said once."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=min(6, most), maxticks=most)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=most // 2, maxticks=most)  # type: ignore[no-untyped-call]
     panel.xaxis.set_major_locator(locator)
     panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     panel.set_xlabel(f"UTC, from {np.datetime_as_string(first, unit='D')}", fontsize=8.5, color=QUIET)
