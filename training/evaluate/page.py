@@ -90,7 +90,7 @@ def _detectors(of: Evaluation) -> Iterator[Markup]:
             "p",
             "Each as best / opened / above. Best: the one threshold that scores highest, an oracle, as published ones "
             "are. Opened: our threshold, a detection where an alert opens. Above: our threshold, a detection in every "
-            "frame above it.",
+            "frame above it. The first 15 % of each series, at most 750 frames, are probation and do not count.",
             class_="soft",
         )
         yield table(("detector", *(of.ours.nab or ())), [nab_row(one) for one in of.figures], OURS)
