@@ -5,6 +5,7 @@ threshold of 1, the score of a frame is the mean square of its values.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,8 @@ FRAMES = 100
 LABELLED = Hints(label="anomaly")
 
 
-def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int = 1) -> Bundle:
-    """Published as the production bundle of the detector `plain`."""
+def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int = 1, **policy: Any) -> Bundle:
+    """Published as the production bundle of the detector `plain`; `policy` is what differs in its frame policy."""
     spec = ModelSpec("dense", window, 1, len(sensors), hidden=2, latent=1)
     weights = {name: tensor * 0 for name, tensor in build(spec, [0]).weights().items()}
     one = np.ones((1, len(sensors)))
@@ -37,7 +38,7 @@ def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int
         version="20260101T000000Z",
         created_at="2026-01-01T00:00:00Z",
         sensors=sensors,
-        policy=FramePolicy(interval_ns=MINUTE, max_gap_ns=10 * MINUTE, max_carry=0),
+        policy=FramePolicy(**({"interval_ns": MINUTE, "max_gap_ns": 10 * MINUTE, "max_carry": 0} | policy)),
         rules=Rules(close_after=2),
         model=spec,
         seeds=(0,),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
 from training.evaluate.facts import facts
 from training.evaluate.figures import Truth, worth
 from training.evaluate.labelled import judge
+from training.evaluate.page import page
 from training.evaluate.summary import sentences
 from training.metrics.events import Span
 from training.metrics.floors import FLOORS
@@ -138,7 +140,7 @@ def test_what_speaks_against_the_figures_is_said(measured: Evaluation) -> None:
     assert "1 of 3 series have labels all alike" in said
     assert "100 of 300 frames had no score, 10 of them labelled" in said
     assert "The baselines learned from other readings than the bundle was trained on" in said
-    assert "max abs z ranks better than ours" in said or "is the best of the baselines" in said
+    assert "ranks no worse than ours" in said or "is the best of the baselines" in said
     assert "Too little normal operation to tell" in said
 
 
@@ -258,6 +260,51 @@ def test_series_that_are_refused_online_are_not_judged(trained: Path) -> None:
     rows = pq.read_metadata(trained / "live.parquet").num_rows
     assert set(found.ours.series) == known
     assert (found.labelled.counts["dead"], found.labelled.counts["received"]) == (rows // 2, rows)
+
+
+def test_long_rows_are_judged_on_the_ticks_that_they_meet_on(tmp_path: Path) -> None:
+    """A tick is labelled where one of its readings is, and stands for all of them."""
+    rows = labelled_rows()
+    keys = ["time", "series", "anomaly"]
+    long = rows.melt(keys, var_name="sensor", value_name="value").sort_values(["series", "time"], kind="stable")
+    long.loc[long["sensor"] == "s1", "anomaly"] = 0
+    long.to_parquet(tmp_path / "long.parquet", index=False)
+    bundle = plain_bundle(tmp_path / "registry", resample="last")
+    found = evaluate(bundle, Asked(tmp_path / "long.parquet", LABELLED))
+    a = found.ours.series["a"]
+    assert (a.frames, a.ranking.labelled) == (FRAMES, 0.1)
+    assert a.ranking.auc_pr == pytest.approx(0.8 * 0.8 + 0.2 * 0.1)
+
+
+def test_a_history_without_the_column_of_labels_serves_the_floors_all_the_same(tmp_path: Path) -> None:
+    """As it served the training, which the column was not configured for."""
+    labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
+    normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
+    history = TrainOptions("plain", tmp_path / "history.parquet", tmp_path / "registry", LABELLED)
+    found = evaluate(plain_bundle(tmp_path / "registry"), Asked(tmp_path / "rows.parquet", LABELLED, history=history))
+    assert [one.name for one in found.figures] == ["narrows", *FLOORS]
+
+
+ODD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "all labelled": (lambda rows: rows.assign(anomaly=1), "labels of each series are all alike"),
+    "none labelled": (lambda rows: rows.assign(anomaly=0), "No row is labelled"),
+    "one frame": (lambda rows: rows.head(1), "No alert opened"),
+    "never above": (lambda rows: rows.assign(s0=0.0, s1=0.0), "No alert opened"),
+    "always above": (lambda rows: rows.assign(s0=9.0, s1=9.0), "2 more were met by an alert that was open before"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_rows_have_figures_words_and_a_page(odd: str, tmp_path: Path) -> None:
+    change, said = ODD[odd]
+    change(labelled_rows()).to_parquet(tmp_path / "rows.parquet", index=False)
+    normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
+    history = TrainOptions("plain", tmp_path / "history.parquet", tmp_path / "registry")
+    asked = Asked(tmp_path / "rows.parquet", LABELLED, None, history, nab=True, skab=True)
+    found = evaluate(plain_bundle(tmp_path / "registry"), asked)
+    assert said in " ".join(sentences(found))
+    assert json.dumps(facts(found), allow_nan=False)
+    assert page(found).endswith("</html>\n")
 
 
 # What cannot be evaluated.

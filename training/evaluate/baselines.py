@@ -19,6 +19,8 @@ from stream.detect.scale import POOLED
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, UInt8s
+from stream.intake.files import files
+from stream.intake.parquet import Hints
 from training.calibrate import calibrate
 from training.evaluate.figures import Detections
 from training.evaluate.labelled import spans
@@ -60,7 +62,7 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     Raises:
         DataError: it cannot be read, lacks sensors of the bundle, or is too short to be cut.
     """
-    history = load(replace(options, hints=replace(options.hints, sensors=definition.sensors)))
+    history = load(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
     frames = frame(history.batches, definition.policy, definition.sensors)
     part = split(frames.series, frames.time, frames.normal, Shares(*options.parts), _support(definition) - 1)
     if fingerprint(history) != manifest.data.get("fingerprint"):
@@ -70,6 +72,12 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     else:
         return Learned(frames, part, True, "")
     return Learned(frames, part, False, why)
+
+
+def _hints(options: TrainOptions) -> Hints:
+    """Those of the training; a column of labels that is configured for the rows to be judged may be absent here."""
+    labelled = any(options.hints.label in file.types() for file in files(options.data))
+    return options.hints if labelled else options.hints.without_label()
 
 
 def baselines(
@@ -144,10 +152,11 @@ def _support(definition: Definition) -> int:
 def _fitted(floor: Floor, learned: Learned) -> Mapping[str, Score]:
     """The floor of each series that has frames to fit on, and of all together for every other."""
     frames = learned.frames
-    fit = ((learned.part == Part.FIT) | (learned.part == Part.STOP)) & frames.normal
+    fit = np.flatnonzero(((learned.part == Part.FIT) | (learned.part == Part.STOP)) & frames.normal)
+    runs = Segments(frames.series[fit])
     own = {
-        frames.names[series]: floor(frames.values[fit & (frames.series == series)])
-        for series in np.unique(frames.series[fit]).tolist()
+        frames.names[series]: floor(frames.values[fit[start:end]])
+        for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True)
     }
     return {**own, POOLED: floor(frames.values[fit])}
 

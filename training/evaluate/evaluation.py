@@ -15,7 +15,7 @@ from stream.bundle import Manifest, calibration_levels
 from stream.detect.definition import Definition
 from stream.intake.parquet import Hints
 from training.evaluate.baselines import Learned, baselines, learn
-from training.evaluate.figures import Detections, Figures, Truth, measure, truth
+from training.evaluate.figures import Detections, Figures, Truth, measure, rows_of, truth
 from training.evaluate.labelled import Labelled, judge, spans
 from training.evaluate.promise import Point, Promise, compare_promise, curve, normal_frames
 from training.evaluate.worst import Window, worst
@@ -136,9 +136,5 @@ def _floors(bundle: Bundle, asked: Asked, history: TrainOptions, judged: FramedH
 
 def _shared(these: FramedHistory, those: FramedHistory) -> int:
     """Frames of a series and a time that are in both."""
-    theirs = {name: those.time[those.series == index] for index, name in enumerate(those.names)}
-    return sum(
-        int(np.isin(these.time[these.series == index], theirs[name]).sum())
-        for index, name in enumerate(these.names)
-        if name in theirs
-    )
+    theirs = {name: those.time[at] for name, at in rows_of(those).items()}
+    return sum(int(np.isin(these.time[at], theirs.get(name, ())).sum()) for name, at in rows_of(these).items())

@@ -3,6 +3,7 @@
 Never point-adjusted. A frame without a score counts as 0, the lowest score, and as a frame without an alarm.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -117,13 +118,18 @@ class Figures:
 FIGURES = ("auc_roc", "auc_pr", "vus_pr", "precision", "recall", "f1", "median_delay_s", "false_per_day")
 
 
-def truth(frames: FramedHistory, grace: int) -> Truth:
-    """What the labels of these frames say."""
+def rows_of(frames: FramedHistory) -> dict[str, slice]:
+    """The rows of each series that has frames."""
     runs = Segments(frames.series)
-    rows = {
+    return {
         frames.names[series]: slice(start, end)
         for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True)
     }
+
+
+def truth(frames: FramedHistory, grace: int) -> Truth:
+    """What the labels of these frames say."""
+    rows = rows_of(frames)
     events = {name: spans_of(name, frames.time[at], frames.marked[at], grace) for name, at in rows.items()}
     return Truth(
         time=frames.time,
@@ -146,10 +152,10 @@ def worth(known: Truth, incident: Span) -> Worth:
 
 def measure(known: Truth, said: Detections, with_nab: bool = False, with_skab: bool = False) -> Figures:
     """The figures of one detector."""
-    of: dict[str, list[Span]] | None = None
-    if said.incidents is not None:
-        of = {name: [span for span in said.incidents if span.series == name] for name in known.rows}
-    series = {name: _of_series(known, said, name, None if of is None else of[name]) for name in known.rows}
+    of: dict[str, list[Span]] = defaultdict(list)
+    for span in said.incidents or ():
+        of[span.series].append(span)
+    series = {name: _of_series(known, said, name, of[name]) for name in known.rows}
     everything = [event for events in known.events.values() for event in events]
     days = sum(known.normal_days.values())
     return Figures(
@@ -161,14 +167,14 @@ def measure(known: Truth, said: Detections, with_nab: bool = False, with_skab: b
     )
 
 
-def _of_series(known: Truth, said: Detections, name: str, incidents: Sequence[Span] | None) -> OfSeries:
+def _of_series(known: Truth, said: Detections, name: str, incidents: Sequence[Span]) -> OfSeries:
     at = known.rows[name]
-    score, labels = said.score[at], known.labels[at]
+    score, labels, days = said.score[at], known.labels[at], known.normal_days[name]
     return OfSeries(
         frames=len(labels),
         ranking=rank(score, labels),
         volume=vus(score, labels, known.buffers[name]),
-        found=None if incidents is None else compare(known.events[name], incidents, known.normal_days[name]),
+        found=None if said.incidents is None else compare(known.events[name], incidents, days),
     )
 
 

@@ -17,7 +17,7 @@ from training.metrics.events import Span
 
 # Of more series and alerts the highest scores are shown, and the page says how many are not.
 MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12
-BAR_REM = 20.0
+LEAST, BAR_REM = 0.005, 20.0  # a smaller share would read 0 %
 HOW = (
     "Every row went through the code that serves the stream, with the threshold that the bundle came with; nothing was "
     "tuned on these rows, and no score is point-adjusted. An event is a run of labelled frames and the W + M - 1 after "
@@ -159,7 +159,8 @@ def _loudest(of: Evaluation) -> list[str]:
 
 def _one_series(of: Evaluation, name: str, alerts: list[Span]) -> Markup:
     at, one = of.truth.rows[name], of.ours.series[name]
-    drawn = series_plot(of.truth.time[at], of.labelled.score[at], of.truth.events[name], alerts)
+    gaps = of.labelled.frames.after_gap[at]
+    drawn = series_plot(of.truth.time[at], of.labelled.score[at], gaps, of.truth.events[name], alerts)
     assert one.found is not None
     caption = (
         f"{one.found.opened_inside} of {plural(one.found.events, 'event')}, {plural(one.found.false, 'false alert')}; "
@@ -180,7 +181,7 @@ def _alerts(of: Evaluation) -> Iterator[Markup]:
             shares[seen.name] += seen.share / len(incidents)
     carriers = sorted(shares.items(), key=lambda item: -item[1])[:MOST_SENSORS]
     yield tag("p", "Mean share of the error at the peak, over all alerts.", class_="soft")
-    yield table(("sensor", "share"), [(name, _bar(share)) for name, share in carriers if share], texts=2)
+    yield table(("sensor", "share"), [(name, _bar(share)) for name, share in carriers if share >= LEAST], texts=2)
     left = len(incidents) - MOST_ALERTS
     yield tag("h3", f"The {MOST_ALERTS} with the highest peaks; {left} are not shown" if left > 0 else "All, by peak")
     names = ("series", "opened", "worth", "sensors: observed, expected", "lasted", "severity", "peak")

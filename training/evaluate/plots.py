@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.intake.columns import Float64s, Int64s
+from stream.intake.columns import Bools, Float64s, Int64s
 from training.evaluate.promise import Point
 from training.evaluate.worst import Window
 from training.metrics.events import OPEN_END, Span
@@ -53,16 +53,23 @@ def peaks(time: Int64s, score: Float64s, points: int = ACROSS) -> Int64s:
     return np.sort(order[np.flatnonzero(np.diff(stretch[order], prepend=-1))]).astype(np.int64)
 
 
-def series_plot(time: Int64s, score: Float64s, events: Sequence[Span], alerts: Sequence[Span]) -> str:
-    """The score of a series over time with its threshold; labelled events shaded; a lane each for events and alerts."""
+def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequence[Span], alerts: Sequence[Span]) -> str:
+    """The score of a series over time with its threshold; labelled events shaded; a lane each for events and alerts.
+
+    Args:
+        time: int64 (T,), ns; score: float64 (T,), NaN where there is none; after_gap: bool (T,).
+    """
     figure = _figure(11.0, 2.7)
     lanes, below = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 2.0])
     clock = time.view("datetime64[ns]")
     first, last = clock[0], max(clock[-1], clock[0] + np.timedelta64(1, "s"))
     shown = peaks(time, score)
+    # No line across a gap.
+    broken = np.flatnonzero(np.diff(np.cumsum(after_gap)[shown])) + 1
+    at, height = np.insert(clock[shown], broken, clock[shown][broken]), np.insert(score[shown], broken, np.nan)
     marked, raised = ([visible(s.start, _end(s), first, last) for s in spans] for spans in (events, alerts))
     draw_lanes(lanes, marked, [""] * len(marked), raised, "labelled")
-    draw_score(below, clock[shown], score[shown])
+    draw_score(below, at, height)
     for panel in (lanes, below):
         dress(panel)
         for begin, end in marked:

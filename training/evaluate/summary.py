@@ -17,7 +17,7 @@ def sentences(of: Evaluation) -> list[str]:
 
 def _incidents(found: Found) -> Iterator[str]:
     if not found.events:
-        yield "No row is labelled: nothing can be said of what was found or ranked."
+        yield "No row is labelled: nothing can be said of what was found."
     else:
         late = "" if found.median_delay_s is None else f", {duration(found.median_delay_s)} after its start (median)"
         before = found.found - found.opened_inside
@@ -36,12 +36,13 @@ def _incidents(found: Found) -> Iterator[str]:
 def _ranking(of: Evaluation) -> Iterator[str]:
     mean, series = of.ours.mean("vus_pr")
     if mean is None:
+        yield "The labels of each series are all alike: there is nothing to rank."
         return
     best = max(of.figures[1:], key=lambda one: one.mean("vus_pr")[0] or 0.0, default=None)
     if best is not None:
         other = best.mean("vus_pr")[0] or 0.0
-        verdict = "ranks better than ours" if other > mean else "is the best of the baselines"
-        yield f"VUS-PR {mean:.3f}, mean over {series} series; {best.name} {verdict} with {other:.3f}."
+        verdict = "is the best of the baselines" if other < mean else "ranks no worse than ours"
+        yield f"VUS-PR {mean:.3f}, mean over {series} series; {best.name} {verdict}, with {other:.3f}."
     without = len(of.ours.series) - series
     if without:
         yield f"{without} of {len(of.ours.series)} series have labels all alike, and are in no mean of areas."

@@ -13,6 +13,8 @@ from training.evaluate.labelled import Labelled
 from training.framing import FramedHistory
 
 WINDOWS, SENSORS = 6, 3
+# A score below this share of the highest is not among the worst.
+LEAST = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ class Window:
 
 
 def worst(labelled: Labelled, definition: Definition) -> list[Window]:
-    """The highest peaks, at least twice W + M frames apart, highest first; of many series, two of each at most."""
+    """The highest peaks, at least twice W + M frames apart, highest first; of many series, two of each at most, and none that is small."""
     apart = 2 * (definition.spec.window + definition.spec.smoothing)
     score, runs = np.nan_to_num(labelled.score, nan=-1.0), Segments(labelled.frames.series)
     left = np.full(len(runs.start), max(2, WINDOWS // len(runs.start)))
+    least = LEAST * score.max()
     chosen: list[Window] = []
-    while len(chosen) < WINDOWS and score.max() >= 0:
+    while len(chosen) < WINDOWS and score.max() >= least:
         peak = int(np.argmax(score))
         run = int(runs.of_row[peak])
         first, last = int(runs.start[run]), int(runs.end[run])
