@@ -138,7 +138,7 @@ def test_what_speaks_against_the_figures_is_said(measured: Evaluation) -> None:
     assert "1 of 2 labelled events had an alert open inside, 2 min after its start" in said
     assert "1 of 2 alerts false" in said
     assert "1 of 3 series have labels all alike" in said
-    assert "100 of 300 frames had no score, 10 of them labelled" in said
+    assert "100 of 300 frames had no score (100 degraded), 10 of them labelled" in said
     assert "The baselines learned from other readings than the bundle was trained on" in said
     assert "ranks no worse than ours" in said or "is the best of the baselines" in said
     assert "Too little normal operation to tell" in said
@@ -260,6 +260,7 @@ def test_series_that_are_refused_online_are_not_judged(trained: Path) -> None:
     rows = pq.read_metadata(trained / "live.parquet").num_rows
     assert set(found.ours.series) == known
     assert (found.labelled.counts["dead"], found.labelled.counts["received"]) == (rows // 2, rows)
+    assert f"Of {rows:,} readings some made no frame: {rows // 2:,} dead" in " ".join(sentences(found))
 
 
 def test_long_rows_are_judged_on_the_ticks_that_they_meet_on(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def _header(of: Evaluation) -> Iterator[Markup]:
     yield tag("h1", f"{manifest.detector}: evaluation")
     yield tag(
         "p",
-        f"{of.asked.data}, labels in {of.labelled.layout.label}: {plural(len(of.ours.series), 'series')}, "
+        f"{of.asked.data}, labels in {of.labelled.layout.label}: {len(of.ours.series):,} series, "
         f"{len(frames):,} frames of {len(manifest.sensors)} sensors, {rfc3339(int(frames.time.min()))} to "
         f"{rfc3339(int(frames.time.max()))}",
         Markup("<br>"),

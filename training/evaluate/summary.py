@@ -1,12 +1,14 @@
 """What an evaluation says in words: the good and the bad."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from stream.events import VERDICTS
 from training.evaluate.evaluation import Evaluation
 from training.metrics.events import Found
 
 # Fewer than this many promised alerts in the rows at hand: none or several say little.
 FEW = 2.3
+LOST = ("late", "duplicate", "ignored", "dead")
 
 
 def sentences(of: Evaluation) -> list[str]:
@@ -69,10 +71,18 @@ def _shares(of: Evaluation) -> str:
 def _counted(of: Evaluation) -> Iterator[str]:
     frames, labelled = of.unscored
     if frames:
+        why = _listed(of, VERDICTS[1:])
         yield (
-            f"{frames:,} of {len(of.truth.labels):,} frames had no score, {labelled:,} of them labelled: they count as "
-            "the lowest score and as no alarm."
+            f"{frames:,} of {len(of.truth.labels):,} frames had no score ({why}), {labelled:,} of them labelled: they "
+            "count as the lowest score and as no alarm."
         )
+    lost = _listed(of, LOST)
+    if lost:
+        yield f"Of {of.labelled.counts['received']:,} readings some made no frame: {lost}."
+
+
+def _listed(of: Evaluation, names: Sequence[str]) -> str:
+    return ", ".join(f"{of.labelled.counts[name]:,} {name}" for name in names if of.labelled.counts[name])
 
 
 def _floors(of: Evaluation) -> Iterator[str]:
