@@ -277,6 +277,55 @@ def replay(
     replay_command(settings_from(config, overrides), data, bundle, scores, as_json)
 
 
+@app.command()
+def evaluate(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: readings with labels.")
+    ],
+    fit: Annotated[
+        Path | None,
+        typer.Option("--fit", metavar="PATH", help="The bundle's history: adds baselines that learn from it."),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a page with plots here, as HTML.")
+    ] = None,
+    nab: Annotated[bool, typer.Option("--nab", help="Add the score of the Numenta benchmark.")] = False,
+    skab: Annotated[bool, typer.Option("--skab", help="Add F1, FAR and MAR of the Skoltech benchmark.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a bundle on labelled Parquet: what it finds, what it promised, and what simple detectors do."""
+    import torch
+
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+    from training.evaluate import evaluation
+    from training.from_settings import train_options
+
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    found = evaluation.Bundle(*bundle_of(settings, bundle))
+    print(f"bundle {found.folder.name} of {found.manifest.detector}", file=sys.stderr)
+    history = None if fit is None else train_options(settings, fit)
+    known = known_series(settings, found.definition)
+    measured = evaluation.evaluate(found, evaluation.Asked(data, hints(settings), known, history, nab, skab))
+    if as_json:
+        from training.evaluate.facts import facts
+
+        print_json(facts(measured))
+    else:
+        from training.evaluate.table import show
+
+        show(measured)
+    if report is not None:
+        from training.evaluate.page import write
+
+        write(measured, report)
+        print(f"report: {report}", file=sys.stderr)
+
+
 models_app = typer.Typer(help="The registry: which bundles there are.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 

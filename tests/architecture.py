@@ -17,6 +17,7 @@ FLOW = (
     "stream.status",
     "stream.bundle",
     "stream.registry",
+    "stream.replay",
     "stream.kafka",
     "stream.settings",
     "stream.serve",

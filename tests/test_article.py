@@ -18,7 +18,8 @@ from sklearn.metrics import roc_auc_score
 
 from stream.bundle import load
 from stream.intake.parquet import Hints
-from stream.serve.replay import layout_for, replay
+from stream.replay import layout_for
+from stream.serve.replay import replay
 from training.fit import FitOptions
 from training.options import ModelOptions, ThresholdOptions, TrainOptions
 from training.pipeline import Progress, train

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from stream.errors import DataError
 from tests.real_data.cases import labels_of, skab
-from training.metrics.floors import FLOORS, Floor, Score, isolation_forest, max_abs_z, pca_error
+from training.metrics.floors import FLOORS, Floor, Score, isolation_forest, max_abs_z, pca_error, random_score
 from training.metrics.ranking import rank
 
 Floats = NDArray[np.float64]
@@ -82,6 +82,15 @@ def test_the_reconstruction_is_that_of_the_components_that_hold_90_percent_of_th
 def test_a_single_sensor_is_reconstructed_without_error_and_constants_are_not_reconstructed_at_all() -> None:
     assert pca_error(rows(50)[:, :1])(rows(9, seed=2)[:, :1]).tolist() == [0.0] * 9
     assert pca_error(np.zeros((5, 2)))(np.array([[0.0, 0.0], [3.0, 1.0]])).tolist() == [0.0, 5.0]
+
+
+def test_random_scores_of_two_series_have_nothing_in_common() -> None:
+    """Else a lucky draw would find the events of all series whose events lie in the same places."""
+    one, same, other = (random_score(rows(60, seed=seed))(rows(500, seed=9)) for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.15
+    later = random_score(rows(60, seed=1))(rows(500, seed=8))
+    assert abs(np.corrcoef(one, later)[0, 1]) < 0.15
 
 
 def test_a_row_set_apart_is_found_by_the_forest() -> None:

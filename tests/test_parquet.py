@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stream.errors import DataError
 from stream.intake.columns import Reason
-from stream.intake.parquet import Batch, Hints, Layout, count_rows, discover, read
+from stream.intake.parquet import Batch, Hints, Layout, count_rows, discover, label_column, read
 
 SECOND = 1_000_000_000
 START = 1_700_000_000
@@ -180,6 +180,16 @@ def test_rows_without_a_usable_time_are_dead_and_counted(
     assert [d.reason for d in dead] == reasons
     assert all(d.value is None and str(path) in d.detail for d in dead)
     assert sum(len(batch.readings) for batch in batches) + len(dead) == 3
+
+
+def test_a_column_of_labels_is_told_by_its_name_and_type(tmp_path: Path) -> None:
+    """A change of the operating point is no anomaly, and text no label."""
+    columns = {"time": stamps(1), "label": ["normal"], "changepoint": [1], "Is_Anomaly": [True], "outlier": [0]}
+    file = write(tmp_path / "a.parquet", columns)
+    assert label_column(file) == "Is_Anomaly"
+    without = write(tmp_path / "b.parquet", {name: columns[name] for name in ("time", "label", "changepoint")})
+    with pytest.raises(DataError, match=r"no column of labels; there are time .*, changepoint \(int64\); expected 0/1"):
+        label_column(without)
 
 
 def test_labels_follow_their_rows_and_files_without_them_have_none(tmp_path: Path) -> None:

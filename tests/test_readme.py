@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deploy.kafka.broker import Broker
@@ -49,6 +50,13 @@ def test_the_five_minutes_with_own_data_work_as_written(tmp_path: Path) -> None:
     assert "threshold" in said["train"], "train prints its table"
     assert '"state":"opened"' in said["replay"], "the faults of the live part alert"
     assert (tmp_path / "verdicts.parquet").stat().st_size > 0
+    faulty = [fault for fault in fleet.faults if fault.expected == "alert"]
+    time, series = fleet.live["time"].astype("int64"), fleet.live["series"]
+    inside = [(series == fault.series) & time.between(fault.start_ns, fault.end_ns - 1) for fault in faulty]
+    fleet.live.assign(anomaly=np.any(inside, axis=0)).to_parquet(tmp_path / "labelled.parquet", index=False)
+    (evaluate,) = commands("narrows evaluate")
+    assert "labelled events had an alert open inside" in run(evaluate, tmp_path)
+    assert "<svg" in (tmp_path / "report.html").read_text()
 
 
 def test_the_example_subscriber_prints_the_open_incidents(tmp_path: Path, broker: Broker, topic: MakeTopic) -> None:

@@ -30,7 +30,8 @@ from stream.errors import BundleError, ConfigError
 from stream.events import Alert, alert_schema, encode
 from stream.intake.parquet import Hints
 from stream.registry import Registry
-from stream.serve.replay import Replayed, layout_for, replay
+from stream.replay import layout_for
+from stream.serve.replay import Replayed, replay
 from tests.builders import SECOND, START, a_definition, a_policy, a_spec, publish, readings
 from tests.conftest import ROOT
 

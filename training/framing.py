@@ -1,5 +1,6 @@
 """History as frames, through the very code that frames readings online."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ class FramedHistory:
         values: float64 (T, F), NaN where masked.
         fitness: uint8 (T,), `Fitness`.
         after_gap: bool (T,).
+        marked: bool (T,), a labelled reading is in it.
         labelled: bool (T,), a labelled reading has a part in it, directly or by a value carried from it.
         step: int64 (T,), ns since the frame before; where there is none or a gap, the policy's interval.
         dispositions: readings by what became of them.
@@ -35,6 +37,7 @@ class FramedHistory:
     values: Float64s
     fitness: UInt8s
     after_gap: Bools
+    marked: Bools
     labelled: Bools
     step: Int64s
     dispositions: dict[str, int]
@@ -85,7 +88,7 @@ class FramedHistory:
         return run
 
 
-def frame(batches: list[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -> FramedHistory:
+def frame(batches: Iterable[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -> FramedHistory:
     """Frames of a history that was read in `batches`."""
     framing = Framing(policy, sensors)
     pieces, marks = [], []
@@ -103,14 +106,15 @@ def frame(batches: list[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -
     series, time = series[order], np.concatenate([piece.time for piece in pieces])[order]
     imputed = np.concatenate([piece.imputed for piece in pieces])[order] > 0
     after_gap = np.concatenate([piece.after_gap for piece in pieces])[order]
-    labelled = _within_marks(series, time, np.concatenate(marks, axis=1))
+    marked = _within_marks(series, time, np.concatenate(marks, axis=1))
     return FramedHistory(
         names=tuple(framing.slots.name(slot) for slot in range(framing.slots.capacity)),
         series=series,
         time=time,
         fitness=np.concatenate([piece.fitness for piece in pieces])[order],
         after_gap=after_gap,
-        labelled=labelled | _carried_from(labelled, imputed, Segments(series), policy.max_carry),
+        marked=marked,
+        labelled=marked | _carried_from(marked, imputed, Segments(series), policy.max_carry),
         step=np.where(after_gap, policy.interval_ns, np.diff(time, prepend=time[:1])),
         dispositions={fate.name.lower(): int(fates[fate]) for fate in Disposition},
         values=_sorted_values([piece.values for piece in pieces], order),

@@ -88,14 +88,7 @@ def _narrowed(batch: Batch, kept: list[int]) -> Batch:
 def data_facts(
     history: History, framed: FramedHistory, parts: dict[str, int], findings: tuple[Finding, ...], dropped: bool
 ) -> dict[str, Any]:
-    """What was learned from, for the manifest; the fingerprint covers every reading."""
-    digest = hashlib.sha256()
-    for batch in history.batches:
-        columns = batch.columns
-        digest.update("\x00".join(columns.names).encode())
-        said = (columns.sensor, columns.value) if isinstance(columns, LongReadings) else (columns.values,)
-        for column in (columns.series, columns.time, *said):
-            digest.update(np.ascontiguousarray(column).data)
+    """What was learned from, for the manifest."""
     return {
         "path": str(history.layout.path),
         "columns": dict(history.layout.why),
@@ -103,13 +96,25 @@ def data_facts(
         "series": len(framed.names),
         "from": rfc3339(int(framed.time.min())),
         "to": rfc3339(int(framed.time.max())),
-        "fingerprint": digest.hexdigest(),
+        "fingerprint": fingerprint(history),
         "dispositions": framed.dispositions,
         "labelled": int(framed.labelled.sum()),
         "frames": parts,
         "vetting": [f"{f.sensor}: {f.kind}, {f.reason}" for f in findings],
         "vetted_out": dropped,
     }
+
+
+def fingerprint(history: History) -> str:
+    """The same for the same readings, read the same way; covers every one of them."""
+    digest = hashlib.sha256()
+    for batch in history.batches:
+        columns = batch.columns
+        digest.update("\x00".join(columns.names).encode())
+        said = (columns.sensor, columns.value) if isinstance(columns, LongReadings) else (columns.values,)
+        for column in (columns.series, columns.time, *said):
+            digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()
 
 
 def peak_memory_mb() -> float:

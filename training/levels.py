@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.incidents import Incidents, Judged
+from stream.detect.incidents import IncidentEvent, Incidents, Judged
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Float64s, Int32s, Int64s
@@ -43,6 +43,11 @@ class Levels:
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
     """How many incidents the scores float64 (n,) open, counted by the code that opens them online."""
+    return sum(event.state == "opened" for event in incident_events(levels, score, rules))
+
+
+def incident_events(levels: Levels, score: Float64s, rules: Rules) -> list[IncidentEvent]:
+    """What the code that opens incidents online makes of the scores float64 (n,)."""
     counter = Incidents("calibrate", rules)
     counter.resize(len(levels.names))
     rows = _relevant(levels.series, score, rules)
@@ -56,8 +61,7 @@ def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
         imputed=nothing.astype(np.int32),
         row=rows,
     )
-    events = counter.push(judged, levels.names.__getitem__, lambda row: ())
-    return sum(event.state == "opened" for event in events)
+    return counter.push(judged, levels.names.__getitem__, lambda row: ())
 
 
 def _relevant(series: Int32s, score: Float64s, rules: Rules) -> Int64s:

@@ -12,17 +12,18 @@ from pyarrow import types
 
 from stream.errors import DataError
 from stream.intake.files import File, files
-from stream.intake.kinds import check, is_number, is_text, is_time, listed
+from stream.intake.kinds import check, is_label, is_number, is_text, is_time, listed
 from stream.intake.series_column import repeats
 
 _TIMES = ("time", "timestamp", "ts", "datetime", "date")
 _SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")
 _SENSORS = ("sensor", "tag", "channel", "metric")
-# A detector that reads these learns the answer: never sensors unless somebody says so by name.
-_LABELS = (
+_ANSWERS = (
     *("anomaly", "is_anomaly", "anomalous", "is_anomalous", "anomaly_label", "label", "labels", "is_label"),
-    *("changepoint", "change_point", "is_changepoint", "outlier", "is_outlier"),
+    *("outlier", "is_outlier"),
 )
+# A detector that reads these learns the answer: never sensors unless somebody says so by name.
+_LABELS = (*_ANSWERS, "changepoint", "change_point", "is_changepoint")
 _DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
 
 
@@ -32,7 +33,7 @@ class Hints:
 
     Attributes:
         sensor: with `value`: the columns of long data.
-        label: 0/1 or bool, true where a row is known to be anomalous; never found, only named.
+        label: 0/1 or bool, true where a row is known to be anomalous; never found, only named: `label_column`.
         exclude: columns that are no sensors; those that are not there do not matter.
     """
 
@@ -89,6 +90,22 @@ def discover(path: Path | str, hints: Hints = Hints()) -> Layout:
     if not sum(file.rows for file in found):
         raise DataError(f"{path}: {len(found)} Parquet files without a row; expected history to learn from")
     return _Search(Path(path), hints, found).layout()
+
+
+def label_column(path: Path | str) -> str:
+    """The column that says which rows are anomalous, told by its name, for those who want the answers.
+
+    Raises:
+        DataError: nothing to read, or no file has such a column.
+    """
+    columns = {name: kind for file in files(path) for name, kind in file.types().items() if is_label(kind)}
+    named = _first_named(columns, _ANSWERS)
+    if named is None:
+        raise DataError(
+            f"{path}: no column of labels; there are {listed(files(path)[0].types())}; expected 0/1 or bool, true on "
+            f"anomalous rows, in one named {', '.join(_ANSWERS)}: name it as `input.label`"
+        )
+    return named
 
 
 class _Search:

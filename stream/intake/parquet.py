@@ -18,6 +18,7 @@ from stream.intake.kinds import check, is_text
 from stream.intake.layout import Hints as Hints
 from stream.intake.layout import Layout as Layout
 from stream.intake.layout import discover as discover
+from stream.intake.layout import label_column as label_column
 from stream.intake.timestamps import LAST_NS, TimeFormat, floats_to_ns, ints_to_ns, iso_to_ns
 
 _UNITS: dict[str, TimeFormat] = {"s": "epoch_s", "ms": "epoch_ms", "us": "epoch_us", "ns": "epoch_ns"}

@@ -1,7 +1,6 @@
 """From settings and a bundle to the parts that run: the same decoder and definition for every way of running."""
 
 from pathlib import Path
-from typing import Literal
 
 from stream.bundle import Manifest, load
 from stream.detect.definition import Definition
@@ -9,6 +8,7 @@ from stream.detect.scale import POOLED
 from stream.errors import BundleError
 from stream.intake.decode import Decoder, Fields
 from stream.registry import ALIASES, Registry
+from stream.replay import check_meeting
 from stream.serve.bundles import FromRegistry
 from stream.serve.consumer import ServeOptions
 from stream.settings import Settings
@@ -40,19 +40,6 @@ def bundle_of(settings: Settings, bundle: str | None = None) -> tuple[Path, Mani
 def bundles_of(settings: Settings, reference: str, served: Definition) -> FromRegistry:
     """Which bundle is served from here on: an alias is followed, a version or folder stays."""
     return FromRegistry(Registry(settings.registry), reference, served, lambda version: bundle_of(settings, version)[2])
-
-
-def check_meeting(where: str, layout: Literal["wide", "long"], definition: Definition) -> None:
-    """Records of one sensor each become frames only where they meet on ticks.
-
-    Raises:
-        BundleError: `layout` is long, and the bundle takes each record as a whole frame.
-    """
-    if layout == "long" and definition.policy.resample == "none":
-        raise BundleError(
-            f"{where}: records of one sensor each, but the bundle was trained on whole frames (`resample: none`); "
-            "train on long data, or with `frames.resample: last`"
-        )
 
 
 def known_series(settings: Settings, definition: Definition) -> frozenset[str] | None:

@@ -11,13 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stream.detect.definition import Definition
-from stream.detect.detector import Detector
 from stream.detect.outcome import Outcome, Verdict
-from stream.errors import BundleError, ConfigError
+from stream.errors import ConfigError
 from stream.events import Alert, Source, alert
-from stream.intake.columns import Disposition, Float64s, Int64s, Readings
-from stream.intake.parquet import Hints, Layout, discover, read
-from stream.serve.compose import check_meeting
+from stream.intake.columns import Disposition, Float64s, Int64s
+from stream.intake.parquet import Layout
+from stream.replay import steps
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -42,25 +41,6 @@ class Replayed:
     alerts: int = 0
 
 
-def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
-    """How the data are laid out, checked against the bundle's sensors.
-
-    Raises:
-        BundleError: so many sensors of the bundle are absent (a single one, where each has a column) that nothing
-            could be scored.
-    """
-    layout = discover(data, hints)
-    check_meeting(str(data), layout.format, definition)
-    missing = [name for name in definition.sensors if name not in layout.sensors]
-    # Long data may lack a sensor that seldom speaks: it is masked, as it would be online.
-    if len(missing) > (definition.policy.max_missing if layout.format == "long" else 0):
-        raise BundleError(
-            f"{data}: has sensors {list(layout.sensors)}, the bundle was trained on {list(definition.sensors)}; "
-            f"missing {missing}: take data with these columns, or train on these data"
-        )
-    return layout
-
-
 def replay(
     definition: Definition,
     data: Path,
@@ -78,20 +58,17 @@ def replay(
         known: readings of other series are dead, as `unknown_series: refuse` makes them online; None = all are taken.
     """
     done = Replayed()
-    detector = Detector(definition)
     writer = _writer(scores, data) if scores is not None else None
     try:
-        for batch in read(data, layout, definition.sensors, batch_rows):
-            readings = batch.readings if known is None else _of_series(batch.readings, known)
-            outcome = detector.push(readings)
-            refused = len(batch.readings) - len(readings)
-            done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + refused)
+        for step in steps(definition, data, layout, batch_rows, known):
+            batch, outcome = step.batch, step.outcome
+            done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + step.refused)
             done.counts.update(outcome.counts())
-            for record in _alerts(definition, data, outcome, readings.position):
+            for record in _alerts(definition, data, outcome, batch.columns.position):
                 done.alerts += 1
                 tell(record)
             if writer is not None:
-                writer.write_table(_table(outcome, readings.position))
+                writer.write_table(_table(outcome, batch.columns.position))
     finally:
         if writer is not None:
             writer.close()
@@ -104,20 +81,6 @@ def _writer(scores: Path, data: Path) -> pq.ParquetWriter:
         raise ConfigError(f"--scores {scores}: that is the file to be read; name another")
     scores.parent.mkdir(parents=True, exist_ok=True)
     return pq.ParquetWriter(scores, SCORE_SCHEMA, compression="zstd")
-
-
-def _of_series(readings: Readings, known: frozenset[str]) -> Readings:
-    """The readings of known series; their names alone are left."""
-    ours = np.array([name in known for name in readings.names], np.bool_)
-    place = (np.cumsum(ours) - 1).astype(np.int32)
-    kept = ours[readings.series]
-    return Readings(
-        names=tuple(name for name in readings.names if name in known),
-        series=place[readings.series[kept]],
-        time=readings.time[kept],
-        values=readings.values[kept],
-        position=readings.position[kept],
-    )
 
 
 def _alerts(definition: Definition, data: Path, outcome: Outcome, position: Int64s) -> Iterator[Alert]:

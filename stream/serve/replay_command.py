@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from stream.events import Alert, encode
+from stream.replay import layout_for
 from stream.serve.compose import bundle_of, known_series
-from stream.serve.replay import layout_for, replay
+from stream.serve.replay import replay
 from stream.settings import Settings
 from stream.settings.hints import hints
 

@@ -89,7 +89,8 @@ class Input(Section):
     )
     label: Text | None = Field(
         default=None,
-        description="Parquet only: column that is true or 1 on anomalous rows, kept out of training. null: none.",
+        description="Parquet only: column that is true or 1 on anomalous rows, kept out of training. null: none; "
+        "`narrows evaluate` looks for one named like it.",
     )
     exclude: tuple[str, ...] = Field(default=(), description="Parquet only: columns that are not sensors.")
     max_future: Duration = Field(

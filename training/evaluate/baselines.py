@@ -1,0 +1,188 @@
+"""Floors on the frames that our detector was judged on, under its rules: each takes the place of the model.
+
+A floor is fitted on the frames that the weights were fitted on, series by series. Its scores are averaged over the
+same M frames as errors are, its threshold comes from the same calibrate frames by the same promise, and its incidents
+from the same code. It needs no window, so it has scores in frames where our model still warms up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stream.bundle import Manifest
+from stream.detect.definition import Definition
+from stream.detect.frames import Fitness
+from stream.detect.incidents import EXCEEDS
+from stream.detect.level import levels as smoothed
+from stream.detect.scale import POOLED
+from stream.detect.slots import Segments
+from stream.errors import DataError
+from stream.intake.columns import Bools, Float64s, UInt8s
+from stream.intake.files import files
+from stream.intake.parquet import Hints
+from training.calibrate import calibrate
+from training.evaluate.figures import Detections
+from training.evaluate.labelled import spans
+from training.framing import FramedHistory, frame
+from training.history import fingerprint, load
+from training.levels import Levels, incident_events
+from training.metrics.floors import FLOORS, Floor, Score, always_on
+from training.options import ThresholdOptions, TrainOptions
+from training.split import Part, Shares, split
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The history that floors learn from, cut as the bundle's was.
+
+    Attributes:
+        part: uint8 (T,), `Part` of each frame.
+        same_rows: it is the bundle's own history, cut in the same places.
+        why: in words, where it is not.
+    """
+
+    frames: FramedHistory
+    part: UInt8s
+    same_rows: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a floor said of the frames to be judged; `why` says why it has no threshold, where it has none."""
+
+    said: Detections
+    why: str | None
+
+
+def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> Learned:
+    """Reads the history at `options.data` as the bundle's frames, in the parts of a training run.
+
+    Raises:
+        DataError: it cannot be read, lacks sensors of the bundle, or is too short to be cut.
+    """
+    history = load(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
+    frames = frame(history.batches, definition.policy, definition.sensors)
+    part = split(frames.series, frames.time, frames.normal, Shares(*options.parts), _support(definition) - 1)
+    if fingerprint(history) != manifest.data.get("fingerprint"):
+        why = "other readings than the bundle was trained on"
+    elif frames.counted(part) != manifest.data.get("frames"):
+        why = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
+    else:
+        return Learned(frames, part, True, "")
+    return Learned(frames, part, False, why)
+
+
+def _hints(options: TrainOptions) -> Hints:
+    """Those of the training; a column of labels that is configured for the rows to be judged may be absent here."""
+    labelled = any(options.hints.label in file.types() for file in files(options.data))
+    return options.hints if labelled else options.hints.without_label()
+
+
+def baselines(
+    learned: Learned, judged: FramedHistory, definition: Definition, manifest: Manifest, seed: int
+) -> list[Baseline]:
+    """Every floor on the frames to be judged.
+
+    Args:
+        seed: of the resampling behind thresholds, that of the training.
+
+    Raises:
+        DataError: no frames to fit on.
+    """
+    ground = _Ground(learned, judged, definition, promise_of(manifest), seed)
+    return [ground.baseline(name, floor) for name, floor in FLOORS.items()]
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What is the same for every floor."""
+
+    learned: Learned
+    judged: FramedHistory
+    definition: Definition
+    promise: ThresholdOptions | None
+    seed: int
+
+    def baseline(self, name: str, floor: Floor) -> Baseline:
+        """A floor on the frames to be judged."""
+        fitted = _fitted(floor, self.learned)
+        level = _levels(fitted, self.judged, self.definition)
+        if floor is always_on:
+            # An alarm that never rests has no threshold to be set: it is above any.
+            return Baseline(self._alarmed(name, 2 * EXCEEDS * level), None)
+        if self.promise is None:
+            return Baseline(Detections(name, level, None), "the bundle does not say what its threshold promises")
+        try:
+            threshold = self._threshold(fitted, self.promise)
+        except DataError as reason:
+            return Baseline(Detections(name, level, None), str(reason))
+        return Baseline(self._alarmed(name, level / threshold), None)
+
+    def _threshold(self, fitted: Mapping[str, Score], promise: ThresholdOptions) -> Float64s:
+        """float64 (T,): of each frame's series, by the bundle's promise on the frames that its own came from."""
+        frames, support = self.learned.frames, _support(self.definition)
+        held_out = frames.within(self.learned.part, Part.CALIBRATE, support - 1)
+        levels = _as_levels(frames, _levels(fitted, frames, self.definition), held_out, support)
+        table = calibrate(levels, self.definition.rules, promise, self.seed).table
+        of_series: Float64s = np.array([table.of(name) for name in self.judged.names])
+        return of_series[self.judged.series]
+
+    def _alarmed(self, name: str, score: Float64s) -> Detections:
+        """With the incidents that the online code makes of the scores."""
+        scored = _as_levels(self.judged, score, np.ones(len(score), np.bool_), 1)
+        newest = {event.alert_id: event for event in incident_events(scored, scored.level, self.definition.rules)}
+        return Detections(name, score, spans(newest.values()))
+
+
+def promise_of(manifest: Manifest) -> ThresholdOptions | None:
+    """What the bundle's threshold promises; None where its manifest does not say. The data decide how well."""
+    method, promised = manifest.threshold.get("method"), manifest.threshold.get("promised", 0.0)
+    if method == "budget":
+        return ThresholdOptions("budget", alerts_per_week=promised)
+    return ThresholdOptions("percentile", percentile=promised) if method == "percentile" else None
+
+
+def _support(definition: Definition) -> int:
+    """Frames that share support: W + M."""
+    return definition.spec.window + definition.spec.smoothing
+
+
+def _fitted(floor: Floor, learned: Learned) -> Mapping[str, Score]:
+    """The floor of each series that has frames to fit on, and of all together for every other."""
+    frames = learned.frames
+    fit = np.flatnonzero(((learned.part == Part.FIT) | (learned.part == Part.STOP)) & frames.normal)
+    runs = Segments(frames.series[fit])
+    own = {
+        frames.names[series]: floor(frames.values[fit[start:end]])
+        for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True)
+    }
+    return {**own, POOLED: floor(frames.values[fit])}
+
+
+def _levels(fitted: Mapping[str, Score], frames: FramedHistory, definition: Definition) -> Float64s:
+    """float64 (T,): the floor's scores where the model would have errors, averaged over M frames as errors are."""
+    error = np.full(len(frames), np.nan)
+    runs = Segments(frames.series)
+    for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+        score = fitted.get(frames.names[series], fitted[POOLED])
+        error[start:end] = score(frames.values[start:end])
+    error[frames.fitness != Fitness.WHOLE] = np.nan
+    back = definition.spec.smoothing - 1
+    run = frames.run_within(frames.fitness != Fitness.OFF)
+    at = np.arange(len(frames), dtype=np.int64) + back
+    level = smoothed(np.concatenate([np.full(back, np.nan), error]), at, run, 1, back + 1)
+    return np.where(np.isnan(error), np.nan, level)
+
+
+def _as_levels(frames: FramedHistory, level: Float64s, chosen: Bools, block: int) -> Levels:
+    kept = chosen & np.isfinite(level)
+    return Levels(
+        names=frames.names,
+        series=frames.series[kept],
+        time=frames.time[kept],
+        level=level[kept],
+        step=frames.step[kept],
+        block=block,
+    )

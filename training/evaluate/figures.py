@@ -1,0 +1,211 @@
+"""What one detector was worth on labelled frames: ranking and incidents, per series, as their mean, and together.
+
+Never point-adjusted. A frame without a score counts as 0, the lowest score, and as a frame without an alarm.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from stream.detect.incidents import EXCEEDS
+from stream.detect.slots import Segments
+from stream.intake.columns import Bools, Float64s, Int64s
+from training.framing import FramedHistory
+from training.metrics.events import Found, Span, compare, days_outside, spans_of
+from training.metrics.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
+from training.metrics.period import strongest_period
+from training.metrics.ranking import Ranking, rank
+from training.metrics.skab import Confusion, pooled
+from training.metrics.vus import Volume, vus
+
+Worth = Literal["true", "false", "open before"]
+# NAB detects where a score is at least the threshold; ours exceeds.
+ABOVE = float(np.nextafter(EXCEEDS, np.inf))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The labels of T frames, and what follows from them alone, for every detector the same.
+
+    Attributes:
+        rows: of each series with frames, by name.
+        labels: bool (T,).
+        events: labelled events of each series, `grace` frames included.
+        normal_days: of each series, outside of events and their grace.
+        buffers: of each series, frames: the period of its first sensor, for the range-aware volume.
+        grace: frames after an event in which windows and levels still hold some of it: W + M - 1.
+    """
+
+    time: Int64s
+    labels: Bools
+    rows: Mapping[str, slice]
+    events: Mapping[str, list[Span]]
+    normal_days: Mapping[str, float]
+    buffers: Mapping[str, int]
+    grace: int
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector said of T frames.
+
+    Attributes:
+        score: float64 (T,), >= 0, NaN where there is none; above 1 is above the threshold.
+        incidents: what it would have published; None where it has no threshold, and its scores rank only.
+    """
+
+    name: str
+    score: Float64s
+    incidents: Sequence[Span] | None
+
+
+@dataclass(frozen=True)
+class OfSeries:
+    """Figures of one series; `found` is None without a threshold."""
+
+    frames: int
+    ranking: Ranking
+    volume: Volume
+    found: Found | None
+
+    def figure(self, name: str) -> float | None:
+        """One of `FIGURES`; None where the series has none."""
+        of = {"auc_roc": self.ranking, "auc_pr": self.ranking, "vus_pr": self.volume}.get(name, self.found)
+        value: float | None = None if of is None else getattr(of, name)
+        return value
+
+
+@dataclass(frozen=True)
+class Nab:
+    """NAB's score under one profile: by the best of all thresholds (an oracle), and by ours in two readings of it.
+
+    Attributes:
+        opened: a detection is the frame at which an incident opens. None without a threshold.
+        above: a detection is every frame above the threshold. None without a threshold.
+    """
+
+    oracle: NabScore
+    opened: NabScore | None
+    above: NabScore | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that is measured of one detector.
+
+    Attributes:
+        found: of all series together.
+        nab: by profile; None where not asked for.
+        skab: None where not asked for, or without a threshold.
+    """
+
+    name: str
+    series: Mapping[str, OfSeries]
+    found: Found | None
+    nab: Mapping[str, Nab] | None
+    skab: Confusion | None
+
+    def mean(self, figure: str) -> tuple[float | None, int]:
+        """A figure of `FIGURES` as mean over the series that have it, and how many do."""
+        values = [value for one in self.series.values() if (value := one.figure(figure)) is not None]
+        return (float(np.mean(values)) if values else None), len(values)
+
+
+# Figures of a series, by name.
+FIGURES = ("auc_roc", "auc_pr", "vus_pr", "precision", "recall", "f1", "median_delay_s", "false_per_day")
+
+
+def rows_of(frames: FramedHistory) -> dict[str, slice]:
+    """The rows of each series that has frames."""
+    runs = Segments(frames.series)
+    return {
+        frames.names[series]: slice(start, end)
+        for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True)
+    }
+
+
+def truth(frames: FramedHistory, grace: int) -> Truth:
+    """What the labels of these frames say."""
+    rows = rows_of(frames)
+    events = {name: spans_of(name, frames.time[at], frames.marked[at], grace) for name, at in rows.items()}
+    return Truth(
+        time=frames.time,
+        labels=frames.marked,
+        rows=rows,
+        events=events,
+        normal_days={name: days_outside(frames.time[at], events[name]) for name, at in rows.items()},
+        buffers={name: strongest_period(frames.values[at, 0]) for name, at in rows.items()},
+        grace=grace,
+    )
+
+
+def worth(known: Truth, incident: Span) -> Worth:
+    """true: it opened inside an event, grace included; false: it overlaps none; open before: it reaches into one."""
+    events = known.events[incident.series]
+    if any(event.start <= incident.start < event.end for event in events):
+        return "true"
+    return "open before" if any(incident.start < event.start < incident.end for event in events) else "false"
+
+
+def measure(known: Truth, said: Detections, with_nab: bool = False, with_skab: bool = False) -> Figures:
+    """The figures of one detector."""
+    of: dict[str, list[Span]] = defaultdict(list)
+    for span in said.incidents or ():
+        of[span.series].append(span)
+    series = {name: _of_series(known, said, name, of[name]) for name in known.rows}
+    everything = [event for events in known.events.values() for event in events]
+    days = sum(known.normal_days.values())
+    return Figures(
+        name=said.name,
+        series=series,
+        found=None if said.incidents is None else compare(everything, said.incidents, days),
+        nab=_nab(known, said) if with_nab else None,
+        skab=_skab(known, said) if with_skab and said.incidents is not None else None,
+    )
+
+
+def _of_series(known: Truth, said: Detections, name: str, incidents: Sequence[Span]) -> OfSeries:
+    at = known.rows[name]
+    score, labels, days = said.score[at], known.labels[at], known.normal_days[name]
+    return OfSeries(
+        frames=len(labels),
+        ranking=rank(score, labels),
+        volume=vus(score, labels, known.buffers[name]),
+        found=None if said.incidents is None else compare(known.events[name], incidents, days),
+    )
+
+
+def _nab(known: Truth, said: Detections) -> dict[str, Nab]:
+    scored = _corpus(known, said.score)
+    at_ours: tuple[Corpus, Corpus] | None = None
+    if said.incidents is not None:
+        at_ours = _corpus(known, opened_at(known, said.incidents).astype(np.float64)), scored
+    return {
+        profile.name: Nab(
+            oracle=best_nab(scored, profile),
+            opened=None if at_ours is None else nab(at_ours[0], 1.0, profile),
+            above=None if at_ours is None else nab(at_ours[1], ABOVE, profile),
+        )
+        for profile in PROFILES
+    }
+
+
+def _corpus(known: Truth, score: Float64s) -> Corpus:
+    return corpus((score[at], known.labels[at]) for at in known.rows.values())
+
+
+def opened_at(known: Truth, incidents: Iterable[Span]) -> Bools:
+    """bool (T,): frames at which an incident opens."""
+    opened = np.zeros(len(known.labels), np.bool_)
+    for span in incidents:
+        at = known.rows[span.series]
+        opened[at.start + int(np.searchsorted(known.time[at], span.start))] = True
+    return opened
+
+
+def _skab(known: Truth, said: Detections) -> Confusion:
+    alarms = said.score > EXCEEDS  # false where there is no score
+    return pooled((alarms[at], known.labels[at]) for at in known.rows.values())

@@ -1,0 +1,36 @@
+"""HTML from text and tables: whatever comes from data or configuration is escaped on its way in, here."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def safe(content: str) -> Markup:
+    """HTML that shows the text as it is; HTML stays itself."""
+    return content if isinstance(content, Markup) else Markup(escape(content))
+
+
+def tag(name: str, *content: str, **attributes: str) -> Markup:
+    """An element; `class_` is its class."""
+    given = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
+    return Markup(f"<{name}{given}>{''.join(map(safe, content))}</{name}>")
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str]], ours: str | None = None, texts: int = 1) -> Markup:
+    """A table; the first `texts` columns are of text, the others of figures.
+
+    Args:
+        ours: the row that begins with this stands out.
+    """
+
+    def cells(kind: str, row: Sequence[str]) -> list[Markup]:
+        return [tag(kind, cell, class_="text") if i < texts else tag(kind, cell) for i, cell in enumerate(row)]
+
+    body = [tag("tr", *cells("td", row), class_="ours" if row[0] == ours else "row") for row in rows]
+    head = tag("thead", tag("tr", *cells("th", names)))
+    return tag("div", tag("table", head, tag("tbody", *body)), class_="scroll")

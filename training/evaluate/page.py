@@ -1,0 +1,255 @@
+"""The report: one HTML file that needs nothing else, whoever opens it, wherever."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from stream.detect.incidents import IncidentEvent
+from stream.events import VERDICTS, rfc3339
+from training.evaluate.evaluation import OURS, Evaluation
+from training.evaluate.figures import FIGURES, worth
+from training.evaluate.labelled import spans
+from training.evaluate.markup import Markup, safe, table, tag
+from training.evaluate.plots import curve_plot, series_plot, window_plot
+from training.evaluate.summary import duration, plural, sentences
+from training.evaluate.table import TITLES, means, nab_row, skab_row, text
+from training.metrics.events import Span
+
+# Of more series and alerts the highest scores are shown, and the page says how many are not.
+MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12
+LEAST, BAR_REM = 0.005, 20.0  # a smaller share would read 0 %
+HOW = (
+    "Every row went through the code that serves the stream, with the threshold that the bundle came with; nothing was "
+    "tuned on these rows, and no score is point-adjusted. An event is a run of labelled frames and the W + M - 1 after "
+    "it, in which windows and levels still hold some of it. An alert is true where it opened inside an event, false "
+    "where it overlaps none; one that was open before is neither. Delay is event time from the start of an event to "
+    "the first alert inside. Areas are over frames, mean over series that have both labels; VUS-PR over buffers up to "
+    "the period of the first sensor. A frame without a score counts as the lowest score and as no alarm.",
+    "Baselines learn from the frames that the weights were fitted on, series by series; their scores are averaged over "
+    "M frames as errors are, their thresholds come from the same calibrate frames by the same promise, their alerts "
+    "from the same code. They need no window, so they have scores where ours still warms up. The one that is always on "
+    "has no threshold: it is above any.",
+)
+
+
+def write(of: Evaluation, path: Path) -> None:
+    """Writes the page; an existing file is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(of), encoding="utf-8")
+
+
+def page(of: Evaluation) -> str:
+    """The page as text."""
+    title = f"{of.bundle.manifest.detector}: evaluation"
+    head = tag(
+        "head",
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", title),
+        tag("style", Markup(files(__package__).joinpath("page.css").read_text("utf-8"))),
+    )
+    sections = (_header, _detectors, _promise, _series, _alerts, _worst, _each, _how)
+    body = tag("body", *(part for section in sections for part in section(of)))
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _header(of: Evaluation) -> Iterator[Markup]:
+    manifest, frames = of.bundle.manifest, of.labelled.frames
+    spec = manifest.model
+    yield tag("h1", f"{manifest.detector}: evaluation")
+    yield tag(
+        "p",
+        f"{of.asked.data}, labels in {of.labelled.layout.label}: {len(of.ours.series):,} series, "
+        f"{len(frames):,} frames of {len(manifest.sensors)} sensors, {rfc3339(int(frames.time.min()))} to "
+        f"{rfc3339(int(frames.time.max()))}",
+        Markup("<br>"),
+        f"bundle {manifest.version}: {spec.kind}, W = {spec.window}, M = {spec.smoothing}, K = {spec.members}, "
+        f"q = {manifest.threshold_q:.4g}",
+        class_="soft",
+    )
+    yield tag("div", *(tag("div", tag("b", value), name, class_="card") for name, value in _cards(of)), class_="cards")
+    yield tag("ul", *(tag("li", sentence) for sentence in sentences(of)), class_="said")
+
+
+def _cards(of: Evaluation) -> Iterator[tuple[str, str]]:
+    found = of.ours.found
+    assert found is not None
+    yield "events found by an alert", f"{found.opened_inside} of {found.events}"
+    yield "median delay", text("median_delay_s", found.median_delay_s)
+    yield "false alerts a series and day", text("false_per_day", found.false_per_day)
+    yield "VUS-PR, mean", text("vus_pr", of.ours.mean("vus_pr")[0])
+    yield "AUC-PR, mean", text("auc_pr", of.ours.mean("auc_pr")[0])
+
+
+def _detectors(of: Evaluation) -> Iterator[Markup]:
+    yield tag("h2", "Beside simple detectors" if of.floors is not None else "Figures")
+    yield tag("p", "Mean over the series that have the figure; delay: median over all events.", class_="soft")
+    yield table(("detector", *TITLES.values()), [(one.name, *means(one)) for one in of.figures], OURS)
+    if of.asked.nab:
+        yield tag("h3", "NAB")
+        yield tag(
+            "p",
+            "Each as best / opened / above. Best: the one threshold that scores highest, an oracle, as published ones "
+            "are. Opened: our threshold, a detection where an alert opens. Above: our threshold, a detection in every "
+            "frame above it. The first 15 % of each series, at most 750 frames, are probation and do not count.",
+            class_="soft",
+        )
+        yield table(("detector", *(of.ours.nab or ())), [nab_row(one) for one in of.figures], OURS)
+    if of.asked.skab:
+        yield tag("h3", "SKAB")
+        yield table(("detector", "F1", "FAR, %", "MAR, %"), [skab_row(one) for one in of.figures], OURS)
+
+
+def _promise(of: Evaluation) -> Iterator[Markup]:
+    p = of.promise
+    yield tag("h2", "Realised beside promised")
+    yield tag(
+        "p",
+        f"In {p.frames:,} scored frames outside of events, {p.weeks:.3g} series-weeks.",
+        " The promise was extrapolated." if p.extrapolated else "",
+        class_="soft",
+    )
+    rows = [
+        ("alerts per series and week", _figure(p.promised_per_week, ".3g"), _figure(p.per_week, ".3g")),
+        ("share of frames above", _figure(p.promised_share, ".3%"), _figure(p.share, ".3%")),
+    ]
+    numbers = table(("", "promised", "realised"), rows)
+    verdicts = table(("frames", ""), [(name, f"{of.labelled.counts[name]:,}") for name in VERDICTS])
+    if not of.curve:
+        yield numbers
+        yield verdicts
+        return
+    caption = (
+        "For levels from the median up: the share of normal frames above, in calibration and here. On the dashed line "
+        "the promise is kept, in the grey band to within a factor of two."
+    )
+    drawn = tag("figure", Markup(curve_plot(of.curve, of.bundle.manifest.threshold_q)), tag("figcaption", caption))
+    yield tag("div", drawn, tag("div", numbers, tag("h3", "Frames by verdict"), verdicts), class_="two")
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _series(of: Evaluation) -> Iterator[Markup]:
+    names = _loudest(of)
+    yield tag("h2", "Score over time")
+    left = len(of.ours.series) - len(names)
+    yield tag(
+        "p",
+        Markup('<span class="key" style="background:#e69f00"></span>labelled, with grace'),
+        Markup('<span class="key" style="background:#d55e00"></span>alert, and score above the threshold'),
+        f". The {len(names)} series with the highest scores; {left} are not shown." if left else "",
+        class_="soft",
+    )
+    incidents = spans(of.labelled.incidents)
+    for name in names:
+        yield _one_series(of, name, [span for span in incidents if span.series == name])
+
+
+def _loudest(of: Evaluation) -> list[str]:
+    """The series to draw, in the order of the data."""
+
+    def highest(name: str) -> float:
+        score = of.labelled.score[of.truth.rows[name]]
+        return float(score.max(initial=-1.0, where=score == score))
+
+    chosen = set(sorted(of.truth.rows, key=highest, reverse=True)[:MOST_SERIES])
+    return [name for name in of.truth.rows if name in chosen]
+
+
+def _one_series(of: Evaluation, name: str, alerts: list[Span]) -> Markup:
+    at, one = of.truth.rows[name], of.ours.series[name]
+    gaps = of.labelled.frames.after_gap[at]
+    drawn = series_plot(of.truth.time[at], of.labelled.score[at], gaps, of.truth.events[name], alerts)
+    assert one.found is not None
+    caption = (
+        f"{one.found.opened_inside} of {plural(one.found.events, 'event')}, {plural(one.found.false, 'false alert')}; "
+        f"VUS-PR {text('vus_pr', one.volume.vus_pr)}, AUC-PR {text('auc_pr', one.ranking.auc_pr)}"
+    )
+    return tag("figure", tag("h3", name), tag("figcaption", caption), Markup(drawn))
+
+
+def _alerts(of: Evaluation) -> Iterator[Markup]:
+    incidents = sorted(of.labelled.incidents, key=lambda one: -one.peak_score)
+    yield tag("h2", "Alerts, and the sensors that carried them")
+    if not incidents:
+        yield tag("p", "There were none.")
+        return
+    shares = dict.fromkeys(of.bundle.definition.sensors, 0.0)
+    for one in incidents:
+        for seen in one.sensors:
+            shares[seen.name] += seen.share / len(incidents)
+    carriers = sorted(shares.items(), key=lambda item: -item[1])[:MOST_SENSORS]
+    yield tag("p", "Mean share of the error at the peak, over all alerts.", class_="soft")
+    yield table(("sensor", "share"), [(name, _bar(share)) for name, share in carriers if share >= LEAST], texts=2)
+    left = len(incidents) - MOST_ALERTS
+    yield tag("h3", f"The {MOST_ALERTS} with the highest peaks; {left} are not shown" if left > 0 else "All, by peak")
+    names = ("series", "opened", "worth", "sensors: observed, expected", "lasted", "severity", "peak")
+    yield table(names, [_alert(one, of) for one in incidents[:MOST_ALERTS]], texts=4)
+
+
+def _bar(share: float) -> Markup:
+    return Markup(f'<span class="bar" style="width:{BAR_REM * share:.2f}rem"></span>{share:.0%}')
+
+
+def _alert(one: IncidentEvent, of: Evaluation) -> tuple[str, ...]:
+    (span,) = spans([one])
+    kind = worth(of.truth, span)
+    lasted = "open" if one.ended_at is None else duration((one.ended_at - one.started_at) / 1e9)
+    told = [
+        f"{seen.name} {seen.share:.0%}: {'missing' if seen.observed is None else f'{seen.observed:.4g}'}, "
+        f"{seen.expected:.4g}"
+        for seen in one.sensors[:2]
+    ]
+    return (
+        one.series,
+        rfc3339(one.started_at),
+        tag("span", kind, class_=f"tag {kind}"),
+        Markup("<br>".join(map(safe, told))),
+        lasted,
+        one.severity,
+        f"{one.peak_score:.3g}",
+    )
+
+
+def _worst(of: Evaluation) -> Iterator[Markup]:
+    yield tag("h2", "The worst windows, reconstructed")
+    yield tag(
+        "p",
+        Markup('<span class="key" style="background:#0072b2"></span>observed'),
+        Markup('<span class="key" style="background:#d55e00"></span>expected by the model'),
+        "; the sensors with the largest share of the error. The dotted line is the peak of the score.",
+        class_="soft",
+    )
+    yield tag(
+        "div",
+        *(
+            tag(
+                "figure",
+                tag("h3", window.series),
+                tag(
+                    "figcaption",
+                    f"score {window.score:.3g} at {rfc3339(int(window.time[window.peak]))}, "
+                    f"{'labelled' if window.labelled else 'not labelled'}",
+                ),
+                Markup(window_plot(window)),
+            )
+            for window in of.worst
+        ),
+        class_="two",
+    )
+
+
+def _each(of: Evaluation) -> Iterator[Markup]:
+    yield tag("h2", "Series by series")
+    rows = [
+        (name, f"{one.frames:,}", f"{one.ranking.labelled:.1%}", *(text(key, one.figure(key)) for key in FIGURES))
+        for name, one in of.ours.series.items()
+    ]
+    yield table(("series", "frames", "labelled", *TITLES.values()), rows)
+
+
+def _how(of: Evaluation) -> Iterator[Markup]:
+    yield tag("h2", "How this was measured")
+    for paragraph in HOW[: 1 if of.floors is None else 2]:
+        yield tag("p", paragraph, class_="soft")

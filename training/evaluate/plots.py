@@ -1,0 +1,162 @@
+"""The plots of the page as inline SVG: text stays text, nothing is fetched, the same data give the same file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream.intake.columns import Bools, Float64s, Int64s
+from training.evaluate.promise import Point
+from training.evaluate.worst import Window
+from training.metrics.events import OPEN_END, Span
+from training.panels import (
+    ALERT,
+    FAULT,
+    LINE,
+    QUIET,
+    draw_lanes,
+    draw_score,
+    dress,
+    label_axis,
+    time_axis,
+    visible,
+)
+
+if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Points of a line across the page: more than there are pixels would only make the file larger.
+ACROSS = 1200
+# A promise that is kept to within this factor lies in the shaded band.
+KEPT_WITHIN = 2.0
+
+
+def peaks(time: Int64s, score: Float64s, points: int = ACROSS) -> Int64s:
+    """The rows to draw of a long line: in each of so many equal stretches of time the one with the highest score.
+
+    Args:
+        time: int64 (T,), ascending; score: float64 (T,), NaN where there is none, and drawn where there is no other.
+
+    Returns:
+        int64, at most `points` rows, ascending. No peak is lost.
+    """
+    if len(time) <= points:
+        return np.arange(len(time), dtype=np.int64)
+    # In float64: the product of a span in ns and a number of points may be too large for int64.
+    stretch = np.floor((time - time[0]) / (float(time[-1] - time[0]) + 1.0) * points).astype(np.int64)
+    height = np.nan_to_num(score, nan=-1.0)
+    order = np.lexsort((-height, stretch))
+    return np.sort(order[np.flatnonzero(np.diff(stretch[order], prepend=-1))]).astype(np.int64)
+
+
+def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequence[Span], alerts: Sequence[Span]) -> str:
+    """The score of a series over time with its threshold; labelled events shaded; a lane each for events and alerts.
+
+    Args:
+        time: int64 (T,), ns; score: float64 (T,), NaN where there is none; after_gap: bool (T,).
+    """
+    figure = _figure(11.0, 2.7)
+    lanes, below = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 2.0])
+    clock = time.view("datetime64[ns]")
+    first, last = clock[0], max(clock[-1], clock[0] + np.timedelta64(1, "s"))
+    shown = peaks(time, score)
+    # No line across a gap.
+    broken = np.flatnonzero(np.diff(np.cumsum(after_gap)[shown])) + 1
+    at, height = np.insert(clock[shown], broken, clock[shown][broken]), np.insert(score[shown], broken, np.nan)
+    marked, raised = ([visible(s.start, _end(s), first, last) for s in spans] for spans in (events, alerts))
+    draw_lanes(lanes, marked, [""] * len(marked), raised, "labelled")
+    draw_score(below, at, height)
+    for panel in (lanes, below):
+        dress(panel)
+        for begin, end in marked:
+            panel.axvspan(begin, end, color=FAULT, alpha=0.16, linewidth=0, zorder=0)
+    lanes.set_xlim(first, last)
+    time_axis(below, first)
+    figure.subplots_adjust(left=0.075, right=0.93, top=0.99, bottom=0.2, hspace=0.06)
+    return _svg(figure)
+
+
+def _end(span: Span) -> int | None:
+    return None if span.end == OPEN_END else span.end
+
+
+def window_plot(window: Window) -> str:
+    """Observed and expected of the sensors that carried a peak; the peak is marked."""
+    figure = _figure(5.3, 0.55 + 1.0 * len(window.sensors))
+    panels = np.atleast_1d(figure.subplots(len(window.sensors), 1, sharex=True))
+    clock = window.time.view("datetime64[ns]")
+    for panel, seen in zip(panels, window.sensors, strict=True):
+        panel.axvline(clock[window.peak], color=QUIET, linewidth=0.8, linestyle=(0, (2, 2)))
+        panel.plot(clock, seen.expected, color=ALERT, linewidth=1.1)
+        panel.plot(clock, seen.observed, color=LINE, linewidth=1.1)
+        label_axis(panel, f"{_short(seen.name)}\n{seen.share:.0%}")
+        panel.yaxis.set_label_coords(-0.14, 0.5)  # room for the figures of a narrow panel
+        panel.locator_params(axis="y", nbins=3)
+        panel.margins(y=0.12)
+        dress(panel)
+    time_axis(panels[-1], clock[0], most=5)
+    figure.subplots_adjust(left=0.31, right=0.98, top=0.98, bottom=0.42 / (0.55 + len(panels)) + 0.05, hspace=0.25)
+    return _svg(figure)
+
+
+def _short(name: str) -> str:
+    """As plain text for matplotlib, to which dollars are mathematics."""
+    cut = name if len(name) <= 18 else f"{name[:17]}…"
+    return cut.replace("$", r"\$")
+
+
+def curve_plot(points: Sequence[Point], q: float) -> str:
+    """Share of normal frames above a level: realised over promised, both logarithmic; on the diagonal it is kept."""
+    figure = _figure(5.3, 4.0)
+    panel = figure.subplots()
+    promised = np.array([point.promised for point in points])
+    realised = np.array([point.realised for point in points])
+    least = float(min(promised.min(), realised[realised > 0].min(initial=1.0)))
+    diagonal = np.array([least / 2, 1.0])
+    panel.fill_between(diagonal, diagonal / KEPT_WITHIN, diagonal * KEPT_WITHIN, color="#EEEEEE", linewidth=0)
+    panel.plot(diagonal, diagonal, color=QUIET, linewidth=0.8, linestyle=(0, (5, 3)))
+    # Nothing above is below every axis: it is drawn at the lower edge.
+    panel.plot(promised, np.maximum(realised, least / 2), color=LINE, linewidth=1.6)
+    _mark_threshold(panel, points, q, least)
+    panel.set(xscale="log", yscale="log", xlim=(least / 2, 1.0), ylim=(least / 2, 1.0))
+    panel.set_xlabel("promised share above", fontsize=8.5, color=QUIET)
+    panel.set_ylabel("realised", fontsize=9)
+    dress(panel)
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        axis.set_minor_formatter("")
+    figure.subplots_adjust(left=0.16, right=0.93, top=0.97, bottom=0.14)
+    return _svg(figure)
+
+
+def _mark_threshold(panel: Axes, points: Sequence[Point], q: float, least: float) -> None:
+    """Where the threshold lies among the levels; beyond the last of them it is at the edge."""
+    at = next((point.promised for point in points if point.ratio >= q), least / 2)
+    panel.axvline(at, color=ALERT, linewidth=1.1, linestyle=(0, (5, 3)))
+    beyond = " (beyond calibration)" if at == least / 2 else ""
+    panel.annotate(
+        f"threshold{beyond}", (at, 0.9), (5, 0), textcoords="offset points", color=ALERT, fontsize=8.5, va="top"
+    )
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), facecolor="none")
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an element that fills its place; without prolog and metadata, which name addresses."""
+    from matplotlib import rc_context
+
+    into = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "narrows", "font.family": "sans-serif"}):
+        figure.savefig(into, format="svg", transparent=True, metadata={"Date": None})
+    drawn = into.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    before, _, rest = drawn.partition("<metadata>")
+    return (before + rest.partition("</metadata>")[2]).strip() if rest else drawn.strip()

@@ -1,0 +1,105 @@
+"""An evaluation for a terminal: the summary, ours beside the floors, each series, and what benchmarks say."""
+
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from training.evaluate.evaluation import Evaluation
+from training.evaluate.figures import FIGURES, Figures
+from training.evaluate.summary import duration, sentences
+from training.metrics.nab import NabScore
+
+NONE = "-"
+TITLES = {
+    "auc_roc": "AUC-ROC",
+    "auc_pr": "AUC-PR",
+    "vus_pr": "VUS-PR",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "median_delay_s": "delay",
+    "false_per_day": "false/day",
+}
+# More series than this are in the JSON and on the page.
+MOST_SERIES = 40
+
+
+def show(of: Evaluation) -> None:
+    """Prints it on stdout."""
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
+    for sentence in sentences(of):
+        console.print(f"- {sentence}", soft_wrap=True)
+    for table in tables(of):
+        console.print()
+        console.print(table)
+
+
+def tables(of: Evaluation) -> Iterable[Table]:
+    """One of means, one of series, and those of the benchmarks that were asked for."""
+    yield _table(
+        "mean over series; delay: median of all events",
+        ("detector", *TITLES.values()),
+        [(one.name, *means(one)) for one in of.figures],
+    )
+    of_series = [(name, *(text(key, one.figure(key)) for key in FIGURES)) for name, one in of.ours.series.items()]
+    left = len(of_series) - MOST_SERIES
+    yield _table(
+        f"ours, by series{f'; {left} more with --json' if left > 0 else ''}",
+        ("series", *TITLES.values()),
+        of_series[:MOST_SERIES],
+    )
+    yield from benchmarks(of)
+
+
+def benchmarks(of: Evaluation) -> Iterable[Table]:
+    """NAB's and SKAB's."""
+    if of.asked.nab:
+        names = ("detector", *(of.ours.nab or ()))
+        yield _table("NAB: best threshold / alerts opened / frames above", names, [nab_row(one) for one in of.figures])
+    if of.asked.skab:
+        yield _table("SKAB", ("detector", "F1", "FAR, %", "MAR, %"), [skab_row(one) for one in of.figures])
+
+
+def nab_row(of: Figures) -> tuple[str, ...]:
+    """Name, and by profile the normalised scores: best of all thresholds / incidents opened / frames above."""
+    return (of.name, *(" / ".join(map(_nab, (one.oracle, one.opened, one.above))) for one in (of.nab or {}).values()))
+
+
+def _nab(score: NabScore | None) -> str:
+    return _number(None if score is None else score.normalised, ".1f")
+
+
+def skab_row(of: Figures) -> tuple[str, ...]:
+    """Name, F1, false alarm rate, missed alarm rate."""
+    skab = of.skab
+    if skab is None:
+        return (of.name, NONE, NONE, NONE)
+    return (of.name, _number(skab.f1, ".3f"), _number(skab.far, ".1f"), _number(skab.mar, ".1f"))
+
+
+def means(of: Figures) -> tuple[str, ...]:
+    """The figures of a detector as text, in the order of `TITLES`: means over series, but the delay's median of all."""
+    delay = None if of.found is None else of.found.median_delay_s
+    return tuple(text(key, delay if key == "median_delay_s" else of.mean(key)[0]) for key in FIGURES)
+
+
+def text(figure: str, value: float | None) -> str:
+    """A figure for people."""
+    if figure == "median_delay_s":
+        return NONE if value is None else duration(value)
+    return _number(value, ".2g" if figure == "false_per_day" else ".3f")
+
+
+def _number(value: float | None, form: str) -> str:
+    return NONE if value is None else format(value, form)
+
+
+def _table(title: str, names: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for i, name in enumerate(names):
+        table.add_column(name, justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,102 @@
+"""The windows with the highest scores, reconstructed: what was observed, what the model expected, sensor by sensor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.frames import Fitness
+from stream.detect.scale import scaled
+from stream.detect.slots import Segments
+from stream.intake.columns import Float64s, Int64s
+from training.evaluate.labelled import Labelled
+from training.framing import FramedHistory
+
+WINDOWS, SENSORS = 6, 3
+# A score below this share of the highest is not among the worst.
+LEAST = 0.1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One sensor, in its own units: float64 (n,), NaN where missing, or where nothing is expected yet."""
+
+    name: str
+    share: float
+    observed: Float64s
+    expected: Float64s
+
+
+@dataclass(frozen=True)
+class Window:
+    """n frames around a peak of the score.
+
+    Attributes:
+        time: int64 (n,), ns.
+        score: at the peak, which is frame `peak` of the n.
+        labelled: whether the peak's frame is.
+        sensors: those with the largest share of the error over the M frames that make the peak's level.
+    """
+
+    series: str
+    time: Int64s
+    peak: int
+    score: float
+    labelled: bool
+    sensors: tuple[Seen, ...]
+
+
+def worst(labelled: Labelled, definition: Definition) -> list[Window]:
+    """The highest peaks, at least twice W + M frames apart, none of them small; of many series two of each at most."""
+    apart = 2 * (definition.spec.window + definition.spec.smoothing)
+    score, runs = np.nan_to_num(labelled.score, nan=-1.0), Segments(labelled.frames.series)
+    left = np.full(len(runs.start), max(2, WINDOWS // len(runs.start)))
+    least = LEAST * score.max()
+    chosen: list[Window] = []
+    while len(chosen) < WINDOWS and score.max() >= least:
+        peak = int(np.argmax(score))
+        run = int(runs.of_row[peak])
+        first, last = int(runs.start[run]), int(runs.end[run])
+        chosen.append(_window(labelled, definition, peak, first, last))
+        left[run] -= 1
+        near = slice(max(first, peak - apart), min(last, peak + apart + 1)) if left[run] else slice(first, last)
+        score[near] = -1.0
+    return chosen
+
+
+def _window(labelled: Labelled, definition: Definition, peak: int, first: int, last: int) -> Window:
+    """Frames from two windows and a level before the peak to half a window after it, within rows first to last."""
+    spec, frames = definition.spec, labelled.frames
+    begin, end = max(first, peak - 2 * spec.window - spec.smoothing), min(last, peak + spec.window // 2 + 1)
+    expected, error = _reconstructed(frames, begin, end, definition)
+    carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
+    share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
+    return Window(
+        series=frames.names[frames.series[peak]],
+        time=frames.time[begin:end],
+        peak=peak - begin,
+        score=float(labelled.score[peak]),
+        labelled=bool(frames.marked[peak]),
+        sensors=tuple(
+            Seen(definition.sensors[f], float(share[f]), frames.values[begin:end, f], expected[:, f])
+            for f in np.argsort(-carried, kind="stable")[:SENSORS].tolist()
+        ),
+    )
+
+
+def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Definition) -> tuple[Float64s, Float64s]:
+    """What the model expects of frames `begin` to `end` of one series, in the sensors' units, and each one's error.
+
+    Both float64 (n, F), NaN where a frame is not due.
+    """
+    window, row = definition.spec.window, definition.scales.row(frames.names[frames.series[begin]])
+    mean, scale = definition.scales.mean[row], definition.scales.scale[row]
+    back = max(begin - window + 1, 0)  # windows that would reach into another series are not due
+    run = frames.run_within(frames.fitness != Fitness.OFF)
+    due = begin + np.flatnonzero((run[begin:end] >= window) & (frames.fitness[begin:end] == Fitness.WHOLE))
+    fed = scaled(frames.values[back:end], mean, scale, definition.policy.clip)
+    seen = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
+    expected, error = np.full((2, end - begin, definition.spec.sensors), np.nan)
+    for i, at in enumerate((due - begin).tolist()):
+        expected[at], error[at] = seen.expected(i) * scale + mean, seen.per_sensor(i)
+    return expected, error

@@ -1,0 +1,82 @@
+"""Parts of pictures: a score with its threshold, lanes of spans, plain axes. Who draws a figure puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream.intake.columns import Float64s
+
+if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette: told apart by the colour-blind, and in grey.
+LINE, FAULT, ALERT, SCORE, QUIET = "#0072B2", "#E69F00", "#D55E00", "#222222", "#777777"
+LOWEST = 0.05  # the score axis starts here: nothing is to be seen far below the threshold
+LANE_ROOM = 0.004  # of the time axis: a fault of one reading would be too thin to see
+
+Span = tuple[np.datetime64, np.datetime64]
+
+
+def visible(start_ns: int, end_ns: int | None, first: np.datetime64, last: np.datetime64) -> Span:
+    """The span within the picture, open ends at its edge, wide enough to see."""
+    begin = max(np.datetime64(start_ns, "ns"), first)
+    end = last if end_ns is None else min(np.datetime64(end_ns, "ns"), last)
+    return begin, max(end, begin + (last - first) * LANE_ROOM)
+
+
+def label_axis(panel: Axes, text: str) -> None:
+    panel.set_ylabel(text, rotation=0, ha="right", va="center", multialignment="right", fontsize=9)
+    panel.yaxis.set_label_coords(-0.04, 0.5)
+
+
+def draw_lanes(panel: Axes, faults: Sequence[Span], names: Sequence[str], alerts: Sequence[Span], known: str) -> None:
+    """Two rows of bars: faults, with their names and how they are `known`; and what was alerted on."""
+    for lane, spans, colour in ((1, faults, FAULT), (0, alerts, ALERT)):
+        for begin, end in spans:
+            panel.plot([begin, end], [lane, lane], color=colour, linewidth=7, solid_capstyle="butt")
+    for (begin, _), name in zip(faults, names, strict=True):
+        panel.annotate(name, (begin, 1), (3, 5), textcoords="offset points", fontsize=8.5, va="bottom")
+    panel.set_ylim(-0.7, 2.2 if names else 1.7)
+    panel.set_yticks([1, 0], [known, "alert"])
+
+
+def draw_score(panel: Axes, clock: np.ndarray, scores: Float64s) -> None:
+    """The score on a logarithmic axis; above the threshold it is filled."""
+    shown = np.maximum(scores, LOWEST)
+    above = np.isfinite(shown) & (shown > 1.0)
+    panel.set_yscale("log")
+    panel.plot(clock, shown, color=SCORE, linewidth=0.9)
+    panel.fill_between(clock, 1.0, shown, where=above, color=ALERT, alpha=0.55, linewidth=0, interpolate=True)
+    panel.axhline(1.0, color=ALERT, linewidth=1.1, linestyle=(0, (5, 3)))
+    panel.annotate(
+        "threshold", (1.0, 1.0), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        color=ALERT, fontsize=8.5, va="center", annotation_clip=False,
+    )  # fmt: skip
+    label_axis(panel, "score")
+    top = float(np.nanmax(shown)) if np.isfinite(shown).any() else 1.0
+    panel.set_ylim(LOWEST, max(3.0, 1.6 * top))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("")
+
+
+def dress(panel: Axes) -> None:
+    """No box, a faint grid, small grey figures: the lines are the picture."""
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.spines["bottom"].set_color("#DDDDDD")
+    panel.grid(axis="x", color="#EEEEEE", linewidth=0.7)
+    panel.set_axisbelow(True)
+    panel.tick_params(which="both", colors=QUIET, labelsize=8.5, length=0)
+    panel.tick_params(axis="y", labelcolor="#444444")
+
+
+def time_axis(panel: Axes, first: np.datetime64, most: int = 13) -> None:
+    """Few stamps, `most` at most, each as short as it can be; the day that they start from is said once."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=most // 2, maxticks=most)  # type: ignore[no-untyped-call]
+    panel.xaxis.set_major_locator(locator)
+    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
+    panel.set_xlabel(f"UTC, from {np.datetime_as_string(first, unit='D')}", fontsize=8.5, color=QUIET)
