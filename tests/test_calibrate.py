@@ -34,6 +34,7 @@ def levels_of(series: Sequence[Floats], step: int = MINUTE) -> Levels:
         level=np.concatenate(series),
         step=np.full(sum(sizes), step, np.int64),
         block=BLOCK,
+        vetoed=np.zeros(sum(sizes), np.bool_),
     )
 
 
@@ -152,7 +153,18 @@ def test_leaving_out_frames_that_cannot_matter_changes_no_count(seed: int, scale
     rows = np.arange(len(score))
     nothing = np.zeros(len(score))
     events = counter.push(
-        Judged(levels.series, levels.time, levels.level, score, nothing, nothing.astype(np.int32), rows),
+        Judged(
+            levels.series,
+            levels.time,
+            levels.level,
+            score,
+            nothing,
+            nothing.astype(np.int32),
+            rows,
+            nothing,
+            levels.vetoed,
+            np.zeros(len(score), np.bool_),
+        ),
         levels.names.__getitem__,
         lambda row: (),
     )

@@ -60,6 +60,8 @@ def an_event(**changes: Any) -> IncidentEvent:
             SensorShare("pressure", 0.25, None, 4.0, "unknown"),
         ),
         "row": 17,
+        "cause": "model",
+        "scored": True,
     }
     return IncidentEvent(**(plain | changes))
 
@@ -143,13 +145,21 @@ def test_an_alert_says_in_json_what_the_event_says() -> None:
         "threshold": 2.0,
         "disagreement": 0.0,
         "sensors": [
-            {"name": "flow", "share": 0.75, "observed": 41.5, "expected": 60.25, "direction": "low"},
-            {"name": "pressure", "share": 0.25, "observed": None, "expected": 4.0, "direction": "unknown"},
+            {
+                "name": "flow", "share": 0.75, "observed": 41.5, "expected": 60.25, "direction": "low",
+                "outside": False,
+            },
+            {
+                "name": "pressure", "share": 0.25, "observed": None, "expected": 4.0, "direction": "unknown",
+                "outside": False,
+            },
         ],
         "model_version": "20260101T000000Z-aaaaaaaa",
         "imputed": 1,
         "source": {"topic": "readings", "partition": 2, "offset": 17},
-    }
+        "cause": "model",
+        "scored": True,
+    }  # fmt: skip
 
 
 def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_told_of_before() -> None:
@@ -243,6 +253,7 @@ def test_a_verdict_record_has_null_where_the_frame_has_no_number() -> None:
         score=np.array([0.375, nan, nan, nan]),
         disagreement=np.array([0.0, 0.0, nan, nan]),
         imputed=np.array([0, 1, 2, 2], np.int32),
+        vetoed=np.zeros(4, np.bool_),
     )
     records = [json.loads(encode(record)) for record in frame_verdicts(verdicts, "v1")]
     assert [record["verdict"] for record in records] == ["scored", "warming", "degraded", "off"]
