@@ -92,6 +92,8 @@ def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
     }  # fmt: skip
     assert {name: types.get(name) for name in promised} == promised
     assert set(promised) <= set(alert_fields["required"])
+    added = {"cause": {"enum": ["model", "range"]}, "scored": {"type": "boolean"}}
+    assert {name: alert_fields["properties"][name] for name in added} == added
     assert set(alert_fields["properties"]["state"]["enum"]) == {"opened", "updated", "resolved"}
     assert set(alert_fields["properties"]["severity"]["enum"]) == {"low", "medium", "high", "critical"}
     assert alert_schema()["$id"].endswith("alert.v1.schema.json")
@@ -107,6 +109,12 @@ def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
         {"state": "resolved", "reason": "recovered", "ended_at": AT + 90 * SECOND, "time": AT + 120 * SECOND},
         {"state": "resolved", "reason": "silent", "ended_at": AT},
         {"sensors": ()},
+        {
+            "cause": "range",
+            "scored": False,
+            "sensors": (SensorShare("flow", 0.0, -3.0, 0.0, "low", outside=True),),
+            **dict.fromkeys(("score", "peak_score", "level", "disagreement"), 0.0),
+        },
     ],
 )
 def test_records_fit_the_schema(changes: dict[str, Any]) -> None:
