@@ -141,10 +141,7 @@ def test_a_duplicate_key_is_a_fault_with_both_lines(tmp_path: Path) -> None:
         ),
         ("frames: {maintenance: [{end: 2026-01-01}]}\n", "frames.maintenance.0.start: missing"),
         ("frames: {score_when: 'speed >'}\n", "frames.score_when: got 'speed >', expected an expression such as"),
-        (
-            "rules: {sensors: {p: {direction: up}}}\n",
-            "rules.sensors.p.direction: got 'up', expected one of both, above",
-        ),
+        ("rules: {sensors: {p: {direction: up}}}\n", "rules.sensors.p.direction: got 'up', expected one of both"),
         ("rules: {sensors: {p: {min_absolute: -1}}}\n", "rules.sensors.p.min_absolute: got -1, expected greater than"),
         ("rules: {sensors: {p: {min_relative: -1}}}\n", "rules.sensors.p.min_relative: got -1, expected greater than"),
         ("rules: {sensors: {p: {valid: [2, 2]}}}\n", "rules.sensors.p.valid: expected [low, high] with low < high"),

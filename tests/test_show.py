@@ -56,15 +56,9 @@ def test_times_with_nanoseconds_are_shown_to_the_second() -> None:
 
 
 def test_a_value_outside_its_range_is_shown_with_its_limit_and_no_score_is_made_up() -> None:
-    pressure = {
-        "name": "pressure",
-        "share": 0.0,
-        "observed": -3.0,
-        "expected": 0.0,
-        "direction": "low",
-        "outside": True,
-    }
-    bare = event(score=0.0, peak_score=0.0, sensors=[pressure], cause="range", scored=False)
+    pressure = {"name": "pressure", "share": 0.0, "observed": -3.0, "expected": 0.0, "direction": "low"}
+    sensors = [pressure | {"outside": True}]
+    bare = event(score=0.0, peak_score=0.0, sensors=sensors, cause="range", scored=False)
     assert alert_line(bare).plain.endswith("pump-03  high  not scored  pressure low -3 (limit 0)")
     over = bare | {"state": "resolved", "reason": "silent", "ended_at": "2026-03-07T05:15:00Z", "duration_s": 60.0}
     assert alert_line(over).plain.endswith("peak none, after 1 min, silent")
