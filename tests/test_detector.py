@@ -57,7 +57,7 @@ POLICIES = {
         grace_ns=SECOND,
         max_gap_ns=8 * SECOND,
         score_when="s1 > -1.5",
-        valid=(ValidRange("s1", high=7.0), ValidRange("s0", low=-1.8)),
+        valid=(ValidRange("s1", high=6.8), ValidRange("s0", low=-1.3)),
     ),
 }
 RULED = ("wide, ruled", "on ticks, off at times, ruled")
@@ -178,7 +178,7 @@ def test_the_line_says_what_the_slow_twin_says(policy: str, seed: int) -> None:
         "the case must exercise the life of incidents"
     )
     if policy in RULED:
-        assert {e.cause for e in twin.events} == {"model", "range"}, "and both ways to open one"
+        assert any(e.outside for e in twin.events), "and values outside their range"
         assert outcome.verdicts.vetoed.any(), "and the veto"
 
 

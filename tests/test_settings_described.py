@@ -43,7 +43,7 @@ def test_the_schema_accepts_what_is_shown_and_the_defaults_in_it_are_as_written(
 
 
 def leaves(tree: dict[str, Any], above: str = "") -> list[str]:
-    mappings = ("input.sensors", "kafka.options")
+    mappings = ("input.sensors", "rules.sensors", "kafka.options")
     found = []
     for name, below in tree.items():
         path = f"{above}{name}"
