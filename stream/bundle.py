@@ -135,7 +135,8 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     """
     manifest = read_manifest(folder)
     stamp, _, digest = manifest.version.rpartition("-")
-    found = _digest(msgspec.structs.replace(manifest, version=stamp))
+    # As it was written: a field that this version adds with a default is not part of it.
+    found = _digest(msgspec.json.decode((folder / MANIFEST).read_bytes()) | {"version": stamp})
     if digest != found:
         raise BundleError(
             f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
@@ -166,8 +167,8 @@ def calibration_levels(folder: Path) -> pa.Table:
     return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
 
 
-def _digest(manifest: Manifest) -> str:
-    """The hash in a version's name, of a manifest whose version is the bare time stamp."""
+def _digest(manifest: Manifest | dict[str, Any]) -> str:
+    """The hash in a version's name, of a manifest (or its JSON) whose version is the bare time stamp."""
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
 
 

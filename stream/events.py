@@ -44,8 +44,12 @@ class Alert(msgspec.Struct, frozen=True):
         duration_s: event time from started_at to ended_at, or to the frame this event is about.
         severity: of the peak so far; never falls within an incident.
         score: level / threshold at the last scored frame; 1.0 is the boundary.
-        sensors: those with the largest part in the error at the peak, largest first.
-        imputed: sensors that were carried or masked in the last scored frame.
+        sensors: those outside their valid range first (`outside`; observed is the first such value, expected the limit
+            that it broke, share 0), then those with the largest part in the error at the peak, largest first.
+        imputed: sensors that were carried or masked in the last scored frame, or in the first where none was scored.
+        cause: what opened the incident: the model's score, or a value outside its valid range.
+        scored: whether a frame of the incident had a score; until then score, peak_score, level and disagreement are 0
+            and mean nothing.
     """
 
     schema_version: int
@@ -69,6 +73,8 @@ class Alert(msgspec.Struct, frozen=True):
     model_version: str
     imputed: int
     source: Source
+    cause: Literal["model", "range"]
+    scored: bool
 
 
 VerdictName = Literal["scored", "warming", "degraded", "off"]
@@ -124,6 +130,8 @@ def alert(event: IncidentEvent, detector: str, version: str, source: Source, obs
         model_version=version,
         imputed=event.imputed,
         source=source,
+        cause=event.cause,
+        scored=event.scored,
     )
 
 

@@ -36,6 +36,8 @@ class NaivePolicy:
     edges: Sequence[float] = (2.0, 5.0, 20.0)
     retire_after: int | None = None
     blind_after: int | None = None
+    valid: Sequence[tuple[float, float]] = ()
+    rules: Sequence[tuple[str, float, float]] = ()
 
 
 @dataclass
@@ -61,6 +63,9 @@ class NaiveEvent:
     severity: int
     score: float
     peak: float
+    cause: str
+    scored: bool
+    outside: list[int]
 
 
 @dataclass
@@ -83,6 +88,9 @@ class _Open:
     sequence: int = -1
     quiet: int = 0
     quiet_since: int = 0
+    cause: str = "model"
+    scored: bool = True
+    outside: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -102,7 +110,10 @@ class _Series:
 
 
 class NaiveDetector:
-    """`error(window of scaled rows, masks of its newest row)` is the model; `scale(series)` gives mean and scale."""
+    """`error(window of scaled rows, masks of its newest row)` is the model; `scale(series)` gives mean and scale.
+
+    `parts(the same)` gives each sensor's error and what the model expects of it, scaled; asked for only by `rules`.
+    """
 
     def __init__(
         self,
@@ -111,9 +122,10 @@ class NaiveDetector:
         error: Callable[[list[list[float]], list[bool]], float],
         scale: Callable[[str], tuple[list[float], list[float]]],
         threshold: Callable[[str], float],
+        parts: Callable[[list[list[float]], list[bool]], tuple[list[float], list[float]]] | None = None,
     ) -> None:
         self.detector, self.policy = detector, policy
-        self.error, self.scale, self.threshold = error, scale, threshold
+        self.error, self.scale, self.threshold, self.parts = error, scale, threshold, parts
         self.series: dict[str, _Series] = {}
         self.frames: list[NaiveFrame] = []
         self.events: list[NaiveEvent] = []
@@ -203,6 +215,11 @@ class NaiveDetector:
             state.window, state.errors = [], []
             state.carried, state.age = [NAN] * p.sensors, [p.max_carry + 1] * p.sensors
         state.last = time
+        outside = []
+        for f, (low, high) in enumerate(p.valid):
+            if math.isfinite(values[f]) and not low <= values[f] <= high:
+                outside.append(f)
+                values[f] = NAN
         imputed = 0
         for f, value in enumerate(values):
             if math.isfinite(value):
@@ -218,7 +235,9 @@ class NaiveDetector:
         score = level / self.threshold(series)
         self.frames.append(NaiveFrame(series, time, verdict, level, score, imputed))
         self._sight(series, state, time, verdict, masks)
-        self._incident(series, state, time, score)
+        if verdict == "off":
+            outside = []
+        self._incident(series, state, time, score, row, masks, outside)
 
     def _sight(self, series: str, state: _Series, time: int, verdict: str, masks: list[bool]) -> None:
         if verdict == "off":
@@ -265,22 +284,52 @@ class NaiveDetector:
         settling = state.idle_at is not None and time - state.idle_at < p.settle
         return p.off(series, time) or state.idle_at == time or settling
 
-    def _incident(self, series: str, state: _Series, time: int, score: float) -> None:
+    def _is_vetoed(self, series: str, state: _Series, row: list[float], masks: list[bool]) -> bool:
+        p = self.policy
+        if not p.rules:
+            return False
+        assert self.parts is not None
+        errors, expected = self.parts([frame for frame, _ in state.window], masks)
+        mean, scale = self.scale(series)
+        total, parts, passes = 0.0, [], []
+        for masked, error in zip(masks, errors, strict=True):
+            total += 0.0 if masked else error
+        for f, (direction, absolute, relative) in enumerate(p.rules):
+            wanted = expected[f] * scale[f] + mean[f]
+            deviation = row[f] - wanted
+            right = direction == "both" or (deviation > 0 if direction == "above" else deviation < 0)
+            large = abs(deviation) >= absolute and abs(deviation) >= relative * abs(wanted)
+            passes.append(right and large and not masks[f])
+            parts.append(0.0 if masks[f] or total == 0.0 else errors[f] / total)
+        large_parts = [f for f, part in enumerate(parts) if part >= 0.2] or list(range(p.sensors))
+        return not any(passes[f] for f in large_parts)
+
+    def _incident(
+        self, series: str, state: _Series, time: int, score: float,
+        row: list[float], masks: list[bool], outside: list[int],
+    ) -> None:  # fmt: skip
         p, open_ = self.policy, state.incident
         if open_ is not None and time - open_.started_at >= p.max_duration:
             self._tell(series, open_, "resolved", time, "split", time)
             state.incident = open_ = None
-        if math.isnan(score):
+        scored = not math.isnan(score)
+        if not scored and not outside:
             return
         if open_ is None:
-            if score > 1:
+            if outside or (score > 1 and not self._is_vetoed(series, state, row, masks)):
                 name = f"{self.detector}\x00{series}\x00{time}"
                 ident = str(uuid.uuid5(NAMESPACE, name))
-                state.incident = _Open(ident, time, self._severity(score), time, score, score)
+                known = score if scored else 0.0
+                state.incident = _Open(ident, time, self._severity(known), time, known, known)
+                state.incident.cause = "range" if outside else "model"
+                state.incident.scored, state.incident.outside = scored, outside
                 self._tell(series, state.incident, "opened", time)
             return
-        open_.score, open_.peak = score, max(open_.peak, score)
-        if score < p.close_ratio:
+        if scored:
+            open_.score, open_.peak, open_.scored = score, max(open_.peak, score), True
+        news = [f for f in outside if f not in open_.outside]
+        open_.outside = open_.outside + news
+        if not outside and score < p.close_ratio:
             open_.quiet += 1
             if open_.quiet == 1:
                 open_.quiet_since = time
@@ -289,7 +338,7 @@ class NaiveDetector:
         if open_.quiet >= p.close_after:
             self._tell(series, open_, "resolved", time, "recovered", open_.quiet_since)
             state.incident = None
-        elif self._severity(open_.peak) > open_.severity or time - open_.told_at >= p.update_every:
+        elif news or self._severity(open_.peak) > open_.severity or time - open_.told_at >= p.update_every:
             open_.severity = self._severity(open_.peak)
             self._tell(series, open_, "updated", time)
 
@@ -301,8 +350,8 @@ class NaiveDetector:
     ) -> None:
         i.sequence += 1
         i.told_at = time
-        self.events.append(
-            NaiveEvent(
-                series, i.alert_id, i.sequence, state, reason, i.started_at, ended, time, i.severity, i.score, i.peak
-            )
-        )
+        event = NaiveEvent(
+            series, i.alert_id, i.sequence, state, reason, i.started_at, ended, time, i.severity, i.score, i.peak,
+            i.cause, i.scored, list(i.outside),
+        )  # fmt: skip
+        self.events.append(event)

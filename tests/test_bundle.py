@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream.bundle import MANIFEST, SELFTEST, SERIES, WEIGHTS, Manifest, load, read_manifest
+from stream.detect.policy import Rules, SensorRule, ValidRange
 from stream.errors import BundleError
 from stream.registry import Registry
-from tests.builders import a_definition, a_spec, publish
+from tests.builders import a_definition, a_policy, a_spec, publish
 
 
 @pytest.fixture
@@ -36,6 +37,24 @@ def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from
             loaded.scales.mean[loaded.scales.row(name)], given.scales.mean[given.scales.row(name)]
         )
     assert (loaded.policy, loaded.rules, loaded.spec) == (given.policy, given.rules, given.spec)
+
+
+def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None:
+    rules = Rules(close_after=3, sensors=(SensorRule("s0", "below", 1.5, 0.1), SensorRule("s1", "above")))
+    policy = a_policy(valid=(ValidRange("s0", 0.0, 10.0), ValidRange("s1", high=5.0)))
+    loaded = publish(tmp_path, a_definition(policy=policy, rules=rules))
+    assert (loaded.policy, loaded.rules) == (policy, rules)
+
+
+def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same(folder: Path) -> None:
+    """Its hash is that of what was written then, without the fields that have a default since."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
+    stamp = manifest["version"].rpartition("-")[0]
+    digest = hashlib.sha256(msgspec.json.encode(manifest | {"version": stamp})).hexdigest()[:8]
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest | {"version": f"{stamp}-{digest}"}))
+    _, definition = load(folder)
+    assert (definition.policy.valid, definition.rules.sensors) == ((), ())
 
 
 def flip_a_byte(path: Path) -> None:

@@ -34,6 +34,7 @@ def levels_of(series: Sequence[Floats], step: int = MINUTE) -> Levels:
         level=np.concatenate(series),
         step=np.full(sum(sizes), step, np.int64),
         block=BLOCK,
+        vetoed=np.zeros(sum(sizes), np.bool_),
     )
 
 
@@ -152,11 +153,50 @@ def test_leaving_out_frames_that_cannot_matter_changes_no_count(seed: int, scale
     rows = np.arange(len(score))
     nothing = np.zeros(len(score))
     events = counter.push(
-        Judged(levels.series, levels.time, levels.level, score, nothing, nothing.astype(np.int32), rows),
+        Judged(
+            levels.series,
+            levels.time,
+            levels.level,
+            score,
+            nothing,
+            nothing.astype(np.int32),
+            rows,
+            nothing,
+            levels.vetoed,
+            np.zeros(len(score), np.bool_),
+        ),
         levels.names.__getitem__,
         lambda row: (),
     )
     assert incidents(levels, score, rules) == sum(event.state == "opened" for event in events)
+
+
+def test_what_the_rules_veto_counts_as_no_incident_and_the_threshold_falls_to_what_they_let_pass() -> None:
+    """The same budget, and a sensor's rule that lets none of the largest peaks open: the smaller ones decide."""
+    draw = np.random.default_rng(6)
+    level = 1.0 + 0.01 * draw.random(12_000)
+    large, small = np.arange(100, 12_000, 600), np.arange(400, 12_000, 600)
+    level[large], level[small] = 9.0 + draw.random(20), 3.0 + draw.random(20)
+    levels = levels_of([level])
+    vetoed = np.zeros(len(level), np.bool_)
+    vetoed[large] = True
+    ruled = replace(levels, vetoed=vetoed)
+    assert (incidents(levels, level / 2, RULES), incidents(ruled, level / 2, RULES)) == (40, 20)
+    options = ThresholdOptions("budget", alerts_per_week=10 / levels.weeks)
+    plain, found = calibrate(levels, RULES, options, 0), calibrate(ruled, RULES, options, 0)
+    assert plain.table.of("s0") > 9.0
+    assert 3.0 < found.table.of("s0") < 4.0
+    assert found.implied_per_week * levels.weeks <= 10
+
+
+@pytest.mark.parametrize("per_week", [0.01, 100.0])
+def test_rules_that_veto_everything_still_leave_normal_frames_below(per_week: float) -> None:
+    """No threshold opens an incident then; the day one passes, it must not be for a frame like all others."""
+    levels = levels_of([white(np.random.default_rng(7), 5_040)])
+    levels = replace(levels, vetoed=np.ones(len(levels), np.bool_))
+    found = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=per_week), 0)
+    assert found.share_above <= 0.05
+    assert found.implied_per_week == 0
 
 
 def test_what_the_data_cannot_support_is_labelled_with_how_much_would_do() -> None:

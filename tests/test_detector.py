@@ -13,7 +13,7 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
-from stream.detect.policy import Maintenance, Rules
+from stream.detect.policy import Maintenance, Rules, SensorRule, ValidRange
 from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
 from tests.builders import SECOND, START, a_definition, a_policy, a_spec, readings
@@ -50,7 +50,20 @@ POLICIES = {
     "mean on ticks": a_policy(
         interval_ns=3 * SECOND, resample="mean", grace_ns=4 * SECOND, max_gap_ns=9 * SECOND, max_missing=1
     ),
+    "wide, ruled": a_policy(max_carry=1, max_missing=1, valid=(ValidRange("s0", -2.0, 6.5),)),
+    "on ticks, off at times, ruled": a_policy(
+        interval_ns=2 * SECOND,
+        resample="last",
+        grace_ns=SECOND,
+        max_gap_ns=8 * SECOND,
+        score_when="s1 > -1.5",
+        valid=(ValidRange("s1", high=6.8), ValidRange("s0", low=-1.3)),
+    ),
 }
+RULED = ("wide, ruled", "on ticks, off at times, ruled")
+VETOES = msgspec.structs.replace(
+    RULES, sensors=(SensorRule("s1", "above", min_relative=0.5), SensorRule("s0", min_absolute=2.0))
+)
 
 
 def a_case(policy: str, seed: int, n: int = 260, **spec: object) -> Case:
@@ -65,7 +78,12 @@ def a_case(policy: str, seed: int, n: int = 260, **spec: object) -> Case:
     values = draw.normal(size=(n, 2))
     values[draw.random((n, 2)) < 0.15] = np.nan
     values[draw.random(n) < 0.1] += 6.0
-    return Case(a_definition(a_spec(**spec), POLICIES[policy], RULES, q=1.5), series, time, values)
+    rules = VETOES if policy in RULED else RULES
+    return Case(a_definition(a_spec(**spec), POLICIES[policy], rules, q=1.5), series, time, values)
+
+
+def runs(value: float) -> bool:
+    return bool(np.isnan(value) or value > -1.5)
 
 
 def the_twin(case: Case) -> NaiveDetector:
@@ -75,11 +93,18 @@ def the_twin(case: Case) -> NaiveDetector:
         rows = np.array(window, np.float32)
         return float(d.ensemble.errors(rows, np.array([len(rows) - 1]), np.array([masks] * len(rows))).error[0])
 
+    def parts(window: list[list[float]], masks: list[bool]) -> tuple[list[float], list[float]]:
+        rows = np.array(window, np.float32)
+        seen = d.ensemble.errors(rows, np.array([len(rows) - 1]), np.array([masks] * len(rows)))
+        return seen.per_sensor(0).tolist(), seen.expected(0).tolist()
+
     def scale(name: str) -> tuple[list[float], list[float]]:
         row = list(d.scales.names).index(name if name in d.scales.names else "")
         return d.scales.mean[row].tolist(), d.scales.scale[row].tolist()
 
     p = d.policy
+    limits = {v.sensor: (-np.inf if v.low is None else v.low, np.inf if v.high is None else v.high) for v in p.valid}
+    rules = {r.sensor: (r.direction, r.min_absolute, r.min_relative) for r in d.rules.sensors}
     return NaiveDetector(
         d.detector,
         NaivePolicy(
@@ -87,11 +112,13 @@ def the_twin(case: Case) -> NaiveDetector:
             resample=p.resample, grace=p.grace_ns, max_carry=p.max_carry, max_missing=p.max_missing, clip=p.clip,
             settle=p.settle_ns,
             off=lambda s, t: any(m.series == s and m.start_ns <= t < m.end_ns for m in p.maintenance),
-            running=(lambda row: bool(np.isnan(row[0]) or row[0] > -1.5)) if p.score_when else None,
+            running=(lambda row: runs(row[d.sensors.index(p.score_when[:2])])) if p.score_when else None,
             close_after=d.rules.close_after, close_ratio=d.rules.close_ratio, update_every=d.rules.update_every_ns,
             max_duration=d.rules.max_duration_ns, edges=d.rules.severity_edges,
+            valid=[limits.get(name, (-np.inf, np.inf)) for name in d.sensors],
+            rules=[rules.get(name, ("both", 0.0, 0.0)) for name in d.sensors] if rules else [],
         ),
-        error, scale, d.thresholds.of,
+        error, scale, d.thresholds.of, parts,
     )  # fmt: skip
 
 
@@ -107,7 +134,7 @@ def verdicts_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
 
 def events_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
     return [
-        (e.series, e.alert_id, e.sequence, e.state, e.reason, e.time, e.score, e.sensors)
+        (e.series, e.alert_id, e.sequence, e.state, e.reason, e.time, e.score, e.sensors, e.cause, e.scored)
         for o in outcomes
         for e in o.events
     ]
@@ -116,7 +143,11 @@ def events_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
 def life(event: IncidentEvent | NaiveEvent) -> tuple[object, ...]:
     """What product and twin say of an event in the same words."""
     e = event
-    return (e.series, e.time, e.sequence, e.alert_id, e.state, e.reason or "", e.started_at, e.ended_at or 0)
+    named = [f"s{f}" for f in e.outside] if isinstance(e, NaiveEvent) else [s.name for s in e.sensors if s.outside]
+    return (
+        e.series, e.time, e.sequence, e.alert_id, e.state, e.reason or "", e.started_at, e.ended_at or 0,
+        e.cause, e.scored, named,
+    )  # fmt: skip
 
 
 def run(case: Case, cuts: list[int]) -> list[Outcome]:
@@ -146,6 +177,9 @@ def test_the_line_says_what_the_slow_twin_says(policy: str, seed: int) -> None:
     assert {e.state for e in twin.events} == {"opened", "updated", "resolved"}, (
         "the case must exercise the life of incidents"
     )
+    if policy in RULED:
+        assert any(e.outside for e in twin.events), "and values outside their range"
+        assert outcome.verdicts.vetoed.any(), "and the veto"
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -60,6 +60,8 @@ def an_event(**changes: Any) -> IncidentEvent:
             SensorShare("pressure", 0.25, None, 4.0, "unknown"),
         ),
         "row": 17,
+        "cause": "model",
+        "scored": True,
     }
     return IncidentEvent(**(plain | changes))
 
@@ -90,6 +92,8 @@ def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
     }  # fmt: skip
     assert {name: types.get(name) for name in promised} == promised
     assert set(promised) <= set(alert_fields["required"])
+    added = {"cause": {"enum": ["model", "range"]}, "scored": {"type": "boolean"}}
+    assert {name: alert_fields["properties"][name] for name in added} == added
     assert set(alert_fields["properties"]["state"]["enum"]) == {"opened", "updated", "resolved"}
     assert set(alert_fields["properties"]["severity"]["enum"]) == {"low", "medium", "high", "critical"}
     assert alert_schema()["$id"].endswith("alert.v1.schema.json")
@@ -105,6 +109,12 @@ def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
         {"state": "resolved", "reason": "recovered", "ended_at": AT + 90 * SECOND, "time": AT + 120 * SECOND},
         {"state": "resolved", "reason": "silent", "ended_at": AT},
         {"sensors": ()},
+        {
+            "cause": "range",
+            "scored": False,
+            "sensors": (SensorShare("flow", 0.0, -3.0, 0.0, "low", outside=True),),
+            **dict.fromkeys(("score", "peak_score", "level", "disagreement"), 0.0),
+        },
     ],
 )
 def test_records_fit_the_schema(changes: dict[str, Any]) -> None:
@@ -143,13 +153,21 @@ def test_an_alert_says_in_json_what_the_event_says() -> None:
         "threshold": 2.0,
         "disagreement": 0.0,
         "sensors": [
-            {"name": "flow", "share": 0.75, "observed": 41.5, "expected": 60.25, "direction": "low"},
-            {"name": "pressure", "share": 0.25, "observed": None, "expected": 4.0, "direction": "unknown"},
+            {
+                "name": "flow", "share": 0.75, "observed": 41.5, "expected": 60.25, "direction": "low",
+                "outside": False,
+            },
+            {
+                "name": "pressure", "share": 0.25, "observed": None, "expected": 4.0, "direction": "unknown",
+                "outside": False,
+            },
         ],
         "model_version": "20260101T000000Z-aaaaaaaa",
         "imputed": 1,
         "source": {"topic": "readings", "partition": 2, "offset": 17},
-    }
+        "cause": "model",
+        "scored": True,
+    }  # fmt: skip
 
 
 def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_told_of_before() -> None:
@@ -243,6 +261,7 @@ def test_a_verdict_record_has_null_where_the_frame_has_no_number() -> None:
         score=np.array([0.375, nan, nan, nan]),
         disagreement=np.array([0.0, 0.0, nan, nan]),
         imputed=np.array([0, 1, 2, 2], np.int32),
+        vetoed=np.zeros(4, np.bool_),
     )
     records = [json.loads(encode(record)) for record in frame_verdicts(verdicts, "v1")]
     assert [record["verdict"] for record in records] == ["scored", "warming", "degraded", "off"]

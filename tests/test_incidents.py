@@ -44,6 +44,9 @@ class Watch:
             disagreement=score / 100,
             imputed=np.arange(len(score), dtype=np.int32),
             row=np.arange(len(score), dtype=np.int64),
+            threshold=np.full(len(score), THRESHOLD),
+            vetoed=np.zeros(len(score), np.bool_),
+            outside=np.zeros(len(score), np.bool_),
         )
 
     @staticmethod
@@ -191,7 +194,7 @@ def test_series_do_not_touch_each_other() -> None:
         *(
             np.concatenate([getattr(watch.judged([1.5, 0.1, 0.1], range(3), 0), name), getattr(other, name)])
             for other in [watch.judged([0.1, 1.5, 0.1], range(3), 1)]
-            for name in ("series", "time", "level", "score", "disagreement", "imputed", "row")
+            for name in Judged.__slots__
         )
     )
     events = watch.incidents.push(both, ("a", "b").__getitem__, watch.shares)

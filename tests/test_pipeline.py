@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream.bundle import load
+from stream.detect.policy import SensorRule, ValidRange
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry import Registry
 from tests.small_training import MINUTE, QUICK, QUIET, a_history, contents, long_of, made, options
 from training import pumps as physics
+from training import report
 from training.fit import Epoch
 from training.levels import WEEK
-from training.options import FrameOptions, ModelOptions
+from training.options import FrameOptions, ModelOptions, RuleOptions
 from training.pipeline import Progress, Trained, train
 from training.vet import Kind
 
@@ -157,6 +159,50 @@ def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp
     trained = made(
         tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
         frames=FrameOptions(score_when="running > 0"),
+    )  # fmt: skip
+    assert trained.manifest.sensors == (*physics.SENSORS, "running")
+
+
+def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
+    pumps: pd.DataFrame, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule that nothing can pass: at the same threshold the calibrate part has no incident left."""
+    sensors = tuple(SensorRule(name, min_absolute=1e9) for name in physics.SENSORS)
+    valid = (ValidRange("flow", -1e6, 1e6),)
+    ruled = made(tmp_path, pumps, rules=RuleOptions(sensors=sensors), frames=FrameOptions(valid=valid))
+    _, definition = load(ruled.folder)
+    assert (definition.rules.sensors, definition.policy.valid) == (sensors, valid)
+    assert ruled.calibration.table.q == trained.calibration.table.q, "a percentile of the level asks no rule"
+    assert (ruled.calibration.implied_per_week, trained.calibration.implied_per_week > 0) == (0, True)
+    report.show(ruled)
+    said = capsys.readouterr().out
+    assert "flow in [-1e+06, 1e+06]; " in said
+    assert "pressure by 1e+09" in said
+
+
+def test_values_that_cannot_be_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """A gauge that sends -999 for nothing: with its range told, the bundle is that of history without these values."""
+    frames = FrameOptions(valid=(ValidRange("flow", low=0.0),))
+    missing = pumps.copy()
+    missing.loc[missing.index % 50 == 7, "flow"] = np.nan
+    broken = missing.fillna({"flow": -999.0})
+    bundles = [contents(made(tmp_path / name, data, frames=frames)) for name, data in (("m", missing), ("b", broken))]
+    assert bundles[0] == bundles[1]
+
+
+def test_a_rule_for_a_sensor_that_is_not_there_is_refused_with_those_that_are(
+    pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    rules = RuleOptions(sensors=(SensorRule("flwo", "above"),))
+    frames = FrameOptions(valid=(ValidRange("presure", 0.0),))
+    with pytest.raises(ConfigError, match=r"rules\.sensors\.flwo, rules\.sensors\.presure: no such sensor .* flow, "):
+        made(tmp_path, pumps, rules=rules, frames=frames)
+
+
+def test_a_sensor_with_a_rule_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(
+        tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
+        frames=FrameOptions(valid=(ValidRange("running", 0.0, 1.0),)),
     )  # fmt: skip
     assert trained.manifest.sensors == (*physics.SENSORS, "running")
 

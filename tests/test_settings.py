@@ -141,6 +141,13 @@ def test_a_duplicate_key_is_a_fault_with_both_lines(tmp_path: Path) -> None:
         ),
         ("frames: {maintenance: [{end: 2026-01-01}]}\n", "frames.maintenance.0.start: missing"),
         ("frames: {score_when: 'speed >'}\n", "frames.score_when: got 'speed >', expected an expression such as"),
+        ("rules: {sensors: {p: {direction: up}}}\n", "rules.sensors.p.direction: got 'up', expected one of both"),
+        ("rules: {sensors: {p: {min_absolute: -1}}}\n", "rules.sensors.p.min_absolute: got -1, expected greater than"),
+        ("rules: {sensors: {p: {min_relative: -1}}}\n", "rules.sensors.p.min_relative: got -1, expected greater than"),
+        ("rules: {sensors: {p: {valid: [2, 2]}}}\n", "rules.sensors.p.valid: expected [low, high] with low < high"),
+        ("rules: {sensors: {p: {valid: [null, null]}}}\n", "rules.sensors.p.valid: expected a limit, low or high"),
+        ("rules: {sensors: {p: {valid: [0, .inf]}}}\n", "rules.sensors.p.valid.1: got inf, expected a finite number"),
+        ("rules: {sensors: {p: {vald: [0, 1]}}}\n", "rules.sensors.p.vald: unknown key"),
         ("serve: {commit_interval: 20s, transaction_timeout: 20s}\n", "expected more than serve.commit_interval, 20s"),
         ("serve: {poll: 0}\n", "serve.poll: got 0, expected more than 0"),
         (

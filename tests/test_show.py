@@ -55,6 +55,16 @@ def test_times_with_nanoseconds_are_shown_to_the_second() -> None:
     assert alert_line(event(started_at="2026-03-07T05:14:59.123456789Z")).plain.startswith("2026-03-07 05:14:59 ")
 
 
+def test_a_value_outside_its_range_is_shown_with_its_limit_and_no_score_is_made_up() -> None:
+    pressure = {"name": "pressure", "share": 0.0, "observed": -3.0, "expected": 0.0, "direction": "low"}
+    sensors = [pressure | {"outside": True}]
+    bare = event(score=0.0, peak_score=0.0, sensors=sensors, cause="range", scored=False)
+    assert alert_line(bare).plain.endswith("pump-03  high  not scored  pressure low -3 (limit 0)")
+    over = bare | {"state": "resolved", "reason": "silent", "ended_at": "2026-03-07T05:15:00Z", "duration_s": 60.0}
+    assert alert_line(over).plain.endswith("peak none, after 1 min, silent")
+    assert "none" in printed(incidents_table([bare]))
+
+
 def test_only_as_many_sensors_are_named_as_asked_for() -> None:
     assert "flow" not in alert_line(event(), sensors=1).plain
     assert alert_line(event(), sensors=0).plain.endswith("score 3.22")

@@ -154,7 +154,7 @@ def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: f
 def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per_week: float, seed: int) -> _Quantile:
     """q so that incidents per series and week stay within the budget; beyond the data by a generalised Pareto tail."""
     allowed, needed = per_week * levels.weeks, SUPPORT / per_week
-    maxima = block_maxima(ratio, block)
+    maxima = block_maxima(_opening(levels, ratio), block)
     if allowed >= SUPPORT:
         point = _smallest_q(levels, ratio, maxima, rules, int(allowed))
         return _Quantile(point, _smallest_q(levels, ratio, maxima, rules, _supported(allowed)), False, needed)
@@ -163,6 +163,15 @@ def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per
     draw = np.random.default_rng(seed)
     resampled = [pareto_tail(draw.choice(maxima, len(maxima)), probability).quantile for _ in range(TAILS)]
     return _Quantile(point, max(point, float(np.quantile(resampled, ONE_SIDED)), float(maxima.max())), True, needed)
+
+
+def _opening(levels: Levels, ratio: Float64s) -> Float64s:
+    """float64 (n,): up to which q each frame opens an incident. Vetoed ones open none.
+
+    They still are normal frames, of which no more than MOST_ABOVE may exceed, so q does not fall for them below that.
+    """
+    floor = np.quantile(ratio, 1.0 - MOST_ABOVE)
+    return np.where(levels.vetoed, np.minimum(ratio, floor), ratio)
 
 
 def _supported(allowed: float) -> int:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from stream.detect.policy import SECOND, FramePolicy, ModelSpec, Rules
-from stream.errors import DataError
+from stream.errors import ConfigError, DataError
 from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
@@ -42,6 +42,7 @@ def choose_policy(
         score_when=options.score_when,
         settle_ns=options.settle_ns,
         maintenance=options.maintenance,
+        valid=options.valid,
     )
 
 
@@ -63,6 +64,22 @@ def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
     )
 
 
+def ruled(frames: FrameOptions, rules: RuleOptions) -> set[str]:
+    """The sensors that have a rule."""
+    return {limits.sensor for limits in frames.valid} | {rule.sensor for rule in rules.sensors}
+
+
+def refuse_unknown(frames: FrameOptions, rules: RuleOptions, sensors: tuple[str, ...]) -> None:
+    """Rules are for sensors that the history has.
+
+    Raises:
+        ConfigError: names every one that it has not.
+    """
+    unknown = [f"rules.sensors.{name}" for name in sorted(ruled(frames, rules)) if name not in sensors]
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: no such sensor in the history, which has {', '.join(sensors)}")
+
+
 def choose_rules(options: RuleOptions, policy: FramePolicy, spec: ModelSpec) -> Rules:
     """Incident rules: quiet for W + M frames before an incident is over, told again at most every W frames."""
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
@@ -73,4 +90,5 @@ def choose_rules(options: RuleOptions, policy: FramePolicy, spec: ModelSpec) -> 
         max_duration_ns=options.max_duration_ns,
         severity_edges=options.severity_edges,
         top_sensors=options.top_sensors,
+        sensors=options.sensors,
     )

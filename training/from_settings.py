@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stream.detect.policy import Maintenance
+from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.settings import Settings
 from stream.settings.hints import hints
 from training.fit import FitOptions
@@ -28,6 +28,7 @@ def train_options(settings: Settings, data: Path) -> TrainOptions:
             score_when=frames.score_when,
             settle_ns=frames.settle,
             maintenance=tuple(Maintenance(span.series, span.start, span.end) for span in frames.maintenance),
+            valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
         ),
         model=ModelOptions(**model.model_dump()),
         rules=RuleOptions(
@@ -37,6 +38,11 @@ def train_options(settings: Settings, data: Path) -> TrainOptions:
             max_duration_ns=rules.max_duration,
             severity_edges=rules.severity_edges,
             top_sensors=rules.top_sensors,
+            sensors=tuple(
+                SensorRule(name, rule.direction, rule.min_absolute, rule.min_relative)
+                for name, rule in rules.sensors.items()
+                if rule.vetoes
+            ),
         ),
         threshold=ThresholdOptions(**settings.threshold.model_dump()),
         parts=(train.parts.fit, train.parts.calibrate, train.parts.gate),

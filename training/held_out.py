@@ -21,13 +21,13 @@ def held_out_levels(history: History, framed: FramedHistory, part: UInt8s, draft
 
     A level counts where its whole support, W + M - 1 frames, is normal and of the part.
     """
-    detector = Detector(draft)
+    detector = Detector(draft, weighs_all=True)
     verdicts = (detector.push(batch.readings).verdicts for batch in history.batches)
-    columns = zip(*((v.series, v.time, v.level) for v in verdicts), strict=True)  # the rest is not kept
-    slots, times, values = (np.concatenate(column) for column in columns)
+    columns = zip(*((v.series, v.time, v.level, v.vetoed) for v in verdicts), strict=True)  # the rest is not kept
+    slots, times, values, vetoes = (np.concatenate(column) for column in columns)
     order = np.lexsort((times, slots))
     assert np.array_equal(times[order], framed.time), "the detector must frame as the framing did"
-    level = values[order]
+    level, vetoed = values[order], vetoes[order]
     support = draft.spec.window + draft.spec.smoothing - 1
     chosen: dict[Part, Levels] = {}
     for p in (Part.CALIBRATE, Part.GATE):
@@ -39,6 +39,7 @@ def held_out_levels(history: History, framed: FramedHistory, part: UInt8s, draft
             level=level[inside],
             step=framed.step[inside],
             block=support + 1,
+            vetoed=vetoed[inside],
         )
     return chosen
 

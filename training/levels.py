@@ -7,7 +7,7 @@ import numpy as np
 from stream.detect.incidents import IncidentEvent, Incidents, Judged
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments, last_true
-from stream.intake.columns import Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 WEEK = 7 * 86400 * 1_000_000_000
 
@@ -23,6 +23,7 @@ class Levels:
         level: float64 (n,), finite, >= 0, squared scaled units.
         step: int64 (n,), ns that the frame stands for: since the frame before it.
         block: frames that share support, W + M.
+        vetoed: bool (n,), frames that the rules keep from opening an incident, however small the threshold.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Levels:
     level: Float64s
     step: Int64s
     block: int
+    vetoed: Bools
 
     def __len__(self) -> int:
         return len(self.level)
@@ -42,7 +44,11 @@ class Levels:
 
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
-    """How many incidents the scores float64 (n,) open, counted by the code that opens them online."""
+    """How many incidents the scores float64 (n,) open, counted by the code that opens them online.
+
+    A value outside its valid range opens one whatever the threshold: such incidents are not counted here, and no
+    threshold is raised because a sensor is broken.
+    """
     return sum(event.state == "opened" for event in incident_events(levels, score, rules))
 
 
@@ -60,6 +66,9 @@ def incident_events(levels: Levels, score: Float64s, rules: Rules) -> list[Incid
         disagreement=nothing,
         imputed=nothing.astype(np.int32),
         row=rows,
+        threshold=nothing,
+        vetoed=levels.vetoed[rows],
+        outside=np.zeros(len(rows), np.bool_),
     )
     return counter.push(judged, levels.names.__getitem__, lambda row: ())
 

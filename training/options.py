@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from stream.detect.policy import Maintenance
+from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.intake.parquet import Hints
 
 
@@ -22,6 +22,7 @@ class FrameOptions:
     score_when: str = ""
     settle_ns: int = 0
     maintenance: tuple[Maintenance, ...] = ()
+    valid: tuple[ValidRange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class RuleOptions:
     max_duration_ns: int = 7 * 86400 * 1_000_000_000
     severity_edges: tuple[float, float, float] = (2.0, 5.0, 20.0)
     top_sensors: int = 5
+    sensors: tuple[SensorRule, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from stream.intake.columns import UInt8s
 from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibrate import Calibration, calibrate
-from training.choose import choose_policy, choose_rules, choose_spec
+from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
 from training.held_out import held_out_levels, kept_levels, realised
@@ -83,6 +83,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     history = load(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", columns(history.layout))
+    refuse_unknown(options.frames, options.rules, history.sensors)
     history, policy, framed, findings = _framed(options, history)
     spec = choose_spec(options.model, len(history.sensors))
     rules = choose_rules(options.rules, policy, spec)
@@ -134,8 +135,9 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
         )
     values = framed.values if seen.all() else framed.values[seen]
     findings = vet(values, framed.time[seen], history.sensors, framed.series[seen])
-    # A sensor that `score_when` may speak of stays: a switch that is always on in history is flat.
+    # A sensor that `score_when` may speak of, or a rule does, stays: a switch that is always on in history is flat.
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
+    dropped -= ruled(options.frames, options.rules)
     if options.drop_sensors and dropped:
         history = without(history, dropped)
         policy, framed = framed_with(history)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stream.bundle import Manifest
 from training.fit import Epoch
 from training.history import peak_memory_mb
 from training.pipeline import Progress, Trained
@@ -89,10 +90,26 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
+        ("rules", _rules(m) or "none of sensors"),
         ("bundle", str(trained.folder)),
         ("aliases", ", ".join(trained.aliases)),
     ]
     return rows + [("vetting", f"{f.sensor}: {f.kind}, {f.reason}") for f in trained.findings]
+
+
+def _rules(m: Manifest) -> str:
+    """What is asked of sensors; all of it was in force when the threshold was chosen."""
+    said = [f"{v.sensor} in [{_limit(v.low)}, {_limit(v.high)}]" for v in m.policy.valid]
+    for rule in m.rules.sensors:
+        least = {"": rule.min_absolute, " of expected": rule.min_relative}
+        sizes = [f"by {size:g}{unit}" for unit, size in least.items() if size]
+        where = [] if rule.direction == "both" else [rule.direction]
+        said.append(" ".join([rule.sensor, *where, " and ".join(sizes)]).rstrip())
+    return "; ".join(said)
+
+
+def _limit(limit: float | None) -> str:
+    return "-" if limit is None else f"{limit:g}"
 
 
 def _left_out(trained: Trained) -> str:

@@ -8,18 +8,20 @@ from collections.abc import Iterable
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.detect.ensemble import Reconstruction
 from stream.detect.frames import Fitness, Frames
 from stream.detect.framing import Framing
 from stream.detect.history import History
-from stream.detect.incidents import Incident, IncidentEvent, Incidents, Judged, SensorShare
+from stream.detect.incidents import EXCEEDS, Incident, IncidentEvent, Incidents, Judged
 from stream.detect.level import levels
 from stream.detect.outcome import Outcome, Verdict, Verdicts
+from stream.detect.ranges import Ranges
 from stream.detect.series_state import SeriesState
 from stream.detect.sight import Sight, SightEvent
 from stream.detect.slots import Segments, grown
 from stream.detect.ticks import NEVER, RawFrames
-from stream.intake.columns import Float64s, Int32s, Int64s, Readings
+from stream.detect.veto import Veto
+from stream.detect.witness import Witness
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s, Readings
 
 
 class Detector:
@@ -31,10 +33,16 @@ class Detector:
             its own time lags behind does not matter. None: never.
         blind_after_ns: a series whose frames stay degraded for longer than this, by event time, is told to be blind.
             None: none is.
+        weighs_all: whether the rules are asked of every scored frame, not of those alone that exceed: calibration,
+            which has no threshold yet, needs to know.
     """
 
     def __init__(
-        self, definition: Definition, retire_after_ns: int | None = None, blind_after_ns: int | None = None
+        self,
+        definition: Definition,
+        retire_after_ns: int | None = None,
+        blind_after_ns: int | None = None,
+        weighs_all: bool = False,
     ) -> None:
         self.definition = definition
         self._retire_after_ns = retire_after_ns
@@ -42,6 +50,9 @@ class Detector:
         self._framing = Framing(policy, definition.sensors)
         self.slots = self._framing.slots
         self._history = History(spec, policy, definition.scales)
+        self._ranges = Ranges(policy.valid, definition.sensors)
+        self._veto = Veto(definition.rules.sensors, definition.sensors)
+        self._weighs_all = weighs_all
         self._incidents = Incidents(definition.detector, definition.rules)
         self._sight = Sight(definition.sensors, blind_after_ns)
         # The errors before the next frame's, oldest first: derived from the history.
@@ -49,10 +60,6 @@ class Detector:
         self._threshold = np.zeros(0, np.float64)
         # Stream time when each series was last heard of; NEVER for a slot that is free.
         self._heard_at = np.zeros(0, np.int64)
-
-    def units(self, slot: int) -> tuple[Float64s, Float64s]:
-        """Mean and scale (F,) of a series, in the sensors' units."""
-        return self._history.units(slot)
 
     @property
     def open_incidents(self) -> int:
@@ -233,11 +240,26 @@ class Detector:
         error[due], disagreement[due] = seen.error, seen.disagreement
         level = self._level(frames, error, strip.run)
         level[np.isnan(error)] = np.nan
-        score = level / self._threshold[frames.series]
-        judged = Judged(frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row)
-        events = self._incidents.push(judged, self.slots.name, _Witness(self, frames, due, seen).sensors)
+        threshold = self._threshold[frames.series]
+        score = level / threshold
+        witness = Witness(self.definition, self._history, self._ranges, frames, due, seen)
+        judged = Judged(
+            frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, threshold,
+            vetoed=self._vetoed(score, witness), outside=_told_outside(frames),
+        )  # fmt: skip
+        events = self._incidents.push(judged, self.slots.name, witness.sensors, witness.outside)
         verdicts = self._verdicts(frames, judged, error)
         return verdicts, sorted(events, key=lambda event: event.row), sorted(sights, key=lambda sight: sight.row)
+
+    def _vetoed(self, score: Float64s, witness: Witness) -> Bools:
+        """bool (n,): frames that the rules keep from opening an incident."""
+        vetoed = np.zeros(len(score), np.bool_)
+        if not self._veto.is_on:
+            return vetoed
+        asked = np.flatnonzero(~np.isnan(score) if self._weighs_all else score > EXCEEDS)
+        if len(asked):
+            vetoed[asked] = witness.vetoed(self._veto, asked)
+        return vetoed
 
     def _level(self, frames: Frames, error: Float64s, run: Int64s) -> Float64s:
         spec = self.definition.spec
@@ -277,39 +299,19 @@ class Detector:
             score=judged.score[order],
             disagreement=judged.disagreement[order],
             imputed=frames.imputed[order],
+            vetoed=judged.vetoed[order],
         )
 
     def _nothing(self) -> Verdicts:
         nan, slots, times = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64)
-        return Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots)
-
-
-class _Witness:
-    """What a frame looked like, sensor by sensor, asked for only at peaks."""
-
-    def __init__(self, detector: Detector, frames: Frames, due: Int64s, seen: Reconstruction) -> None:
-        self._detector = detector
-        self._frames = frames
-        self._due = due
-        self._seen = seen
-
-    def sensors(self, row: int) -> tuple[SensorShare, ...]:
-        """The sensors with the largest share of the error of frame `row`, largest first, ties by sensor order."""
-        definition = self._detector.definition
-        seen = int(np.searchsorted(self._due, row))
-        error, values = self._seen.per_sensor(seen), self._frames.values[row]
-        error = np.where(np.isnan(values), 0.0, error)
-        mean, scale = self._detector.units(int(self._frames.series[row]))
-        expected = self._seen.expected(seen) * scale + mean
-        top = np.argsort(-error, kind="stable")[: definition.rules.top_sensors]
-        total = max(float(error.sum()), np.finfo(np.float64).tiny)
-        return tuple(
-            SensorShare(
-                name=definition.sensors[f],
-                share=float(error[f] / total),
-                observed=None if np.isnan(values[f]) else float(values[f]),
-                expected=float(expected[f]),
-                direction="unknown" if np.isnan(values[f]) else "high" if values[f] > expected[f] else "low",
-            )
-            for f in top.tolist()
+        return Verdicts(
+            {}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots, np.zeros(0, np.bool_)
         )
+
+
+def _told_outside(frames: Frames) -> Bools:
+    """bool (n,): frames with a value outside its valid range; of what is off nobody wants to be told."""
+    if frames.outside is None:
+        return np.zeros(len(frames), np.bool_)
+    told: Bools = ~np.isnan(frames.outside).all(axis=1) & (frames.fitness != Fitness.OFF)
+    return told

@@ -53,8 +53,8 @@ class Reconstruction:
     masked: Bools | None
     span_errors: Float64s | None
 
-    def per_sensor(self, row: int) -> Float64s:
-        """Squared error of each sensor (F,), median over K. NaN where it is left out of the error."""
+    def per_sensor(self, row: int | Int64s) -> Float64s:
+        """Squared error of each sensor (F,), of n rows (F, n), median over K. NaN where it is left out of the error."""
         if self.span_errors is not None:
             return _median(self.span_errors[:, :, row])
         errors = _median((self.members[:, :, row].astype(np.float64) - self.newest[:, row]) ** 2)
@@ -62,8 +62,8 @@ class Reconstruction:
             errors[self.masked[:, row]] = np.nan
         return errors
 
-    def expected(self, row: int) -> Float64s:
-        """The newest frame that the model expects (F,), scaled, median over K."""
+    def expected(self, row: int | Int64s) -> Float64s:
+        """The newest frame that the model expects (F,), of n rows (F, n), scaled, median over K."""
         return _median(self.members[:, :, row].astype(np.float64))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from stream.detect.condition import Condition
 from stream.detect.policy import FramePolicy
+from stream.detect.ranges import Ranges
 from stream.detect.slots import Segments, grown, last_true
 from stream.detect.ticks import NEVER, RawFrames
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s, UInt8s
@@ -32,6 +33,8 @@ class Frames:
         fitness: uint8 (n,), `Fitness`.
         after_gap: bool (n,), no window may reach back beyond this frame.
         row: int64 (n,), the reading of the batch that completed the frame.
+        outside: float64 (n, F), values outside their valid range, which `values` lacks as if they were missing; NaN
+            elsewhere. None where there is none.
     """
 
     series: Int32s
@@ -41,6 +44,7 @@ class Frames:
     fitness: UInt8s
     after_gap: Bools
     row: Int64s
+    outside: Float64s | None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -52,6 +56,7 @@ class Framer:
     def __init__(self, policy: FramePolicy, sensors: tuple[str, ...]) -> None:
         self._policy = policy
         self._condition = Condition(policy.score_when, sensors) if policy.score_when else None
+        self._ranges = Ranges(policy.valid, sensors)
         self._names: dict[int, str] = {}
         self.last_time = np.zeros(0, np.int64)
         self.last_off = np.zeros(0, np.int64)
@@ -82,7 +87,9 @@ class Framer:
         segments = Segments(raw.series)
         before = self._time_before(raw, segments)
         after_gap = (before == NEVER) | (_elapsed(raw.time, before) > self._policy.max_gap_ns)
-        values, age = self._carry(raw.values, after_gap, segments)
+        outside = self._ranges.outside(raw.values)
+        possible = raw.values if outside is None else np.where(np.isnan(outside), raw.values, np.nan)
+        values, age = self._carry(possible, after_gap, segments)
         masked = np.isnan(values).sum(axis=1)
         fitness = np.where(masked > self._policy.max_missing, Fitness.DEGRADED, Fitness.WHOLE).astype(np.uint8)
         fitness[self._off(raw, values, segments)] = Fitness.OFF
@@ -90,7 +97,7 @@ class Framer:
         self.last_time[segments.series] = raw.time[last]
         self.carried[segments.series], self.age[segments.series] = values[last], age[last]
         imputed = (age > 0).sum(axis=1).astype(np.int32)
-        return Frames(raw.series, raw.time, values, imputed, fitness, after_gap, raw.row)
+        return Frames(raw.series, raw.time, values, imputed, fitness, after_gap, raw.row, outside)
 
     def _time_before(self, raw: RawFrames, segments: Segments) -> Int64s:
         before = np.empty(len(raw.time), np.int64)

@@ -9,7 +9,7 @@ from stream.detect.frames import Fitness, Frames
 from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.scale import ScaleTable, scaled
 from stream.detect.slots import Segments, grown, last_true
-from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class History:
         row = self._scales.row(series)
         self._mean[slot], self._scale[slot] = self._scales.mean[row], self._scales.scale[row]
 
-    def units(self, slot: int) -> tuple[Float64s, Float64s]:
-        """Mean and scale (F,) of the series: value = scaled * scale + mean."""
-        return self._mean[slot], self._scale[slot]
+    def units(self, slots: Int32s) -> tuple[Float64s, Float64s]:
+        """Mean and scale, each (n, F), of n series: value = scaled * scale + mean."""
+        return self._mean[slots], self._scale[slots]
 
     def push(self, frames: Frames) -> Strip:
         """Takes the frames in and returns the strip their windows are cut from."""

@@ -1,6 +1,7 @@
 """Incidents: runs of exceeding frames of one series, told as opened, updated, resolved (DESIGN: 4 (8)).
 
-The boundary is said once, in `EXCEEDS`: an incident opens at score > 1.
+The boundary is said once, in `EXCEEDS`: an incident opens at score > 1, unless the rules veto it, or where a value is
+outside its valid range, whatever the score. A veto is on openings alone: an open incident lives by score and ranges.
 """
 
 from collections.abc import Callable
@@ -19,24 +20,32 @@ EXCEEDS = 1.0
 NAMESPACE = UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 
 State = Literal["opened", "updated", "resolved"]
+Cause = Literal["model", "range"]
 Reason = Literal["recovered", "silent", "split", "amended"]
 
 
 class SensorShare(msgspec.Struct, frozen=True):
-    """One sensor's part in the peak: `share` of the error, what was `observed` and `expected` in its own units."""
+    """One sensor's part in the peak: `share` of the error, what was `observed` and `expected` in its own units.
+
+    outside: the value was outside its valid range, and no part of the error; `expected` is the limit that it broke.
+    """
 
     name: str
     share: float
     observed: float | None
     expected: float
     direction: Literal["high", "low", "unknown"]
+    outside: bool = False
 
 
 class Incident(msgspec.Struct):
     """An open incident; all of it is state that a restart needs.
 
     `score` to `imputed` are those of the last scored frame, `sensors` those of the frame with the peak score.
-    Invariant: quiet > 0 exactly where the last scored frame was below close_ratio; quiet_since is then set.
+    `outside` are the sensors that have left their valid range, in order, each with the value that it left it with.
+    Invariant: quiet > 0 exactly where the last frame that counts was below close_ratio, and nothing outside;
+    quiet_since is then set. A frame counts that is scored, or has a value outside.
+    Invariant: while not scored, score, peak_score, level and disagreement are 0, and sensors is empty.
     """
 
     alert_id: str
@@ -53,6 +62,9 @@ class Incident(msgspec.Struct):
     sensors: tuple[SensorShare, ...]
     quiet: int = 0
     quiet_since: int = 0
+    cause: Cause = "model"
+    scored: bool = True
+    outside: tuple[SensorShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +91,18 @@ class IncidentEvent:
     imputed: int
     sensors: tuple[SensorShare, ...]
     row: int
+    cause: Cause
+    scored: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """n frames with their levels, sorted by series, then time; NaN level where a frame was not scored."""
+    """n frames with their levels, sorted by series, then time; NaN level where a frame was not scored.
+
+    Attributes:
+        vetoed: bool (n,), frames that open no incident by their score.
+        outside: bool (n,), frames with a value outside its valid range.
+    """
 
     series: Int32s
     time: Int64s
@@ -92,6 +111,12 @@ class Judged:
     disagreement: Float64s
     imputed: Int32s
     row: Int64s
+    threshold: Float64s
+    vetoed: Bools
+    outside: Bools
+
+
+Shares = Callable[[int], tuple[SensorShare, ...]]
 
 
 def alert_id(detector: str, series: str, started_at: int) -> str:
@@ -129,28 +154,29 @@ class Incidents:
             self._is_open[slot] = True
 
     def push(
-        self, judged: Judged, name: Callable[[int], str], sensors: Callable[[int], tuple[SensorShare, ...]]
+        self, judged: Judged, name: Callable[[int], str], sensors: Shares, outside: Shares = lambda row: ()
     ) -> list[IncidentEvent]:
         """Events of a batch, in the order of `judged`.
 
         Args:
             name: series name of a slot.
             sensors: what row i of `judged` looks like, sensor by sensor; asked only for peaks.
+            outside: the sensors of row i that are outside their valid range; asked only where there are some.
         """
-        matters = (judged.score > EXCEEDS) | self._is_open[judged.series]
+        opens = ((judged.score > EXCEEDS) & ~judged.vetoed) | judged.outside
+        matters = opens | self._is_open[judged.series]
         if not matters.any():
             return []
         events: list[IncidentEvent] = []
         segments = Segments(judged.series)
         for group in np.unique(segments.of_row[matters]):
             start, end = int(segments.start[group]), int(segments.end[group])
-            events += self._walk(_Rows(judged, start, end, matters), name, sensors)
+            rows = _Rows(judged, opens, start + int(np.argmax(matters[start:end])), end)
+            events += self._walk(rows, name(rows.slot), sensors, outside)
         return events
 
-    def _walk(
-        self, rows: "_Rows", name: Callable[[int], str], sensors: Callable[[int], tuple[SensorShare, ...]]
-    ) -> list[IncidentEvent]:
-        slot, series = rows.slot, name(rows.slot)
+    def _walk(self, rows: "_Rows", series: str, sensors: Shares, outside: Shares) -> list[IncidentEvent]:
+        slot = rows.slot
         incident = self._open.get(slot)
         events = []
         for i in range(rows.start, rows.end):
@@ -158,20 +184,23 @@ class Incidents:
             if incident is not None and frame.time - incident.started_at >= self._rules.max_duration_ns:
                 events.append(self._event(series, incident, "resolved", frame.time, frame.row, "split", frame.time))
                 incident = None
-            if np.isnan(frame.score):
+            if not (frame.scored or frame.outside):
                 continue
+            beyond = outside(i) if frame.outside else ()
             if incident is None:
-                if frame.score > EXCEEDS:
-                    incident = self._opened(series, frame, sensors(i))
+                if frame.opens:
+                    incident = self._opened(series, frame, sensors(i) if frame.scored else (), beyond)
                     events.append(self._event(series, incident, "opened", frame.time, frame.row))
                 continue
-            shares = sensors(i) if frame.score > incident.peak_score else incident.sensors
-            self._note(incident, frame, shares)
+            if frame.scored:
+                _rescore(incident, frame, sensors(i) if frame.score > incident.peak_score else incident.sensors)
+            self._count_quiet(incident, frame)
+            has_news = _note_outside(incident, beyond)
             if incident.quiet >= self._rules.close_after:
                 ended = incident.quiet_since
                 events.append(self._event(series, incident, "resolved", frame.time, frame.row, "recovered", ended))
                 incident = None
-            elif self._worth_telling(incident, frame.time):
+            elif self._worth_telling(incident, frame.time) or has_news:
                 events.append(self._event(series, incident, "updated", frame.time, frame.row))
         self.restore(slot, incident)
         return events
@@ -184,28 +213,30 @@ class Incidents:
         self.clear(slot)
         return [self._event(series, incident, "resolved", last_time, -1, "silent", last_time)]
 
-    def _opened(self, series: str, frame: "_Frame", shares: tuple[SensorShare, ...]) -> Incident:
+    def _opened(
+        self, series: str, frame: "_Frame", shares: tuple[SensorShare, ...], beyond: tuple[SensorShare, ...]
+    ) -> Incident:
+        score, level, disagreement = (frame.score, frame.level, frame.disagreement) if frame.scored else (0.0, 0.0, 0.0)
         return Incident(
             alert_id=alert_id(self._detector, series, frame.time),
             started_at=frame.time,
             sequence=-1,
-            severity=self._severity(frame.score),
+            severity=self._severity(score),
             told_at=frame.time,
-            score=frame.score,
-            peak_score=frame.score,
-            level=frame.level,
-            threshold=frame.level / frame.score,
-            disagreement=frame.disagreement,
+            score=score,
+            peak_score=score,
+            level=level,
+            threshold=frame.threshold,
+            disagreement=disagreement,
             imputed=frame.imputed,
             sensors=shares,
+            cause="range" if beyond else "model",
+            scored=frame.scored,
+            outside=beyond,
         )
 
-    def _note(self, incident: Incident, frame: "_Frame", shares: tuple[SensorShare, ...]) -> None:
-        incident.score, incident.level = frame.score, frame.level
-        incident.threshold = frame.level / frame.score if frame.score > 0 else incident.threshold
-        incident.disagreement, incident.imputed = frame.disagreement, frame.imputed
-        incident.peak_score, incident.sensors = max(incident.peak_score, frame.score), shares
-        if frame.score >= self._rules.close_ratio:
+    def _count_quiet(self, incident: Incident, frame: "_Frame") -> None:
+        if frame.outside or frame.score >= self._rules.close_ratio:
             incident.quiet = 0
             return
         incident.quiet += 1
@@ -250,9 +281,33 @@ class Incidents:
             threshold=incident.threshold,
             disagreement=incident.disagreement,
             imputed=incident.imputed,
-            sensors=incident.sensors,
+            sensors=self._named(incident),
             row=row,
+            cause=incident.cause,
+            scored=incident.scored,
         )
+
+    def _named(self, incident: Incident) -> tuple[SensorShare, ...]:
+        """What is certain comes first: sensors outside their range, then those with the largest part at the peak."""
+        names = {share.name for share in incident.outside}
+        others = tuple(share for share in incident.sensors if share.name not in names)
+        return (incident.outside + others)[: self._rules.top_sensors]
+
+
+def _rescore(incident: Incident, frame: "_Frame", shares: tuple[SensorShare, ...]) -> None:
+    """Takes over what a scored frame says; `shares` are those of the peak."""
+    incident.scored = True
+    incident.score, incident.level, incident.threshold = frame.score, frame.level, frame.threshold
+    incident.disagreement, incident.imputed = frame.disagreement, frame.imputed
+    incident.peak_score, incident.sensors = max(incident.peak_score, frame.score), shares
+
+
+def _note_outside(incident: Incident, beyond: tuple[SensorShare, ...]) -> bool:
+    """Adds the sensors that leave their range for the first time in the incident; whether there are any."""
+    known = {share.name for share in incident.outside}
+    added = tuple(share for share in beyond if share.name not in known)
+    incident.outside += added
+    return bool(added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,16 +318,22 @@ class _Frame:
     level: float
     disagreement: float
     imputed: int
+    threshold: float
+    outside: bool
+    opens: bool
+
+    @property
+    def scored(self) -> bool:
+        return not np.isnan(self.score)
 
 
 class _Rows:
-    """One series' rows of a batch, from the first that matters, as plain numbers."""
+    """One series' rows of a batch, from `start` on, as plain numbers."""
 
-    def __init__(self, judged: Judged, start: int, end: int, matters: Bools) -> None:
+    def __init__(self, judged: Judged, opens: Bools, start: int, end: int) -> None:
         self.slot = int(judged.series[start])
-        self.start = start + int(np.argmax(matters[start:end]))
-        self.end = end
-        self._judged = judged
+        self.start, self.end = start, end
+        self._judged, self._opens = judged, opens
 
     def frame(self, i: int) -> _Frame:
         j = self._judged
@@ -283,4 +344,7 @@ class _Rows:
             level=float(j.level[i]),
             disagreement=float(j.disagreement[i]),
             imputed=int(j.imputed[i]),
+            threshold=float(j.threshold[i]),
+            outside=bool(j.outside[i]),
+            opens=bool(self._opens[i]),
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from stream.detect.incidents import IncidentEvent
 from stream.detect.sight import SightEvent
-from stream.intake.columns import Disposition, Float64s, Int32s, Int64s, UInt8s
+from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 
 class Verdict(IntEnum):
@@ -33,6 +33,7 @@ class Verdicts:
         verdict: uint8 (n,), `Verdict`.
         error, level, score, disagreement: float64 (n,); NaN where there is none. Only scored frames have a score.
         imputed: int32 (n,), sensors that are carried or masked.
+        vetoed: bool (n,), frames that exceed, but the rules let no incident open.
     """
 
     names: dict[int, str]
@@ -45,6 +46,7 @@ class Verdicts:
     score: Float64s
     disagreement: Float64s
     imputed: Int32s
+    vetoed: Bools
 
     def __len__(self) -> int:
         return len(self.time)
@@ -54,7 +56,7 @@ class Verdicts:
         """Those of consecutive parts of a batch, of which part i begins at reading starts[i]."""
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("series", "time", "verdict", "error", "level", "score", "disagreement", "imputed")
+            for name in ("series", "time", "verdict", "error", "level", "score", "disagreement", "imputed", "vetoed")
         }
         row = np.concatenate([part.row + start for part, start in zip(parts, starts, strict=True)])
         return Verdicts(names={k: v for part in parts for k, v in part.names.items()}, row=row, **columns)

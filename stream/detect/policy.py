@@ -16,6 +16,14 @@ class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_ns: int
 
 
+class ValidRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value of `sensor` below `low` or above `high` cannot be. In the sensor's units; None: no limit."""
+
+    sensor: str
+    low: float | None = None
+    high: float | None = None
+
+
 class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How readings become frames.
 
@@ -30,6 +38,7 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         score_when: expression over sensors; frames where it is false are off. "" = always on.
         settle_ns: frames stay off for this long after the last frame where `score_when` was false.
         maintenance: spans whose frames are off.
+        valid: a value outside is missing to the frame, and raises an incident unless the frame is off.
     """
 
     interval_ns: int
@@ -42,6 +51,22 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     score_when: str = ""
     settle_ns: int = 0
     maintenance: tuple[Maintenance, ...] = ()
+    valid: tuple[ValidRange, ...] = ()
+
+
+class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a deviation (observed - expected) of `sensor` must be to be worth an incident.
+
+    Attributes:
+        direction: observed "above" expected, "below" it, or "both".
+        min_absolute: its least size, in the sensor's units, >= 0.
+        min_relative: its least size as a part of |expected|, >= 0.
+    """
+
+    sensor: str
+    direction: Literal["both", "above", "below"] = "both"
+    min_absolute: float = 0.0
+    min_relative: float = 0.0
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +79,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         max_duration_ns: an incident is split when it gets this long.
         severity_edges: peak scores at which medium, high and critical begin; ascending, > 1.
         top_sensors: how many sensors an event names.
+        sensors: an exceeding frame opens no incident unless a sensor with at least a fifth of its error passes its
+            rule; one without a rule passes.
     """
 
     close_after: int
@@ -62,6 +89,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_duration_ns: int = 7 * 86400 * SECOND
     severity_edges: tuple[float, float, float] = (2.0, 5.0, 20.0)
     top_sensors: int = 5
+    sensors: tuple[SensorRule, ...] = ()
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,11 +36,10 @@ def alert_line(event: Event, sensors: int = 2) -> Text:
     line.append(f"{_printable(event['series'])}  ", "bold")
     line.append(severity, _SEVERITY.get(severity, ""))
     if state == "resolved":
-        line.append(f"  peak {_number(event['peak_score'])}, after {span(event['duration_s'])}, {event['reason']}")
-        return line
-    line.append(f"  score {_number(event['score'])}")
+        return line.append(f"  peak {_peak(event)}, after {span(event['duration_s'])}, {event['reason']}")
+    line.append(f"  score {_number(event['score'])}" if _scored(event) else "  not scored")
     if state == "updated":
-        line.append(f", peak {_number(event['peak_score'])}, for {span(event['duration_s'])}")
+        line.append(f", peak {_peak(event)}, for {span(event['duration_s'])}")
     named = "; ".join(_reading(sensor) for sensor in event["sensors"][:sensors])
     return line.append(f"  {named}") if named else line
 
@@ -63,7 +62,7 @@ def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
             Text(event["severity"], _SEVERITY.get(event["severity"], "")),
             Text(f"{_time(event['started_at']):%Y-%m-%d %H:%M}"),
             Text(span(event["duration_s"])),
-            Text(_number(event["peak_score"])),
+            Text(_peak(event)),
             Text(", ".join(shares)),
         )
     return table
@@ -154,11 +153,21 @@ def _outcome(fault: Mapping[str, Any]) -> str:
     return f"found after {span(fault['delay_s'])}" if fault["as_expected"] else "missed"
 
 
+def _scored(event: Event) -> bool:
+    """Whether the numbers of the event say anything; alerts of versions without ranges always did."""
+    return bool(event.get("scored", True))
+
+
+def _peak(event: Event) -> str:
+    return _number(event["peak_score"]) if _scored(event) else "none"
+
+
 def _reading(sensor: Mapping[str, Any]) -> str:
-    """pressure low 4.91 (expected 5.6)."""
+    """pressure low 4.91 (expected 5.6), or pressure low -3 (limit 0)."""
     observed = "missing" if sensor["observed"] is None else _number(sensor["observed"])
     direction = "" if sensor["direction"] == "unknown" else f" {sensor['direction']}"
-    return f"{_printable(sensor['name'])}{direction} {observed} (expected {_number(sensor['expected'])})"
+    expected = "limit" if sensor.get("outside") else "expected"
+    return f"{_printable(sensor['name'])}{direction} {observed} ({expected} {_number(sensor['expected'])})"
 
 
 def _moment(event: Event) -> datetime:

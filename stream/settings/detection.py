@@ -96,6 +96,36 @@ def _ascending_above_one(edges: tuple[float, float, float]) -> tuple[float, floa
     return edges
 
 
+Limits = tuple[Float | None, Float | None]
+
+
+class SensorRule(Section):
+    """What is asked of one sensor after the model."""
+
+    direction: Literal["both", "above", "below"] = Field(
+        default="both", description="Which deviations from what is expected are worth an incident."
+    )
+    min_absolute: Float = Field(default=0.0, ge=0, description="The least deviation, in the sensor's units.")
+    min_relative: Float = Field(default=0.0, ge=0, description="The least deviation, as a part of what is expected.")
+    valid: Limits | None = Field(
+        default=None, description="[low, high]: a value outside cannot be, and raises by itself. null: no limit."
+    )
+
+    @field_validator("valid")
+    @classmethod
+    def _low_below_high(cls, valid: Limits | None) -> Limits | None:
+        if valid == (None, None):
+            raise ValueError("expected a limit, low or high, or no `valid`")
+        if valid is not None and valid[0] is not None and valid[1] is not None and valid[0] >= valid[1]:
+            raise ValueError("expected [low, high] with low < high; null for no limit")
+        return valid
+
+    @property
+    def vetoes(self) -> bool:
+        """Whether there are deviations that it does not let pass."""
+        return self.direction != "both" or self.min_absolute > 0 or self.min_relative > 0
+
+
 class Rules(Section):
     """The life of an incident; travels in the bundle."""
 
@@ -112,3 +142,8 @@ class Rules(Section):
         default=(2.0, 5.0, 20.0), description="Peak scores at which medium, high and critical begin; ascending, > 1."
     )
     top_sensors: Int = Field(default=5, ge=1, le=100, description="Sensors named in an event, at most.")
+    sensors: dict[str, SensorRule] = Field(
+        default_factory=dict,
+        description="Sensor names mapped to rules {direction: both, above, below; min_absolute; min_relative; valid: "
+        "[low, high]}: deviations that are worth an incident, and values that cannot be. Empty: none.",
+    )

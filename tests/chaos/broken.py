@@ -12,7 +12,9 @@ from stream import __main__ as narrows
 from stream.events import Headers
 from stream.kafka.assignment import Assignment
 from stream.kafka.partition import Partition
+from stream.kafka.place import Place
 from stream.kafka.state_topic import Snapshot
+from stream.kafka.takeover import TakeOver
 from stream.kafka.transaction import Transaction
 
 SECONDS = 5.0
@@ -61,8 +63,9 @@ def state_kept_on_abort() -> None:
 def replay_that_tells() -> None:
     """Snapshots are not taken over: the replay derives what was published before, and it is published again."""
 
-    def restore(self: Partition, snapshots: Sequence[Snapshot], committed: int) -> int:
-        return 0
+    def restore(self: Partition, snapshots: Sequence[Snapshot], place: Place) -> TakeOver:
+        self._taken = self._taken or TakeOver(place, self.definition)
+        return self._taken
 
     _replace(Partition, "restore", restore)
 

@@ -184,5 +184,6 @@ def _as_levels(frames: FramedHistory, level: Float64s, chosen: Bools, block: int
         time=frames.time[kept],
         level=level[kept],
         step=frames.step[kept],
+        vetoed=np.zeros(int(kept.sum()), np.bool_),
         block=block,
     )
