@@ -11,8 +11,6 @@ import msgspec
 
 from stream.events import SCHEMA_VERSION, Headers, schema_of
 
-# Series that a status event names when it is about many.
-NAMED = 10
 Kind = Literal[
     "detector.bundle_activated",
     "detector.bundle_refused",
@@ -22,6 +20,8 @@ Kind = Literal[
     "data.series_retired",
     "data.partitions_changed",
 ]
+# Names that a message lists when it is about many.
+NAMED = 10
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -52,11 +52,6 @@ class Status(msgspec.Struct, frozen=True):
     details: dict[str, str | int]
 
 
-def listed(series: Sequence[str]) -> str:
-    """Their names, or the first of them."""
-    return ", ".join(series[:NAMED]) + (", ..." if len(series) > NAMED else "")
-
-
 class Notice(msgspec.Struct, frozen=True):
     """A status event before it is known who says it, and when."""
 
@@ -65,6 +60,11 @@ class Notice(msgspec.Struct, frozen=True):
     series: str | None = None
     offset: int | None = None
     details: dict[str, str | int] = {}
+
+
+def named(names: Sequence[str]) -> str:
+    """Names for a message, the first of them where they are many."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def status(notice: Notice, detector: str, instance: str, partition: int | None, observed_at: datetime) -> Status:

@@ -25,7 +25,7 @@ from stream.kafka.records import Records
 from stream.kafka.rotation import Rotation, Since
 from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
 from stream.kafka.takeover import TakeOver, activated
-from stream.status import Notice, listed
+from stream.status import Notice, named
 
 log = structlog.get_logger()
 
@@ -358,7 +358,7 @@ class Partition:
         self._uncommitted = True
         only = names[0] if len(names) == 1 else None
         self.notices.append(
-            Notice("data.series_retired", f"{listed(names)}: {why}", only, self.position, {"count": len(names)})
+            Notice("data.series_retired", f"{named(names)}: {why}", only, self.position, {"count": len(names)})
         )
 
     def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:
