@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -178,8 +179,8 @@ def after_the_cut(live: Live, partition: int, left: Kept, low: int) -> Outcome:
     definition = live.definition
     detector = Detector(definition)
     states = [(s.as_of, s.state) for s in left.snapshots.values() if s.state is not None]
+    told = deepcopy({state.series: state for _, state in states})
     detector.restore(bare(state, definition) if as_of < low - 1 else state for as_of, state in states)
-    told = {series: detector.snapshot(series).incident for series in detector.slots.names()}
     as_of = {series: snapshot.as_of for series, snapshot in left.snapshots.items()}
     records = [r for r in live.read(live.input) if r.partition == partition and r.offset > as_of.get(r.key, -1)]
     replayed = detector.push(decoded(definition, [r for r in records if r.offset < left.committed]))

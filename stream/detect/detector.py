@@ -11,7 +11,7 @@ from stream.detect.definition import Definition
 from stream.detect.frames import Fitness, Frames
 from stream.detect.framing import Framing
 from stream.detect.history import History
-from stream.detect.incidents import EXCEEDS, Incident, IncidentEvent, Incidents, Judged
+from stream.detect.incidents import EXCEEDS, IncidentEvent, Incidents, Judged
 from stream.detect.level import levels
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.ranges import Ranges
@@ -140,9 +140,10 @@ class Detector:
         slot = self.slots.find(series)
         return slot is not None and bool(self._incidents.get(slot) or self._framing.clock.state(slot).open)
 
-    def put_back(self, series: str, incident: Incident | None) -> None:
-        """The incident of a series that has a slot is this one, or none, whatever has been derived."""
-        self._incidents.restore(int(self.slots.lookup([series])[0]), incident)
+    def put_back(self, series: str, told: SeriesState | None) -> None:
+        """What is open of a series that has a slot is what was open in this state, or nothing, whatever it derived."""
+        slot = int(self.slots.lookup([series])[0])
+        self._incidents.restore(slot, None if told is None else told.incident)
 
     def last_heard(self, series: Iterable[str]) -> Int64s:
         """int64 (n,): newest event time of each of n series, ns; NEVER where there is no such series."""

@@ -10,9 +10,11 @@ is judged from C on. A series whose frames cannot be taken over is replayed all 
 from collections import Counter
 from copy import copy
 
+from msgspec.structs import replace
+
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents import Incident, IncidentEvent
+from stream.detect.incidents import IncidentEvent
 from stream.detect.series_state import SeriesState, bare
 from stream.kafka.place import Place
 from stream.kafka.state_topic import Snapshot, layout_of
@@ -29,8 +31,8 @@ class TakeOver:
         self._place = place
         self._definition = definition
         self._layout = layout_of(definition)
-        # Incidents as their snapshots have them; the detector goes on with the snapshot's own.
-        self._told: dict[str, Incident] = {}
+        # States of series that have something open, as their snapshots have them: the detector changes its own.
+        self._told: dict[str, SeriesState] = {}
         # Series whose frames are of another layout.
         self.unfit: list[str] = []
         # Series that readings may be missing of, after their snapshot and before the replay.
@@ -47,7 +49,7 @@ class TakeOver:
         if state is None:
             return None
         if state.incident is not None:
-            self._told[state.series] = copy(state.incident)
+            self._told[state.series] = replace(state, incident=copy(state.incident))
         if snapshot.layout != self._layout:
             self.unfit.append(state.series)
         elif snapshot.as_of < self._place.hole - 1:
