@@ -136,6 +136,28 @@ def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
         log.commit(again)
 
 
+def test_a_blindness_that_only_the_hole_makes_is_told_by_no_life() -> None:
+    """Around the hole nothing can be scored; what could was eaten. Its time starts anew behind the hole."""
+    log = Log(blind_after_ns=6 * SECOND)
+    running = log.start(99)
+    for offset in range(12):
+        running.take(message(offset, offset, 0.0 if offset < 3 or 4 <= offset < 7 else None))
+        if offset == 3:
+            running.must_all_snapshots()
+            log.commit(running)
+    log.commit(running)
+    for life in range(2):
+        again = log.start(99, low=7)
+        for offset in range(7, 12 + life):
+            again.take(message(offset, offset, None))
+        assert "data.series_blind" not in [notice.kind for notice in again.notices]
+        again.take(message(12 + life, 12 + life, None))
+        assert "data.series_blind" not in [notice.kind for notice in again.notices]
+        log.commit(again)
+    again.take(message(14, 14, None))
+    assert [notice.kind for notice in again.notices] == ["data.series_blind"]
+
+
 def the_largest_spike_that_tells_nothing() -> float:
     sizes: list[float] = np.arange(0.5, 10, 0.02).tolist()
     for quiet, loud in itertools.pairwise(sizes):
@@ -145,8 +167,10 @@ def the_largest_spike_that_tells_nothing() -> float:
     raise AssertionError("no spike is large enough")
 
 
-def message(offset: int, second: int, value: float) -> Records:
-    said = {"time": (START + second * SECOND) // 1_000_000, "series": "a", "s0": value, "s1": 0.0}
+def message(offset: int, second: int, value: float | None) -> Records:
+    """Without a value, both sensors have none."""
+    other = None if value is None else 0.0
+    said = {"time": (START + second * SECOND) // 1_000_000, "series": "a", "s0": value, "s1": other}
     return Records([b"a"], [json.dumps(said).encode()], [offset], [START // 1_000_000], [None])  # type: ignore[list-item]
 
 

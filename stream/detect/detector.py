@@ -143,7 +143,11 @@ class Detector:
     def put_back(self, series: str, told: SeriesState | None) -> None:
         """What is open of a series that has a slot is what was open in this state, or nothing, whatever it derived."""
         slot = int(self.slots.lookup([series])[0])
-        self._incidents.restore(slot, None if told is None else told.incident)
+        self._incidents.clear(slot)
+        self._sight.clear(slot)
+        if told is not None:
+            self._incidents.restore(slot, told.incident)
+            self._sight.restore(slot, told.degraded_since, told.is_blind)
 
     def last_heard(self, series: Iterable[str]) -> Int64s:
         """int64 (n,): newest event time of each of n series, ns; NEVER where there is no such series."""

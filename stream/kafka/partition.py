@@ -128,7 +128,6 @@ class Partition:
         self._state_start, self.snapshot_end = place.state_start, state_end
         self._topic_id, self.stream_time, self._hole = place.topic_id, place.stream_time, place.hole
         self._taken = self._taken or TakeOver(place, self.definition)
-        self.notices += self._taken.notices()
         self.uncommitted_counts.update(self._taken.counts())
         if self.is_live:
             self._come_alive()
@@ -335,7 +334,7 @@ class Partition:
         """The state is that of the last commit: from here on things are told, and the series are ours."""
         taken, self._taken = self._taken, None
         assert taken is not None
-        self._held, rewritten = taken.finish(self.detector, self._held)
+        self._held, self.notices, rewritten = taken.finish(self.detector, self._held, self.notices)
         for series in rewritten:
             self._rotation.must(series)
         self._uncommitted = bool(self.notices)

@@ -48,25 +48,32 @@ class TakeOver:
         state = snapshot.state
         if state is None:
             return None
-        if state.incident is not None:
+        is_short = snapshot.as_of < self._place.hole - 1
+        if is_short and not state.is_blind:
+            # Whether it saw in between nobody knows: the time for which it must not see starts anew.
+            state = replace(state, degraded_since=None)
+        if state.incident is not None or state.degraded_since is not None:
             self._told[state.series] = replace(state, incident=copy(state.incident))
         if snapshot.layout != self._layout:
             self.unfit.append(state.series)
-        elif snapshot.as_of < self._place.hole - 1:
+        elif is_short:
             self.short.append(state.series)
         else:
             return state
         return bare(state, self._definition)
 
-    def finish(self, detector: Detector, derived: list[Derived]) -> tuple[list[Derived], list[str]]:
-        """At the end of the replay: what of its events is to be told, and the series whose snapshots must go with the
-        next commit, as no replay finds what is put back here."""
+    def finish(
+        self, detector: Detector, derived: list[Derived], noted: list[Notice]
+    ) -> tuple[list[Derived], list[Notice], list[str]]:
+        """At the end of the replay: what is to be told of the events and notices that it derived, and of how it began;
+        the series whose snapshots must go with the next commit, as no replay finds what is put back here."""
         if not (self._place.cut or self._is_heir or self.unfit):
-            return derived, []
-        untold = list(dict.fromkeys(event.series for event, _ in derived))
+            return derived, [*self.notices(), *noted], []
+        about = [event.series for event, _ in derived] + [notice.series for notice in noted if notice.series]
+        untold = list(dict.fromkeys(about))
         for series in untold:
             detector.put_back(series, self._told.get(series))
-        return [], untold
+        return [], self.notices(), untold
 
     def counts(self) -> Counter[str]:
         """What the progress line tells of it: readings never scored, series that have lost their frames."""
