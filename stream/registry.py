@@ -48,6 +48,14 @@ class Registry:
         folder = self._root / detector / "versions"
         return sorted(path.parent.name for path in folder.glob(f"[!.]*/{MANIFEST}"))
 
+    def has(self, detector: str, version: str) -> bool:
+        """Whether there is anything under this name, complete or not.
+
+        Raises:
+            OSError: nobody can say.
+        """
+        return (self._root / detector / "versions" / version).exists()
+
     def alias(self, detector: str, alias: str) -> str | None:
         """The version that `alias` points to, or None where it is not set."""
         path = self._root / detector / alias

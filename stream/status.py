@@ -3,6 +3,7 @@
 An event that belongs to a partition stands in the transaction of the offsets it is about: it is told exactly once.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,10 +11,13 @@ import msgspec
 
 from stream.events import SCHEMA_VERSION, Headers, schema_of
 
+# Series that a status event names when it is about many.
+NAMED = 10
 Kind = Literal[
     "detector.bundle_activated",
     "detector.bundle_refused",
     "data.readings_lost",
+    "data.history_lost",
     "data.series_in_two_partitions",
     "data.series_retired",
     "data.partitions_changed",
@@ -27,6 +31,8 @@ class Status(msgspec.Struct, frozen=True):
         kind: `detector.bundle_activated`: from `offset` of the partition on, scores are those of bundle `details.to`.
             `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
             `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
+            `data.history_lost`: readings that a restart needs are gone, or a tool has passed over them:
+                `details.count` series of the partition warm up at offset `details.oldest`.
             `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
             `data.series_retired`: `details.count` series have left memory: silent for `serve.retire_after`, or moved.
             `data.partitions_changed`: the input topic has `details.to` partitions now: series may have moved.
@@ -44,6 +50,11 @@ class Status(msgspec.Struct, frozen=True):
     series: str | None
     message: str
     details: dict[str, str | int]
+
+
+def listed(series: Sequence[str]) -> str:
+    """Their names, or the first of them."""
+    return ", ".join(series[:NAMED]) + (", ..." if len(series) > NAMED else "")
 
 
 class Notice(msgspec.Struct, frozen=True):

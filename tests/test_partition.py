@@ -63,14 +63,14 @@ class Log:
         decoder = Decoder(Fields(series="series"), self.definition.sensors, None)
         return Partition(number, self.definition, decoder, owners or Owners(), self.retire_after_ns)
 
-    def start(self, high: int, owners: Owners | None = None) -> Partition:
-        """A partition that has taken over what the last commit left, replay still to come."""
-        place = place_of(Found(0, self.committed, self.metadata, 0, high, "id", len(self.state)))
+    def start(self, high: int, owners: Owners | None = None, low: int = 0) -> Partition:
+        """A partition that has taken over what the last commit left, replay still to come; `low`: oldest reading."""
+        place = place_of(Found(0, self.committed, self.metadata, low, high, "id", len(self.state)))
         partition, newest = self.partition(owners=owners), dict[str, bytes | None]()
         for series, record in self.state[place.state_start : place.state_end]:
             newest[series] = record
         snapshots = [decode_snapshot(record) for record in newest.values() if record is not None]
-        partition.restore([s for s in snapshots if s is not None], place.committed)
+        partition.restore([s for s in snapshots if s is not None], place)
         partition.begin(place, place.state_end)
         return partition
 

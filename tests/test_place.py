@@ -32,7 +32,7 @@ def test_a_group_without_an_offset_begins_at_the_oldest_record_and_leaves_old_sn
 
 
 def test_an_offset_set_by_a_tool_goes_on_with_the_snapshots_that_are_not_newer() -> None:
-    assert place_of(found(metadata=None)) == Place(100, 100, 0, NO_LIMIT, "topic-1", NEVER)
+    assert place_of(found(metadata=None)) == Place(100, 100, 0, NO_LIMIT, "topic-1", NEVER, hole=100, cut=True)
 
 
 def test_retention_that_has_eaten_r_replays_what_is_left() -> None:

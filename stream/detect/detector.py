@@ -13,7 +13,7 @@ from stream.detect.ensemble import Reconstruction
 from stream.detect.frames import Fitness, Frames
 from stream.detect.framing import Framing
 from stream.detect.history import History
-from stream.detect.incidents import IncidentEvent, Incidents, Judged, SensorShare
+from stream.detect.incidents import Incident, IncidentEvent, Incidents, Judged, SensorShare
 from stream.detect.level import levels
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.series_state import SeriesState
@@ -125,13 +125,17 @@ class Detector:
             return Outcome(np.zeros(0, np.uint8), self._nothing()[0], ())
         raw = self._framing.clock.close(slot)
         verdicts, events = self._judge(RawFrames(raw.series, raw.time, raw.values, np.full(len(raw.time), -1)))
-        events += self._incidents.silence(slot, series, int(self._framing.framer.last_time[slot]))
+        events += self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
         return Outcome(np.zeros(0, np.uint8), verdicts, tuple(events))
 
     def has_open(self, series: str) -> bool:
         """Whether the series has an open tick or an open incident."""
         slot = self.slots.find(series)
         return slot is not None and bool(self._incidents.get(slot) or self._framing.clock.state(slot).open)
+
+    def put_back(self, series: str, incident: Incident | None) -> None:
+        """The incident of a series that has a slot is this one, or none, whatever has been derived."""
+        self._incidents.restore(int(self.slots.lookup([series])[0]), incident)
 
     def last_heard(self, series: Iterable[str]) -> Int64s:
         """int64 (n,): newest event time of each of n series, ns; NEVER where there is no such series."""

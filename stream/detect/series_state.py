@@ -13,7 +13,8 @@ class SeriesState(msgspec.Struct):
 
     Attributes:
         time: int64 (n,), values: float64 (n, F): frames since the last gap, oldest first, NaN where masked.
-        last_time: time of the last frame, also where a gap or off frame has emptied the history.
+        last_time: time of the last frame, also where a gap or off frame has emptied the history; NEVER where whatever
+            comes next stands behind a gap.
         last_off: last frame with `score_when` false.
         carried: float64 (F,), age: int32 (F,): last value of each sensor and how many frames ago.
         ticks: clock and open ticks.
@@ -33,14 +34,17 @@ class SeriesState(msgspec.Struct):
 
 
 def bare(state: SeriesState, definition: Definition) -> SeriesState:
-    """What of a series outlives a change of sensors or ticks: its clock and its incident; its frames do not."""
+    """What of a series outlives the loss of its frames: its clock, when it was last off, its incident.
+
+    The next frame stands behind a gap, however short a time after the last one it comes.
+    """
     sensors, policy = definition.spec.sensors, definition.policy
     return SeriesState(
         series=state.series,
         time=b"",
         values=b"",
-        last_time=state.last_time,
-        last_off=NEVER,
+        last_time=NEVER,
+        last_off=state.last_off,
         carried=np.full(sensors, np.nan).astype("<f8").tobytes(),
         age=np.full(sensors, policy.max_carry + 1).astype("<i4").tobytes(),
         ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),

@@ -24,12 +24,10 @@ from stream.kafka.place import Place
 from stream.kafka.records import Records
 from stream.kafka.rotation import Rotation, Since
 from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
-from stream.status import Notice
+from stream.kafka.takeover import TakeOver, activated
+from stream.status import Notice, listed
 
 log = structlog.get_logger()
-
-# Series that a status event names when it is about many.
-NAMED = 10
 
 
 class Phase(Enum):
@@ -82,6 +80,8 @@ class Partition:
         self.live_from = -1
         self.snapshot_end = self._state_start = 0
         self._topic_id = ""
+        self._hole = 0
+        self._taken: TakeOver | None = None
         self.stream_time = NEVER
         self._rotation = Rotation()
         # Series with a snapshot that says "retired", and its as_of; deleted once no replay begins before it.
@@ -119,26 +119,22 @@ class Partition:
         self.phase = Phase.SERVE
         self.position, self.live_from = place.replay_from, place.committed
         self._state_start, self.snapshot_end = place.state_start, state_end
-        self._topic_id, self.stream_time = place.topic_id, place.stream_time
-        self.notices += place.notices()
-        self.uncommitted_counts["lost"] += place.lost
-        self._uncommitted = place.lost > 0
+        self._topic_id, self.stream_time, self._hole = place.topic_id, place.stream_time, place.hole
+        self._taken = self._taken or TakeOver(place, self.definition)
+        self.notices += self._taken.notices()
+        self.uncommitted_counts.update(self._taken.counts())
         if self.is_live:
             self._come_alive()
 
-    def restore(self, snapshots: Sequence[Snapshot], committed: int) -> int:
-        """Takes over snapshots not newer than C; returns how many did not fit: of those, frames are gone.
-
-        A series whose frames do not fit starts at C: replayed from nothing it would tell its past anew.
-        """
+    def restore(self, snapshots: Sequence[Snapshot], place: Place) -> TakeOver:
+        """Takes over snapshots not newer than C, some of them or the last."""
+        taken = self._taken = self._taken or TakeOver(place, self.definition)
         for snapshot in snapshots:
-            fits = snapshot.layout == self._layout or snapshot.fate != "kept"
-            self._admission.restore(snapshot, snapshot.as_of if fits else committed - 1)
+            self._admission.restore(snapshot, taken.as_of(snapshot))
             if snapshot.fate == "retired":
                 self._retired[snapshot.series] = snapshot.as_of
-        kept = [(s.state, s.layout == self._layout) for s in snapshots if s.state is not None]
-        self.detector.restore(state if fits else bare(state, self.definition) for state, fits in kept)
-        return sum(not fits for _, fits in kept)
+        self.detector.restore(state for state in map(taken.state, snapshots) if state is not None)
+        return taken
 
     def take(self, records: Records) -> Told:
         """Processes records in order: those below C are replayed in silence, the others are told.
@@ -218,11 +214,7 @@ class Partition:
         for state in () if warm else states:
             # No snapshot of the old layout may outlive this commit: a restart would take it for frames that are gone.
             self._rotation.must(state.series)
-        message = (
-            f"{old} -> {definition.version}: {'frames kept' if warm else 'sensors or ticks differ, series warm up'}"
-        )
-        details: dict[str, str | int] = {"from": old, "to": definition.version, "frames": "kept" if warm else "dropped"}
-        self.notices.append(Notice("detector.bundle_activated", message, None, self.position, details))
+        self.notices.append(activated(old, definition.version, warm, self.position))
 
     def retire_expired(self) -> None:
         """Lets go of the series that the stream has long left behind."""
@@ -265,6 +257,7 @@ class Partition:
             i=self._topic_id,
             o=owner,
             b=self.definition.version,
+            h=self._hole,
         )
 
     def take_notices(self) -> list[Notice]:
@@ -336,8 +329,23 @@ class Partition:
 
     def _come_alive(self) -> None:
         """The state is that of the last commit: from here on things are told, and the series are ours."""
+        self._finish_taking_over()
         self._admission.claim_all()
         log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
+
+    def _finish_taking_over(self) -> None:
+        """What is to be said of it is in the next commit, which there is then; none of what a replay that deviates
+        has derived. No snapshot of another layout may outlive that commit."""
+        taken, self._taken = self._taken, None
+        assert taken is not None
+        for series in taken.unfit:
+            self._rotation.must(series)
+        if taken.deviates:
+            for series in dict.fromkeys(event.series for event, _ in self._held):
+                self.detector.put_back(series, taken.told(series))
+                self._rotation.must(series)
+            self._held = []
+        self._uncommitted = bool(self.notices)
 
     def _close(self, series: str) -> None:
         """Ends what is open of a series and takes it out of memory."""
@@ -356,10 +364,9 @@ class Partition:
             self._retired[series] = self.position - 1
         self._admission.release(names)
         self._uncommitted = True
-        shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
         only = names[0] if len(names) == 1 else None
         self.notices.append(
-            Notice("data.series_retired", f"{shown}: {why}", only, self.position, {"count": len(names)})
+            Notice("data.series_retired", f"{listed(names)}: {why}", only, self.position, {"count": len(names)})
         )
 
     def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:

@@ -41,6 +41,8 @@ class Place:
         bundle: version of the bundle that scored up to C; None where nobody says.
         stream_time: before offset R.
         lost: readings that were deleted before they were scored.
+        hole: between a snapshot of an offset before `hole` - 1 and the replay readings may be missing; 0: none are.
+        cut: whether they have gone since the last commit.
     """
 
     replay_from: int
@@ -51,6 +53,8 @@ class Place:
     stream_time: int = NEVER
     bundle: str | None = None
     lost: int = 0
+    hole: int = 0
+    cut: bool = False
 
     def notices(self) -> list[Notice]:
         """What subscribers must know of it."""
@@ -75,7 +79,8 @@ def place_of(found: Found) -> Place:
     if known is None:
         log.warning(
             "partition.no_metadata", partition=found.partition, committed=found.committed,
-            effect="the offset was set by a tool; going on from there with the snapshots that are not newer",
+            effect="the offset was set by a tool; going on from there with clocks and incidents of the snapshots that "
+            "are not newer, series warm up",
         )  # fmt: skip
     elif known.i and found.topic_id and known.i != found.topic_id:
         log.error(
@@ -84,14 +89,15 @@ def place_of(found: Found) -> Place:
         )  # fmt: skip
         return _anew(found)
     committed, lost = _within(found, found.committed)
-    replay_from = committed if known is None else known.r
-    if known is not None and replay_from < found.low:
+    replay_from = committed if known is None else min(max(known.r, found.low), committed)
+    if known is not None and known.r < found.low:
         log.warning(
-            "replay.cut", partition=found.partition, needed=replay_from, oldest=found.low,
-            effect="retention has deleted readings that recovery needs: series they are missing from may warm up",
+            "replay.cut", partition=found.partition, needed=known.r, oldest=found.low,
+            effect="retention has deleted readings that recovery needs: series that they may be missing from warm up",
         )  # fmt: skip
+    cut = known is None or known.r < found.low
     return Place(
-        replay_from=min(max(replay_from, found.low), committed),
+        replay_from=replay_from,
         committed=committed,
         state_start=0 if known is None else known.s,
         state_end=NO_LIMIT if known is None else known.l,
@@ -99,6 +105,8 @@ def place_of(found: Found) -> Place:
         stream_time=NEVER if known is None else known.t,
         bundle=None if known is None else known.b,
         lost=lost,
+        hole=replay_from if known is None or cut else known.h,
+        cut=cut,
     )
 
 

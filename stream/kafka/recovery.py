@@ -21,7 +21,7 @@ from confluent_kafka import (
 )
 
 from stream.detect.definition import Definition
-from stream.errors import BrokerError
+from stream.errors import BrokerError, NarrowsError
 from stream.intake.decode import Decoder
 from stream.kafka import fault_points
 from stream.kafka.assignment import Assignment
@@ -38,8 +38,13 @@ READ_SECONDS = 0.02
 READ_RECORDS = 2000
 # Series taken over in one step: some 20 ms.
 RESTORE_SERIES = 500
-# An end below L is waited for: markers on their way, a dead producer's transaction. Longer than this it is neither.
-SHORT_SECONDS = 90.0
+# Between two looks at a bundle that cannot be read: each reads all there is of it.
+BUNDLE_SECONDS = 5.0
+# Between two questions for the end of the state topic.
+END_SECONDS = 1.0
+# An end below L is waited for: markers on their way, a dead producer's transaction. It is neither where the broker
+# says so as often as this without anything else between. Answers, not seconds: we may be frozen, the broker away.
+SHORT_ANSWERS = 90
 FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 
@@ -52,6 +57,9 @@ class _Reading:
     begun: float
     newest: dict[bytes, bytes | None] = field(default_factory=dict)
     end: int = 0
+    # When the broker was last asked for the end, and how often in a row it has named one below L.
+    asked: float = 0.0
+    short: int = 0
     snapshots: list[Snapshot] | None = None
     series: int = 0
     misfits: int = 0
@@ -63,7 +71,8 @@ class Recovery:
     Args:
         reader: makes the client that reads the state topic.
         topic_id: the id of the input topic, which is another once it was made anew.
-        bundle: definition and decoder of a version; None where there is no such bundle any more.
+        bundle: definition and decoder of a version; of the one that is served, where that is gone for good. Raises
+            NarrowsError or OSError where nobody can say just now.
     """
 
     def __init__(
@@ -73,7 +82,7 @@ class Recovery:
         reader: Callable[[], Consumer],
         topic_id: Callable[[], str],
         assignment: Assignment,
-        bundle: Callable[[str], tuple[Definition, Decoder] | None],
+        bundle: Callable[[str], tuple[Definition, Decoder]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
@@ -89,6 +98,8 @@ class Recovery:
         self._clock = clock
         # What each partition that is not served yet waits for.
         self.waits: dict[int, str] = {}
+        # Partitions that are not to be asked for before a time.
+        self._not_before: dict[int, float] = {}
 
     def step(self) -> bool:
         """One small step of one partition; False where there is nothing to recover."""
@@ -98,7 +109,9 @@ class Recovery:
                 self._read(reading) if reading.snapshots is None else self._take_over(reading, reading.snapshots)
                 return True
             self._reading = None
-        waiting = [p for p in self._assignment.partitions.values() if p.phase is Phase.ASK]
+        asking = [p for p in self._assignment.partitions.values() if p.phase is Phase.ASK]
+        now = self._clock()
+        waiting = [p for p in asking if self._not_before.get(p.number, now) <= now]
         if waiting:
             # One question a turn, in turn: one that is not answered must not hold up the partitions that are live.
             self._turn += 1
@@ -169,21 +182,36 @@ class Recovery:
 
     def _plan(self, partition: Partition, place: Place) -> None:
         """The bundle that scored up to C replays up to C; which one scores from there on is the service's to say."""
-        if place.bundle not in (None, partition.definition.version):
-            known = self._bundle(place.bundle)
-            if known is None:
-                log.error(
-                    "bundle.gone", partition=partition.number, version=place.bundle,
-                    effect="replayed with the one at hand: an incident may be told that was not",
-                )  # fmt: skip
-            else:
-                partition.use(*known)
+        if place.bundle is not None and not self._use(partition, place.bundle):
+            return
         if place.state_start >= place.state_end:
             self._serve(partition, place)
             return
         partition.phase = Phase.READ
-        self._reading = _Reading(partition, place, self._clock())
+        self._reading = _Reading(partition, place, self._clock(), asked=self._clock())
         self.state_reader().assign([TopicPartition(self._options.state, partition.number, OFFSET_BEGINNING)])
+
+    def _use(self, partition: Partition, version: str) -> bool:
+        """Gives the partition this bundle, or its heir. False where it waits: another would score meanwhile what this
+        one goes on with later, and its replay tell what was not told."""
+        if version == partition.definition.version:
+            return True
+        try:
+            definition, decoder = self._bundle(version)
+        except (NarrowsError, OSError) as fault:
+            reason = f"its bundle {version}: {fault}"
+            if self.waits.get(partition.number) != reason:
+                log.error("bundle.unreadable", partition=partition.number, version=version, error=str(fault))
+            self.waits[partition.number] = reason
+            self._not_before[partition.number] = self._clock() + BUNDLE_SECONDS
+            return False
+        if definition.version != version:
+            log.error(
+                "bundle.gone", partition=partition.number, version=version, heir=definition.version,
+                effect="going on from the committed offset with the bundle that is served, as at a swap",
+            )  # fmt: skip
+        partition.use(definition, decoder)
+        return True
 
     def _read(self, reading: _Reading) -> None:
         """Step 2. Done at a record at or beyond L - 1, or at an end of partition at or beyond L.
@@ -224,13 +252,27 @@ class Recovery:
 
     def _check_end(self, reading: _Reading) -> None:
         """A state topic that stays too short is somebody's to mend: without it nothing here can be served."""
-        if self._clock() - reading.begun > SHORT_SECONDS:
+        if reading.place.state_end == NO_LIMIT or self._clock() - reading.asked < END_SECONDS:
+            return
+        reading.asked = self._clock()
+        end = self._state_end(reading.partition.number)
+        reading.short = reading.short + 1 if end is not None and end < reading.place.state_end else 0
+        if reading.short >= SHORT_ANSWERS:
             raise BrokerError(
                 f"state topic {self._options.state!r}, partition {reading.partition.number}: its readable end is "
-                f"{reading.end}, the last commit wrote up to {reading.place.state_end}. A transaction may hang "
+                f"{end}, the last commit wrote up to {reading.place.state_end}. A transaction may hang "
                 "(`narrows doctor`, kafka-transactions.sh find-hanging), or the topic was made anew: point "
                 "`kafka.state` at the right one. Only if it is lost, reset the group's offsets: all series warm up then"
             )
+
+    def _state_end(self, number: int) -> int | None:
+        """Where `read_committed` ends just now; None where nobody answers."""
+        try:
+            tp = TopicPartition(self._options.state, number)
+            _, end = self.state_reader().get_watermark_offsets(tp, timeout=ASK_SECONDS)
+        except KafkaException:
+            return None
+        return int(end)
 
     def _in_time(self, reading: _Reading, record: bytes | None) -> bool:
         """Without metadata L does not say which snapshots belong to C: those that are newer hide no older one."""
@@ -243,12 +285,13 @@ class Recovery:
         """Step 3, a slice of it."""
         part, reading.snapshots = snapshots[:RESTORE_SERIES], snapshots[RESTORE_SERIES:]
         reading.series += len(part)
-        reading.misfits += reading.partition.restore(part, reading.place.committed)
+        taken = reading.partition.restore(part, reading.place)
         if reading.snapshots:
             return
         self._reading = None
         log.info(
-            "partition.restored", partition=reading.partition.number, series=reading.series, unfit=reading.misfits,
+            "partition.restored", partition=reading.partition.number, series=reading.series,
+            unfit=reading.misfits + len(taken.unfit), warming=len(taken.short),
             replay=reading.place.committed - reading.place.replay_from, seconds=round(self._clock() - reading.begun, 3),
         )  # fmt: skip
         fault_points.at("restored")

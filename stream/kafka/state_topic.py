@@ -41,6 +41,7 @@ class CommitMetadata(msgspec.Struct, frozen=True):
         t: stream time before offset r, ns.
         i: id of the input topic: another one is another topic of the same name.
         o: the instance that committed. b: bundle version.
+        h: between a snapshot of an offset before h - 1 and the replay readings are missing: it gives no frames.
     """
 
     f: int
@@ -51,6 +52,7 @@ class CommitMetadata(msgspec.Struct, frozen=True):
     i: str
     o: str
     b: str
+    h: int = 0
 
 
 def layout_of(definition: Definition) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 
 from stream.detect.definition import Definition
-from stream.errors import NarrowsError
+from stream.errors import BundleError, NarrowsError
 from stream.registry import ALIASES, Registry
 from stream.status import Notice
 
@@ -20,7 +20,11 @@ class Bundles(Protocol):
         """The definition to serve, looked up now; a notice where a new one was refused."""
 
     def version(self, version: str) -> Definition | None:
-        """The definition of a version that has served before; None where it is gone."""
+        """The definition of a version that has served before; None where it is gone for good.
+
+        Raises:
+            NarrowsError, OSError: it cannot be read just now.
+        """
 
 
 class Fixed:
@@ -83,9 +87,16 @@ class FromRegistry:
         for known in (self._served, self._before):
             if version == known.version:
                 return known
-        try:
-            self._before = self._load(version)
-            return self._before
-        except (NarrowsError, OSError) as fault:
-            log.error("bundle.not_loaded", version=version, error=str(fault))
+        if not self._is_there():
+            raise BundleError(f"the registry does not show what `bundle` names, {self._reference!r}; is it mounted?")
+        if not self._registry.has(self._served.detector, version):
             return None
+        self._before = self._load(version)
+        return self._before
+
+    def _is_there(self) -> bool:
+        """Whether what the registry does not have is gone: where its volume is not mounted, it has nothing at all."""
+        if self._reference in ALIASES:
+            return self._wanted() is not None
+        is_folder = self._reference != self._served.version
+        return is_folder or self._registry.has(self._served.detector, self._served.version)

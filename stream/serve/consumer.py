@@ -282,11 +282,11 @@ class Service:
         self._definition, refused = self._bundles.current()
         self._notices += [] if refused is None else [refused]
 
-    def _bundle(self, version: str) -> tuple[Definition, Decoder] | None:
-        """What a partition was scored with last. Another process may have seen a newer bundle before this one."""
+    def _bundle(self, version: str) -> tuple[Definition, Decoder]:
+        """What a partition was scored with last, or its heir. Another process may have seen a newer bundle before."""
         self._look_up_bundle()
-        definition = self._bundles.version(version)
-        return None if definition is None else (definition, self._make_decoder(definition))
+        definition = self._bundles.version(version) or self._definition
+        return definition, self._make_decoder(definition)
 
     def _swap(self) -> None:
         """A partition that is live with another bundle than the one to serve goes over to it, one a turn:
@@ -356,6 +356,6 @@ class Service:
 
 
 PROGRESS = (
-    "received", "used", "late", "duplicate", "ignored", "dead", "lost", "scored", "warming", "degraded", "off",
-    "incidents.opened",
+    "received", "used", "late", "duplicate", "ignored", "dead", "lost", "history_lost", "scored", "warming",
+    "degraded", "off", "incidents.opened",
 )  # fmt: skip
