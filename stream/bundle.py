@@ -27,12 +27,13 @@ from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float64s
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
+FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_FILE_BYTES = 4 << 30
 # DESIGN section 4: across machines 1e-5 relative; the absolute part covers errors that are nearly 0.
@@ -47,9 +48,17 @@ class FileEntry(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Change(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A setting that `narrows models amend` changed, as a configuration would say it."""
+
+    before: Any
+    after: Any
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle is and where it comes from.
 
+    `parent` is the version that this one was amended from, by the settings in `amended`; it has the same weights.
     `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
     """
 
@@ -69,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: dict[str, str]
     parent: str | None
     files: tuple[FileEntry, ...]
+    amended: dict[str, Change] = {}
 
 
 @dataclass(frozen=True)
@@ -100,8 +110,27 @@ def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
     pq.write_table(_series_table(contents.scales, contents.thresholds), folder / SERIES)
     pq.write_table(contents.calibration, folder / CALIBRATION)
     pq.write_table(_selftest_table(contents.selftest), folder / SELFTEST)
-    entries = tuple(_entry(folder / name) for name in (WEIGHTS, SERIES, CALIBRATION, SELFTEST))
-    manifest = msgspec.structs.replace(manifest, files=entries)
+    entries = tuple(_entry(folder / name) for name in FILES)
+    return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
+
+
+def write_child(folder: Path, parent: Path, manifest: Manifest) -> Manifest:
+    """Writes a bundle of the files of another, to the byte, and a manifest of its own; as `write`.
+
+    Raises:
+        BundleError: the parent was altered.
+    """
+    known = _intact(parent)
+    data = _verified(parent, known)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).write_bytes(data[name])
+    entries = tuple(entry for entry in known.files if entry.name in FILES)
+    return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
+
+
+def _sealed(folder: Path, manifest: Manifest) -> Manifest:
+    """Gives the manifest its version's hash, and writes it."""
     manifest = msgspec.structs.replace(manifest, version=f"{manifest.version}-{_digest(manifest)}")
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
@@ -127,19 +156,24 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def verify(folder: Path) -> Manifest:
+    """The manifest, once it and every file hash to what they should; nothing is built of them.
+
+    Raises:
+        BundleError: something is missing, unlisted or altered.
+    """
+    manifest = _intact(folder)
+    _verified(folder, manifest)
+    return manifest
+
+
 def load(folder: Path) -> tuple[Manifest, Definition]:
     """Verifies every file, builds the definition and runs the self-test.
 
     Raises:
         BundleError: something is missing, unlisted, altered, of the wrong shape, not finite, or scores differently.
     """
-    manifest = read_manifest(folder)
-    stamp, _, digest = manifest.version.rpartition("-")
-    found = _digest(msgspec.structs.replace(manifest, version=stamp))
-    if digest != found:
-        raise BundleError(
-            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
-        )
+    manifest = _intact(folder)
     data = _verified(folder, manifest)
     try:
         scales, thresholds = _tables(_parquet(data[SERIES]), manifest)
@@ -166,6 +200,18 @@ def calibration_levels(folder: Path) -> pa.Table:
     return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
 
 
+def _intact(folder: Path) -> Manifest:
+    """The manifest, if it is the one that its version names."""
+    manifest = read_manifest(folder)
+    stamp, _, digest = manifest.version.rpartition("-")
+    found = _digest(msgspec.structs.replace(manifest, version=stamp))
+    if digest != found:
+        raise BundleError(
+            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
+        )
+    return manifest
+
+
 def _digest(manifest: Manifest) -> str:
     """The hash in a version's name, of a manifest whose version is the bare time stamp."""
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
@@ -179,7 +225,7 @@ def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """The bytes of each listed file: what is hashed is what is used."""
     listed = {entry.name for entry in manifest.files}
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if listed != there or not {WEIGHTS, SERIES, CALIBRATION, SELFTEST} <= listed:
+    if listed != there or not set(FILES) <= listed:
         raise BundleError(f"{folder}: manifest lists {sorted(listed)}, folder holds {sorted(there)}; take a fresh copy")
     data = {}
     for entry in manifest.files:

@@ -15,6 +15,8 @@ FLOW = (
     "stream.detect",
     "stream.events",
     "stream.status",
+    "stream.storage",
+    "stream.moves",
     "stream.bundle",
     "stream.registry",
     "stream.kafka",

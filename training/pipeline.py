@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.bundle import FORMAT, Contents, Manifest, SelfTest, write
+from stream.bundle import FORMAT, Contents, Manifest, SelfTest, read_manifest, write
 from stream.detect.definition import Definition
 from stream.detect.ensemble import Ensemble
 from stream.detect.frames import Fitness
@@ -197,15 +197,8 @@ def _manifest(
 
 def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
     """Writes the version, points `candidate` at it, and `production` where there is none yet."""
-    registry = Registry(options.registry)
-    written: list[Manifest] = []
-
-    def into(scratch: Path) -> Manifest:
-        written.append(write(scratch, manifest, contents))
-        return written[0]
-
-    folder = registry.publish(options.detector, into)
-    aliases = (CANDIDATE,) if registry.alias(options.detector, PRODUCTION) else (CANDIDATE, PRODUCTION)
-    for alias in aliases:
-        registry.point(options.detector, alias, folder.name)
-    return folder, written[0], aliases
+    registry, detector = Registry(options.registry), options.detector
+    folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
+    registry.point(detector, CANDIDATE, folder.name, "train")
+    first = registry.point_first(detector, PRODUCTION, folder.name, "train")
+    return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)
