@@ -81,6 +81,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amended: dict[str, Change] = {}
 
 
+class _Format(msgspec.Struct):
+    """The one field that manifests of all versions share."""
+
+    format: int
+
+
 @dataclass(frozen=True)
 class SelfTest:
     """A few scaled windows, float32 (n, W, F), and the errors float64 (n,) they had when the bundle was made."""
@@ -147,13 +153,28 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: no {MANIFEST}; not a bundle, or one whose writing was cut short: train again")
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise BundleError(f"{path}: {path.stat().st_size} bytes, at most {MAX_MANIFEST_BYTES} expected; not a manifest")
+    return parse_manifest(path.read_bytes(), str(path))
+
+
+def parse_manifest(data: bytes, path: str) -> Manifest:
+    """The manifest that `data` is; `path` names it in errors.
+
+    Raises:
+        BundleError: it is not one of ours.
+    """
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != FORMAT:  # what else it says is not for this version to read
+            raise BundleError(f"{path}: format {found}, this version reads {FORMAT}; {_remedy(found)}")
+        return msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as fault:
         raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
-    if manifest.format != FORMAT:
-        raise BundleError(f"{path}: format {manifest.format}, this version reads {FORMAT}; train again or upgrade")
-    return manifest
+
+
+def _remedy(found: int) -> str:
+    if found < FORMAT:
+        return "train again with this version, or serve it with the version that made it"
+    return "upgrade narrows, or train again with this version"
 
 
 def verify(folder: Path) -> Manifest:

@@ -21,7 +21,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import msgspec
 
 from stream import moves
-from stream.bundle import MANIFEST, Manifest, load, verify
+from stream.bundle import MANIFEST, Manifest, parse_manifest, verify
 from stream.errors import BundleError, StorageError
 from stream.moves import Action, Move
 from stream.storage.folder import NameTakenError
@@ -137,95 +137,22 @@ class Registry:
         Raises:
             BundleError: there is no such version.
         """
-        return self._move(detector, alias, lambda _: version, action, reason)
+        return self.move(detector, alias, lambda _: version, action, reason)
 
     def point_first(self, detector: str, alias: str, version: str, action: Action, reason: str = "") -> Move | None:
         """The same where `alias` is not set; None where it is."""
-        return self._move(detector, alias, lambda now: version if now is None else now, action, reason)
-
-    def promote(self, detector: str, reference: str, reason: str = "") -> Move | None:
-        """Lets production point to a version, or to what an alias points to, once it is verified.
-
-        Returns:
-            The move; None where production points there already.
-
-        Raises:
-            BundleError: there is no such version, or it was altered, or is not one of this detector.
-        """
-        version = self._verified(detector, reference)
-        return self.point(detector, PRODUCTION, version, "promote", reason)
-
-    def rollback(self, detector: str, reason: str = "") -> Move:
-        """Lets production point to what it pointed to before, once that is verified.
-
-        Raises:
-            BundleError: it has pointed to nothing else, what it pointed to is gone or was altered, or somebody else
-                moved it meanwhile.
-        """
-        current = self.alias(detector, PRODUCTION)
-        version = None if current is None else moves.before(self.history(detector), PRODUCTION, current)
-        if version is None:
-            raise BundleError(
-                f"{self.place(detector)}: production points to {current or 'nothing'}, and its history tells of "
-                "nothing before; name a version with `narrows models promote`"
-            )
-        self._verified(detector, version)
-
-        def back(now: str | None) -> str:
-            if now != current:
-                raise BundleError(
-                    f"{self.place(detector)}: production was moved from {current} to {now} meanwhile; "
-                    "look at `narrows models list` and decide again"
-                )
-            return version
-
-        move = self._move(detector, PRODUCTION, back, "rollback", reason)
-        assert move is not None, "the past holds no version twice in a row"
-        return move
-
-    def resolve(self, detector: str, reference: str) -> str:
-        """The version that a version or an alias names.
-
-        Raises:
-            BundleError: there is no such version; says which there are.
-        """
-        version = self.alias(detector, reference) if reference in ALIASES else reference
-        versions = self.versions(detector)
-        if version is None or version not in versions:
-            raise BundleError(
-                f"{self.place()}: detector {detector!r} has no {reference!r} bundle; its versions: "
-                f"{versions or 'none'}; train one with `narrows train`, or set `registry`, `detector` or `bundle`"
-            )
-        return version
+        return self.move(detector, alias, lambda now: version if now is None else now, action, reason)
 
     @_told
-    def folder(self, detector: str, reference: str) -> Path:
-        """A local folder of a version, or of the version an alias points to; of object storage a verified copy.
-
-        Raises:
-            BundleError: there is no such version, says which there are; or its objects were altered.
-        """
-        version = self.resolve(detector, reference)
-        return self._storage.local(f"{detector}/versions/{version}", lambda copy: _check(copy, version))
-
-    def _verified(self, detector: str, reference: str) -> str:
-        """The version that `reference` names, loaded once as a consumer would."""
-        folder = self.folder(detector, reference)
-        manifest, _ = load(folder)
-        if (manifest.detector, manifest.version) != (detector, folder.name):
-            raise BundleError(
-                f"{self.place(detector, 'versions', folder.name)}: holds {manifest.version} of {manifest.detector!r}, "
-                f"expected {folder.name} of {detector!r}; versions are not copied or renamed by hand: train again"
-            )
-        return folder.name
-
-    @_told
-    def _move(
+    def move(
         self, detector: str, alias: str, choose: Callable[[str | None], str], action: Action, reason: str
     ) -> Move | None:
         """Moves `alias` to what `choose` says when told what it points to; None where it stays.
 
         The line of the history first: a crash before the alias leaves a line too many, never one too few.
+
+        Raises:
+            BundleError: there is no such version.
         """
         log = f"{detector}/{LOG}"
         with self._storage.alone(log):
@@ -239,6 +166,48 @@ class Registry:
             self._storage.append(log, msgspec.json.encode(move))
             self._storage.replace(f"{detector}/{alias}", f"{version}\n".encode())
             return move
+
+    def resolve(self, detector: str, reference: str) -> str:
+        """The version that a version or an alias names.
+
+        Raises:
+            BundleError: there is no such version; says which there are.
+        """
+        version = self.alias(detector, reference) if reference in ALIASES else reference
+        if version is None or version not in self.versions(detector):
+            raise self._missing(detector, reference)
+        return version
+
+    @_told
+    def manifest(self, detector: str, reference: str) -> Manifest:
+        """What a version says of itself, unverified.
+
+        Raises:
+            BundleError: there is no such version, or no manifest that this version of narrows reads.
+        """
+        version = self.alias(detector, reference) if reference in ALIASES else reference
+        path = f"{detector}/versions/{version}/{MANIFEST}"
+        data = self._storage.read(path) if version is not None else None
+        if data is None:
+            raise self._missing(detector, reference)
+        return parse_manifest(data, self.place(path))
+
+    @_told
+    def folder(self, detector: str, reference: str) -> Path:
+        """A local folder of a version, or of the version an alias points to; of object storage a verified copy.
+
+        Raises:
+            BundleError: there is no such version, says which there are; or its objects were altered.
+        """
+        version = self.resolve(detector, reference)
+        return self._storage.local(f"{detector}/versions/{version}", lambda copy: _check(copy, version))
+
+    def _missing(self, detector: str, reference: str) -> BundleError:
+        return BundleError(
+            f"{self.place()}: detector {detector!r} has no {reference!r} bundle; its versions: "
+            f"{self.versions(detector) or 'none'}; train one with `narrows train`, or set `registry`, `detector` or "
+            "`bundle`"
+        )
 
     def _before(self, detector: str, alias: str) -> str | None:
         """What `alias` points to; None also where it holds no version, since moving it is what mends it."""

@@ -19,6 +19,7 @@ FLOW = (
     "stream.moves",
     "stream.bundle",
     "stream.registry",
+    "stream.promotion",
     "stream.kafka",
     "stream.settings",
     "stream.serve",

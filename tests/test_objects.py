@@ -8,6 +8,7 @@ from pyarrow import fs
 
 from stream.bundle import CALIBRATION, MANIFEST, WEIGHTS, load
 from stream.errors import BundleError, ConfigError, StorageError
+from stream.promotion import promote, rollback
 from stream.registry import PRODUCTION, Registry
 from stream.settings import SettingsError
 from stream.settings import load as load_settings
@@ -51,7 +52,7 @@ def test_a_kill_while_a_version_is_written_leaves_none_and_the_next_try_complete
     assert registry.versions("test") == []
     version = published(registry, 1)
     assert registry.versions("test") == [version]
-    registry.promote("test", version)
+    promote(registry, "test", version)
 
 
 def test_a_version_is_fetched_once_and_again_where_the_copy_was_damaged(
@@ -118,8 +119,8 @@ def test_a_storage_that_does_not_answer_is_told_by_its_place_and_what_to_check(t
         lambda: registry.has("test", "v"),
         lambda: registry.alias("test", PRODUCTION),
         lambda: registry.folder("test", PRODUCTION),
-        lambda: registry.promote("test", "v"),
-        lambda: registry.rollback("test"),
+        lambda: promote(registry, "test", "v"),
+        lambda: rollback(registry, "test"),
         lambda: published(registry, 1),
     ):
         with pytest.raises(StorageError, match=r"registry s3://bucket/registry: AWS Error ACCESS_DENIED.*; check that"):

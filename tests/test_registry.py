@@ -12,6 +12,7 @@ from pyarrow._fs import _MockFileSystem
 
 from stream.bundle import MANIFEST, SERIES, WEIGHTS, Manifest, load
 from stream.errors import BundleError, StorageError
+from stream.promotion import promote, rollback
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from stream.storage.folder import Folder
 from stream.storage.objects import Objects
@@ -75,7 +76,7 @@ def test_an_empty_registry_has_nothing_and_says_so(registry: Registry) -> None:
     with pytest.raises(BundleError, match="no 'production' bundle; its versions: none; train one"):
         registry.folder("test", PRODUCTION)
     with pytest.raises(BundleError, match="production points to nothing, and its history tells of nothing before"):
-        registry.rollback("test")
+        rollback(registry, "test")
 
 
 def test_versions_are_listed_in_order_and_half_ones_are_not(registry: Registry, storage: Storage) -> None:
@@ -122,48 +123,48 @@ def test_production_goes_forward_by_promotion_and_back_step_by_step(registry: Re
     a, b, c = (published(registry, seed) for seed in range(3))
     registry.point("test", PRODUCTION, a, "train")
     registry.point("test", CANDIDATE, b, "train")
-    promoted = registry.promote("test", CANDIDATE, "fewer false alerts")
+    promoted = promote(registry, "test", CANDIDATE, "fewer false alerts")
     assert promoted is not None
     assert (promoted.before, promoted.after, promoted.reason) == (a, b, "fewer false alerts")
-    assert registry.promote("test", CANDIDATE) is None, "it is production"
-    registry.promote("test", c)
-    assert registry.rollback("test", "missed the leak").after == b
-    assert registry.rollback("test").after == a, "twice goes back two steps"
+    assert promote(registry, "test", CANDIDATE) is None, "it is production"
+    promote(registry, "test", c)
+    assert rollback(registry, "test", "missed the leak").after == b
+    assert rollback(registry, "test").after == a, "twice goes back two steps"
     with pytest.raises(BundleError, match=rf"production points to {a}, and its history tells of nothing before"):
-        registry.rollback("test")
+        rollback(registry, "test")
     assert [m.action for m in registry.history("test")] == 2 * ["train"] + 2 * ["promote"] + 2 * ["rollback"]
-    registry.promote("test", c)
-    assert registry.rollback("test").after == a, "what was rolled back is no part of the past"
+    promote(registry, "test", c)
+    assert rollback(registry, "test").after == a, "what was rolled back is no part of the past"
 
 
 def test_what_was_promoted_twice_is_left_twice(registry: Registry) -> None:
     a, b = (published(registry, seed) for seed in range(2))
     for version in (a, b, a):
-        registry.promote("test", version)
-    assert [registry.rollback("test").after, registry.rollback("test").after] == [b, a]
+        promote(registry, "test", version)
+    assert [rollback(registry, "test").after, rollback(registry, "test").after] == [b, a]
     with pytest.raises(BundleError, match="nothing before"):
-        registry.rollback("test")
+        rollback(registry, "test")
 
 
 def test_an_alias_that_was_set_by_hand_is_part_of_the_past(registry: Registry, storage: Storage) -> None:
     a, b, c = (published(registry, seed) for seed in range(3))
-    registry.promote("test", a)
+    promote(registry, "test", a)
     storage.replace(f"test/{PRODUCTION}", b.encode())
     assert registry.alias("test", PRODUCTION) == b
-    registry.promote("test", c)
-    assert [registry.rollback("test").after, registry.rollback("test").after] == [b, a]
+    promote(registry, "test", c)
+    assert [rollback(registry, "test").after, rollback(registry, "test").after] == [b, a]
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, SERIES, MANIFEST])
 def test_no_alias_moves_to_a_version_that_was_altered(registry: Registry, storage: Storage, file: str) -> None:
     good, bad = (published(registry, seed) for seed in range(2))
-    registry.promote("test", good)
+    promote(registry, "test", good)
     path = f"test/versions/{bad}/{file}"
     data = storage.read(path)
     assert data is not None
     storage.replace(path, data.replace(data[-9:-5], b"1234"))
     with pytest.raises(BundleError, match=r"altered|not a manifest"):
-        Registry(another(storage)).promote("test", bad)
+        promote(Registry(another(storage)), "test", bad)
     assert registry.alias("test", PRODUCTION) == good
     assert len(registry.history("test")) == 1
 
@@ -177,11 +178,11 @@ def another(storage: Storage) -> Storage:
 
 def test_a_rollback_to_what_was_altered_since_is_refused(registry: Registry, storage: Storage) -> None:
     a, b = (published(registry, seed) for seed in range(2))
-    registry.promote("test", a)
-    registry.promote("test", b)
+    promote(registry, "test", a)
+    promote(registry, "test", b)
     storage.replace(f"test/versions/{a}/{WEIGHTS}", b"x")
     with pytest.raises(BundleError, match="1 bytes, manifest says"):
-        Registry(another(storage)).rollback("test")
+        rollback(Registry(another(storage)), "test")
     assert registry.alias("test", PRODUCTION) == b
 
 
@@ -189,14 +190,14 @@ def test_a_version_of_another_detector_or_of_another_name_is_not_promoted(regist
     """A name says which manifest is meant: a folder that was copied or renamed by hand is none of ours."""
     other = published(registry, 1, detector="other")
     with pytest.raises(BundleError, match=rf"holds {other} of 'test', expected {other} of 'other'"):
-        registry.promote("other", other)
+        promote(registry, "other", other)
     own = published(registry, 1)
     for file in ("manifest.json", WEIGHTS, SERIES, "calibration.parquet", "selftest.parquet"):
         data = storage.read(f"test/versions/{own}/{file}")
         assert data is not None
         storage.replace(f"test/versions/renamed/{file}", data)
     with pytest.raises(BundleError, match=f"holds {own}"):
-        registry.promote("test", "renamed")
+        promote(registry, "test", "renamed")
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\n", b"\xff\xfe", b"two words", b"../../elsewhere"])
@@ -204,25 +205,25 @@ def test_an_alias_that_holds_no_version_is_told_and_mended_by_the_next_move(
     registry: Registry, storage: Storage, garbage: bytes
 ) -> None:
     a, b = (published(registry, seed) for seed in range(2))
-    registry.promote("test", a)
+    promote(registry, "test", a)
     storage.replace(f"test/{PRODUCTION}", garbage)
     with pytest.raises(StorageError, match=r"test/production: holds .*, expected a version; point it to one"):
         registry.alias("test", PRODUCTION)
-    registry.promote("test", b)
-    assert registry.rollback("test").after == a
+    promote(registry, "test", b)
+    assert rollback(registry, "test").after == a
 
 
 def test_a_line_that_a_kill_cut_short_spoils_no_other(registry: Registry, storage: Storage) -> None:
     a, b = (published(registry, seed) for seed in range(2))
-    registry.promote("test", a)
+    promote(registry, "test", a)
     with storage.alone("test/aliases.log"):
         storage.append("test/aliases.log", b'{"time": "2026-01-01T00:')
     if isinstance(storage, Folder):
         log = Path(storage.place("test/aliases.log"))
         log.write_bytes(log.read_bytes().rstrip(b"\n"))
-    registry.promote("test", b)
+    promote(registry, "test", b)
     assert [move.after for move in registry.history("test")] == [a, b]
-    assert registry.rollback("test").after == a
+    assert rollback(registry, "test").after == a
 
 
 class Stopped:
@@ -245,17 +246,17 @@ def test_a_kill_between_the_line_and_the_alias_leaves_a_past_that_is_still_true(
     registry: Registry, storage: Storage
 ) -> None:
     a, b, c = (published(registry, seed) for seed in range(3))
-    registry.promote("test", a)
+    promote(registry, "test", a)
     stopped = Registry(Stopped(storage, lambda path: path.endswith(PRODUCTION)))  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        stopped.promote("test", b)
+        promote(stopped, "test", b)
     assert (registry.alias("test", PRODUCTION), len(registry.history("test"))) == (a, 2)
-    registry.promote("test", c)
-    assert registry.rollback("test").after == a
+    promote(registry, "test", c)
+    assert rollback(registry, "test").after == a
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        Registry(Stopped(storage, lambda path: path.endswith(PRODUCTION))).promote("test", c)  # type: ignore[arg-type]
+        promote(Registry(Stopped(storage, lambda path: path.endswith(PRODUCTION))), "test", c)  # type: ignore[arg-type]
     with pytest.raises(BundleError, match="nothing before"):
-        registry.rollback("test")
+        rollback(registry, "test")
 
 
 class Overtaken:
@@ -277,8 +278,8 @@ class Overtaken:
 
 def test_a_rollback_from_what_somebody_else_has_replaced_is_refused(registry: Registry, storage: Storage) -> None:
     a, b, c = (published(registry, seed) for seed in range(3))
-    registry.promote("test", a)
-    registry.promote("test", b)
+    promote(registry, "test", a)
+    promote(registry, "test", b)
     with pytest.raises(BundleError, match=rf"production was moved from {b} to {c} meanwhile; look at"):
-        Registry(Overtaken(storage, c)).rollback("test")  # type: ignore[arg-type]
+        rollback(Registry(Overtaken(storage, c)), "test")  # type: ignore[arg-type]
     assert registry.alias("test", PRODUCTION) == c

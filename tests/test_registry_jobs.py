@@ -12,6 +12,7 @@ from pyarrow import fs
 
 from stream.bundle import read_manifest
 from stream.errors import BundleError
+from stream.promotion import promote
 from stream.registry import ALIASES, CANDIDATE, PRODUCTION, Registry
 from tests.test_registry import objects, published
 
@@ -47,7 +48,7 @@ def work(kind: str, path: Path, job: str, start: Barrier, told: "multiprocessing
     for n in range(VERSIONS):
         version = published(registry, 1 + int(job) * VERSIONS + n)
         registry.point("test", CANDIDATE, version, "train", job)
-        registry.promote("test", version, job)
+        promote(registry, "test", version, job)
         done += [("published", version, job), (CANDIDATE, version, job), (PRODUCTION, version, job)]
     told.put(done)
 

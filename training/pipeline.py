@@ -33,8 +33,9 @@ from training.calibrate import Calibration, calibrate
 from training.choose import choose_policy, choose_rules, choose_spec
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
-from training.held_out import held_out_levels, kept_levels, realised
+from training.held_out import held_out_levels, realised
 from training.history import History, columns, data_facts, load, without
+from training.kept import kept_levels
 from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
@@ -107,9 +108,9 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
             "stop_loss": list(fitted.best_loss),
             "gate": realised(levels[Part.GATE], calibration, rules),
         },
-        (now or datetime.now(UTC)).astimezone(UTC),
+        now or datetime.now(UTC),
     )
-    kept = kept_levels(levels[Part.CALIBRATE], calibration)
+    kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
     folder, manifest, aliases = publish(
         options, manifest, Contents(fitted.weights, scales, calibration.table, kept, selftest)
     )
@@ -174,11 +175,12 @@ def _manifest(
     now: datetime,
 ) -> Manifest:
     """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
+    made, created_at = stamp(now)
     return Manifest(
         format=FORMAT,
         detector=draft.detector,
-        version=now.strftime("%Y%m%dT%H%M%SZ"),
-        created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        version=made,
+        created_at=created_at,
         sensors=draft.sensors,
         policy=draft.policy,
         rules=draft.rules,
@@ -193,6 +195,12 @@ def _manifest(
         parent=None,
         files=(),
     )
+
+
+def stamp(now: datetime) -> tuple[str, str]:
+    """What a manifest says of its time, UTC: its version, which still lacks the hash, and RFC 3339."""
+    utc = now.astimezone(UTC)
+    return utc.strftime("%Y%m%dT%H%M%SZ"), utc.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
