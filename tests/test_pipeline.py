@@ -93,6 +93,19 @@ def test_the_first_bundle_is_production_and_the_next_only_candidate(pumps: pd.Da
     assert registry.alias("pumps", "candidate") == second.manifest.version
     assert registry.versions("pumps") == [first.manifest.version, second.manifest.version]
     assert second.manifest.version.startswith("20400101T000000Z-")
+    moves = [(move.alias, move.before, move.after, move.action) for move in registry.history("pumps")]
+    assert moves == [
+        ("candidate", None, first.manifest.version, "train"),
+        ("production", None, first.manifest.version, "train"),
+        ("candidate", first.manifest.version, second.manifest.version, "train"),
+    ]
+
+
+def test_a_registry_may_be_a_uri_and_the_run_says_where_its_bundle_is(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(tmp_path, pumps, registry=f"file://{tmp_path}/elsewhere")
+    version = trained.manifest.version
+    assert trained.place == f"{tmp_path}/elsewhere/pumps/versions/{version}"
+    assert Registry(tmp_path / "elsewhere").versions("pumps") == [version]
 
 
 def test_an_interrupt_while_fitting_leaves_the_registry_as_it_was(pumps: pd.DataFrame, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from pyarrow import fs
 from pyarrow._fs import _MockFileSystem
 
 from stream.bundle import MANIFEST, SERIES, WEIGHTS, Manifest, load
+from stream.detect.definition import Definition
 from stream.errors import BundleError, StorageError
 from stream.promotion import promote, rollback
 from stream.registry import CANDIDATE, PRODUCTION, Registry
+from stream.serve.bundles import FromRegistry
 from stream.storage.folder import Folder
 from stream.storage.objects import Objects
 from stream.storage.opening import Storage, storage_at
@@ -283,3 +285,19 @@ def test_a_rollback_from_what_somebody_else_has_replaced_is_refused(registry: Re
     with pytest.raises(BundleError, match=rf"production was moved from {b} to {c} meanwhile; look at"):
         rollback(Registry(Overtaken(storage, c)), "test")  # type: ignore[arg-type]
     assert registry.alias("test", PRODUCTION) == c
+
+
+def test_a_consumer_follows_production_forward_and_back(registry: Registry) -> None:
+    first, second = (published(registry, seed) for seed in range(2))
+    promote(registry, "test", first)
+
+    def loaded(version: str) -> Definition:
+        return load(registry.folder("test", version))[1]
+
+    bundles = FromRegistry(registry, PRODUCTION, loaded(first), loaded)
+    promote(registry, "test", second)
+    assert bundles.current()[0].version == second
+    assert bundles.version(first) is not None
+    rollback(registry, "test")
+    assert bundles.current()[0].version == first
+    assert bundles.version("20200101T000000Z-00000000") is None, "gone for good"

@@ -5,7 +5,7 @@ calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none
 5. Send the readings through the online detector; thresholds from its levels on calibrate. 6. What that threshold
 does on gate, which nothing has seen. 7. Write the bundle; the first becomes production.
 
-Interrupted anywhere, nothing is left: a bundle appears by one rename.
+Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
 
 import platform
@@ -50,6 +50,8 @@ class Trained:
     """A bundle and the story of its making.
 
     Attributes:
+        folder: the bundle; of object storage a local copy.
+        place: where it was published, path or URI.
         parts: frames of each part, and of those that are in none by the reason; see `FramedHistory.counted`.
     """
 
@@ -61,6 +63,7 @@ class Trained:
     parts: dict[str, int]
     fitted: Fitted
     calibration: Calibration
+    place: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     folder, manifest, aliases = publish(
         options, manifest, Contents(fitted.weights, scales, calibration.table, kept, selftest)
     )
-    return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration)
+    place = Registry(options.registry).place(options.detector, "versions", manifest.version)
+    return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration, place)
 
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
