@@ -7,16 +7,22 @@ stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configur
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stream.errors import NarrowsError
-
-if TYPE_CHECKING:
-    from stream.settings import Settings
-
-DEFAULT_CONFIG = Path("narrows.yaml")
+from stream.serve.command import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Bundle,
+    ConfigFile,
+    Overrides,
+    config_file,
+    print_json,
+    settings_from,
+)
+from stream.serve.models_command import Reason, models_app
 
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
@@ -30,35 +36,7 @@ config_app = typer.Typer(
     help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(config_app, name="config")
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="Configuration, YAML; ./narrows.yaml where there is one."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=C", help="One setting, above environment and file; repeatable."),
-]
-Bundle = Annotated[
-    str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured one.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
-
-
-def settings_from(config: Path | None, overrides: list[str] | None) -> "Settings":
-    """The configuration of a command.
-
-    Raises:
-        ConfigError: every fault with its path.
-    """
-    from stream.settings import load
-
-    return load(config_file(config), overrides or ())
-
-
-def config_file(config: Path | None) -> Path | None:
-    """The file named, else ./narrows.yaml, else none."""
-    return DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+app.add_typer(models_app, name="models")
 
 
 @config_app.command("check")
@@ -326,34 +304,33 @@ def evaluate(
         print(f"report: {report}", file=sys.stderr)
 
 
-models_app = typer.Typer(help="The registry: which bundles there are.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(models_app, name="models")
+@models_app.command("amend")
+def models_amend(
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="A version or alias; the configured `bundle`.")
+    ] = None,
+    reason: Reason = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a child of a version with the rules and threshold that --set gives, and the same weights.
 
-
-@models_app.command("list")
-def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """List the versions of the detector, oldest first, and what points to them."""
-    from stream.registry import ALIASES, Registry
+    No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
+    """
+    from stream.registry import Registry
+    from training import amend_report
+    from training.amend import amend
+    from training.from_settings import wanted
 
     settings = settings_from(config, overrides)
+    changes = wanted(settings, overrides or ())
     registry = Registry(settings.registry)
-    aliases = {alias: registry.alias(settings.detector, alias) for alias in ALIASES}
-    rows = [
-        {"version": version, "aliases": [alias for alias, target in aliases.items() if target == version]}
-        for version in registry.versions(settings.detector)
-    ]
+    amended = amend(registry, settings.detector, version or settings.bundle, changes, reason)
     if as_json:
-        print_json(rows)
+        print_json(amend_report.facts(amended, registry))
     else:
-        for row in rows:
-            print(row["version"], *row["aliases"])
-
-
-def print_json(data: object) -> None:
-    """One JSON document on stdout."""
-    import json
-
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+        amend_report.show(amended, registry)
 
 
 def main() -> None:

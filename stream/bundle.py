@@ -27,12 +27,13 @@ from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float64s
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
+FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_FILE_BYTES = 4 << 30
 # DESIGN section 4: across machines 1e-5 relative; the absolute part covers errors that are nearly 0.
@@ -47,9 +48,17 @@ class FileEntry(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Change(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A setting that `narrows models amend` changed, as a configuration would say it."""
+
+    before: Any
+    after: Any
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle is and where it comes from.
 
+    `parent` is the version that this one was amended from, by the settings in `amended`; it has the same weights.
     `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
     """
 
@@ -69,6 +78,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: dict[str, str]
     parent: str | None
     files: tuple[FileEntry, ...]
+    amended: dict[str, Change] = {}
+
+
+class _Format(msgspec.Struct):
+    """The one field that manifests of all versions share."""
+
+    format: int
 
 
 @dataclass(frozen=True)
@@ -100,8 +116,27 @@ def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
     pq.write_table(_series_table(contents.scales, contents.thresholds), folder / SERIES)
     pq.write_table(contents.calibration, folder / CALIBRATION)
     pq.write_table(_selftest_table(contents.selftest), folder / SELFTEST)
-    entries = tuple(_entry(folder / name) for name in (WEIGHTS, SERIES, CALIBRATION, SELFTEST))
-    manifest = msgspec.structs.replace(manifest, files=entries)
+    entries = tuple(_entry(folder / name) for name in FILES)
+    return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
+
+
+def write_child(folder: Path, parent: Path, manifest: Manifest) -> Manifest:
+    """Writes a bundle of the files of another, to the byte, and a manifest of its own; as `write`.
+
+    Raises:
+        BundleError: the parent was altered.
+    """
+    known = _intact(parent)
+    data = _verified(parent, known)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).write_bytes(data[name])
+    entries = tuple(entry for entry in known.files if entry.name in FILES)
+    return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
+
+
+def _sealed(folder: Path, manifest: Manifest) -> Manifest:
+    """Gives the manifest its version's hash, and writes it."""
     manifest = msgspec.structs.replace(manifest, version=f"{manifest.version}-{_digest(manifest)}")
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
@@ -118,12 +153,38 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: no {MANIFEST}; not a bundle, or one whose writing was cut short: train again")
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise BundleError(f"{path}: {path.stat().st_size} bytes, at most {MAX_MANIFEST_BYTES} expected; not a manifest")
+    return parse_manifest(path.read_bytes(), str(path))
+
+
+def parse_manifest(data: bytes, path: str) -> Manifest:
+    """The manifest that `data` is; `path` names it in errors.
+
+    Raises:
+        BundleError: it is not one of ours.
+    """
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != FORMAT:  # what else it says is not for this version to read
+            raise BundleError(f"{path}: format {found}, this version reads {FORMAT}; {_remedy(found)}")
+        return msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as fault:
         raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
-    if manifest.format != FORMAT:
-        raise BundleError(f"{path}: format {manifest.format}, this version reads {FORMAT}; train again or upgrade")
+
+
+def _remedy(found: int) -> str:
+    if found < FORMAT:
+        return "train again with this version, or serve it with the version that made it"
+    return "upgrade narrows, or train again with this version"
+
+
+def verify(folder: Path) -> Manifest:
+    """The manifest, once it and every file hash to what they should; nothing is built of them.
+
+    Raises:
+        BundleError: something is missing, unlisted or altered.
+    """
+    manifest = _intact(folder)
+    _verified(folder, manifest)
     return manifest
 
 
@@ -133,14 +194,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     Raises:
         BundleError: something is missing, unlisted, altered, of the wrong shape, not finite, or scores differently.
     """
-    manifest = read_manifest(folder)
-    stamp, _, digest = manifest.version.rpartition("-")
-    # As it was written: a field that this version adds with a default is not part of it.
-    found = _digest(msgspec.json.decode((folder / MANIFEST).read_bytes()) | {"version": stamp})
-    if digest != found:
-        raise BundleError(
-            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
-        )
+    manifest = _intact(folder)
     data = _verified(folder, manifest)
     try:
         scales, thresholds = _tables(_parquet(data[SERIES]), manifest)
@@ -167,6 +221,19 @@ def calibration_levels(folder: Path) -> pa.Table:
     return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
 
 
+def _intact(folder: Path) -> Manifest:
+    """The manifest, if it is the one that its version names."""
+    manifest = read_manifest(folder)
+    stamp, _, digest = manifest.version.rpartition("-")
+    # As it was written: a field that this version adds with a default is not part of it.
+    found = _digest(msgspec.json.decode((folder / MANIFEST).read_bytes()) | {"version": stamp})
+    if digest != found:
+        raise BundleError(
+            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
+        )
+    return manifest
+
+
 def _digest(manifest: Manifest | dict[str, Any]) -> str:
     """The hash in a version's name, of a manifest (or its JSON) whose version is the bare time stamp."""
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
@@ -180,7 +247,7 @@ def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     """The bytes of each listed file: what is hashed is what is used."""
     listed = {entry.name for entry in manifest.files}
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if listed != there or not {WEIGHTS, SERIES, CALIBRATION, SELFTEST} <= listed:
+    if listed != there or not set(FILES) <= listed:
         raise BundleError(f"{folder}: manifest lists {sorted(listed)}, folder holds {sorted(there)}; take a fresh copy")
     data = {}
     for entry in manifest.files:

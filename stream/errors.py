@@ -24,6 +24,10 @@ class BundleError(NarrowsError):
     """A bundle that is missing, tampered with, or does not fit the data it is pointed at."""
 
 
+class StorageError(NarrowsError, OSError):
+    """The storage of the registry does not answer, refuses this process, or holds what nobody wrote there."""
+
+
 class ShapeError(NarrowsError):
     """An array whose sizes differ from those the bundle was trained with."""
 

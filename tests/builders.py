@@ -16,6 +16,7 @@ from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
 from stream.intake.columns import Readings
 from stream.registry import Registry
+from stream.storage.opening import Storage
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -75,8 +76,16 @@ def readings(
     )
 
 
-def publish(registry: Path, definition: Definition, seed: int = 0) -> Definition:
+def publish(registry: Path | str | Storage, definition: Definition, seed: int = 0) -> Definition:
     """Writes the definition (made with `seed`) as a bundle that production points to, and loads it back."""
+    store = Registry(registry)
+    folder = store.publish(definition.detector, lambda scratch: write_bundle(scratch, definition, seed))
+    store.point(definition.detector, "production", folder.name)
+    return load(folder)[1]
+
+
+def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifest:
+    """Writes the definition (made with `seed`) as a bundle, and returns its manifest."""
     spec = definition.spec
     draw = np.random.default_rng(1)
     windows = draw.normal(size=(4, spec.window, spec.sensors)).astype(np.float32)
@@ -107,7 +116,4 @@ def publish(registry: Path, definition: Definition, seed: int = 0) -> Definition
         pa.table({"series": ["a"], "ratio": [1.0]}),
         SelfTest(windows, errors),
     )
-    store = Registry(registry)
-    folder = store.publish(definition.detector, lambda scratch: write(scratch, manifest, contents))
-    store.point(definition.detector, "production", folder.name)
-    return load(folder)[1]
+    return write(folder, manifest, contents)

@@ -45,7 +45,7 @@ def everything(product: list[house.Module]) -> list[house.Module]:
 
 
 def test_imports_follow_the_flow(product: list[house.Module]) -> None:
-    """errors, intake, detect, events, bundle, registry, kafka, settings, serve, __main__."""
+    """errors, intake, detect, events, storage, bundle, registry, kafka, settings, serve, __main__."""
     nothing_in(house.against_the_flow(product))
 
 

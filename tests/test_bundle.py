@@ -134,21 +134,3 @@ def test_a_version_that_fails_while_it_is_written_leaves_nothing(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt, match="stopped"):
         Registry(tmp_path).publish("test", fail)  # type: ignore[arg-type]
     assert list((tmp_path / "test" / "versions").iterdir()) == []
-
-
-def test_a_version_is_never_written_twice(tmp_path: Path) -> None:
-    """Two identical trainings in one second would have the same name."""
-    publish(tmp_path, a_definition())
-    with pytest.raises(BundleError, match="versions never change"):
-        publish(tmp_path, a_definition())
-    assert len(Registry(tmp_path).versions("test")) == 1
-
-
-def test_an_alias_points_only_to_a_version_that_exists(folder: Path, tmp_path: Path) -> None:
-    registry = Registry(tmp_path)
-    with pytest.raises(BundleError, match="no version 'other'"):
-        registry.point("test", "production", "other")
-    assert registry.folder("test", "production") == folder
-    with pytest.raises(BundleError, match="no 'candidate' bundle"):
-        registry.folder("test", "candidate")
-    assert read_manifest(folder).version == folder.name

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
-from stream.bundle import load
+from stream.bundle import calibration_levels, load
 from stream.detect.policy import SensorRule, ValidRange
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
@@ -19,6 +18,7 @@ from tests.small_training import MINUTE, QUICK, QUIET, a_history, contents, long
 from training import pumps as physics
 from training import report
 from training.fit import Epoch
+from training.kept import restored
 from training.levels import WEEK
 from training.options import FrameOptions, ModelOptions, RuleOptions
 from training.pipeline import Progress, Trained, train
@@ -95,6 +95,19 @@ def test_the_first_bundle_is_production_and_the_next_only_candidate(pumps: pd.Da
     assert registry.alias("pumps", "candidate") == second.manifest.version
     assert registry.versions("pumps") == [first.manifest.version, second.manifest.version]
     assert second.manifest.version.startswith("20400101T000000Z-")
+    moves = [(move.alias, move.before, move.after, move.action) for move in registry.history("pumps")]
+    assert moves == [
+        ("candidate", None, first.manifest.version, "train"),
+        ("production", None, first.manifest.version, "train"),
+        ("candidate", first.manifest.version, second.manifest.version, "train"),
+    ]
+
+
+def test_a_registry_may_be_a_uri_and_the_run_says_where_its_bundle_is(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(tmp_path, pumps, registry=f"file://{tmp_path}/elsewhere")
+    version = trained.manifest.version
+    assert trained.place == f"{tmp_path}/elsewhere/pumps/versions/{version}"
+    assert Registry(tmp_path / "elsewhere").versions("pumps") == [version]
 
 
 def test_an_interrupt_while_fitting_leaves_the_registry_as_it_was(pumps: pd.DataFrame, tmp_path: Path) -> None:
@@ -300,13 +313,10 @@ def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path)
     assert load(trained.folder)[1].policy.score_when == f"flow > {middle}"
 
 
-def test_kept_levels_are_the_upper_tenth_with_times_and_a_grid_below(trained: Trained) -> None:
-    table = pq.read_table(trained.folder / "calibration.parquet").to_pandas()
-    kept, grid = table[table["quantile"].isna()], table[table["series"].isna()]
-    ratio = grid["ratio"].to_numpy()
-    assert (np.diff(ratio) >= 0).all()
-    assert kept["ratio"].min() > ratio[-1]
-    count = round(trained.calibration.weeks * WEEK / MINUTE)
-    assert len(kept) == pytest.approx(0.1 * count, abs=2)
-    q = trained.calibration.q_high
-    assert (kept["ratio"] > q).sum() / count == pytest.approx(trained.calibration.share_above)
+def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained: Trained) -> None:
+    manifest, definition = load(trained.folder)
+    kept = calibration_levels(trained.folder)
+    levels = restored(kept, definition.thresholds, 6 + 3, manifest.threshold["weeks"])
+    assert len(levels) == manifest.data["frames"]["calibrate"] == round(trained.calibration.weeks * WEEK / MINUTE)
+    assert (levels.level > manifest.threshold_q).mean() == trained.calibration.share_above
+    assert kept["time"].drop_null().to_pandas().between(manifest.data["from"], manifest.data["to"]).all()

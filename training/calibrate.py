@@ -4,7 +4,7 @@ Neighbouring levels share almost all of their support, so the sample is counted 
 incidents are counted by the code that counts them online.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -81,15 +81,42 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
     Raises:
         DataError: no levels at all, or too few for the promise and `strict`.
     """
-    block = blocks(levels.series.astype(np.int64), _place(levels), levels.block)
-    count = int(block.max(initial=-1)) + 1
-    if count < 2:
-        raise DataError(
-            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least 2 are "
-            "needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
-        )
+    block = _blocks(levels)
     scale, rows = _scales(levels)
-    ratio = np.maximum(levels.level, LEAST) / scale[levels.series]
+    table = ThresholdTable((*levels.names, POOLED), scale, rows, 1.0)
+    return _calibrated(levels, ratios(levels, table), block, table, rules, options, seed)
+
+
+def calibrate_kept(
+    levels: Levels, table: ThresholdTable, rules: Rules, options: ThresholdOptions, seed: int
+) -> Calibration:
+    """The same from the levels that a bundle keeps: `levels.level` holds ratios, the scales are those of `table`.
+
+    For the promise and the rules they were kept for, q is the same to the bit. Where `levels.reach` would hide
+    incidents from a smaller threshold, that is not tried, and fewer alerts come than are promised; `implied_per_week`
+    is then a bound from above.
+
+    Raises:
+        DataError: too few levels for the promise and `strict`, or a percentile below those kept.
+    """
+    return _calibrated(levels, levels.level, _blocks(levels), table, rules, options, seed)
+
+
+def ratios(levels: Levels, table: ThresholdTable) -> Float64s:
+    """float64 (n,): level / scale, > 0; `table` has the series of `levels` in their order."""
+    found: Float64s = np.maximum(levels.level, LEAST) / table.scale[levels.series]
+    return found
+
+
+def _calibrated(
+    levels: Levels,
+    ratio: Float64s,
+    block: Int64s,
+    table: ThresholdTable,
+    rules: Rules,
+    options: ThresholdOptions,
+    seed: int,
+) -> Calibration:
     if options.method == "percentile":
         promised, q = options.percentile, _by_percentile(levels, ratio, block, options.percentile, seed)
     else:
@@ -100,7 +127,7 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
             f"({options.method}); {q.needed:.3g} would: give more data, a looser promise, or drop `threshold.strict`"
         )
     return Calibration(
-        table=ThresholdTable((*levels.names, POOLED), scale, rows, q.high),
+        table=replace(table, q=q.high),
         method=options.method,
         promised=promised,
         q_point=q.point,
@@ -110,14 +137,30 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
         weeks_needed=q.needed,
         implied_per_week=incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
         share_above=float((ratio > q.high).mean()),
-        blocks=count,
+        blocks=int(block.max()) + 1,
     )
 
 
-def _place(levels: Levels) -> Int64s:
+def place(levels: Levels) -> Int64s:
     """int64 (n,): which level of its series each one is."""
-    place: Int64s = np.arange(len(levels)) - Segments(levels.series).start_of_row
-    return place
+    found: Int64s = np.arange(len(levels)) - Segments(levels.series).start_of_row
+    return found
+
+
+def _blocks(levels: Levels) -> Int64s:
+    """int64 (n,): the block of each level.
+
+    Raises:
+        DataError: fewer than two.
+    """
+    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
+    count = int(block.max(initial=-1)) + 1
+    if count < 2:
+        raise DataError(
+            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least 2 are "
+            "needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
+        )
+    return block
 
 
 def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
@@ -148,6 +191,12 @@ def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: f
         point = pareto_tail(ratio, beyond).quantile
         return _Quantile(point, max(point, float(ratio.max())), True, needed)
     interval = quantile_interval(ratio, block, 1.0 - beyond, CONFIDENCE, seed)
+    if interval.point < levels.reach:
+        kept = 100.0 * float((ratio < levels.reach).mean())
+        raise DataError(
+            f"calibrate: the bundle keeps levels from percentile {kept:.3g} on, not down to {percentile:g}; "
+            "ask for a higher percentile, or train again"
+        )
     return _Quantile(interval.point, interval.high, False, needed)
 
 
@@ -186,9 +235,10 @@ def _smallest_q(levels: Levels, ratio: Float64s, maxima: Float64s, rules: Rules,
     """The smallest of the block maxima, as q, down to which no more than `count` incidents open, nor MOST_ABOVE exceed.
 
     Searched from the top, in short strides: far below, incidents merge and their number falls again, and a long
-    stride could land there.
+    stride could land there. Nor below where levels that keep an incident open are not known any more.
     """
-    highest = np.sort(maxima[maxima >= np.quantile(ratio, 1.0 - MOST_ABOVE)])[::-1]
+    known = max(float(np.quantile(ratio, 1.0 - MOST_ABOVE)), levels.reach / rules.close_ratio)
+    highest = np.sort(maxima[maxima >= min(known, float(maxima.max()))])[::-1]
 
     def too_many(k: int) -> bool:
         return k >= len(highest) or incidents(levels, ratio / highest[k], rules) > count

@@ -1,12 +1,43 @@
 """A training run as the configuration asks for it."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
+from stream.errors import ConfigError
 from stream.settings import Settings
 from stream.settings.hints import hints
+from stream.settings.layers import from_overrides
+from training.amend import Wanted
 from training.fit import FitOptions
 from training.options import FrameOptions, ModelOptions, RuleOptions, ThresholdOptions, TrainOptions
+
+# Where the bundle is that shall be amended.
+WHICH_BUNDLE = ("registry", "detector", "bundle")
+# Settings that follow from what a bundle keeps, and the option each is.
+AMENDABLE = {
+    "rules.close_after": "close_after",
+    "rules.close_ratio": "close_ratio",
+    "rules.update_every": "update_every_ns",
+    "rules.max_duration": "max_duration_ns",
+    "rules.severity_edges": "severity_edges",
+    "rules.top_sensors": "top_sensors",
+    "threshold.method": "method",
+    "threshold.alerts_per_week": "alerts_per_week",
+    "threshold.percentile": "percentile",
+    "threshold.strict": "strict",
+}
+# By setting or by section.
+NOT_AMENDABLE = {
+    "model": "the weights have this shape, and the kept levels are theirs; train again",
+    "rules.sensors": "kept levels say which frames the sensors' rules vetoed, and not by how much sensors deviated; "
+    "train again",
+    "train": "the weights were fitted so; train again",
+    "frames": "scales, weights and kept levels were made of frames under this policy; train again",
+    "input": "the bundle's sensors are those of its weights, and how readings are laid out is no part of a bundle; "
+    "train again, or set it in the configuration",
+}
 
 
 def train_options(settings: Settings, data: Path) -> TrainOptions:
@@ -31,24 +62,63 @@ def train_options(settings: Settings, data: Path) -> TrainOptions:
             valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
         ),
         model=ModelOptions(**model.model_dump()),
-        rules=RuleOptions(
-            close_after=rules.close_after,
-            close_ratio=rules.close_ratio,
-            update_every_ns=rules.update_every,
-            max_duration_ns=rules.max_duration,
-            severity_edges=rules.severity_edges,
-            top_sensors=rules.top_sensors,
-            sensors=tuple(
-                SensorRule(name, rule.direction, rule.min_absolute, rule.min_relative)
-                for name, rule in rules.sensors.items()
-                if rule.vetoes
-            ),
-        ),
+        rules=rule_options(settings),
         threshold=ThresholdOptions(**settings.threshold.model_dump()),
         parts=(train.parts.fit, train.parts.calibrate, train.parts.gate),
         seed=train.seed,
         drop_sensors=train.drop_sensors,
     )
+
+
+def rule_options(settings: Settings) -> RuleOptions:
+    """The rules."""
+    rules = settings.rules
+    return RuleOptions(
+        close_after=rules.close_after,
+        close_ratio=rules.close_ratio,
+        update_every_ns=rules.update_every,
+        max_duration_ns=rules.max_duration,
+        severity_edges=rules.severity_edges,
+        top_sensors=rules.top_sensors,
+        sensors=tuple(
+            SensorRule(name, rule.direction, rule.min_absolute, rule.min_relative)
+            for name, rule in rules.sensors.items()
+            if rule.vetoes
+        ),
+    )
+
+
+def wanted(settings: Settings, overrides: Sequence[str]) -> Wanted:
+    """What `models amend` shall change: what is said by `--set`, and nothing that file or environment say.
+
+    Raises:
+        ConfigError: nothing is, or something that no amendment can change; says why.
+    """
+    named = [path for path in _named(from_overrides(overrides).tree) if path.partition(".")[0] not in WHICH_BUNDLE]
+    refused = [f"{path}: {_reason(path)}" for path in named if path not in AMENDABLE]
+    if refused:
+        raise ConfigError("\n  ".join(["models amend: cannot change", *refused]))
+    if not named:
+        raise ConfigError(f"models amend: nothing to change; give --set with one of {', '.join(AMENDABLE)}")
+    rules, threshold = asdict(rule_options(settings)), settings.threshold.model_dump()
+    return Wanted(
+        rules={AMENDABLE[path]: rules[AMENDABLE[path]] for path in named if path.startswith("rules.")},
+        threshold={AMENDABLE[path]: threshold[AMENDABLE[path]] for path in named if path.startswith("threshold.")},
+    )
+
+
+def _named(tree: Mapping[str, object]) -> list[str]:
+    """Paths of the settings in a tree of sections: input.topic, or detector."""
+    return [
+        path
+        for section, below in tree.items()
+        for path in ([f"{section}.{name}" for name in below] if isinstance(below, Mapping) else [section])
+    ]
+
+
+def _reason(path: str) -> str:
+    fallback = "is no part of a bundle; set it in the configuration"
+    return NOT_AMENDABLE.get(path, NOT_AMENDABLE.get(path.partition(".")[0], fallback))
 
 
 def fit_options(settings: Settings) -> FitOptions:

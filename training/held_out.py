@@ -1,7 +1,6 @@
 """Levels of the parts that the weights have not seen, from the online detector, and what a threshold does on them."""
 
 import numpy as np
-import pyarrow as pa
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
@@ -12,8 +11,6 @@ from training.framing import FramedHistory
 from training.history import History
 from training.levels import Levels, incidents
 from training.split import Part
-
-KEPT_ABOVE = 0.90
 
 
 def held_out_levels(history: History, framed: FramedHistory, part: UInt8s, draft: Definition) -> dict[Part, Levels]:
@@ -62,20 +59,3 @@ def _scale_of(levels: Levels, calibration: Calibration) -> Float64s:
     place = {name: row for row, name in enumerate(calibration.table.names)}
     scale: Float64s = calibration.table.scale[[place[name] for name in levels.names]][levels.series]
     return scale
-
-
-def kept_levels(levels: Levels, calibration: Calibration) -> pa.Table:
-    """Every ratio level / scale above its 90th percentile with its time, and a quantile grid below."""
-    ratio = levels.level / _scale_of(levels, calibration)
-    grid = np.linspace(0.0, KEPT_ABOVE, 91)
-    edges: Float64s = np.quantile(ratio, grid)
-    above = ratio > edges[-1]
-    names = [levels.names[i] for i in levels.series[above].tolist()]
-    return pa.table(
-        {
-            "series": pa.array(names + [None] * len(grid), pa.string()),
-            "time": pa.array([*levels.time[above].tolist(), *[None] * len(grid)], pa.timestamp("ns", "UTC")),
-            "quantile": pa.array([None] * len(names) + grid.tolist(), pa.float64()),
-            "ratio": np.concatenate([ratio[above], edges]),
-        }
-    )

@@ -42,6 +42,11 @@ class Levels:
         """Series-weeks covered."""
         return float(self.step.sum(dtype=np.float64) / WEEK)
 
+    @property
+    def reach(self) -> float:
+        """The ratio level / scale down to which every level is there; 0: all are."""
+        return 0.0
+
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
     """How many incidents the scores float64 (n,) open, counted by the code that opens them online.

@@ -69,11 +69,15 @@ class ThresholdOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """A training run: detector name, history, and how to make a bundle of it."""
+    """A training run: detector name, history, and how to make a bundle of it.
+
+    Attributes:
+        registry: a folder or a URI; see `stream.registry.Registry`.
+    """
 
     detector: str
     data: Path
-    registry: Path
+    registry: Path | str
     hints: Hints = field(default_factory=Hints)
     frames: FrameOptions = FrameOptions()
     model: ModelOptions = ModelOptions()

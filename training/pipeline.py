@@ -5,7 +5,7 @@ calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none
 5. Send the readings through the online detector; thresholds from its levels on calibrate. 6. What that threshold
 does on gate, which nothing has seen. 7. Write the bundle; the first becomes production.
 
-Interrupted anywhere, nothing is left: a bundle appears by one rename.
+Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
 
 import platform
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.bundle import FORMAT, Contents, Manifest, SelfTest, write
+from stream.bundle import FORMAT, Contents, Manifest, SelfTest, read_manifest, write
 from stream.detect.definition import Definition
 from stream.detect.ensemble import Ensemble
 from stream.detect.frames import Fitness
@@ -33,8 +33,9 @@ from training.calibrate import Calibration, calibrate
 from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
-from training.held_out import held_out_levels, kept_levels, realised
+from training.held_out import held_out_levels, realised
 from training.history import History, columns, data_facts, load, without
+from training.kept import kept_levels
 from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
@@ -49,6 +50,8 @@ class Trained:
     """A bundle and the story of its making.
 
     Attributes:
+        folder: the bundle; of object storage a local copy.
+        place: where it was published, path or URI.
         parts: frames of each part, and of those that are in none by the reason; see `FramedHistory.counted`.
     """
 
@@ -60,6 +63,7 @@ class Trained:
     parts: dict[str, int]
     fitted: Fitted
     calibration: Calibration
+    place: str
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,14 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
             "stop_loss": list(fitted.best_loss),
             "gate": realised(levels[Part.GATE], calibration, rules),
         },
-        (now or datetime.now(UTC)).astimezone(UTC),
+        now or datetime.now(UTC),
     )
-    kept = kept_levels(levels[Part.CALIBRATE], calibration)
+    kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
     folder, manifest, aliases = publish(
         options, manifest, Contents(fitted.weights, scales, calibration.table, kept, selftest)
     )
-    return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration)
+    place = Registry(options.registry).place(options.detector, "versions", manifest.version)
+    return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration, place)
 
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
@@ -176,11 +181,12 @@ def _manifest(
     now: datetime,
 ) -> Manifest:
     """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
+    made, created_at = stamp(now)
     return Manifest(
         format=FORMAT,
         detector=draft.detector,
-        version=now.strftime("%Y%m%dT%H%M%SZ"),
-        created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        version=made,
+        created_at=created_at,
         sensors=draft.sensors,
         policy=draft.policy,
         rules=draft.rules,
@@ -197,17 +203,16 @@ def _manifest(
     )
 
 
+def stamp(now: datetime) -> tuple[str, str]:
+    """What a manifest says of its time, UTC: its version, which still lacks the hash, and RFC 3339."""
+    utc = now.astimezone(UTC)
+    return utc.strftime("%Y%m%dT%H%M%SZ"), utc.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
     """Writes the version, points `candidate` at it, and `production` where there is none yet."""
-    registry = Registry(options.registry)
-    written: list[Manifest] = []
-
-    def into(scratch: Path) -> Manifest:
-        written.append(write(scratch, manifest, contents))
-        return written[0]
-
-    folder = registry.publish(options.detector, into)
-    aliases = (CANDIDATE,) if registry.alias(options.detector, PRODUCTION) else (CANDIDATE, PRODUCTION)
-    for alias in aliases:
-        registry.point(options.detector, alias, folder.name)
-    return folder, written[0], aliases
+    registry, detector = Registry(options.registry), options.detector
+    folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
+    registry.point(detector, CANDIDATE, folder.name, "train")
+    first = registry.point_first(detector, PRODUCTION, folder.name, "train")
+    return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)

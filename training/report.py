@@ -52,7 +52,7 @@ def facts(trained: Trained) -> dict[str, Any]:
     """The run as JSON can hold it."""
     m, seconds = trained.manifest, trained.history.seconds
     return {
-        "bundle": str(trained.folder),
+        "bundle": trained.place,
         "version": m.version,
         "aliases": list(trained.aliases),
         "sensors": list(m.sensors),
@@ -91,7 +91,7 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
         ("rules", _rules(m) or "none of sensors"),
-        ("bundle", str(trained.folder)),
+        ("bundle", trained.place),
         ("aliases", ", ".join(trained.aliases)),
     ]
     return rows + [("vetting", f"{f.sensor}: {f.kind}, {f.reason}") for f in trained.findings]

@@ -148,7 +148,7 @@ def pareto_tail(maxima: Float64s, probability: float) -> Tail:
     if not 0.0 < probability < 1.0:
         raise DataError(f"probability {probability:g} per block; it must be between 0 and 1")
     ordered = np.sort(maxima)
-    threshold = float(ordered[-min(count - 1, max(PEAKS, count // 5)) - 1])
+    threshold = tail_start(ordered)
     excess = ordered[ordered > threshold] - threshold  # ascending
     shape, scale = _fit_excess(excess)
     share = len(excess) / count
@@ -157,6 +157,12 @@ def pareto_tail(maxima: Float64s, probability: float) -> Tail:
     else:
         quantile = float(ordered[count - 1 - math.floor(probability * count)])
     return Tail(quantile, shape, scale, threshold, len(excess), probability * count <= 1.0)
+
+
+def tail_start(ordered: Float64s) -> float:
+    """Where the tail of ascending values (n,), n >= 1, begins: what lies below is not looked at."""
+    count = len(ordered)
+    return float(ordered[-min(count - 1, max(PEAKS, count // 5)) - 1])
 
 
 def _fit_excess(excess: Float64s) -> tuple[float, float]:

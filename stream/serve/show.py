@@ -33,7 +33,7 @@ def alert_line(event: Event, sensors: int = 2) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{_moment(event):%Y-%m-%d %H:%M:%S}  ", "dim")
     line.append(f"{state.upper():<8}  ", _STATE.get(state, ""))
-    line.append(f"{_printable(event['series'])}  ", "bold")
+    line.append(f"{printable(event['series'])}  ", "bold")
     line.append(severity, _SEVERITY.get(severity, ""))
     if state == "resolved":
         return line.append(f"  peak {_peak(event)}, after {span(event['duration_s'])}, {event['reason']}")
@@ -55,9 +55,9 @@ def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
     for heading in ("series", "state", "severity", "started", "lasted", "peak", "sensors"):
         table.add_column(heading, justify="right" if heading in {"lasted", "peak"} else "left", overflow="fold")
     for event in sorted(newest.values(), key=lambda event: (event["started_at"], event["series"])):
-        shares = (f"{_printable(s['name'])} {s['direction']} {s['share']:.0%}" for s in event["sensors"][:sensors])
+        shares = (f"{printable(s['name'])} {s['direction']} {s['share']:.0%}" for s in event["sensors"][:sensors])
         table.add_row(
-            Text(_printable(event["series"]), "bold"),
+            Text(printable(event["series"]), "bold"),
             Text(event["state"], _STATE.get(event["state"], "")),
             Text(event["severity"], _SEVERITY.get(event["severity"], "")),
             Text(f"{_time(event['started_at']):%Y-%m-%d %H:%M}"),
@@ -76,7 +76,7 @@ def found_table(found: Mapping[str, Any]) -> Table:
             delay_s}], false_alerts [{series, started_at}].
     """
     false = found["false_alerts"]
-    listed = ", ".join(f"{_printable(alert['series'])} {_time(alert['started_at']):%H:%M}" for alert in false)
+    listed = ", ".join(f"{printable(alert['series'])} {_time(alert['started_at']):%H:%M}" for alert in false)
     caption = f"{found['found']} of {found['expected']} faults found; false alerts: {len(false)}"
     table = Table(title="injected versus found", title_justify="left", caption_justify="left")
     table.caption = Text(f"{caption} ({listed})" if listed else caption)
@@ -84,7 +84,7 @@ def found_table(found: Mapping[str, Any]) -> Table:
         table.add_column(heading, overflow="fold")
     for fault in found["faults"]:
         table.add_row(
-            Text(_printable(fault["series"]), "bold"),
+            Text(printable(fault["series"]), "bold"),
             Text(fault["kind"]),
             Text(fault["detail"]),
             Text(f"{_time(fault['started_at']):%H:%M}"),
@@ -167,7 +167,7 @@ def _reading(sensor: Mapping[str, Any]) -> str:
     observed = "missing" if sensor["observed"] is None else _number(sensor["observed"])
     direction = "" if sensor["direction"] == "unknown" else f" {sensor['direction']}"
     expected = "limit" if sensor.get("outside") else "expected"
-    return f"{_printable(sensor['name'])}{direction} {observed} ({expected} {_number(sensor['expected'])})"
+    return f"{printable(sensor['name'])}{direction} {observed} ({expected} {_number(sensor['expected'])})"
 
 
 def _moment(event: Event) -> datetime:
@@ -187,7 +187,7 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without control characters: an escape sequence in a Kafka key must not reach the terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 

@@ -18,7 +18,7 @@ _NAMES = {
     "duration": "duration",
     "size": "size",
     "date-time": "time",
-    "path": "path",
+    "path or URI": "path or URI",
     "password": "secret text",
 }
 

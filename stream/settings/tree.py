@@ -2,10 +2,9 @@
 
 import socket
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -13,6 +12,20 @@ from stream.settings.data import Frames, Input
 from stream.settings.detection import Model, Rules, Threshold, Train
 from stream.settings.kafka import Kafka
 from stream.settings.serve import Serve
+from stream.storage.location import uri_of
+
+
+def _place(where: str) -> str:
+    uri_of(where)
+    return where
+
+
+Place = Annotated[
+    str,
+    Field(min_length=1),
+    AfterValidator(_place),
+    WithJsonSchema({"type": "string", "minLength": 1, "format": "path or URI"}),
+]
 
 
 class Topics(NamedTuple):
@@ -52,8 +65,9 @@ class Settings(BaseSettings):
         pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$",
         description="Name of the detector: its folder in the registry, the namespace of its alert ids.",
     )
-    registry: Path = Field(
-        default=Path("registry"), description="Folder of the bundles, relative to the working directory."
+    registry: Place = Field(
+        default="registry",
+        description="Folder of the bundles, relative to the working directory, or URI: file://, s3://, gs://.",
     )
     bundle: str = Field(
         default="production",

@@ -1,0 +1,62 @@
+"""Production goes to another version, or back: verified first, as a consumer would load it."""
+
+from stream import moves
+from stream.bundle import load
+from stream.errors import BundleError
+from stream.moves import Move
+from stream.registry import PRODUCTION, Registry
+
+
+def promote(registry: Registry, detector: str, reference: str, reason: str = "") -> Move | None:
+    """Lets production point to a version, or to what an alias points to, once it is verified.
+
+    Returns:
+        The move; None where production points there already.
+
+    Raises:
+        BundleError: there is no such version, or it was altered, or is not one of this detector.
+    """
+    version = _verified(registry, detector, reference)
+    return registry.point(detector, PRODUCTION, version, "promote", reason)
+
+
+def rollback(registry: Registry, detector: str, reason: str = "") -> Move:
+    """Lets production point to what it pointed to before, once that is verified.
+
+    Raises:
+        BundleError: it has pointed to nothing else, what it pointed to is gone or was altered, or somebody else moved
+            it meanwhile.
+    """
+    current = registry.alias(detector, PRODUCTION)
+    version = None if current is None else moves.before(registry.history(detector), PRODUCTION, current)
+    if version is None:
+        raise BundleError(
+            f"{registry.place(detector)}: production points to {current or 'nothing'}, and its history tells of "
+            "nothing before; name a version with `narrows models promote`"
+        )
+    _verified(registry, detector, version)
+
+    def back(now: str | None) -> str:
+        if now != current:
+            raise BundleError(
+                f"{registry.place(detector)}: production was moved from {current} to {now} meanwhile; "
+                "look at `narrows models list` and decide again"
+            )
+        return version
+
+    move = registry.move(detector, PRODUCTION, back, "rollback", reason)
+    assert move is not None, "the past holds no version twice in a row"
+    return move
+
+
+def _verified(registry: Registry, detector: str, reference: str) -> str:
+    """The version that `reference` names, loaded once as a consumer would."""
+    folder = registry.folder(detector, reference)
+    manifest, _ = load(folder)
+    if (manifest.detector, manifest.version) != (detector, folder.name):
+        raise BundleError(
+            f"{registry.place(detector, 'versions', folder.name)}: holds {manifest.version} of "
+            f"{manifest.detector!r}, expected {folder.name} of {detector!r}; versions are not copied or renamed by "
+            "hand: train again"
+        )
+    return folder.name

@@ -1,0 +1,123 @@
+"""`narrows models`: which bundles there are, what is in them, which of them is served."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.serve.command import AsJson, ConfigFile, Overrides, print_json, settings_from
+
+if TYPE_CHECKING:
+    from stream.registry import Registry
+
+models_app = typer.Typer(
+    help="The registry: which bundles there are, and which is served.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Who and why; kept in the registry's history.")]
+Named = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or production or candidate.")]
+
+
+def _opened(config: ConfigFile, overrides: Overrides) -> tuple["Registry", str]:
+    """The configured registry and the name of the detector."""
+    from stream.registry import Registry
+
+    settings = settings_from(config, overrides)
+    return Registry(settings.registry), settings.detector
+
+
+@models_app.command("list")
+def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """List the versions of the detector, oldest first, and what points to them."""
+    from stream.serve import versions, versions_screen
+
+    rows = versions.listed(*_opened(config, overrides))
+    if as_json:
+        print_json(rows)
+    else:
+        versions_screen.show_list(rows)
+
+
+@models_app.command("show")
+def models_show(
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="A version or alias; the configured `bundle`.")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what one bundle is: sensors, policy, rules, model, data, threshold, metrics, files."""
+    from stream.serve import versions, versions_screen
+
+    reference = version or settings_from(config, overrides).bundle
+    page = versions.page(*_opened(config, overrides), reference)
+    if as_json:
+        print_json(page)
+    else:
+        versions_screen.show_page(page)
+
+
+@models_app.command("diff")
+def models_diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A version or alias.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two bundles: rules, thresholds of every series, policy, model, data."""
+    from stream.serve import versions, versions_screen
+
+    difference = versions.difference(*_opened(config, overrides), before, after)
+    if as_json:
+        print_json(difference)
+    else:
+        versions_screen.show_difference(difference)
+
+
+@models_app.command("promote")
+def models_promote(
+    version: Named,
+    reason: Reason = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Point production to a version, once it is verified; running consumers follow."""
+    from stream.promotion import promote
+    from stream.serve import versions, versions_screen
+
+    registry, detector = _opened(config, overrides)
+    moved = versions.moved(promote(registry, detector, version, reason), registry, detector)
+    if as_json:
+        print_json(moved)
+    else:
+        versions_screen.show_move(moved)
+
+
+@models_app.command("rollback")
+def models_rollback(
+    reason: Reason = "", config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False
+) -> None:
+    """Point production to the version it pointed to before, once that is verified; twice goes back two steps."""
+    from stream.promotion import rollback
+    from stream.serve import versions, versions_screen
+
+    registry, detector = _opened(config, overrides)
+    moved = versions.moved(rollback(registry, detector, reason), registry, detector)
+    if as_json:
+        print_json(moved)
+    else:
+        versions_screen.show_move(moved)
+
+
+@models_app.command("history")
+def models_history(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """List every move of production and candidate, oldest first."""
+    from stream.serve import versions, versions_screen
+
+    moves = versions.history(*_opened(config, overrides))
+    if as_json:
+        print_json(moves)
+    else:
+        versions_screen.show_history(moves)

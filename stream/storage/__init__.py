@@ -1,0 +1,1 @@
+"""Where files are kept: a local folder, or object storage."""

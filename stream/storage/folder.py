@@ -1,0 +1,111 @@
+"""Files below a local folder. Every change is one rename or one appended line under a lock."""
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class NameTakenError(OSError):
+    """Something of that name is there already."""
+
+
+class Folder:
+    """As `stream.storage.opening.Storage`; readers see the old state or the new one, and writers take turns."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def place(self, path: str) -> str:
+        """The path as people would write it."""
+        return str(self._root / path)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a folder of that name."""
+        return (self._root / path).exists()
+
+    def holding(self, folder: str, name: str) -> list[str]:
+        """Names of the folders in `folder` that hold a file `name`, in order."""
+        return sorted(path.parent.name for path in (self._root / folder).glob(f"[!.]*/{name}"))
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None where there is none."""
+        file = self._root / path
+        return file.read_bytes() if file.is_file() else None
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Puts `data` in place of what the file held, by one rename."""
+        file = self._root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, file)
+
+    @contextmanager
+    def alone(self, log: str) -> Iterator[None]:
+        """Lets one process at a time in, by a lock on the log; a process that dies gives it back."""
+        file = self._root / log
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def append(self, log: str, line: bytes) -> None:
+        """Adds a line to the log. Within `alone`."""
+        with (self._root / log).open("a+b") as file:
+            # A writer that was stopped in the middle of its line must not spoil the one after it.
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            torn = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" * torn + line + b"\n")
+
+    def lines(self, log: str) -> list[bytes]:
+        """The lines of the log, oldest first."""
+        data = self.read(log)
+        return [] if data is None else data.splitlines()
+
+    def publish(self, folder: str, last: str, make: Callable[[Path], str]) -> None:
+        """Lets `make` fill a scratch folder and moves it to the name it gives; nothing is left of one that fails.
+
+        1. A scratch folder, beside where it goes: a name that begins with a dot, which `holding` does not see.
+        2. `make` fills it. 3. One rename. A kill before it leaves the scratch folder, which nobody reads.
+
+        Args:
+            last: the file that makes the folder complete; here all of them appear at once.
+
+        Raises:
+            NameTakenError: the name is taken.
+        """
+        parent = self._root / folder
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+        try:
+            name = make(scratch)
+            scratch.chmod(0o755)
+            move_to_free_name(scratch, parent / name)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+
+    def local(self, folder: str, check: Callable[[Path], object]) -> Path:
+        """The folder itself. It is checked by whoever loads it: there is no copy that could differ."""
+        return self._root / folder
+
+
+def move_to_free_name(folder: Path, to: Path) -> None:
+    """One rename; of several at once the first succeeds.
+
+    Raises:
+        NameTakenError: there is something of that name.
+    """
+    try:
+        folder.rename(to)
+    except OSError as fault:
+        if fault.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise NameTakenError(errno.EEXIST, "already there", str(to)) from fault
+        raise
