@@ -17,8 +17,8 @@ FIT, STOP = np.arange(WINDOW - 1, 600), np.arange(610, ROWS)
 QUICK = FitOptions(max_epochs=4, min_windows=1024, batch=64, learning_rate=5e-3)
 
 
-def spec_of(kind: str = "dense", members: int = 2, dropout: float = 0.1) -> ModelSpec:
-    return ModelSpec(kind, WINDOW, 1, SENSORS, 16, 4, members, dropout)  # type: ignore[arg-type]
+def spec_of(kind: str = "dense", members: int = 2, dropout: float = 0.1, noise: float = 0.0) -> ModelSpec:
+    return ModelSpec(kind, WINDOW, 1, SENSORS, 16, 4, members, dropout, noise=noise)  # type: ignore[arg-type]
 
 
 def correlated(seed: int = 0) -> NDArray[np.float32]:
@@ -78,19 +78,41 @@ def test_the_kept_weights_are_those_of_the_best_stop_loss_of_each_member(share: 
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    first, second = quick(spec_of()).weights, quick(spec_of()).weights
+    first, second = quick(spec_of(noise=0.3)).weights, quick(spec_of(noise=0.3)).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = quick(spec_of(), replace(QUICK, seed=9)).weights
+    other = quick(spec_of(noise=0.3), replace(QUICK, seed=9)).weights
     assert not torch.equal(first["encode.weight"], other["encode.weight"])
 
 
-def test_members_see_their_windows_in_orders_of_their_own() -> None:
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_members_see_their_windows_in_orders_and_blanks_of_their_own(noise: float) -> None:
     """Without dropout and its draws, a member trained among others ends where it would have ended alone."""
-    together = quick(spec_of(members=2, dropout=0.0)).weights
-    alone = quick(spec_of(members=1, dropout=0.0), replace(QUICK, seed=1)).weights
+    together = quick(spec_of(members=2, dropout=0.0, noise=noise)).weights
+    alone = quick(spec_of(members=1, dropout=0.0, noise=noise), replace(QUICK, seed=1)).weights
     for name, value in alone.items():
         torch.testing.assert_close(together[name][1], value[0], rtol=1e-3, atol=1e-4)
         assert not torch.allclose(together[name][0], value[0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_trained_with_blanked_cells_fills_in_a_sensor_that_it_does_not_see() -> None:
+    """The clean window is what it is trained to make: a sensor at 0 is made from the others."""
+    options = FitOptions(max_epochs=20, min_windows=2048, batch=64, learning_rate=5e-3)
+    windows = torch.from_numpy(correlated()).unfold(0, WINDOW, 1).transpose(1, 2)[STOP - WINDOW + 1]  # (N, W, F)
+    blanked = windows.clone()
+    blanked[:, :, 2] = 0.0
+    left = {}
+    for noise in (0.0, 0.3):
+        spec = spec_of(members=1, noise=noise)
+        made = load(spec, quick(spec, options).weights)(blanked[None])[0]
+        left[noise] = float((made - windows)[:, :, 2].square().mean() / windows[:, :, 2].square().mean())
+    assert left[0.3] < 0.2
+    assert left[0.3] < left[0.0] / 2
+
+
+def test_a_window_of_one_value_is_learned_with_blanks_too() -> None:
+    spec = ModelSpec("dense", 1, 1, 1, 4, 1, noise=0.3)
+    fitted = fit(correlated()[:, :1].copy(), None, FIT, STOP, spec, QUICK, ignore)
+    assert np.isfinite(fitted.best_loss).all()
 
 
 def test_training_ends_once_no_member_improves() -> None:

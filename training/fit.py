@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
 from stream.detect.models import Autoencoder, build
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
+from training.objective import Objective
+from training.windows import Windows, evenly
 
 Float32s = NDArray[np.float32]
 
@@ -56,8 +57,8 @@ class Epoch:
 
     Attributes:
         number: from 1.
-        loss: mean squared error of training, dropout on, mean over members.
-        stop_loss: the same on the stop windows, dropout off.
+        loss: what training minimises, cells blanked and dropout on, mean over members.
+        stop_loss: mean squared error of the stop windows, nothing blanked, dropout off.
         windows_per_s: windows trained on, all members counted, per second.
         seconds_left: at most, to `max_epochs`; less when training stops early.
         stale: epochs since a member improved; 0 if one just did.
@@ -106,7 +107,7 @@ def fit(
     options: FitOptions,
     progress: Callable[[Epoch], None],
 ) -> Fitted:
-    """Minimises the mean squared error over whole windows, masked cells left out. Deterministic on one machine.
+    """Minimises `Objective.training` over whole windows, masked cells left out. Deterministic on one machine.
 
     Args:
         frames: float32 (P, F), C-contiguous, scaled, finite; masked cells hold 0.
@@ -120,55 +121,29 @@ def fit(
         ShapeError: windows outside the frames, or impossible sizes.
     """
     _check(frames, fit_ends, stop_ends, spec)
-    windows = _Windows(frames, masked, spec)
-    stop_ends = stop_ends[np.linspace(0, len(stop_ends) - 1, min(len(stop_ends), options.max_stop)).astype(np.int64)]
+    windows = Windows(frames, masked, spec)
+    stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
     model = build(spec, seeds_of(spec, options))
     with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: left as it was found
         torch.manual_seed(options.seed)
-        return _Run(model, windows, torch.from_numpy(fit_ends.copy()), torch.from_numpy(stop_ends), options).go(
-            progress
-        )
-
-
-class _Windows:
-    """Windows gathered from the frames as they are asked for: (N, W*F) never exists as a whole."""
-
-    def __init__(self, frames: Float32s, masked: Bools | None, spec: ModelSpec) -> None:
-        self._shape = (spec.window, spec.sensors)
-        self._values = self._runs(torch.from_numpy(frames if frames.flags.writeable else frames.copy()))
-        blank = masked is None or not masked.any()
-        # 1 where a cell counts; None where all do.
-        self._kept = None if blank else self._runs(torch.from_numpy(1.0 - np.asarray(masked, dtype=np.float32)))
-
-    def _runs(self, rows: Tensor) -> Tensor:
-        window, sensors = self._shape
-        return rows.as_strided((len(rows) - window + 1, window * sensors), (sensors, 1))
-
-    def losses(self, model: Autoencoder, ends: Tensor) -> Tensor:
-        """Mean squared error (K,) of the windows that end at `ends` (K, n)."""
-        starts = (ends - (self._shape[0] - 1)).flatten()
-        shape = (*ends.shape, *self._shape)
-        windows = self._values.index_select(0, starts).view(shape)  # (K, n, W, F)
-        square = mse_loss(model(windows), windows, reduction="none")
-        if self._kept is None:
-            return square.mean(dim=(1, 2, 3))
-        kept = self._kept.index_select(0, starts).view(shape)
-        return (square * kept).sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1.0)
+        return _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
 
 
 class _Run:
     """The state of one training."""
 
     def __init__(
-        self, model: Autoencoder, windows: _Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
+        self, model: Autoencoder, windows: Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
     ) -> None:
-        self._model, self._windows, self._options = model, windows, options
+        self._model, self._options = model, options
         self._fit_ends, self._stop_ends = fit_ends, stop_ends
         self._optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
         members = model.spec.members
-        self._orders = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
+        # Each member's order of windows and the cells blanked in them.
+        self._draws = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
+        self._objective = Objective(model, windows, self._draws)
         self._best = model.weights()
         self._best_loss = torch.full((members,), torch.inf)
         self._best_epoch = [0] * members
@@ -199,7 +174,7 @@ class _Run:
         orders = self._draw()
         total = torch.zeros(len(orders))
         for here in orders.split(self._options.batch, dim=1):  # type: ignore[no-untyped-call]
-            losses = self._windows.losses(self._model, here)
+            losses = self._objective.training(here)
             self._optimizer.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
             self._optimizer.step()
@@ -212,8 +187,7 @@ class _Run:
         wanted = min(max(count, options.min_windows), max(options.max_windows, options.batch))
         rounds = -(-wanted // count)
         orders = [
-            torch.cat([torch.randperm(count, generator=order) for _ in range(rounds)])[:wanted]
-            for order in self._orders
+            torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:wanted] for draw in self._draws
         ]
         return self._fit_ends[torch.stack(orders)]
 
@@ -223,7 +197,7 @@ class _Run:
         self._model.eval()
         total = torch.zeros(self._model.spec.members)
         for here in self._stop_ends.split(1024):  # type: ignore[no-untyped-call]
-            total += self._windows.losses(self._model, here.expand(len(total), -1)) * len(here)
+            total += self._objective.reconstruction(here.expand(len(total), -1)) * len(here)
         losses = total / len(self._stop_ends)
         if not bool(torch.isfinite(losses).all()):
             raise DataError(

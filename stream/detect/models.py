@@ -153,8 +153,9 @@ def check_spec(spec: ModelSpec) -> None:
             f"latent {spec.latent} is no narrower than the window's {spec.window} x {spec.sensors} = {size} values, "
             f"so the model could copy anything; choose a latent below {size}"
         )
-    if not 0.0 <= spec.dropout < 1.0:
-        raise ShapeError(f"dropout must be in [0, 1), seen {spec.dropout}")
+    for name, share in {"dropout": spec.dropout, "noise": spec.noise}.items():
+        if not 0.0 <= share < 1.0:
+            raise ShapeError(f"{name} must be in [0, 1), seen {share}")
 
 
 def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:

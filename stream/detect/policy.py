@@ -77,6 +77,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         members: K, seeds in the ensemble.
         dropout: share of hidden units dropped in training, encoder only.
         error_span: error of the "newest" frame of each window, or over the whole "window".
+        noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
     """
 
     kind: Literal["dense", "conv"]
@@ -88,3 +89,4 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: int = 1
     dropout: float = 0.1
     error_span: Literal["newest", "window"] = "newest"
+    noise: float = 0.0

@@ -26,6 +26,9 @@ class Model(Section):
     dropout: Float = Field(
         default=0.1, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
     )
+    noise: Float = Field(
+        default=0.3, ge=0, lt=1, description="Share of a window's cells blanked in training, for the model to fill in."
+    )
     error_span: Literal["newest", "window"] = Field(
         default="newest", description="Error of a window's newest frame, or of all its frames."
     )
