@@ -87,6 +87,26 @@ class _Series:
     heard: int | None = None
 
 
+def naive_errors(
+    made: list[list[float]], seen: list[list[float]], masked: list[list[bool]], loss: str
+) -> tuple[float, list[float]]:
+    """The error of one window of one member, and that of each sensor, from frames (rows) of F values."""
+
+    def cell(residual: float) -> float:
+        return 2 * abs(residual) - 1 if loss == "huber" and abs(residual) > 1 else residual**2
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values) if values else NAN
+
+    sensors = len(made[0])
+    cells: list[list[float]] = [[] for _ in range(sensors)]
+    for made_row, seen_row, masked_row in zip(made, seen, masked, strict=True):
+        for f in range(sensors):
+            if not masked_row[f]:
+                cells[f].append(cell(made_row[f] - seen_row[f]))
+    return mean([error for own in cells for error in own]), [mean(own) for own in cells]
+
+
 class NaiveDetector:
     """`error(window of scaled rows, masks of its newest row)` is the model; `scale(series)` gives mean and scale."""
 

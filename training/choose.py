@@ -60,6 +60,7 @@ def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
         members=options.members,
         dropout=options.dropout,
         error_span=options.error_span,
+        loss=options.loss,
         noise=options.noise,
     )
 

@@ -58,7 +58,7 @@ class Epoch:
     Attributes:
         number: from 1.
         loss: what training minimises, cells blanked and dropout on, mean over members.
-        stop_loss: mean squared error of the stop windows, nothing blanked, dropout off.
+        stop_loss: mean error of the cells of the stop windows, nothing blanked, dropout off.
         windows_per_s: windows trained on, all members counted, per second.
         seconds_left: at most, to `max_epochs`; less when training stops early.
         stale: epochs since a member improved; 0 if one just did.

@@ -6,10 +6,11 @@ are their masking noise).
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
+from torch.nn.functional import huber_loss, mse_loss
 
 from stream.detect.models import Autoencoder
 from training.windows import Windows
@@ -29,12 +30,12 @@ class Objective:
     def training(self, ends: Tensor) -> Tensor:
         """What a step of training minimises, over the windows that end at the rows `ends` (K, n)."""
         windows, kept = self._windows.at(ends)
-        return _mean_error(self._model(self._blanked(windows)), windows, kept)
+        return self._mean_error(self._model(self._blanked(windows)), windows, kept)
 
     def reconstruction(self, ends: Tensor) -> Tensor:
         """Mean error over the unmasked cells of the windows that end at the rows `ends` (K, n), nothing blanked."""
         windows, kept = self._windows.at(ends)
-        return _mean_error(self._model(windows), windows, kept)
+        return self._mean_error(self._model(windows), windows, kept)
 
     def _blanked(self, windows: Tensor) -> Tensor:
         """The windows (K, n, W, F) with a share `noise` of their cells at 0, which is what a masked cell holds."""
@@ -45,10 +46,16 @@ class Objective:
             member.uniform_(generator=draw)
         return windows * (drawn >= self._noise)
 
+    def _mean_error(self, made: Tensor, windows: Tensor, kept: Tensor | None) -> Tensor:
+        """(K,): mean over the cells that count."""
+        errors = cell_errors(made, windows, self._model.spec.loss)
+        if kept is None:
+            return errors.mean(dim=(1, 2, 3))
+        return (errors * kept).sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1.0)
 
-def _mean_error(made: Tensor, windows: Tensor, kept: Tensor | None) -> Tensor:
-    """(K,): mean over the cells that count."""
-    errors = mse_loss(made, windows, reduction="none")
-    if kept is None:
-        return errors.mean(dim=(1, 2, 3))
-    return (errors * kept).sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1.0)
+
+def cell_errors(made: Tensor, windows: Tensor, loss: Literal["mse", "huber"]) -> Tensor:
+    """The error of each cell: what `stream.detect.reduction.cell_errors` makes of the residual, with gradients."""
+    if loss == "mse":
+        return mse_loss(made, windows, reduction="none")
+    return 2.0 * huber_loss(made, windows, reduction="none", delta=1.0)

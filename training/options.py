@@ -35,6 +35,7 @@ class ModelOptions:
     latent: int | None = None
     members: int = 1
     dropout: float = 0.1
+    loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.3
     error_span: Literal["newest", "window"] = "newest"
 

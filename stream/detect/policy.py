@@ -77,6 +77,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         members: K, seeds in the ensemble.
         dropout: share of hidden units dropped in training, encoder only.
         error_span: error of the "newest" frame of each window, or over the whole "window".
+        loss: error of a cell, in training and in the score: its squared residual ("mse"), or from a residual of one
+            standard deviation on growing with its size only ("huber").
         noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
     """
 
@@ -89,4 +91,5 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: int = 1
     dropout: float = 0.1
     error_span: Literal["newest", "window"] = "newest"
+    loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.0

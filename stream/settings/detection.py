@@ -26,6 +26,9 @@ class Model(Section):
     dropout: Float = Field(
         default=0.1, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
     )
+    loss: Literal["mse", "huber"] = Field(
+        default="mse", description="Error of a cell, trained on and scored: squared, or linear from one deviation on."
+    )
     noise: Float = Field(
         default=0.3, ge=0, lt=1, description="Share of a window's cells blanked in training, for the model to fill in."
     )
