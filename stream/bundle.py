@@ -27,7 +27,7 @@ from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float64s
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SERIES = "series.parquet"
@@ -50,6 +50,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle is and where it comes from.
 
+    `error_spread` is the unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
     `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
     """
 
@@ -62,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: Rules
     model: ModelSpec
     seeds: tuple[int, ...]
+    error_spread: tuple[float, ...]
     threshold_q: float
     threshold: dict[str, Any]
     data: dict[str, Any]
@@ -69,6 +71,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: dict[str, str]
     parent: str | None
     files: tuple[FileEntry, ...]
+
+
+class _Format(msgspec.Struct):
+    """The one field that manifests of all versions share."""
+
+    format: int
 
 
 @dataclass(frozen=True)
@@ -118,13 +126,20 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: no {MANIFEST}; not a bundle, or one whose writing was cut short: train again")
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise BundleError(f"{path}: {path.stat().st_size} bytes, at most {MAX_MANIFEST_BYTES} expected; not a manifest")
+    data = path.read_bytes()
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != FORMAT:  # what else it says is not for this version to read
+            raise BundleError(f"{path}: format {found}, this version reads {FORMAT}; {_remedy(found)}")
+        return msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as fault:
         raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
-    if manifest.format != FORMAT:
-        raise BundleError(f"{path}: format {manifest.format}, this version reads {FORMAT}; train again or upgrade")
-    return manifest
+
+
+def _remedy(found: int) -> str:
+    if found < FORMAT:
+        return "train again with this version, or serve it with the version that made it"
+    return "upgrade narrows, or train again with this version"
 
 
 def load(folder: Path) -> tuple[Manifest, Definition]:
@@ -143,7 +158,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     data = _verified(folder, manifest)
     try:
         scales, thresholds = _tables(_parquet(data[SERIES]), manifest)
-        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]))
+        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]), np.array(manifest.error_spread))
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
     definition = Definition(

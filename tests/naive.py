@@ -88,7 +88,7 @@ class _Series:
 
 
 def naive_errors(
-    made: list[list[float]], seen: list[list[float]], masked: list[list[bool]], loss: str
+    made: list[list[float]], seen: list[list[float]], masked: list[list[bool]], loss: str, spread: list[float]
 ) -> tuple[float, list[float]]:
     """The error of one window of one member, and that of each sensor, from frames (rows) of F values."""
 
@@ -103,7 +103,7 @@ def naive_errors(
     for made_row, seen_row, masked_row in zip(made, seen, masked, strict=True):
         for f in range(sensors):
             if not masked_row[f]:
-                cells[f].append(cell(made_row[f] - seen_row[f]))
+                cells[f].append(cell(made_row[f] - seen_row[f]) / spread[f])
     return mean([error for own in cells for error in own]), [mean(own) for own in cells]
 
 

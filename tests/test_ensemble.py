@@ -36,7 +36,8 @@ def spec_of(
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
-    return Ensemble(spec, build(spec, range(spec.members)).weights())
+    """Every sensor has a spread of its own."""
+    return Ensemble(spec, build(spec, range(spec.members)).weights(), 0.5 + np.arange(spec.sensors) / 2)
 
 
 def frames_of(rows: int, sensors: int, seed: int = 0) -> NDArray[np.float32]:
@@ -111,7 +112,7 @@ def test_errors_are_those_of_the_slow_obvious_computation(
         span_rows = slice(end if span == "newest" else end - window + 1, end + 1)
         count = span_rows.stop - span_rows.start
         seen, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
-        slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss) for own in made]
+        slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss, [0.5, 1.0, 1.5]) for own in made]
         by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
         np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
         spread = (by_member.max() - by_member.min()) / (by_member.max() + by_member.min())
@@ -223,6 +224,13 @@ def test_a_masked_cell_earlier_in_the_window_counts_only_when_the_error_spans_it
     assert same_bits(newest.errors(frames, ends, masked).error, newest.errors(frames, ends).error)
     assert newest.errors(frames, ends).error != window.errors(frames, ends).error
     assert window.errors(frames, ends, masked).error != window.errors(frames, ends).error
+
+
+@pytest.mark.parametrize("spread", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]])
+def test_a_spread_that_is_not_a_positive_number_for_each_sensor_is_refused(spread: list[float]) -> None:
+    spec = spec_of("dense", 4, 2, 1)
+    with pytest.raises(ShapeError, match=r"error spread: seen .*, expected 2 finite values > 0; retrain"):
+        Ensemble(spec, build(spec, [0]).weights(), np.array(spread))
 
 
 def test_one_member_agrees_with_itself_and_equal_members_agree() -> None:

@@ -56,7 +56,9 @@ def slow_stop_losses(spec: ModelSpec, fitted: Fitted, masked: NDArray[np.bool_])
         unmasked = int((~masked[rows]).sum())
         cells += unmasked
         for member in range(spec.members):
-            error, _ = naive_errors(made[member].tolist(), frames[rows].tolist(), masked[rows].tolist(), spec.loss)
+            error, _ = naive_errors(
+                made[member].tolist(), frames[rows].tolist(), masked[rows].tolist(), spec.loss, [1.0] * SENSORS
+            )
             total[member] += error * unmasked
     return [value / cells for value in total]
 

@@ -158,6 +158,21 @@ def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
     assert 0 < manifest.metrics["gate"]["levels"] <= manifest.data["frames"]["gate"]
 
 
+def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_otherwise(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Normal levels are then about 1; the weights are the same either way."""
+    plain = made(tmp_path, pumps, model=dataclasses.replace(SMALL, standardise=False))
+    assert plain.manifest.error_spread == (1.0,) * len(physics.SENSORS)
+    assert len(set(trained.manifest.error_spread)) == len(physics.SENSORS)
+    assert contents(plain)[0] == contents(trained)[0]
+    pooled = load(trained.folder)[1].thresholds.scale[-1]
+    assert 0.5 < pooled < 1.5
+    assert load(plain.folder)[1].thresholds.scale[-1] == pytest.approx(
+        pooled * np.mean(trained.manifest.error_spread), rel=0.5
+    )
+
+
 def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
     trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,11 @@ class FrameOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """As `stream.detect.policy.ModelSpec`; None = from the data."""
+    """As `stream.detect.policy.ModelSpec`; None = from the data.
+
+    Attributes:
+        standardise: errors count in units of their sensors' means on held-out data.
+    """
 
     kind: Literal["dense", "conv"] = "dense"
     window: int = 32
@@ -37,6 +41,7 @@ class ModelOptions:
     dropout: float = 0.1
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.3
+    standardise: bool = True
     error_span: Literal["newest", "window"] = "newest"
 
 

@@ -29,12 +29,14 @@ class Reconstruction:
     """What the ensemble made of N windows. N = 0 is legal.
 
     Attributes:
-        error: float64 (N,), squared scaled units, >= 0: median over K of the mean over the unmasked sensors of the
-            newest frame (error_span "window": over the unmasked cells of the window). NaN where every one is masked.
+        error: float64 (N,), in units of the sensors' spreads, >= 0: median over K of the mean over the unmasked sensors
+            of the newest frame (error_span "window": over the unmasked cells of the window). NaN where every one is
+            masked.
         disagreement: float64 (N,), in [0, 1]: (largest - smallest) / (largest + smallest) of the K errors.
             0 when they agree and for K = 1; NaN where the error is.
         members: float32 (K, F, N), each member's expectation of the newest frame, scaled.
-        by_sensor: float32 (K, F, N), each member's error of each sensor; NaN where it is left out.
+        by_sensor: float32 (K, F, N), each member's error of each sensor, in units of its spread; NaN where it is left
+            out.
     """
 
     error: Float64s
@@ -57,20 +59,23 @@ class Ensemble:
     Memory of a result is about 8 * K * F bytes per window: call with some thousands of windows at a time.
     """
 
-    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s | None = None) -> None:
         """
         Args:
             weights: as `Autoencoder.weights` gives them.
+            spread: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
 
         Raises:
-            ShapeError: weights that are not those of `spec`, or not finite.
+            ShapeError: weights or a spread that are not those of `spec`, or not finite.
         """
         self.spec = spec
+        self.spread = np.ones(spec.sensors) if spread is None else spread
+        self._check_spread()
         packed = load(spec, weights).weights()
         with torch.inference_mode():
             self._tile: Tile = steady(lambda rows: tile_of(spec, packed, rows), TILE_SIZES)
         self._rows = len(self._tile.windows)
-        self._reduction = Reduction(spec, self._rows)
+        self._reduction = Reduction(spec, self.spread, self._rows)
         frames = 1 if spec.error_span == "newest" else spec.window
         self._seen = torch.empty(frames * spec.sensors, self._rows)
 
@@ -99,6 +104,11 @@ class Ensemble:
             members[:, :, here] = made[:, -spec.sensors :, :used]
         error, disagreement = combined(by_member)
         return Reconstruction(error, disagreement, members, by_sensor)
+
+    def _check_spread(self) -> None:
+        spread, sensors = self.spread, self.spec.sensors
+        if spread.shape != (sensors,) or not (np.isfinite(spread) & (spread > 0)).all():
+            raise ShapeError(f"error spread: seen {spread.tolist()}, expected {sensors} finite values > 0; retrain")
 
     def _check(self, frames: Float32s, ends: Int64s, masked: Bools | None) -> None:
         window, sensors = self.spec.window, self.spec.sensors

@@ -35,16 +35,22 @@ def cell_errors(residual: Float32s, loss: Literal["mse", "huber"]) -> Float32s:
 
 
 class Reduction:
-    """Errors of `rows` windows at a time. Holds a buffer: not for several threads at once."""
+    """Errors of `rows` windows at a time. Holds a buffer: not for several threads at once.
 
-    def __init__(self, spec: ModelSpec, rows: int) -> None:
+    Args:
+        spread: float64 (F,), the error of each sensor is told in units of this: a noisy sensor must not drown a
+            precise one.
+    """
+
+    def __init__(self, spec: ModelSpec, spread: Float64s, rows: int) -> None:
         self._loss = spec.loss
+        self._spread = spread.astype(np.float32)[:, None]
         frames = 1 if spec.error_span == "newest" else spec.window
         self._shape = (spec.members, frames, spec.sensors, rows)
         self._cells = np.empty((spec.members, frames * spec.sensors, rows), np.float32)
 
     def errors(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> tuple[Float32s, Float64s]:
-        """Means over the cells that are not left out.
+        """Means over the cells that are not left out, in units of their sensors' spread.
 
         Args:
             made, seen: float32 (K, frames * F, rows) and (frames * F, rows); 1 frame, or W.
@@ -58,7 +64,7 @@ class Reduction:
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
             counts -= left_out.sum(axis=0)
-        sums = _tree_sum(cells)  # (K, F, rows)
+        sums = _tree_sum(cells) / self._spread  # (K, F, rows)
         by_sensor = _mean(sums, counts).astype(np.float32)
         return by_sensor, _mean(_tree_sum(sums), counts.sum(axis=0))
 

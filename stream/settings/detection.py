@@ -32,6 +32,10 @@ class Model(Section):
     noise: Float = Field(
         default=0.3, ge=0, lt=1, description="Share of a window's cells blanked in training, for the model to fill in."
     )
+    standardise: bool = Field(
+        default=True,
+        description="true: a sensor's error counts in units of its mean on held-out data. false: as it is.",
+    )
     error_span: Literal["newest", "window"] = Field(
         default="newest", description="Error of a window's newest frame, or of all its frames."
     )
