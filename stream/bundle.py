@@ -181,6 +181,12 @@ def calibration_levels(folder: Path) -> pa.Table:
     return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
 
 
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The members' weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
+    return tensors
+
+
 def _digest(manifest: Manifest) -> str:
     """The hash in a version's name, of a manifest whose version is the bare time stamp."""
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]

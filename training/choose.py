@@ -62,6 +62,7 @@ def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
         error_span=options.error_span,
         loss=options.loss,
         noise=options.noise,
+        beta=options.beta,
     )
 
 

@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stream.detect.models import Autoencoder, build
+from stream.detect.models import Autoencoder, Variational, build, load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
+from training.divergence import measured, refuse_collapse
 from training.objective import Objective
 from training.windows import Windows, evenly
 
@@ -36,6 +37,9 @@ class FitOptions:
         min_windows: windows per epoch and member at least: small data are gone through several times.
         max_windows: windows per epoch and member at most: of large data each epoch sees another sample.
         max_stop: stop windows looked at after each epoch, evenly spaced.
+        anneal: variational: epochs over which beta grows from 0 to its value, fewer where `max_epochs` leaves no more
+            than that. A code that must pay from the start learns to say nothing (Bowman et al. 2016, "Generating
+            sentences from a continuous space", section 3.1). Weights of those epochs are not kept.
     """
 
     seed: int = 0
@@ -49,6 +53,7 @@ class FitOptions:
     min_windows: int = 16_384
     max_windows: int = 131_072
     max_stop: int = 16_384
+    anneal: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class Fitted:
         best_loss: per member, its stop loss then.
         stopped_early: False where `max_epochs` ended training.
         windows_per_s: over all of training, stop windows not counted.
+        divergence: variational: per member, nats that each dimension of the code tells of a stop window. Else empty.
     """
 
     weights: dict[str, Tensor]
@@ -91,6 +97,7 @@ class Fitted:
     best_loss: tuple[float, ...]
     stopped_early: bool
     windows_per_s: float
+    divergence: tuple[tuple[float, ...], ...] = ()
 
 
 def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
@@ -117,7 +124,7 @@ def fit(
         progress: called after each epoch; what it raises ends training, as Ctrl-C does.
 
     Raises:
-        DataError: too few windows, or a loss that is not finite.
+        DataError: too few windows, a loss that is not finite, or a variational model whose code has collapsed.
         ShapeError: windows outside the frames, or impossible sizes.
     """
     _check(frames, fit_ends, stop_ends, spec)
@@ -126,7 +133,11 @@ def fit(
     model = build(spec, seeds_of(spec, options))
     with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: left as it was found
         torch.manual_seed(options.seed)
-        return _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+        fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+    if isinstance(best := load(spec, fitted.weights), Variational):
+        fitted = replace(fitted, divergence=measured(best, windows, stopping))
+        refuse_collapse(spec, fitted.divergence)
+    return fitted
 
 
 class _Run:
@@ -154,10 +165,11 @@ class _Run:
         stale, trained, seconds, begun = 0, 0, 0.0, time.perf_counter()
         while len(epochs) < options.max_epochs and stale < options.patience:
             started = time.perf_counter()
-            loss, count = self._train()
+            share = self._share_of_beta(len(epochs) + 1)
+            loss, count = self._train(share)
             lap = time.perf_counter() - started
             stop_loss = self._stop_losses()
-            stale = 0 if self._keep(stop_loss, len(epochs) + 1) else stale + 1
+            stale = 0 if share < 1.0 or self._keep(stop_loss, len(epochs) + 1) else stale + 1
             if stale and stale % max(1, options.patience // 2) == 0:
                 self._cool()
             trained, seconds = trained + count, seconds + lap
@@ -168,13 +180,20 @@ class _Run:
         early = stale >= options.patience
         return Fitted(self._best, tuple(epochs), tuple(self._best_epoch), best_loss, early, trained / seconds)
 
-    def _train(self) -> tuple[float, int]:
-        """One epoch: its mean loss, and the windows that it saw, all members counted."""
+    def _share_of_beta(self, epoch: int) -> float:
+        """0 to 1; 1 throughout where there is no beta."""
+        rising = min(self._options.anneal, self._options.max_epochs - 1)
+        if not isinstance(self._model, Variational) or epoch > rising:
+            return 1.0
+        return (epoch - 1) / rising
+
+    def _train(self, share: float) -> tuple[float, int]:
+        """One epoch with this share of beta: its mean loss, and the windows that it saw, all members counted."""
         self._model.train()
         orders = self._draw()
         total = torch.zeros(len(orders))
         for here in orders.split(self._options.batch, dim=1):  # type: ignore[no-untyped-call]
-            losses = self._objective.training(here)
+            losses = self._objective.training(here, share)
             self._optimizer.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
             self._optimizer.step()

@@ -3,16 +3,22 @@
 A model that must fill in what is missing learns how the sensors hang together; one that may look at every cell learns
 to copy it (Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders"; blanked cells
 are their masking noise).
+
+A variational member also pays for what its code tells: beta times the divergence of the code from its prior, summed
+over the code and shared out among the W * F cells as the error is. So beta has the same effect whatever W and F are:
+with squared errors, it is twice the variance of a cell around its reconstruction, in scaled units (Kingma and Welling
+2014, equation 10, times beta / (W * F)).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss
 
-from stream.detect.models import Autoencoder
+from stream.detect.models import Autoencoder, Variational
+from training.divergence import divergence
 from training.windows import Windows
 
 
@@ -20,17 +26,28 @@ class Objective:
     """Losses of a model's members, (K,) each.
 
     Args:
-        draws: one generator per member: what a member sees blanked depends on its own seed alone.
+        draws: one generator per member: what it sees blanked and the codes it draws depend on its own seed alone.
     """
 
     def __init__(self, model: Autoencoder, windows: Windows, draws: Sequence[torch.Generator]) -> None:
         self._model, self._windows, self._draws = model, windows, draws
         self._noise = model.spec.noise
 
-    def training(self, ends: Tensor) -> Tensor:
-        """What a step of training minimises, over the windows that end at the rows `ends` (K, n)."""
+    def training(self, ends: Tensor, share: float) -> Tensor:
+        """What a step of training minimises, over the windows that end at the rows `ends` (K, n).
+
+        Args:
+            share: of beta that is in force, 0 to 1.
+        """
         windows, kept = self._windows.at(ends)
-        return self._mean_error(self._model(self._blanked(windows)), windows, kept)
+        seen = self._blanked(windows)
+        if not isinstance(self._model, Variational):
+            return self._mean_error(self._model(seen), windows, kept)
+        mean, log_variance = self._model.posterior(seen)
+        codes = mean + (log_variance / 2).exp() * self._drawn(mean, Tensor.normal_)  # (K, n, latent)
+        told = divergence(mean, log_variance).sum(dim=2).mean(dim=1)  # (K,)
+        weight = share * self._model.spec.beta / windows[0, 0].numel()
+        return self._mean_error(self._model.decoded(codes), windows, kept) + weight * told
 
     def reconstruction(self, ends: Tensor) -> Tensor:
         """Mean error over the unmasked cells of the windows that end at the rows `ends` (K, n), nothing blanked."""
@@ -41,10 +58,14 @@ class Objective:
         """The windows (K, n, W, F) with a share `noise` of their cells at 0, which is what a masked cell holds."""
         if not self._noise:
             return windows
-        drawn = torch.empty_like(windows)
+        return windows * (self._drawn(windows, Tensor.uniform_) >= self._noise)
+
+    def _drawn(self, like: Tensor, fill: Callable[..., Tensor]) -> Tensor:
+        """Random numbers (K, ...), each member's from its own generator."""
+        drawn = torch.empty_like(like, requires_grad=False)
         for member, draw in zip(drawn, self._draws, strict=True):
-            member.uniform_(generator=draw)
-        return windows * (drawn >= self._noise)
+            fill(member, generator=draw)
+        return drawn
 
     def _mean_error(self, made: Tensor, windows: Tensor, kept: Tensor | None) -> Tensor:
         """(K,): mean over the cells that count."""

@@ -32,7 +32,7 @@ class ModelOptions:
         standardise: errors count in units of their sensors' means on held-out data.
     """
 
-    kind: Literal["dense", "conv"] = "dense"
+    kind: Literal["dense", "conv", "variational"] = "dense"
     window: int = 32
     smoothing: int = 10
     hidden: int | None = None
@@ -41,6 +41,7 @@ class ModelOptions:
     dropout: float = 0.1
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.3
+    beta: float = 0.1
     standardise: bool = True
     error_span: Literal["newest", "window"] = "newest"
 

@@ -103,6 +103,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
         {
             "fit_loss": fitted.epochs[-1].loss,
             "stop_loss": list(fitted.best_loss),
+            "code_kl": [list(own) for own in fitted.divergence],
             "gate": realised(levels[Part.GATE], calibration, rules),
         },
         (now or datetime.now(UTC)).astimezone(UTC),

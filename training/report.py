@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from training.divergence import COLLAPSED, alive
 from training.fit import Epoch
 from training.history import peak_memory_mb
 from training.pipeline import Progress, Trained
@@ -76,6 +77,7 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("frames", ", ".join(f"{name} {count:,}" for name, count in trained.parts.items())),
         ("model", f"{spec.kind}, {sizes}"),
         ("fit", f"{epochs}, {fitted.windows_per_s:,.0f} windows/s"),
+        *(("code", _told(own)) for own in fitted.divergence),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
@@ -91,6 +93,13 @@ def _left_out(trained: Trained) -> str:
     fates = [f"{n:,} {said.get(name, name)}" for name, n in data["dispositions"].items() if name != "used" and n]
     fates += [f"{data['labelled']:,} labelled"] if data["labelled"] else []
     return ", ".join(fates) or "nothing"
+
+
+def _told(dimensions: tuple[float, ...]) -> str:
+    """What the code of a variational member tells of a window."""
+    dead = len(dimensions) - alive(dimensions)
+    said = ", ".join(f"{nats:.2g}" for nats in dimensions)
+    return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
 
 
 def _threshold(trained: Trained) -> str:

@@ -68,7 +68,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shape of the autoencoder; with it and the weights a member can be built.
 
     Attributes:
-        kind: "dense" | "conv".
+        kind: "dense" | "conv" | "variational".
         window: W, frames per window, >= 1 (conv: >= 4).
         smoothing: M, errors per level, >= 1.
         sensors: F.
@@ -80,9 +80,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         loss: error of a cell, in training and in the score: its squared residual ("mse"), or from a residual of one
             standard deviation on growing with its size only ("huber").
         noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
+        beta: variational: weight of the code's divergence from its prior in training, per cell of the window.
     """
 
-    kind: Literal["dense", "conv"]
+    kind: Literal["dense", "conv", "variational"]
     window: int
     smoothing: int
     sensors: int
@@ -93,3 +94,4 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error_span: Literal["newest", "window"] = "newest"
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.0
+    beta: float = 0.1

@@ -47,6 +47,8 @@ class Tile(ABC):
 
 
 class DenseTile(Tile):
+    """Dense, and variational with the mean for a code."""
+
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
         self._outputs = self._frames_out * spec.sensors
@@ -141,7 +143,7 @@ class ConvTile(Tile):
 
 def tile_of(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> Tile:
     """The tile of the spec's kind; weights as `Autoencoder.weights` gives them."""
-    return DenseTile(spec, weights, rows) if spec.kind == "dense" else ConvTile(spec, weights, rows)
+    return ConvTile(spec, weights, rows) if spec.kind == "conv" else DenseTile(spec, weights, rows)
 
 
 def steady(make: Callable[[int], Tile], sizes: Sequence[int]) -> Tile:

@@ -11,7 +11,10 @@ from stream.settings.section import Section
 class Model(Section):
     """The shape of the autoencoder; a bundle keeps its own."""
 
-    kind: Literal["dense", "conv"] = Field(default="dense", description="Fully connected, or convolutions along time.")
+    kind: Literal["dense", "conv", "variational"] = Field(
+        default="dense",
+        description="Fully connected, convolutions along time, or fully connected with a code drawn in training.",
+    )
     window: Int = Field(default=32, ge=1, le=4096, description="W, frames per window; conv needs 4.")
     smoothing: Int = Field(default=10, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
     hidden: Positive | None = Field(
@@ -31,6 +34,9 @@ class Model(Section):
     )
     noise: Float = Field(
         default=0.3, ge=0, lt=1, description="Share of a window's cells blanked in training, for the model to fill in."
+    )
+    beta: Float = Field(
+        default=0.1, gt=0, description="variational: weight of the code's divergence from its prior, per cell."
     )
     standardise: bool = Field(
         default=True,
