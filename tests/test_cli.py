@@ -96,7 +96,7 @@ def test_the_faults_can_be_had_as_json(narrows: Narrows) -> None:
     code, out, err = narrows("config", "check", "--set", "model.kind=deep", "--json")
     assert (code, err) == (2, "")
     assert json.loads(out)["faults"] == [
-        "model.kind: got 'deep', expected one of dense, conv, variational (--set model.kind)"
+        "model.kind: got 'deep', expected one of dense, conv, variational, linear (--set model.kind)"
     ]
 
 

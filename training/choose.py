@@ -50,18 +50,19 @@ def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
     size = options.window * sensors
     hidden = options.hidden if options.hidden is not None else max(2, min(HIDDEN, size)) if size > 1 else 1
     latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
+    linear = options.kind == "linear"  # one layer, fitted to what it sees: it has none of these
     return ModelSpec(
         kind=options.kind,
         window=options.window,
         smoothing=options.smoothing,
         sensors=sensors,
-        hidden=hidden,
+        hidden=0 if linear else hidden,
         latent=latent,
         members=options.members,
-        dropout=options.dropout,
+        dropout=0.0 if linear else options.dropout,
         error_span=options.error_span,
         loss=options.loss,
-        noise=options.noise,
+        noise=0.0 if linear else options.noise,
         beta=options.beta,
     )
 

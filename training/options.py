@@ -32,7 +32,7 @@ class ModelOptions:
         standardise: errors count in units of their sensors' means on held-out data.
     """
 
-    kind: Literal["dense", "conv", "variational"] = "dense"
+    kind: Literal["dense", "conv", "variational", "linear"] = "dense"
     window: int = 32
     smoothing: int = 10
     hidden: int | None = None

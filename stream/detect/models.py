@@ -1,4 +1,4 @@
-"""The autoencoders: dense, convolutional and variational, K members at once on a leading axis.
+"""The autoencoders: dense, variational, linear and convolutional, K members at once on a leading axis.
 
 A model is K independent members of one shape. Their weights are stacked, so that one batched product moves all of
 them; member k depends on seed k alone. Here is the trainable form; `tiles` holds the frozen one.
@@ -107,6 +107,24 @@ class Variational(Dense):
         return self.code(hidden), self.log_variance(hidden).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
 
 
+class Linear(Autoencoder):
+    """W*F -> latent -> W*F, nothing between and nothing dropped: it can learn the principal subspace, and no more.
+
+    Source: Baldi and Hornik 1989, "Neural networks and principal component analysis: learning from examples without
+    local minima". Departs from it in biases, which take the windows' mean.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        size = spec.window * spec.sensors
+        self.code = Layer(spec.members, spec.latent, size)
+        self.output = Layer(spec.members, size, spec.latent)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        frames: Tensor = self.output(self.code(windows.flatten(2)))  # (K, N, W * F)
+        return frames.view(windows.shape)
+
+
 class Conv(Autoencoder):
     """Two convolutions over time (kernel 4, stride 2), a linear code, two transposed ones back.
 
@@ -162,7 +180,8 @@ def _widen(steps: Tensor, even: Layer, odd: Layer) -> Tensor:
 
 def check_spec(spec: ModelSpec) -> None:
     """Raises ShapeError, naming the field, if no autoencoder has this shape."""
-    sizes = {name: getattr(spec, name) for name in ("window", "smoothing", "sensors", "hidden", "latent", "members")}
+    counted = ["window", "smoothing", "sensors", "latent", "members", *(["hidden"] if spec.kind != "linear" else [])]
+    sizes = {name: getattr(spec, name) for name in counted}
     small = {name: size for name, size in sizes.items() if size < 1}
     if small:
         raise ShapeError(f"model sizes must be at least 1, seen {small}")
@@ -220,7 +239,7 @@ def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Autoencoder:
 
 def _empty(spec: ModelSpec) -> Autoencoder:
     check_spec(spec)
-    kinds: dict[str, type[Autoencoder]] = {"dense": Dense, "conv": Conv, "variational": Variational}
+    kinds: dict[str, type[Autoencoder]] = {"dense": Dense, "conv": Conv, "variational": Variational, "linear": Linear}
     return kinds[spec.kind](spec)
 
 

@@ -67,6 +67,21 @@ class DenseTile(Tile):
         return _product(self._output, self._decoded, self._result)[:, : self._outputs]
 
 
+class LinearTile(Tile):
+    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
+        super().__init__(spec, rows)
+        self._outputs = self._frames_out * spec.sensors
+        code, code_bias = _pack(weights, "code", pad_inputs=False)
+        self._code, self._code_bias = code.flatten(0, 1), code_bias.flatten(0, 1)  # (K * latent, W * F)
+        self._output = _pack(weights, "output", newest=self._outputs)
+        self._codes, self._result = _room(code_bias, rows), _room(self._output[1], rows)
+
+    def run(self) -> Tensor:
+        flat = self._codes.view(-1, len(self.windows))
+        torch.addmm(self._code_bias, self._code, self.windows.t(), out=flat)
+        return _product(self._output, self._codes, self._result)[:, : self._outputs]
+
+
 class ConvTile(Tile):
     """Values are (steps, channels, rows): four neighbouring steps lie as one matrix, so patches need no copy.
 
@@ -143,7 +158,9 @@ class ConvTile(Tile):
 
 def tile_of(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> Tile:
     """The tile of the spec's kind; weights as `Autoencoder.weights` gives them."""
-    return ConvTile(spec, weights, rows) if spec.kind == "conv" else DenseTile(spec, weights, rows)
+    if spec.kind == "conv":
+        return ConvTile(spec, weights, rows)
+    return LinearTile(spec, weights, rows) if spec.kind == "linear" else DenseTile(spec, weights, rows)
 
 
 def steady(make: Callable[[int], Tile], sizes: Sequence[int]) -> Tile:

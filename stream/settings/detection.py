@@ -11,9 +11,10 @@ from stream.settings.section import Section
 class Model(Section):
     """The shape of the autoencoder; a bundle keeps its own."""
 
-    kind: Literal["dense", "conv", "variational"] = Field(
+    kind: Literal["dense", "conv", "variational", "linear"] = Field(
         default="dense",
-        description="Fully connected, convolutions along time, or fully connected with a code drawn in training.",
+        description="dense: fully connected. conv: convolutions along time. variational: dense, the code drawn in "
+        "training. linear: one layer, no hidden units, dropout or noise.",
     )
     window: Int = Field(default=32, ge=1, le=4096, description="W, frames per window; conv needs 4.")
     smoothing: Int = Field(default=10, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
