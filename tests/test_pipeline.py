@@ -15,6 +15,7 @@ from stream.bundle import SERIES, WEIGHTS, calibration_levels, load
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry import Registry
+from stream.serve.replay import layout_for, replay
 from training import fleet, report
 from training import pumps as physics
 from training.fit import Epoch, FitOptions
@@ -301,3 +302,37 @@ def test_kept_levels_are_the_upper_tenth_with_times_and_a_grid_below(trained: Tr
     assert len(kept) == pytest.approx(0.1 * count, abs=2)
     q = trained.calibration.q_high
     assert (kept["ratio"] > q).sum() / count == pytest.approx(trained.calibration.share_above)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelOptions(kind="dense", window=1, smoothing=1, latent=2, loss="huber"),
+        ModelOptions(kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest"),
+        ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
+        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, error_span="window"),
+    ],
+    ids=lambda model: model.kind,
+)
+def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
+    pumps: pd.DataFrame, tmp_path: Path, model: ModelOptions
+) -> None:
+    """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
+    trained = made(tmp_path, pumps, dataclasses.replace(QUICK, max_epochs=8, anneal=3), model=model)
+    manifest, definition = load(trained.folder)
+    assert manifest.model.kind == model.kind
+    assert manifest.model.loss == model.loss
+    live, alerts, verdicts = tmp_path / "live.parquet", list[str](), tmp_path / "verdicts.parquet"
+    own = np.flatnonzero(pumps["series"] == "pump-02")
+    faulty = pumps.copy()
+    faulty.loc[own[-60:], "temperature"] += 10 * pumps["temperature"].std()
+    faulty.to_parquet(live, index=False)
+    layout = layout_for(live, Hints(), definition)
+    replay(definition, live, layout, lambda alert: alerts.append(alert.series), verdicts)
+    frame = pq.read_table(verdicts).to_pandas()
+    scored = frame[frame["score"].notna()]
+    assert len(scored) > 0.9 * len(pumps)
+    assert 0.5 < (scored["score"] <= 1).mean() < 1.0
+    late = scored[(scored["series"] == "pump-02") & (scored["time"] >= pumps.loc[own[-30], "time"])]
+    assert (late["score"] > 1).all()
+    assert "pump-02" in alerts
