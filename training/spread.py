@@ -23,7 +23,7 @@ def error_spread(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools 
         ends: int64 (N,), held-out normal windows, by the row of their newest frame; N >= 1.
 
     Returns:
-        float64 (F,), squared scaled units, > 0; the median sensor's where a sensor is masked in all windows.
+        float64 (F,), scaled units as the loss has them, > 0; the median sensor's where one is masked in all windows.
     """
     total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
     for first in range(0, len(ends), AT_ONCE):
