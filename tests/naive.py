@@ -108,13 +108,13 @@ def naive_errors(
 
 
 class NaiveDetector:
-    """`error(window of scaled rows, masks of its newest row)` is the model; `scale(series)` gives mean and scale."""
+    """`error(window of scaled rows, masks of these rows)` is the model; `scale(series)` gives mean and scale."""
 
     def __init__(
         self,
         detector: str,
         policy: NaivePolicy,
-        error: Callable[[list[list[float]], list[bool]], float],
+        error: Callable[[list[list[float]], list[list[bool]]], float],
         scale: Callable[[str], tuple[list[float], list[float]]],
         threshold: Callable[[str], float],
     ) -> None:
@@ -237,7 +237,7 @@ class NaiveDetector:
         degraded = sum(masks) > p.max_missing
         error = NAN
         if not degraded and len(state.window) == p.window:
-            error = self.error([frame for frame, _ in state.window], masks)
+            error = self.error([frame for frame, _ in state.window], [own for _, own in state.window])
         state.errors = [*state.errors, error][-p.smoothing :]
         existing = [e for e in state.errors if not math.isnan(e)]
         if degraded:
