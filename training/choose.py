@@ -10,7 +10,7 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
-HIDDEN, LATENT = 32, 8
+HIDDEN, LATENT = 32, 4
 
 
 def choose_policy(

@@ -43,7 +43,7 @@ class ModelOptions:
     noise: float = 0.3
     beta: float = 0.1
     standardise: bool = True
-    error_span: Literal["newest", "window"] = "newest"
+    error_span: Literal["newest", "window"] = "window"
 
 
 @dataclass(frozen=True)

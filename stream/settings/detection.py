@@ -22,7 +22,7 @@ class Model(Section):
         default=None, description="Units (conv: channels) before the code. null: 32, fewer where the window is small."
     )
     latent: Positive | None = Field(
-        default=None, description="Units of the code: the strait. null: 8, fewer where the window is small."
+        default=None, description="Units of the code: the strait. null: 4, fewer where the window is small."
     )
     members: Int = Field(
         default=1, ge=1, le=64, description="K, models that differ in their seed; combined by the median."
@@ -44,7 +44,7 @@ class Model(Section):
         description="true: a sensor's error counts in units of its mean on held-out data. false: as it is.",
     )
     error_span: Literal["newest", "window"] = Field(
-        default="newest", description="Error of a window's newest frame, or of all its frames."
+        default="window", description="Error of a window's newest frame, or of all its frames."
     )
 
     @field_validator("window")
