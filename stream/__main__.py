@@ -333,6 +333,31 @@ def models_amend(
         amend_report.show(amended, registry)
 
 
+@models_app.command("sample")
+def models_sample(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet: sample, step, sensors.")],
+    count: Annotated[int, typer.Option("--n", min=1, max=1_000_000, metavar="N", help="Windows to draw.")] = 100,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of them, PNG.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws other windows.")] = 0,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+) -> None:
+    """Draw windows that a variational model takes for normal, from the prior of its code.
+
+    In the sensors' units, by the pooled scale.
+    """
+    from stream.serve.compose import bundle_of
+    from training.sample import picture, sample, write
+
+    folder, _, definition = bundle_of(settings_from(config, overrides), bundle)
+    drawn = sample(folder, definition, count, seed)
+    write(drawn, output)
+    if plot is not None:
+        picture(drawn, plot)
+    print(f"wrote {count} windows of {definition.spec.window} frames to {output}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point of the `narrows` script."""
     # Nothing here has plugins; looking for them among all installed packages costs a tenth of the start.

@@ -58,6 +58,7 @@ class Change(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle is and where it comes from.
 
+    `error_spread` is the unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
     `parent` is the version that this one was amended from, by the settings in `amended`; it has the same weights.
     `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
     """
@@ -71,6 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: Rules
     model: ModelSpec
     seeds: tuple[int, ...]
+    error_spread: tuple[float, ...]
     threshold_q: float
     threshold: dict[str, Any]
     data: dict[str, Any]
@@ -198,7 +200,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     data = _verified(folder, manifest)
     try:
         scales, thresholds = _tables(_parquet(data[SERIES]), manifest)
-        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]))
+        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]), np.array(manifest.error_spread))
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
     definition = Definition(
@@ -219,6 +221,12 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
 def calibration_levels(folder: Path) -> pa.Table:
     """The levels kept from calibration: series, time, ratio (level / scale)."""
     return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The members' weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
+    return tensors
 
 
 def _intact(folder: Path) -> Manifest:

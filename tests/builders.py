@@ -39,7 +39,7 @@ def a_definition(
     series: Sequence[str] = ("a", "b"),
     seed: int = 0,
 ) -> Definition:
-    """Untrained weights, scales that differ by series, threshold q for all."""
+    """Untrained weights, scales that differ by series, spreads by sensor, threshold q for all."""
     spec = spec or a_spec()
     draw = np.random.default_rng(seed)
     names = (*series, POOLED)
@@ -58,7 +58,7 @@ def a_definition(
             np.full(len(names), 100),
         ),
         thresholds=ThresholdTable(names, draw.uniform(0.8, 1.2, len(names)), np.full(len(names), 100), q),
-        ensemble=Ensemble(spec, weights),
+        ensemble=Ensemble(spec, weights, draw.uniform(0.8, 1.25, spec.sensors)),
     )
 
 
@@ -101,6 +101,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         rules=definition.rules,
         model=spec,
         seeds=tuple(range(spec.members)),
+        error_spread=tuple(definition.ensemble.spread.tolist()),
         threshold_q=definition.thresholds.q,
         threshold={},
         data={},

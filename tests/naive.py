@@ -109,8 +109,28 @@ class _Series:
     blind: bool = False
 
 
+def naive_errors(
+    made: list[list[float]], seen: list[list[float]], masked: list[list[bool]], loss: str, spread: list[float]
+) -> tuple[float, list[float]]:
+    """The error of one window of one member, and that of each sensor, from frames (rows) of F values."""
+
+    def cell(residual: float) -> float:
+        return 2 * abs(residual) - 1 if loss == "huber" and abs(residual) > 1 else residual**2
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values) if values else NAN
+
+    sensors = len(made[0])
+    cells: list[list[float]] = [[] for _ in range(sensors)]
+    for made_row, seen_row, masked_row in zip(made, seen, masked, strict=True):
+        for f in range(sensors):
+            if not masked_row[f]:
+                cells[f].append(cell(made_row[f] - seen_row[f]) / spread[f])
+    return mean([error for own in cells for error in own]), [mean(own) for own in cells]
+
+
 class NaiveDetector:
-    """`error(window of scaled rows, masks of its newest row)` is the model; `scale(series)` gives mean and scale.
+    """`error(window of scaled rows, masks of these rows)` is the model; `scale(series)` gives mean and scale.
 
     `parts(the same)` gives each sensor's error and what the model expects of it, scaled; asked for only by `rules`.
     """
@@ -119,10 +139,10 @@ class NaiveDetector:
         self,
         detector: str,
         policy: NaivePolicy,
-        error: Callable[[list[list[float]], list[bool]], float],
+        error: Callable[[list[list[float]], list[list[bool]]], float],
         scale: Callable[[str], tuple[list[float], list[float]]],
         threshold: Callable[[str], float],
-        parts: Callable[[list[list[float]], list[bool]], tuple[list[float], list[float]]] | None = None,
+        parts: Callable[[list[list[float]], list[list[bool]]], tuple[list[float], list[float]]] | None = None,
     ) -> None:
         self.detector, self.policy = detector, policy
         self.error, self.scale, self.threshold, self.parts = error, scale, threshold, parts
@@ -268,7 +288,7 @@ class NaiveDetector:
         degraded = sum(masks) > p.max_missing
         error = NAN
         if not degraded and len(state.window) == p.window:
-            error = self.error([frame for frame, _ in state.window], masks)
+            error = self.error([frame for frame, _ in state.window], [own for _, own in state.window])
         state.errors = [*state.errors, error][-p.smoothing :]
         existing = [e for e in state.errors if not math.isnan(e)]
         if degraded:
@@ -289,7 +309,7 @@ class NaiveDetector:
         if not p.rules:
             return False
         assert self.parts is not None
-        errors, expected = self.parts([frame for frame, _ in state.window], masks)
+        errors, expected = self.parts([frame for frame, _ in state.window], [own for _, own in state.window])
         mean, scale = self.scale(series)
         total, parts, passes = 0.0, [], []
         for masked, error in zip(masks, errors, strict=True):

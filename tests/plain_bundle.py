@@ -42,6 +42,7 @@ def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int
         rules=Rules(close_after=2),
         model=spec,
         seeds=(0,),
+        error_spread=(1.0,) * len(sensors),
         threshold_q=1.0,
         threshold={
             "method": "budget", "promised": 2.0, "share_above": 0.004, "implied_per_week": 1.5, "extrapolated": False

@@ -101,12 +101,15 @@ def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: 
     }
     assert (m.rules.close_after, m.rules.close_ratio) == (40, parent.rules.close_ratio)
     assert m.threshold["promised"] == 33.0
-    assert m.metrics == {name: parent.metrics[name] for name in ("fit_loss", "stop_loss")}, "the gate saw another one"
-    assert (m.model, m.policy, m.sensors, m.seeds, m.data) == (
+    assert m.metrics == {name: parent.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")}, (
+        "the gate saw another one"
+    )
+    assert (m.model, m.policy, m.sensors, m.seeds, m.error_spread, m.data) == (
         parent.model,
         parent.policy,
         parent.sensors,
         parent.seeds,
+        parent.error_spread,
         parent.data,
     )
 
@@ -154,21 +157,21 @@ def test_values_that_are_those_of_the_parent_make_no_child(trained: Trained) -> 
 
 def test_what_an_amendment_cannot_change_is_refused_all_at_once_with_the_reasons() -> None:
     overrides = ["rules.close_after=4", "input.sensors=[a]", "frames.clip=3", "model.window=8", "kafka.group=g"]
-    overrides += ["rules.sensors.pressure.direction=above"]
+    overrides += ["rules.sensors={pressure: {direction: above}}"]
     with pytest.raises(ConfigError, match="models amend: cannot change") as caught:
         wanted(load_settings(None, overrides, {}), overrides)
     _, *faults = str(caught.value).split("\n  ")
     assert [fault.partition(":")[0] for fault in faults] == [
-        "rules.sensors",
         "input.sensors",
         "frames.clip",
         "model.window",
+        "rules.sensors",
         "kafka.group",
     ]
-    assert "not by how much sensors deviated" in faults[0]
-    assert "those of its weights" in faults[1]
-    assert "made of frames under this policy" in faults[2]
-    assert "the weights have this shape" in faults[3]
+    assert "those of its weights" in faults[0]
+    assert "made of frames under this policy" in faults[1]
+    assert "the weights have this shape" in faults[2]
+    assert "not by how much sensors deviated" in faults[3]
     assert "set it in the configuration" in faults[4]
 
 

@@ -28,6 +28,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from(tmp_path: Path) -> None:
     given = a_definition(a_spec(members=3, kind="conv", window=8))
     loaded = publish(tmp_path, given)
+    np.testing.assert_array_equal(loaded.ensemble.spread, given.ensemble.spread)
     frames = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
     ends = np.arange(7, 300)
     np.testing.assert_array_equal(loaded.ensemble.errors(frames, ends).error, given.ensemble.errors(frames, ends).error)
@@ -69,19 +70,25 @@ def change_the_threshold(path: Path) -> None:
     (path / MANIFEST).write_text(json.dumps(manifest))
 
 
+def change_a_spread(path: Path) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["error_spread"][0] *= 2
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
 def forget_a_sensor(path: Path) -> None:
     manifest = json.loads((path / MANIFEST).read_text())
     manifest["sensors"] = manifest["sensors"][:1]
     (path / MANIFEST).write_text(json.dumps(manifest))
 
 
-def forge(folder: Path, entry: dict[str, Any]) -> None:
-    """Changes the self-test's entry in the manifest, and the version so that it agrees."""
+def forge(folder: Path, entry: dict[str, Any], **changes: object) -> None:
+    """Changes the self-test's entry and other fields of the manifest, and the version so that it agrees."""
     manifest = read_manifest(folder)
     tree = msgspec.to_builtins(manifest)
     next(file for file in tree["files"] if file["name"] == SELFTEST).update(entry)
     bare = manifest.version.rpartition("-")[0]
-    forged = msgspec.convert(tree | {"version": bare}, Manifest)
+    forged = msgspec.convert(tree | changes | {"version": bare}, Manifest)
     digest = hashlib.sha256(msgspec.json.encode(forged)).hexdigest()[:8]
     (folder / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(forged, version=f"{bare}-{digest}")))
 
@@ -96,6 +103,7 @@ TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
     "a manifest of garbage": (lambda f: (f / MANIFEST).write_text("{"), "not a manifest"),
     "another threshold": (change_the_threshold, "manifest hashes to"),
     "a sensor less": (forget_a_sensor, "manifest hashes to"),
+    "a sensor that counts less": (change_a_spread, "manifest hashes to"),
 }
 
 
@@ -123,6 +131,32 @@ def test_a_bundle_whose_windows_score_differently_fails_its_self_test(folder: Pa
     pq.write_table(table.set_column(1, "error", pa.array(np.asarray(table["error"]) * 1.5)), path)
     forge(folder, {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
     with pytest.raises(BundleError, match="self-test window"):
+        load(folder)
+
+
+def test_a_bundle_whose_sensors_count_differently_fails_its_self_test(folder: Path) -> None:
+    first, second = read_manifest(folder).error_spread
+    forge(folder, {}, error_spread=(first, 1.5 * second))
+    with pytest.raises(BundleError, match="self-test window"):
+        load(folder)
+
+
+@pytest.mark.parametrize("spread", [(1.0,), (1.0, 0.0)])
+def test_a_spread_that_cannot_be_divided_by_is_refused(folder: Path, spread: tuple[float, ...]) -> None:
+    forge(folder, {}, error_spread=spread)
+    with pytest.raises(BundleError, match=r"contents do not fit the manifest .error spread: seen"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("format_", "remedy"),
+    [(1, "train again with this version, or serve it with the version that made it"), (99, "upgrade narrows, or")],
+)
+def test_a_bundle_of_another_format_is_refused_whatever_else_its_manifest_holds(
+    folder: Path, format_: int, remedy: str
+) -> None:
+    (folder / MANIFEST).write_text(json.dumps({"format": format_, "of another time": True}))
+    with pytest.raises(BundleError, match=f"manifest.json: format {format_}, this version reads 2; {remedy}"):
         load(folder)
 
 

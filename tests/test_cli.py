@@ -95,7 +95,9 @@ def test_a_faulty_configuration_ends_with_2_and_every_fault_on_stderr(narrows: N
 def test_the_faults_can_be_had_as_json(narrows: Narrows) -> None:
     code, out, err = narrows("config", "check", "--set", "model.kind=deep", "--json")
     assert (code, err) == (2, "")
-    assert json.loads(out)["faults"] == ["model.kind: got 'deep', expected one of dense, conv (--set model.kind)"]
+    assert json.loads(out)["faults"] == [
+        "model.kind: got 'deep', expected one of dense, conv, variational, linear (--set model.kind)"
+    ]
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

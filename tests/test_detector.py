@@ -37,6 +37,7 @@ class Case:
 
 
 RULES = Rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
+SPANS = st.sampled_from(["newest", "window"])
 POLICIES = {
     "wide": a_policy(max_carry=2, max_missing=0),
     "wide, masks allowed": a_policy(max_carry=1, max_missing=1),
@@ -89,13 +90,13 @@ def runs(value: float) -> bool:
 def the_twin(case: Case) -> NaiveDetector:
     d = case.definition
 
-    def error(window: list[list[float]], masks: list[bool]) -> float:
+    def error(window: list[list[float]], masks: list[list[bool]]) -> float:
         rows = np.array(window, np.float32)
-        return float(d.ensemble.errors(rows, np.array([len(rows) - 1]), np.array([masks] * len(rows))).error[0])
+        return float(d.ensemble.errors(rows, np.array([len(rows) - 1]), np.array(masks)).error[0])
 
-    def parts(window: list[list[float]], masks: list[bool]) -> tuple[list[float], list[float]]:
+    def parts(window: list[list[float]], masks: list[list[bool]]) -> tuple[list[float], list[float]]:
         rows = np.array(window, np.float32)
-        seen = d.ensemble.errors(rows, np.array([len(rows) - 1]), np.array([masks] * len(rows)))
+        seen = d.ensemble.errors(rows, np.array([len(rows) - 1]), np.array(masks))
         return seen.per_sensor(0).tolist(), seen.expected(0).tolist()
 
     def scale(name: str) -> tuple[list[float], list[float]]:
@@ -157,10 +158,10 @@ def run(case: Case, cuts: list[int]) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("seed", range(4))
-def test_the_line_says_what_the_slow_twin_says(policy: str, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "span"), [(0, "newest"), (1, "window"), (2, "newest"), (3, "window")])
+def test_the_line_says_what_the_slow_twin_says(policy: str, seed: int, span: str) -> None:
     """Dispositions, verdicts and events are equal; levels to 1e-9."""
-    case = a_case(policy, seed)
+    case = a_case(policy, seed, error_span=span)
     (outcome,) = run(case, [])
     twin = the_twin(case)
     fates = [twin.push(s, int(t), v) for s, t, v in zip(case.series, case.time, case.values, strict=True)]
@@ -183,21 +184,27 @@ def test_the_line_says_what_the_slow_twin_says(policy: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 10_000), max_size=12))
-def test_batch_boundaries_do_not_matter_to_the_bit(policy: str, seed: int, cuts: list[int]) -> None:
-    case = a_case(policy, seed, 120)
+@given(seed=st.integers(0, 50), cuts=st.lists(st.integers(0, 10_000), max_size=12), span=SPANS)
+def test_batch_boundaries_do_not_matter_to_the_bit(policy: str, seed: int, cuts: list[int], span: str) -> None:
+    case = a_case(policy, seed, 120, error_span=span)
     whole, pieces = run(case, []), run(case, cuts)
     assert sorted(verdicts_of(whole)) == sorted(verdicts_of(pieces))
     assert sorted(events_of(whole), key=repr) == sorted(events_of(pieces), key=repr)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@given(seed=st.integers(0, 50), at=st.integers(0, 120), smoothing=st.integers(1, 5), members=st.sampled_from([1, 3]))
+@given(
+    seed=st.integers(0, 50),
+    at=st.integers(0, 120),
+    smoothing=st.integers(1, 5),
+    members=st.sampled_from([1, 3]),
+    span=SPANS,
+)
 def test_a_restored_detector_goes_on_as_if_nothing_had_happened(
-    policy: str, seed: int, at: int, smoothing: int, members: int
+    policy: str, seed: int, at: int, smoothing: int, members: int, span: str
 ) -> None:
     """restore(C) equals run(0..C): state, verdicts, events, to the bit, through the bytes of the snapshots."""
-    case = a_case(policy, seed, 120, smoothing=smoothing, members=members)
+    case = a_case(policy, seed, 120, smoothing=smoothing, members=members, error_span=span)
     first = Detector(case.definition)
     first.push(case.cut(0, at))
     packed = [msgspec.msgpack.encode(first.snapshot(name)) for name in first.slots.names()]

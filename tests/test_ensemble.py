@@ -13,26 +13,24 @@ from torch import Tensor
 from stream.detect.ensemble import TILE_ROWS, Ensemble, Reconstruction
 from stream.detect.models import build
 from stream.detect.policy import ModelSpec
+from stream.detect.reduction import cell_errors
 from stream.detect.tiles import Tile, is_steady, steady
 from stream.errors import ShapeError
+from tests.naive import naive_errors
 
 Floats = NDArray[np.float64]
-CASES = [
-    *(("dense", window, sensors, members) for window in (1, 8, 32) for sensors in (2, 8, 38) for members in (1, 5)),
-    *(("conv", window, sensors, members) for window in (6, 8, 32) for sensors in (1, 8, 38) for members in (1, 5)),
-    ("dense", 1, 1, 1),
-    ("dense", 32, 1, 2),
-    ("dense", 10, 51, 3),
-]
 
 
-def spec_of(kind: str, window: int, sensors: int, members: int, span: str = "newest", hidden: int = 10) -> ModelSpec:
+def spec_of(
+    kind: str, window: int, sensors: int, members: int, span: str = "newest", hidden: int = 10, loss: str = "mse"
+) -> ModelSpec:
     latent = min(5, max(1, window * sensors - 1))
-    return ModelSpec(kind, window, 1, sensors, hidden, latent, members, 0.0, span)  # type: ignore[arg-type]
+    return ModelSpec(kind, window, 1, sensors, hidden, latent, members, 0.0, span, loss)  # type: ignore[arg-type]
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
-    return Ensemble(spec, build(spec, range(spec.members)).weights())
+    """Every sensor has a spread of its own."""
+    return Ensemble(spec, build(spec, range(spec.members)).weights(), 0.5 + np.arange(spec.sensors) / 2)
 
 
 def frames_of(rows: int, sensors: int, seed: int = 0) -> NDArray[np.float32]:
@@ -59,6 +57,10 @@ def slow_dense(weights: dict[str, Floats], window: Floats) -> Floats:
     return affine(weights, "output", decoded).reshape(window.shape)
 
 
+def slow_linear(weights: dict[str, Floats], window: Floats) -> Floats:
+    return affine(weights, "output", affine(weights, "code", window.ravel())).reshape(window.shape)
+
+
 def slow_conv(weights: dict[str, Floats], window: Floats) -> Floats:
     def narrow(steps: Floats, name: str) -> Floats:
         framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
@@ -83,53 +85,47 @@ def slow_conv(weights: dict[str, Floats], window: Floats) -> Floats:
 def slow_reconstructions(spec: ModelSpec, window: Floats) -> Floats:
     """(K, W, F)"""
     stacked = build(spec, range(spec.members)).weights()
-    slow = slow_dense if spec.kind == "dense" else slow_conv
+    # A variational code is its mean.
+    slow = {"dense": slow_dense, "variational": slow_dense, "linear": slow_linear, "conv": slow_conv}[spec.kind]
     members = [{name: value[k].double().numpy() for name, value in stacked.items()} for k in range(spec.members)]
     return np.array([slow(weights, window) for weights in members])
 
 
+@pytest.mark.parametrize("loss", ["mse", "huber"])
 @pytest.mark.parametrize("span", ["newest", "window"])
 @pytest.mark.parametrize(
-    ("kind", "window", "members"), [("dense", 1, 3), ("dense", 5, 4), ("conv", 6, 3), ("conv", 8, 2)]
+    ("kind", "window", "members"),
+    [("dense", 1, 3), ("dense", 5, 4), ("conv", 6, 3), ("conv", 8, 2), ("variational", 5, 3), ("linear", 5, 3)],
 )
-def test_errors_are_those_of_the_slow_obvious_computation(kind: str, window: int, members: int, span: str) -> None:
-    spec = spec_of(kind, window, 3, members, span, hidden=4)
-    frames, ends = frames_of(40, 3), np.array([window - 1, 20, 39, 20])
+def test_errors_are_those_of_the_slow_obvious_computation(
+    kind: str, window: int, members: int, span: str, loss: str
+) -> None:
+    spec = spec_of(kind, window, 3, members, span, 4, loss)
+    frames, ends = 2 * frames_of(40, 3), np.array([window - 1, 20, 39, 20])
     masked = np.random.default_rng(1).random(frames.shape) < 0.2
     frames[masked] = 0.0
     found = ensemble_of(spec).errors(frames, ends, masked)
     for row, end in enumerate(ends):
         rows = slice(end - window + 1, end + 1)
-        expected = slow_reconstructions(spec, frames[rows].astype(np.float64))
-        square = np.ma.array((expected - frames[rows]) ** 2, mask=np.repeat(masked[rows][None], members, axis=0))
-        square = square[:, -1:] if span == "newest" else square
-        by_member = square.mean(axis=(1, 2)).filled(np.nan)
+        made = slow_reconstructions(spec, frames[rows].astype(np.float64))  # (K, W, F)
+        span_rows = slice(end if span == "newest" else end - window + 1, end + 1)
+        count = span_rows.stop - span_rows.start
+        seen, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
+        slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss, [0.5, 1.0, 1.5]) for own in made]
+        by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
         np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
         spread = (by_member.max() - by_member.min()) / (by_member.max() + by_member.min())
         np.testing.assert_allclose(found.disagreement[row], spread, rtol=1e-4)
-        np.testing.assert_allclose(found.expected(row), np.median(expected[:, -1], axis=0), rtol=1e-5, atol=1e-6)
-        by_sensor = np.median(square.mean(axis=1).filled(np.nan), axis=0)
-        np.testing.assert_allclose(found.per_sensor(row), by_sensor, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(found.expected(row), np.median(made[:, -1], axis=0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.per_sensor(row), np.median(by_sensor, axis=0), rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("span", ["newest", "window"])
-@pytest.mark.parametrize(("kind", "window", "sensors", "members"), CASES)
-def test_a_windows_error_has_the_same_bits_wherever_it_lies(
-    kind: str, window: int, sensors: int, members: int, span: str
-) -> None:
-    """Shuffled, alone, in odd batches, from a matrix of its own: nothing but the window counts."""
-    spec = spec_of(kind, window, sensors, members, span)
-    ensemble, frames = ensemble_of(spec), frames_of(700, sensors)
-    ends = np.arange(window - 1, 700)
-    whole = ensemble.errors(frames, ends)
-    order = np.random.default_rng(2).permutation(len(ends))
-    shuffled = ensemble.errors(frames, ends[order])
-    assert same_bits(shuffled.error, whole.error[order])
-    assert same_bits(shuffled.disagreement, whole.disagreement[order])
-    cuts = np.split(ends, [1, 2, 9, 250, 256, 300])
-    assert same_bits(np.concatenate([ensemble.errors(frames, part).error for part in cuts]), whole.error)
-    own = frames[100 : 100 + window].copy()
-    assert same_bits(ensemble.errors(own, np.array([window - 1])).error, whole.error[[100]])
+def test_huber_is_the_square_up_to_one_deviation_and_grows_with_the_size_beyond() -> None:
+    residual = np.array([-3.0, -1.0, -0.3, 0.0, 0.5, 1.0, 1.5, 10.0], np.float32)
+    np.testing.assert_array_equal(
+        cell_errors(residual.copy(), "huber"), np.array([5.0, 1.0, np.float32(0.3) ** 2, 0.0, 0.25, 1.0, 2.0, 19.0])
+    )
+    np.testing.assert_array_equal(cell_errors(residual.copy(), "mse"), residual**2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -149,19 +145,20 @@ def test_no_split_of_any_sequence_of_windows_changes_a_bit(data: st.DataObject) 
 
 
 def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArray[np.bool_]]]]:
-    for kind, window, members, span in (
-        ("dense", 1, 1, "newest"),
-        ("dense", 8, 5, "newest"),
-        ("dense", 8, 2, "window"),
-        ("conv", 8, 3, "newest"),
-        ("conv", 7, 1, "window"),
+    for kind, window, members, span, loss in (
+        ("dense", 1, 1, "newest", "huber"),
+        ("dense", 8, 5, "newest", "mse"),
+        ("dense", 8, 2, "window", "huber"),
+        ("conv", 8, 3, "newest", "mse"),
+        ("conv", 7, 1, "window", "mse"),
+        ("linear", 8, 3, "window", "mse"),
     ):
         frames = frames_of(300, 5)
         masked = np.random.default_rng(3).random(frames.shape) < 0.3
         frames[masked] = 0.0
         yield (
-            f"{kind} {window} {members} {span}",
-            (ensemble_of(spec_of(kind, window, 5, members, span)), frames, masked),
+            f"{kind} {window} {members} {span} {loss}",
+            (ensemble_of(spec_of(kind, window, 5, members, span, loss=loss)), frames, masked),
         )
 
 
@@ -170,7 +167,8 @@ PREPARED = dict(prepared())
 
 @pytest.mark.parametrize("hidden", [5, 10, 17, 32])
 @pytest.mark.parametrize(
-    ("kind", "sensors", "members"), [("dense", 5, 1), ("dense", 8, 5), ("conv", 6, 2), ("conv", 8, 1)]
+    ("kind", "sensors", "members"),
+    [("dense", 5, 1), ("dense", 8, 5), ("conv", 6, 2), ("conv", 8, 1), ("linear", 5, 3)],
 )
 def test_the_number_of_threads_changes_no_bit(kind: str, sensors: int, members: int, hidden: int) -> None:
     spec = spec_of(kind, 32, sensors, members, hidden=hidden)
@@ -207,6 +205,13 @@ def test_a_masked_cell_earlier_in_the_window_counts_only_when_the_error_spans_it
     assert same_bits(newest.errors(frames, ends, masked).error, newest.errors(frames, ends).error)
     assert newest.errors(frames, ends).error != window.errors(frames, ends).error
     assert window.errors(frames, ends, masked).error != window.errors(frames, ends).error
+
+
+@pytest.mark.parametrize("spread", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]])
+def test_a_spread_that_is_not_a_positive_number_for_each_sensor_is_refused(spread: list[float]) -> None:
+    spec = spec_of("dense", 4, 2, 1)
+    with pytest.raises(ShapeError, match=r"error spread: seen .*, expected 2 finite values > 0; retrain"):
+        Ensemble(spec, build(spec, [0]).weights(), np.array(spread))
 
 
 def test_one_member_agrees_with_itself_and_equal_members_agree() -> None:

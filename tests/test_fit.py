@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stream.detect.models import load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
+from tests.naive import naive_errors
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 
 ROWS, WINDOW, SENSORS = 800, 4, 6
@@ -17,8 +18,9 @@ FIT, STOP = np.arange(WINDOW - 1, 600), np.arange(610, ROWS)
 QUICK = FitOptions(max_epochs=4, min_windows=1024, batch=64, learning_rate=5e-3)
 
 
-def spec_of(kind: str = "dense", members: int = 2, dropout: float = 0.1) -> ModelSpec:
-    return ModelSpec(kind, WINDOW, 1, SENSORS, 16, 4, members, dropout)  # type: ignore[arg-type]
+def spec_of(kind: str = "dense", members: int = 2, **others: object) -> ModelSpec:
+    sizes = {"window": WINDOW, "smoothing": 1, "sensors": SENSORS, "hidden": 16, "latent": 4, "members": members}
+    return ModelSpec(**{"kind": kind, **sizes, **others})  # type: ignore[arg-type]
 
 
 def correlated(seed: int = 0) -> NDArray[np.float32]:
@@ -45,16 +47,20 @@ def slow_stop_losses(spec: ModelSpec, fitted: Fitted, masked: NDArray[np.bool_])
     """One window at a time: the mean over the unmasked cells of all stop windows, per member."""
     frames, model = correlated(), load(spec, fitted.weights)
     frames[masked] = 0.0
-    square = [0.0] * spec.members
+    total = [0.0] * spec.members
     cells = 0
     for end in STOP:
         rows = slice(end - WINDOW + 1, end + 1)
         window = torch.from_numpy(frames[rows]).expand(spec.members, 1, WINDOW, SENSORS)
         made = model(window)[:, 0].numpy()
-        cells += int((~masked[rows]).sum())
+        unmasked = int((~masked[rows]).sum())
+        cells += unmasked
         for member in range(spec.members):
-            square[member] += float((((made[member] - frames[rows]) ** 2)[~masked[rows]]).sum())
-    return [value / cells for value in square]
+            error, _ = naive_errors(
+                made[member].tolist(), frames[rows].tolist(), masked[rows].tolist(), spec.loss, [1.0] * SENSORS
+            )
+            total[member] += error * unmasked
+    return [value / cells for value in total]
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv"])
@@ -66,10 +72,10 @@ def test_it_learns_what_its_sensors_have_in_common(kind: str) -> None:
     assert fitted.epochs[-1].loss < fitted.epochs[0].loss / 2
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3])
-def test_the_kept_weights_are_those_of_the_best_stop_loss_of_each_member(share: float) -> None:
+@pytest.mark.parametrize(("share", "loss"), [(0.0, "mse"), (0.3, "mse"), (0.3, "huber")])
+def test_the_kept_weights_are_those_of_the_best_stop_loss_of_each_member(share: float, loss: str) -> None:
     masked = np.random.default_rng(1).random((ROWS, SENSORS)) < share
-    spec = spec_of(members=3)
+    spec = spec_of(members=3, noise=0.1, loss=loss)
     # A wild rate, so that the last epoch is not the best one.
     fitted = quick(spec, FitOptions(max_epochs=10, min_windows=512, batch=32, learning_rate=0.2), masked)
     np.testing.assert_allclose(fitted.best_loss, slow_stop_losses(spec, fitted, masked), rtol=1e-4)
@@ -86,19 +92,41 @@ def test_the_loss_of_training_is_told_per_member_of_the_epoch_that_its_weights_a
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    first, second = quick(spec_of()).weights, quick(spec_of()).weights
+    first, second = quick(spec_of(noise=0.3)).weights, quick(spec_of(noise=0.3)).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = quick(spec_of(), replace(QUICK, seed=9)).weights
+    other = quick(spec_of(noise=0.3), replace(QUICK, seed=9)).weights
     assert not torch.equal(first["encode.weight"], other["encode.weight"])
 
 
-def test_members_see_their_windows_in_orders_of_their_own() -> None:
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_members_see_their_windows_in_orders_and_blanks_of_their_own(noise: float) -> None:
     """Without dropout and its draws, a member trained among others ends where it would have ended alone."""
-    together = quick(spec_of(members=2, dropout=0.0)).weights
-    alone = quick(spec_of(members=1, dropout=0.0), replace(QUICK, seed=1)).weights
+    together = quick(spec_of(members=2, dropout=0.0, noise=noise)).weights
+    alone = quick(spec_of(members=1, dropout=0.0, noise=noise), replace(QUICK, seed=1)).weights
     for name, value in alone.items():
         torch.testing.assert_close(together[name][1], value[0], rtol=1e-3, atol=1e-4)
         assert not torch.allclose(together[name][0], value[0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_trained_with_blanked_cells_fills_in_a_sensor_that_it_does_not_see() -> None:
+    """The clean window is what it is trained to make: a sensor at 0 is made from the others."""
+    options = FitOptions(max_epochs=20, min_windows=2048, batch=64, learning_rate=5e-3)
+    windows = torch.from_numpy(correlated()).unfold(0, WINDOW, 1).transpose(1, 2)[STOP - WINDOW + 1]  # (N, W, F)
+    blanked = windows.clone()
+    blanked[:, :, 2] = 0.0
+    left = {}
+    for noise in (0.0, 0.3):
+        spec = spec_of(members=1, noise=noise)
+        made = load(spec, quick(spec, options).weights)(blanked[None])[0]
+        left[noise] = float((made - windows)[:, :, 2].square().mean() / windows[:, :, 2].square().mean())
+    assert left[0.3] < 0.2
+    assert left[0.3] < left[0.0] / 2
+
+
+def test_a_window_of_one_value_is_learned_with_blanks_too() -> None:
+    spec = ModelSpec("dense", 1, 1, 1, 4, 1, noise=0.3)
+    fitted = fit(correlated()[:, :1].copy(), None, FIT, STOP, spec, QUICK, ignore)
+    assert np.isfinite(fitted.best_loss).all()
 
 
 def test_training_ends_once_no_member_improves() -> None:

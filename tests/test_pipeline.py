@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from stream.bundle import calibration_levels, load
@@ -14,7 +15,9 @@ from stream.detect.policy import SensorRule, ValidRange
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry import Registry
-from tests.small_training import MINUTE, QUICK, QUIET, a_history, contents, long_of, made, options
+from stream.replay import layout_for
+from stream.serve.replay import replay
+from tests.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
 from training import pumps as physics
 from training import report
 from training.fit import Epoch
@@ -143,6 +146,21 @@ def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
     assert manifest.data["series"] == 4
     assert manifest.threshold["implied_per_week"] >= 0
     assert 0 < manifest.metrics["gate"]["levels"] <= manifest.data["frames"]["gate"]
+
+
+def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_otherwise(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Normal levels are then about 1; the weights are the same either way."""
+    plain = made(tmp_path, pumps, model=dataclasses.replace(SMALL, standardise=False))
+    assert plain.manifest.error_spread == (1.0,) * len(physics.SENSORS)
+    assert len(set(trained.manifest.error_spread)) == len(physics.SENSORS)
+    assert contents(plain)[0] == contents(trained)[0]
+    pooled = load(trained.folder)[1].thresholds.scale[-1]
+    assert 0.5 < pooled < 1.5
+    assert load(plain.folder)[1].thresholds.scale[-1] == pytest.approx(
+        pooled * np.mean(trained.manifest.error_spread), rel=0.5
+    )
 
 
 def odd_sensors(pumps: pd.DataFrame) -> pd.DataFrame:
@@ -320,3 +338,37 @@ def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained:
     assert len(levels) == manifest.data["frames"]["calibrate"] == round(trained.calibration.weeks * WEEK / MINUTE)
     assert (levels.level > manifest.threshold_q).mean() == trained.calibration.share_above
     assert kept["time"].drop_null().to_pandas().between(manifest.data["from"], manifest.data["to"]).all()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelOptions(kind="dense", window=1, smoothing=1, latent=2, loss="huber"),
+        ModelOptions(kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest"),
+        ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
+        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, error_span="window"),
+    ],
+    ids=lambda model: model.kind,
+)
+def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
+    pumps: pd.DataFrame, tmp_path: Path, model: ModelOptions
+) -> None:
+    """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
+    trained = made(tmp_path, pumps, dataclasses.replace(QUICK, max_epochs=8, anneal=3), model=model)
+    manifest, definition = load(trained.folder)
+    assert manifest.model.kind == model.kind
+    assert manifest.model.loss == model.loss
+    live, alerts, verdicts = tmp_path / "live.parquet", list[str](), tmp_path / "verdicts.parquet"
+    own = np.flatnonzero(pumps["series"] == "pump-02")
+    faulty = pumps.copy()
+    faulty.loc[own[-60:], "temperature"] += 10 * pumps["temperature"].std()
+    faulty.to_parquet(live, index=False)
+    layout = layout_for(live, Hints(), definition)
+    replay(definition, live, layout, lambda alert: alerts.append(alert.series), verdicts)
+    frame = pq.read_table(verdicts).to_pandas()
+    scored = frame[frame["score"].notna()]
+    assert len(scored) > 0.9 * len(pumps)
+    assert 0.5 < (scored["score"] <= 1).mean() < 1.0
+    late = scored[(scored["series"] == "pump-02") & (scored["time"] >= pumps.loc[own[-30], "time"])]
+    assert (late["score"] > 1).all()
+    assert "pump-02" in alerts

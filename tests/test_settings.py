@@ -94,7 +94,7 @@ def test_every_fault_of_every_layer_is_in_one_error_with_its_path_and_place(tmp_
         ("input.tiem: unknown key; did you mean input.time?", ":4)"),
         ("frames.grace: got '5 parsecs', expected a duration such as 500ms", ":5)"),
         ("frames.max_gap: got 5, expected at least the interval, 10s", ":5)"),
-        ("model.kind: got 'deep', expected one of dense, conv", "NARROWS_MODEL__KIND"),
+        ("model.kind: got 'deep', expected one of dense, conv, variational, linear", "NARROWS_MODEL__KIND"),
         ("model.dropout: got '1.5', expected less than 1", "--set model.dropout"),
         ("rules.severity_edges: expected three ascending scores above 1", ":7)"),
         ("topic: unknown key; did you mean input.topic?", ":8)"),

@@ -10,7 +10,7 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
-HIDDEN, LATENT = 32, 8
+HIDDEN, LATENT = 32, 4
 
 
 def choose_policy(
@@ -51,16 +51,20 @@ def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
     size = options.window * sensors
     hidden = options.hidden if options.hidden is not None else max(2, min(HIDDEN, size)) if size > 1 else 1
     latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
+    linear = options.kind == "linear"  # one layer, fitted to what it sees: it has none of these
     return ModelSpec(
         kind=options.kind,
         window=options.window,
         smoothing=options.smoothing,
         sensors=sensors,
-        hidden=hidden,
+        hidden=0 if linear else hidden,
         latent=latent,
         members=options.members,
-        dropout=options.dropout,
+        dropout=0.0 if linear else options.dropout,
         error_span=options.error_span,
+        loss=options.loss,
+        noise=0.0 if linear else options.noise,
+        beta=options.beta,
     )
 
 

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
-from stream.detect.models import Autoencoder, build
+from stream.detect.models import Autoencoder, Variational, build, load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
+from training.divergence import measured, refuse_collapse
+from training.objective import Objective
+from training.windows import Windows, evenly
 
 Float32s = NDArray[np.float32]
 
@@ -35,6 +37,9 @@ class FitOptions:
         min_windows: windows per epoch and member at least: small data are gone through several times.
         max_windows: windows per epoch and member at most: of large data each epoch sees another sample.
         max_stop: stop windows looked at after each epoch, evenly spaced.
+        anneal: variational: epochs over which beta grows from 0 to its value, fewer where `max_epochs` leaves no more
+            than that. A code that must pay from the start learns to say nothing (Bowman et al. 2016, "Generating
+            sentences from a continuous space", section 3.1). Weights of those epochs are not kept.
     """
 
     seed: int = 0
@@ -48,6 +53,7 @@ class FitOptions:
     min_windows: int = 16_384
     max_windows: int = 131_072
     max_stop: int = 16_384
+    anneal: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,8 @@ class Epoch:
 
     Attributes:
         number: from 1.
-        loss: mean squared error of training, dropout on, mean over members.
-        stop_loss: the same on the stop windows, dropout off.
+        loss: what training minimises, cells blanked and dropout on, mean over members.
+        stop_loss: mean error of the cells of the stop windows, nothing blanked, dropout off.
         windows_per_s: windows trained on, all members counted, per second.
         seconds_left: at most, to `max_epochs`; less when training stops early.
         stale: epochs since a member improved; 0 if one just did.
@@ -80,9 +86,10 @@ class Fitted:
         epochs: all of them, in order.
         best_epoch: per member, the epoch that its weights are from.
         best_loss: per member, its stop loss then.
-        fit_loss: per member, its mean loss of training in that epoch, dropout on.
+        fit_loss: per member, its mean loss of training in that epoch, cells blanked and dropout on.
         stopped_early: False where `max_epochs` ended training.
         windows_per_s: over all of training, stop windows not counted.
+        divergence: variational: per member, nats that each dimension of the code tells of a stop window. Else empty.
     """
 
     weights: dict[str, Tensor]
@@ -92,6 +99,7 @@ class Fitted:
     fit_loss: tuple[float, ...]
     stopped_early: bool
     windows_per_s: float
+    divergence: tuple[tuple[float, ...], ...] = ()
 
 
 def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
@@ -108,7 +116,7 @@ def fit(
     options: FitOptions,
     progress: Callable[[Epoch], None],
 ) -> Fitted:
-    """Minimises the mean squared error over whole windows, masked cells left out. Deterministic on one machine.
+    """Minimises `Objective.training` over whole windows, masked cells left out. Deterministic on one machine.
 
     Args:
         frames: float32 (P, F), C-contiguous, scaled, finite; masked cells hold 0.
@@ -118,59 +126,37 @@ def fit(
         progress: called after each epoch; what it raises ends training, as Ctrl-C does.
 
     Raises:
-        DataError: too few windows, or a loss that is not finite.
+        DataError: too few windows, a loss that is not finite, or a variational model whose code has collapsed.
         ShapeError: windows outside the frames, or impossible sizes.
     """
     _check(frames, fit_ends, stop_ends, spec)
-    windows = _Windows(frames, masked, spec)
-    stop_ends = stop_ends[np.linspace(0, len(stop_ends) - 1, min(len(stop_ends), options.max_stop)).astype(np.int64)]
+    windows = Windows(frames, masked, spec)
+    stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
     model = build(spec, seeds_of(spec, options))
     with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: left as it was found
         torch.manual_seed(options.seed)
-        return _Run(model, windows, torch.from_numpy(fit_ends.copy()), torch.from_numpy(stop_ends), options).go(
-            progress
-        )
-
-
-class _Windows:
-    """Windows gathered from the frames as they are asked for: (N, W*F) never exists as a whole."""
-
-    def __init__(self, frames: Float32s, masked: Bools | None, spec: ModelSpec) -> None:
-        self._shape = (spec.window, spec.sensors)
-        self._values = self._runs(torch.from_numpy(frames if frames.flags.writeable else frames.copy()))
-        blank = masked is None or not masked.any()
-        # 1 where a cell counts; None where all do.
-        self._kept = None if blank else self._runs(torch.from_numpy(1.0 - np.asarray(masked, dtype=np.float32)))
-
-    def _runs(self, rows: Tensor) -> Tensor:
-        window, sensors = self._shape
-        return rows.as_strided((len(rows) - window + 1, window * sensors), (sensors, 1))
-
-    def losses(self, model: Autoencoder, ends: Tensor) -> Tensor:
-        """Mean squared error (K,) of the windows that end at `ends` (K, n)."""
-        starts = (ends - (self._shape[0] - 1)).flatten()
-        shape = (*ends.shape, *self._shape)
-        windows = self._values.index_select(0, starts).view(shape)  # (K, n, W, F)
-        square = mse_loss(model(windows), windows, reduction="none")
-        if self._kept is None:
-            return square.mean(dim=(1, 2, 3))
-        kept = self._kept.index_select(0, starts).view(shape)
-        return (square * kept).sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1.0)
+        fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+    if isinstance(best := load(spec, fitted.weights), Variational):
+        fitted = replace(fitted, divergence=measured(best, windows, stopping))
+        refuse_collapse(spec, fitted.divergence)
+    return fitted
 
 
 class _Run:
     """The state of one training."""
 
     def __init__(
-        self, model: Autoencoder, windows: _Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
+        self, model: Autoencoder, windows: Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
     ) -> None:
-        self._model, self._windows, self._options = model, windows, options
+        self._model, self._options = model, options
         self._fit_ends, self._stop_ends = fit_ends, stop_ends
         self._optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
         members = model.spec.members
-        self._orders = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
+        # Each member's order of windows and the cells blanked in them.
+        self._draws = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
+        self._objective = Objective(model, windows, self._draws)
         self._best = model.weights()
         self._best_loss = torch.full((members,), torch.inf)
         self._fit_loss = torch.full((members,), torch.inf)
@@ -182,10 +168,11 @@ class _Run:
         stale, trained, seconds, begun = 0, 0, 0.0, time.perf_counter()
         while len(epochs) < options.max_epochs and stale < options.patience:
             started = time.perf_counter()
-            fit_loss, count = self._train()
+            share = self._share_of_beta(len(epochs) + 1)
+            fit_loss, count = self._train(share)
             lap = time.perf_counter() - started
             stop_loss = self._stop_losses()
-            stale = 0 if self._keep(stop_loss, fit_loss, len(epochs) + 1) else stale + 1
+            stale = 0 if share < 1.0 or self._keep(stop_loss, fit_loss, len(epochs) + 1) else stale + 1
             if stale and stale % max(1, options.patience // 2) == 0:
                 self._cool()
             trained, seconds = trained + count, seconds + lap
@@ -203,13 +190,20 @@ class _Run:
             windows_per_s=trained / seconds,
         )
 
-    def _train(self) -> tuple[Tensor, int]:
-        """One epoch: each member's mean loss (K,), and the windows that were seen, all members counted."""
+    def _share_of_beta(self, epoch: int) -> float:
+        """0 to 1; 1 throughout where there is no beta."""
+        rising = min(self._options.anneal, self._options.max_epochs - 1)
+        if not isinstance(self._model, Variational) or epoch > rising:
+            return 1.0
+        return (epoch - 1) / rising
+
+    def _train(self, share: float) -> tuple[Tensor, int]:
+        """One epoch with this share of beta: each member's mean loss (K,), and the windows that it saw, all counted."""
         self._model.train()
         orders = self._draw()
         total = torch.zeros(len(orders))
         for here in orders.split(self._options.batch, dim=1):  # type: ignore[no-untyped-call]
-            losses = self._windows.losses(self._model, here)
+            losses = self._objective.training(here, share)
             self._optimizer.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
             self._optimizer.step()
@@ -222,8 +216,7 @@ class _Run:
         wanted = min(max(count, options.min_windows), max(options.max_windows, options.batch))
         rounds = -(-wanted // count)
         orders = [
-            torch.cat([torch.randperm(count, generator=order) for _ in range(rounds)])[:wanted]
-            for order in self._orders
+            torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:wanted] for draw in self._draws
         ]
         return self._fit_ends[torch.stack(orders)]
 
@@ -233,7 +226,7 @@ class _Run:
         self._model.eval()
         total = torch.zeros(self._model.spec.members)
         for here in self._stop_ends.split(1024):  # type: ignore[no-untyped-call]
-            total += self._windows.losses(self._model, here.expand(len(total), -1)) * len(here)
+            total += self._objective.reconstruction(here.expand(len(total), -1)) * len(here)
         losses = total / len(self._stop_ends)
         if not bool(torch.isfinite(losses).all()):
             raise DataError(

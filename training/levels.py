@@ -20,7 +20,7 @@ class Levels:
         names: series of each index.
         series: int32 (n,), index into `names`.
         time: int64 (n,), ns.
-        level: float64 (n,), finite, >= 0, squared scaled units.
+        level: float64 (n,), finite, >= 0, in units of error.
         step: int64 (n,), ns that the frame stands for: since the frame before it.
         block: frames that share support, W + M.
         vetoed: bool (n,), frames that the rules keep from opening an incident, however small the threshold.

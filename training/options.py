@@ -27,16 +27,24 @@ class FrameOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """As `stream.detect.policy.ModelSpec`; None = from the data."""
+    """As `stream.detect.policy.ModelSpec`; None = from the data.
 
-    kind: Literal["dense", "conv"] = "dense"
+    Attributes:
+        standardise: errors count in units of their sensors' means on held-out data.
+    """
+
+    kind: Literal["dense", "conv", "variational", "linear"] = "dense"
     window: int = 32
     smoothing: int = 10
     hidden: int | None = None
     latent: int | None = None
     members: int = 1
     dropout: float = 0.1
-    error_span: Literal["newest", "window"] = "newest"
+    loss: Literal["mse", "huber"] = "mse"
+    noise: float = 0.3
+    beta: float = 0.1
+    standardise: bool = True
+    error_span: Literal["newest", "window"] = "window"
 
 
 @dataclass(frozen=True)

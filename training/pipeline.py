@@ -1,9 +1,10 @@
 """From history to bundle: read, frame, split, scale, fit, calibrate, check, publish.
 
 1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
-calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit.
-5. Send the readings through the online detector; thresholds from its levels on calibrate. 6. What that threshold
-does on gate, which nothing has seen. 7. Write the bundle; the first becomes production.
+calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit. 5. What each
+sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the online
+detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen. 8. Write
+the bundle; the first becomes production.
 
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
@@ -40,6 +41,7 @@ from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
 from training.split import Part, Shares, split
+from training.spread import error_spread
 from training.vet import Finding, vet
 
 SELFTEST_WINDOWS = 16
@@ -95,7 +97,9 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
-    fitted, ensemble, selftest = _fit(framed, part, scales, policy, spec, fit_options, progress)
+    fitted, ensemble, selftest = _fit(
+        framed, part, scales, policy, spec, options.model.standardise, fit_options, progress
+    )
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
     draft = Definition(options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, ensemble)
@@ -110,6 +114,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
         {
             "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
+            "code_kl": [list(own) for own in fitted.divergence],
             "gate": realised(levels[Part.GATE], calibration, rules),
         },
         now or datetime.now(UTC),
@@ -155,16 +160,19 @@ def _fit(
     scales: ScaleTable,
     policy: FramePolicy,
     spec: ModelSpec,
+    standardise: bool,
     options: FitOptions,
     progress: Progress,
 ) -> tuple[Fitted, Ensemble, SelfTest]:
     """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
-    frames, masked = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
-    ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP)}
-    fitted = fit(
-        frames, masked if masked.any() else None, ends[Part.FIT], ends[Part.STOP], spec, options, progress.epoch
-    )
+    frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
+    masked = holes if holes.any() else None
+    ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
+    fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], spec, options, progress.epoch)
     ensemble = Ensemble(spec, fitted.weights)
+    if standardise:
+        held_out = np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]])
+        ensemble = Ensemble(spec, fitted.weights, error_spread(ensemble, frames, masked, held_out))
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
@@ -192,6 +200,7 @@ def _manifest(
         rules=draft.rules,
         model=draft.spec,
         seeds=seeds,
+        error_spread=tuple(draft.ensemble.spread.tolist()),
         threshold_q=calibration.table.q,
         threshold=calibration.facts(),
         data=data,

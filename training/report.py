@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.bundle import Manifest
+from training.divergence import COLLAPSED, alive
 from training.fit import Epoch
 from training.history import peak_memory_mb
 from training.pipeline import Progress, Trained
@@ -87,6 +88,7 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("model", f"{spec.kind}, {sizes}"),
         ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
         ("loss", f"fit {_losses(fitted.fit_loss)}; held out {_losses(fitted.best_loss)}"),
+        *(("code", _told(own)) for own in fitted.divergence),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
@@ -127,6 +129,13 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _losses(each: Sequence[float]) -> str:
     """Of each member."""
     return ", ".join(f"{loss:.4g}" for loss in each)
+
+
+def _told(dimensions: tuple[float, ...]) -> str:
+    """What the code of a variational member tells of a window."""
+    dead = len(dimensions) - alive(dimensions)
+    said = ", ".join(f"{nats:.2g}" for nats in dimensions)
+    return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
 
 
 def _threshold(trained: Trained) -> str:

@@ -43,6 +43,8 @@ class History:
         self._filled = np.zeros(0, np.int64)
         self._values = np.zeros((0, self.depth, spec.sensors), np.float64)
         self._time = np.zeros((0, self.depth), np.int64)
+        # Whether a sensor is masked, derived: of all values of all series it would be asked for each batch.
+        self._holed = np.zeros((0, self.depth), np.bool_)
         # Derived from _values and kept because scaling W - 1 old frames for each new one costs more than the model.
         self._scaled = np.zeros((0, self.depth, spec.sensors), np.float32)
         self._mean = np.zeros((0, spec.sensors))
@@ -51,7 +53,7 @@ class History:
     def resize(self, capacity: int) -> None:
         self._head, self._filled = grown(self._head, capacity, 0), grown(self._filled, capacity, 0)
         self._values, self._time = grown(self._values, capacity, np.nan), grown(self._time, capacity, 0)
-        self._scaled = grown(self._scaled, capacity, 0)
+        self._scaled, self._holed = grown(self._scaled, capacity, 0), grown(self._holed, capacity, False)
         self._mean, self._scale = grown(self._mean, capacity, 0), grown(self._scale, capacity, 1)
 
     def clear(self, slot: int) -> None:
@@ -79,7 +81,7 @@ class History:
         strip[at], strip[old] = fresh, self._scaled[slots, ring]
         masked = np.isnan(frames.values)
         mask = self._mask(masked, at, old, slots, ring) if masked.any() or self._old_masks_count(segments) else None
-        self._keep(frames, fresh, run, segments)
+        self._keep(frames, fresh, masked, run, segments)
         return Strip(strip, mask, at, run)
 
     def _run(self, frames: Frames, segments: Segments) -> Int64s:
@@ -92,14 +94,14 @@ class History:
 
     def _old_masks_count(self, segments: Segments) -> bool:
         """Whether an old frame's mask matters: only where the error spans the window."""
-        return self._spec.error_span == "window" and bool(np.isnan(self._values[segments.series]).any())
+        return self._spec.error_span == "window" and bool(self._holed[segments.series].any())
 
     def _mask(self, new: Bools, at: Int64s, old: Int64s, slots: Int64s, ring: Int64s) -> Bools:
         mask = np.zeros((len(at) + old.size, self._spec.sensors), np.bool_)
         mask[at], mask[old] = new, np.isnan(self._values[slots, ring])
         return mask
 
-    def _keep(self, frames: Frames, fresh: NDArray[np.float32], run: Int64s, segments: Segments) -> None:
+    def _keep(self, frames: Frames, fresh: NDArray[np.float32], masked: Bools, run: Int64s, segments: Segments) -> None:
         rows = np.arange(len(frames), dtype=np.int64)
         kept = segments.end[segments.of_row] - rows <= self.depth
         series = frames.series[kept]
@@ -107,6 +109,7 @@ class History:
         self._values[series, place] = frames.values[kept]
         self._time[series, place] = frames.time[kept]
         self._scaled[series, place] = fresh[kept]
+        self._holed[series, place] = masked[kept].any(axis=1)
         self._head[segments.series] = (self._head[segments.series] + segments.length) % self.depth
         self._filled[segments.series] = np.minimum(run[segments.end - 1], self.depth)
 
@@ -122,6 +125,7 @@ class History:
         self._filled[slot], self._head[slot] = n, n % self.depth
         self._time[slot, :n], self._values[slot, :n] = time, values
         self._scaled[slot, :n] = scaled(values, self._mean[[slot]], self._scale[[slot]], self._clip)
+        self._holed[slot, :n] = np.isnan(values).any(axis=1)
 
     def strip(self, slots: Int64s) -> tuple[Strip, Int64s]:
         """All kept frames of `slots` as one strip, W - 1 empty rows before each; and the slot of each frame."""

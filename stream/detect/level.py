@@ -19,7 +19,7 @@ def levels(errors: Float64s, at: Int64s, run: Int64s, window: int, smoothing: in
         window, smoothing: W, M.
 
     Returns:
-        float64 (n,), squared scaled units.
+        float64 (n,), in units of error.
     """
     total = np.zeros(len(at))
     count = np.zeros(len(at), np.int64)

@@ -1,4 +1,4 @@
-"""The autoencoders: dense and convolutional, K members at once on a leading axis.
+"""The autoencoders: dense, variational, linear and convolutional, K members at once on a leading axis.
 
 A model is K independent members of one shape. Their weights are stacked, so that one batched product moves all of
 them; member k depends on seed k alone. Here is the trainable form; `tiles` holds the frozen one.
@@ -17,6 +17,7 @@ from stream.errors import ShapeError
 
 TAPS = 4  # frames under a convolution's kernel; its stride is 2
 MIN_CONV_WINDOW = 4
+MAX_LOG_VARIANCE = 10.0  # either way; its exponential must stay finite
 
 
 class Layer(nn.Module):
@@ -77,9 +78,50 @@ class Dense(Autoencoder):
         self.output = Layer(spec.members, size, spec.hidden)
 
     def forward(self, windows: Tensor) -> Tensor:
-        hidden = self._drop(relu(self.encode(windows.flatten(2))))  # (K, N, hidden)
-        codes = self.code(hidden)  # (K, N, latent)
+        return self.decoded(self.code(self._hidden(windows)))
+
+    def decoded(self, codes: Tensor) -> Tensor:
+        """(K, N, latent) -> (K, N, W, F), scaled units."""
         frames: Tensor = self.output(relu(self.decode(codes)))  # (K, N, W * F)
+        return frames.view(*codes.shape[:2], self.spec.window, self.spec.sensors)
+
+    def _hidden(self, windows: Tensor) -> Tensor:
+        return self._drop(relu(self.encode(windows.flatten(2))))  # (K, N, hidden)
+
+
+class Variational(Dense):
+    """Dense, with a code that training draws from a normal distribution, whose mean and log variance two layers give.
+
+    `forward` takes the mean: a score is deterministic, and the frozen form is that of a dense model.
+
+    Source: Kingma and Welling 2014, "Auto-encoding variational Bayes", section 3 and appendix C.2.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        self.log_variance = Layer(spec.members, spec.latent, spec.hidden)
+
+    def posterior(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the code: (K, N, W, F) -> (K, N, latent) each."""
+        hidden = self._hidden(windows)
+        return self.code(hidden), self.log_variance(hidden).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
+
+
+class Linear(Autoencoder):
+    """W*F -> latent -> W*F, nothing between and nothing dropped: it can learn the principal subspace, and no more.
+
+    Source: Baldi and Hornik 1989, "Neural networks and principal component analysis: learning from examples without
+    local minima". Departs from it in biases, which take the windows' mean.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        size = spec.window * spec.sensors
+        self.code = Layer(spec.members, spec.latent, size)
+        self.output = Layer(spec.members, size, spec.latent)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        frames: Tensor = self.output(self.code(windows.flatten(2)))  # (K, N, W * F)
         return frames.view(windows.shape)
 
 
@@ -138,7 +180,8 @@ def _widen(steps: Tensor, even: Layer, odd: Layer) -> Tensor:
 
 def check_spec(spec: ModelSpec) -> None:
     """Raises ShapeError, naming the field, if no autoencoder has this shape."""
-    sizes = {name: getattr(spec, name) for name in ("window", "smoothing", "sensors", "hidden", "latent", "members")}
+    counted = ["window", "smoothing", "sensors", "latent", "members", *(["hidden"] if spec.kind != "linear" else [])]
+    sizes = {name: getattr(spec, name) for name in counted}
     small = {name: size for name, size in sizes.items() if size < 1}
     if small:
         raise ShapeError(f"model sizes must be at least 1, seen {small}")
@@ -153,8 +196,11 @@ def check_spec(spec: ModelSpec) -> None:
             f"latent {spec.latent} is no narrower than the window's {spec.window} x {spec.sensors} = {size} values, "
             f"so the model could copy anything; choose a latent below {size}"
         )
-    if not 0.0 <= spec.dropout < 1.0:
-        raise ShapeError(f"dropout must be in [0, 1), seen {spec.dropout}")
+    for name, share in {"dropout": spec.dropout, "noise": spec.noise}.items():
+        if not 0.0 <= share < 1.0:
+            raise ShapeError(f"{name} must be in [0, 1), seen {share}")
+    if not spec.beta > 0.0:
+        raise ShapeError(f"beta must be > 0, seen {spec.beta}")
 
 
 def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
@@ -193,7 +239,8 @@ def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Autoencoder:
 
 def _empty(spec: ModelSpec) -> Autoencoder:
     check_spec(spec)
-    return Dense(spec) if spec.kind == "dense" else Conv(spec)
+    kinds: dict[str, type[Autoencoder]] = {"dense": Dense, "conv": Conv, "variational": Variational, "linear": Linear}
+    return kinds[spec.kind](spec)
 
 
 def _check_weight(name: str, value: Tensor, expected: Tensor) -> None:

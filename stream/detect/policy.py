@@ -96,18 +96,22 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shape of the autoencoder; with it and the weights a member can be built.
 
     Attributes:
-        kind: "dense" | "conv".
+        kind: "dense" | "conv" | "variational" | "linear".
         window: W, frames per window, >= 1 (conv: >= 4).
         smoothing: M, errors per level, >= 1.
         sensors: F.
-        hidden: units of the layer before the code (conv: channels).
+        hidden: units of the layer before the code (conv: channels; linear: none, whatever stands here).
         latent: units of the code, < W * F unless W * F = 1.
         members: K, seeds in the ensemble.
-        dropout: share of hidden units dropped in training, encoder only.
+        dropout: share of hidden units dropped in training, encoder only; in [0, 1).
         error_span: error of the "newest" frame of each window, or over the whole "window".
+        loss: error of a cell, in training and in the score: its squared residual ("mse"), or from a residual of one
+            standard deviation on growing with its size only ("huber").
+        noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
+        beta: variational: weight of the code's divergence from its prior in training, per cell of the window.
     """
 
-    kind: Literal["dense", "conv"]
+    kind: Literal["dense", "conv", "variational", "linear"]
     window: int
     smoothing: int
     sensors: int
@@ -116,3 +120,6 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: int = 1
     dropout: float = 0.1
     error_span: Literal["newest", "window"] = "newest"
+    loss: Literal["mse", "huber"] = "mse"
+    noise: float = 0.0
+    beta: float = 0.1

@@ -16,7 +16,7 @@ class ThresholdTable:
 
     Attributes:
         names: R series; `POOLED` serves series never seen in training.
-        scale: float64 (R,), squared scaled units, > 0.
+        scale: float64 (R,), in units of error, > 0.
         rows: int64 (R,), levels behind each scale.
         q: how many scales a level may reach; > 0.
     """

@@ -47,6 +47,8 @@ class Tile(ABC):
 
 
 class DenseTile(Tile):
+    """Dense, and variational with the mean for a code."""
+
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
         self._outputs = self._frames_out * spec.sensors
@@ -63,6 +65,21 @@ class DenseTile(Tile):
         _product(self._code, self._hidden, self._codes)
         _product(self._decode, self._codes, self._decoded).relu_()
         return _product(self._output, self._decoded, self._result)[:, : self._outputs]
+
+
+class LinearTile(Tile):
+    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
+        super().__init__(spec, rows)
+        self._outputs = self._frames_out * spec.sensors
+        code, code_bias = _pack(weights, "code", pad_inputs=False)
+        self._code, self._code_bias = code.flatten(0, 1), code_bias.flatten(0, 1)  # (K * latent, W * F)
+        self._output = _pack(weights, "output", newest=self._outputs)
+        self._codes, self._result = _room(code_bias, rows), _room(self._output[1], rows)
+
+    def run(self) -> Tensor:
+        flat = self._codes.view(-1, len(self.windows))
+        torch.addmm(self._code_bias, self._code, self.windows.t(), out=flat)
+        return _product(self._output, self._codes, self._result)[:, : self._outputs]
 
 
 class ConvTile(Tile):
@@ -141,7 +158,9 @@ class ConvTile(Tile):
 
 def tile_of(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> Tile:
     """The tile of the spec's kind; weights as `Autoencoder.weights` gives them."""
-    return DenseTile(spec, weights, rows) if spec.kind == "dense" else ConvTile(spec, weights, rows)
+    if spec.kind == "conv":
+        return ConvTile(spec, weights, rows)
+    return LinearTile(spec, weights, rows) if spec.kind == "linear" else DenseTile(spec, weights, rows)
 
 
 def steady(make: Callable[[int], Tile], sizes: Sequence[int]) -> Tile:

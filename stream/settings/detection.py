@@ -11,14 +11,18 @@ from stream.settings.section import Section
 class Model(Section):
     """The shape of the autoencoder; a bundle keeps its own."""
 
-    kind: Literal["dense", "conv"] = Field(default="dense", description="Fully connected, or convolutions along time.")
+    kind: Literal["dense", "conv", "variational", "linear"] = Field(
+        default="dense",
+        description="dense: fully connected. conv: convolutions along time. variational: dense, the code drawn in "
+        "training. linear: one layer, no hidden units, dropout or noise.",
+    )
     window: Int = Field(default=32, ge=1, le=4096, description="W, frames per window; conv needs 4.")
     smoothing: Int = Field(default=10, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
     hidden: Positive | None = Field(
         default=None, description="Units (conv: channels) before the code. null: 32, fewer where the window is small."
     )
     latent: Positive | None = Field(
-        default=None, description="Units of the code: the strait. null: 8, fewer where the window is small."
+        default=None, description="Units of the code: the strait. null: 4, fewer where the window is small."
     )
     members: Int = Field(
         default=1, ge=1, le=64, description="K, models that differ in their seed; combined by the median."
@@ -26,8 +30,21 @@ class Model(Section):
     dropout: Float = Field(
         default=0.1, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
     )
+    loss: Literal["mse", "huber"] = Field(
+        default="mse", description="Error of a cell, trained on and scored: squared, or linear from one deviation on."
+    )
+    noise: Float = Field(
+        default=0.3, ge=0, lt=1, description="Share of a window's cells blanked in training, for the model to fill in."
+    )
+    beta: Float = Field(
+        default=0.1, gt=0, description="variational: weight of the code's divergence from its prior, per cell."
+    )
+    standardise: bool = Field(
+        default=True,
+        description="true: a sensor's error counts in units of its mean on held-out data. false: as it is.",
+    )
     error_span: Literal["newest", "window"] = Field(
-        default="newest", description="Error of a window's newest frame, or of all its frames."
+        default="window", description="Error of a window's newest frame, or of all its frames."
     )
 
     @field_validator("window")

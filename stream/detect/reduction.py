@@ -1,0 +1,107 @@
+"""From what the members made of a tile of windows to errors: of each cell, sensor and member, then of the ensemble.
+
+Windows are the last axis throughout, and all is done element by element along it: subtract, multiply, add, divide, each
+rounded once. Sums run over a tree whose shape depends on the number of summands alone. So a window's error does not
+depend on its neighbours or its place, to the bit.
+"""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.detect.policy import ModelSpec
+
+Float32s: TypeAlias = NDArray[np.float32]
+Float64s: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+def cell_errors(residual: Float32s, loss: Literal["mse", "huber"]) -> Float32s:
+    """Turns residuals r into errors, in place: r² (mse); r² up to |r| = 1 and 2 |r| - 1 beyond (huber).
+
+    Source: Huber 1964, "Robust estimation of a location parameter", section 4, delta 1; twice as large as there, so
+    that both losses are the same on small residuals.
+    """
+    if loss == "mse":
+        residual *= residual
+        return residual
+    size = np.abs(residual, out=residual)
+    near = np.minimum(size, 1)
+    size *= 2
+    size -= near
+    size *= near
+    return size
+
+
+class Reduction:
+    """Errors of `rows` windows at a time. Holds a buffer: not for several threads at once.
+
+    Args:
+        spread: float64 (F,), the error of each sensor is told in units of this: a noisy sensor must not drown a
+            precise one.
+    """
+
+    def __init__(self, spec: ModelSpec, spread: Float64s, rows: int) -> None:
+        self._loss = spec.loss
+        self._spread = spread.astype(np.float32)[:, None]
+        frames = 1 if spec.error_span == "newest" else spec.window
+        self._shape = (spec.members, frames, spec.sensors, rows)
+        self._cells = np.empty((spec.members, frames * spec.sensors, rows), np.float32)
+
+    def errors(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> tuple[Float32s, Float64s]:
+        """Means over the cells that are not left out, in units of their sensors' spread.
+
+        Args:
+            made, seen: float32 (K, frames * F, rows) and (frames * F, rows); 1 frame, or W.
+            left_out: bool (frames, F, rows), or None.
+
+        Returns:
+            float32 (K, F, rows) of each sensor and float64 (K, rows) of each member, NaN where every cell is left out.
+        """
+        cells = cell_errors(np.subtract(made, seen, out=self._cells), self._loss).reshape(self._shape)
+        counts = np.full(self._shape[2:], self._shape[1])  # (F, rows)
+        if left_out is not None:
+            np.copyto(cells, 0, where=left_out)
+            counts -= left_out.sum(axis=0)
+        sums = _tree_sum(cells) / self._spread  # (K, F, rows)
+        by_sensor = _mean(sums, counts).astype(np.float32)
+        return by_sensor, _mean(_tree_sum(sums), counts.sum(axis=0))
+
+
+def _tree_sum(values: Float32s) -> Float32s:
+    """Sum over axis 1, (K, n, ...) -> (K, ...); overwrites `values`. numpy's own order depends on the layout."""
+    left = values.shape[1]
+    while left > 1:
+        half = left // 2
+        values[:, :half] += values[:, left - half : left]
+        left -= half
+    return values[:, 0]
+
+
+def _mean(sums: Float32s, counts: NDArray[np.int64]) -> Float64s:
+    """sums / counts; NaN where nothing counts."""
+    with np.errstate(invalid="ignore"):
+        return sums / counts
+
+
+def combined(by_member: Float64s) -> tuple[Float64s, Float64s]:
+    """Median and disagreement over K of (K, N): each (N,)."""
+    if len(by_member) == 1:
+        return by_member[0], np.where(np.isnan(by_member[0]), np.nan, 0.0)
+    ordered = np.sort(by_member, axis=0)
+    low, high = ordered[0], ordered[-1]
+    total = low + high
+    spread = np.divide(high - low, total, out=np.zeros_like(total), where=total != 0)
+    return _middle(ordered), spread
+
+
+def median(values: Float64s) -> Float64s:
+    """Over the first axis, which is K."""
+    return _middle(np.sort(values, axis=0))
+
+
+def _middle(ordered: Float64s) -> Float64s:
+    count = len(ordered)
+    middle: Float64s = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2.0  # the same one twice where K is odd
+    return middle
