@@ -57,7 +57,7 @@ class Plant:
 
     def definition(self, members: int) -> Definition:
         """K = `members` with random weights; it knows every series."""
-        spec = ModelSpec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members)
+        spec = ModelSpec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
         policy = a_policy(resample="last" if self.long else "none")
         return a_definition(spec, policy, series=self.names, q=THRESHOLD, seed=self.seed)
 

@@ -36,7 +36,7 @@ def conditions(rows: list[Row]) -> dict[str, Any]:
         "seed": SEED,
         "partitions": PARTITIONS,
         "model": f"dense {WINDOW * SENSORS}-{HIDDEN}-{LATENT}-{HIDDEN}-{WINDOW * SENSORS}, W={WINDOW}, F={SENSORS}, "
-        f"stride 1, M={SMOOTHING}",
+        f"stride 1, M={SMOOTHING}, error of the whole window",
         "bytes_per_message": {plant: round(row.input_bytes / row.job.readings, 1) for plant, row in plants.items()},
         "messages": {plant: row.job.readings for plant, row in plants.items()},
         "repetitions": len(rows[0].measured),
