@@ -48,6 +48,7 @@ class Reduction:
         frames = 1 if spec.error_span == "newest" else spec.window
         self._shape = (spec.members, frames, spec.sensors, rows)
         self._cells = np.empty((spec.members, frames * spec.sensors, rows), np.float32)
+        self._counts = np.full((spec.sensors, rows), frames, np.float32)
 
     def errors(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> tuple[Float32s, Float64s]:
         """Means over the cells that are not left out, in units of their sensors' spread.
@@ -60,13 +61,14 @@ class Reduction:
             float32 (K, F, rows) of each sensor and float64 (K, rows) of each member, NaN where every cell is left out.
         """
         cells = cell_errors(np.subtract(made, seen, out=self._cells), self._loss).reshape(self._shape)
-        counts = np.full(self._shape[2:], self._shape[1])  # (F, rows)
+        counts = self._counts  # (F, rows)
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
-            counts -= left_out.sum(axis=0)
+            counts = counts - left_out.sum(axis=0, dtype=np.float32)
         sums = _tree_sum(cells) / self._spread  # (K, F, rows)
-        by_sensor = _mean(sums, counts).astype(np.float32)
-        return by_sensor, _mean(_tree_sum(sums), counts.sum(axis=0))
+        with np.errstate(invalid="ignore"):  # nothing counts: NaN
+            by_sensor = sums / counts
+            return by_sensor, _tree_sum(sums) / counts.sum(axis=0, dtype=np.float64)
 
 
 def _tree_sum(values: Float32s) -> Float32s:
@@ -77,12 +79,6 @@ def _tree_sum(values: Float32s) -> Float32s:
         values[:, :half] += values[:, left - half : left]
         left -= half
     return values[:, 0]
-
-
-def _mean(sums: Float32s, counts: NDArray[np.int64]) -> Float64s:
-    """sums / counts; NaN where nothing counts."""
-    with np.errstate(invalid="ignore"):
-        return sums / counts
 
 
 def combined(by_member: Float64s) -> tuple[Float64s, Float64s]:
