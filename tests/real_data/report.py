@@ -13,7 +13,7 @@ FOUND = (
 RANKED = ("data", "labelled", "AUC-ROC", "max abs z", "AUC-PR", "max abs z", "scored frames alone")
 STREAMED = ("data", "history", "read", "train", "streamed", "end to end", "dispositions", "verdicts")
 NOTES = """\
-Nothing is tuned on the rows that are streamed; defaults for everything but the budget (alerts per series and week).
+No threshold is tuned on the rows that are streamed; defaults but for the budget (alerts per series and week).
 An event is found if an incident overlaps it or the W + M - 1 frames after it, up to the next event. Delay: event time
 from its start to the first incident that opened inside. A false incident overlaps no event; days are series-days
 outside events. AUC: frame by frame, causal, no point adjustment, mean over series, a frame without a score counts as 0;
