@@ -150,12 +150,16 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         BundleError: there is none, or it is not one of ours.
     """
+    return parse_manifest(_manifest_bytes(folder), str(folder / MANIFEST))
+
+
+def _manifest_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(f"{folder}: no {MANIFEST}; not a bundle, or one whose writing was cut short: train again")
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise BundleError(f"{path}: {path.stat().st_size} bytes, at most {MAX_MANIFEST_BYTES} expected; not a manifest")
-    return parse_manifest(path.read_bytes(), str(path))
+    return path.read_bytes()
 
 
 def parse_manifest(data: bytes, path: str) -> Manifest:
@@ -230,11 +234,12 @@ def weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _intact(folder: Path) -> Manifest:
-    """The manifest, if it is the one that its version names."""
-    manifest = read_manifest(folder)
+    """The manifest, if it is the one that its version names: what is hashed is what is used."""
+    data = _manifest_bytes(folder)
+    manifest = parse_manifest(data, str(folder / MANIFEST))
     stamp, _, digest = manifest.version.rpartition("-")
     # As it was written: a field that this version adds with a default is not part of it.
-    found = _digest(msgspec.json.decode((folder / MANIFEST).read_bytes()) | {"version": stamp})
+    found = _digest(msgspec.json.decode(data) | {"version": stamp})
     if digest != found:
         raise BundleError(
             f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"

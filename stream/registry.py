@@ -173,7 +173,7 @@ class Registry:
         Raises:
             BundleError: there is no such version; says which there are.
         """
-        version = self.alias(detector, reference) if reference in ALIASES else reference
+        version = self._named(detector, reference)
         if version is None or version not in self.versions(detector):
             raise self._missing(detector, reference)
         return version
@@ -185,7 +185,7 @@ class Registry:
         Raises:
             BundleError: there is no such version, or no manifest that this version of narrows reads.
         """
-        version = self.alias(detector, reference) if reference in ALIASES else reference
+        version = self._named(detector, reference)
         path = f"{detector}/versions/{version}/{MANIFEST}"
         data = self._storage.read(path) if version is not None else None
         if data is None:
@@ -201,6 +201,10 @@ class Registry:
         """
         version = self.resolve(detector, reference)
         return self._storage.local(f"{detector}/versions/{version}", lambda copy: _check(copy, version))
+
+    def _named(self, detector: str, reference: str) -> str | None:
+        """The version that is meant, whether or not it is there; None for an alias that is not set."""
+        return self.alias(detector, reference) if reference in ALIASES else reference
 
     def _missing(self, detector: str, reference: str) -> BundleError:
         return BundleError(

@@ -5,7 +5,7 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.policy import Rules
-from stream.intake.columns import Float64s, UInt8s
+from stream.intake.columns import UInt8s
 from training.calibrate import Calibration
 from training.framing import FramedHistory
 from training.history import History
@@ -45,17 +45,10 @@ def realised(levels: Levels, calibration: Calibration, rules: Rules) -> dict[str
     """What the threshold does on held-out data that nothing has seen: share above, incidents per series and week."""
     if not len(levels):
         return {"levels": 0, "weeks": 0.0, "share_above": None, "alerts_per_week": None}
-    score = levels.level / (_scale_of(levels, calibration) * calibration.table.q)
+    score = levels.level / calibration.table.of_each(levels.names)[levels.series]
     return {
         "levels": len(score),
         "weeks": levels.weeks,
         "share_above": float((score > 1).mean()),
         "alerts_per_week": incidents(levels, score, rules) / max(levels.weeks, 1e-12),
     }
-
-
-def _scale_of(levels: Levels, calibration: Calibration) -> Float64s:
-    """float64 (n,): the scale of each level's series."""
-    place = {name: row for row, name in enumerate(calibration.table.names)}
-    scale: Float64s = calibration.table.scale[[place[name] for name in levels.names]][levels.series]
-    return scale

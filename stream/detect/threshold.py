@@ -1,5 +1,6 @@
 """Thresholds: threshold[s] = scale[s] * q, calibrated on held-out normal data."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +38,10 @@ class ThresholdTable:
     def of(self, name: str) -> float:
         """The level that `name` may reach, > 0."""
         return float(self.scale[self._row_of.get(name, self._row_of[POOLED])] * self.q)
+
+    def of_each(self, names: Iterable[str]) -> Float64s:
+        """float64 (len(names),): the level that each may reach."""
+        return np.array([self.of(name) for name in names])
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -79,7 +79,7 @@ class FromRegistry:
             return None
         try:
             return self._registry.alias(self._served.detector, self._reference)
-        except (OSError, UnicodeDecodeError) as fault:
+        except OSError as fault:
             log.error("registry.unreadable", error=str(fault), serving=self._served.version)
             return None
 

@@ -1,13 +1,15 @@
 """What the commands have in common: how they are configured, and how they print JSON. Imports nothing heavy."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from stream.settings import Settings
 
+T = TypeVar("T")
 DEFAULT_CONFIG = Path("narrows.yaml")
 
 ConfigFile = Annotated[
@@ -38,6 +40,14 @@ def settings_from(config: Path | None, overrides: list[str] | None) -> "Settings
 def config_file(config: Path | None) -> Path | None:
     """The file named, else ./narrows.yaml, else none."""
     return DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+
+
+def tell(found: T, as_json: bool, show: Callable[[T], None]) -> None:
+    """What a command found, as JSON or as `show` puts it for people."""
+    if as_json:
+        print_json(found)
+    else:
+        show(found)
 
 
 def print_json(data: object) -> None:

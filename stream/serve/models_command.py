@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.serve.command import AsJson, ConfigFile, Overrides, print_json, settings_from
+from stream.serve.command import AsJson, ConfigFile, Overrides, settings_from, tell
 
 if TYPE_CHECKING:
     from stream.registry import Registry
@@ -31,10 +31,7 @@ def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json:
     from stream.serve import versions, versions_screen
 
     rows = versions.listed(*_opened(config, overrides))
-    if as_json:
-        print_json(rows)
-    else:
-        versions_screen.show_list(rows)
+    tell(rows, as_json, versions_screen.show_list)
 
 
 @models_app.command("show")
@@ -47,14 +44,12 @@ def models_show(
     as_json: AsJson = False,
 ) -> None:
     """Show what one bundle is: sensors, policy, rules, model, data, threshold, metrics, files."""
+    from stream.registry import Registry
     from stream.serve import versions, versions_screen
 
-    reference = version or settings_from(config, overrides).bundle
-    page = versions.page(*_opened(config, overrides), reference)
-    if as_json:
-        print_json(page)
-    else:
-        versions_screen.show_page(page)
+    settings = settings_from(config, overrides)
+    page = versions.page(Registry(settings.registry), settings.detector, version or settings.bundle)
+    tell(page, as_json, versions_screen.show_page)
 
 
 @models_app.command("diff")
@@ -69,10 +64,7 @@ def models_diff(
     from stream.serve import versions, versions_screen
 
     difference = versions.difference(*_opened(config, overrides), before, after)
-    if as_json:
-        print_json(difference)
-    else:
-        versions_screen.show_difference(difference)
+    tell(difference, as_json, versions_screen.show_difference)
 
 
 @models_app.command("promote")
@@ -89,10 +81,7 @@ def models_promote(
 
     registry, detector = _opened(config, overrides)
     moved = versions.moved(promote(registry, detector, version, reason), registry, detector)
-    if as_json:
-        print_json(moved)
-    else:
-        versions_screen.show_move(moved)
+    tell(moved, as_json, versions_screen.show_move)
 
 
 @models_app.command("rollback")
@@ -105,10 +94,7 @@ def models_rollback(
 
     registry, detector = _opened(config, overrides)
     moved = versions.moved(rollback(registry, detector, reason), registry, detector)
-    if as_json:
-        print_json(moved)
-    else:
-        versions_screen.show_move(moved)
+    tell(moved, as_json, versions_screen.show_move)
 
 
 @models_app.command("history")
@@ -117,7 +103,4 @@ def models_history(config: ConfigFile = None, overrides: Overrides = None, as_js
     from stream.serve import versions, versions_screen
 
     moves = versions.history(*_opened(config, overrides))
-    if as_json:
-        print_json(moves)
-    else:
-        versions_screen.show_history(moves)
+    tell(moves, as_json, versions_screen.show_history)

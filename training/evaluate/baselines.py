@@ -22,7 +22,7 @@ from stream.intake.columns import Bools, Float64s, UInt8s
 from stream.intake.files import files
 from stream.intake.parquet import Hints
 from training.calibrate import calibrate
-from training.evaluate.figures import Detections
+from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
 from training.framing import FramedHistory, frame
 from training.history import fingerprint, load
@@ -126,8 +126,8 @@ class _Ground:
         held_out = frames.within(self.learned.part, Part.CALIBRATE, support - 1)
         levels = _as_levels(frames, _levels(fitted, frames, self.definition), held_out, support)
         table = calibrate(levels, self.definition.rules, promise, self.seed).table
-        of_series: Float64s = np.array([table.of(name) for name in self.judged.names])
-        return of_series[self.judged.series]
+        thresholds: Float64s = table.of_each(self.judged.names)[self.judged.series]
+        return thresholds
 
     def _alarmed(self, name: str, score: Float64s) -> Detections:
         """With the incidents that the online code makes of the scores."""
@@ -164,10 +164,8 @@ def _fitted(floor: Floor, learned: Learned) -> Mapping[str, Score]:
 def _levels(fitted: Mapping[str, Score], frames: FramedHistory, definition: Definition) -> Float64s:
     """float64 (T,): the floor's scores where the model would have errors, averaged over M frames as errors are."""
     error = np.full(len(frames), np.nan)
-    runs = Segments(frames.series)
-    for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
-        score = fitted.get(frames.names[series], fitted[POOLED])
-        error[start:end] = score(frames.values[start:end])
+    for name, rows in rows_of(frames).items():
+        error[rows] = fitted.get(name, fitted[POOLED])(frames.values[rows])
     error[frames.fitness != Fitness.WHOLE] = np.nan
     back = definition.spec.smoothing - 1
     run = frames.run_within(frames.fitness != Fitness.OFF)
