@@ -56,9 +56,9 @@ def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained
 def test_another_budget_gives_the_threshold_that_training_for_it_gives(
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    options = ThresholdOptions("budget", alerts_per_week=35.0)
+    options = ThresholdOptions("budget", alerts_per_week=3.0)
     expected = made(tmp_path, pumps, threshold=options)
-    child = amended(trained, "threshold.alerts_per_week=35")
+    child = amended(trained, "threshold.alerts_per_week=3")
     assert child.manifest.threshold_q == expected.manifest.threshold_q != trained.manifest.threshold_q
     assert child.manifest.threshold == expected.manifest.threshold
 
