@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.errors import ShapeError
-from tests.naive import naive_anomaly
+from tests.naive_anomalies import naive_anomaly
 from training.synthetic import KINDS, SIZES, Injected, Kind, inject
 
 
