@@ -223,21 +223,33 @@ def doctor(
 @app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Point aliases also to a model that the gate refuses; it is recorded.")
+    ] = False,
+    reason: Reason = "",
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a bundle of history: fit, calibrate, publish in the registry."""
+    """Make a bundle of history: fit, calibrate, judge, publish in the registry.
+
+    Exit code 4 where the gate refuses it: the version is written, and nothing points to it.
+    """
+    from stream.gate import refuse
     from training import report
     from training.from_settings import fit_options, train_options
     from training.pipeline import train as make_bundle
 
     settings = settings_from(config, overrides)
-    trained = make_bundle(train_options(settings, data), fit_options(settings), report.progress())
+    options = train_options(settings, data, reason if force else None)
+    trained = make_bundle(options, fit_options(settings), report.progress())
     if as_json:
         print_json(report.facts(trained))
     else:
         report.show(trained)
+    if not trained.aliases:
+        version, gate = trained.manifest.version, trained.manifest.metrics["gate"]
+        refuse(version, gate, "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force")
 
 
 @app.command()

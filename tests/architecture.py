@@ -19,6 +19,7 @@ FLOW = (
     "stream.moves",
     "stream.bundle",
     "stream.registry",
+    "stream.gate",
     "stream.promotion",
     "stream.replay",
     "stream.kafka",

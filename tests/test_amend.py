@@ -101,9 +101,16 @@ def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: 
     }
     assert (m.rules.close_after, m.rules.close_ratio) == (40, parent.rules.close_ratio)
     assert m.threshold["promised"] == 33.0
-    assert m.metrics == {name: parent.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")}, (
-        "the gate saw another one"
+    assert {name: m.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")} == {
+        name: parent.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")
+    }
+    gate = m.metrics["gate"]
+    assert (gate["verdict"], gate["criteria"]) == (
+        parent.metrics["gate"]["verdict"],
+        parent.metrics["gate"]["criteria"],
     )
+    assert gate["note"] == f"{parent.version} was judged, with its own threshold"
+    assert "share_above" not in gate, "the gate saw another threshold"
     assert (m.model, m.policy, m.sensors, m.seeds, m.error_spread, m.data) == (
         parent.model,
         parent.policy,

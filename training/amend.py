@@ -18,12 +18,11 @@ from stream.errors import BundleError, ConfigError
 from stream.registry import CANDIDATE, Registry
 from training.calibrate import Calibration, calibrate_kept
 from training.choose import choose_rules
+from training.gate import inherited
 from training.kept import restored
 from training.options import RuleOptions, ThresholdOptions
 from training.pipeline import stamp
 
-# What measures the threshold of the parent, and was not measured of the child's.
-OF_THE_THRESHOLD = ("gate",)
 PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
@@ -78,7 +77,7 @@ def amend(
         rules=rules,
         threshold_q=calibration.table.q,
         threshold=calibration.facts(),
-        metrics={name: value for name, value in parent.metrics.items() if name not in OF_THE_THRESHOLD},
+        metrics=inherited(parent),
         parent=parent.version,
         amended=amended,
     )

@@ -13,7 +13,7 @@ from stream.detect.models import Autoencoder, Variational, build, load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
-from training.divergence import measured, refuse_collapse
+from training.divergence import measured
 from training.objective import Objective
 from training.windows import Windows, evenly
 
@@ -126,7 +126,7 @@ def fit(
         progress: called after each epoch; what it raises ends training, as Ctrl-C does.
 
     Raises:
-        DataError: too few windows, a loss that is not finite, or a variational model whose code has collapsed.
+        DataError: too few windows, or a loss that is not finite.
         ShapeError: windows outside the frames, or impossible sizes.
     """
     _check(frames, fit_ends, stop_ends, spec)
@@ -138,7 +138,6 @@ def fit(
         fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
     if isinstance(best := load(spec, fitted.weights), Variational):
         fitted = replace(fitted, divergence=measured(best, windows, stopping))
-        refuse_collapse(spec, fitted.divergence)
     return fitted
 
 

@@ -40,8 +40,8 @@ NOT_AMENDABLE = {
 }
 
 
-def train_options(settings: Settings, data: Path) -> TrainOptions:
-    """What to train on `data`."""
+def train_options(settings: Settings, data: Path, force: str | None = None) -> TrainOptions:
+    """What to train on `data`; see `TrainOptions.force`."""
     frames, model, rules, train = settings.frames, settings.model, settings.rules, settings.train
     return TrainOptions(
         detector=settings.detector,
@@ -67,6 +67,7 @@ def train_options(settings: Settings, data: Path) -> TrainOptions:
         parts=(train.parts.fit, train.parts.calibrate, train.parts.gate),
         seed=train.seed,
         drop_sensors=train.drop_sensors,
+        force=force,
     )
 
 

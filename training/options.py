@@ -81,6 +81,7 @@ class TrainOptions:
 
     Attributes:
         registry: a folder or a URI; see `stream.registry.Registry`.
+        force: who lets a model pass that the gate refuses, and why; None: nobody.
     """
 
     detector: str
@@ -94,3 +95,4 @@ class TrainOptions:
     parts: tuple[float, float, float] = (0.6, 0.25, 0.15)
     seed: int = 0
     drop_sensors: bool = False
+    force: str | None = None

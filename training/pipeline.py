@@ -3,15 +3,15 @@
 1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
 calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit. 5. What each
 sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the online
-detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen. 8. Write
-the bundle; the first becomes production.
+detector; thresholds from its levels on calibrate. 7. The gate judges by what nothing has seen. 8. Write the bundle; the
+first that the gate lets pass becomes production.
 
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,15 +27,20 @@ from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
+from stream.gate import REFUSED, forced
 from stream.intake.columns import UInt8s
 from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibrate import Calibration, calibrate
+from training.champion import Contender
 from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
-from training.held_out import held_out_levels, realised
+from training.gate import facts as gate_facts
+from training.gate import overall
+from training.held_out import everywhere, held_out, realised
 from training.history import History, columns, data_facts, load, without
+from training.judge import Held, judge
 from training.kept import kept_levels
 from training.lost import refuse_lost
 from training.options import TrainOptions
@@ -103,19 +108,26 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
     draft = Definition(options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, ensemble)
-    levels = held_out_levels(history, framed, part, draft)
+    seen = everywhere(history, framed, draft)
+    assert seen is not None, "the detector must frame as the framing did"
+    levels = {p: held_out(framed, part, p, seen, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
+    data = data_facts(history, framed, counts, findings, options.drop_sensors)
+    calibrated = Contender(replace(draft, thresholds=calibration.table), seen)
+    registry = Registry(options.registry)
+    judged = judge(Held(history, framed, part, levels, data), calibrated, calibration, fitted, registry, options.seed)
+    progress.stage("gate", overall(judged))
     manifest = _manifest(
         draft,
         seeds_of(spec, fit_options),
         calibration,
-        data_facts(history, framed, counts, findings, options.drop_sensors),
+        data,
         {
             "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
             "code_kl": [list(own) for own in fitted.divergence],
-            "gate": realised(levels[Part.GATE], calibration, rules),
+            "gate": realised(levels[Part.GATE], calibration, rules) | gate_facts(judged),
         },
         now or datetime.now(UTC),
     )
@@ -123,7 +135,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     folder, manifest, aliases = publish(
         options, manifest, Contents(fitted.weights, scales, calibration.table, kept, selftest)
     )
-    place = Registry(options.registry).place(options.detector, "versions", manifest.version)
+    place = registry.place(options.detector, "versions", manifest.version)
     return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration, place)
 
 
@@ -219,9 +231,16 @@ def stamp(now: datetime) -> tuple[str, str]:
 
 
 def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
-    """Writes the version, points `candidate` at it, and `production` where there is none yet."""
-    registry, detector = Registry(options.registry), options.detector
+    """Writes the version, points `candidate` at it, and `production` where there is none yet.
+
+    What the gate refused is written, to be looked at, and nothing points to it unless it was forced.
+    """
+    registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics["gate"]
     folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
-    registry.point(detector, CANDIDATE, folder.name, "train")
-    first = registry.point_first(detector, PRODUCTION, folder.name, "train")
+    refused = gate["verdict"] == REFUSED
+    if refused and options.force is None:
+        return folder, read_manifest(folder), ()
+    reason = forced(gate, options.force or "") if refused else ""
+    registry.point(detector, CANDIDATE, folder.name, "train", reason)
+    first = registry.point_first(detector, PRODUCTION, folder.name, "train", reason)
     return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)
