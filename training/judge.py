@@ -51,5 +51,5 @@ def judge(
         of_labelled(framed, held.part, challenger.seen.level, gate, definition),
         *collapsed(definition.spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
-        *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration.facts(), seed),
+        *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
     ]
