@@ -18,13 +18,15 @@ from stream.intake.columns import Float64s, Int64s
 from training.level_scale import level_scales
 from training.levels import Levels, incidents
 from training.options import ThresholdOptions
-from training.tail import Excursions, block_maxima, blocks, excursions, quantile_interval, resampled_tails
+from training.tail import MIN_MAXIMA, Excursions, block_maxima, blocks, excursions, quantile_interval, resampled_tails
 
 CONFIDENCE = 0.9
 # Tails that a few peaks may come from, and how many of them the upper end of q holds for.
 TAILS, ONE_SIDED = 200, 0.9
 # With no incident seen, a rate is below its budget at 90 % confidence once the data should have shown 2.3.
 SUPPORT = 2.3
+# One block is one observation: nothing is known of its spread.
+MIN_BLOCKS = 2
 # However generous a budget: what more normal frames exceed tells nothing from normal. Incidents merge down there, and
 # few of them no longer mean little time in alarm.
 MOST_ABOVE = 0.05
@@ -101,6 +103,11 @@ def calibrate_kept(
     return _calibrated(levels, levels.level, _blocks(levels), table, rules, options, seed)
 
 
+def least_blocks(options: ThresholdOptions, weeks: float) -> int:
+    """Blocks of levels, over so many series-weeks, that the promise needs: a tail is fitted to their maxima, or not."""
+    return MIN_MAXIMA if options.method == "budget" and options.alerts_per_week * weeks < SUPPORT else MIN_BLOCKS
+
+
 def _calibrated(
     levels: Levels,
     ratio: Float64s,
@@ -149,10 +156,10 @@ def _blocks(levels: Levels) -> Int64s:
     """
     block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
     count = int(block.max(initial=-1)) + 1
-    if count < 2:
+    if count < MIN_BLOCKS:
         raise DataError(
-            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least 2 are "
-            "needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
+            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least {MIN_BLOCKS} "
+            "are needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
         )
     return block
 

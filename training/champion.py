@@ -6,7 +6,7 @@ Refused only where worse by more than the margin is all but certain.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ from training.history import History
 from training.levels import WEEK, incident_events
 from training.separable import FEWEST, MOST_STRIPS, ONE_SIDED
 from training.split import Part
-from training.strips import RawStrips, raw_strips, support
+from training.strips import RawStrips, raw_strips
 from training.synthetic import Kind, inject
+from training.trial import support
 from training.windows import evenly
 
 # So many times as many false alerts, and what was promised; so much less of the synthetic anomalies found.
@@ -78,9 +79,8 @@ def beside_production(
     seen = everywhere(history, framed, definition)
     if seen is None:
         return _neither(f"production, {version}, makes other frames of these readings")
-    return _compared(
-        challenger, Contender(definition, seen), framed, *_rows(manifest, framed, part, data), calibration, seed
-    )
+    common = _common(framed, *_rows(manifest, framed, part, data), challenger, Contender(definition, seen))
+    return _compared(common, calibration, seed)
 
 
 def _promise(threshold: Mapping[str, Any]) -> str:
@@ -98,54 +98,53 @@ def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: Mapping
     return gate & (framed.time > until), which
 
 
-def _compared(
-    challenger: Contender,
-    champion: Contender,
-    framed: FramedHistory,
-    rows: Bools,
-    which: str,
-    calibration: Calibration,
-    seed: int,
-) -> list[Criterion]:
-    frames = max(support(one.definition.spec) for one in (challenger, champion))
-    whole = framed.run_within(framed.normal) >= frames
-    inside = rows & whole & np.isfinite(challenger.seen.level) & np.isfinite(champion.seen.level)
-    if inside.sum() < FEWEST_BLOCKS * frames:
-        few = f"{int(inside.sum())} normal frames are in {which}; {FEWEST_BLOCKS * frames} needed: give newer history"
-        return _neither(few)
-    strips = raw_strips(framed, evenly(np.flatnonzero(inside), MOST_STRIPS), frames, seed)
-    return [
-        _alerts(challenger, champion, framed, inside, calibration, which),
-        _detection(challenger.definition, champion.definition, strips, which, seed),
-    ]
+@dataclass(frozen=True)
+class _Common:
+    """The two on the rows `inside`, bool (T,), on which both have a level of normal frames; `which` rows these are."""
+
+    challenger: Contender
+    champion: Contender
+    framed: FramedHistory
+    inside: Bools
+    which: str
+
+    @property
+    def frames(self) -> int:
+        """That one of them, or the other, looks at for a level."""
+        return max(support(one.definition.spec) for one in (self.challenger, self.champion))
 
 
-def _alerts(
-    challenger: Contender,
-    champion: Contender,
-    framed: FramedHistory,
-    inside: Bools,
-    calibration: Calibration,
-    which: str,
-) -> Criterion:
-    levels = chosen_levels(framed, inside, challenger.seen, support(challenger.definition.spec) + 1)
-    ours, theirs = (_opened(one, framed, inside) for one in (challenger, champion))
+def _common(framed: FramedHistory, rows: Bools, which: str, challenger: Contender, champion: Contender) -> _Common:
+    common = _Common(challenger, champion, framed, rows, which)
+    scored = np.isfinite(challenger.seen.level) & np.isfinite(champion.seen.level)
+    return replace(common, inside=rows & scored & (framed.run_within(framed.normal) >= common.frames))
+
+
+def _compared(common: _Common, calibration: Calibration, seed: int) -> list[Criterion]:
+    count, needed = int(common.inside.sum()), FEWEST_BLOCKS * common.frames
+    if count < needed:
+        return _neither(f"{count} normal frames are in {common.which}; {needed} needed: give newer history")
+    return [_alerts(common, calibration), _detection(common, seed)]
+
+
+def _alerts(common: _Common, calibration: Calibration) -> Criterion:
+    levels = chosen_levels(common.framed, common.inside, common.challenger.seen, common.frames + 1)
+    ours, theirs = (_opened(one, common) for one in (common.challenger, common.champion))
     more, fewer = (int((sign * (ours.series - theirs.series) > 0).sum()) for sign in (1, -1))
     # A champion that is silent beyond its promise is none to be held to.
     promised = calibration.promised if calibration.method == "budget" else calibration.implied_per_week
     expected, behind = promised * levels.weeks, max(1.0, calibration.implied_per_week * calibration.weeks)
     limit, share = max(MORE_ALERTS * theirs.count, expected), MORE_ALERTS / (1 + MORE_ALERTS)
     said = (
-        f"{ours.count} incidents, production {theirs.count}, on {which}: more in {more} series, fewer in {fewer}; "
-        f"{limit:.3g} are let pass, {MORE_ALERTS:g} times those of production and what is promised"
+        f"{ours.count} incidents, production {theirs.count}, on {common.which}: more in {more} series, fewer in "
+        f"{fewer}; {limit:.3g} are let pass, {MORE_ALERTS:g} times those of production, and what is promised"
     )
-    by_chance = max(_at_least(ours.count, ours.count + theirs.count, share), chance(ours.count, expected, behind))
-    if by_chance >= CHANCE:
+    beside = _at_least(ours.count, ours.count + theirs.count, share)
+    if max(beside, chance(ours.count, expected, behind)) >= CHANCE:
         return Criterion(ALERTS, "passed", ours.count, limit, said)
-    days = levels.step / WEEK
-    times, weights = np.concatenate([ours.time, theirs.time]), [1.0, -MORE_ALERTS]
-    amounts = np.repeat(weights, [ours.count, theirs.count])
-    if (open_ := left_open(daily_rates(levels, times, amounts, days), 0.0)) is not None:
+    amounts = np.repeat([1.0, -MORE_ALERTS], [ours.count, theirs.count])
+    daily = daily_rates(levels, np.concatenate([ours.time, theirs.time]), amounts, levels.step / WEEK)
+    if (open_ := left_open(daily, 0.0)) is not None:
         return Criterion(ALERTS, "not judged", ours.count, limit, f"{said}: {open_}")
     return Criterion(ALERTS, "refused", ours.count, limit, f"{said}, and the days agree")
 
@@ -162,42 +161,38 @@ class _Opened:
         return len(self.time)
 
 
-def _opened(one: Contender, framed: FramedHistory, inside: Bools) -> _Opened:
-    levels = chosen_levels(framed, inside, one.seen, support(one.definition.spec) + 1)
+def _opened(one: Contender, common: _Common) -> _Opened:
+    levels = chosen_levels(common.framed, common.inside, one.seen, common.frames + 1)
     score = levels.level / one.definition.thresholds.of_each(levels.names)[levels.series]
     opened = [e for e in incident_events(levels, score, one.definition.rules) if e.state == "opened"]
     place = {name: i for i, name in enumerate(levels.names)}
     series = np.array([place[event.series] for event in opened], np.int64)
-    return _Opened(
-        np.array([event.started_at for event in opened], np.int64), np.bincount(series, minlength=len(levels.names))
-    )
+    times = np.array([event.started_at for event in opened], np.int64)
+    return _Opened(times, np.bincount(series, minlength=len(levels.names)))
 
 
-def _detection(challenger: Definition, champion: Definition, strips: RawStrips, which: str, seed: int) -> Criterion:
-    if len(strips) < FEWEST:
-        return not_judged(DETECTION, f"{len(strips)} strips of normal frames in {which}, {FEWEST} needed")
-    found = [_found(challenger, champion, strips, kind, size, seed) for kind, size in TRIALS]
-    pairs = np.concatenate([pair for pair in found if pair is not None] or [np.zeros((0, 2))])
-    if not len(pairs):
-        return not_judged(DETECTION, "no sensor of these strips moves")
+def _detection(common: _Common, seed: int) -> Criterion:
+    ends = evenly(np.flatnonzero(common.inside), MOST_STRIPS)
+    strips = raw_strips(common.framed, ends, common.frames, seed)
+    pairs = np.concatenate([_found(common, strips, kind, size, seed) for kind, size in TRIALS])
+    if len(strips) < FEWEST or not len(pairs):
+        return not_judged(DETECTION, f"{len(strips)} strips that move in {common.which}, {FEWEST} needed")
     less = pairs[:, 1] - pairs[:, 0]  # 1: production alone finds it
     # The trials of one strip hang together: as many observations as strips.
     lower = float(less.mean()) - ONE_SIDED * float(less.std()) / math.sqrt(len(strips))
     ours, theirs = pairs.mean(axis=0).tolist()
     said = (
-        f"{ours:.1%} of {len(pairs)} synthetic anomalies found, by production {theirs:.1%}, in strips of {which}; "
-        f"{LESS_FOUND:.0%} less are let pass"
+        f"{ours:.1%} of {len(pairs)} synthetic anomalies found, by production {theirs:.1%}, in strips of "
+        f"{common.which}; {LESS_FOUND:.0%} less are let pass"
     )
-    return Criterion(DETECTION, _verdict(lower > LESS_FOUND), ours, theirs - LESS_FOUND, said)
+    verdict: Verdict = "refused" if lower > LESS_FOUND else "passed"
+    return Criterion(DETECTION, verdict, ours, theirs - LESS_FOUND, said)
 
 
-def _found(
-    challenger: Definition, champion: Definition, strips: RawStrips, kind: Kind, size: float, seed: int
-) -> Float64s | None:
+def _found(common: _Common, strips: RawStrips, kind: Kind, size: float, seed: int) -> Float64s:
     """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says."""
+    challenger, champion = common.challenger.definition, common.champion.definition
     made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=~strips.masked())
-    if made.why_none is not None:
-        return None
     anomalous = strips.of(made.rows).unscaled(made.strips, champion)
     return np.stack([anomalous.scores(one) > 1 for one in (challenger, champion)], axis=1).astype(np.float64)
 
@@ -208,10 +203,6 @@ def _at_least(count: int, of: int, share: float) -> float:
     return sum(
         math.exp(way + k * math.log(share) + (of - k) * math.log(1 - share)) for k, way in enumerate(ways, start=count)
     )
-
-
-def _verdict(worse: bool) -> Verdict:
-    return "refused" if worse else "passed"
 
 
 def _neither(why: str) -> list[Criterion]:

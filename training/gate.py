@@ -49,7 +49,8 @@ def inherited(parent: Manifest) -> dict[str, Any]:
     gate = parent.metrics.get("gate", {})
     kept = {name: gate[name] for name in ("verdict", "criteria") if name in gate}
     judged = gate.get("judged", parent.version)
-    return parent.metrics | {"gate": kept | {"judged": judged, "note": f"{judged} was judged, with its own threshold"}}
+    metrics = {name: value for name, value in parent.metrics.items() if name not in ("gate", "strength")}
+    return metrics | {"gate": kept | {"judged": judged, "note": f"{judged} was judged, with its own threshold"}}
 
 
 def not_judged(name: str, why: str) -> Criterion:

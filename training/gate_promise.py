@@ -111,7 +111,7 @@ def daily_rates(gate: Levels, time: Int64s, amount: Float64s, weight: Float64s) 
     days = int(gate.time.max() - start) // DAY
 
     def total(at: Int64s, values: Float64s) -> Float64s:
-        return np.bincount((at - start) // DAY, values, minlength=days + 1)[:days]
+        return np.bincount((at - start) // DAY, values, minlength=days + 1)[:days].astype(np.float64)
 
     covered = total(gate.time, weight)
     seen = covered > 0

@@ -12,13 +12,14 @@ from training.calibrate import Calibration
 from training.champion import Contender, beside_production
 from training.fit import Fitted
 from training.framing import FramedHistory
-from training.gate import Criterion, collapsed
+from training.gate import Criterion, collapsed, strong_enough
 from training.gate_promise import promise_kept
 from training.history import History
 from training.levels import Levels
 from training.separable import MOST_STRIPS, of_labelled, of_synthetic
 from training.split import Part
-from training.strips import raw_strips, support
+from training.strips import raw_strips
+from training.trial import support
 from training.windows import evenly
 
 
@@ -29,7 +30,7 @@ class Held:
     Attributes:
         part: uint8 (T,), `Part`s of the frames.
         levels: the model's, of the calibrate and gate parts.
-        data: what the manifest says of the history.
+        data: what the manifest says of the history; strength: of how constrained the model is.
     """
 
     history: History
@@ -37,6 +38,7 @@ class Held:
     part: UInt8s
     levels: Mapping[Part, Levels]
     data: Mapping[str, Any]
+    strength: Mapping[str, Any]
 
 
 def judge(
@@ -49,6 +51,7 @@ def judge(
     return [
         of_synthetic(strips, definition, seed),
         of_labelled(framed, held.part, challenger.seen.level, gate, definition),
+        *strong_enough(held.strength),
         *collapsed(definition.spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
         *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),

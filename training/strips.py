@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from stream.detect.definition import Definition
 from stream.detect.level import levels
-from stream.detect.policy import ModelSpec
 from stream.detect.scale import scaled
 from stream.intake.columns import Bools, Float64s, Int64s
 from training.framing import FramedHistory
+from training.trial import support
 
 Float32s = NDArray[np.float32]
 
@@ -66,11 +66,6 @@ class RawStrips:
         """float64 (n, 1, F) each."""
         rows = [definition.scales.row(name) for name in self.names]
         return definition.scales.mean[rows][:, None], definition.scales.scale[rows][:, None]
-
-
-def support(spec: ModelSpec) -> int:
-    """Frames that the errors of one level look at."""
-    return spec.window + spec.smoothing - 1
 
 
 def raw_strips(framed: FramedHistory, ends: Int64s, frames: int, seed: int) -> RawStrips:
