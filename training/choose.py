@@ -10,7 +10,7 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
-WINDOW, SMOOTHING, HIDDEN, LATENT = 32, 10, 32, 4
+WINDOW, SMOOTHING, HIDDEN, LATENT = 32, 3, 32, 4
 
 
 def choose_policy(
