@@ -57,17 +57,26 @@ def not_judged(name: str, why: str) -> Criterion:
     return Criterion(name, "not judged", None, None, why)
 
 
-def strong_enough(strength: Mapping[str, Any]) -> list[Criterion]:
-    """Too strong or too weak, by the trials of `training.strength`."""
-    return [_of_strength("too strong", strength, "most_freedom"), _of_strength("too weak", strength, None)]
+def strong_enough(strength: Mapping[str, Any], cut_off: bool) -> list[Criterion]:
+    """Too strong or too weak, by the trials of `training.strength`.
 
-
-def _of_strength(name: str, strength: Mapping[str, Any], limit: str | None) -> Criterion:
+    Args:
+        cut_off: training was ended before it was done: what is weak then may still learn.
+    """
+    strong, weak = "too strong", "too weak"
     if strength["verdict"] == "not judged":
-        return not_judged(name, strength["said"])
-    measured = strength["freedom"] if limit else strength["explained"]
-    verdict: Verdict = "refused" if strength["verdict"] == name else "passed"
-    return Criterion(name, verdict, measured, strength[limit or "freedom"], strength["said"])
+        return [not_judged(name, strength["said"]) for name in (strong, weak)]
+    freedom, explained, said = strength["freedom"], strength["explained"], strength["said"]
+    verdicts: dict[str, Verdict] = dict.fromkeys((strong, weak), "passed")
+    if strength["verdict"] in verdicts:
+        verdicts[strength["verdict"]] = "refused"
+    of_weak = said
+    if cut_off and verdicts[weak] == "refused":
+        verdicts[weak], of_weak = "not judged", f"training ended at `train.max_epochs`, before it was done: {said}"
+    return [
+        Criterion(strong, verdicts[strong], freedom, strength["most_freedom"], said),
+        Criterion(weak, verdicts[weak], explained, freedom, of_weak),
+    ]
 
 
 def collapsed(spec: ModelSpec, told: Sequence[tuple[float, ...]]) -> list[Criterion]:

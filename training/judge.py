@@ -51,7 +51,7 @@ def judge(
     return [
         of_synthetic(strips, definition, seed),
         of_labelled(framed, held.part, challenger.seen.level, gate, definition),
-        *strong_enough(held.strength),
+        *strong_enough(held.strength, cut_off=not fitted.stopped_early),
         *collapsed(definition.spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
         *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
