@@ -40,10 +40,15 @@ ALERTS, DETECTION = NAMES = ("false alerts beside production", "detection beside
 
 @dataclass(frozen=True)
 class Contender:
-    """A model with its thresholds, and what it makes of every frame of the history."""
+    """A model with its thresholds, and what it makes of every frame of the history.
+
+    Attributes:
+        caution: how much larger its thresholds would be at the upper end of their interval, >= 1.
+    """
 
     definition: Definition
     seen: Everywhere
+    caution: float = 1.0
 
 
 def beside_production(
@@ -79,7 +84,9 @@ def beside_production(
     seen = everywhere(history, framed, definition)
     if seen is None:
         return _neither(f"production, {version}, makes other frames of these readings")
-    common = _common(framed, *_rows(manifest, framed, part, data), challenger, Contender(definition, seen))
+    caution = max(manifest.threshold.get("q_high", 0.0) / manifest.threshold_q, 1.0)
+    champion = Contender(definition, seen, caution)
+    common = _common(framed, *_rows(manifest, framed, part, data), challenger, champion)
     return _compared(common, calibration, seed)
 
 
@@ -190,11 +197,15 @@ def _detection(common: _Common, seed: int) -> Criterion:
 
 
 def _found(common: _Common, strips: RawStrips, kind: Kind, size: float, seed: int) -> Float64s:
-    """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says."""
+    """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says.
+
+    A champion whose threshold may be low by chance is no standard: it is held at the upper end of its interval.
+    """
     challenger, champion = common.challenger.definition, common.champion.definition
     made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=~strips.masked())
     anomalous = strips.of(made.rows).unscaled(made.strips, champion)
-    return np.stack([anomalous.scores(one) > 1 for one in (challenger, champion)], axis=1).astype(np.float64)
+    found = anomalous.scores(challenger) > 1, anomalous.scores(champion) > common.champion.caution
+    return np.stack(found, axis=1).astype(np.float64)
 
 
 def _at_least(count: int, of: int, share: float) -> float:
