@@ -8,11 +8,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream import __main__ as cli
 from stream.bundle import WEIGHTS
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from training import fleet
+from training.gate_promise import chance
+from training.separable import separation
 
 SMALL = {
     "detector": "pumps",
@@ -185,7 +189,7 @@ def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narr
 
 
 @pytest.mark.parametrize(
-    ("settings", "criterion"),
+    ("given_settings", "criterion"),
     [
         ({"model.kind": "variational", "model.beta": 1e5, "train.max_epochs": 14}, "posterior collapse"),
         (COPIER, "too strong"),
@@ -193,9 +197,9 @@ def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narr
     ids=["collapsed", "too strong"],
 )
 def test_a_model_that_says_nothing_or_copies_everything_is_refused(
-    narrows: Narrows, month: pd.DataFrame, settings: dict[str, object], criterion: str
+    narrows: Narrows, month: pd.DataFrame, given_settings: dict[str, object], criterion: str
 ) -> None:
-    trained = narrows("train", "--data", written(month), "--json", **settings)
+    trained = narrows("train", "--data", written(month), "--json", **given_settings)
     assert (trained.code, trained.verdict(criterion)) == (4, "refused")
     assert f"{criterion}: " in trained.err
     assert aliases() == (None, None)
@@ -219,3 +223,35 @@ def test_labelled_anomalies_in_the_span_of_the_gate_are_looked_for(narrows: Narr
     assert trained.code == 0
     assert trained.verdict("labelled anomalies") == "passed"
     assert np.isfinite(trained.data["metrics"]["gate"]["share_above"])
+
+
+def test_a_short_history_whose_newest_hours_are_unlike_the_rest_is_not_judged_by_them(narrows: Narrows) -> None:
+    """Half a day in which the plant does something else is no broken promise: it may do so every day."""
+    history = newest_off(fleet.generate(pumps=4, history_days=2.0, live_days=0.5, interval_s=180).history)
+    trained = narrows("train", "--data", written(history), "--json")
+    assert trained.code == 0
+    assert trained.verdict("time in alarm") == "not judged"
+    gate = trained.data["metrics"]["gate"]
+    assert any("0 whole days; 3 needed" in one["said"] for one in gate["criteria"])
+
+
+@pytest.mark.parametrize(("mean", "behind"), [(0.7, 1.0), (3.0, 2.5), (12.0, 40.0)])
+def test_so_many_by_chance_is_what_counts_of_an_uncertain_rate_show(mean: float, behind: float) -> None:
+    draw = np.random.default_rng(0)
+    counts = draw.poisson(mean * draw.gamma(behind, 1 / behind, 200_000))
+    for count in (0, 1, 3, 8, 20):
+        assert chance(count, mean, behind) == pytest.approx(float((counts >= count).mean()), abs=0.005)
+
+
+@settings(max_examples=50)
+@given(
+    anomalous=st.lists(st.integers(0, 9), min_size=1, max_size=12),
+    normal=st.lists(st.integers(0, 9), min_size=1, max_size=12),
+)
+def test_a_separation_is_the_share_of_pairs_in_which_the_anomalous_one_is_larger(
+    anomalous: list[int], normal: list[int]
+) -> None:
+    found = separation(np.array(anomalous, float), np.array(normal, float))
+    pairs = [(a > n) + (a == n) / 2 for a in anomalous for n in normal]
+    assert found.likely == pytest.approx(sum(pairs) / len(pairs))
+    assert found.upper >= found.likely
