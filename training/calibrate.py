@@ -169,7 +169,7 @@ def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: f
     beyond = 1.0 - percentile / 100.0
     allowed = len(ratio) * beyond  # levels above q
     needed = levels.weeks / allowed
-    above = _frames_above(ratio, block, allowed)
+    above = _frames_above(ratio, block, _owners(levels, block), allowed)
     if above is None:
         return _extrapolated_share(levels, ratio, block, allowed, needed, seed)
     point = float(np.partition(ratio, len(ratio) - 1 - above)[len(ratio) - 1 - above])
@@ -183,15 +183,21 @@ def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: f
     return _Quantile(point, max(point, high), False, needed)
 
 
-def _frames_above(ratio: Float64s, block: Int64s, allowed: float) -> int | None:
+def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float) -> int | None:
     """How many of the levels may lie above q: so many that they and one more excursion are allowed.
 
-    An excursion is the levels of a block that are above, of mean size. None: not even one is allowed.
+    An excursion is the levels above of neighbouring blocks of a series, of mean size. None: not even one is allowed.
+
+    Args:
+        owner: int64 (B,), the series of each block.
     """
     count = int(allowed)
     highest = np.argsort(-ratio, kind="stable")[:count]
-    _, first = np.unique(block[highest], return_index=True)
-    excursions = np.cumsum(np.bincount(first, minlength=count))
+    reached = np.full(len(owner), count)  # how many levels are above before the block has one
+    reached[block[highest][::-1]] = np.arange(count)[::-1]
+    beside = np.flatnonzero(np.diff(owner) == 0)
+    begun, joined = reached, np.maximum(reached[beside], reached[beside + 1])
+    excursions = np.cumsum((np.bincount(begun, minlength=count + 1) - np.bincount(joined, minlength=count + 1))[:count])
     above = np.arange(1, count + 1)
     enough = np.flatnonzero(above + above / excursions <= allowed)
     if len(enough):

@@ -18,6 +18,7 @@ from training.history import History
 from training.levels import Levels
 from training.separable import MOST_STRIPS, of_labelled, of_synthetic
 from training.split import Part
+from training.strength import strength
 from training.strips import raw_strips
 from training.trial import support
 from training.windows import evenly
@@ -30,7 +31,7 @@ class Held:
     Attributes:
         part: uint8 (T,), `Part`s of the frames.
         levels: the model's, of the calibrate and gate parts.
-        data: what the manifest says of the history; strength: of how constrained the model is.
+        data: what the manifest says of the history.
     """
 
     history: History
@@ -38,21 +39,30 @@ class Held:
     part: UInt8s
     levels: Mapping[Part, Levels]
     data: Mapping[str, Any]
-    strength: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How constrained the model is, as `training.strength` tells it, and the gate's verdicts, as they are told."""
+
+    strength: dict[str, Any]
+    criteria: list[Criterion]
 
 
 def judge(
     held: Held, challenger: Contender, calibration: Calibration, fitted: Fitted, registry: Registry, seed: int
-) -> list[Criterion]:
-    """The verdicts, in the order in which they are told."""
+) -> Judged:
+    """Tries the model out, and judges it."""
     definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]
     ends = np.flatnonzero(framed.within(held.part, Part.GATE, support(definition.spec)))
     strips = raw_strips(framed, evenly(ends, MOST_STRIPS), support(definition.spec), seed)
-    return [
+    tried = strength(framed, held.part, definition, fitted.weights, seed)
+    criteria = [
         of_synthetic(strips, definition, seed),
         of_labelled(framed, held.part, challenger.seen.level, gate, definition),
-        *strong_enough(held.strength, cut_off=not fitted.stopped_early),
+        *strong_enough(tried, cut_off=not fitted.stopped_early),
         *collapsed(definition.spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
         *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
     ]
+    return Judged(tried, criteria)

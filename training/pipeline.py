@@ -48,7 +48,6 @@ from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
 from training.split import Part, Shares
 from training.spread import error_spread
-from training.strength import strength
 from training.vet import Finding, vet
 from training.window import cut
 
@@ -118,14 +117,12 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     levels = {p: held_out(framed, part, p, seen, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
+    data, registry = data_facts(history, framed, counts, findings, options.drop_sensors), Registry(options.registry)
     challenger = Contender(replace(draft, thresholds=calibration.table), seen)
-    tried = strength(framed, part, challenger.definition, fitted.weights, options.seed)
-    progress.stage("strength", verdict(tried))
-    data = data_facts(history, framed, counts, findings, options.drop_sensors)
-    registry = Registry(options.registry)
-    held = Held(history, framed, part, levels, data, tried)
+    held = Held(history, framed, part, levels, data)
     judged = judge(held, challenger, calibration, fitted, registry, options.seed)
-    progress.stage("gate", overall(judged))
+    progress.stage("strength", verdict(judged.strength))
+    progress.stage("gate", overall(judged.criteria))
     manifest = _manifest(
         draft,
         seeds_of(spec, fit_options),
@@ -135,8 +132,8 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
             "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
             "code_kl": [list(own) for own in fitted.divergence],
-            "gate": realised(levels[Part.GATE], calibration, rules) | gate_facts(judged),
-            "strength": tried,
+            "gate": realised(levels[Part.GATE], calibration, rules) | gate_facts(judged.criteria),
+            "strength": judged.strength,
         },
         now or datetime.now(UTC),
     )
