@@ -28,7 +28,7 @@ LEAST_STRIPS, MOST_STRIPS, MOST_VALUES = 20, 128, 1 << 22
 # Windows of the fewest strips: of more, the trials would take longer than the training.
 MOST_WINDOWS = 1 << 16
 # What explains hardly more than it is free to copy explains nothing.
-LEAST_EXPLAINED = 0.05
+LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
 
 
