@@ -39,7 +39,7 @@ class ModelOptions:
     hidden: int | None = None
     latent: int | None = None
     members: int = 1
-    dropout: float = 0.1
+    dropout: float = 0.3
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.3
     beta: float = 0.1

@@ -22,10 +22,10 @@ class Model(Section):
     )
     smoothing: LevelLength | None = Field(
         default=None,
-        description="M, errors averaged to a level. 1: none. null: 10, at most W where that had to be short.",
+        description="M, errors averaged to a level. 1: none. null: 3, at most W where that had to be short.",
     )
     hidden: Positive | None = Field(
-        default=None, description="Units (conv: channels) before the code. null: 32, fewer where the window is small."
+        default=None, description="Units (conv: channels) before the code. null: 32; 1 for a window of one value."
     )
     latent: Positive | None = Field(
         default=None, description="Units of the code: the strait. null: 4, fewer where the window is small."
@@ -34,7 +34,7 @@ class Model(Section):
         default=1, ge=1, le=64, description="K, models that differ in their seed; combined by the median."
     )
     dropout: Float = Field(
-        default=0.1, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
+        default=0.3, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
     )
     loss: Literal["mse", "huber"] = Field(
         default="mse", description="Error of a cell, trained on and scored: squared, or linear from one deviation on."
