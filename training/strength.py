@@ -7,7 +7,7 @@ without it tells how much it gives back: what is given back leaves no error. 5. 
 it explains, follows whether it is too strong or too weak.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ Verdict = Literal["fine", "too strong", "too weak", "not judged"]
 # Strips: a share of fewer says nothing; more only cost time, and so do more values in all windows of all members.
 LEAST_STRIPS, MOST_STRIPS, MOST_VALUES = 20, 128, 1 << 22
 # Windows of the fewest strips: of more, the trials would take longer than the training.
-MOST_WINDOWS = 1 << 16
+MOST_WINDOWS = 1 << 14
 # What explains hardly more than it is free to copy explains nothing.
 LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
@@ -97,16 +97,26 @@ class Strength:
     @property
     def said(self) -> str:
         """The verdict's reason, and what to do."""
-        numbers = f"it gives back {self.freedom:.0%} of whatever is put in, and explains {self.explained:.0%} of normal"
+        numbers = (
+            f"gives back {max(self.freedom, 0.0):.0%} of small noise ({most_freedom(self.spec):.0%} at most is fine), "
+            f"explains {self.explained:.0%} of normal data"
+        )
         if self.verdict == "too strong":
-            return f"{numbers}: at most {most_freedom(self.spec):.0%} may come back; {_weaker(self.spec)}"
+            return f"{numbers}; {_weaker(self.spec)}"
         if self.verdict == "too weak":
             return (
-                f"{numbers}: no more than by copying, a limit for each sensor would find as much; give it sensors that "
-                "hang together, longer history, or a longer `model.window`"
+                f"{numbers}, which is hardly more than by copying: a limit for each sensor would find as much; give it "
+                "sensors that hang together, longer history, or a longer `model.window`"
             )
-        followed = ", ".join(kind for kind, tried in self.tried.items() if tried.followed)
-        return f"{numbers}{f'; it follows {followed}, of which less than half is found' if followed else ''}"
+        return "; ".join([numbers, *self._unfound()])
+
+    def _unfound(self) -> Iterator[str]:
+        """What large anomalies are missed for, though the model is fine."""
+        largest = [tried.steps[-1].found for tried in self.tried.values() if tried.steps]
+        if largest and max(largest) < HALF:
+            yield "its threshold hides the largest anomalies of one sensor: give more normal data, or allow more alerts"
+        elif followed := [kind for kind, tried in self.tried.items() if tried.followed]:
+            yield f"it follows {', '.join(followed)}, of which less than half is found"
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
