@@ -27,7 +27,7 @@ Verdict = Literal["fine", "too strong", "too weak", "not judged"]
 LEAST_STRIPS, MOST_STRIPS, MOST_VALUES = 20, 128, 1 << 22
 # Windows of the fewest strips: of more, the trials would take longer than the training.
 MOST_WINDOWS = 1 << 14
-# What explains hardly more than it is free to copy explains nothing.
+# Of what it is not free to copy: a model that explains hardly any of that explains nothing.
 LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
 
@@ -89,10 +89,11 @@ class Strength:
 
     @property
     def verdict(self) -> Verdict:
-        """Too strong: nearer to copying than to what the narrowest code can do. Too weak: explains nothing."""
+        """Too strong: free to copy more than it may. Too weak: explains nothing but by copying."""
         if self.freedom > most_freedom(self.spec):
             return "too strong"
-        return "fine" if self.explained > self.freedom + LEAST_EXPLAINED else "too weak"
+        by_copying = self.freedom + LEAST_EXPLAINED * (1.0 - self.freedom)
+        return "fine" if self.explained > by_copying else "too weak"
 
     @property
     def said(self) -> str:
@@ -135,9 +136,12 @@ class Strength:
 
 
 def most_freedom(spec: ModelSpec) -> float:
-    """Half-way from what a code of one unit gives back, one of W * F values, to all. A window of one value: a half."""
+    """A third of a window's values, beside the one that the narrowest code has; of a window of one value a half.
+
+    Codes as they are chosen have a quarter at most. Trained with blanks they give back somewhat more than their share.
+    """
     size = spec.window * spec.sensors
-    return (1.0 + (1.0 / size if size > 1 else 0.0)) / 2.0
+    return 1.0 / 3.0 + 1.0 / size if size > 1 else 0.5
 
 
 def _weaker(spec: ModelSpec) -> str:
