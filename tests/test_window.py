@@ -32,22 +32,22 @@ def lengths(folder: Path, rows: int, model: ModelOptions, threshold: ThresholdOp
 def test_a_history_that_is_long_enough_trains_what_it_would_with_the_lengths_given(tmp_path: Path) -> None:
     """To the bit."""
     left_open = made(tmp_path / "open", a_history(), model=OPEN)
-    given = made(tmp_path / "given", a_history(), model=ModelOptions(window=32, smoothing=10))
+    given = made(tmp_path / "given", a_history(), model=ModelOptions(window=32, smoothing=3))
     assert contents(left_open) == contents(given)
 
 
 @pytest.mark.parametrize(
     ("rows", "model", "threshold", "expected"),
     [
-        (1700, OPEN, BUDGET, (32, 10)),
-        (700, OPEN, BUDGET, (8, 8)),
-        (700, OPEN, ThresholdOptions("percentile", percentile=95.0), (32, 10)),
+        (1700, OPEN, BUDGET, (32, 3)),
+        (700, OPEN, BUDGET, (8, 3)),
+        (700, OPEN, ThresholdOptions("percentile", percentile=95.0), (32, 3)),
         (186, OPEN, BUDGET, (2, 2)),
-        (186, OPEN, ThresholdOptions("percentile", percentile=95.0), (8, 8)),
+        (186, OPEN, ThresholdOptions("percentile", percentile=95.0), (8, 3)),
         (186, dataclasses.replace(OPEN, latent=3), BUDGET, None),
         (186, dataclasses.replace(OPEN, smoothing=1), BUDGET, (2, 1)),
         (186, dataclasses.replace(OPEN, kind="conv"), BUDGET, None),
-        (96, OPEN, BUDGET, (1, 1)),
+        (150, OPEN, BUDGET, None),
     ],
 )  # fmt: skip
 def test_windows_are_the_longest_that_the_history_has_enough_of(

@@ -7,7 +7,7 @@ without it tells how much it gives back: what is given back leaves no error. 5. 
 it explains, follows whether it is too strong or too weak.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,9 +26,9 @@ Verdict = Literal["fine", "too strong", "too weak", "not judged"]
 # Strips: a share of fewer says nothing; more only cost time, and so do more values in all windows of all members.
 LEAST_STRIPS, MOST_STRIPS, MOST_VALUES = 20, 128, 1 << 22
 # Windows of the fewest strips: of more, the trials would take longer than the training.
-MOST_WINDOWS = 1 << 16
-# What explains hardly more than it is free to copy explains nothing.
-LEAST_EXPLAINED = 0.05
+MOST_WINDOWS = 1 << 14
+# Of what it is not free to copy: a model that explains hardly any of that explains nothing.
+LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
 
 
@@ -89,24 +89,35 @@ class Strength:
 
     @property
     def verdict(self) -> Verdict:
-        """Too strong: nearer to copying than to what the narrowest code can do. Too weak: explains nothing."""
+        """Too strong: free to copy more than it may. Too weak: explains nothing but by copying."""
         if self.freedom > most_freedom(self.spec):
             return "too strong"
-        return "fine" if self.explained > self.freedom + LEAST_EXPLAINED else "too weak"
+        by_copying = self.freedom + LEAST_EXPLAINED * (1.0 - self.freedom)
+        return "fine" if self.explained > by_copying else "too weak"
 
     @property
     def said(self) -> str:
         """The verdict's reason, and what to do."""
-        numbers = f"it gives back {self.freedom:.0%} of whatever is put in, and explains {self.explained:.0%} of normal"
+        numbers = (
+            f"gives back {max(self.freedom, 0.0):.0%} of small noise ({most_freedom(self.spec):.0%} at most is fine), "
+            f"explains {self.explained:.0%} of normal data"
+        )
         if self.verdict == "too strong":
-            return f"{numbers}: at most {most_freedom(self.spec):.0%} may come back; {_weaker(self.spec)}"
+            return f"{numbers}; {_weaker(self.spec)}"
         if self.verdict == "too weak":
             return (
-                f"{numbers}: no more than by copying, a limit for each sensor would find as much; give it sensors that "
-                "hang together, longer history, or a longer `model.window`"
+                f"{numbers}, which is hardly more than by copying: a limit for each sensor would find as much; give it "
+                "sensors that hang together, longer history, or a longer `model.window`"
             )
-        followed = ", ".join(kind for kind, tried in self.tried.items() if tried.followed)
-        return f"{numbers}{f'; it follows {followed}, of which less than half is found' if followed else ''}"
+        return "; ".join([numbers, *self._unfound()])
+
+    def _unfound(self) -> Iterator[str]:
+        """What large anomalies are missed for, though the model is fine."""
+        largest = [tried.steps[-1].found for tried in self.tried.values() if tried.steps]
+        if largest and max(largest) < HALF:
+            yield "its threshold hides the largest anomalies of one sensor: give more normal data, or allow more alerts"
+        elif followed := [kind for kind, tried in self.tried.items() if tried.followed]:
+            yield f"it follows {', '.join(followed)}, of which less than half is found"
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
@@ -125,9 +136,12 @@ class Strength:
 
 
 def most_freedom(spec: ModelSpec) -> float:
-    """Half-way from what a code of one unit gives back, one of W * F values, to all. A window of one value: a half."""
+    """A third of a window's values, beside the one that the narrowest code has; of a window of one value a half.
+
+    Codes as they are chosen have a quarter at most. Trained with blanks they give back somewhat more than their share.
+    """
     size = spec.window * spec.sensors
-    return (1.0 + (1.0 / size if size > 1 else 0.0)) / 2.0
+    return 1.0 / 3.0 + 1.0 / size if size > 1 else 0.5
 
 
 def _weaker(spec: ModelSpec) -> str:

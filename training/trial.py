@@ -23,7 +23,7 @@ from training.windows import evenly
 Float32s = NDArray[np.float32]
 
 # Deviations of the white noise that tells what a model is free to copy: small, so that all of it is within normal.
-SMALL = 0.5
+SMALL = 0.1
 
 
 @dataclass(frozen=True, slots=True)

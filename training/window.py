@@ -62,14 +62,14 @@ def _too_short(framed: FramedHistory, longest: int) -> str:
 
 
 def _lengths(model: ModelOptions, sensors: int) -> Iterator[tuple[int, int]]:
-    """W and M to try, the longest first. Windows stay wider than a code that is asked for."""
+    """W and M to try, the longest first. Windows have more values than the code, and so than one."""
     longest = WINDOW if model.window is None else model.window
     shortest = longest if model.window is not None else MIN_CONV_WINDOW if model.kind == "conv" else 1
     smoothing = SMOOTHING if model.smoothing is None else model.smoothing
     yield longest, smoothing
     for halvings in range(1, longest.bit_length()):
         window = longest >> halvings
-        if window >= shortest and (model.latent is None or window * sensors > model.latent):
+        if window >= shortest and window * sensors > (1 if model.latent is None else model.latent):
             yield window, smoothing if model.smoothing is not None else min(smoothing, window)
 
 
