@@ -46,6 +46,7 @@ class Calibration:
         implied_per_week: incidents per series and week that the threshold gives on the calibrate part itself.
         share_above: of its frames, the share above the threshold.
         blocks: independent samples behind it.
+        rate: see `Levels.rate`; 1 unless the levels are a bundle's and newer readings go further, or less far.
     """
 
     table: ThresholdTable
@@ -59,6 +60,7 @@ class Calibration:
     implied_per_week: float
     share_above: float
     blocks: int
+    rate: float
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
@@ -135,9 +137,10 @@ def _calibrated(
         extrapolated=q.extrapolated,
         weeks=levels.weeks,
         weeks_needed=q.needed,
-        implied_per_week=incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
-        share_above=float((ratio > q.high).mean()),
+        implied_per_week=levels.rate * incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
+        share_above=levels.rate * float((ratio > q.high).mean()),
         blocks=int(block.max()) + 1,
+        rate=levels.rate,
     )
 
 
@@ -184,7 +187,7 @@ def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
 
 def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:
     """q as a percentile of level / scale, with its block-bootstrap interval, or from a fitted tail."""
-    beyond = 1.0 - percentile / 100.0
+    beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)
     expected = len(ratio) * beyond  # levels above q
     needed = levels.weeks / expected
     if expected < 1.0:
@@ -202,7 +205,7 @@ def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: f
 
 def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per_week: float, seed: int) -> _Quantile:
     """q so that incidents per series and week stay within the budget; beyond the data by a generalised Pareto tail."""
-    allowed, needed = per_week * levels.weeks, SUPPORT / per_week
+    allowed, needed = per_week / levels.rate * levels.weeks, SUPPORT / per_week
     maxima = block_maxima(_opening(levels, ratio), block)
     if allowed >= SUPPORT:
         point = _smallest_q(levels, ratio, maxima, rules, int(allowed))

@@ -47,6 +47,11 @@ class Levels:
         """The ratio level / scale down to which every level is there; 0: all are."""
         return 0.0
 
+    @property
+    def rate(self) -> float:
+        """How often levels go as far as those near the threshold today, times as often as these did; > 0."""
+        return 1.0
+
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
     """How many incidents the scores float64 (n,) open, counted by the code that opens them online.

@@ -20,12 +20,14 @@ class ThresholdTable:
         scale: float64 (R,), in units of error, > 0.
         rows: int64 (R,), levels behind each scale.
         q: how many scales a level may reach; > 0.
+        trained: float64 (R,), the scale that training found, which bounds every recalibration; None: `scale` is it.
     """
 
     names: tuple[str, ...]
     scale: Float64s
     rows: Int64s
     q: float
+    trained: Float64s | None = None
 
     def __post_init__(self) -> None:
         ok = POOLED in self.names and self.scale.shape == (len(self.names),)

@@ -1,0 +1,329 @@
+"""New thresholds from newer readings, without new weights: threshold[s] = scale[s] * q.
+
+1. The bundle's own detector judges the readings; what must not set a threshold is left out (`training.sieve`).
+2. What is left is cut off at the threshold in force. So it is compared with the bundle's kept levels behind the same
+   sieve: how much the median of each series has grown (its scale), and how often levels come near the threshold (the
+   rate of the tail). What lies beyond the threshold is taken from the kept levels, which nobody could choose.
+3. What is no more than chance moves nothing. What is a shift, a fall, or a tail that grew by itself is refused.
+4. No threshold moves further than `max_step` at once, nor than `max_total` from where training put it; only training
+   begins anew.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stream.detect.policy import Rules
+from stream.detect.slots import Segments
+from stream.detect.threshold import ThresholdTable
+from stream.intake.columns import Float64s
+from training import estimate
+from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios
+from training.drift import (
+    MOSTLY,
+    Advice,
+    Drift,
+    PoolDrift,
+    Said,
+    SensorDrift,
+    SeriesDrift,
+    of_level,
+    of_sensor,
+    of_shape,
+    over,
+)
+from training.estimate import Estimate
+from training.kept import KeptLevels
+from training.levels import Levels
+from training.options import ThresholdOptions
+from training.reference import Reference, sieved
+from training.repeats import repeated_share
+from training.tail_rate import TailRate, tail_rate
+
+# Rounds in which the threshold in force, in units of today's levels, and today's levels are found together.
+ROUNDS, CLOSE = 8, 1e-3
+# Series that call for a recalibration before the bundle does; more repeats than usual that are refused.
+MANY, REPEATED = 0.1, 0.05
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a recalibration may go, and on what ground.
+
+    Attributes:
+        max_step: factor by which a threshold may change in one run. max_total: from the trained one, in all.
+        min_blocks: of W + M frames, per series. min_series: share of the bundle's series that must have them, and whose
+            levels must not be refused.
+        margin: factor by which levels may have fallen, or moved without widening.
+    """
+
+    max_step: float = 1.5
+    max_total: float = 2.0
+    min_blocks: int = 50
+    min_series: float = 0.8
+    margin: float = 1.25
+
+
+@dataclass(frozen=True)
+class Given:
+    """A bundle's thresholds and what they rest on."""
+
+    table: ThresholdTable
+    kept: KeptLevels
+    grid: Float64s
+    rules: Rules
+    promise: ThresholdOptions
+    seed: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What newer readings show, per series of the bundle in the order of its table (S,).
+
+    Attributes:
+        levels: those that may set thresholds; `names` are the bundle's.
+        usual: frames that nothing but an incident speaks against; alerting: those in or near one; scored and exceeding.
+        sensors: of each series, where inputs are known; flat: sensors that did not vary in training.
+    """
+
+    levels: Levels
+    usual: Float64s
+    alerting: Float64s
+    scored: Float64s
+    exceeding: Float64s
+    sensors: dict[str, tuple[SensorDrift, ...]]
+    flat: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Recalibrated:
+    """What came of it.
+
+    Attributes:
+        drift: what was seen. refused: why no threshold may follow from it; empty where some may.
+        table: the new thresholds; the old ones where it is refused.
+        calibration: what q rests on; None where it stays as it was.
+        clipped: series whose threshold was to go further than in one step. bound: than in all.
+    """
+
+    drift: Drift
+    refused: tuple[str, ...]
+    table: ThresholdTable
+    calibration: Calibration | None
+    clipped: int
+    bound: int
+
+
+def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None) -> Recalibrated:
+    """Judges what newer readings show, and moves the thresholds as far as it bears.
+
+    Args:
+        promised: share of frames above the threshold, for the statistics alone.
+    """
+    table, levels = given.table, seen.levels
+    if not len(levels):
+        drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
+        return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
+    ratio = ratios(levels, table)
+    growth, reference = _growth(given, levels, ratio)
+    usual = _usual(given, reference)
+    known = Segments(levels.series)
+    changes: dict[int, Estimate] = {}
+    batch = estimate.batches(levels.series, levels.block)
+    for s, start, end in zip(known.series.tolist(), known.start.tolist(), known.end.tolist(), strict=True):
+        if -(-(end - start) // levels.block) >= bounds.min_blocks:
+            widened = over(end - start, int(table.rows[s]))
+            changes[s] = estimate.median(ratio[start:end], batch[start:end], widened).times(1.0 / usual[s])
+    factor = _shrunk(changes, levels, growth.value, len(table.names))
+    upto = table.q / max([factor[s] for s in changes], default=growth.value)
+    tail = tail_rate(levels, ratio / factor[levels.series], given.kept, reference, upto)
+    pool = _pool(given, seen, bounds, growth, reference, ratio, tail, promised)
+    drift = Drift(tuple(_series(given, seen, bounds, s, changes.get(s)) for s in range(len(table.names) - 1)), pool)
+    drift = replace(drift, said=_of_all(drift, bounds))
+    if refusals(drift, bounds):
+        return _refused(drift, table, bounds)
+    return _moved(given, drift, bounds, factor, tail)
+
+
+def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
+    """Why no threshold may follow from what was seen."""
+    enough = sum(one.level is not None for one in drift.series)
+    wanted = bounds.min_series * len(drift.series)
+    found = [said.reason for said in drift.said if said.advice is Advice.RETRAIN]
+    if enough < wanted:
+        most = max((one.blocks for one in drift.series), default=0)
+        found.insert(
+            0,
+            f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a "
+            f"threshold (the most: {most}), {wanted:.3g} are needed: give more readings",
+        )
+    return tuple(found)
+
+
+def _refused(drift: Drift, table: ThresholdTable, bounds: Bounds) -> Recalibrated:
+    return Recalibrated(drift, refusals(drift, bounds), table, None, 0, 0)
+
+
+def trained_scale(table: ThresholdTable) -> Float64s:
+    """float64 (R,): the scales that training found."""
+    return table.scale if table.trained is None else table.trained
+
+
+def _growth(given: Given, levels: Levels, ratio: Float64s) -> tuple[Estimate, Reference]:
+    """The median of all levels as a part of the kept ones', and these behind the sieve that newer ones went through.
+
+    Where levels have grown, the threshold lies lower among them, and more was left out.
+    """
+    table, kept = given.table, given.kept
+    widened = over(len(levels), len(kept))
+    middle = estimate.median(ratio, estimate.batches(levels.series, levels.block), widened)
+    growth = 1.0
+    for _ in range(ROUNDS):
+        reference = sieved(kept, given.grid, table.q / growth, given.rules)
+        before, growth = growth, middle.value / reference.quantile(0.5)
+        if abs(growth / before - 1.0) < CLOSE:
+            break
+    return middle.times(1.0 / reference.quantile(0.5)), reference
+
+
+def _usual(given: Given, reference: Reference) -> Float64s:
+    """float64 (R,): the ratio that half of each series' levels exceed behind the sieve, were nothing different.
+
+    A scale is the median of its series, shrunk to the pool's: what it was before that follows from its rows.
+    """
+    table = given.table
+    weight = table.rows / given.kept.block
+    share = np.maximum(weight / (weight + POOL_BLOCKS), 0.5)
+    alone = np.exp((1.0 - share) / share * np.log(table.scale / table.scale[-1]))
+    all_of_them = sieved(given.kept, given.grid, np.inf, given.rules)
+    found: Float64s = alone * (reference.quantile(0.5) / all_of_them.quantile(0.5))
+    return found
+
+
+def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: int) -> Float64s:
+    """float64 (R,): how much each series' levels have grown; what few blocks say is shrunk to what all say."""
+    factor = np.full(rows, growth)
+    count = np.bincount(levels.series, minlength=rows) / levels.block
+    for s, change in changes.items():
+        share = count[s] / (count[s] + POOL_BLOCKS)
+        factor[s] = np.exp(share * np.log(max(change.value, 1e-12)) + (1.0 - share) * np.log(max(growth, 1e-12)))
+    return factor
+
+
+def _series(given: Given, seen: Seen, bounds: Bounds, s: int, change: Estimate | None) -> SeriesDrift:
+    table, name, block = given.table, given.table.names[s], given.kept.block
+    first, last = np.searchsorted(seen.levels.series, [s, s + 1])
+    blocks, is_enough = -(-int(last - first) // block), seen.usual[s] >= bounds.min_blocks * block
+    since = float(table.scale[s] / trained_scale(table)[s])
+    alerting = float(seen.alerting[s] / max(seen.usual[s], 1))
+    said = [
+        one
+        for sensor in seen.sensors.get(name, ())
+        for one in of_sensor(sensor, (name, sensor.sensor) in seen.flat)
+        if is_enough
+    ]
+    if change is not None:
+        said += of_level(change, since, bounds.margin, bounds.max_total)
+    if alerting > MOSTLY and is_enough:
+        said.append(Said(Advice.RETRAIN, f"{alerting:.0%} of its frames are in or near incidents"))
+    return SeriesDrift(
+        series=name,
+        blocks=blocks,
+        level=change,
+        since_training=None if change is None else change.value * since,
+        exceeding=float(seen.exceeding[s] / max(seen.scored[s], 1)),
+        alerting=alerting,
+        sensors=seen.sensors.get(name, ()),
+        said=tuple(said),
+    )
+
+
+def _pool(
+    given: Given,
+    seen: Seen,
+    bounds: Bounds,
+    growth: Estimate,
+    reference: Reference,
+    ratio: Float64s,
+    tail: TailRate,
+    promised: float | None,
+) -> PoolDrift:
+    table = given.table
+    since = float(table.scale[-1] / trained_scale(table)[-1])
+    low, high = np.quantile(ratio, [0.1, 0.9])
+    spread = float(high - low) * since / max(reference.quantile(0.9) - reference.quantile(0.1), 1e-12)
+    repeated = repeated_share(seen.levels, ratios(seen.levels, replace(table, scale=trained_scale(table))), given.kept)
+    said = of_level(growth, since, bounds.margin, bounds.max_total)
+    if not said or said[0].advice is Advice.RECALIBRATE:
+        said += of_shape(growth.times(since), spread, bounds.margin)
+    said += tail.said
+    if repeated > REPEATED:
+        reason = f"{repeated:.0%} of the levels are another one to the bit: replayed or copied data"
+        said.append(Said(Advice.RETRAIN, reason))
+    return PoolDrift(
+        level=growth,
+        since_training=growth.times(since),
+        spread=spread,
+        far=tail.seen,
+        expected=tail.expected,
+        rate=tail.rate,
+        repeated=repeated,
+        exceeding=float(seen.exceeding.sum() / max(seen.scored.sum(), 1)),
+        promised=promised,
+        said=tuple(said),
+    )
+
+
+def _of_all(drift: Drift, bounds: Bounds) -> tuple[Said, ...]:
+    """What is said of the bundle as a whole: by all levels together, and by many of its series."""
+    said = list(drift.pool.said if drift.pool is not None else ())
+    for advice, share in ((Advice.RETRAIN, 1.0 - bounds.min_series), (Advice.RECALIBRATE, MANY)):
+        those = [one for one in drift.series if one.advice is advice]
+        if those and len(those) > share * len(drift.series):
+            first = next(one.reason for one in those[0].said if one.advice is advice)
+            said.append(
+                Said(advice, f"{len(those)} of {len(drift.series)} series, such as {those[0].series!r}: {first}")
+            )
+    return tuple(said)
+
+
+def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: TailRate) -> Recalibrated:
+    """The thresholds where they are to be, within their bounds."""
+    table, kept = given.table, given.kept
+    calibration = None
+    if tail.rate != kept.rate:
+        newer = replace(kept, today=tail.rate)
+        calibration = calibrate_kept(newer, table, given.rules, given.promise, given.seed)
+    q = table.q if calibration is None else calibration.table.q
+    trained = trained_scale(table) * _trained_q(given)
+    assert drift.pool is not None
+    all_move = bool(of_level(drift.pool.level, 1.0, np.inf, np.inf))
+    wanted = table.scale * table.q
+    for s, one in enumerate(drift.series):
+        if one.level is not None and one.advice is not Advice.RETRAIN:
+            wanted[s] *= (factor[s] if all_move or one.advice is Advice.RECALIBRATE else 1.0) * q / table.q
+    wanted[-1] *= (factor[-1] if all_move else 1.0) * q / table.q
+    stepped = _limited(wanted, table.scale * table.q, bounds.max_step)
+    final = _limited(stepped, trained, bounds.max_total)
+    return Recalibrated(
+        drift=drift,
+        refused=(),
+        table=replace(table, scale=final / q, q=q, trained=trained_scale(table)),
+        calibration=calibration,
+        clipped=int((stepped != wanted)[:-1].sum()),
+        bound=int((final != stepped)[:-1].sum()),
+    )
+
+
+def _trained_q(given: Given) -> float:
+    """The q that training would have found for the promise and the rules of today."""
+    if given.kept.rate == 1.0:
+        return given.table.q
+    alone = replace(given.kept, today=1.0)
+    return calibrate_kept(alone, given.table, given.rules, given.promise, given.seed).table.q
+
+
+def _limited(wanted: Float64s, centre: Float64s, factor: float) -> Float64s:
+    """`wanted`, no further than by a factor from `centre`, either way."""
+    found: Float64s = np.clip(wanted, centre / factor, centre * factor)
+    return found

@@ -1,0 +1,76 @@
+"""How often levels come near the threshold, beside what the kept levels say: all that is seen of a tail cut off there.
+
+It is counted in blocks, in a zone from where the tail begins up to the threshold: beyond, nobody can tell normal levels
+from trouble, and the shape of the kept ones is taken.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.slots import Segments
+from stream.intake.columns import Bools, Float64s
+from training import estimate
+from training.drift import Advice, Said
+from training.estimate import BATCHES, T
+from training.kept import KeptLevels
+from training.levels import Levels
+from training.reference import Reference, largest_of_blocks
+from training.tail import tail_start
+
+# So many blocks weigh as much as those that were seen: a rate of few is shrunk to the known one.
+PRIOR = 10
+# A rate that has changed by less is the same; one that has changed by more is another tail.
+SAME, FAR = 1.25, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class TailRate:
+    """Blocks whose largest level lies near the threshold: `seen`, and `expected` of so many blocks.
+
+    Attributes:
+        rate: see `Levels.rate`; as it was where chance would do, and shrunk to that.
+    """
+
+    seen: int
+    expected: float
+    rate: float
+    said: tuple[Said, ...]
+
+
+def tail_rate(levels: Levels, ratio: Float64s, kept: KeptLevels, reference: Reference, upto: float) -> TailRate:
+    """Compares the blocks of newer levels with those of the reference, between where the tail begins and `upto`.
+
+    Args:
+        ratio: float64 (n,), of `levels`, in units in which their bulk is that of the kept ones.
+        upto: the smallest of the thresholds that were in force, in the same units.
+    """
+    start = max(kept.reach, tail_start(np.sort(largest_of_blocks(kept.series, kept.level, kept.block))))
+    maxima = largest_of_blocks(levels.series, np.where(levels.vetoed, 0.0, ratio), levels.block)
+    known = reference.blocks_between(start, upto)
+    if not known:
+        return TailRate(0, 0.0, kept.rate, ())
+    near = (maxima > start) & (maxima <= upto)
+    seen, expected = int(near.sum()), known / len(reference.maxima) * len(maxima) * kept.rate
+    chance = T * np.sqrt(_dispersion(near, levels) * (expected + expected**2 / known))
+    measured = (seen + PRIOR) / (expected + PRIOR)
+    if abs(seen - expected) <= chance or max(measured, 1.0 / measured) < SAME:
+        return TailRate(seen, expected, kept.rate, ())
+    return TailRate(seen, expected, kept.rate * measured, (_said(seen, expected),))
+
+
+def _said(seen: int, expected: float) -> Said:
+    told = f"{seen} blocks come near the threshold, {expected:.3g} are usual"
+    if seen > FAR * expected:
+        return Said(Advice.RETRAIN, f"{told}: levels crowd below it while their bulk stays where it was")
+    if seen < expected / FAR:
+        return Said(Advice.RETRAIN, f"{told}: the tail is gone while the bulk stays: replayed or chosen data")
+    return Said(Advice.RECALIBRATE, f"{told}: the tail has changed")
+
+
+def _dispersion(near: Bools, levels: Levels) -> float:
+    """Variance of the counts of ten stretches over their mean, at least 1: how much blocks hang together."""
+    runs = Segments(levels.series)
+    first = (np.arange(len(levels)) - runs.start_of_row) % levels.block == 0
+    counts = np.bincount(estimate.batches(levels.series, levels.block)[first], near, BATCHES)
+    return max(float(counts.var(ddof=1) / counts.mean()), 1.0) if near.any() else 1.0
