@@ -24,6 +24,7 @@ from stream.serve.command import (
 )
 from stream.serve.models_command import Reason, models_app
 
+GATE_REFUSED = 4
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -302,6 +303,58 @@ def evaluate(
 
         write(measured, report)
         print(f"report: {report}", file=sys.stderr)
+
+
+@app.command()
+def calibrate(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: newer readings that were normal."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead: the verdicts on them that `narrows replay --scores` wrote."),
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: spans {series, start, end} not to be learned from.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and publish nothing.")] = False,
+    reason: Reason = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Annotated[
+        str | None, typer.Option(metavar="B", help="Version or alias, instead of the configured one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
+
+    `candidate` points to the child. Exit code 4 where it is refused; says why.
+    """
+    import torch
+
+    from stream.errors import ConfigError
+    from stream.registry import Registry
+    from stream.settings.hints import hints
+    from training import renew_report
+    from training.from_settings import bounds, excluded
+    from training.renew import Source, renew
+
+    if (data is None) == (scores is None):
+        raise ConfigError("calibrate: give either --data or --scores")
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    registry = Registry(settings.registry)
+    spans = () if exclude is None else excluded(exclude)
+    source = Source(data, scores, hints(settings))
+    reference = bundle or settings.bundle
+    renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
+    if as_json:
+        print_json(renew_report.facts(renewed, registry))
+    else:
+        renew_report.show(renewed, registry)
+    if renewed.result.refused:
+        raise typer.Exit(GATE_REFUSED)
 
 
 @models_app.command("amend")

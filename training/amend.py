@@ -17,12 +17,10 @@ from stream.detect.policy import Rules
 from stream.errors import ConfigError
 from stream.registry import Registry
 from training.calibrate import Calibration, calibrate_kept
-from training.child import kept_by, publish_child, said_of_threshold
+from training.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
 from training.choose import choose_rules
 from training.options import RuleOptions, ThresholdOptions
 from training.pipeline import stamp
-
-PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,7 @@ def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdOptions:
     Raises:
         ConfigError: a promise of another method than the one in force.
     """
-    known = {
-        "method": said_of_threshold(parent, "method"),
-        PROMISES[said_of_threshold(parent, "method")]: said_of_threshold(parent, "promised"),
-    }
-    options = replace(ThresholdOptions(), **{**known, **wanted.threshold})
+    options = replace(promise_of(parent), **wanted.threshold)
     idle = [name for method, name in PROMISES.items() if name in wanted.threshold and method != options.method]
     if idle:
         (method,) = (method for method, name in PROMISES.items() if name == idle[0])

@@ -1,5 +1,6 @@
 """A version with the weights of another: what amendment and recalibration share."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from stream.errors import BundleError
 from stream.moves import Action
 from stream.registry import CANDIDATE, Registry
 from training.kept import KeptLevels, restored
+from training.options import ThresholdOptions
 
 # What measures the threshold of the parent, and was not measured of the child's.
 OF_THE_THRESHOLD = ("gate",)
+PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
 def publish_child(
@@ -51,6 +54,16 @@ def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> Kep
     block = manifest.model.window + manifest.model.smoothing
     weeks, rate = said_of_threshold(manifest, "weeks"), manifest.threshold.get("rate", 1.0)
     return restored(calibration_levels(folder), thresholds, block, weeks, rate)
+
+
+def promise_of(manifest: Manifest) -> ThresholdOptions:
+    """What a bundle's threshold promises.
+
+    Raises:
+        BundleError: its manifest does not say.
+    """
+    method, promised = (said_of_threshold(manifest, name) for name in ("method", "promised"))
+    return replace(ThresholdOptions(), method=method, **{PROMISES[method]: promised})
 
 
 def said_of_threshold(manifest: Manifest, name: str) -> Any:  # noqa: ANN401 - free-form facts of the manifest

@@ -23,7 +23,7 @@ from training.framing import FramedHistory
 MOVED, WIDER, STILL = 0.5, 2.0, 0.25
 # A level that has changed by less is the same.
 TRIFLE = 1.05
-# More of a series' frames in incidents than this: they are not incidents any more.
+# More of a series' frames above the threshold than this are not incidents any more.
 MOSTLY = 0.5
 
 
@@ -66,7 +66,6 @@ class SeriesDrift:
         level: its median, as a part of what the bundle's threshold was made for; None where too few count.
         since_training: the same as a part of what training saw.
         exceeding: share of its scored frames above the threshold, incidents included.
-        alerting: share of its frames in or near an incident.
     """
 
     series: str
@@ -74,7 +73,6 @@ class SeriesDrift:
     level: Estimate | None
     since_training: float | None
     exceeding: float
-    alerting: float
     sensors: tuple[SensorDrift, ...]
     said: tuple[Said, ...]
 

@@ -24,6 +24,10 @@ class Estimate:
     low: float
     high: float
 
+    def within(self, factor: float) -> bool:
+        """Whether it is known to a factor, either way."""
+        return self.high <= factor * self.value <= factor**2 * self.low
+
     def times(self, factor: float) -> "Estimate":
         """In other units; `factor` > 0."""
         return Estimate(self.value * factor, self.low * factor, self.high * factor)

@@ -1,15 +1,16 @@
 """New thresholds from newer readings, without new weights: threshold[s] = scale[s] * q.
 
 1. The bundle's own detector judges the readings; what must not set a threshold is left out (`training.sieve`).
-2. What is left is cut off at the threshold in force. So it is compared with the bundle's kept levels behind the same
-   sieve: how much the median of each series has grown (its scale), and how often levels come near the threshold (the
-   rate of the tail). What lies beyond the threshold is taken from the kept levels, which nobody could choose.
+2. What is left is cut off at the threshold in force. So it is compared with the bundle's kept levels, cut off at the
+   same place: how much the median of each series has grown (its scale), and how often levels come near the threshold
+   (the rate of the tail). What lies beyond is taken from the kept levels, which nobody could choose.
 3. What is no more than chance moves nothing. What is a shift, a fall, or a tail that grew by itself is refused.
 4. No threshold moves further than `max_step` at once, nor than `max_total` from where training put it; only training
    begins anew.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,14 +37,14 @@ from training.estimate import Estimate
 from training.kept import KeptLevels
 from training.levels import Levels
 from training.options import ThresholdOptions
-from training.reference import Reference, sieved
+from training.reference import Law, law_of
 from training.repeats import repeated_share
 from training.tail_rate import TailRate, tail_rate
 
-# Rounds in which the threshold in force, in units of today's levels, and today's levels are found together.
-ROUNDS, CLOSE = 8, 1e-3
 # Series that call for a recalibration before the bundle does; more repeats than usual that are refused.
 MANY, REPEATED = 0.1, 0.05
+# A threshold that changed by less, in the logarithm, is the same: rounding.
+SAME_STEP = 1e-12
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,16 @@ class Seen:
 
     Attributes:
         levels: those that may set thresholds; `names` are the bundle's.
-        usual: frames that nothing but an incident speaks against; alerting: those in or near one; scored and exceeding.
+        usual: frames that nothing but an incident speaks against; scored: those with a level; exceeding: of them.
+        above: share of all scored ones that exceed.
         sensors: of each series, where inputs are known; flat: sensors that did not vary in training.
     """
 
     levels: Levels
     usual: Float64s
-    alerting: Float64s
     scored: Float64s
     exceeding: Float64s
+    above: Estimate
     sensors: dict[str, tuple[SensorDrift, ...]]
     flat: frozenset[tuple[str, str]]
 
@@ -101,17 +103,40 @@ class Recalibrated:
 
     Attributes:
         drift: what was seen. refused: why no threshold may follow from it; empty where some may.
-        table: the new thresholds; the old ones where it is refused.
+        before, table: the old thresholds and the new ones; the same where it is refused.
         calibration: what q rests on; None where it stays as it was.
         clipped: series whose threshold was to go further than in one step. bound: than in all.
     """
 
     drift: Drift
     refused: tuple[str, ...]
+    before: ThresholdTable
     table: ThresholdTable
     calibration: Calibration | None
     clipped: int
     bound: int
+
+    @property
+    def steps(self) -> Float64s:
+        """float64 (S,): by which factor each series' threshold changes."""
+        found: Float64s = (self.table.scale * self.table.q / (self.before.scale * self.before.q))[:-1]
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest: what moved, and what was seen of all series together."""
+        steps, pool = self.steps, self.drift.pool
+        return {
+            "step": {
+                "series": int((np.abs(np.log(steps)) > SAME_STEP).sum()),
+                "smallest": float(steps.min()),
+                "median": float(np.median(steps)),
+                "largest": float(steps.max()),
+                "clipped": self.clipped,
+                "bound": self.bound,
+            },
+            "series": dict(self.drift.counts),
+            "drift": None if pool is None else asdict(pool),
+        }
 
 
 def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None) -> Recalibrated:
@@ -124,20 +149,22 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
     if not len(levels):
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
-    ratio = ratios(levels, table)
-    growth, reference = _growth(given, levels, ratio)
-    usual = _usual(given, reference)
+    ratio, law = ratios(levels, table), law_of(given.kept, given.grid)
+    batch, alone = estimate.batches(levels.series, levels.block), _alone(given)
+    middle = estimate.median(ratio, batch, over(len(levels), len(given.kept)))
+    growth = law.growth(middle, table.q)
     known = Segments(levels.series)
     changes: dict[int, Estimate] = {}
-    batch = estimate.batches(levels.series, levels.block)
     for s, start, end in zip(known.series.tolist(), known.start.tolist(), known.end.tolist(), strict=True):
         if -(-(end - start) // levels.block) >= bounds.min_blocks:
-            widened = over(end - start, int(table.rows[s]))
-            changes[s] = estimate.median(ratio[start:end], batch[start:end], widened).times(1.0 / usual[s])
+            middle = estimate.median(ratio[start:end], batch[start:end], over(end - start, int(table.rows[s])))
+            change = law.growth(middle, table.q).times(1.0 / alone[s])
+            if change.within(bounds.max_total):
+                changes[s] = change
     factor = _shrunk(changes, levels, growth.value, len(table.names))
     upto = table.q / max([factor[s] for s in changes], default=growth.value)
-    tail = tail_rate(levels, ratio / factor[levels.series], given.kept, reference, upto)
-    pool = _pool(given, seen, bounds, growth, reference, ratio, tail, promised)
+    tail = tail_rate(levels, ratio / factor[levels.series], given.kept, upto)
+    pool = _pool(given, seen, bounds, growth, law, ratio, tail, promised)
     drift = Drift(tuple(_series(given, seen, bounds, s, changes.get(s)) for s in range(len(table.names) - 1)), pool)
     drift = replace(drift, said=_of_all(drift, bounds))
     if refusals(drift, bounds):
@@ -154,14 +181,15 @@ def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
         most = max((one.blocks for one in drift.series), default=0)
         found.insert(
             0,
-            f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a "
-            f"threshold (the most: {most}), {wanted:.3g} are needed: give more readings",
+            f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a threshold "
+            f"(the most: {most}) and tell their median within a factor of {bounds.max_total:g}; {wanted:.3g} are "
+            "needed: give more readings",
         )
     return tuple(found)
 
 
 def _refused(drift: Drift, table: ThresholdTable, bounds: Bounds) -> Recalibrated:
-    return Recalibrated(drift, refusals(drift, bounds), table, None, 0, 0)
+    return Recalibrated(drift, refusals(drift, bounds), table, table, None, 0, 0)
 
 
 def trained_scale(table: ThresholdTable) -> Float64s:
@@ -169,35 +197,16 @@ def trained_scale(table: ThresholdTable) -> Float64s:
     return table.scale if table.trained is None else table.trained
 
 
-def _growth(given: Given, levels: Levels, ratio: Float64s) -> tuple[Estimate, Reference]:
-    """The median of all levels as a part of the kept ones', and these behind the sieve that newer ones went through.
+def _alone(given: Given) -> Float64s:
+    """float64 (R,): the median of each series' kept levels, as a part of its scale.
 
-    Where levels have grown, the threshold lies lower among them, and more was left out.
-    """
-    table, kept = given.table, given.kept
-    widened = over(len(levels), len(kept))
-    middle = estimate.median(ratio, estimate.batches(levels.series, levels.block), widened)
-    growth = 1.0
-    for _ in range(ROUNDS):
-        reference = sieved(kept, given.grid, table.q / growth, given.rules)
-        before, growth = growth, middle.value / reference.quantile(0.5)
-        if abs(growth / before - 1.0) < CLOSE:
-            break
-    return middle.times(1.0 / reference.quantile(0.5)), reference
-
-
-def _usual(given: Given, reference: Reference) -> Float64s:
-    """float64 (R,): the ratio that half of each series' levels exceed behind the sieve, were nothing different.
-
-    A scale is the median of its series, shrunk to the pool's: what it was before that follows from its rows.
+    A scale is that median, shrunk to the pool's: what it was before follows from how many levels it is of.
     """
     table = given.table
     weight = table.rows / given.kept.block
     share = np.maximum(weight / (weight + POOL_BLOCKS), 0.5)
-    alone = np.exp((1.0 - share) / share * np.log(table.scale / table.scale[-1]))
-    all_of_them = sieved(given.kept, given.grid, np.inf, given.rules)
-    found: Float64s = alone * (reference.quantile(0.5) / all_of_them.quantile(0.5))
-    return found
+    alone: Float64s = np.exp((1.0 - share) / share * np.log(table.scale / table.scale[-1]))
+    return alone
 
 
 def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: int) -> Float64s:
@@ -215,7 +224,7 @@ def _series(given: Given, seen: Seen, bounds: Bounds, s: int, change: Estimate |
     first, last = np.searchsorted(seen.levels.series, [s, s + 1])
     blocks, is_enough = -(-int(last - first) // block), seen.usual[s] >= bounds.min_blocks * block
     since = float(table.scale[s] / trained_scale(table)[s])
-    alerting = float(seen.alerting[s] / max(seen.usual[s], 1))
+    exceeding = float(seen.exceeding[s] / max(seen.scored[s], 1))
     said = [
         one
         for sensor in seen.sensors.get(name, ())
@@ -224,15 +233,14 @@ def _series(given: Given, seen: Seen, bounds: Bounds, s: int, change: Estimate |
     ]
     if change is not None:
         said += of_level(change, since, bounds.margin, bounds.max_total)
-    if alerting > MOSTLY and is_enough:
-        said.append(Said(Advice.RETRAIN, f"{alerting:.0%} of its frames are in or near incidents"))
+    if exceeding > MOSTLY and is_enough:
+        said.append(Said(Advice.RETRAIN, f"{exceeding:.0%} of its frames exceed the threshold"))
     return SeriesDrift(
         series=name,
         blocks=blocks,
         level=change,
         since_training=None if change is None else change.value * since,
-        exceeding=float(seen.exceeding[s] / max(seen.scored[s], 1)),
-        alerting=alerting,
+        exceeding=exceeding,
         sensors=seen.sensors.get(name, ()),
         said=tuple(said),
     )
@@ -243,7 +251,7 @@ def _pool(
     seen: Seen,
     bounds: Bounds,
     growth: Estimate,
-    reference: Reference,
+    law: Law,
     ratio: Float64s,
     tail: TailRate,
     promised: float | None,
@@ -251,12 +259,13 @@ def _pool(
     table = given.table
     since = float(table.scale[-1] / trained_scale(table)[-1])
     low, high = np.quantile(ratio, [0.1, 0.9])
-    spread = float(high - low) * since / max(reference.quantile(0.9) - reference.quantile(0.1), 1e-12)
+    cut = table.q / growth.value
+    spread = since * float(high - low) / max(law.cut(0.9, cut) - law.cut(0.1, cut), 1e-12)
     repeated = repeated_share(seen.levels, ratios(seen.levels, replace(table, scale=trained_scale(table))), given.kept)
     said = of_level(growth, since, bounds.margin, bounds.max_total)
     if not said or said[0].advice is Advice.RECALIBRATE:
         said += of_shape(growth.times(since), spread, bounds.margin)
-    said += tail.said
+    said += [*tail.said, *of_exceedances(seen.above, 1.0 - law.share_below(cut) + (promised or 0.0))]
     if repeated > REPEATED:
         reason = f"{repeated:.0%} of the levels are another one to the bit: replayed or copied data"
         said.append(Said(Advice.RETRAIN, reason))
@@ -268,7 +277,7 @@ def _pool(
         expected=tail.expected,
         rate=tail.rate,
         repeated=repeated,
-        exceeding=float(seen.exceeding.sum() / max(seen.scored.sum(), 1)),
+        exceeding=seen.above,
         promised=promised,
         said=tuple(said),
     )
@@ -308,6 +317,7 @@ def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: T
     return Recalibrated(
         drift=drift,
         refused=(),
+        before=table,
         table=replace(table, scale=final / q, q=q, trained=trained_scale(table)),
         calibration=calibration,
         clipped=int((stepped != wanted)[:-1].sum()),

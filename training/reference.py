@@ -1,68 +1,75 @@
-"""What the levels that a bundle keeps would look like to a recalibration, were they the newer ones."""
+"""The law of the levels that a bundle keeps, also where it is cut off: what newer levels are compared with.
+
+Newer levels above the threshold are not looked at, since nobody can tell normal ones from trouble. What is left must
+not be compared with all levels of the calibration, or thresholds would fall from run to run: the law is cut off at the
+same place. Where levels have grown, that place lies lower among them, so both are found together.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int32s
+from training.estimate import Estimate
 from training.kept import KeptLevels
-from training.sieve import near_incidents
 from training.tail import block_maxima, blocks
+
+# Growth is looked for within these bounds, so closely.
+LEAST_GROWTH, MOST_GROWTH, HALVINGS = 0.1, 10.0, 40
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The kept levels, less those in and near the incidents that a threshold makes of them.
+class Law:
+    """The distribution of ratios level / scale.
 
     Attributes:
-        above: float64 (a,), ascending: what is left of the ratios that are all known.
-        below: how many are left of those of which only the grid is known.
-        grid: float64 (g,), quantiles of all ratios, ascending; the last belongs to `share`.
-        share: of all ratios, how many lie below those that are all known.
-        maxima: float64 (B,), the largest level of each block of those that are left, as far as it is known; vetoed
-            levels open no incident, and are 0.
+        above: float64 (a,), ascending: the ratios from which on all are known.
+        count: how many there are, the unknown ones included.
+        grid: float64 (g,), quantiles of all in equal steps from 0 on, up to the share below `above`.
     """
 
     above: Float64s
-    below: int
+    count: int
     grid: Float64s
-    share: float
-    maxima: Float64s
 
     def quantile(self, q: float) -> float:
-        """The ratio that a share of 1 - q exceeds.
+        """The ratio that a share of 1 - q exceeds."""
+        below = self.count - len(self.above)
+        rank = q * self.count
+        if rank >= below and len(self.above):
+            return float(self.above[min(int(rank - below), len(self.above) - 1)])
+        return float(np.interp(rank, np.linspace(0.0, below, len(self.grid)), self.grid))
 
-        Of levels below those that are all known the sieve takes some out, and nobody knows which: any.
-        """
-        rank = q * (len(self.above) + self.below)
-        if rank >= self.below and len(self.above):
-            return float(self.above[min(int(rank - self.below), len(self.above) - 1)])
-        within = min(rank / max(self.below, 1), 1.0) * self.share
-        return float(np.interp(within, np.linspace(0.0, self.share, len(self.grid)), self.grid))
+    def share_below(self, ratio: float) -> float:
+        """How many of all do not exceed `ratio`."""
+        below = self.count - len(self.above)
+        if len(self.above) and ratio >= self.above[0]:
+            return (below + float(np.searchsorted(self.above, ratio, side="right"))) / self.count
+        return float(np.interp(ratio, self.grid, np.linspace(0.0, below, len(self.grid)))) / self.count
 
-    def blocks_between(self, low: float, high: float) -> int:
-        """How many blocks have their largest level in (low, high]."""
-        return int(((self.maxima > low) & (self.maxima <= high)).sum())
+    def cut(self, q: float, at: float) -> float:
+        """The same quantile of those that do not exceed `at`."""
+        return self.quantile(q * self.share_below(at))
+
+    def growth(self, median: Estimate, at: float) -> Estimate:
+        """By which factor levels have grown whose median is this one, when those above `at` are cut off."""
+        return Estimate(*(self._growth(value, at) for value in (median.value, median.low, median.high)))
+
+    def _growth(self, median: float, at: float) -> float:
+        """Bisection in the logarithm: the median of grown levels that are cut off grows with them."""
+        low, high = np.log(LEAST_GROWTH), np.log(MOST_GROWTH)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            factor = float(np.exp(middle))
+            low, high = (middle, high) if factor * self.cut(0.5, at / factor) < median else (low, middle)
+        return float(np.exp((low + high) / 2))
 
 
-def sieved(kept: KeptLevels, grid: Float64s, q: float, rules: Rules) -> Reference:
-    """The reference for readings that a threshold of `q` was in force for.
-
-    Args:
-        grid: as `training.kept.kept_grid` gives it.
-    """
-    left = ~near_incidents(kept, kept.level / q, rules)
-    known = kept.level >= kept.reach if kept.reach else np.ones(len(kept), np.bool_)
-    maxima = largest_of_blocks(kept.series[left], np.where(kept.vetoed, 0.0, kept.level)[left], kept.block)
-    return Reference(
-        above=np.sort(kept.level[left & known]),
-        below=int((left & ~known).sum()),
-        grid=grid,
-        share=1.0 - float(known.mean()),
-        maxima=maxima,
-    )
+def law_of(kept: KeptLevels, grid: Float64s) -> Law:
+    """The law of the kept levels; `grid` as `training.kept.kept_grid` gives it."""
+    known = kept.level[kept.level >= kept.reach] if kept.reach else kept.level
+    return Law(np.sort(known), len(kept), grid)
 
 
 def largest_of_blocks(series: Int32s, values: Float64s, size: int) -> Float64s:

@@ -1,9 +1,4 @@
-"""Which levels of newer readings may set thresholds, and the same choice among those that a bundle keeps.
-
-Levels in incidents are left out, since nobody can tell a normal one that exceeds from trouble; so are those near them.
-That cuts the sample off at the threshold and thins it out below: what is left must never be compared with all levels
-of the calibration, or thresholds would fall from run to run. So the kept levels go through the same sieve.
-"""
+"""Which levels of newer readings may set thresholds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.frames import Fitness
-from stream.detect.policy import Rules
-from stream.detect.slots import Segments, last_true
-from stream.intake.columns import Bools, Float64s
-from training.levels import Levels, incident_events
+from stream.detect.incidents import EXCEEDS
+from stream.detect.slots import Segments
+from stream.intake.columns import Bools
+from training.levels import Levels
 from training.observe import Observed
 from training.spans import Span, within_spans
+
+# Where incidents, or what is near them, are more than this share of a series, they are too many to be trouble, all of
+# them: leaving them out would leave the quietest stretches only. What exceeds is left out all the same.
+MANY, MANY_NEAR = 0.25, 0.05
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,17 @@ class Sifted:
 
     Attributes:
         usual: bool (T,), frames that nothing but an incident speaks against: what inputs are judged by.
-        alerting: bool (T,), those of them that are in an incident, or W + M - 1 before one.
         levels: those that may set thresholds.
         counts: frames that were left out by the first reason that holds, then `used`; they add up to T.
     """
 
     usual: Bools
-    alerting: Bools
     levels: Levels
     counts: dict[str, int]
 
 
 def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer_than: int, block: int) -> Sifted:
-    """Takes out what must not set thresholds.
+    """Takes out what must not set thresholds: levels above the threshold, whole incidents and W + M - 1 frames around.
 
     Args:
         spans: left out, as labelled frames are: with every level that such a frame has a part in.
@@ -45,24 +42,21 @@ def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer
         newer_than: ns; frames that are not have set these thresholds already.
         block: W + M.
     """
-    framed, segments = observed.framed, Segments(observed.framed.series)
-    strange = np.array([name not in known for name in framed.names], np.bool_)[framed.series]
+    framed = observed.framed
     reasons = {
         "old": framed.time <= newer_than,
-        "unknown_series": strange,
+        "unknown_series": np.array([name not in known for name in framed.names], np.bool_)[framed.series],
         "labelled": framed.labelled,
         "excluded": within_spans(spans, framed.names, framed.series, framed.time),
         "off": framed.fitness == Fitness.OFF,
         "degraded": framed.fitness == Fitness.DEGRADED,
     }
     usual = ~np.logical_or.reduce(list(reasons.values()))
-    alert = within_spans(observed.alerts, framed.names, framed.series, framed.time)
-    allowed = usual & ~before_any(alert, block - 1, segments)
-    near = framed.run_within(allowed) < block - 1
     reasons |= {
-        "incident": ~allowed,
         "warming": np.isnan(observed.level),
-        "near": near,
+        "exceeding": observed.score > EXCEEDS,
+        "incident": _incidents(observed, usual, block),
+        "near": framed.run_within(usual) < block - 1,
         "imputed": observed.imputed,
     }
     counts, left = {}, np.ones(len(framed), np.bool_)
@@ -79,7 +73,21 @@ def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer
         block=block,
         vetoed=observed.vetoed[left],
     )
-    return Sifted(usual, usual & ~allowed, levels, counts)
+    return Sifted(usual, levels, counts)
+
+
+def _incidents(observed: Observed, usual: Bools, block: int) -> Bools:
+    """bool (T,): frames in incidents, or around, of the series in which these are few."""
+    framed = observed.framed
+    inside = within_spans(observed.alerts, framed.names, framed.series, framed.time)
+    allowed = usual & ~before_any(inside, block - 1, Segments(framed.series))
+    with_near = usual & (framed.run_within(allowed) < block - 1) & (framed.run_within(usual) >= block - 1)
+    size = len(framed.names)
+    all_of_them = np.bincount(framed.series, usual, size)
+    few = np.bincount(framed.series, with_near & ~inside, size) <= MANY_NEAR * all_of_them
+    few &= np.bincount(framed.series, usual & inside, size) <= MANY * all_of_them
+    found: Bools = (with_near | inside) & few[framed.series]
+    return found
 
 
 def before_any(flags: Bools, rows: int, segments: Segments) -> Bools:
@@ -89,28 +97,3 @@ def before_any(flags: Bools, rows: int, segments: Segments) -> Bools:
     last = np.minimum(at + rows, segments.end[segments.of_row] - 1)
     found: Bools = count[last + 1] > count[at]
     return found
-
-
-def after_any(flags: Bools, rows: int, segments: Segments) -> Bools:
-    """bool (n,): rows that are flagged, or have a flagged one among the `rows` before them in their run."""
-    last = last_true(flags, segments)
-    found: Bools = (last >= 0) & (np.arange(len(flags)) - last <= rows)
-    return found
-
-
-def near_incidents(levels: Levels, score: Float64s, rules: Rules) -> Bools:
-    """bool (n,): levels in the incidents that the scores open, W + M - 1 before one, or with support in one."""
-    inside = np.zeros(len(levels), np.bool_)
-    segments = Segments(levels.series)
-    end_of = dict(zip(segments.series.tolist(), segments.end.tolist(), strict=True))
-    opened: dict[str, int] = {}
-    for event in incident_events(levels, score, rules):
-        if event.state == "opened":
-            opened[event.series] = event.row
-        elif event.state == "resolved":
-            quiet = rules.close_after - 1 if event.reason == "recovered" else 0
-            inside[opened.pop(event.series) : event.row - quiet] = True
-    place = {name: index for index, name in enumerate(levels.names)}
-    for name, row in opened.items():
-        inside[row : end_of[place[name]]] = True
-    return before_any(inside, levels.block - 1, segments) | after_any(inside, levels.block - 2, segments)

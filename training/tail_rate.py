@@ -15,7 +15,7 @@ from training.drift import Advice, Said
 from training.estimate import BATCHES, T
 from training.kept import KeptLevels
 from training.levels import Levels
-from training.reference import Reference, largest_of_blocks
+from training.reference import largest_of_blocks
 from training.tail import tail_start
 
 # So many blocks weigh as much as those that were seen: a rate of few is shrunk to the known one.
@@ -38,25 +38,30 @@ class TailRate:
     said: tuple[Said, ...]
 
 
-def tail_rate(levels: Levels, ratio: Float64s, kept: KeptLevels, reference: Reference, upto: float) -> TailRate:
-    """Compares the blocks of newer levels with those of the reference, between where the tail begins and `upto`.
+def tail_rate(levels: Levels, ratio: Float64s, kept: KeptLevels, upto: float) -> TailRate:
+    """Compares the blocks of newer levels with the kept ones, between where the tail begins and `upto`.
 
     Args:
         ratio: float64 (n,), of `levels`, in units in which their bulk is that of the kept ones.
-        upto: the smallest of the thresholds that were in force, in the same units.
+        upto: the smallest of the thresholds that were in force, in the same units; what lies above is not looked at.
     """
     start = max(kept.reach, tail_start(np.sort(largest_of_blocks(kept.series, kept.level, kept.block))))
-    maxima = largest_of_blocks(levels.series, np.where(levels.vetoed, 0.0, ratio), levels.block)
-    known = reference.blocks_between(start, upto)
+    old = _largest_up_to(kept, kept.level, upto)
+    known = int((old > start).sum())
     if not known:
         return TailRate(0, 0.0, kept.rate, ())
-    near = (maxima > start) & (maxima <= upto)
-    seen, expected = int(near.sum()), known / len(reference.maxima) * len(maxima) * kept.rate
+    near = _largest_up_to(levels, ratio, upto) > start
+    seen, expected = int(near.sum()), known / len(old) * len(near) * kept.rate
     chance = T * np.sqrt(_dispersion(near, levels) * (expected + expected**2 / known))
     measured = (seen + PRIOR) / (expected + PRIOR)
     if abs(seen - expected) <= chance or max(measured, 1.0 / measured) < SAME:
         return TailRate(seen, expected, kept.rate, ())
     return TailRate(seen, expected, kept.rate * measured, (_said(seen, expected),))
+
+
+def _largest_up_to(levels: Levels, ratio: Float64s, upto: float) -> Float64s:
+    """float64 (B,): of each block, the largest ratio that is not above; vetoed frames open no incident, and are 0."""
+    return largest_of_blocks(levels.series, np.where(levels.vetoed | (ratio > upto), 0.0, ratio), levels.block)
 
 
 def _said(seen: int, expected: float) -> Said:
