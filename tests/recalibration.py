@@ -4,6 +4,7 @@ import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s
+from training import estimate
 from training.calibrate import calibrate
 from training.framing import FramedHistory
 from training.kept import kept_grid, kept_levels, restored
@@ -70,7 +71,8 @@ def seen(bundle: Given, newer: Levels) -> Seen:
         levels=sift(observed, (), frozenset(newer.names), -1, BLOCK).levels,
         usual=count,
         scored=count,
-        exceeding=np.bincount(newer.series, score > 1, size),
+        exceeding=np.bincount(newer.series, (score > 1).astype(np.float64), size),
+        above=estimate.mean((score > 1).astype(np.float64), estimate.batches(newer.series, BLOCK)),
         sensors={},
         flat=frozenset(),
     )

@@ -25,6 +25,8 @@ MOVED, WIDER, STILL = 0.5, 2.0, 0.25
 TRIFLE = 1.05
 # More of a series' frames above the threshold than this are not incidents any more.
 MOSTLY = 0.5
+# More frames above the threshold than this, and than so many times those that the growth of levels explains, are not.
+SOME, TIMES = 0.01, 3.0
 
 
 class Advice(StrEnum):
@@ -107,7 +109,7 @@ class PoolDrift:
     expected: float
     rate: float
     repeated: float
-    exceeding: float
+    exceeding: Estimate
     promised: float | None
     said: tuple[Said, ...]
 
@@ -212,6 +214,17 @@ def of_shape(since_training: Estimate, spread: float, margin: float) -> list[Sai
         reason = (
             f"levels moved to {since_training.value:.3g} times those of training, while their spread is "
             f"{spread:.3g} times its own: shifted, not widened"
+        )
+        return [Said(Advice.RETRAIN, reason)]
+    return []
+
+
+def of_exceedances(share: Estimate, explained: float) -> list[Said]:
+    """Whether more frames exceed than levels that have grown as these have would."""
+    if share.low > SOME + TIMES * explained:
+        reason = (
+            f"{share.value:.2%} of the frames exceed the threshold, where {explained:.2%} would: incidents, to be "
+            "excluded, or a tail that training has not seen"
         )
         return [Said(Advice.RETRAIN, reason)]
     return []

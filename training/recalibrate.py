@@ -28,6 +28,7 @@ from training.drift import (
     Said,
     SensorDrift,
     SeriesDrift,
+    of_exceedances,
     of_level,
     of_sensor,
     of_shape,
@@ -181,8 +182,8 @@ def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
         most = max((one.blocks for one in drift.series), default=0)
         found.insert(
             0,
-            f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a threshold "
-            f"(the most: {most}) and tell their median within a factor of {bounds.max_total:g}; {wanted:.3g} are "
+            f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a "
+            f"threshold (the most: {most}) and tell their median within a factor of {bounds.max_total:g}; {wanted:.3g} are "
             "needed: give more readings",
         )
     return tuple(found)

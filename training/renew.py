@@ -15,8 +15,10 @@ from stream.detect.incidents import EXCEEDS
 from stream.intake.columns import Int64s
 from stream.intake.parquet import Hints
 from stream.registry import Registry
+from training import estimate
 from training.child import kept_by, promise_of, publish_child
 from training.drift import sensor_drifts
+from training.estimate import Estimate
 from training.kept import kept_grid
 from training.levels import Levels
 from training.observe import Observed, observe, observe_scores
@@ -112,7 +114,7 @@ def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int
     framed, names = observed.framed, definition.thresholds.names[:-1]
     place = {name: s for s, name in enumerate(names)}
     own = np.array([place.get(name, len(names)) for name in framed.names], np.int64)
-    scored = sifted.usual & np.isfinite(observed.score)
+    scored, exceeding = sifted.usual & np.isfinite(observed.score), observed.score > EXCEEDS
 
     def count(which: np.ndarray) -> np.ndarray:
         return np.bincount(own[framed.series], which, len(names) + 1)[:-1]
@@ -122,7 +124,10 @@ def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int
         levels=_renumbered(sifted.levels, own, names),
         usual=count(sifted.usual),
         scored=count(scored),
-        exceeding=count(scored & (observed.score > EXCEEDS)),
+        exceeding=count(scored & exceeding),
+        above=estimate.mean(exceeding[scored].astype(np.float64), estimate.batches(framed.series[scored], block))
+        if scored.any()
+        else Estimate(0.0, 0.0, 0.0),
         sensors=sensor_drifts(framed, sifted.usual, scales, definition.sensors, block),
         flat=frozenset(
             (scales.names[row], definition.sensors[sensor]) for row, sensor in np.argwhere(scales.scale == 1.0).tolist()

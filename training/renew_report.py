@@ -123,7 +123,7 @@ def _summary(renewed: Renewed, registry: Registry) -> Table:
         table.add_row("", reason)
     if pool is not None:
         promised = "" if pool.promised is None else f", promised {pool.promised:.2%}"
-        table.add_row("exceeding", f"{pool.exceeding:.2%} of the scored frames{promised}")
+        table.add_row("exceeding", f"{pool.exceeding.value:.2%} of the scored frames{promised}")
     for line in _outcome(renewed, registry):
         table.add_row(*line)
     if child is None and not result.refused:
