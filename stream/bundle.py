@@ -6,6 +6,7 @@ a directory without one is not a bundle. Every listed file is hashed, an unliste
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from stream.detect.definition import Definition
 from stream.detect.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.detect.scale import POOLED, ScaleTable
-from stream.detect.threshold import ThresholdTable
+from stream.detect.threshold import Promise, ThresholdTable
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float64s
 
@@ -161,6 +162,17 @@ def calibrated_at(manifest: Manifest) -> str:
     return manifest.calibrated_at or manifest.created_at
 
 
+def _promise(manifest: Manifest) -> Promise:
+    """What its thresholds are for; a manifest that does not say, or says nonsense, promises nothing."""
+    threshold = manifest.threshold
+    per_week = threshold.get("promised" if threshold.get("method") == "budget" else "implied_per_week")
+    try:
+        at = datetime.fromisoformat(calibrated_at(manifest)).timestamp()
+    except ValueError:
+        return Promise(None, float(per_week) if isinstance(per_week, int | float) else None)
+    return Promise(round(at * 1e9), float(per_week) if isinstance(per_week, int | float) else None)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest alone, unverified files.
 
@@ -234,6 +246,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         scales=scales,
         thresholds=thresholds,
         ensemble=ensemble,
+        promise=_promise(manifest),
     )
     _self_test(folder, definition, _parquet(data[SELFTEST]))
     return manifest, definition

@@ -109,6 +109,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         software={},
         parent=None,
         files=(),
+        calibrated_at="2100-01-01T00:00:00Z",  # never stale
     )
     contents = Contents(
         build(spec, [seed + k for k in range(spec.members)]).weights(),

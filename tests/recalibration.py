@@ -66,13 +66,13 @@ def seen(bundle: Given, newer: Levels) -> Seen:
     )  # fmt: skip
     alerts = alert_spans(incident_events(newer, score, RULES))
     observed = Observed(framed, newer.level, score, nothing, nothing, alerts, {})
-    count = np.bincount(newer.series, minlength=size).astype(np.float64)
+    count, above = np.bincount(newer.series, minlength=size).astype(np.float64), (score > 1).astype(np.float64)
     return Seen(
         levels=sift(observed, (), frozenset(newer.names), -1, BLOCK).levels,
         usual=count,
         scored=count,
-        exceeding=np.bincount(newer.series, (score > 1).astype(np.float64), size),
-        above=estimate.mean((score > 1).astype(np.float64), estimate.batches(newer.series, BLOCK)),
+        exceeding=np.bincount(newer.series, above, size).astype(np.float64),
+        above=estimate.mean(above, estimate.batches(newer.series, BLOCK)),
         sensors={},
         flat=frozenset(),
     )

@@ -185,6 +185,15 @@ def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
     return scale, rows
 
 
+def unshrunk(table: ThresholdTable, block: int) -> Float64s:
+    """float64 (R,): the median level of each series as a part of its scale, which was shrunk to the pool's."""
+    weight = table.rows / block
+    # Of next to no levels nothing is known; beyond this, the pool's scale is as good as theirs.
+    share = np.maximum(weight / (weight + POOL_BLOCKS), 0.5)
+    own: Float64s = np.exp((1.0 - share) / share * np.log(table.scale / table.scale[-1]))
+    return own
+
+
 def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:
     """q as a percentile of level / scale, with its block-bootstrap interval, or from a fitted tail."""
     beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)

@@ -19,7 +19,7 @@ from stream.detect.slots import Segments
 from stream.detect.threshold import ThresholdTable
 from stream.intake.columns import Float64s
 from training import estimate
-from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios
+from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios, unshrunk
 from training.drift import (
     MOSTLY,
     Advice,
@@ -42,7 +42,8 @@ from training.reference import Law, law_of
 from training.repeats import repeated_share
 from training.tail_rate import TailRate, tail_rate
 
-# Series that call for a recalibration before the bundle does; more repeats than usual that are refused.
+# Share of the series, and more than one, that call for a recalibration before the bundle does; repeats, beyond what is
+# usual, that are refused.
 MANY, REPEATED = 0.1, 0.05
 # A threshold that changed by less, in the logarithm, is the same: rounding.
 SAME_STEP = 1e-12
@@ -151,7 +152,7 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
     ratio, law = ratios(levels, table), law_of(given.kept, given.grid)
-    batch, alone = estimate.batches(levels.series, levels.block), _alone(given)
+    batch, alone = estimate.batches(levels.series, levels.block), unshrunk(table, levels.block)
     middle = estimate.median(ratio, batch, over(len(levels), len(given.kept)))
     growth = law.growth(middle, table.q)
     known = Segments(levels.series)
@@ -183,8 +184,8 @@ def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
         found.insert(
             0,
             f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a "
-            f"threshold (the most: {most}) and tell their median within a factor of {bounds.max_total:g}; {wanted:.3g} are "
-            "needed: give more readings",
+            f"threshold (the most: {most}) and tell their median within a factor of {bounds.max_total:g}; "
+            f"{wanted:.3g} are needed: give more readings",
         )
     return tuple(found)
 
@@ -196,18 +197,6 @@ def _refused(drift: Drift, table: ThresholdTable, bounds: Bounds) -> Recalibrate
 def trained_scale(table: ThresholdTable) -> Float64s:
     """float64 (R,): the scales that training found."""
     return table.scale if table.trained is None else table.trained
-
-
-def _alone(given: Given) -> Float64s:
-    """float64 (R,): the median of each series' kept levels, as a part of its scale.
-
-    A scale is that median, shrunk to the pool's: what it was before follows from how many levels it is of.
-    """
-    table = given.table
-    weight = table.rows / given.kept.block
-    share = np.maximum(weight / (weight + POOL_BLOCKS), 0.5)
-    alone: Float64s = np.exp((1.0 - share) / share * np.log(table.scale / table.scale[-1]))
-    return alone
 
 
 def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: int) -> Float64s:
@@ -287,9 +276,10 @@ def _pool(
 def _of_all(drift: Drift, bounds: Bounds) -> tuple[Said, ...]:
     """What is said of the bundle as a whole: by all levels together, and by many of its series."""
     said = list(drift.pool.said if drift.pool is not None else ())
-    for advice, share in ((Advice.RETRAIN, 1.0 - bounds.min_series), (Advice.RECALIBRATE, MANY)):
+    refusing = (1.0 - bounds.min_series) * len(drift.series)
+    for advice, most in ((Advice.RETRAIN, refusing), (Advice.RECALIBRATE, max(1.0, MANY * len(drift.series)))):
         those = [one for one in drift.series if one.advice is advice]
-        if those and len(those) > share * len(drift.series):
+        if len(those) > most:
             first = next(one.reason for one in those[0].said if one.advice is advice)
             said.append(
                 Said(advice, f"{len(those)} of {len(drift.series)} series, such as {those[0].series!r}: {first}")

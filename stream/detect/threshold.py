@@ -11,6 +11,19 @@ from stream.errors import ShapeError
 from stream.intake.columns import Float64s, Int64s
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What thresholds were calibrated for. No score depends on it.
+
+    Attributes:
+        calibrated_at: ns since 1970, when data last set them; None where nothing says.
+        alerts_per_week: incidents per series and week on normal data; None where nothing says.
+    """
+
+    calibrated_at: int | None = None
+    alerts_per_week: float | None = None
+
+
 @dataclass(frozen=True)
 class ThresholdTable:
     """Per series the median level on normal data, and one quantile of level / scale for all.
