@@ -375,3 +375,20 @@ class NaiveDetector:
             i.cause, i.scored, list(i.outside),
         )  # fmt: skip
         self.events.append(event)
+
+
+def stretches(series: list[int], size: int) -> list[int]:
+    """Of each row the number of its tenth of its series, in whole blocks of `size` rows."""
+    found: list[int] = []
+    for name in dict.fromkeys(series):
+        count = math.ceil(series.count(name) / size)
+        found += [row // size * 10 // max(count, 10) for row in range(series.count(name))]
+    return found
+
+
+def standard_error(values: list[float], stretch: list[int]) -> float:
+    """Of the mean of values, if what varies together is a stretch: the spread of the stretches' sums."""
+    middle = sum(values) / len(values)
+    sums = [sum(v - middle for v, s in zip(values, stretch, strict=True) if s == which) for which in set(stretch)]
+    count = len(sums)
+    return math.sqrt(count * sum(total**2 for total in sums) / (count - 1)) / len(values)

@@ -64,7 +64,8 @@ def test_what_is_told_of_a_stale_threshold_says_since_when_and_what_to_do() -> N
     assert notice.details == {"bundle": "v1", "calibrated_at": "2033-02-06T15:33:20Z", "age_days": 100}
     assert "narrows calibrate --data NEWER --dry-run" in notice.message
     health = watched.watch.health(watched.definition)
-    assert (health.is_stale, health.age_s) == (True, pytest.approx(100.5 * DAY_S))
+    assert health.is_stale
+    assert health.age_s == pytest.approx(100.5 * DAY_S)
 
 
 def test_no_age_and_no_limit_are_never_stale() -> None:
@@ -86,7 +87,8 @@ def test_five_times_as_many_incidents_as_promised_for_half_of_the_span_are_a_dri
     assert watched.weeks([0, 0, 0, 0, 5, 6, 5]) == []
     assert watched.weeks([5]) == ["detector.drift"]
     health = watched.watch.health(watched.definition)
-    assert (health.drift, health.opened, health.promised) == ("many", 21, pytest.approx(8.0))
+    assert (health.drift, health.opened) == ("many", 21)
+    assert health.promised == pytest.approx(8.0)
     assert watched.weeks([0, 0, 0, 0, 0, 0, 0, 0]) == []
     assert watched.watch.health(watched.definition).drift is None
 

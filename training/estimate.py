@@ -28,6 +28,10 @@ class Estimate:
         """Whether it is known to a factor, either way."""
         return self.high <= factor * self.value <= factor**2 * self.low
 
+    def or_less(self, other: "Estimate") -> "Estimate":
+        """The smaller of two, end by end."""
+        return Estimate(min(self.value, other.value), min(self.low, other.low), min(self.high, other.high))
+
     def times(self, factor: float) -> "Estimate":
         """In other units; `factor` > 0."""
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
@@ -53,15 +57,23 @@ def mean(values: Float64s, batch: Int64s, widened: float = 1.0) -> Estimate:
     return Estimate(middle, middle - off, middle + off)
 
 
-def median(values: Float64s, batch: Int64s, widened: float = 1.0) -> Estimate:
-    """Of values (n,), n >= 1.
+def median(values: Float64s, batch: Int64s, widened: float = 1.0, beyond: float = 0.0) -> Estimate:
+    """Of values (n,), n >= 1, and of so many `beyond` all of them; infinite where these are more.
 
     Source: Woodruff (1952), JASA 47, 635: the interval of the share below the median, taken through the quantiles.
     """
-    middle = float(np.median(values))
-    off = T * widened * _spread((values > middle).astype(np.float64) - 0.5, batch)
-    low, high = np.quantile(values, [max(0.5 - off, 0.0), min(0.5 + off, 1.0)])
-    return Estimate(middle, float(min(low, middle)), float(max(high, middle)))
+    rank = 0.5 * (1.0 + beyond / len(values))
+    middle = _quantile(values, rank)
+    off = T * widened * _spread((values > middle).astype(np.float64) - (1.0 - rank), batch)
+    low, high = (
+        _quantile(values, max(rank - off, 0.0)),
+        _quantile(values, rank + off if beyond else min(rank + off, 1.0)),
+    )
+    return Estimate(middle, min(low, middle), max(high, middle))
+
+
+def _quantile(values: Float64s, rank: float) -> float:
+    return float(np.quantile(values, rank)) if rank <= 1.0 else float("inf")
 
 
 def _spread(deviations: Float64s, batch: Int64s) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.detect.threshold import ThresholdTable
-from stream.intake.columns import Float64s
+from stream.intake.columns import Float64s, Int64s
 from training import estimate
 from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios, unshrunk
 from training.drift import (
@@ -153,16 +153,15 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
     ratio, law = ratios(levels, table), law_of(given.kept, given.grid)
     batch, alone = estimate.batches(levels.series, levels.block), unshrunk(table, levels.block)
-    middle = estimate.median(ratio, batch, over(len(levels), len(given.kept)))
-    growth = law.growth(middle, table.q)
+    growth = _growth(law, ratio, batch, float(seen.exceeding.sum()), over(len(levels), len(given.kept)), table.q)
     known = Segments(levels.series)
     changes: dict[int, Estimate] = {}
     for s, start, end in zip(known.series.tolist(), known.start.tolist(), known.end.tolist(), strict=True):
         if -(-(end - start) // levels.block) >= bounds.min_blocks:
-            middle = estimate.median(ratio[start:end], batch[start:end], over(end - start, int(table.rows[s])))
-            change = law.growth(middle, table.q).times(1.0 / alone[s])
+            own, widened = slice(start, end), over(end - start, int(table.rows[s]))
+            change = _growth(law, ratio[own], batch[own], float(seen.exceeding[s]), widened, table.q)
             if change.within(bounds.max_total):
-                changes[s] = change
+                changes[s] = change.times(1.0 / alone[s])
     factor = _shrunk(changes, levels, growth.value, len(table.names))
     upto = table.q / max([factor[s] for s in changes], default=growth.value)
     tail = tail_rate(levels, ratio / factor[levels.series], given.kept, upto)
@@ -197,6 +196,16 @@ def _refused(drift: Drift, table: ThresholdTable, bounds: Bounds) -> Recalibrate
 def trained_scale(table: ThresholdTable) -> Float64s:
     """float64 (R,): the scales that training found."""
     return table.scale if table.trained is None else table.trained
+
+
+def _growth(law: Law, ratio: Float64s, batch: Int64s, exceeding: float, widened: float, q: float) -> Estimate:
+    """By which factor levels have grown, of which those above q are not known.
+
+    By the median of those that are, beside the kept ones that would be; but no more than where all that exceed are
+    normal: levels that were moved have fewer than levels that have grown.
+    """
+    cut = law.growth(estimate.median(ratio, batch, widened), q)
+    return cut.or_less(estimate.median(ratio, batch, widened, exceeding).times(1.0 / law.quantile(0.5)))
 
 
 def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: int) -> Float64s:
@@ -298,18 +307,20 @@ def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: T
     trained = trained_scale(table) * _trained_q(given)
     assert drift.pool is not None
     all_move = bool(of_level(drift.pool.level, 1.0, np.inf, np.inf))
-    wanted = table.scale * table.q
+    before = table.scale * table.q
+    wanted = before.copy()
     for s, one in enumerate(drift.series):
         if one.level is not None and one.advice is not Advice.RETRAIN:
             wanted[s] *= (factor[s] if all_move or one.advice is Advice.RECALIBRATE else 1.0) * q / table.q
     wanted[-1] *= (factor[-1] if all_move else 1.0) * q / table.q
-    stepped = _limited(wanted, table.scale * table.q, bounds.max_step)
+    stepped = _limited(wanted, before, bounds.max_step)
     final = _limited(stepped, trained, bounds.max_total)
     return Recalibrated(
         drift=drift,
         refused=(),
         before=table,
-        table=replace(table, scale=final / q, q=q, trained=trained_scale(table)),
+        # In this order, so that what does not move stays as it is, to the bit.
+        table=replace(table, scale=table.scale * (final / before) * (table.q / q), q=q, trained=trained_scale(table)),
         calibration=calibration,
         clipped=int((stepped != wanted)[:-1].sum()),
         bound=int((final != stepped)[:-1].sum()),

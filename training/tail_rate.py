@@ -1,6 +1,6 @@
 """How often levels come near the threshold, beside what the kept levels say: all that is seen of a tail cut off there.
 
-It is counted in blocks, in a zone from where the tail begins up to the threshold: beyond, nobody can tell normal levels
+It is counted in blocks, in a zone below the threshold: beyond, nobody can tell normal levels
 from trouble, and the shape of the kept ones is taken.
 """
 
@@ -16,10 +16,11 @@ from training.estimate import BATCHES, T
 from training.kept import KeptLevels
 from training.levels import Levels
 from training.reference import largest_of_blocks
-from training.tail import tail_start
 
 # So many blocks weigh as much as those that were seen: a rate of few is shrunk to the known one.
 PRIOR = 10
+# The zone begins so that one kept block in so many is in it, and no fewer than these.
+ONE_IN, FEWEST = 20, 20
 # A rate that has changed by less is the same; one that has changed by more is another tail.
 SAME, FAR = 1.25, 3.0
 
@@ -39,14 +40,14 @@ class TailRate:
 
 
 def tail_rate(levels: Levels, ratio: Float64s, kept: KeptLevels, upto: float) -> TailRate:
-    """Compares the blocks of newer levels with the kept ones, between where the tail begins and `upto`.
+    """Compares the blocks of newer levels with the kept ones, in the zone that the highest of them reach below `upto`.
 
     Args:
         ratio: float64 (n,), of `levels`, in units in which their bulk is that of the kept ones.
         upto: the smallest of the thresholds that were in force, in the same units; what lies above is not looked at.
     """
-    start = max(kept.reach, tail_start(np.sort(largest_of_blocks(kept.series, kept.level, kept.block))))
     old = _largest_up_to(kept, kept.level, upto)
+    start = max(kept.reach, _zone(np.sort(old)))
     known = int((old > start).sum())
     if not known:
         return TailRate(0, 0.0, kept.rate, ())
@@ -57,6 +58,11 @@ def tail_rate(levels: Levels, ratio: Float64s, kept: KeptLevels, upto: float) ->
     if abs(seen - expected) <= chance or max(measured, 1.0 / measured) < SAME:
         return TailRate(seen, expected, kept.rate, ())
     return TailRate(seen, expected, kept.rate * measured, (_said(seen, expected),))
+
+
+def _zone(ordered: Float64s) -> float:
+    """Where the highest of the block maxima (B,), ascending, begin."""
+    return float(ordered[-min(max(FEWEST, len(ordered) // ONE_IN), len(ordered) - 1) - 1])
 
 
 def _largest_up_to(levels: Levels, ratio: Float64s, upto: float) -> Float64s:
