@@ -144,7 +144,9 @@ def worst(said: tuple[Said, ...]) -> Advice:
 def sensor_drifts(
     framed: FramedHistory, usual: Bools, scales: ScaleTable, sensors: tuple[str, ...], block: int
 ) -> dict[str, tuple[SensorDrift, ...]]:
-    """Of each series with usual frames: its sensors; one without a value is left out."""
+    """Of each series with usual frames: its sensors; one without a value is left out. Nothing of values nobody has."""
+    if not framed.values.shape[1]:
+        return {}
     rows = np.flatnonzero(usual)
     series, batch = framed.series[rows], estimate.batches(framed.series[rows], block)
     found = {}
@@ -156,7 +158,7 @@ def sensor_drifts(
         values = (framed.values[rows[own]] - scales.mean[row]) / scales.scale[row]
         found[name] = tuple(
             SensorDrift(sensor, *_moments(values[:, f], batch[own], widened))
-            for f, sensor in enumerate(sensors[: values.shape[1]])
+            for f, sensor in enumerate(sensors)
             if np.isfinite(values[:, f]).any()
         )
     return found

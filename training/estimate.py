@@ -34,7 +34,7 @@ class Estimate:
 
     def times(self, factor: float) -> "Estimate":
         """In other units; `factor` > 0."""
-        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+        return Estimate(*(float(end * factor) for end in (self.value, self.low, self.high)))
 
 
 def batches(series: Int32s, block: int) -> Int64s:
