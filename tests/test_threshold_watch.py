@@ -1,15 +1,22 @@
 """The alarm about a threshold: how old it is, and whether incidents come as often as it promises."""
 
+import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
 from stream.detect.threshold import Promise
 from stream.serve.threshold_watch import DAY_S, PROMISED_SINCE, SEGMENTS, WEEK_S, ThresholdWatch
+from stream.status import status_schema
 from tests.builders import SECOND, a_definition, a_policy
+from tests.conftest import MakeTopic
+from tests.live import Live
 
 DAY_NS = int(DAY_S) * SECOND
 NOW_S = 2_000_000_000.0
@@ -159,3 +166,28 @@ def test_ten_times_the_promise_is_told_within_its_span() -> None:
         watched = Watched(served())
         told = [watched.weeks([opened]) for opened in draw.poisson(10.0, SEGMENTS).tolist()]
         assert ["detector.drift"] in told
+
+
+# --- on a real broker
+
+
+def test_a_stale_threshold_is_one_status_event_and_one_warning_and_shows_in_the_status(
+    tmp_path: Path, broker: Broker, topic: MakeTopic
+) -> None:
+    at = round((time.time() - 100 * DAY_S) * SECOND)
+    definition = replace(a_definition(), promise=Promise(at, 1.0))
+    live = Live(tmp_path, broker.bootstrap, topic, definition, serve={"health": "127.0.0.1:0"})
+    try:
+        process = live.start()
+        live.wait(lambda: bool(live.logged("detector.stale_threshold")), "the age told")
+        live.wait(lambda: live.asked("/status")[1].get("threshold") is not None, "the first look")
+        shown = live.asked("/status")[1]["threshold"]
+        live.stop(process)
+        (event,) = [record.json() for record in live.read(live.status)]
+        jsonschema.validate(event, status_schema())
+        assert (event["kind"], event["details"]["age_days"]) == ("detector.stale_threshold", 100)
+        (line,) = live.logged("detector.stale_threshold")
+        assert (line["level"], line["message"]) == ("warning", event["message"])
+        assert (shown["is_stale"], shown["drift"], shown["opened"]) == (True, None, 0)
+    finally:
+        live.close()
