@@ -83,17 +83,17 @@ def test_how_much_levels_have_grown_is_found_though_they_are_cut_off(bundle: Giv
 
 
 def test_levels_that_are_as_they_were_move_no_threshold_and_refuse_nothing() -> None:
-    """Of 60 looks, 4 bundles and 15 newer readings each, at most 3 see something, and none refuses.
+    """Of 40 looks, 4 bundles and 10 newer readings each, at most 2 see something, and none refuses.
 
-    Measured over 800 looks at levels that are white or wander: 1 % of the series and 3 % of the bundles see something,
-    none is refused.
+    Measured over 800 looks at levels that are white or wander: 19 of 3,600 series and 6 bundles would be calibrated
+    anew, none is refused.
     """
     looks = []
     for seed in range(4):
         bundle = given(levels_of(seed, SERIES, ROWS), PERCENTILE)
-        looks += [judged(bundle, levels_of(1000 + 15 * seed + i, SERIES, 3000)) for i in range(15)]
+        looks += [judged(bundle, levels_of(1000 + 10 * seed + i, SERIES, 3000)) for i in range(10)]
     assert not any(look.refused for look in looks)
-    assert sum(look.drift.advice is not Advice.FINE for look in looks) <= 3
+    assert sum(look.drift.advice is not Advice.FINE for look in looks) <= 2
     for look in looks:
         if look.drift.advice is Advice.FINE and not look.drift.counts["recalibrate"]:
             assert np.array_equal(look.table.scale, look.before.scale)
@@ -248,13 +248,12 @@ def test_the_readings_of_the_calibration_itself_are_refused_as_repeated(bundle: 
     assert any("% of the levels are another one to the bit" in reason for reason in result.refused)
 
 
-@pytest.mark.parametrize("promise", [PERCENTILE, BUDGET], ids=["percentile", "budget"])
-def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold(promise: ThresholdOptions) -> None:
+def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold() -> None:
     """Three blocks in twenty have levels 1.4 times as large: more come near the threshold, and q rises, within a step.
 
     An amendment of the child finds the same q from what it keeps.
     """
-    bundle, newer = given(levels_of(1, SERIES, 12_000), promise), levels_of(17, SERIES, 12_000)
+    bundle, newer = given(levels_of(1, SERIES, 12_000), PERCENTILE), levels_of(17, SERIES, 12_000)
     noisy = (np.random.default_rng(3).random(len(newer) // BLOCK + 1) < 0.15)[np.arange(len(newer)) // BLOCK]
     result = judged(bundle, replace(newer, level=np.where(noisy, 1.4 * newer.level, newer.level)))
     assert not result.refused
@@ -262,5 +261,5 @@ def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold(promise: Thr
     assert 1.25 < result.calibration.rate < 3.0
     assert (result.steps > 1.0).all()
     now = child(bundle, result)
-    assert calibrate_kept(now.kept, now.table, now.rules, promise, now.seed).table.q == now.table.q
+    assert calibrate_kept(now.kept, now.table, now.rules, PERCENTILE, now.seed).table.q == now.table.q
     assert [s.advice for s in result.drift.said if "tail has changed" in s.reason] == [Advice.RECALIBRATE]
