@@ -35,8 +35,8 @@ SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
-# A column of SERIES that is there once thresholds were calibrated anew.
-TRAINED = "threshold_trained"
+# Columns of SERIES that older bundles lack; TRAINED is there once thresholds were calibrated anew.
+TRAINED, MEDIAN = "threshold_trained", "threshold_median"
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_FILE_BYTES = 4 << 30
 # DESIGN section 4: across machines 1e-5 relative; the absolute part covers errors that are nearly 0.
@@ -323,7 +323,8 @@ def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
         "threshold_scale": thresholds.scale[row],
         "threshold_n": thresholds.rows[row],
     }
-    return pa.table(columns if thresholds.trained is None else columns | {TRAINED: thresholds.trained[row]})
+    extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
+    return pa.table(columns | {name: values[row] for name, values in extra.items() if values is not None})
 
 
 def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdTable]:
@@ -338,8 +339,8 @@ def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdT
 
     rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
     scales = ScaleTable(names, column("mean"), column("scale"), rows[0])
-    trained = column(TRAINED)[:, 0] if TRAINED in table.column_names else None
-    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, trained)
+    extra = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
+    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, *extra)
 
 
 def _selftest_table(test: SelfTest) -> pa.Table:

@@ -85,7 +85,7 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
     """
     block = _blocks(levels)
     scale, rows = _scales(levels)
-    table = ThresholdTable((*levels.names, POOLED), scale, rows, 1.0)
+    table = ThresholdTable((*levels.names, POOLED), scale, rows, 1.0, median=medians(levels))
     return _calibrated(levels, ratios(levels, table), block, table, rules, options, seed)
 
 
@@ -185,13 +185,14 @@ def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
     return scale, rows
 
 
-def unshrunk(table: ThresholdTable, block: int) -> Float64s:
-    """float64 (R,): the median level of each series as a part of its scale, which was shrunk to the pool's."""
-    weight = table.rows / block
-    # Of next to no levels nothing is known; beyond this, the pool's scale is as good as theirs.
-    share = np.maximum(weight / (weight + POOL_BLOCKS), 0.5)
-    own: Float64s = np.exp((1.0 - share) / share * np.log(table.scale / table.scale[-1]))
-    return own
+def medians(levels: Levels) -> Float64s:
+    """float64 (S + 1,): the median level of each series, NaN where it has none, then that of all."""
+    found = np.full(len(levels.names) + 1, np.nan)
+    runs = Segments(levels.series)
+    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+        found[index] = np.median(levels.level[start:end])
+    found[-1] = np.median(levels.level)
+    return found
 
 
 def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:

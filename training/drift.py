@@ -7,8 +7,9 @@ trifles matter.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -112,6 +113,11 @@ class PoolDrift:
     exceeding: Estimate
     promised: float | None
     said: tuple[Said, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "said"}
+        return {name: value.facts() if isinstance(value, Estimate) else value for name, value in known.items()}
 
 
 @dataclass(frozen=True)

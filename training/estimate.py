@@ -24,6 +24,11 @@ class Estimate:
     low: float
     high: float
 
+    def facts(self) -> dict[str, float | None]:
+        """For JSON, which has no infinite numbers: an end that is not known is null."""
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: float(end) if np.isfinite(end) else None for name, end in ends.items()}
+
     def within(self, factor: float) -> bool:
         """Whether it is known to a factor, either way."""
         return self.high <= factor * self.value <= factor**2 * self.low

@@ -29,6 +29,7 @@ from training.spans import Span
 NO_END = np.iinfo(np.int64).max
 # How far a score in a file may be from level / threshold: it was divided so once.
 SAME_SCORE = 1e-9
+KEPT = ("series", "time", "level", "score", "vetoed", "imputed")
 SCORES = {"series", "time", "verdict", "score", "level", "imputed"}
 
 
@@ -67,13 +68,18 @@ def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
         raise DataError(f"{data}: no usable rows; expected newer readings of {list(definition.sensors)}")
     history = History(layout, batches, definition.sensors, 0.0)
     framed = frame(batches, definition.policy, definition.sensors)
+    if not len(framed):
+        raise DataError(
+            f"{data}: {history.rows} readings make no frame: {framed.dispositions}; expected newer readings"
+        )
     detector = Detector(definition, weighs_all=True)
-    outcomes = [detector.push(batch.readings) for batch in batches]
-    verdicts = [outcome.verdicts for outcome in outcomes]
-    slots, times, level, score, vetoed, imputed = (
-        np.concatenate([getattr(v, name) for v in verdicts])
-        for name in ("series", "time", "level", "score", "vetoed", "imputed")
-    )
+    events: list[IncidentEvent] = []
+    pieces = []
+    for outcome in (detector.push(batch.readings) for batch in batches):
+        events += outcome.events
+        # The rest is not kept.
+        pieces.append([getattr(outcome.verdicts, name) for name in KEPT])
+    slots, times, level, score, vetoed, imputed = map(np.concatenate, zip(*pieces, strict=True))
     order = np.lexsort((times, slots))
     assert np.array_equal(times[order], framed.time), "the detector must frame as the framing did"
     return Observed(
@@ -82,7 +88,7 @@ def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
         score=score[order],
         vetoed=vetoed[order],
         imputed=imputed[order] > 0,
-        alerts=alert_spans(event for outcome in outcomes for event in outcome.events),
+        alerts=alert_spans(events),
         facts=_facts(str(data), framed, fingerprint(history)) | {"dispositions": framed.dispositions},
     )
 

@@ -9,7 +9,7 @@
    begins anew.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from stream.detect.slots import Segments
 from stream.detect.threshold import ThresholdTable
 from stream.intake.columns import Float64s, Int64s
 from training import estimate
-from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios, unshrunk
+from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios
 from training.drift import (
     MOSTLY,
     Advice,
@@ -137,7 +137,7 @@ class Recalibrated:
                 "bound": self.bound,
             },
             "series": dict(self.drift.counts),
-            "drift": None if pool is None else asdict(pool),
+            "drift": None if pool is None else pool.facts(),
         }
 
 
@@ -152,7 +152,7 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
     ratio, law = ratios(levels, table), law_of(given.kept, given.grid)
-    batch, alone = estimate.batches(levels.series, levels.block), unshrunk(table, levels.block)
+    batch, alone = estimate.batches(levels.series, levels.block), own_median(table)
     growth = _growth(law, ratio, batch, float(seen.exceeding.sum()), over(len(levels), len(given.kept)), table.q)
     known = Segments(levels.series)
     changes: dict[int, Estimate] = {}
@@ -196,6 +196,13 @@ def _refused(drift: Drift, table: ThresholdTable, bounds: Bounds) -> Recalibrate
 def trained_scale(table: ThresholdTable) -> Float64s:
     """float64 (R,): the scales that training found."""
     return table.scale if table.trained is None else table.trained
+
+
+def own_median(table: ThresholdTable) -> Float64s:
+    """float64 (R,): the median level of each series as a part of its scale; 1 where nothing is known of it."""
+    own = np.ones(len(table.scale)) if table.median is None else table.median / table.scale
+    found: Float64s = np.where((own > 0) & np.isfinite(own), own, 1.0)
+    return found
 
 
 def _growth(law: Law, ratio: Float64s, batch: Int64s, exceeding: float, widened: float, q: float) -> Estimate:
@@ -320,7 +327,13 @@ def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: T
         refused=(),
         before=table,
         # In this order, so that what does not move stays as it is, to the bit.
-        table=replace(table, scale=table.scale * (final / before) * (table.q / q), q=q, trained=trained_scale(table)),
+        table=replace(
+            table,
+            scale=table.scale * (final / before) * (table.q / q),
+            q=q,
+            trained=trained_scale(table),
+            median=None if table.median is None else table.median * (final / before) * (table.q / q),
+        ),
         calibration=calibration,
         clipped=int((stepped != wanted)[:-1].sum()),
         bound=int((final != stepped)[:-1].sum()),

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from stream.registry import CANDIDATE, Registry
 from training.drift import Advice, SeriesDrift
-from training.estimate import Estimate
 from training.renew import Renewed
 
 # Series that a table shows, the worst first.
@@ -69,24 +68,14 @@ def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
         "verdict": one.advice.value if one.judged else None,
         "reasons": [said.reason for said in one.said],
         "blocks": one.blocks,
-        "level": _estimate(one.level),
+        "level": None if one.level is None else one.level.facts(),
         "level_since_training": one.since_training,
         "exceeding": one.exceeding,
         "step": step,
         "sensors": {
-            sensor.sensor: {"mean": _estimate(sensor.mean), "variance": _estimate(sensor.variance)}
-            for sensor in one.sensors
+            sensor.sensor: {"mean": sensor.mean.facts(), "variance": sensor.variance.facts()} for sensor in one.sensors
         },
     }
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, float | None] | None:
-    """An interval that is not known has no ends."""
-    if estimate is None:
-        return None
-    known = abs(estimate.low) < float("inf")
-    ends = {"low": estimate.low, "high": estimate.high} if known else {"low": None, "high": None}
-    return {"value": estimate.value, **ends}
 
 
 def _frames(renewed: Renewed) -> Table:

@@ -34,6 +34,8 @@ class ThresholdTable:
         rows: int64 (R,), levels behind each scale.
         q: how many scales a level may reach; > 0.
         trained: float64 (R,), the scale that training found, which bounds every recalibration; None: `scale` is it.
+        median: float64 (R,), the median level of each series alone, where `scale` may lean on the others'; NaN where it
+            has no levels. None: nothing is known of it.
     """
 
     names: tuple[str, ...]
@@ -41,6 +43,7 @@ class ThresholdTable:
     rows: Int64s
     q: float
     trained: Float64s | None = None
+    median: Float64s | None = None
 
     def __post_init__(self) -> None:
         ok = POOLED in self.names and self.scale.shape == (len(self.names),)
