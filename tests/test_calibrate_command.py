@@ -246,6 +246,14 @@ def test_old_readings_alone_are_refused_with_the_numbers(narrows: Narrows, train
     assert told.data["data"]["frames"]["old"] == SERIES * HISTORY
 
 
+def test_old_readings_under_new_times_are_refused_as_replayed(narrows: Narrows, trained: Path) -> None:
+    rows = pd.read_parquet(trained / "history.parquet")
+    rows.assign(time=rows["time"] + pd.Timedelta(HISTORY, "min")).to_parquet("newer.parquet", index=False)
+    told = narrows("calibrate", "--data", "newer.parquet", "--json")
+    assert told.code == 4
+    assert any("go the way of others to the bit: replayed" in reason for reason in told.data["refused"])
+
+
 def test_an_amended_child_is_as_old_as_its_threshold(narrows: Narrows, registry: Registry) -> None:
     """Other rules confirm nothing; newer readings do, also where they move nothing."""
     narrows("models", "amend", "--set", "rules.top_sensors=2")

@@ -230,7 +230,7 @@ def test_slow_poisoning_run_after_run_is_stopped(bundle: Given, attack: Attack, 
 
 @pytest.mark.parametrize("copies", [1, 6])
 def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_down(bundle: Given, copies: int) -> None:
-    """The quietest third of the time, once, or again and again: refused, as levels fell, or are others to the bit."""
+    """The quietest third of the time, once, or again and again: refused, as levels fell, or go the way of others."""
     old = levels_of(1, SERIES, ROWS * 3 // (copies * 2) * 2)
     quiet = []
     for s in range(SERIES):
@@ -245,7 +245,7 @@ def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_dow
 def test_the_readings_of_the_calibration_itself_are_refused_as_repeated(bundle: Given) -> None:
     """Under newer times: nothing in them is new."""
     result = judged(bundle, levels_of(1, SERIES, ROWS))
-    assert any("% of the levels are another one to the bit" in reason for reason in result.refused)
+    assert any("% of the levels go the way of others to the bit" in reason for reason in result.refused)
 
 
 def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold() -> None:

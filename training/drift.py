@@ -99,7 +99,7 @@ class PoolDrift:
         since_training, spread: median and spread (10 % to 90 %), as parts of what training saw.
         far, expected: blocks whose largest level lies near the threshold, and how many are usual.
         rate: times as often levels go so far today as training saw; shrunk to the known one where they are few.
-        repeated: share of levels that are another one to the bit, less what is usual.
+        repeated: see `training.repeats`.
         exceeding: share of scored frames above the threshold; promised: what calibration promised.
     """
 

@@ -19,7 +19,7 @@ from stream.detect.slots import Segments
 from stream.detect.threshold import ThresholdTable
 from stream.intake.columns import Float64s, Int64s
 from training import estimate
-from training.calibrate import POOL_BLOCKS, Calibration, calibrate_kept, ratios
+from training.calibrate import Calibration, calibrate_kept
 from training.drift import (
     MOSTLY,
     Advice,
@@ -42,6 +42,8 @@ from training.reference import Law, law_of
 from training.repeats import repeated_share
 from training.tail_rate import TailRate, tail_rate
 
+# What so many blocks of a series say weighs as much as what all series say.
+FEW_BLOCKS = 10
 # Share of the series, and more than one, that call for a recalibration before the bundle does; repeats, beyond what is
 # usual, that are refused.
 MANY, REPEATED = 0.1, 0.05
@@ -151,7 +153,7 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
     if not len(levels):
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
-    ratio, law = ratios(levels, table), law_of(given.kept, given.grid)
+    ratio, law = levels.level / table.scale[levels.series], law_of(given.kept, given.grid)
     batch, alone = estimate.batches(levels.series, levels.block), own_median(table)
     growth = _growth(law, ratio, batch, float(seen.exceeding.sum()), over(len(levels), len(given.kept)), table.q)
     known = Segments(levels.series)
@@ -220,7 +222,7 @@ def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: i
     factor = np.full(rows, growth)
     count = np.bincount(levels.series, minlength=rows) / levels.block
     for s, change in changes.items():
-        share = count[s] / (count[s] + POOL_BLOCKS)
+        share = count[s] / (count[s] + FEW_BLOCKS)
         factor[s] = np.exp(share * np.log(max(change.value, 1e-12)) + (1.0 - share) * np.log(max(growth, 1e-12)))
     return factor
 
@@ -267,13 +269,13 @@ def _pool(
     low, high = np.quantile(ratio, [0.1, 0.9])
     cut = table.q / growth.value
     spread = since * float(high - low) / max(law.cut(0.9, cut) - law.cut(0.1, cut), 1e-12)
-    repeated = repeated_share(seen.levels, ratios(seen.levels, replace(table, scale=trained_scale(table))), given.kept)
+    repeated = repeated_share(seen.levels, ratio, given.kept)
     said = of_level(growth, since, bounds.margin, bounds.max_total)
     if not said or said[0].advice is Advice.RECALIBRATE:
         said += of_shape(growth.times(since), spread, bounds.margin)
     said += [*tail.said, *of_exceedances(seen.above, 1.0 - law.share_below(cut) + (promised or 0.0))]
     if repeated > REPEATED:
-        reason = f"{repeated:.0%} of the levels are another one to the bit: replayed or copied data"
+        reason = f"{repeated:.0%} of the levels go the way of others to the bit: replayed or copied data"
         said.append(Said(Advice.RETRAIN, reason))
     return PoolDrift(
         level=growth,
