@@ -150,11 +150,7 @@ def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: Given) ->
     said = r"0 of 2 series have 50 blocks of levels that may set a threshold \(the most: \d\d\) and .* of 2; 1.6 are"
     assert re.match(said, few.refused[0])
     newer = levels_of(11, SERIES, ROWS)
-    one = newer.series == 0
-    half = replace(
-        newer, series=newer.series[one], time=newer.time[one], level=newer.level[one], step=newer.step[one],
-        vetoed=newer.vetoed[one],
-    )  # fmt: skip
+    half = newer.rows(newer.series == 0)
     assert judged(bundle, half).refused[0].startswith("1 of 2 series")
     assert not judged(bundle, half, min_series=0.5).refused
 

@@ -1,6 +1,6 @@
 """Held-out levels of normal frames: what thresholds are set on, and judged by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,11 @@ class Levels:
 
     def __len__(self) -> int:
         return len(self.level)
+
+    def rows(self, which: Bools | Int64s) -> "Levels":
+        """Some of them, by mask or place; what lay between is not known of."""
+        columns = ("series", "time", "level", "step", "vetoed")
+        return replace(self, **{name: getattr(self, name)[which] for name in columns})
 
     @property
     def weeks(self) -> float:

@@ -165,8 +165,7 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
             if change.within(bounds.max_total):
                 changes[s] = change.times(1.0 / alone[s])
     factor = _shrunk(changes, levels, growth.value, len(table.names))
-    upto = table.q / max([factor[s] for s in changes], default=growth.value)
-    tail = tail_rate(levels, ratio / factor[levels.series], given.kept, upto)
+    tail = _tail(given, bounds, levels, ratio, factor)
     pool = _pool(given, seen, bounds, growth, law, ratio, tail, promised)
     drift = Drift(tuple(_series(given, seen, bounds, s, changes.get(s)) for s in range(len(table.names) - 1)), pool)
     drift = replace(drift, said=_of_all(drift, bounds))
@@ -225,6 +224,16 @@ def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: i
         share = count[s] / (count[s] + FEW_BLOCKS)
         factor[s] = np.exp(share * np.log(max(change.value, 1e-12)) + (1.0 - share) * np.log(max(growth, 1e-12)))
     return factor
+
+
+def _tail(given: Given, bounds: Bounds, levels: Levels, ratio: Float64s, factor: Float64s) -> TailRate:
+    """How often levels come near the threshold, of the series that it may follow."""
+    near = (factor <= bounds.max_total)[levels.series]
+    if not near.any():
+        return TailRate(0, 0.0, given.kept.rate, ())
+    counted = levels.rows(near)
+    of_row = factor[counted.series]
+    return tail_rate(counted, ratio[near] / of_row, given.kept, given.table.q / float(of_row.max()))
 
 
 def _series(given: Given, seen: Seen, bounds: Bounds, s: int, change: Estimate | None) -> SeriesDrift:
@@ -315,15 +324,15 @@ def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: T
     q = table.q if calibration is None else calibration.table.q
     trained = trained_scale(table) * _trained_q(given)
     assert drift.pool is not None
-    all_move = bool(of_level(drift.pool.level, 1.0, np.inf, np.inf))
+    all_move = _moves(drift.pool.level)
     before = table.scale * table.q
     wanted = before.copy()
     for s, one in enumerate(drift.series):
         if one.level is not None and one.advice is not Advice.RETRAIN:
-            wanted[s] *= (factor[s] if all_move or one.advice is Advice.RECALIBRATE else 1.0) * q / table.q
+            wanted[s] *= (factor[s] if all_move or _moves(one.level) else 1.0) * q / table.q
     wanted[-1] *= (factor[-1] if all_move else 1.0) * q / table.q
-    stepped = _limited(wanted, before, bounds.max_step)
-    final = _limited(stepped, trained, bounds.max_total)
+    allowed = _limited(wanted, trained, bounds.max_total)
+    final = _limited(allowed, before, bounds.max_step)
     return Recalibrated(
         drift=drift,
         refused=(),
@@ -337,9 +346,14 @@ def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: T
             median=None if table.median is None else table.median * (final / before) * (table.q / q),
         ),
         calibration=calibration,
-        clipped=int((stepped != wanted)[:-1].sum()),
-        bound=int((final != stepped)[:-1].sum()),
+        clipped=int((final != allowed)[:-1].sum()),
+        bound=int((allowed != wanted)[:-1].sum()),
     )
+
+
+def _moves(level: Estimate) -> bool:
+    """Whether it is more than chance and a trifle that a level is not what the threshold was made for."""
+    return bool(of_level(level, 1.0, np.inf, np.inf))
 
 
 def _trained_q(given: Given) -> float:

@@ -1,7 +1,7 @@
 """`narrows calibrate`: a child of a version with the same weights, and thresholds that newer readings have moved."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -136,17 +136,8 @@ def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int
 
 
 def _renumbered(levels: Levels, own: Int64s, names: tuple[str, ...]) -> Levels:
-    series = own[levels.series]
-    order = np.argsort(series, kind="stable")
-    return Levels(
-        names=names,
-        series=series[order].astype(np.int32),
-        time=levels.time[order],
-        level=levels.level[order],
-        step=levels.step[order],
-        block=levels.block,
-        vetoed=levels.vetoed[order],
-    )
+    series = own[levels.series].astype(np.int32)
+    return replace(levels, names=names, series=series).rows(np.argsort(series, kind="stable"))
 
 
 def _child(parent: Manifest, result: Recalibrated, facts: dict[str, Any], bounds: Bounds, now: datetime) -> Manifest:

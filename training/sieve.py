@@ -64,14 +64,8 @@ def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer
         counts[reason] = int((left & holds).sum())
         left = left & ~holds
     counts["used"] = int(left.sum())
-    levels = Levels(
-        names=framed.names,
-        series=framed.series[left],
-        time=framed.time[left],
-        level=observed.level[left],
-        step=framed.step[left],
-        block=block,
-        vetoed=observed.vetoed[left],
+    levels = Levels(framed.names, framed.series, framed.time, observed.level, framed.step, block, observed.vetoed).rows(
+        left
     )
     return Sifted(usual, levels, counts)
 
