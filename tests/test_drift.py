@@ -196,6 +196,8 @@ def test_levels_that_rose_without_widening_are_shifted() -> None:
     assert [said.advice for said in of_shape(EXACT[1.3], 1.1, 1.25)] == [Advice.RETRAIN]
     assert of_shape(EXACT[1.3], 1.2, 1.25) == []
     assert of_shape(EXACT[1.2], 0.9, 1.25) == []
+    assert [said.advice for said in of_shape(EXACT[1.0], 1.6, 1.25)] == [Advice.RETRAIN]
+    assert of_shape(EXACT[1.0], 1.4, 1.25) == []
 
 
 def test_exceedances_that_growth_does_not_explain_take_a_person() -> None:

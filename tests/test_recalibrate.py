@@ -208,14 +208,14 @@ def crowding(share: float) -> Attack:
     ids=["growing", "adding", "crowding 5 %", "crowding 10 %", "crowding 30 %"],
 )
 def test_slow_poisoning_run_after_run_is_stopped(bundle: Given, attack: Attack, furthest: float) -> None:
-    """Eight runs, each on the bundle of the last, whoever attacks knowing every threshold in force.
+    """Six runs, each on the bundle of the last, whoever attacks knowing every threshold in force.
 
     Measured over twelve: levels that grow by a fifth each time lift the threshold to 1.73 of the trained one, levels
     that are moved up by a tenth of their median to 1.21, then all runs are refused. A twentieth or a tenth of the time
     just below the threshold lifts it by 6 % at most, three tenths by 14 %, or not at all.
     """
     now, runs = bundle, []
-    for run in range(8):
+    for run in range(6):
         result = judged(now, attack(now, levels_of(200 + run, SERIES, 3000), run))
         runs.append(bool(result.refused))
         now = now if result.refused else child(now, result)

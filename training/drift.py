@@ -24,6 +24,8 @@ from training.framing import FramedHistory
 MOVED, WIDER, STILL = 0.5, 2.0, 0.25
 # A level that has changed by less is the same.
 TRIFLE = 1.05
+# Where noise grows the spread of levels grows as their median does; by chance it is within a tenth of that.
+UNLIKE = 1.5
 # More of a series' frames above the threshold than this are not incidents any more.
 MOSTLY = 0.5
 # More frames above the threshold than this, and than so many times those that the growth of levels explains, are not.
@@ -217,7 +219,13 @@ def of_level(level: Estimate, since_training: float, margin: float, most: float)
 
 
 def of_shape(since_training: Estimate, spread: float, margin: float) -> list[Said]:
-    """Whether levels that have risen were moved, not widened: all grow alike where noise does, the spread included."""
+    """Whether levels were moved, not widened, or some alone: all grow alike where noise does, the spread included."""
+    if spread > UNLIKE * since_training.value:
+        reason = (
+            f"the spread of levels is {spread:.3g} times its own, while their median is {since_training.value:.3g} "
+            "times that of training: a part of the time is not as it was"
+        )
+        return [Said(Advice.RETRAIN, reason)]
     if since_training.low > margin and spread < 1.0 + (since_training.value - 1.0) / 2.0:
         reason = (
             f"levels moved to {since_training.value:.3g} times those of training, while their spread is "
