@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stream.detect.frames import Fitness
 from stream.detect.scale import POOLED, ScaleTable
 from stream.intake.columns import Bools, Float64s
-from tests import naive
+from tests import naive_drift as naive
 from training import estimate
 from training.drift import Advice, of_exceedances, of_level, of_sensor, of_shape, sensor_drifts
 from training.estimate import Estimate

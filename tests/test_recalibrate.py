@@ -10,7 +10,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from stream.intake.columns import Float64s
-from tests import naive
+from tests import naive_drift as naive
 from tests.recalibration import BLOCK, arranged, given, levels_of, seen, smoothed
 from training import estimate
 from training.calibrate import calibrate_kept

@@ -50,6 +50,12 @@ class Renewed:
     facts: dict[str, Any]
     child: Manifest | None
 
+    @property
+    def threshold(self) -> dict[str, Any]:
+        """What q rests on, for the manifest: as it was where q is."""
+        calibration = self.result.calibration
+        return self.parent.threshold if calibration is None else calibration.facts()
+
 
 def renew(
     registry: Registry,
@@ -95,11 +101,12 @@ def renew(
     seen = _seen(definition, observed, sifted, given.kept.block)
     result = recalibrate(given, seen, bounds, parent.threshold.get("share_above"))
     facts = observed.facts | {"frames": sifted.counts, "excluded_spans": len(spans)}
+    renewed = Renewed(parent, result, facts, None)
     if result.refused or dry_run:
-        return Renewed(parent, result, facts, None)
-    child = _child(parent, result, facts, bounds, now or datetime.now(UTC))
+        return renewed
+    child = _child(renewed, bounds, now or datetime.now(UTC))
     _, written = publish_child(registry, folder, parent, child, "calibrate", reason, result.table)
-    return Renewed(parent, result, facts, written)
+    return replace(renewed, child=written)
 
 
 def learned_until(manifest: Manifest) -> int:
@@ -140,19 +147,21 @@ def _renumbered(levels: Levels, own: Int64s, names: tuple[str, ...]) -> Levels:
     return replace(levels, names=names, series=series).rows(np.argsort(series, kind="stable"))
 
 
-def _child(parent: Manifest, result: Recalibrated, facts: dict[str, Any], bounds: Bounds, now: datetime) -> Manifest:
+def _child(renewed: Renewed, bounds: Bounds, now: datetime) -> Manifest:
+    """The manifest of a child that is not written yet."""
     version, created_at = stamp(now)
+    parent, result = renewed.parent, renewed.result
     return msgspec.structs.replace(
         parent,
         version=version,
         created_at=created_at,
         threshold_q=result.table.q,
-        threshold=parent.threshold if result.calibration is None else result.calibration.facts(),
+        threshold=renewed.threshold,
         amended={},
         calibrated_at="",
         recalibrated={
             "before": calibrated_at(parent),
-            "data": facts,
+            "data": renewed.facts,
             "bounds": asdict(bounds),
             **result.facts(),
         },

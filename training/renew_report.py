@@ -41,7 +41,10 @@ def facts(renewed: Renewed, registry: Registry) -> dict[str, Any]:
         "verdict": _verdict(renewed),
         "reasons": [one.reason for one in drift.said],
         "data": renewed.facts,
-        "threshold": {"from": {"q": result.before.q, **parent.threshold}, "to": {"q": result.table.q}},
+        "threshold": {
+            "from": {"q": result.before.q, **parent.threshold},
+            "to": {"q": result.table.q, **renewed.threshold},
+        },
         **result.facts(),
         "by_series": [_series(one, step) for one, step in zip(drift.series, result.steps.tolist(), strict=True)],
     }
@@ -130,6 +133,9 @@ def _outcome(renewed: Renewed, registry: Registry) -> Iterable[tuple[str, str]]:
     yield "thresholds", f"of {step['series']} series move, by x {step['smallest']:.3g} to x {step['largest']:.3g}"
     if step["clipped"] or step["bound"]:
         yield "", f"{step['clipped']} went as far as one step may, {step['bound']} as far as all may"
+    implied = renewed.threshold.get("implied_per_week")
+    if implied is not None:
+        yield "implies", f"{implied:.3g} alerts per series and week on the levels that the bundle keeps"
     if child is not None:
         yield "bundle", registry.place(child.detector, "versions", child.version)
         yield "parent", renewed.parent.version
