@@ -1,4 +1,4 @@
-"""The slow, obvious version of what may set a threshold anew, and of how sure a mean is. Imports nothing of the product."""
+"""What may set a threshold anew, and how sure a mean is: the slow, obvious version, importing nothing of the product."""
 
 import math
 
