@@ -1,4 +1,4 @@
-"""What may set a threshold anew, and how sure a mean is: the slow, obvious version, importing nothing of the product."""
+"""What may set a threshold anew, and how sure a mean is: slow and obvious, importing nothing of the product."""
 
 import math
 
