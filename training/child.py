@@ -15,7 +15,7 @@ from training.kept import KeptLevels, restored
 from training.options import ThresholdOptions
 
 # What measures the threshold of the parent, and was not measured of the child's.
-OF_THE_THRESHOLD = ("gate",)
+OF_THE_THRESHOLD = ("gate", "strength")
 PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
