@@ -114,6 +114,7 @@ def newer(plant: Plant, seed: int = 1, count: int = NEWER, start: int = LATER) -
 def test_where_nothing_has_drifted_it_says_so_and_moves_nothing(narrows: Narrows, registry: Registry) -> None:
     told = narrows("calibrate", "--data", newer(Plant()), "--dry-run", "--json")
     assert (told.code, told.data["verdict"], told.data["refused"]) == (0, "fine", [])
+    assert narrows("calibrate", "--data", "newer.parquet", "--dry-run", "--set", "input.label=anomaly").code == 0
     assert [one["verdict"] for one in told.data["by_series"]] == ["fine"] * SERIES
     assert told.data["step"]["series"] == 0
     assert sum(told.data["data"]["frames"].values()) == SERIES * NEWER

@@ -19,6 +19,7 @@ from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.events import VERDICTS, rfc3339
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.files import files
 from stream.intake.parquet import Hints, read
 from stream.replay import layout_for
 from training.framing import FramedHistory, frame
@@ -61,7 +62,9 @@ def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
     Raises:
         BundleError: the data lack its sensors. DataError: they cannot be read, or there are none.
     """
-    layout = layout_for(data, hints, definition)
+    # History may have been labelled where newer readings are not yet.
+    is_labelled = any(hints.label in file.types() for file in files(data))
+    layout = layout_for(data, hints if is_labelled else hints.without_label(), definition)
     rows = max(CELLS // len(definition.sensors), 1024)
     batches = list(read(data, layout, definition.sensors, min(rows, 65_536)))
     if not any(map(len, batches)):
