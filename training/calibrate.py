@@ -15,7 +15,7 @@ from stream.detect.slots import Segments
 from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
-from training.level_scale import level_scales
+from training.level_scale import LEAST, level_scales
 from training.levels import Levels, incidents
 from training.options import ThresholdOptions
 from training.tail import MIN_MAXIMA, Excursions, block_maxima, blocks, excursions, quantile_interval, resampled_tails
@@ -46,6 +46,7 @@ class Calibration:
         implied_per_week: incidents per series and week that the threshold gives on the calibrate part itself.
         share_above: of its frames, the share above the threshold.
         blocks: independent samples behind it.
+        rate: see `Levels.rate`; 1 unless the levels are a bundle's and newer readings go further, or less far.
     """
 
     table: ThresholdTable
@@ -60,6 +61,7 @@ class Calibration:
     implied_per_week: float
     share_above: float
     blocks: int
+    rate: float
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
@@ -84,7 +86,7 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
     """
     block = _blocks(levels)
     scales = level_scales(levels)
-    table = ThresholdTable((*levels.names, POOLED), scales.scale, scales.rows, 1.0)
+    table = ThresholdTable((*levels.names, POOLED), scales.scale, scales.rows, 1.0, median=medians(levels))
     return _calibrated(levels, scales.ratio, block, table, rules, options, seed)
 
 
@@ -106,6 +108,12 @@ def calibrate_kept(
 def least_blocks(options: ThresholdOptions, weeks: float) -> int:
     """Blocks of levels, over so many series-weeks, that the promise needs: a tail is fitted to their maxima, or not."""
     return MIN_MAXIMA if options.method == "budget" and options.alerts_per_week * weeks < SUPPORT else MIN_BLOCKS
+
+
+def ratios(levels: Levels, table: ThresholdTable) -> Float64s:
+    """float64 (n,): level / scale, > 0; `table` has the series of `levels` in their order."""
+    found: Float64s = np.maximum(levels.level, LEAST) / table.scale[levels.series]
+    return found
 
 
 def _calibrated(
@@ -136,9 +144,10 @@ def _calibrated(
         extrapolated=q.extrapolated,
         weeks=levels.weeks,
         weeks_needed=q.needed,
-        implied_per_week=incidents(levels, ratio / q.point, rules) / max(levels.weeks, 1e-12),
-        share_above=float((ratio > q.point).mean()),
+        implied_per_week=levels.rate * incidents(levels, ratio / q.point, rules) / max(levels.weeks, 1e-12),
+        share_above=levels.rate * float((ratio > q.point).mean()),
         blocks=int(block.max()) + 1,
+        rate=levels.rate,
     )
 
 
@@ -164,9 +173,19 @@ def _blocks(levels: Levels) -> Int64s:
     return block
 
 
+def medians(levels: Levels) -> Float64s:
+    """float64 (S + 1,): the median level of each series, NaN where it has none, then that of all."""
+    found = np.full(len(levels.names) + 1, np.nan)
+    runs = Segments(levels.series)
+    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+        found[index] = np.median(levels.level[start:end])
+    found[-1] = np.median(levels.level)
+    return found
+
+
 def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:
     """q as a percentile of level / scale, with its block-bootstrap interval, or from a fitted tail."""
-    beyond = 1.0 - percentile / 100.0
+    beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)
     allowed = len(ratio) * beyond  # levels above q
     needed = levels.weeks / allowed
     above = _frames_above(ratio, block, _owners(levels, block), allowed)
@@ -210,7 +229,7 @@ def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per
 
     With so many incidents seen above q, one more is to be expected of as much new data.
     """
-    allowed, needed = per_week * levels.weeks, SUPPORT / per_week
+    allowed, needed = per_week / levels.rate * levels.weeks, SUPPORT / per_week
     opening = _opening(levels, ratio)
     maxima = block_maxima(opening, block)
     if allowed < SUPPORT:
