@@ -18,10 +18,12 @@ from stream.serve.command import (
     Bundle,
     ConfigFile,
     Overrides,
-    config_file,
     print_json,
     settings_from,
+    tell,
 )
+from stream.serve.config_command import config_app
+from stream.serve.feedback_command import AlertsFrom, FeedbackFrom, feedback_app
 from stream.serve.models_command import Reason, models_app
 
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
@@ -32,66 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-config_app = typer.Typer(
-    help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(config_app, name="config")
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(models_app, name="models")
-
-
-@config_app.command("check")
-def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """List every fault with its path; exit code 2.
-
-    Exit code 0 where there is none.
-    """
-    from stream.settings import SettingsError
-
-    faults: tuple[str, ...] = ()
-    try:
-        settings_from(config, overrides)
-    except SettingsError as error:
-        if not as_json:
-            raise
-        faults = error.faults
-    file = config_file(config)
-    if as_json:
-        print_json({"file": None if file is None else str(file), "faults": faults})
-    else:
-        print(f"{'defaults' if file is None else file}: no faults")
-    if faults:
-        raise typer.Exit(SettingsError.exit_code)
-
-
-@config_app.command("show")
-def config_show(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Print the values in force, secrets masked."""
-    from stream.settings.describe import as_yaml, values
-
-    settings = settings_from(config, overrides)
-    if as_json:
-        print_json(values(settings))
-    else:
-        print(as_yaml(settings), end="")
-
-
-@config_app.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of the file, for editors."""
-    from stream.settings.describe import json_schema
-
-    print_json(json_schema())
-
-
-@config_app.command("table")
-def config_table(as_json: AsJson = False) -> None:
-    """Print every setting, as a Markdown table."""
-    from stream.settings.describe import markdown_table, rows
-
-    if as_json:
-        print_json([row._asdict() for row in rows()])
-    else:
-        print(markdown_table())
 
 
 @app.command()
@@ -223,17 +168,24 @@ def doctor(
 @app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a bundle of history: fit, calibrate, publish in the registry."""
+    """Make a bundle of history: fit, calibrate, publish in the registry.
+
+    With --feedback, alerts that were confirmed or due to maintenance are left out.
+    """
+    from stream.serve.judged import judgements
     from training import report
     from training.from_settings import fit_options, train_options
     from training.pipeline import train as make_bundle
 
     settings = settings_from(config, overrides)
-    trained = make_bundle(train_options(settings, data), fit_options(settings), report.progress())
+    said = judgements(settings, feedback, alerts) if feedback or settings.train.feedback else None
+    trained = make_bundle(train_options(settings, data, said), fit_options(settings), report.progress())
     if as_json:
         print_json(report.facts(trained))
     else:
@@ -246,13 +198,25 @@ def replay(
     config: ConfigFile = None,
     overrides: Overrides = None,
     bundle: Bundle = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="B", help="Another version, alias or folder: show how alerts differ from its.")
+    ] = None,
     scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal."""
-    from stream.serve.replay_command import replay_command
+    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal.
 
-    replay_command(settings_from(config, overrides), data, bundle, scores, as_json)
+    With --against, through two bundles: which alerts of the other are gone, which are new, which have moved.
+    """
+    settings = settings_from(config, overrides)
+    if against is not None:
+        from stream.serve.against_command import against_command
+
+        against_command(settings, data, bundle, against, scores, as_json)
+    else:
+        from stream.serve.replay_command import replay_command
+
+        replay_command(settings, data, bundle, scores, as_json)
 
 
 @app.command()
@@ -302,6 +266,34 @@ def evaluate(
 
         write(measured, report)
         print(f"report: {report}", file=sys.stderr)
+
+
+@feedback_app.command("report")
+def feedback_report(
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many alerts of each series were worth it, and what would have spared the false ones.
+
+    What is proposed for the alerts of a bundle is a command line; nothing is changed.
+    """
+    from stream.alerts import precision
+    from stream.serve.feedback_screen import show
+    from stream.serve.judged import judgements
+    from training.proposals import proposed
+
+    settings = settings_from(config, overrides)
+    said = judgements(settings, feedback, alerts)
+    # What names the registry, for the command lines that are proposed.
+    given = [] if config is None else ["--config", str(config)]
+    for override in overrides or ():
+        given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
+    found = proposed(said, settings.registry, settings.detector, bundle or settings.bundle, given)
+    tell({**precision.facts(said), **found}, as_json, show)
 
 
 @models_app.command("amend")

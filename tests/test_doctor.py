@@ -271,6 +271,7 @@ def test_the_topics_command_adds_the_partitions_that_the_state_topic_lacks(
     assert (mended.code, mended.out) == (0, "")
     assert mended.err.splitlines() == [
         f"{live.state}: {PARTITIONS} partitions became {PARTITIONS + 2}",
+        f"made {live.alerts}.feedback with 1 partitions",
         "all topics are there and fit",
     ]
     again = narrows("topics", "--create", "--json")
@@ -281,7 +282,10 @@ def test_the_topics_command_makes_what_is_missing_and_says_so(narrows: Narrows, 
     name = f"made-{live.alerts}"
     result = narrows("topics", "--create", "--json", "--set", f"kafka.alerts={name}")
     assert result.code == 0
-    assert json.loads(result.out)["changes"] == [{"topic": name, "before": 0, "after": PARTITIONS}]
+    assert json.loads(result.out)["changes"] == [
+        {"topic": name, "before": 0, "after": PARTITIONS},
+        {"topic": f"{name}.feedback", "before": 0, "after": 1},
+    ]
     assert f"made {name} with {PARTITIONS} partitions" in result.err
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from stream.alerts.feedback import Judgements
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.errors import ConfigError
 from stream.settings import Settings
@@ -40,8 +41,8 @@ NOT_AMENDABLE = {
 }
 
 
-def train_options(settings: Settings, data: Path) -> TrainOptions:
-    """What to train on `data`."""
+def train_options(settings: Settings, data: Path, feedback: Judgements | None = None) -> TrainOptions:
+    """What to train on `data`, less what `feedback` takes out of it."""
     frames, model, rules, train = settings.frames, settings.model, settings.rules, settings.train
     return TrainOptions(
         detector=settings.detector,
@@ -67,6 +68,7 @@ def train_options(settings: Settings, data: Path) -> TrainOptions:
         parts=(train.parts.fit, train.parts.calibrate, train.parts.gate),
         seed=train.seed,
         drop_sensors=train.drop_sensors,
+        feedback=feedback,
     )
 
 
