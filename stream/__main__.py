@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from stream.errors import NarrowsError
+from stream.errors import ConfigError, NarrowsError
 from stream.serve.command import (
     DEFAULT_CONFIG,
     AsJson,
@@ -185,6 +185,8 @@ def train(
 
     settings = settings_from(config, overrides)
     said = judgements(settings, feedback, alerts) if feedback or settings.train.feedback else None
+    if alerts and said is None:
+        raise ConfigError("--alerts: alerts teach nothing by themselves; add --feedback with what was said of them")
     trained = make_bundle(train_options(settings, data, said), fit_options(settings), report.progress())
     if as_json:
         print_json(report.facts(trained))

@@ -32,7 +32,7 @@ def facts(framed: FramedHistory, judgements: Judgements) -> dict[str, Any]:
     told = {}
     for verdict in get_args(Verdict):
         own = [span for span in spans if span.verdict == verdict]
-        told[verdict] = {"alerts": len(own), "in_history": sum(_inside(framed, [span], 0).any() for span in own)}
+        told[verdict] = {"alerts": len(own), "in_history": sum(bool(_inside(framed, [span], 0).any()) for span in own)}
     return {**told, "unknown": len(judgements.unknown)}
 
 

@@ -21,7 +21,7 @@ FATES = {"dead": "without a usable time or series", "ignored": "of sensors not a
 LEFT_OUT = {
     "labelled": "or carried from one",
     "confirmed": "by feedback on alerts",
-    "off": "maintenance, planned or by feedback, `score_when`",
+    "off": "maintenance, `score_when`",
     "degraded": "too many sensors missing",
     "purged": "W + M - 1 after each cut",
 }

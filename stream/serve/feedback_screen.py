@@ -31,6 +31,8 @@ def show(report: Facts) -> None:
         print(f"note: {printable(note)}")
     for proposal in report["proposals"]:
         _show(proposal)
+    if report["proposals"]:
+        print("\nwhat comes of it: narrows replay --data ROWS --bundle candidate --against production")
 
 
 def _show(proposal: Facts) -> None:
