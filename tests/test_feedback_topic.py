@@ -55,6 +55,10 @@ def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
     assert found["unknown"] == []
     assert found["notes"][0].startswith("nothing is proposed: "), "there is no bundle here"
     assert f"warning: passed over: {feedback}/0/0: not feedback" in err
+    code, out, err = narrows("feedback", "report", "--feedback", "topic", "--set", "kafka.feedback=absent")
+    assert (code, out) == (1, "")
+    assert "topic 'absent' is missing" in err
+    assert "or name a file with --feedback" in err
     code, out, err = narrows("feedback", "x", "false", "--set", "kafka.feedback=absent")
     assert (code, out) == (1, "")
     assert "topic 'absent' is missing; `narrows topics --create` makes it, or name another" in err

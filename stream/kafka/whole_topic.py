@@ -37,8 +37,8 @@ def read(common: Common, topic: str) -> list[tuple[str, bytes]]:
     try:
         partitions = _partitions(reader, topic)
         reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
-        return [(f"{topic}/{m.partition()}/{m.offset()}", value) for m in _until_end(reader, topic, partitions)
-                if (value := m.value()) is not None]  # fmt: skip
+        found = ((f"{topic}/{m.partition()}/{m.offset()}", m.value()) for m in _until_end(reader, topic, partitions))
+        return [(where, value) for where, value in found if value is not None]
     finally:
         reader.close()
 

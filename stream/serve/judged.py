@@ -8,7 +8,7 @@ from typing import TypeVar
 from stream.alerts.feedback import Feedback, Judgements
 from stream.alerts.files import decoded, decoded_feedback, read_alerts, read_feedback
 from stream.alerts.raised import Raised, newest
-from stream.errors import DataError
+from stream.errors import BrokerError, DataError
 from stream.settings import Settings
 
 T = TypeVar("T")
@@ -33,19 +33,23 @@ def judgements(settings: Settings, feedback: str | None = None, alerts: str | No
 
 
 def _entries(settings: Settings) -> list[Feedback]:
-    return _from_topic(settings, settings.topics.feedback, decoded_feedback)
+    return _from_topic(settings, settings.topics.feedback, "--feedback", decoded_feedback)
 
 
 def _events(settings: Settings) -> list[Raised]:
-    return _from_topic(settings, settings.topics.alerts, lambda value, where: decoded(value, Raised, where))
+    return _from_topic(settings, settings.topics.alerts, "--alerts", lambda value, where: decoded(value, Raised, where))
 
 
-def _from_topic(settings: Settings, topic: str, decode: Callable[[bytes, str], T]) -> list[T]:
+def _from_topic(settings: Settings, topic: str, option: str, decode: Callable[[bytes, str], T]) -> list[T]:
     """The records of a topic; one that is something else cannot be taken out again, and is passed over, with a word."""
     from stream.kafka.whole_topic import read
 
+    try:
+        records = read(settings.kafka.connection(), topic)
+    except BrokerError as fault:
+        raise BrokerError(f"{fault}; or name a file with {option}") from fault
     found = []
-    for where, value in read(settings.kafka.connection(), topic):
+    for where, value in records:
         try:
             found.append(decode(value, where))
         except DataError as fault:
