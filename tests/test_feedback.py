@@ -215,7 +215,7 @@ def test_the_command_reads_feedback_and_alerts_and_says_what_it_left_out(
     with pytest.raises(SystemExit, match=r"^2$"):
         cli.main()
     assert "add --feedback with what was said of them" in capsys.readouterr().err
-    settings = ["--set", "train.feedback=said.jsonl", "--set", "train.alerts=alerts.jsonl"]
+    settings = ["--set", "train.feedback=said.jsonl", "--set", "train.alerts=alerts.jsonl", "--set", "registry=again"]
     again = json.loads(narrows(monkeypatch, capsys, "train", "--data", "history.parquet", *settings, *small, "--json"))
     assert again["data"]["frames"]["confirmed"] == 38
     assert again["data"]["feedback"]["unknown"] == 1
