@@ -230,10 +230,12 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 
 def test_frames_before_an_alert_are_its_series_own_and_no_others() -> None:
-    """An alert at the very beginning reaches into no other series."""
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=9 * SECOND)
+    """An alert at the very beginning reaches into no other series; what is carried from it, as far as it is carried."""
+    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=9 * SECOND, max_carry=2)
     rows = [float(second) for second in range(9)]
-    framed = frame([batch(rows, rows, series="a"), batch(rows, rows, series="b")], policy, ("s",))
-    left = leave_out(framed, [JudgedSpan("b", SECOND, 3 * SECOND, "confirmed")], 5)
-    assert np.flatnonzero(left.confirmed).tolist() == [9, 10, 11]
-    assert not leave_out(framed, [JudgedSpan("unheard of", 0, LAST_NS, "confirmed")], 5).confirmed.any()
+    values = [*rows[:3], *[float("nan")] * 3, *rows[6:]]
+    framed = frame([batch(rows, rows, series="a"), batch(rows, values, series="b")], policy, ("s",))
+    left = leave_out(framed, [JudgedSpan("b", SECOND, 3 * SECOND, "confirmed")], 5, policy.max_carry)
+    assert np.flatnonzero(left.confirmed).tolist() == [9, 10, 11, 12, 13]
+    unheard = [JudgedSpan("unheard of", 0, LAST_NS, "confirmed")]
+    assert not leave_out(framed, unheard, 5, policy.max_carry).confirmed.any()

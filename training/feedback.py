@@ -8,21 +8,24 @@ import numpy as np
 
 from stream.alerts.feedback import JudgedSpan, Judgements, Verdict
 from stream.detect.frames import Fitness
+from stream.detect.slots import Segments
 from stream.intake.columns import Bools
-from training.framing import FramedHistory
+from training.framing import FramedHistory, carried_from
 
 
-def leave_out(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int) -> FramedHistory:
+def leave_out(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int, max_carry: int) -> FramedHistory:
     """The history with the frames of confirmed alerts marked as such, and those of maintenance off.
 
     False alerts were normal operation, which is what is to be learnt: their frames stay as they are.
 
     Args:
         lag: frames before an alert that are taken out with it, W + M - 1: by so many may it come after the trouble.
+        max_carry: frames for which a missing sensor keeps its last value.
     """
     confirmed = _inside(framed, [span for span in spans if span.verdict == "confirmed"], lag)
     maintenance = _inside(framed, [span for span in spans if span.verdict == "maintenance"], lag)
     fitness = np.where(maintenance, Fitness.OFF, framed.fitness).astype(np.uint8)
+    confirmed |= carried_from(confirmed, framed.imputed, Segments(framed.series), max_carry)
     return replace(framed, confirmed=confirmed, fitness=fitness)
 
 

@@ -136,7 +136,9 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
     def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
         policy = choose_policy(options.frames, history.layout.format, found, len(history.sensors))
         framed = frame(history.batches, policy, history.sensors)
-        return policy, framed if options.feedback is None else leave_out(framed, options.feedback.spans(), lag)
+        if options.feedback is not None:
+            framed = leave_out(framed, options.feedback.spans(), lag, policy.max_carry)
+        return policy, framed
 
     policy, framed = framed_with(history)
     refuse_lost(history, policy, framed.dispositions)
