@@ -34,7 +34,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
         try:
             found = calibrate_kept(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
         except DataError:
-            return
+            return  # the levels support nothing higher either
         factor = found.table.q / manifest.threshold_q
         if factor > highest:
             highest = factor

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from stream.alerts.difference import Change, as_data, by_series, counted, difference
+from stream.alerts.difference import KINDS, Change, as_data, by_series, counted, difference
 from stream.alerts.raised import Raised, newest
 from stream.errors import BundleError
 from stream.events import Alert
@@ -57,7 +57,7 @@ def against_command(
     else:
         for change in _data(changes):
             print(json.dumps(change, ensure_ascii=False))
-    kinds = ", ".join(f"{totals[kind]} {kind}" for kind in ("gone", "new", "moved", "unchanged"))
+    kinds = ", ".join(f"{totals[kind]} {kind}" for kind in KINDS)
     print(f"{before.version} -> {after.version}: {kinds}", file=sys.stderr)
     for name, side in (("before", before), ("after", after)):
         said = ", ".join(f"{what} {count:,}" for what, count in sorted(side.counts.items()) if count)
