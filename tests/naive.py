@@ -23,6 +23,7 @@ class NaivePolicy:
     max_gap: int
     resample: str = "none"
     grace: int = 0
+    close_complete: bool = True
     max_carry: int = 5
     max_missing: int = 0
     clip: float = 10.0
@@ -208,7 +209,8 @@ class NaiveDetector:
                 fates.append("used")
         while state.ticks:
             oldest = min(state.ticks)
-            if not all(state.ticks[oldest]) and state.newest < oldest + p.interval + p.grace:
+            complete = p.close_complete and all(state.ticks[oldest])
+            if not complete and state.newest < oldest + p.interval + p.grace:
                 break
             self._close_tick(series, state, oldest)
         return "used" if not fates or "used" in fates else "late" if "late" in fates else "duplicate"

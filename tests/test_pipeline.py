@@ -256,11 +256,15 @@ def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
     """Records of one sensor each meet on ticks, without anybody having to say so."""
     sensors = tuple(sorted(physics.SENSORS))
     long = made(tmp_path / "long", long_of(pumps))
-    wide = made(tmp_path / "wide", pumps[["time", "series", *sensors]], frames=FrameOptions(resample="last"))
+    # A tick of whole rows closes with the first row after it.
+    after = pumps.groupby("series").tail(1).assign(time=lambda rows: rows["time"] + pd.Timedelta(minutes=1))
+    rows = pd.concat([pumps, after])[["time", "series", *sensors]]
+    wide = made(tmp_path / "wide", rows, frames=FrameOptions(resample="last"))
     assert contents(long) == contents(wide)
-    assert long.manifest.policy.resample == "last"
+    assert (long.manifest.policy.resample, wide.manifest.policy.resample) == ("last", "last")
+    assert (long.manifest.policy.close_complete, wide.manifest.policy.close_complete) == (True, False)
     assert long.parts == trained.parts
-    assert long.manifest.data["readings"] == len(sensors) * wide.manifest.data["readings"]
+    assert long.manifest.data["readings"] == len(sensors) * len(pumps)
     assert long.calibration.weeks == pytest.approx(trained.calibration.weeks), "a frame stands for a tick"
 
 

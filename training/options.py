@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stream.alerts.feedback import Judgements
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.intake.parquet import Hints
 
@@ -81,6 +82,7 @@ class TrainOptions:
 
     Attributes:
         registry: a folder or a URI; see `stream.registry.Registry`.
+        feedback: what people said of alerts; None: not asked.
     """
 
     detector: str
@@ -94,3 +96,4 @@ class TrainOptions:
     parts: tuple[float, float, float] = (0.6, 0.25, 0.15)
     seed: int = 0
     drop_sensors: bool = False
+    feedback: Judgements | None = None

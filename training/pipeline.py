@@ -1,10 +1,10 @@
 """From history to bundle: read, frame, split, scale, fit, calibrate, check, publish.
 
 1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
-calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit. 5. What each
-sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the online
-detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen, as it is
-and with synthetic anomalies. 8. Write the bundle; the first becomes production.
+calibrate, gate, purged by W + M - 1 frames; labelled, confirmed and off frames are in none. 4. Scale and fit on fit.
+5. What each sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the
+online detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen,
+as it is and with synthetic anomalies. 8. Write the bundle; the first becomes production.
 
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
@@ -32,7 +32,8 @@ from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from stream.strength import verdict
 from training.calibrate import Calibration, calibrate
-from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
+from training.choose import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
+from training.feedback import leave_out
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
 from training.held_out import held_out_levels, realised
@@ -118,7 +119,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
         draft,
         seeds_of(spec, fit_options),
         calibration,
-        data_facts(history, framed, counts, findings, options.drop_sensors),
+        data_facts(history, framed, counts, findings, options),
         {
             "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
@@ -139,17 +140,21 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
     """The history as frames, what vetting found, and, where asked for, both without the sensors it found."""
     found = steps(batch.columns for batch in history.batches).medians()
+    lag = longest_support(options.model) - 1
 
     def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
         policy = choose_policy(options.frames, history.layout.format, found, len(history.sensors))
-        return policy, frame(history.batches, policy, history.sensors)
+        framed = frame(history.batches, policy, history.sensors)
+        if options.feedback is not None:
+            framed = leave_out(framed, options.feedback.spans(), lag, policy.max_carry)
+        return policy, framed
 
     policy, framed = framed_with(history)
     refuse_lost(history, policy, framed.dispositions)
-    seen = ~framed.labelled & (framed.fitness != Fitness.OFF)
+    seen = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not seen.any():
         raise DataError(
-            f"{options.data}: all of {len(framed)} frames are labelled, in maintenance, or outside "
+            f"{options.data}: all of {len(framed)} frames are labelled, confirmed, in maintenance, or outside "
             f"`score_when: {policy.score_when}`; expected normal operation to learn from"
         )
     values = framed.values if seen.all() else framed.values[seen]

@@ -21,6 +21,7 @@ QUIET_SECONDS = 5.0
 FATES = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
 LEFT_OUT = {
     "labelled": "or carried from one",
+    "confirmed": "by feedback on alerts",
     "off": "maintenance, `score_when`",
     "degraded": "too many sensors missing",
     "purged": "W + M - 1 after each cut",
@@ -98,6 +99,7 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("read at", f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {peak_memory_mb():,.0f} MB"),
         ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
         ("left out", _left_out(trained)),
+        *(("feedback", _feedback(said)) for said in [m.data.get("feedback")] if said is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
         ("model", f"{spec.kind}, {sizes}"),
         ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
@@ -135,6 +137,13 @@ def _left_out(trained: Trained) -> str:
     reasons = {f"{name} ({LEFT_OUT[name]})": n for name, n in trained.parts.items() if name in LEFT_OUT}
     kinds = {"readings": _listed(fates), "frames": _listed(reasons)}
     return "; ".join(f"{kind}: {listed}" for kind, listed in kinds.items() if listed) or "nothing"
+
+
+def _feedback(said: Mapping[str, Any]) -> str:
+    """Alerts that people judged, and how much of that is about this history."""
+    verdicts = {name: told for name, told in said.items() if name != "unknown"}
+    listed = ", ".join(f"{told['alerts']:,} {name} ({told['in_history']:,} here)" for name, told in verdicts.items())
+    return f"{listed}; {said['unknown']:,} about alerts that nobody knows"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

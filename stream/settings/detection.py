@@ -61,6 +61,9 @@ class Model(Section):
         return window
 
 
+Source = Annotated[str, Field(min_length=1)]
+
+
 class Parts(Section):
     """Shares of each series, in time order; they sum to 1."""
 
@@ -94,6 +97,16 @@ class Train(Section):
     drop_sensors: bool = Field(
         default=False,
         description="false: vetting names flat, duplicate, counter-like sensors. true: it also leaves them out.",
+    )
+    feedback: Source | None = Field(
+        default=None,
+        description="What people said of alerts: JSON lines, .csv or .parquet, or `topic` for kafka.feedback. Alerts "
+        "that were confirmed or due to maintenance teach nothing. null: none.",
+    )
+    alerts: Source = Field(
+        default="topic",
+        description="The alerts that feedback is about: JSON lines as `narrows replay` writes them, or `topic` for "
+        "kafka.alerts.",
     )
 
 
