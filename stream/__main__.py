@@ -13,7 +13,6 @@ import typer
 
 from stream.errors import ConfigError, NarrowsError
 from stream.serve.command import (
-    DEFAULT_CONFIG,
     AsJson,
     Bundle,
     ConfigFile,
@@ -25,6 +24,7 @@ from stream.serve.command import (
 from stream.serve.config_command import config_app
 from stream.serve.feedback_command import AlertsFrom, FeedbackFrom, feedback_app
 from stream.serve.models_command import Reason, models_app
+from stream.serve.service_command import doctor, init, replay, run, topics
 
 GATE_REFUSED = 4
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
@@ -38,6 +38,8 @@ app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(models_app, name="models")
+for command in (init, run, topics, doctor, replay):
+    app.command()(command)
 
 
 @app.command()
@@ -72,101 +74,6 @@ def demo(
 
 
 @app.command()
-def init(
-    from_file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob to guess the settings from.")
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")] = DEFAULT_CONFIG,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write a first configuration, guessed from data.
-
-    Each guess stands in the file with its reason.
-    """
-    from stream.settings.starter import starter, write
-
-    guesses = []
-    if from_file is not None:
-        from stream.serve.guess import guess
-
-        guesses = guess(from_file)
-    write(output, starter(guesses), force)
-    if as_json:
-        print_json([one._asdict() for one in guesses])
-    else:
-        for one in guesses:
-            print(f"{one.path} = {one.value}  ({one.reason})")
-    print(f"wrote {output}; read it, then: narrows config check -c {output}", file=sys.stderr)
-
-
-@app.command()
-def run(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    bundle: Annotated[
-        str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured.")
-    ] = None,
-) -> None:
-    """Read the topic, score, publish alerts; until SIGTERM."""
-    from stream.serve.run import run as serve
-
-    serve(settings_from(config, overrides), bundle)
-
-
-@app.command()
-def topics(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    create: Annotated[bool, typer.Option("--create", help="Make the topics that are missing.")] = False,
-    partitions: Annotated[int, typer.Option(min=1, help="Of an input topic that is made.")] = 4,
-    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Check that all topics are there and fit; or make them, and give the state topic the partitions it lacks."""
-    from stream.kafka import checks
-    from stream.kafka import topics as kafka_topics
-    from stream.kafka.finding import refuse
-    from stream.serve.connection import kafka_options
-
-    options = kafka_options(settings_from(config, overrides))
-    changes = kafka_topics.create(options, partitions, replication) if create else []
-    found = checks.findings(options)
-    if as_json:
-        print_json({"changes": [change._asdict() for change in changes]})
-    for topic, before, after in changes:
-        done = (
-            f"made {topic} with {after} partitions" if before == 0 else f"{topic}: {before} partitions became {after}"
-        )
-        print(done, file=sys.stderr)
-    for finding in found:
-        if finding.outcome == "warning":
-            print(f"warning: {finding.check}: {finding}", file=sys.stderr)
-    refuse(found)
-    print("all topics are there and fit", file=sys.stderr)
-
-
-@app.command()
-def doctor(
-    config: ConfigFile = None, overrides: Overrides = None, bundle: Bundle = None, as_json: AsJson = False
-) -> None:
-    """Check configuration, bundle, broker, topics, permissions and progress; say what to do.
-
-    Exit code 1 where something fails, 0 also with warnings.
-    """
-    from stream.kafka.finding import failures
-    from stream.serve.doctor import as_data, as_text, examine
-
-    found = examine(settings_from(config, overrides), bundle)
-    if as_json:
-        print_json(as_data(found))
-    else:
-        print(as_text(found))
-    if failures(found):
-        raise typer.Exit(1)
-
-
-@app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
     feedback: FeedbackFrom = None,
@@ -193,33 +100,6 @@ def train(
         print_json(report.facts(trained))
     else:
         report.show(trained)
-
-
-@app.command()
-def replay(
-    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the readings.")],
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    bundle: Bundle = None,
-    against: Annotated[
-        str | None, typer.Option(metavar="B", help="Another version, alias or folder: show how alerts differ from its.")
-    ] = None,
-    scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal.
-
-    With --against, through two bundles: which alerts of the other are gone, which are new, which have moved.
-    """
-    settings = settings_from(config, overrides)
-    if against is not None:
-        from stream.serve.against_command import against_command
-
-        against_command(settings, data, bundle, against, scores, as_json)
-    else:
-        from stream.serve.replay_command import replay_command
-
-        replay_command(settings, data, bundle, scores, as_json)
 
 
 @app.command()
