@@ -10,7 +10,7 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
-HIDDEN, LATENT = 32, 4
+HIDDEN, LATENT, DISCRIMINATOR = 32, 4, 16
 
 
 def choose_policy(
@@ -65,6 +65,7 @@ def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
         loss=options.loss,
         noise=0.0 if linear else options.noise,
         beta=options.beta,
+        discriminator=DISCRIMINATOR if options.discriminator else 0,
     )
 
 

@@ -31,6 +31,7 @@ class ModelOptions:
 
     Attributes:
         standardise: errors count in units of their sensors' means on held-out data.
+        discriminator: whether one is trained beside the autoencoder.
     """
 
     kind: Literal["dense", "conv", "variational", "linear"] = "dense"
@@ -45,6 +46,7 @@ class ModelOptions:
     beta: float = 0.1
     standardise: bool = True
     error_span: Literal["newest", "window"] = "window"
+    discriminator: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,27 @@ def error_spread(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools 
     Returns:
         float64 (F,), scaled units as the loss has them, > 0; the median sensor's where one is masked in all windows.
     """
+    return _floored(np.median(_means(ensemble, frames, masked, ends), axis=0))
+
+
+def member_spreads(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
+    """The same of each member by itself: float64 (K, F)."""
+    return np.stack([_floored(own) for own in _means(ensemble, frames, masked, ends)])
+
+
+def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
+    """float64 (K, F): mean error of each member and sensor, NaN where one is masked in all windows."""
     total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
     for first in range(0, len(ends), AT_ONCE):
         errors = ensemble.errors(frames, ends[first : first + AT_ONCE], masked).by_sensor  # (K, F, n)
         total += np.nansum(errors, axis=2, dtype=np.float64)
         count += np.isfinite(errors).sum(axis=2)
-    seen = count[0] > 0
-    usual = np.median(np.divide(total, count, out=np.zeros_like(total), where=seen), axis=0)  # (F,)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _floored(usual: Float64s) -> Float64s:
+    """float64 (F,), > 0, of (F,) with NaN."""
+    seen = ~np.isnan(usual)
     middle = float(np.median(usual[seen])) if seen.any() else LEAST
     spread: Float64s = np.where(seen, np.maximum(usual, LEAST_SHARE * middle), middle)
     return np.maximum(spread, LEAST)
