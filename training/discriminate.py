@@ -1,12 +1,11 @@
-"""Fits the discriminators: one per member, to tell what it leaves of normal windows from what it leaves of anomalies.
+"""Fits the discriminators: one per member, to tell what it leaves of normal windows from what it leaves of others.
 
-The anomalies are synthetic, of every kind and of graded size, put into the fit part; of a window that has one, the
-residuals of the sensors touched count. A member's discriminator depends on the member and on its seed alone.
-
-Reconstructions are no examples of anomalies here: what a member leaves of them is little, and one that has learned to
-call that odd calls a quiet plant odd.
+The others are synthetic anomalies of every kind and of graded size, put into the fit part, where the residuals of the
+sensors touched count; and the member's own reconstructions, of which it leaves less than of anything real: what is made
+too well is odd as well. A member's discriminator depends on the member and on its seed alone.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from stream.detect.discriminator import Discriminator, frames_seen
+from stream.detect.discriminator import Discriminator, build, frames_seen
 from stream.detect.ensemble import Ensemble
 from stream.detect.models import Autoencoder
-from stream.detect.policy import ModelSpec
 from stream.intake.columns import Bools, Int64s
 from training.spread import member_spreads
 from training.synthetic import KINDS, SIZES, Kind, inject
@@ -28,11 +26,13 @@ from training.windows import Windows, evenly
 
 Float32s = NDArray[np.float32]
 
-EPOCH, STOP, AT_ONCE = 4096, 1024, 1024  # windows: of an epoch, looked at after each, judged at a time
+EPOCH, STOP, AT_ONCE = 4096, 2048, 1024  # windows: of an epoch, looked at after each, judged at a time
+ALIKE = 32  # windows at a time that have an anomaly of the same kind and size
 MAX_EPOCHS, PATIENCE, IMPROVEMENT = 30, 5, 1e-3
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-2
 UNUSUAL = 0.99  # quantile on held-out normal data from which a logit counts
-KNOWS_NOTHING = 2 * math.log(2)
+OF_RECONSTRUCTIONS = 0.5  # their weight in the loss, where normal windows and anomalies have 1
+KNOWS_NOTHING = (2 + OF_RECONSTRUCTIONS) * math.log(2)
 # Share of the median sensor's width: one whose logits hardly move must not outweigh all others.
 LEAST_SHARE, LEAST = 1e-3, 1e-6
 
@@ -86,6 +86,12 @@ class Residuals:
         return self._left(strips, kept), touched
 
     @torch.no_grad()
+    def reconstructed(self, ends: Tensor) -> Tensor:
+        """The same of the reconstructions of these windows."""
+        windows, kept = self.windows.at(ends)
+        return self._left(self.model(windows), kept)
+
+    @torch.no_grad()
     def _left(self, windows: Tensor, kept: Tensor | None) -> Tensor:
         residuals: Tensor = self.model(windows) - windows
         residuals = residuals if kept is None else residuals * kept
@@ -95,12 +101,12 @@ class Residuals:
 def _with_anomalies(
     windows: Float32s, allowed: Bools, draw: np.random.Generator, kinds: Sequence[Kind]
 ) -> tuple[Float32s, Bools]:
-    """Windows (n, W, F) with an anomaly in each, as many of each kind and size, and the sensors touched (n, F)."""
+    """Windows (n, W, F) with an anomaly in each, the kinds and sizes in turn, and the sensors touched (n, F)."""
     graded = [(kind, size) for kind in kinds for size in SIZES[kind]]
+    turns = itertools.cycle(draw.permutation(len(graded)).tolist())
     made, touched = windows.copy(), np.zeros(allowed.shape, np.bool_)
-    for (kind, size), rows in zip(graded, np.array_split(draw.permutation(len(windows)), len(graded)), strict=True):
-        if not len(rows):
-            continue
+    for rows in np.array_split(draw.permutation(len(windows)), -(-len(windows) // ALIKE)):
+        kind, size = graded[next(turns)]
         begin, seed = int(draw.integers(windows.shape[1])), int(draw.integers(2**31))
         found = inject(windows[rows], kind, size, seed, begin=begin, allowed=allowed[rows])
         made[rows[found.rows]], touched[rows[found.rows]] = found.strips, found.touched
@@ -130,7 +136,7 @@ def discriminate(
     spec = model.spec
     unit = member_spreads(Ensemble(ensemble.spec, model.weights()), frames, masked, held_out)
     residuals = Residuals(model, Windows(frames, masked, spec), kinds)
-    made = _fresh(spec, seeds)
+    made = build(spec, seeds)
     made.unit.copy_(torch.from_numpy(np.sqrt(unit)))
     run = _Run(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
     found = run.go(max_epochs)
@@ -138,14 +144,20 @@ def discriminate(
     return Discriminated(made.weights(), *found)
 
 
-def _fresh(spec: ModelSpec, seeds: Sequence[int]) -> Discriminator:
-    """Member k's weights depend on seeds[k] alone."""
-    made = Discriminator(spec)
-    for member, seed in enumerate(seeds):
-        source = torch.Generator().manual_seed(seed)
-        for layer in (made.first, made.second):
-            layer.draw(member, source)
-    return made
+@dataclass(frozen=True, slots=True)
+class _Examples:
+    """Residuals float32 (K, n, frames, F), and bool (K, n, F): the sensors of them that count.
+
+    Attributes:
+        seen: of the normal windows, and of their reconstructions.
+        touched: of the anomalous ones.
+    """
+
+    normal: Tensor
+    seen: Tensor
+    anomalous: Tensor
+    touched: Tensor
+    reconstructed: Tensor
 
 
 class _Run:
@@ -179,7 +191,7 @@ class _Run:
     def _train(self) -> None:
         orders = torch.stack([self._order(draw) for draw in self._draws])
         for here in orders.split(BATCH, dim=1):  # type: ignore[no-untyped-call]
-            losses = self._losses(*self._examples(here))
+            losses = self._losses(self._examples(here))
             self._optimizer.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -190,17 +202,20 @@ class _Run:
         rounds = [draw.permutation(count) for _ in range(-(-EPOCH // count))]
         return torch.from_numpy(self._fit_ends[np.concatenate(rounds)[:EPOCH]])
 
-    def _examples(self, ends: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Normal residuals and what is seen of them, anomalous ones and what was touched."""
-        return *self._residuals.normal(ends), *self._residuals.anomalous(ends, self._draws)
+    def _examples(self, ends: Tensor) -> _Examples:
+        of = self._residuals
+        return _Examples(*of.normal(ends), *of.anomalous(ends, self._draws), of.reconstructed(ends))
 
-    def _losses(self, normal: Tensor, seen: Tensor, anomalous: Tensor, touched: Tensor) -> Tensor:
-        """(K,): cross-entropy of the normal ones and of the anomalous ones, each by itself a mean."""
-        return _mean(softplus(self._made(normal)), seen) + _mean(softplus(-self._made(anomalous)), touched)
+    def _losses(self, of: _Examples) -> Tensor:
+        """(K,): cross-entropies of the normal ones, the anomalous ones and the reconstructions, each a mean."""
+        normal, anomalous = softplus(self._made(of.normal)), softplus(-self._made(of.anomalous))
+        reconstructed = softplus(-self._made(of.reconstructed))
+        anomalies = _mean(anomalous, of.touched) + OF_RECONSTRUCTIONS * _mean(reconstructed, of.seen)
+        return _mean(normal, of.seen) + anomalies
 
     @torch.no_grad()
     def _keep(self, epoch: int) -> None:
-        losses = self._losses(*self._stop)
+        losses = self._losses(self._stop)
         going = self._stale < PATIENCE
         better, counts = going & (losses < self._loss), losses < self._loss * (1 - IMPROVEMENT)
         for name, value in self._made.named_parameters():
@@ -230,10 +245,12 @@ def _calibrate(
     for here in torch.from_numpy(held_out).split(AT_ONCE):  # type: ignore[no-untyped-call]
         left, seen = residuals.normal(here.expand(members, -1))
         judged.append(torch.where(seen, made(left), torch.nan))
-    middle, floor = np.nanquantile(torch.cat(judged, dim=1).double().numpy(), (0.5, UNUSUAL), axis=1)  # (K, F) each
+    logits = torch.cat(judged, dim=1).double().numpy()  # (K, N, F)
+    blind = np.isnan(logits).all(axis=1)  # (K, F)
+    middle, floor = np.nanquantile(np.where(blind[:, None], 0, logits), (0.5, UNUSUAL), axis=1)  # (K, F) each
     width = floor - middle
     width = np.maximum(width, np.maximum(LEAST_SHARE * np.median(width, axis=1, keepdims=True), LEAST))
     errors = ensemble.errors(frames, held_out, masked).by_sensor.astype(np.float64)  # (K, F, N)
     usual, far = np.quantile(np.nanmean(errors, axis=1), (0.5, UNUSUAL), axis=1)  # (K,) each
-    for name, value in (("floor", floor), ("slope", 1 / width), ("reach", far - usual)):
+    for name, value in (("floor", floor), ("slope", np.where(blind, 0, 1 / width)), ("reach", far - usual)):
         getattr(made, name).copy_(torch.from_numpy(value))

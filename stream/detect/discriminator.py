@@ -8,7 +8,7 @@ r, in units of what is usual of the sensor, are seen as r / (1 + |r|): the shape
 Here is the trainable form; `doubt` holds the frozen one, and says what its opinion adds to the error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.nn.functional import relu
 
 from stream.detect.models import Layer, checked
 from stream.detect.policy import ModelSpec
+from stream.errors import ShapeError
 
 PREFIX = "discriminator."  # of its weights, beside the autoencoder's
 
@@ -26,7 +27,7 @@ class Discriminator(nn.Module):
     Attributes:
         unit: float32 (K, F), > 0: the usual residual of each sensor, scaled units.
         floor: float32 (K, F): logits up to it are nothing unusual on held-out normal data.
-        slope: float32 (K, F), > 0: 1 / (floor - median logit) there.
+        slope: float32 (K, F), >= 0: 1 / (floor - median logit) there; 0 for a sensor that was never seen.
         reach: float32 (K,), >= 0: how far the errors reach beyond their median there, as far as the logits to `floor`.
     """
 
@@ -65,6 +66,16 @@ class Discriminator(nn.Module):
         return {PREFIX + name: value.detach().clone() for name, value in self.state_dict().items()}
 
 
+def build(spec: ModelSpec, seeds: Sequence[int]) -> Discriminator:
+    """One with fresh weights and no reach, so that it adds nothing; member k's depend on seeds[k] only."""
+    made = Discriminator(spec)
+    for member, seed in enumerate(seeds):
+        source = torch.Generator().manual_seed(seed)
+        for layer in (made.first, made.second):
+            layer.draw(member, source)
+    return made
+
+
 def frames_seen(spec: ModelSpec) -> int:
     """Frames of a window that have a residual: those that the error spans."""
     return 1 if spec.error_span == "newest" else spec.window
@@ -80,9 +91,13 @@ def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Discriminator:
     """The discriminator that `weights` came from, in inference mode.
 
     Raises:
-        ShapeError: a name is missing or unknown, a shape or type differs, or a value is not finite.
+        ShapeError: a name is missing or unknown, a shape or type differs, or a value is not finite or out of bounds.
     """
     made = Discriminator(spec)
     named = {name.removeprefix(PREFIX): value for name, value in weights.items()}
     made.load_state_dict(checked("discriminator", named, made.state_dict()))
+    for name, values in {"unit": made.unit, "slope": made.slope, "reach": made.reach}.items():
+        least = float(values.min())
+        if least < 0 or (name == "unit" and least == 0):
+            raise ShapeError(f"discriminator: {name} of {least:g}, expected one > 0, slope and reach >= 0; retrain")
     return made.eval().requires_grad_(False)
