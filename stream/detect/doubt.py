@@ -40,7 +40,8 @@ class Doubt:
         columns = spec.sensors * rows
         self._hidden, self._logits = room(self._first[1], columns), room(self._second[1], columns)
         self._seen = torch.zeros(spec.members, self._frames, columns)
-        self._unit = np.repeat(made.unit.numpy(), rows, axis=1)[:, None]  # (K, 1, F * rows)
+        self._size = np.empty(self._seen.shape, np.float32)
+        self._per_unit = np.repeat(1 / made.unit.numpy(), rows, axis=1)[:, None]  # (K, 1, F * rows)
         self._floor, self._slope = made.floor.numpy()[:, :, None], made.slope.numpy()[:, :, None]
         self._reach = made.reach.double().numpy()[:, None]
 
@@ -58,8 +59,10 @@ class Doubt:
         np.subtract(made, seen, out=residuals.reshape(made.shape))
         if left_out is not None:
             np.copyto(residuals.reshape(len(made), *left_out.shape), 0, where=left_out)
-        residuals /= self._unit
-        residuals /= 1 + np.abs(residuals)
+        residuals *= self._per_unit
+        size = np.abs(residuals, out=self._size)
+        size += 1
+        residuals /= size
         odd = np.clip((self._judged() - self._floor) * self._slope, 0, np.float32(MOST))  # (K, F, rows)
         counted = np.full(self._rows, self._sensors, np.float32)
         if left_out is not None:
