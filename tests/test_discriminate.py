@@ -19,6 +19,7 @@ from training.synthetic import KINDS, Kind, inject
 
 WINDOW, SENSORS, ROWS = 8, 4, 1200
 FIT, STOP, HELD_OUT, LATER = np.split(np.arange(WINDOW - 1, ROWS), [500, 600, 900])
+ONE_SERIES = np.zeros(len(HELD_OUT), np.int32)
 SPEC = ModelSpec("dense", WINDOW, 1, SENSORS, 12, 2, members=2, error_span="window", noise=0.3)
 JUDGED = msgspec.structs.replace(SPEC, discriminator=16)
 
@@ -54,13 +55,13 @@ def trained(
     mine, spread = {name: value[list(members)] for name, value in weights.items()}, plain(weights).spread
     frames = FRAMES if masked is None else np.where(masked, np.float32(0), FRAMES)
     ends = (FIT, STOP, HELD_OUT)
-    return discriminate(
-        load(own, mine), Ensemble(spec, mine, spread), frames, masked, *ends, members, max_epochs, kinds
-    )
+    spreads = member_spreads(Ensemble(spec, mine), frames, masked, HELD_OUT, ONE_SERIES)
+    model, ensemble = load(own, mine), Ensemble(spec, mine, spread)
+    return discriminate(model, ensemble, spreads, frames, masked, *ends, members, max_epochs, kinds)
 
 
 def plain(weights: dict[str, Tensor]) -> Ensemble:
-    return Ensemble(SPEC, weights, error_spread(Ensemble(SPEC, weights), FRAMES, None, HELD_OUT))
+    return Ensemble(SPEC, weights, error_spread(Ensemble(SPEC, weights), FRAMES, None, HELD_OUT, ONE_SERIES))
 
 
 def judging(weights: dict[str, Tensor], found: Discriminated) -> Ensemble:
@@ -134,5 +135,6 @@ def test_a_window_of_one_value_has_a_discriminator_too(span: str) -> None:
     frames = np.ascontiguousarray(FRAMES[:, :1])
     weights = fit(frames, None, FIT, STOP, bare, FitOptions(max_epochs=1, min_windows=256), lambda epoch: None).weights
     ensemble = Ensemble(bare, weights)
-    found = discriminate(load(spec, weights), ensemble, frames, None, FIT, STOP, HELD_OUT, (0,), max_epochs=1)
+    ends, spreads = (FIT, STOP, HELD_OUT), np.ones((1, 1))
+    found = discriminate(load(spec, weights), ensemble, spreads, frames, None, *ends, (0,), max_epochs=1)
     assert np.isfinite(Ensemble(spec, weights | found.weights).errors(frames, LATER).error).all()

@@ -19,8 +19,7 @@ from torch.nn.functional import softplus
 from stream.detect.discriminator import Discriminator, build, frames_seen
 from stream.detect.ensemble import Ensemble
 from stream.detect.models import Autoencoder
-from stream.intake.columns import Bools, Int64s
-from training.spread import member_spreads
+from stream.intake.columns import Bools, Float64s, Int64s
 from training.synthetic import KINDS, SIZES, Kind, inject
 from training.windows import Windows, evenly
 
@@ -116,6 +115,7 @@ def _with_anomalies(
 def discriminate(
     model: Autoencoder,
     ensemble: Ensemble,
+    spreads: Float64s,
     frames: Float32s,
     masked: Bools | None,
     fit_ends: Int64s,
@@ -129,15 +129,15 @@ def discriminate(
 
     Args:
         model: fitted, in inference mode, its spec with the discriminator's size; ensemble: the same without one.
+        spreads: float64 (K, F), > 0, how far off each member usually is, as `training.spread.member_spreads` has it.
         frames, masked: as `training.fit.fit` takes them.
         fit_ends, stop_ends, held_out: int64, normal windows by the row of their newest frame.
         seeds: of the members.
     """
     spec = model.spec
-    unit = member_spreads(Ensemble(ensemble.spec, model.weights()), frames, masked, held_out)
     residuals = Residuals(model, Windows(frames, masked, spec), kinds)
     made = build(spec, seeds)
-    made.unit.copy_(torch.from_numpy(np.sqrt(unit)))
+    made.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
     run = _Run(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
     found = run.go(max_epochs)
     _calibrate(made, ensemble, residuals, frames, masked, held_out)

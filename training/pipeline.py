@@ -45,7 +45,7 @@ from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
 from training.split import Part, Shares, split
-from training.spread import error_spread
+from training.spread import error_spread, member_spreads
 from training.vet import Finding, vet
 
 SELFTEST_WINDOWS = 16
@@ -193,15 +193,17 @@ def _fit(
     ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
     plain = msgspec.structs.replace(spec, discriminator=0)
     fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
-    held_out = np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]])
-    ensemble, discriminated = Ensemble(plain, fitted.weights), None
+    held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
+    unseen = frames, masked, held_out, framed.series[held_out]
+    raw = ensemble = Ensemble(plain, fitted.weights)
     if standardise:
-        ensemble = Ensemble(plain, fitted.weights, error_spread(ensemble, frames, masked, held_out))
+        ensemble = Ensemble(plain, fitted.weights, error_spread(raw, *unseen))
+    discriminated = None
     if spec.discriminator:
-        progress.stage("discriminate", f"{spec.members} of {spec.discriminator} hidden units")
+        progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
         discriminated = discriminate(
-            load_model(spec, fitted.weights), ensemble, frames, masked, ends[Part.FIT], ends[Part.STOP], held_out,
-            seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
+            load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
+            ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
         )  # fmt: skip
         ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]

@@ -56,15 +56,15 @@ class DenseTile(Tile):
         self._encode, self._encode_bias = encode.flatten(0, 1), encode_bias.flatten(0, 1)  # (K * hidden, W * F)
         self._code, self._decode = pack(weights, "code"), pack(weights, "decode")
         self._output = pack(weights, "output", newest=self._outputs)
-        self._hidden, self._decoded = room(encode_bias, rows), room(self._decode[1], rows)
-        self._codes, self._result = room(self._code[1], rows), room(self._output[1], rows)
+        self._hidden, self._decoded = _room(encode_bias, rows), _room(self._decode[1], rows)
+        self._codes, self._result = _room(self._code[1], rows), _room(self._output[1], rows)
 
     def run(self) -> Tensor:
         flat = self._hidden.view(-1, len(self.windows))
         torch.addmm(self._encode_bias, self._encode, self.windows.t(), out=flat).relu_()  # one product for all K
-        product(self._code, self._hidden, self._codes)
-        product(self._decode, self._codes, self._decoded).relu_()
-        return product(self._output, self._decoded, self._result)[:, : self._outputs]
+        _product(self._code, self._hidden, self._codes)
+        _product(self._decode, self._codes, self._decoded).relu_()
+        return _product(self._output, self._decoded, self._result)[:, : self._outputs]
 
 
 class LinearTile(Tile):
@@ -74,12 +74,12 @@ class LinearTile(Tile):
         code, code_bias = pack(weights, "code", pad_inputs=False)
         self._code, self._code_bias = code.flatten(0, 1), code_bias.flatten(0, 1)  # (K * latent, W * F)
         self._output = pack(weights, "output", newest=self._outputs)
-        self._codes, self._result = room(code_bias, rows), room(self._output[1], rows)
+        self._codes, self._result = _room(code_bias, rows), _room(self._output[1], rows)
 
     def run(self) -> Tensor:
         flat = self._codes.view(-1, len(self.windows))
         torch.addmm(self._code_bias, self._code, self.windows.t(), out=flat)
-        return product(self._output, self._codes, self._result)[:, : self._outputs]
+        return _product(self._output, self._codes, self._result)[:, : self._outputs]
 
 
 class ConvTile(Tile):
@@ -224,12 +224,12 @@ def pack(
     return grouped.flatten(3).flatten(1, 2).clone(), biases.flatten(1).unsqueeze(2).clone()
 
 
-def room(bias: Tensor, rows: int) -> Tensor:
+def _room(bias: Tensor, rows: int) -> Tensor:
     """A buffer for the outputs of the layer with this bias: (K, outputs, rows)."""
     return torch.empty(*bias.shape[:2], rows)
 
 
-def product(layer: Affine, values: Tensor, out: Tensor) -> Tensor:
+def _product(layer: Affine, values: Tensor, out: Tensor) -> Tensor:
     """weight (K, out, in) times values (K, in, rows), plus bias (K, out, 1)."""
     return torch.baddbmm(layer[1], layer[0], values, out=out)
 
