@@ -14,7 +14,7 @@ from stream.detect.models import load
 from stream.detect.policy import ModelSpec
 from training.discriminate import KNOWS_NOTHING, Discriminated, discriminate
 from training.fit import FitOptions, fit
-from training.spread import error_spread
+from training.spread import error_spread, member_spreads
 from training.synthetic import KINDS, Kind, inject
 
 WINDOW, SENSORS, ROWS = 8, 4, 1200
