@@ -15,7 +15,7 @@ from tests.bench.plant import HIDDEN, LATENT, SENSORS, SMOOTHING, WINDOW
 from tests.builders import weights_of
 from training.choose import DISCRIMINATOR
 
-WINDOWS, TURNS = 4_096, 300
+WINDOWS, TURNS = 512, 500
 
 
 def main() -> None:
