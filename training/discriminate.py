@@ -57,12 +57,13 @@ class Residuals:
 
     Args:
         model: in inference mode.
-        kinds: of anomalies.
+        kinds: of anomalies; their values are limited to +-clip, as the detector limits them.
     """
 
     model: Autoencoder
     windows: Windows
-    kinds: Sequence[Kind] = KINDS
+    kinds: Sequence[Kind]
+    clip: float
 
     def normal(self, ends: Tensor) -> tuple[Tensor, Tensor]:
         """Residuals of the windows that end at the rows `ends` (K, n), masked cells 0: float32 (K, n, frames, F); and
@@ -74,15 +75,16 @@ class Residuals:
         return residuals, kept[:, :, -residuals.shape[2] :].any(dim=2)
 
     def anomalous(self, ends: Tensor, draws: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
-        """The same of these windows with anomalies; bool (K, n, F): the sensors touched. Some windows can have none."""
+        """The same of these windows with anomalies; bool (K, n, F): sensors touched in a frame that the error spans."""
         windows, kept = self.windows.at(ends)
         seen = torch.ones_like(windows[:, :, 0], dtype=torch.bool) if kept is None else kept.bool().all(dim=2)
         made = [
-            _with_anomalies(own.numpy(), allowed.numpy(), draw, self.kinds)
+            _with_anomalies(own.numpy(), allowed.numpy(), draw, self.kinds, self.clip)
             for own, allowed, draw in zip(windows, seen, draws, strict=True)
         ]
-        strips, touched = (torch.from_numpy(np.stack(each)) for each in zip(*made, strict=True))
-        return self._left(strips, kept), touched
+        strips = torch.from_numpy(np.stack(made))
+        spanned = slice(windows.shape[2] - frames_seen(self.model.spec), None)
+        return self._left(strips, kept), (strips != windows)[:, :, spanned].any(dim=2)
 
     @torch.no_grad()
     def reconstructed(self, ends: Tensor) -> Tensor:
@@ -98,18 +100,18 @@ class Residuals:
 
 
 def _with_anomalies(
-    windows: Float32s, allowed: Bools, draw: np.random.Generator, kinds: Sequence[Kind]
-) -> tuple[Float32s, Bools]:
-    """Windows (n, W, F) with an anomaly in each, the kinds and sizes in turn, and the sensors touched (n, F)."""
+    windows: Float32s, allowed: Bools, draw: np.random.Generator, kinds: Sequence[Kind], clip: float
+) -> Float32s:
+    """Windows (n, W, F) with an anomaly in each that can have one, the kinds and sizes in turn."""
     graded = [(kind, size) for kind in kinds for size in SIZES[kind]]
     turns = itertools.cycle(draw.permutation(len(graded)).tolist())
-    made, touched = windows.copy(), np.zeros(allowed.shape, np.bool_)
+    made = windows.copy()
     for rows in np.array_split(draw.permutation(len(windows)), -(-len(windows) // ALIKE)):
         kind, size = graded[next(turns)]
         begin, seed = int(draw.integers(windows.shape[1])), int(draw.integers(2**31))
-        found = inject(windows[rows], kind, size, seed, begin=begin, allowed=allowed[rows])
-        made[rows[found.rows]], touched[rows[found.rows]] = found.strips, found.touched
-    return made, touched
+        found = inject(windows[rows], kind, size, seed, begin=begin, clip=clip, allowed=allowed[rows])
+        made[rows[found.rows]] = found.strips
+    return made
 
 
 def discriminate(
@@ -124,6 +126,7 @@ def discriminate(
     seeds: Sequence[int],
     max_epochs: int = MAX_EPOCHS,
     kinds: Sequence[Kind] = KINDS,
+    clip: float = 10.0,
 ) -> Discriminated:
     """Fits on the fit part, stops on another, and calibrates on normal data that no weight has seen.
 
@@ -133,9 +136,10 @@ def discriminate(
         frames, masked: as `training.fit.fit` takes them.
         fit_ends, stop_ends, held_out: int64, normal windows by the row of their newest frame.
         seeds: of the members.
+        kinds, clip: of the anomalies that are put in, and the limit of scaled values.
     """
     spec = model.spec
-    residuals = Residuals(model, Windows(frames, masked, spec), kinds)
+    residuals = Residuals(model, Windows(frames, masked, spec), kinds, clip)
     made = build(spec, seeds)
     made.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
     run = _Run(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)

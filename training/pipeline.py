@@ -204,6 +204,7 @@ def _fit(
         discriminated = discriminate(
             load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
             ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
+            clip=policy.clip,
         )  # fmt: skip
         ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]

@@ -2,10 +2,10 @@
 
     error + reach * mean over sensors of min(MOST, max(0, (logit - floor) * slope))
 
-On held-out normal data a logit is above its floor in one window of a hundred: where the discriminator is unsure the
-error stays what it is, to the bit. A logit as far above the floor as the floor is above the median counts as an error
-that is as far out. It grows in both, and no further than MOST: an operating state that the discriminator has never
-seen can raise a score, but not by much, and the error of each sensor, which alerts name, is left alone.
+On held-out normal data a sensor's logit is above its floor in one window of a hundred: where the discriminator is
+unsure the error stays what it is, to the bit. A logit as far above the floor as the floor is above the median counts as
+an error that is as far out. It grows in both, and no further than MOST: an operating state that the discriminator has
+never seen can raise a score, but not by much; and the error of each sensor, which alerts name, is left alone.
 """
 
 from collections.abc import Mapping
