@@ -43,6 +43,9 @@ SIZES: dict[Kind, tuple[float, ...]] = {
     "swap": SHARES,
     "broken_correlation": SHARES,
 }
+UNITS: dict[Kind, str] = {
+    kind: {DEVIATIONS: "deviations", FRAMES: "frames", SHARES: "share"}[sizes] for kind, sizes in SIZES.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
