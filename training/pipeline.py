@@ -143,7 +143,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
             "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
             "code_kl": [list(own) for own in fitted.divergence],
-            "discriminator_loss": list(learned.discriminated.stop_loss) if learned.discriminated else [],
+            **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
             "gate": realised(levels[Part.GATE], calibration, rules),
             "strength": tried,
         },
