@@ -11,19 +11,20 @@ from typing import Annotated
 
 import typer
 
-from stream.errors import NarrowsError
+from stream.errors import ConfigError, NarrowsError
 from stream.serve.command import (
     DEFAULT_CONFIG,
     AsJson,
     Bundle,
     ConfigFile,
     Overrides,
-    config_file,
     print_json,
     settings_from,
 )
+from stream.serve.config_command import config_app
 from stream.serve.models_command import Reason, models_app
 
+GATE_REFUSED = 4
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -32,66 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-config_app = typer.Typer(
-    help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(config_app, name="config")
 app.add_typer(models_app, name="models")
-
-
-@config_app.command("check")
-def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """List every fault with its path; exit code 2.
-
-    Exit code 0 where there is none.
-    """
-    from stream.settings import SettingsError
-
-    faults: tuple[str, ...] = ()
-    try:
-        settings_from(config, overrides)
-    except SettingsError as error:
-        if not as_json:
-            raise
-        faults = error.faults
-    file = config_file(config)
-    if as_json:
-        print_json({"file": None if file is None else str(file), "faults": faults})
-    else:
-        print(f"{'defaults' if file is None else file}: no faults")
-    if faults:
-        raise typer.Exit(SettingsError.exit_code)
-
-
-@config_app.command("show")
-def config_show(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Print the values in force, secrets masked."""
-    from stream.settings.describe import as_yaml, values
-
-    settings = settings_from(config, overrides)
-    if as_json:
-        print_json(values(settings))
-    else:
-        print(as_yaml(settings), end="")
-
-
-@config_app.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of the file, for editors."""
-    from stream.settings.describe import json_schema
-
-    print_json(json_schema())
-
-
-@config_app.command("table")
-def config_table(as_json: AsJson = False) -> None:
-    """Print every setting, as a Markdown table."""
-    from stream.settings.describe import markdown_table, rows
-
-    if as_json:
-        print_json([row._asdict() for row in rows()])
-    else:
-        print(markdown_table())
 
 
 @app.command()
@@ -302,6 +245,57 @@ def evaluate(
 
         write(measured, report)
         print(f"report: {report}", file=sys.stderr)
+
+
+@app.command()
+def calibrate(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: newer readings that were normal."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead: the verdicts on them that `narrows replay --scores` wrote."),
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: spans {series, start, end} not to be learned from.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and publish nothing.")] = False,
+    reason: Reason = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Annotated[
+        str | None, typer.Option(metavar="B", help="Version or alias, instead of the configured one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
+
+    `candidate` points to the child. Exit code 4 where it is refused; says why.
+    """
+    import torch
+
+    from stream.registry import Registry
+    from stream.settings.hints import hints
+    from training import renew_report
+    from training.from_settings import bounds, excluded
+    from training.renew import Source, renew
+
+    if (data is None) == (scores is None):
+        raise ConfigError("calibrate: give either --data or --scores")
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    registry = Registry(settings.registry)
+    spans = () if exclude is None else excluded(exclude)
+    source = Source(data, scores, hints(settings))
+    reference = bundle or settings.bundle
+    renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
+    if as_json:
+        print_json(renew_report.facts(renewed, registry))
+    else:
+        renew_report.show(renewed, registry)
+    if renewed.result.refused:
+        raise typer.Exit(GATE_REFUSED)
 
 
 @models_app.command("amend")
