@@ -348,20 +348,26 @@ def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained:
     "model",
     [
         ModelOptions(kind="dense", window=1, smoothing=1, hidden=5, latent=2, loss="huber"),
-        ModelOptions(kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest"),
+        ModelOptions(
+            kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest", discriminator=True
+        ),
         ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
-        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, error_span="window"),
+        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, discriminator=True),
     ],
     ids=lambda model: model.kind,
 )
 def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
-    pumps: pd.DataFrame, tmp_path: Path, model: ModelOptions
+    pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ModelOptions
 ) -> None:
     """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
     trained = made(tmp_path, pumps, dataclasses.replace(QUICK, max_epochs=8, anneal=3), model=model)
     manifest, definition = load(trained.folder)
     assert manifest.model.kind == model.kind
     assert manifest.model.loss == model.loss
+    assert (manifest.model.discriminator > 0) == model.discriminator
+    assert len(manifest.metrics.get("discriminator_loss", ())) == model.members * model.discriminator
+    report.show(trained)
+    assert ("discriminator" in capsys.readouterr().out) == model.discriminator
     live, alerts, verdicts = tmp_path / "live.parquet", list[str](), tmp_path / "verdicts.parquet"
     own = np.flatnonzero(pumps["series"] == "pump-02")
     faulty = pumps.copy()

@@ -12,7 +12,7 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 GAP_STEPS = 10
 # A usual step this much shorter than a tick is jitter; below it, ticks get several values of a sensor.
 LEAST_OF_TICK = 0.9
-WINDOW, SMOOTHING, HIDDEN, LATENT = 32, 3, 32, 4
+WINDOW, SMOOTHING, HIDDEN, LATENT, DISCRIMINATOR = 32, 3, 32, 4, 16
 
 
 def choose_policy(
@@ -74,6 +74,7 @@ def choose_spec(options: ModelOptions, sensors: int, window: int, smoothing: int
         loss=options.loss,
         noise=0.0 if linear else options.noise,
         beta=options.beta,
+        discriminator=DISCRIMINATOR if options.discriminator else 0,
     )
 
 

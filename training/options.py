@@ -32,6 +32,7 @@ class ModelOptions:
 
     Attributes:
         standardise: errors count in units of their sensors' means on held-out data.
+        discriminator: whether one is trained beside the autoencoder.
     """
 
     kind: Literal["dense", "conv", "variational", "linear"] = "dense"
@@ -46,6 +47,7 @@ class ModelOptions:
     beta: float = 0.1
     standardise: bool = True
     error_span: Literal["newest", "window"] = "window"
+    discriminator: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from stream import strength
 from stream.bundle import Manifest
+from training.discriminate import KNOWS_NOTHING
 from training.divergence import COLLAPSED, alive
 from training.fit import Epoch
 from training.history import peak_memory_mb
@@ -105,6 +106,7 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
         ("loss", f"fit {_losses(fitted.fit_loss)}; held out {_losses(fitted.best_loss)}"),
         *(("code", _told(own)) for own in fitted.divergence),
+        *_discriminator(trained),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
@@ -160,6 +162,16 @@ def _told(dimensions: tuple[float, ...]) -> str:
     dead = len(dimensions) - alive(dimensions)
     said = ", ".join(f"{nats:.2g}" for nats in dimensions)
     return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
+
+
+def _discriminator(trained: Trained) -> list[tuple[str, str]]:
+    found = trained.discriminated
+    if found is None:
+        return []
+    units = trained.manifest.model.discriminator
+    return [
+        ("discriminator", f"hidden {units}; held out {_losses(found.stop_loss)}, {KNOWS_NOTHING:.4g} knows nothing")
+    ]
 
 
 def _threshold(trained: Trained) -> str:

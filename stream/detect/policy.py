@@ -111,6 +111,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             standard deviation on growing with its size only ("huber").
         noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
         beta: variational: weight of the code's divergence from its prior in training, per cell of the window.
+        discriminator: hidden units of the discriminator beside it, see `stream.detect.discriminator`; 0: there is none.
     """
 
     kind: Literal["dense", "conv", "variational", "linear"]
@@ -125,3 +126,4 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.0
     beta: float = 0.1
+    discriminator: int = 0

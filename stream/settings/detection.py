@@ -52,6 +52,11 @@ class Model(Section):
     error_span: Literal["newest", "window"] = Field(
         default="window", description="Error of a window's newest frame, or of all its frames."
     )
+    discriminator: bool = Field(
+        default=False,
+        description="true: a second network, trained to tell normal residuals from those of synthetic anomalies, adds "
+        "to the error of windows that look odd. false: the error alone.",
+    )
 
     @field_validator("window")
     @classmethod
