@@ -13,16 +13,18 @@ import typer
 
 from stream.errors import ConfigError, NarrowsError
 from stream.serve.command import (
-    DEFAULT_CONFIG,
     AsJson,
     Bundle,
     ConfigFile,
     Overrides,
     print_json,
     settings_from,
+    tell,
 )
 from stream.serve.config_command import config_app
+from stream.serve.feedback_command import AlertsFrom, FeedbackFrom, feedback_app
 from stream.serve.models_command import Reason, models_app
+from stream.serve.service_command import doctor, init, replay, run, topics
 
 GATE_REFUSED = 4
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
@@ -34,7 +36,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(config_app, name="config")
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(models_app, name="models")
+for command in (init, run, topics, doctor, replay):
+    app.command()(command)
 
 
 @app.command()
@@ -69,103 +74,10 @@ def demo(
 
 
 @app.command()
-def init(
-    from_file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob to guess the settings from.")
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")] = DEFAULT_CONFIG,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write a first configuration, guessed from data.
-
-    Each guess stands in the file with its reason.
-    """
-    from stream.settings.starter import starter, write
-
-    guesses = []
-    if from_file is not None:
-        from stream.serve.guess import guess
-
-        guesses = guess(from_file)
-    write(output, starter(guesses), force)
-    if as_json:
-        print_json([one._asdict() for one in guesses])
-    else:
-        for one in guesses:
-            print(f"{one.path} = {one.value}  ({one.reason})")
-    print(f"wrote {output}; read it, then: narrows config check -c {output}", file=sys.stderr)
-
-
-@app.command()
-def run(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    bundle: Annotated[
-        str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured.")
-    ] = None,
-) -> None:
-    """Read the topic, score, publish alerts; until SIGTERM."""
-    from stream.serve.run import run as serve
-
-    serve(settings_from(config, overrides), bundle)
-
-
-@app.command()
-def topics(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    create: Annotated[bool, typer.Option("--create", help="Make the topics that are missing.")] = False,
-    partitions: Annotated[int, typer.Option(min=1, help="Of an input topic that is made.")] = 4,
-    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Check that all topics are there and fit; or make them, and give the state topic the partitions it lacks."""
-    from stream.kafka import checks
-    from stream.kafka import topics as kafka_topics
-    from stream.kafka.finding import refuse
-    from stream.serve.connection import kafka_options
-
-    options = kafka_options(settings_from(config, overrides))
-    changes = kafka_topics.create(options, partitions, replication) if create else []
-    found = checks.findings(options)
-    if as_json:
-        print_json({"changes": [change._asdict() for change in changes]})
-    for topic, before, after in changes:
-        done = (
-            f"made {topic} with {after} partitions" if before == 0 else f"{topic}: {before} partitions became {after}"
-        )
-        print(done, file=sys.stderr)
-    for finding in found:
-        if finding.outcome == "warning":
-            print(f"warning: {finding.check}: {finding}", file=sys.stderr)
-    refuse(found)
-    print("all topics are there and fit", file=sys.stderr)
-
-
-@app.command()
-def doctor(
-    config: ConfigFile = None, overrides: Overrides = None, bundle: Bundle = None, as_json: AsJson = False
-) -> None:
-    """Check configuration, bundle, broker, topics, permissions and progress; say what to do.
-
-    Exit code 1 where something fails, 0 also with warnings.
-    """
-    from stream.kafka.finding import failures
-    from stream.serve.doctor import as_data, as_text, examine
-
-    found = examine(settings_from(config, overrides), bundle)
-    if as_json:
-        print_json(as_data(found))
-    else:
-        print(as_text(found))
-    if failures(found):
-        raise typer.Exit(1)
-
-
-@app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
     force: Annotated[
         bool, typer.Option("--force", help="Point aliases also to a model that the gate refuses; it is recorded.")
     ] = False,
@@ -176,15 +88,20 @@ def train(
 ) -> None:
     """Make a bundle of history: fit, calibrate, judge, publish in the registry.
 
-    Exit code 4 where the gate refuses it: the version is written, and nothing points to it.
+    With --feedback, alerts that were confirmed or due to maintenance are left out. Exit code 4 where the gate refuses
+    the model: the version is written, and nothing points to it.
     """
     from stream.gate import refuse
+    from stream.serve.judged import judgements
     from training import report
     from training.from_settings import fit_options, train_options
     from training.pipeline import train as make_bundle
 
     settings = settings_from(config, overrides)
-    options = train_options(settings, data, reason if force else None)
+    said = judgements(settings, feedback, alerts) if feedback or settings.train.feedback else None
+    if alerts and said is None:
+        raise ConfigError("--alerts: alerts teach nothing by themselves; add --feedback with what was said of them")
+    options = train_options(settings, data, said, reason if force else None)
     trained = make_bundle(options, fit_options(settings), report.progress())
     if as_json:
         print_json(report.facts(trained))
@@ -193,21 +110,6 @@ def train(
     if not trained.aliases:
         version, gate = trained.manifest.version, trained.manifest.metrics["gate"]
         refuse(version, gate, "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force")
-
-
-@app.command()
-def replay(
-    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the readings.")],
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    bundle: Bundle = None,
-    scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal."""
-    from stream.serve.replay_command import replay_command
-
-    replay_command(settings_from(config, overrides), data, bundle, scores, as_json)
 
 
 @app.command()
@@ -272,6 +174,8 @@ def calibrate(
     exclude: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML: spans {series, start, end} not to be learned from.")
     ] = None,
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and publish nothing.")] = False,
     reason: Reason = "",
     config: ConfigFile = None,
@@ -283,14 +187,15 @@ def calibrate(
 ) -> None:
     """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
 
-    `candidate` points to the child. Exit code 4 where it is refused; says why.
+    `candidate` points to the child. Exit code 4 where it is refused; says why. With --feedback, alerts that were
+    confirmed or due to maintenance are left out.
     """
     import torch
 
     from stream.registry import Registry
     from stream.settings.hints import hints
     from training import renew_report
-    from training.from_settings import bounds, excluded
+    from training.from_settings import bounds, excluded, not_normal
     from training.renew import Source, renew
 
     if (data is None) == (scores is None):
@@ -299,6 +204,10 @@ def calibrate(
     settings = settings_from(config, overrides)
     registry = Registry(settings.registry)
     spans = () if exclude is None else excluded(exclude)
+    if feedback or settings.train.feedback:
+        from stream.serve.judged import judgements
+
+        spans += not_normal(judgements(settings, feedback, alerts))
     source = Source(data, scores, hints(settings))
     reference = bundle or settings.bundle
     renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
@@ -308,6 +217,34 @@ def calibrate(
         renew_report.show(renewed, registry)
     if renewed.result.refused:
         raise typer.Exit(GATE_REFUSED)
+
+
+@feedback_app.command("report")
+def feedback_report(
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many alerts of each series were worth it, and what would have spared the false ones.
+
+    What is proposed for the alerts of a bundle is a command line; nothing is changed.
+    """
+    from stream.alerts import precision
+    from stream.serve.feedback_screen import show
+    from stream.serve.judged import judgements
+    from training.proposals import proposed
+
+    settings = settings_from(config, overrides)
+    said = judgements(settings, feedback, alerts)
+    # What names the registry, for the command lines that are proposed.
+    given = [] if config is None else ["--config", str(config)]
+    for override in overrides or ():
+        given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
+    found = proposed(said, settings.registry, settings.detector, bundle or settings.bundle, given)
+    tell({**precision.facts(said), **found}, as_json, show)
 
 
 @models_app.command("amend")

@@ -21,6 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from stream.detect.definition import Definition
+from stream.detect.discriminator import parted
 from stream.detect.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.detect.scale import POOLED, ScaleTable
@@ -258,9 +259,8 @@ def calibration_levels(folder: Path) -> pa.Table:
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    """The members' weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
-    tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
-    return tensors
+    """The autoencoder's weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    return parted(load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS]))[0]
 
 
 def _intact(folder: Path) -> Manifest:

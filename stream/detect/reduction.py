@@ -65,13 +65,13 @@ class Reduction:
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
             counts = counts - left_out.sum(axis=0, dtype=np.float32)
-        sums = _tree_sum(cells) / self._spread  # (K, F, rows)
+        sums = tree_sum(cells) / self._spread  # (K, F, rows)
         with np.errstate(invalid="ignore"):  # nothing counts: NaN
             by_sensor = sums / counts
-            return by_sensor, _tree_sum(sums) / counts.sum(axis=0, dtype=np.float64)
+            return by_sensor, tree_sum(sums) / counts.sum(axis=0, dtype=np.float64)
 
 
-def _tree_sum(values: Float32s) -> Float32s:
+def tree_sum(values: Float32s) -> Float32s:
     """Sum over axis 1, (K, n, ...) -> (K, ...); overwrites `values`. numpy's own order depends on the layout."""
     left = values.shape[1]
     while left > 1:
