@@ -397,11 +397,3 @@ class NaiveDetector:
             i.cause, i.scored, list(i.outside),
         )  # fmt: skip
         self.events.append(event)
-
-
-def independent_interval(values: Sequence[float], q: float, deviations: float) -> tuple[float, float]:
-    """The classical mistake: order statistics around the q-quantile, as if every value were a sample of its own."""
-    ordered, count = sorted(values), len(values)
-    spread = deviations * math.sqrt(count * q * (1.0 - q))
-    low, high = math.floor(count * q - spread), math.ceil(count * q + spread)
-    return ordered[max(low, 0)], ordered[min(high, count - 1)]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stream.errors import DataError
-from tests.naive import independent_interval
+from tests.naive_interval import independent_interval
 from tests.promise.simulate import Case, cases, kept
 from tests.promise.worlds import RULES, alone, fleet, white
 from training.calibrate import calibrate
