@@ -18,10 +18,10 @@ from stream.serve.command import (
     Bundle,
     ConfigFile,
     Overrides,
-    config_file,
     print_json,
     settings_from,
 )
+from stream.serve.config_command import config_app
 from stream.serve.models_command import Reason, models_app
 
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
@@ -32,66 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-config_app = typer.Typer(
-    help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(config_app, name="config")
 app.add_typer(models_app, name="models")
-
-
-@config_app.command("check")
-def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """List every fault with its path; exit code 2.
-
-    Exit code 0 where there is none.
-    """
-    from stream.settings import SettingsError
-
-    faults: tuple[str, ...] = ()
-    try:
-        settings_from(config, overrides)
-    except SettingsError as error:
-        if not as_json:
-            raise
-        faults = error.faults
-    file = config_file(config)
-    if as_json:
-        print_json({"file": None if file is None else str(file), "faults": faults})
-    else:
-        print(f"{'defaults' if file is None else file}: no faults")
-    if faults:
-        raise typer.Exit(SettingsError.exit_code)
-
-
-@config_app.command("show")
-def config_show(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Print the values in force, secrets masked."""
-    from stream.settings.describe import as_yaml, values
-
-    settings = settings_from(config, overrides)
-    if as_json:
-        print_json(values(settings))
-    else:
-        print(as_yaml(settings), end="")
-
-
-@config_app.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of the file, for editors."""
-    from stream.settings.describe import json_schema
-
-    print_json(json_schema())
-
-
-@config_app.command("table")
-def config_table(as_json: AsJson = False) -> None:
-    """Print every setting, as a Markdown table."""
-    from stream.settings.describe import markdown_table, rows
-
-    if as_json:
-        print_json([row._asdict() for row in rows()])
-    else:
-        print(markdown_table())
 
 
 @app.command()
@@ -302,6 +244,57 @@ def evaluate(
 
         write(measured, report)
         print(f"report: {report}", file=sys.stderr)
+
+
+@app.command()
+def robustness(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: readings with labels.")
+    ],
+    fit: Annotated[
+        Path,
+        typer.Option("--fit", metavar="PATH", help="The bundle's history: surrogates and thresholds come from it."),
+    ],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random starts of descents.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of the evasion rates, PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
+
+    Takes some minutes: a member is trained to attack through, six where the bundle has one alone.
+    """
+    import torch
+
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+    from training.attack import report
+    from training.attack.field import gather
+    from training.attack.gradient import Effort
+    from training.attack.robustness import Asked, measure
+    from training.evaluate.labelled import judge
+    from training.from_settings import fit_options, train_options
+
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    folder, manifest, definition = bundle_of(settings, bundle)
+    print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
+    frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
+    field = gather(folder, manifest, definition, train_options(settings, fit), fit_options(settings))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed))
+    if as_json:
+        print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
+    else:
+        report.show(measured)
+    if plot is not None:
+        from training.attack.plot import draw
+
+        draw(measured, plot)
+        print(f"plot: {plot}", file=sys.stderr)
 
 
 @models_app.command("amend")

@@ -60,6 +60,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `error_spread` is the unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
     `parent` is the version that this one was amended from, by the settings in `amended`; it has the same weights.
+    `usual_disagreement` is what the members' disagreement does not exceed in 99 of 100 held-out normal frames.
     `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
     """
 
@@ -81,6 +82,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent: str | None
     files: tuple[FileEntry, ...]
     amended: dict[str, Change] = {}
+    usual_disagreement: float = 1.0
 
 
 class _Format(msgspec.Struct):
@@ -217,6 +219,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         scales=scales,
         thresholds=thresholds,
         ensemble=ensemble,
+        usual_disagreement=manifest.usual_disagreement,
     )
     _self_test(folder, definition, _parquet(data[SELFTEST]))
     return manifest, definition

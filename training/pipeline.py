@@ -32,6 +32,7 @@ from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibrate import Calibration, calibrate
 from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
+from training.disagreement import usual_disagreement
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
 from training.held_out import held_out_levels, realised
@@ -97,12 +98,12 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
-    fitted, ensemble, selftest = _fit(
+    fitted, ensemble, usual, selftest = _fit(
         framed, part, scales, policy, spec, options.model.standardise, fit_options, progress
     )
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
-    draft = Definition(options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, ensemble)
+    draft = Definition(options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, ensemble, usual)
     levels = held_out_levels(history, framed, part, draft)
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
@@ -163,8 +164,11 @@ def _fit(
     standardise: bool,
     options: FitOptions,
     progress: Progress,
-) -> tuple[Fitted, Ensemble, SelfTest]:
-    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
+) -> tuple[Fitted, Ensemble, float, SelfTest]:
+    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows.
+
+    The number is how far they usually disagree.
+    """
     frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
     masked = holes if holes.any() else None
     ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
@@ -177,7 +181,8 @@ def _fit(
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
-    return fitted, ensemble, SelfTest(windows, tested.error)
+    usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
+    return fitted, ensemble, usual, SelfTest(windows, tested.error)
 
 
 def _manifest(
@@ -209,6 +214,7 @@ def _manifest(
         | {"python": platform.python_version()},
         parent=None,
         files=(),
+        usual_disagreement=draft.usual_disagreement,
     )
 
 
