@@ -28,6 +28,7 @@ help:
 	@echo "make test    lint, format check, types and all tests; real-broker tests need Java 17 and Maven"
 	@echo "make kafka   a real Apache Kafka in the foreground, on 127.0.0.1:$(PORT); PORT=, DATA=folder to keep"
 	@echo "make real    train on real data, stream it through a real broker, compare with the labels; CASES=smd|nab|skab"
+	@echo "make quality how well the defaults detect on real labelled data, beside floors; three seeds; CASES=smd|skab|nab|normal"
 	@echo "make chaos   kill, pause and cut off consumers and broker, and ask the oracle; SIZE=short|bars|goal, SEED=n"
 	@echo "make bench   readings per second of narrows beside what the client can deliver and the textbook loop; QUICK=1"
 	@echo "make clean   remove the environment and every cache"
@@ -52,6 +53,10 @@ kafka: python
 .PHONY: real
 real: $(VENV)/.installed-dev
 	$(call stage,real data through a real broker,$(BIN)/python -m tests.real_data $(CASES))
+
+.PHONY: quality
+quality: $(VENV)/.installed-dev
+	$(call stage,quality on real labelled data,$(BIN)/python -m tests.quality $(CASES))
 
 .PHONY: chaos
 chaos: $(VENV)/.installed-dev

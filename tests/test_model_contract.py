@@ -163,7 +163,7 @@ def test_it_learns_is_scored_with_the_loss_it_learned_with_and_counts_each_senso
     plain = Ensemble(spec, fitted.weights)
     assert fitted.best_loss[0] < 0.5 * plain_loss(loss)
     assert fitted.best_loss[0] == pytest.approx(plain.errors(frames, stop).error.mean(), rel=1e-4)
-    spread = error_spread(plain, frames, None, stop)
+    spread = error_spread(plain, frames, None, stop, np.zeros(len(stop), np.int32))
     assert spread.argmax() == 3, "the noisiest"
     found = Ensemble(spec, fitted.weights, spread).errors(frames, stop)
     np.testing.assert_allclose(found.by_sensor.mean(axis=2), 1.0, rtol=1e-4)

@@ -58,7 +58,7 @@ def test_the_table_has_a_row_with_an_effect_for_every_setting() -> None:
     by_path = {row.path: row for row in described}
     assert by_path["serve.poll"][1:3] == ("duration", "5ms")
     assert by_path["model.hidden"][1:3] == ("integer >= 1 or null", "null")
-    assert by_path["model.dropout"][1:3] == ("number >= 0, < 1", "0.1")
+    assert by_path["model.dropout"][1:3] == ("number >= 0, < 1", "0.3")
 
 
 def test_the_configuration_table_of_the_readme_is_the_generated_one() -> None:

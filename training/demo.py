@@ -14,13 +14,15 @@ from stream.intake.columns import Float64s, Int64s
 from training.fit import FitOptions
 from training.fleet import Fault, Fleet, generate, messages, write_history
 from training.found import Alert, Found, compare
-from training.options import RuleOptions, TrainOptions
+from training.options import RuleOptions, ThresholdOptions, TrainOptions
 from training.picture import draw
 from training.pipeline import Progress, Trained, train
 
 DETECTOR = "demo-pumps"
 # A day passes in seconds here: hourly updates of an open incident would hide the rest.
 TOLD_EVERY_NS = 4 * 3600 * 1_000_000_000
+# One a month: with the default, one a week, a dozen pumps may well tell of nothing once or twice in the day shown.
+BUDGET = ThresholdOptions(alerts_per_week=0.25)
 # Enough for a demonstration; the defaults of `narrows train` go on for longer.
 FIT = FitOptions(max_epochs=30, patience=5, max_windows=65_536)
 
@@ -41,7 +43,7 @@ def prepare(folder: Path, progress: Progress, seed: int = 0) -> Prepared:
     history = folder / "history.parquet"
     write_history(fleet, history)
     rules = RuleOptions(update_every_ns=TOLD_EVERY_NS)
-    options = TrainOptions(DETECTOR, history, folder / "registry", rules=rules, seed=seed)
+    options = TrainOptions(DETECTOR, history, folder / "registry", rules=rules, threshold=BUDGET, seed=seed)
     trained = train(options, FIT, progress)
     return Prepared(fleet, trained, load(trained.folder)[1])
 

@@ -35,11 +35,11 @@ class ModelOptions:
 
     kind: Literal["dense", "conv", "variational", "linear"] = "dense"
     window: int = 32
-    smoothing: int = 10
+    smoothing: int = 3
     hidden: int | None = None
     latent: int | None = None
     members: int = 1
-    dropout: float = 0.1
+    dropout: float = 0.3
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.3
     beta: float = 0.1

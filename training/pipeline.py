@@ -175,8 +175,9 @@ def _fit(
     fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], spec, options, progress.epoch)
     ensemble = Ensemble(spec, fitted.weights)
     if standardise:
-        held_out = np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]])
-        ensemble = Ensemble(spec, fitted.weights, error_spread(ensemble, frames, masked, held_out))
+        held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
+        spread = error_spread(ensemble, frames, masked, held_out, framed.series[held_out])
+        ensemble = Ensemble(spec, fitted.weights, spread)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))

@@ -17,7 +17,7 @@ class Model(Section):
         "training. linear: one layer, no hidden units, dropout or noise.",
     )
     window: Int = Field(default=32, ge=1, le=4096, description="W, frames per window; conv needs 4.")
-    smoothing: Int = Field(default=10, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
+    smoothing: Int = Field(default=3, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
     hidden: Positive | None = Field(
         default=None, description="Units (conv: channels) before the code. null: 32, fewer where the window is small."
     )
@@ -28,7 +28,7 @@ class Model(Section):
         default=1, ge=1, le=64, description="K, models that differ in their seed; combined by the median."
     )
     dropout: Float = Field(
-        default=0.1, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
+        default=0.3, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
     )
     loss: Literal["mse", "huber"] = Field(
         default="mse", description="Error of a cell, trained on and scored: squared, or linear from one deviation on."

@@ -1,0 +1,58 @@
+"""What is trained on what and judged on what: the cases of `tests.real_data`, all of NAB, and normal data alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.real_data.cases import LABEL, SMD_MACHINES, Asset, Case, skab, smd
+
+# NAB's probation: 15 % of a series, of no more than its first 5,000 rows.
+PROBATION, PROBATION_ROWS = 0.15, 750
+NAB_FOLDERS = ("realAWSCloudwatch", "realKnownCause")
+# The one series of NAB here that has no anomaly.
+NAB_NORMAL = "realAWSCloudwatch/ec2_cpu_utilization_c6585a"
+# Of normal data alone, the share that is learned from; the rest is met later.
+LEARNED = 0.7
+
+
+def nab(data: Path) -> Case:
+    """Every series of NAB that is here, in one bundle; learned from is what the benchmark calls probation.
+
+    Judged is the whole of each: the benchmark counts its probation from the first row.
+    """
+    files = [file for folder in NAB_FOLDERS for file in sorted((data / "nab" / folder).glob("*.parquet"))]
+    tables = {file.stem: pq.read_table(file) for file in files}
+    rows = {name: min(int(len(table) * PROBATION), PROBATION_ROWS) for name, table in tables.items()}
+    return Case("nab", tuple(Asset(name, table.slice(0, rows[name]), table) for name, table in tables.items()))
+
+
+def normal(data: Path) -> list[Case]:
+    """Rows that their publishers call normal, or presume so: nothing in them should alert."""
+    files = {f"smd {machine} train": data / "smd" / f"{machine}.train.parquet" for machine in SMD_MACHINES}
+    files["skab anomaly-free"] = data / "skab" / "anomaly-free.parquet"
+    files["nab c6585a"] = data / "nab" / f"{NAB_NORMAL}.parquet"
+    return [Case(name, (_cut(file.stem, _unlabelled(pq.read_table(file))),)) for name, file in files.items()]
+
+
+CASES: dict[str, Callable[[Path], list[Case]]] = {
+    "smd": lambda data: [smd(data, machine) for machine in SMD_MACHINES],
+    "skab": lambda data: [skab(data)],
+    "nab": lambda data: [nab(data)],
+    "normal": normal,
+}
+
+
+def _cut(series: str, table: pa.Table) -> Asset:
+    rows = int(len(table) * LEARNED)
+    return Asset(series, table.slice(0, rows), table.slice(rows))
+
+
+def _unlabelled(table: pa.Table) -> pa.Table:
+    """With a column that says that no row is an anomaly."""
+    none = pa.array(np.zeros(len(table), np.int8))
+    if LABEL in table.column_names:
+        return table.set_column(table.column_names.index(LABEL), LABEL, none)
+    return table.append_column(LABEL, none)

@@ -1,0 +1,122 @@
+"""One case with one seed: train with the defaults on its history, judge on its later rows; under two promises."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream.bundle import load
+from stream.intake.layout import Hints
+from stream.registry import Registry
+from tests.quality.cases import CASES
+from tests.real_data.cases import ANSWERS, LABEL, TIME
+from training.amend import Wanted, amend
+from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
+from training.evaluate.facts import facts
+from training.evaluate.labelled import Labelled, spans
+from training.fit import FitOptions
+from training.levels import Levels, incident_events
+from training.metrics.nab import STANDARD, corpus, nab
+from training.metrics.skab import pooled
+from training.options import TrainOptions
+from training.pipeline import Progress, train
+
+DETECTOR = "quality"
+# Beside the default, which is a budget of alerts: the promise that is counted in frames, with its own default.
+PERCENTILE = Wanted(rules={}, threshold={"method": "percentile", "percentile": 99.0})
+QUIET = Progress(lambda name, note: None, lambda epoch: None)
+# Thresholds that the oracle tries, from the median of all scores up.
+TRIED = 80
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case by its group and place in it, and a seed."""
+
+    group: str
+    place: int
+    seed: int
+    data: Path
+
+
+def run(job: Job, folder: Path) -> dict[str, Any]:
+    """Figures under the default promise, and under a percentile, as JSON can hold them.
+
+    Args:
+        folder: scratch of this job alone.
+    """
+    case = CASES[job.group](job.data)[job.place]
+    history, live = case.write(folder)
+    options = TrainOptions(
+        DETECTOR, history, folder / "registry", hints=Hints(time=TIME, exclude=ANSWERS), seed=job.seed
+    )
+    trained = train(options, FitOptions(seed=job.seed), QUIET)
+    answers = Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])
+    asked = Asked(live, answers, history=options, nab=job.group == "nab", skab=job.group == "skab")
+    budget = evaluate(Bundle(*_named(trained.folder)), asked)
+    child = amend(Registry(options.registry), DETECTOR, trained.manifest.version, PERCENTILE)
+    percentile = evaluate(Bundle(*_named(child.folder)), replace(asked, history=None))
+    return {
+        "group": job.group,
+        "case": case.name,
+        "seed": job.seed,
+        "model": trained.manifest.metrics,
+        "budget": _figures(budget),
+        "percentile": _figures(percentile),
+    }
+
+
+def _named(folder: Path) -> tuple[Path, Any, Any]:
+    return folder, *load(folder)
+
+
+def _figures(of: Evaluation) -> dict[str, Any]:
+    said = facts(of)
+    kept = {name: said[name] for name in ("threshold", "frames", "events", "detectors", "promise")}
+    if of.asked.nab:
+        kept["nab_openings_oracle"] = openings_oracle(of)
+    if of.asked.skab:
+        kept["skab_while_open"] = _while_open(of.labelled)
+    return kept
+
+
+def openings_oracle(of: Evaluation) -> float:
+    """NAB's standard score if the best of many thresholds had been ours; a detection is the opening of an incident.
+
+    Published scores are found by such an oracle, frame by frame; ours tells of an incident once.
+    """
+    judged, rules = of.labelled, of.bundle.definition.rules
+    scored = np.flatnonzero(np.isfinite(judged.score))
+    frames = judged.frames
+    levels = Levels(
+        names=frames.names,
+        series=frames.series[scored],
+        time=frames.time[scored],
+        level=judged.score[scored],
+        step=frames.step[scored],
+        block=1,
+        vetoed=np.zeros(len(scored), np.bool_),
+    )
+    # Evenly spaced in the logarithm of the share above, down to a frame in all.
+    shares = np.geomspace(0.5, 1 / len(scored), TRIED)
+    found = []
+    for threshold in np.unique(np.quantile(levels.level, 1 - shares)).tolist():
+        opened = np.zeros(len(frames))
+        events = incident_events(levels, levels.level / max(threshold, 1e-300), rules)
+        opened[scored[[event.row for event in events if event.state == "opened"]]] = 1.0
+        series = ((opened[at], frames.marked[at]) for at in of.truth.rows.values())
+        found.append(nab(corpus(series), 1.0, STANDARD).normalised)
+    return max(score for score in found if score is not None)
+
+
+def _while_open(judged: Labelled) -> dict[str, float | None]:
+    """SKAB's figures where every frame during an incident is an alarm, as whoever watches incidents sees it."""
+    frames = judged.frames
+    alarms = np.zeros(len(frames), np.bool_)
+    names = {name: series for series, name in enumerate(frames.names)}
+    for span in spans(judged.incidents):
+        mine = frames.series == names[span.series]
+        alarms |= mine & (frames.time >= span.start) & (frames.time < span.end)
+    of = pooled([(alarms, frames.marked)])
+    return {"f1": of.f1, "far": of.far, "mar": of.mar}
