@@ -11,6 +11,7 @@ import yaml
 
 from stream import __main__ as cli
 from stream.errors import FencedError, NarrowsError
+from stream.serve import config_command
 
 HEAVY = ("torch", "pandas", "pyarrow", "sklearn", "numpy", "confluent_kafka", "matplotlib", "rich", "training")
 
@@ -141,5 +142,5 @@ def test_what_a_command_raises_decides_the_exit_code(
     def faulty(data: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "print_json", faulty)
+    monkeypatch.setattr(config_command, "print_json", faulty)
     assert narrows("config", "schema") == (code, "", said)

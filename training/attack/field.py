@@ -117,8 +117,9 @@ class _Camp:
         ensemble = Ensemble(spec, of)
         if not (self.definition.ensemble.spread == 1.0).all():
             frames, holes = self._frames()
-            held_out = np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)])
-            ensemble = Ensemble(spec, of, error_spread(ensemble, frames, holes, held_out))
+            held_out = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
+            series = self.learned.frames.series[held_out]
+            ensemble = Ensemble(spec, of, error_spread(ensemble, frames, holes, held_out, series))
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         draft = replace(
             self.definition, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=self.usual(ensemble)
