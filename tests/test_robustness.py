@@ -33,7 +33,7 @@ from training.attack.drift import drift
 from training.attack.gradient import Attack, Budget, Effort, Norm
 from training.attack.playback import nearest, playback
 from training.attack.robustness import SIZES
-from training.attack.strips import cut, event_rows, length
+from training.attack.strips import cut, length, whole_rows
 from training.disagreement import usual_disagreement
 from training.framing import FramedHistory, frame
 from training.pipeline import Trained
@@ -138,9 +138,12 @@ def test_strips_of_events_are_whole_and_hold_a_labelled_frame() -> None:
     definition = replace(a_contestant().definition, policy=a_policy(max_carry=0))
     support, values = length(definition), noise(60)
     values[12] = np.nan
-    rows = event_rows(some_frames(definition, values, slice(10, 20)), definition, 1000)
+    frames = some_frames(definition, values, slice(10, 20))
+    rows = whole_rows(frames, definition, 1000, of_events=True)
     assert rows.tolist() == [10, 11, *range(12 + support, 19 + support)]
-    assert len(event_rows(some_frames(definition, values, slice(10, 20)), definition, 3)) == 3
+    others = whole_rows(frames, definition, 1000, of_events=False)
+    assert others.tolist() == [*range(support - 1, 10), *range(19 + support, 60)]
+    assert len(whole_rows(frames, definition, 3, of_events=True)) == 3
 
 
 def test_playing_back_every_sensor_hides_what_the_recording_hides() -> None:
@@ -219,8 +222,8 @@ def test_the_command_measures_attackers_budgets_and_norms(told: Told, trained: T
     plot = tmp_path / "plots" / "evasion.png"
     said = told("--strips", "12", "--steps", "8", "--plot", str(plot), "--json")
     assert set(said) == {
-        "data", "version", "members", "trained", "history", "seed", "effort", "strips", "usual_disagreement",
-        "evasion", "playback", "drift", "seconds",
+        "data", "version", "members", "trained", "history", "seed", "effort", "strips", "normal_disagreeing",
+        "usual_disagreement", "evasion", "playback", "drift", "seconds",
     }  # fmt: skip
     assert (said["members"], said["trained"], said["history"], said["seed"]) == (3, False, None, 0)
     assert said["strips"]["attacked"] == 12

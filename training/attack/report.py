@@ -31,6 +31,7 @@ def facts(of: Robustness) -> dict[str, Any]:
             "found_by_one": alone,
             "disagreeing": of.betrayed,
         },
+        "normal_disagreeing": of.normal_betrayed,
         "usual_disagreement": of.field.ensemble.definition.usual_disagreement,
         "evasion": [
             {
@@ -79,8 +80,8 @@ def _sentences(of: Robustness) -> Iterable[str]:
         f"{of.asked.effort.steps} steps, seed {of.asked.seed}; {of.seconds:.0f} s"
     )
     yield (
-        "betrayed: members disagree more than on 99 of 100 held-out normal frames; untouched, so are "
-        f"{_share(of.betrayed)} of the strips that are found"
+        "betrayed: members disagree more than on 99 of 100 held-out normal frames; untouched, so they do on "
+        f"{_share(of.betrayed)} of the strips that are found, and on {_share(of.normal_betrayed)} outside of events"
     )
 
 

@@ -23,7 +23,7 @@ from training.attack.drift import Drift, drift
 from training.attack.field import Field
 from training.attack.gradient import Attack, Budget, Effort, Norm
 from training.attack.playback import Playback, nearest, playback
-from training.attack.strips import Strips, cut, event_rows, spaced
+from training.attack.strips import Strips, cut, spaced, whole_rows
 from training.framing import FramedHistory
 
 Knows = Literal["recorded data", "a surrogate", "one member", "everything"]
@@ -74,6 +74,7 @@ class Robustness:
         looked_at: strips of events; exceeding: those that a detector finds; strips: those attacked.
         found: of these, by the ensemble and, mean, by a single member.
         betrayed: share of the strips that the ensemble finds, untouched, with an unusual disagreement.
+        normal_betrayed: the same of strips outside of events; what it costs to listen to it.
         seconds: all of it took.
     """
 
@@ -84,6 +85,7 @@ class Robustness:
     strips: int
     found: tuple[int, float]
     betrayed: float | None
+    normal_betrayed: float | None
     evasions: tuple[Evasion, ...]
     playbacks: tuple[Playback, ...]
     drifts: tuple[Drift, ...]
@@ -97,7 +99,7 @@ def measure(known: Field, frames: FramedHistory, definition: Definition, asked: 
         DataError: no labelled frame, or none of their strips exceeds a threshold: there is nothing to hide.
     """
     begun = time.perf_counter()
-    rows = event_rows(frames, definition, LOOKED_AT)
+    rows, normal = (whole_rows(frames, definition, LOOKED_AT, of_events=one) for one in (True, False))
     exceeding = _exceeding(known, cut(frames, rows, definition, known.seen)) if len(rows) else rows
     if not len(exceeding):
         raise DataError(
@@ -106,6 +108,7 @@ def measure(known: Field, frames: FramedHistory, definition: Definition, asked: 
         )
     strips = cut(frames, rows[spaced(exceeding, asked.strips)], definition, known.seen)
     ring = _Ring(known, strips, asked)
+    quiet = known.ensemble.betrays(cut(frames, normal, definition, known.seen))
     evasions = tuple(ring.evasions())
     return Robustness(
         asked=asked,
@@ -115,6 +118,7 @@ def measure(known: Field, frames: FramedHistory, definition: Definition, asked: 
         strips=len(strips),
         found=(int(ring.found.sum()), float(np.mean([own.sum() for own in ring.found_alone]))),
         betrayed=_share(known.ensemble.betrays(strips), ring.found),
+        normal_betrayed=_share(quiet, np.ones(len(quiet), np.bool_)),
         evasions=evasions,
         playbacks=playback(known.ensemble, strips, known.recorded),
         drifts=drift(known.ensemble.definition, frames),

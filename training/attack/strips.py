@@ -82,12 +82,13 @@ def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple
     )
 
 
-def event_rows(frames: FramedHistory, definition: Definition, most: int) -> Int64s:
-    """At most so many rows, evenly spaced, whose strips are whole and hold a labelled frame."""
+def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_events: bool) -> Int64s:
+    """At most so many rows, evenly spaced, whose strips are whole and hold a labelled frame, or none."""
     support = length(definition)
     whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= support
     labelled = last_true(frames.marked, Segments(frames.series))
-    return spaced(np.flatnonzero(whole & (labelled >= 0) & (np.arange(len(frames)) - labelled < support)), most)
+    event = (labelled >= 0) & (np.arange(len(frames)) - labelled < support)
+    return spaced(np.flatnonzero(whole & (event == of_events)), most)
 
 
 def spaced(rows: Int64s, most: int) -> Int64s:
