@@ -49,7 +49,7 @@ class FitOptions:
     batch: int = 256
     max_epochs: int = 200
     patience: int = 10
-    improvement: float = 1e-3
+    improvement: float = 5e-3
     cooling: float = 0.3
     min_windows: int = 16_384
     max_windows: int = 131_072
