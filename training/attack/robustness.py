@@ -185,6 +185,8 @@ class _Ring:
     def _descended(self, target: Contestant, budgets: Sequence[Budget]) -> list[Strips]:
         """The strips with the lowest level by this contestant, for each budget; each begins where the last has led."""
         draw, score = torch.Generator().manual_seed(self._asked.seed), target.score()
+        clean = score.levels(self._true, self._kept).detach().numpy()
+        assert np.allclose(clean, target.levels(self._strips), rtol=1e-3), "what is descended on must be the level"
         attack = Attack(lambda strips: score.levels(strips, self._kept), self._true, self._box)
         reached, here = [], self._true
         for budget in budgets:
