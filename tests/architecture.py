@@ -21,6 +21,7 @@ FLOW = (
     "stream.registry",
     "stream.promotion",
     "stream.replay",
+    "stream.strength",
     "stream.kafka",
     "stream.settings",
     "stream.serve",

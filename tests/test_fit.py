@@ -174,9 +174,9 @@ def test_frames_that_may_not_be_written_are_read() -> None:
 
 
 def test_too_few_windows_are_named_with_what_is_needed() -> None:
-    with pytest.raises(DataError, match="99 windows of 4 frames to fit, needed 100"):
-        fit(correlated(), None, FIT[:99], STOP, spec_of(), QUICK, ignore)
-    with pytest.raises(DataError, match="0 windows of 4 frames to stop, needed 10"):
+    with pytest.raises(DataError, match="49 windows of 4 frames to fit, needed 50"):
+        fit(correlated(), None, FIT[:49], STOP, spec_of(), QUICK, ignore)
+    with pytest.raises(DataError, match="0 windows of 4 frames to stop, needed 5"):
         fit(correlated(), None, FIT, STOP[:0], spec_of(), QUICK, ignore)
 
 

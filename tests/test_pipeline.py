@@ -343,7 +343,7 @@ def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained:
 @pytest.mark.parametrize(
     "model",
     [
-        ModelOptions(kind="dense", window=1, smoothing=1, latent=2, loss="huber"),
+        ModelOptions(kind="dense", window=1, smoothing=1, hidden=5, latent=2, loss="huber"),
         ModelOptions(kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest"),
         ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
         ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, error_span="window"),

@@ -45,7 +45,7 @@ def table_of(trained: Trained, capsys: pytest.CaptureFixture[str]) -> dict[str, 
     """The table's rows by their names."""
     report.show(trained)
     found, name = dict[str, str](), ""
-    for line in capsys.readouterr().out.splitlines():
+    for line in capsys.readouterr().out.partition("\n\n")[0].splitlines():
         text = line
         if line[2:3] != " ":
             name, text = line[2:].split("  ", 1)

@@ -23,7 +23,7 @@ from training.options import RuleOptions, ThresholdOptions
 from training.pipeline import stamp
 
 # What measures the threshold of the parent, and was not measured of the child's.
-OF_THE_THRESHOLD = ("gate",)
+OF_THE_THRESHOLD = ("gate", "strength")
 PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 

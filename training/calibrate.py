@@ -17,7 +17,7 @@ from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
 from training.levels import Levels, incidents
 from training.options import ThresholdOptions
-from training.tail import block_maxima, blocks, pareto_tail, quantile_interval
+from training.tail import MIN_MAXIMA, block_maxima, blocks, pareto_tail, quantile_interval
 
 # A series' own scale weighs as much as the pool's at this many blocks.
 POOL_BLOCKS = 10
@@ -26,6 +26,8 @@ CONFIDENCE = 0.9
 TAILS, ONE_SIDED = 200, 0.9
 # With no incident seen, a rate is below its budget at 90 % confidence once the data should have shown 2.3.
 SUPPORT = 2.3
+# One block is one observation: nothing is known of its spread.
+MIN_BLOCKS = 2
 # However generous a budget: what more normal frames exceed tells nothing from normal. Incidents merge down there, and
 # few of them no longer mean little time in alarm.
 MOST_ABOVE = 0.05
@@ -102,6 +104,11 @@ def calibrate_kept(
     return _calibrated(levels, levels.level, _blocks(levels), table, rules, options, seed)
 
 
+def least_blocks(options: ThresholdOptions, weeks: float) -> int:
+    """Blocks of levels, over so many series-weeks, that the promise needs: a tail is fitted to their maxima, or not."""
+    return MIN_MAXIMA if options.method == "budget" and options.alerts_per_week * weeks < SUPPORT else MIN_BLOCKS
+
+
 def ratios(levels: Levels, table: ThresholdTable) -> Float64s:
     """float64 (n,): level / scale, > 0; `table` has the series of `levels` in their order."""
     found: Float64s = np.maximum(levels.level, LEAST) / table.scale[levels.series]
@@ -155,10 +162,10 @@ def _blocks(levels: Levels) -> Int64s:
     """
     block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
     count = int(block.max(initial=-1)) + 1
-    if count < 2:
+    if count < MIN_BLOCKS:
         raise DataError(
-            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least 2 are "
-            "needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
+            f"calibrate: {len(levels)} held-out levels, {count} blocks of {levels.block} frames; at least {MIN_BLOCKS} "
+            "are needed: give more history, a shorter window, or a larger `train.parts.calibrate`"
         )
     return block
 

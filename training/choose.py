@@ -10,7 +10,7 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
-HIDDEN, LATENT = 32, 4
+WINDOW, SMOOTHING, HIDDEN, LATENT = 32, 3, 32, 4
 
 
 def choose_policy(
@@ -46,16 +46,19 @@ def choose_policy(
     )
 
 
-def choose_spec(options: ModelOptions, sensors: int) -> ModelSpec:
-    """The model's sizes: a code far below the window, however small that is."""
-    size = options.window * sensors
-    hidden = options.hidden if options.hidden is not None else max(2, min(HIDDEN, size)) if size > 1 else 1
+def choose_spec(options: ModelOptions, sensors: int, window: int, smoothing: int) -> ModelSpec:
+    """The model's sizes for this W and M: a code far below the window, however small that is.
+
+    The code is the strait, not the hidden layer: with few units that dropout thins, a small window teaches nothing.
+    """
+    size = window * sensors
+    hidden = options.hidden if options.hidden is not None else HIDDEN if size > 1 else 1
     latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
     linear = options.kind == "linear"  # one layer, fitted to what it sees: it has none of these
     return ModelSpec(
         kind=options.kind,
-        window=options.window,
-        smoothing=options.smoothing,
+        window=window,
+        smoothing=smoothing,
         sensors=sensors,
         hidden=0 if linear else hidden,
         latent=latent,

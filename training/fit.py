@@ -19,7 +19,8 @@ from training.windows import Windows, evenly
 
 Float32s = NDArray[np.float32]
 
-MIN_FIT, MIN_STOP = 100, 10  # windows; fewer than that teach nothing, or tell nothing of what was learned
+# Windows: fewer teach nothing, or tell nothing of what was learned. Longer windows overlap more, so more are needed.
+MIN_FIT, MIN_STOP, FIT_PER_FRAME, ENOUGH = 50, 5, 8, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,11 @@ class Fitted:
 def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
     """The members' seeds, as `fit` uses them."""
     return tuple(range(options.seed, options.seed + spec.members))
+
+
+def least_windows(window: int) -> tuple[int, int]:
+    """Windows of W frames that training needs at least: to fit, and to stop."""
+    return min(ENOUGH, max(MIN_FIT, FIT_PER_FRAME * window)), MIN_STOP
 
 
 def fit(
@@ -271,8 +277,9 @@ def _check(frames: Float32s, fit_ends: Int64s, stop_ends: Int64s, spec: ModelSpe
         raise ShapeError(f"frames: seen {frames.dtype} {frames.shape}, expected float32 (P, {spec.sensors})")
     if not frames.flags.c_contiguous:
         raise ShapeError("frames: must be C-contiguous; windows are read as runs of memory")
-    _check_ends("fit", fit_ends, MIN_FIT, len(frames), spec.window)
-    _check_ends("stop", stop_ends, MIN_STOP, len(frames), spec.window)
+    needed = least_windows(spec.window)
+    _check_ends("fit", fit_ends, needed[0], len(frames), spec.window)
+    _check_ends("stop", stop_ends, needed[1], len(frames), spec.window)
 
 
 def _check_ends(part: str, ends: Int64s, needed: int, rows: int, window: int) -> None:

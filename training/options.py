@@ -34,8 +34,8 @@ class ModelOptions:
     """
 
     kind: Literal["dense", "conv", "variational", "linear"] = "dense"
-    window: int = 32
-    smoothing: int = 3
+    window: int | None = None
+    smoothing: int | None = None
     hidden: int | None = None
     latent: int | None = None
     members: int = 1

@@ -3,15 +3,15 @@
 1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
 calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit. 5. What each
 sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the online
-detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen. 8. Write
-the bundle; the first becomes production.
+detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen, as it is
+and with synthetic anomalies. 8. Write the bundle; the first becomes production.
 
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from stream.errors import DataError
 from stream.intake.columns import UInt8s
 from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
+from stream.strength import verdict
 from training.calibrate import Calibration, calibrate
 from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
 from training.disagreement import usual_disagreement
@@ -41,9 +42,11 @@ from training.kept import kept_levels
 from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
-from training.split import Part, Shares, split
+from training.split import Part, Shares
 from training.spread import error_spread
+from training.strength import strength
 from training.vet import Finding, vet
+from training.window import cut
 
 SELFTEST_WINDOWS = 16
 
@@ -92,9 +95,11 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     progress.stage("columns", columns(history.layout))
     refuse_unknown(options.frames, options.rules, history.sensors)
     history, policy, framed, findings = _framed(options, history)
-    spec = choose_spec(options.model, len(history.sensors))
+    lengths = cut(framed, options.model, options.threshold, Shares(*options.parts))
+    part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
+    if lengths.why_shorter is not None:
+        progress.stage("window", f"W = {spec.window}, M = {spec.smoothing}: {lengths.why_shorter}")
     rules = choose_rules(options.rules, policy, spec)
-    part = split(framed.series, framed.time, framed.normal, Shares(*options.parts), spec.window + spec.smoothing - 1)
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
@@ -107,6 +112,9 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     levels = held_out_levels(history, framed, part, draft)
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
+    calibrated = replace(draft, thresholds=calibration.table)
+    tried = strength(framed, part, calibrated, fitted.weights, options.seed)
+    progress.stage("strength", verdict(tried))
     manifest = _manifest(
         draft,
         seeds_of(spec, fit_options),
@@ -117,6 +125,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
             "stop_loss": list(fitted.best_loss),
             "code_kl": [list(own) for own in fitted.divergence],
             "gate": realised(levels[Part.GATE], calibration, rules),
+            "strength": tried,
         },
         now or datetime.now(UTC),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stream import strength
 from stream.bundle import Manifest
 from training.divergence import COLLAPSED, alive
 from training.fit import Epoch
@@ -72,6 +73,19 @@ def show(trained: Trained) -> None:
     for name, value in _rows(trained):
         table.add_row(name, value)
     console.print(table)
+    tried = trained.manifest.metrics["strength"]
+    if tried["kinds"]:
+        console.print(f"\n{strength.title(tried)}")
+        console.print(_strength(tried))
+
+
+def _strength(tried: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="none")
+    for heading in strength.HEADINGS:
+        table.add_column(heading, justify="right" if heading in strength.HEADINGS[2:] else "left")
+    for row in strength.rows(tried):
+        table.add_row(*row)
+    return table
 
 
 def _rows(trained: Trained) -> list[tuple[str, str]]:
@@ -92,6 +106,7 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
+        ("strength", strength.verdict(m.metrics["strength"])),
         ("rules", _rules(m) or "none of sensors"),
         ("bundle", trained.place),
         ("aliases", ", ".join(trained.aliases)),

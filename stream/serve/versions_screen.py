@@ -11,11 +11,13 @@ from rich.text import Text
 from stream.serve.show import printable
 from stream.serve.versions import flattened
 from stream.settings.quantities import format_duration, format_instant
+from stream.strength import HEADINGS, rows, title, verdict
 
 Facts = Mapping[str, Any]
 # Series whose thresholds moved furthest, at most.
 MOVED_SHOWN = 10
 LONGEST_LIST = 12
+STRENGTH = "strength"  # of the metrics: a table of its own
 
 
 def show_list(rows: Iterable[Facts]) -> None:
@@ -33,7 +35,10 @@ def show_page(page: Facts) -> None:
     for name, section in page.items():
         if isinstance(section, Mapping) and section:
             _console().print(Text(f"\n{name}", "bold"))
-            _print(_table(None, _files(section) if name == "files" else _lines(flattened(section))))
+            plain_section = {key: value for key, value in section.items() if key != STRENGTH}
+            _print(_table(None, _files(section) if name == "files" else _lines(flattened(plain_section))))
+    if STRENGTH in page["metrics"]:
+        _show_strength(page["metrics"][STRENGTH])
 
 
 def show_difference(difference: Facts) -> None:
@@ -58,6 +63,14 @@ def show_history(moves: Iterable[Facts]) -> None:
     """One line a move."""
     names = ("time", "action", "alias", "from", "to", "reason")
     _print(_table(names, ([move[name] or "" for name in names] for move in moves)))
+
+
+def _show_strength(tried: Facts) -> None:
+    _console().print(Text("\nstrength", "bold"))
+    print(verdict(tried))
+    if tried["kinds"]:
+        print(title(tried))
+        _print(_table(HEADINGS, map(list, rows(tried))))
 
 
 def _show_thresholds(thresholds: Facts) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from stream.settings.quantities import Float, Int, Positive, PositiveDuration, parse_duration
+from stream.settings.quantities import Float, Int, LevelLength, Positive, PositiveDuration, WindowLength, parse_duration
 from stream.settings.section import Section
 
 
@@ -16,10 +16,16 @@ class Model(Section):
         description="dense: fully connected. conv: convolutions along time. variational: dense, the code drawn in "
         "training. linear: one layer, no hidden units, dropout or noise.",
     )
-    window: Int = Field(default=32, ge=1, le=4096, description="W, frames per window; conv needs 4.")
-    smoothing: Int = Field(default=3, ge=1, le=10_000, description="M, errors averaged to a level. 1: none.")
+    window: WindowLength | None = Field(
+        default=None,
+        description="W, frames per window; conv needs 4. null: 32, fewer where the history is too short for so many.",
+    )
+    smoothing: LevelLength | None = Field(
+        default=None,
+        description="M, errors averaged to a level. 1: none. null: 3, at most W where that had to be short.",
+    )
     hidden: Positive | None = Field(
-        default=None, description="Units (conv: channels) before the code. null: 32, fewer where the window is small."
+        default=None, description="Units (conv: channels) before the code. null: 32; 1 for a window of one value."
     )
     latent: Positive | None = Field(
         default=None, description="Units of the code: the strait. null: 4, fewer where the window is small."
@@ -49,8 +55,8 @@ class Model(Section):
 
     @field_validator("window")
     @classmethod
-    def _long_enough(cls, window: int, info: ValidationInfo) -> int:
-        if info.data.get("kind") == "conv" and window < 4:
+    def _long_enough(cls, window: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("kind") == "conv" and window is not None and window < 4:
             raise ValueError("expected at least 4 with model.kind conv")
         return window
 

@@ -153,5 +153,7 @@ Instant = Annotated[
 Address = Annotated[str, AfterValidator(_an_address)]
 Int = Annotated[int, BeforeValidator(_not_bool)]
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_not_bool)]
+WindowLength = Annotated[int, Field(ge=1, le=4096), BeforeValidator(_not_bool)]
+LevelLength = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_not_bool)]
 NonNegative = Annotated[int, Field(ge=0), BeforeValidator(_not_bool)]
 Float = Annotated[float, BeforeValidator(_not_bool)]

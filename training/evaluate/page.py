@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+from stream import strength
 from stream.detect.incidents import IncidentEvent
 from stream.events import VERDICTS, rfc3339
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import FIGURES, worth
 from training.evaluate.labelled import spans
 from training.evaluate.markup import Markup, safe, table, tag
-from training.evaluate.plots import curve_plot, series_plot, window_plot
+from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
 from training.evaluate.summary import duration, plural, sentences
 from training.evaluate.table import TITLES, means, nab_row, skab_row, text
 from training.metrics.events import Span
@@ -47,7 +48,7 @@ def page(of: Evaluation) -> str:
         tag("title", title),
         tag("style", Markup(files(__package__).joinpath("page.css").read_text("utf-8"))),
     )
-    sections = (_header, _detectors, _promise, _series, _alerts, _worst, _each, _how)
+    sections = (_header, _detectors, _promise, _series, _alerts, _worst, _each, _strength, _how)
     body = tag("body", *(part for section in sections for part in section(of)))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -247,6 +248,19 @@ def _each(of: Evaluation) -> Iterator[Markup]:
         for name, one in of.ours.series.items()
     ]
     yield table(("series", "frames", "labelled", *TITLES.values()), rows)
+
+
+def _strength(of: Evaluation) -> Iterator[Markup]:
+    """What the bundle says of its model; older ones say nothing."""
+    tried = of.bundle.manifest.metrics.get("strength")
+    if tried is None:
+        return
+    yield tag("h2", "Is the model constrained enough?")
+    yield tag("p", strength.verdict(tried))
+    if tried["kinds"]:
+        caption = f"{strength.title(tried)}. The small figure is the size, the bold one the share found."
+        yield tag("p", caption, class_="soft")
+        yield tag("figure", Markup(strength_plot(tried["kinds"])), class_="some")
 
 
 def _how(of: Evaluation) -> Iterator[Markup]:

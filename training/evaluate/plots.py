@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
 ACROSS = 1200
 # A promise that is kept to within this factor lies in the shaded band.
 KEPT_WITHIN = 2.0
+# On a field darker than this, figures are white.
+DARK = 0.55
 
 
 def peaks(time: Int64s, score: Float64s, points: int = ACROSS) -> Int64s:
@@ -141,6 +143,38 @@ def _mark_threshold(panel: Axes, points: Sequence[Point], q: float, least: float
     panel.annotate(
         f"threshold{beyond}", (at, 0.9), (5, 0), textcoords="offset points", color=ALERT, fontsize=8.5, va="top"
     )
+
+
+def strength_plot(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Share of synthetic anomalies found, a row for each kind, a field for each size: the darker, the more.
+
+    Args:
+        kinds: of `metrics["strength"]` in a manifest.
+    """
+    from matplotlib.patches import Rectangle
+
+    most = max(len(one["sizes"]) for one in kinds.values())
+    figure = _figure(8.0, 0.35 + 0.36 * len(kinds))
+    panel = figure.subplots()
+    for row, one in enumerate(kinds.values()):
+        for column, step in enumerate(one["sizes"]):
+            share = step["found"]
+            panel.add_patch(Rectangle((column + 0.02, row + 0.06), 0.96, 0.88, color=LINE, alpha=0.06 + 0.94 * share))
+            ink = "white" if share > DARK else "#444444"
+            panel.text(column + 0.09, row + 0.5, f"{step['size']:g}", color=ink, fontsize=8, va="center")
+            panel.text(
+                column + 0.91, row + 0.5, f"{share:.0%}", color=ink, fontsize=9, va="center", ha="right", weight="bold"
+            )
+        if one["why_none"] is not None:
+            panel.text(0.09, row + 0.5, one["why_none"], color=QUIET, fontsize=8, va="center")
+    panel.set(xlim=(0, max(most, 1)), ylim=(len(kinds), 0))
+    panel.set_xticks([])
+    names = [f"{kind.replace('_', ' ')}, {one['unit']}" for kind, one in kinds.items()]
+    panel.set_yticks(np.arange(len(kinds)) + 0.5, names)
+    dress(panel)
+    panel.spines["bottom"].set_visible(False)
+    figure.subplots_adjust(left=0.25, right=0.99, top=0.98, bottom=0.03)
+    return _svg(figure)
 
 
 def _figure(width: float, height: float) -> Figure:
