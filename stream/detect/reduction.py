@@ -49,6 +49,7 @@ class Reduction:
         self._shape = (spec.members, frames, spec.sensors, rows)
         self._cells = np.empty((spec.members, frames * spec.sensors, rows), np.float32)
         self._counts = np.full((spec.sensors, rows), frames, np.float32)
+        self._from_first = np.empty((3 if spec.members > 1 else 0, frames * spec.sensors, rows), np.float32)
 
     def errors(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> tuple[Float32s, Float64s, Float64s]:
         """Means over the cells that are not left out, in units of their sensors' spread.
@@ -74,13 +75,30 @@ class Reduction:
             return by_sensor, _tree_sum(sums) / total, variance / (1.0 + variance)
 
     def _apart(self, made: Float32s, left_out: Bools | None) -> Float32s:
-        """(rows,): variance over the members, in units of the sensors' spread, summed over the cells that count."""
-        if len(made) == 1:
+        """(rows,): variance over the members, in units of the sensors' spread, summed over the cells that count.
+
+        As seen from the first member, so it is small numbers whose squares are subtracted, and 0 to the bit where all
+        are the same; a member at a time, so always in the same order.
+        """
+        members = len(made)
+        if members == 1:
             return np.zeros(made.shape[2], np.float32)
-        cells = _variance(made).reshape(1, *self._shape[1:])
+        total, squares, away = self._from_first
+        total.fill(0)
+        squares.fill(0)
+        for own in made[1:]:
+            np.subtract(own, made[0], out=away)
+            total += away
+            away *= away
+            squares += away
+        total *= total
+        total /= members
+        squares -= total
+        cells = np.maximum(squares, 0, out=squares).reshape(1, *self._shape[1:])
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
         apart: Float32s = _tree_sum(_tree_sum(cells) / self._spread)[0]
+        apart /= members
         return apart
 
 
@@ -92,25 +110,6 @@ def _tree_sum(values: Float32s) -> Float32s:
         values[:, :half] += values[:, left - half : left]
         left -= half
     return values[:, 0]
-
-
-def _variance(made: Float32s) -> Float32s:
-    """Of each cell over the members, (K, n, rows) -> (n, rows); a member at a time, so always in the same order.
-
-    As seen from the first member: 0 to the bit where all are the same.
-    """
-    centre: Float32s = np.zeros(made.shape[1:], np.float32)
-    apart: Float32s = np.zeros(made.shape[1:], np.float32)
-    for own in made[1:]:
-        centre += own - made[0]
-    centre /= len(made)
-    for own in made:
-        away = own - made[0]
-        away -= centre
-        away *= away
-        apart += away
-    apart /= len(made)
-    return apart
 
 
 def median(values: Float64s) -> Float64s:
