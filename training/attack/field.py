@@ -21,7 +21,7 @@ from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
 from stream.intake.columns import Bools, Int64s
 from training.attack.contestant import Contestant
-from training.attack.strips import Float32s, length, spaced
+from training.attack.strips import Float32s, affordable, length, spaced
 from training.calibrate import calibrate
 from training.disagreement import usual_disagreement
 from training.evaluate.baselines import Learned, learn, promise_of
@@ -136,8 +136,9 @@ class _Camp:
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
         """Strips of the fit part, and the range of each sensor in it."""
         frames, support = self._frames()[0], length(self.definition)
-        ends = spaced(np.flatnonzero(self.learned.frames.within(self.learned.part, Part.FIT, support)), RECORDED)
         part = self.learned.part
+        whole = np.flatnonzero(self.learned.frames.within(part, Part.FIT, support))
+        ends = spaced(whole, affordable(self.definition, RECORDED))
         fitted = frames[(part == Part.FIT) | (part == Part.STOP)]
         return frames[ends[:, None] + np.arange(1 - support, 1)], (fitted.min(axis=0), fitted.max(axis=0))
 

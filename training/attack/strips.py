@@ -16,6 +16,8 @@ from training.framing import FramedHistory
 from training.scaling import scaled_frames
 
 Float32s = NDArray[np.float32]
+# Of strips that are held at once: 64 MB of float32.
+CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,12 @@ def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_e
     whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= support
     labelled = last_true(frames.marked, Segments(frames.series))
     event = (labelled >= 0) & (np.arange(len(frames)) - labelled < support)
-    return spaced(np.flatnonzero(whole & (event == of_events)), most)
+    return spaced(np.flatnonzero(whole & (event == of_events)), affordable(definition, most))
+
+
+def affordable(definition: Definition, most: int) -> int:
+    """So many strips at most, fewer where they are large."""
+    return max(1, min(most, CELLS // (length(definition) * definition.spec.sensors)))
 
 
 def spaced(rows: Int64s, most: int) -> Int64s:
