@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from stream.errors import NarrowsError
+from stream.errors import ConfigError, NarrowsError
 from stream.serve.command import (
     DEFAULT_CONFIG,
     AsJson,
@@ -24,6 +24,7 @@ from stream.serve.command import (
 from stream.serve.config_command import config_app
 from stream.serve.models_command import Reason, models_app
 
+GATE_REFUSED = 4
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -80,20 +81,9 @@ def init(
 
     Each guess stands in the file with its reason.
     """
-    from stream.settings.starter import starter, write
+    from stream.serve.init_command import init_command
 
-    guesses = []
-    if from_file is not None:
-        from stream.serve.guess import guess
-
-        guesses = guess(from_file)
-    write(output, starter(guesses), force)
-    if as_json:
-        print_json([one._asdict() for one in guesses])
-    else:
-        for one in guesses:
-            print(f"{one.path} = {one.value}  ({one.reason})")
-    print(f"wrote {output}; read it, then: narrows config check -c {output}", file=sys.stderr)
+    init_command(from_file, output, force, as_json)
 
 
 @app.command()
@@ -120,26 +110,9 @@ def topics(
     as_json: AsJson = False,
 ) -> None:
     """Check that all topics are there and fit; or make them, and give the state topic the partitions it lacks."""
-    from stream.kafka import checks
-    from stream.kafka import topics as kafka_topics
-    from stream.kafka.finding import refuse
-    from stream.serve.connection import kafka_options
+    from stream.serve.topics_command import topics_command
 
-    options = kafka_options(settings_from(config, overrides))
-    changes = kafka_topics.create(options, partitions, replication) if create else []
-    found = checks.findings(options)
-    if as_json:
-        print_json({"changes": [change._asdict() for change in changes]})
-    for topic, before, after in changes:
-        done = (
-            f"made {topic} with {after} partitions" if before == 0 else f"{topic}: {before} partitions became {after}"
-        )
-        print(done, file=sys.stderr)
-    for finding in found:
-        if finding.outcome == "warning":
-            print(f"warning: {finding.check}: {finding}", file=sys.stderr)
-    refuse(found)
-    print("all topics are there and fit", file=sys.stderr)
+    topics_command(settings_from(config, overrides), create, partitions, replication, as_json)
 
 
 @app.command()
@@ -295,6 +268,57 @@ def robustness(
 
         draw(measured, plot)
         print(f"plot: {plot}", file=sys.stderr)
+
+
+@app.command()
+def calibrate(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: newer readings that were normal."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead: the verdicts on them that `narrows replay --scores` wrote."),
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: spans {series, start, end} not to be learned from.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and publish nothing.")] = False,
+    reason: Reason = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Annotated[
+        str | None, typer.Option(metavar="B", help="Version or alias, instead of the configured one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
+
+    `candidate` points to the child. Exit code 4 where it is refused; says why.
+    """
+    import torch
+
+    from stream.registry import Registry
+    from stream.settings.hints import hints
+    from training import renew_report
+    from training.from_settings import bounds, excluded
+    from training.renew import Source, renew
+
+    if (data is None) == (scores is None):
+        raise ConfigError("calibrate: give either --data or --scores")
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    registry = Registry(settings.registry)
+    spans = () if exclude is None else excluded(exclude)
+    source = Source(data, scores, hints(settings))
+    reference = bundle or settings.bundle
+    renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
+    if as_json:
+        print_json(renew_report.facts(renewed, registry))
+    else:
+        renew_report.show(renewed, registry)
+    if renewed.result.refused:
+        raise typer.Exit(GATE_REFUSED)
 
 
 @models_app.command("amend")

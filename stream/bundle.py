@@ -6,6 +6,7 @@ a directory without one is not a bundle. Every listed file is hashed, an unliste
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from stream.detect.definition import Definition
 from stream.detect.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.detect.scale import POOLED, ScaleTable
-from stream.detect.threshold import ThresholdTable
+from stream.detect.threshold import Promise, ThresholdTable
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float64s
 
@@ -34,6 +35,8 @@ SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
+# Columns of SERIES that older bundles lack; TRAINED is there once thresholds were calibrated anew.
+TRAINED, MEDIAN = "threshold_trained", "threshold_median"
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_FILE_BYTES = 4 << 30
 # DESIGN section 4: across machines 1e-5 relative; the absolute part covers errors that are nearly 0.
@@ -59,9 +62,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bundle is and where it comes from.
 
     `error_spread` is the unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
-    `parent` is the version that this one was amended from, by the settings in `amended`; it has the same weights.
-    `usual_disagreement` is what the members' disagreement does not exceed in 99 of 100 held-out normal frames.
-    `threshold`, `data`, `metrics` and `software` are for people and tools; scores depend on none of them.
+    `parent` is the version that this one was amended from, by the settings in `amended`, or whose thresholds were
+    calibrated anew, as `recalibrated` tells; it has the same weights. `calibrated_at` is when data last set its
+    thresholds; "": when it was made. `threshold`, `data`, `metrics` and `software` are for people and tools; scores
+    depend on none of them. `usual_disagreement` is what the members' disagreement does not exceed in 99 of 100 held-out
+    normal frames.
     """
 
     format: int
@@ -83,6 +88,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[FileEntry, ...]
     amended: dict[str, Change] = {}
     usual_disagreement: float = 1.0
+    calibrated_at: str = ""
+    recalibrated: dict[str, Any] = {}
 
 
 class _Format(msgspec.Struct):
@@ -124,8 +131,11 @@ def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
     return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
 
 
-def write_child(folder: Path, parent: Path, manifest: Manifest) -> Manifest:
+def write_child(folder: Path, parent: Path, manifest: Manifest, thresholds: ThresholdTable | None = None) -> Manifest:
     """Writes a bundle of the files of another, to the byte, and a manifest of its own; as `write`.
+
+    Args:
+        thresholds: stand in the place of the parent's; the q of either is the manifest's.
 
     Raises:
         BundleError: the parent was altered.
@@ -135,7 +145,10 @@ def write_child(folder: Path, parent: Path, manifest: Manifest) -> Manifest:
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (folder / name).write_bytes(data[name])
-    entries = tuple(entry for entry in known.files if entry.name in FILES)
+    if thresholds is not None:
+        scales, _ = _tables(_parquet(data[SERIES]), known)
+        pq.write_table(_series_table(scales, thresholds), folder / SERIES)
+    entries = tuple(_entry(folder / entry.name) for entry in known.files if entry.name in FILES)
     return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
 
 
@@ -144,6 +157,22 @@ def _sealed(folder: Path, manifest: Manifest) -> Manifest:
     manifest = msgspec.structs.replace(manifest, version=f"{manifest.version}-{_digest(manifest)}")
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
+
+
+def calibrated_at(manifest: Manifest) -> str:
+    """When data last set, or confirmed, the thresholds: RFC 3339, UTC."""
+    return manifest.calibrated_at or manifest.created_at
+
+
+def _promise(manifest: Manifest) -> Promise:
+    """What its thresholds are for; a manifest that does not say, or says nonsense, promises nothing."""
+    threshold = manifest.threshold
+    per_week = threshold.get("promised" if threshold.get("method") == "budget" else "implied_per_week")
+    try:
+        at = datetime.fromisoformat(calibrated_at(manifest)).timestamp()
+    except ValueError:
+        return Promise(None, float(per_week) if isinstance(per_week, int | float) else None)
+    return Promise(round(at * 1e9), float(per_week) if isinstance(per_week, int | float) else None)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -220,6 +249,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         thresholds=thresholds,
         ensemble=ensemble,
         usual_disagreement=manifest.usual_disagreement,
+        promise=_promise(manifest),
     )
     _self_test(folder, definition, _parquet(data[SELFTEST]))
     return manifest, definition
@@ -287,17 +317,17 @@ def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
     of = np.repeat(np.arange(len(scales.names)), sensors)
     known = {name: i for i, name in enumerate(thresholds.names)}
     row = np.array([known.get(name, known[POOLED]) for name in scales.names])[of]
-    return pa.table(
-        {
-            "series": pa.array([scales.names[i] for i in of]),
-            "sensor": pa.array(np.tile(np.arange(sensors, dtype=np.int32), len(scales.names))),
-            "mean": scales.mean.ravel(),
-            "scale": scales.scale.ravel(),
-            "n": scales.rows[of],
-            "threshold_scale": thresholds.scale[row],
-            "threshold_n": thresholds.rows[row],
-        }
-    )
+    columns = {
+        "series": pa.array([scales.names[i] for i in of]),
+        "sensor": pa.array(np.tile(np.arange(sensors, dtype=np.int32), len(scales.names))),
+        "mean": scales.mean.ravel(),
+        "scale": scales.scale.ravel(),
+        "n": scales.rows[of],
+        "threshold_scale": thresholds.scale[row],
+        "threshold_n": thresholds.rows[row],
+    }
+    extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
+    return pa.table(columns | {name: values[row] for name, values in extra.items() if values is not None})
 
 
 def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdTable]:
@@ -312,7 +342,8 @@ def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdT
 
     rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
     scales = ScaleTable(names, column("mean"), column("scale"), rows[0])
-    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q)
+    extra = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
+    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, *extra)
 
 
 def _selftest_table(test: SelfTest) -> pa.Table:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Action = Literal["point", "train", "amend", "promote", "rollback"]
+Action = Literal["point", "train", "amend", "calibrate", "promote", "rollback"]
 
 
 class Move(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):

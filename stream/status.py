@@ -15,6 +15,8 @@ from stream.events import SCHEMA_VERSION, Headers, schema_of
 Kind = Literal[
     "detector.bundle_activated",
     "detector.bundle_refused",
+    "detector.stale_threshold",
+    "detector.drift",
     "data.readings_lost",
     "data.history_lost",
     "data.series_in_two_partitions",
@@ -35,6 +37,10 @@ class Status(msgspec.Struct, frozen=True):
     Attributes:
         kind: `detector.bundle_activated`: from `offset` of the partition on, scores are those of bundle `details.to`.
             `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
+            `detector.stale_threshold`: the thresholds of `details.bundle` are `details.age_days` days old, longer than
+            `serve.stale_after`; once a day while it holds.
+            `detector.drift`: `details.opened` incidents of one process where `details.promised` were promised: far too
+            many for long, or none (`details.drift`); once a day while it holds.
             `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
             `data.history_lost`: readings that a restart needs are gone, or a tool has passed over them:
                 `details.count` series of the partition warm up at offset `details.oldest`.

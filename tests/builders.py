@@ -14,6 +14,7 @@ from stream.detect.models import build
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
+from stream.events import rfc3339
 from stream.intake.columns import Readings
 from stream.registry import Registry
 from stream.storage.opening import Storage
@@ -86,7 +87,7 @@ def publish(registry: Path | str | Storage, definition: Definition, seed: int = 
 
 def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifest:
     """Writes the definition (made with `seed`) as a bundle, and returns its manifest."""
-    spec = definition.spec
+    spec, promise = definition.spec, definition.promise
     draw = np.random.default_rng(1)
     windows = draw.normal(size=(4, spec.window, spec.sensors)).astype(np.float32)
     ends = np.arange(4) * spec.window + spec.window - 1
@@ -103,12 +104,14 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         seeds=tuple(range(spec.members)),
         error_spread=tuple(definition.ensemble.spread.tolist()),
         threshold_q=definition.thresholds.q,
-        threshold={},
+        threshold={} if promise.alerts_per_week is None else {"method": "budget", "promised": promise.alerts_per_week},
         data={},
         metrics={},
         software={},
         parent=None,
         files=(),
+        # Else never stale.
+        calibrated_at="2100-01-01T00:00:00Z" if promise.calibrated_at is None else rfc3339(promise.calibrated_at),
     )
     contents = Contents(
         build(spec, [seed + k for k in range(spec.members)]).weights(),

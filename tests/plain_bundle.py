@@ -52,6 +52,7 @@ def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int
         software={},
         parent=None,
         files=(),
+        calibrated_at="2100-01-01T00:00:00Z",  # never stale
     )  # fmt: skip
     contents = Contents(
         weights,

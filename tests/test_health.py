@@ -19,7 +19,7 @@ from stream.kafka.contact import QUIET_SECONDS, SILENT_SECONDS, Contact
 from stream.kafka.owners import Owners
 from stream.kafka.partition import Partition
 from stream.kafka.place import Place
-from stream.serve.health import STARTING, Board, Health, PartitionHealth, longest_turn_s
+from stream.serve.health import STARTING, Board, Health, PartitionHealth, ThresholdHealth, longest_turn_s
 from stream.serve.health_server import HealthServer
 from stream.serve.lookout import look_at, reasons
 from tests.builders import a_definition
@@ -58,6 +58,7 @@ def a_health(**changes: Any) -> Health:
     health = Health(
         instance="one", detector="pumps", bundle="v1", waits_for=(), partitions=(LIVE,), broker_away_since=None,
         counts={"used": 7}, turned_at=100.0, committed_at=99.0,
+        threshold=ThresholdHealth("2026-03-07T12:12:05Z", 86_400.0, False, None, 2, 2.5),
     )  # fmt: skip
     return msgspec.structs.replace(health, **changes)
 
@@ -122,6 +123,10 @@ def test_status_tells_all_of_it(hung: Hung) -> None:
         "last_turn_age_s": 2.0, "last_commit_age_s": 3.0, "broker_away_since": "2026-03-07T12:12:05Z",
         "partitions": [{"partition": 0, "state": "live", "waits_for": None, "offset": 41, "series": 3}],
         "counts": {"used": 7},
+        "threshold": {
+            "calibrated_at": "2026-03-07T12:12:05Z", "age_s": 86_400.0, "is_stale": False, "drift": None,
+            "opened": 2, "promised": 2.5,
+        },
     }  # fmt: skip
     hung.board.show(a_health(committed_at=None))
     assert hung.board.status().body["last_commit_age_s"] is None, "never is not now"

@@ -96,6 +96,26 @@ def test_another_promise_or_other_rules_give_what_all_levels_would_or_a_larger_t
         assert same(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("promise", "half"),
+    [
+        (ThresholdOptions("budget", alerts_per_week=40.0), ThresholdOptions("budget", alerts_per_week=20.0)),
+        (ThresholdOptions("percentile", percentile=98.0), ThresholdOptions("percentile", percentile=99.0)),
+    ],
+)
+def test_levels_that_go_far_twice_as_often_today_call_for_the_threshold_of_half_the_promise(
+    promise: ThresholdOptions, half: ThresholdOptions
+) -> None:
+    levels = a_fleet(5, 2, 1_500)
+    trained = calibrate(levels, RULES, promise, 0)
+    kept = through_the_bundle(levels, trained, RULES)
+    found = calibrate_kept(replace(kept, today=2.0), trained.table, RULES, promise, 0)
+    expected = calibrate_kept(kept, trained.table, RULES, half, 0)
+    assert found.table.q == expected.table.q > trained.table.q
+    assert found.implied_per_week == 2.0 * expected.implied_per_week
+    assert (found.rate, found.promised) == (2.0, trained.promised)
+
+
 @pytest.mark.parametrize("percentile", [90.0, 97.0, 99.9, 99.99])
 def test_another_percentile_gives_what_all_levels_would(percentile: float) -> None:
     levels = a_fleet(3, 3, 1_500)

@@ -12,19 +12,15 @@ from typing import Any
 
 import msgspec
 
-from stream.bundle import Change, Manifest, calibration_levels, load, write_child
+from stream.bundle import Change, Manifest, calibrated_at, load
 from stream.detect.policy import Rules
-from stream.errors import BundleError, ConfigError
-from stream.registry import CANDIDATE, Registry
+from stream.errors import ConfigError
+from stream.registry import Registry
 from training.calibrate import Calibration, calibrate_kept
+from training.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
 from training.choose import choose_rules
-from training.kept import restored
 from training.options import RuleOptions, ThresholdOptions
 from training.pipeline import stamp
-
-# What measures the threshold of the parent, and was not measured of the child's.
-OF_THE_THRESHOLD = ("gate", "strength")
-PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,7 @@ def amend(
     amended = _changes(parent, rules, threshold)
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
-    block = parent.model.window + parent.model.smoothing
-    levels = restored(calibration_levels(folder), definition.thresholds, block, _fact(parent, "weeks"))
+    levels = kept_by(folder, parent, definition.thresholds)
     calibration = calibrate_kept(levels, definition.thresholds, rules, threshold, parent.seeds[0])
     version, created_at = stamp(now or datetime.now(UTC))
     manifest = msgspec.structs.replace(
@@ -78,13 +73,10 @@ def amend(
         rules=rules,
         threshold_q=calibration.table.q,
         threshold=calibration.facts(),
-        metrics={name: value for name, value in parent.metrics.items() if name not in OF_THE_THRESHOLD},
-        parent=parent.version,
         amended=amended,
+        calibrated_at=calibrated_at(parent),
     )
-    child = registry.publish(detector, lambda scratch: write_child(scratch, folder, manifest))
-    written, _ = load(child)
-    registry.point(detector, CANDIDATE, written.version, "amend", reason)
+    child, written = publish_child(registry, folder, parent, manifest, "amend", reason)
     return Amended(child, parent, written, calibration)
 
 
@@ -99,8 +91,7 @@ def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdOptions:
     Raises:
         ConfigError: a promise of another method than the one in force.
     """
-    known = {"method": _fact(parent, "method"), PROMISES[_fact(parent, "method")]: _fact(parent, "promised")}
-    options = replace(ThresholdOptions(), **{**known, **wanted.threshold})
+    options = replace(promise_of(parent), **wanted.threshold)
     idle = [name for method, name in PROMISES.items() if name in wanted.threshold and method != options.method]
     if idle:
         (method,) = (method for method, name in PROMISES.items() if name == idle[0])
@@ -115,17 +106,10 @@ def _changes(parent: Manifest, rules: Rules, threshold: ThresholdOptions) -> dic
     """What differs from the parent, by the names of the configuration; durations in ns."""
     old = {f"rules.{name}": value for name, value in _options(parent.rules).items()}
     new = {f"rules.{name}": value for name, value in _options(rules).items()}
-    old["threshold.method"], new["threshold.method"] = _fact(parent, "method"), threshold.method
+    old["threshold.method"], new["threshold.method"] = said_of_threshold(parent, "method"), threshold.method
     promise = f"threshold.{PROMISES[threshold.method]}"
     new[promise] = asdict(threshold)[PROMISES[threshold.method]]
-    old[promise] = _fact(parent, "promised") if threshold.method == _fact(parent, "method") else None
+    old[promise] = (
+        said_of_threshold(parent, "promised") if threshold.method == said_of_threshold(parent, "method") else None
+    )
     return {name: Change(old[name], value) for name, value in new.items() if old[name] != value}
-
-
-def _fact(parent: Manifest, name: str) -> Any:  # noqa: ANN401 - free-form facts of the manifest
-    if name not in parent.threshold:
-        raise BundleError(
-            f"{parent.version}: its manifest does not say threshold.{name}, from which another threshold would follow; "
-            "train again"
-        )
-    return parent.threshold[name]

@@ -48,6 +48,7 @@ class Calibration:
         implied_per_week: incidents per series and week that the threshold gives on the calibrate part itself.
         share_above: of its frames, the share above the threshold.
         blocks: independent samples behind it.
+        rate: see `Levels.rate`; 1 unless the levels are a bundle's and newer readings go further, or less far.
     """
 
     table: ThresholdTable
@@ -61,6 +62,7 @@ class Calibration:
     implied_per_week: float
     share_above: float
     blocks: int
+    rate: float
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
@@ -85,7 +87,7 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
     """
     block = _blocks(levels)
     scale, rows = _scales(levels)
-    table = ThresholdTable((*levels.names, POOLED), scale, rows, 1.0)
+    table = ThresholdTable((*levels.names, POOLED), scale, rows, 1.0, median=medians(levels))
     return _calibrated(levels, ratios(levels, table), block, table, rules, options, seed)
 
 
@@ -142,9 +144,10 @@ def _calibrated(
         extrapolated=q.extrapolated,
         weeks=levels.weeks,
         weeks_needed=q.needed,
-        implied_per_week=incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
-        share_above=float((ratio > q.high).mean()),
+        implied_per_week=levels.rate * incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
+        share_above=levels.rate * float((ratio > q.high).mean()),
         blocks=int(block.max()) + 1,
+        rate=levels.rate,
     )
 
 
@@ -189,9 +192,19 @@ def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
     return scale, rows
 
 
+def medians(levels: Levels) -> Float64s:
+    """float64 (S + 1,): the median level of each series, NaN where it has none, then that of all."""
+    found = np.full(len(levels.names) + 1, np.nan)
+    runs = Segments(levels.series)
+    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+        found[index] = np.median(levels.level[start:end])
+    found[-1] = np.median(levels.level)
+    return found
+
+
 def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:
     """q as a percentile of level / scale, with its block-bootstrap interval, or from a fitted tail."""
-    beyond = 1.0 - percentile / 100.0
+    beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)
     expected = len(ratio) * beyond  # levels above q
     needed = levels.weeks / expected
     if expected < 1.0:
@@ -209,7 +222,7 @@ def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: f
 
 def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per_week: float, seed: int) -> _Quantile:
     """q so that incidents per series and week stay within the budget; beyond the data by a generalised Pareto tail."""
-    allowed, needed = per_week * levels.weeks, SUPPORT / per_week
+    allowed, needed = per_week / levels.rate * levels.weeks, SUPPORT / per_week
     maxima = block_maxima(_opening(levels, ratio), block)
     if allowed >= SUPPORT:
         point = _smallest_q(levels, ratio, maxima, rules, int(allowed))

@@ -4,14 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.errors import ConfigError
 from stream.settings import Settings
+from stream.settings.data import Maintenance as MaintenanceSpan
 from stream.settings.hints import hints
-from stream.settings.layers import from_overrides
+from stream.settings.layers import from_overrides, plain
 from training.amend import Wanted
 from training.fit import FitOptions
 from training.options import FrameOptions, ModelOptions, RuleOptions, ThresholdOptions, TrainOptions
+from training.recalibrate import Bounds
+from training.spans import Span
 
 # Where the bundle is that shall be amended.
 WHICH_BUNDLE = ("registry", "detector", "bundle")
@@ -105,6 +111,27 @@ def wanted(settings: Settings, overrides: Sequence[str]) -> Wanted:
         rules={AMENDABLE[path]: rules[AMENDABLE[path]] for path in named if path.startswith("rules.")},
         threshold={AMENDABLE[path]: threshold[AMENDABLE[path]] for path in named if path.startswith("threshold.")},
     )
+
+
+def bounds(settings: Settings) -> Bounds:
+    """How far a recalibration may go."""
+    return Bounds(**settings.recalibrate.model_dump())
+
+
+def excluded(file: Path) -> tuple[Span, ...]:
+    """The spans that a file lists, as `frames.maintenance` does: YAML or JSON, a list of {series, start, end}.
+
+    Raises:
+        ConfigError: there is no such file, or something else stands in it.
+    """
+    try:
+        spans = TypeAdapter(tuple[MaintenanceSpan, ...]).validate_python(plain(file.read_bytes()) or ())
+    except (OSError, yaml.YAMLError, ValidationError) as fault:
+        raise ConfigError(
+            f"--exclude {file}: {fault}; expected a list of spans, such as "
+            "`- {series: pump-01, start: 2026-03-01T08:00:00Z, end: 2026-03-01T09:00:00Z}`"
+        ) from fault
+    return tuple(Span(span.series, span.start, span.end) for span in spans)
 
 
 def _named(tree: Mapping[str, object]) -> list[str]:

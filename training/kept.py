@@ -30,10 +30,12 @@ class KeptLevels(Levels):
         level: ratios, level / scale.
         covered: series-weeks.
         lowest: see `Levels.reach`.
+        today: see `Levels.rate`.
     """
 
     covered: float
     lowest: float
+    today: float
 
     @property
     def weeks(self) -> float:
@@ -44,6 +46,11 @@ class KeptLevels(Levels):
     def reach(self) -> float:
         """The ratio down to which every level is there."""
         return self.lowest
+
+    @property
+    def rate(self) -> float:
+        """How often levels go far today, times as often as these did."""
+        return self.today
 
 
 def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Table:
@@ -68,7 +75,7 @@ def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Ta
     )
 
 
-def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: float) -> KeptLevels:
+def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: float, rate: float = 1.0) -> KeptLevels:
     """The levels again, all in their places.
 
     Args:
@@ -76,6 +83,7 @@ def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: flo
         thresholds: those of the same bundle: how many levels each series had.
         block: frames that share support, W + M.
         weeks: series-weeks that the levels cover.
+        rate: see `Levels.rate`.
 
     Raises:
         BundleError: the table is none of this version's, or not of these thresholds.
@@ -101,13 +109,20 @@ def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: flo
         block=block,
         vetoed=vetoed,
         covered=weeks,
-        lowest=_lowest(table.filter(pc.is_valid(table["quantile"]))),
+        lowest=_lowest(kept_grid(table)),
+        today=rate,
     )
 
 
-def _lowest(grid: pa.Table) -> float:
+def kept_grid(table: pa.Table) -> Float64s:
+    """float64 (g,): the quantiles 0, 0.01, ... of all ratios, up to that from which on all levels are kept."""
+    grid: Float64s = table.filter(pc.is_valid(table["quantile"]))["ratio"].to_numpy()
+    return grid
+
+
+def _lowest(grid: Float64s) -> float:
     """The ratio from which on all levels are there; where the grid is the smallest one alone, they all are."""
-    return float(grid["ratio"][-1].as_py()) if grid.num_rows > 1 else 0.0
+    return float(grid[-1]) if len(grid) > 1 else 0.0
 
 
 def _grid(ratio: Float64s, calibration: Calibration, rules: Rules) -> Float64s:

@@ -1,6 +1,6 @@
 """Held-out levels of normal frames: what thresholds are set on, and judged by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class Levels:
     def __len__(self) -> int:
         return len(self.level)
 
+    def rows(self, which: Bools | Int64s) -> "Levels":
+        """Some of them, by mask or place; what lay between is not known of."""
+        columns = ("series", "time", "level", "step", "vetoed")
+        return replace(self, **{name: getattr(self, name)[which] for name in columns})
+
     @property
     def weeks(self) -> float:
         """Series-weeks covered."""
@@ -46,6 +51,11 @@ class Levels:
     def reach(self) -> float:
         """The ratio level / scale down to which every level is there; 0: all are."""
         return 0.0
+
+    @property
+    def rate(self) -> float:
+        """How often levels go as far as those near the threshold today, times as often as these did; > 0."""
+        return 1.0
 
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:

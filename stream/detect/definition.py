@@ -1,11 +1,11 @@
 """Everything that determines a score, loaded: what a bundle is to `detect`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream.detect.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.detect.scale import ScaleTable
-from stream.detect.threshold import ThresholdTable
+from stream.detect.threshold import Promise, ThresholdTable
 
 
 @dataclass(frozen=True)
@@ -29,3 +29,4 @@ class Definition:
     thresholds: ThresholdTable
     ensemble: Ensemble
     usual_disagreement: float = 1.0
+    promise: Promise = field(default_factory=Promise)

@@ -11,6 +11,19 @@ from stream.errors import ShapeError
 from stream.intake.columns import Float64s, Int64s
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What thresholds were calibrated for. No score depends on it.
+
+    Attributes:
+        calibrated_at: ns since 1970, when data last set them; None where nothing says.
+        alerts_per_week: incidents per series and week on normal data; None where nothing says.
+    """
+
+    calibrated_at: int | None = None
+    alerts_per_week: float | None = None
+
+
 @dataclass(frozen=True)
 class ThresholdTable:
     """Per series the median level on normal data, and one quantile of level / scale for all.
@@ -20,12 +33,17 @@ class ThresholdTable:
         scale: float64 (R,), in units of error, > 0.
         rows: int64 (R,), levels behind each scale.
         q: how many scales a level may reach; > 0.
+        trained: float64 (R,), the scale that training found, which bounds every recalibration; None: `scale` is it.
+        median: float64 (R,), the median level of each series alone, where `scale` may lean on the others'; NaN where it
+            has no levels. None: nothing is known of it.
     """
 
     names: tuple[str, ...]
     scale: Float64s
     rows: Int64s
     q: float
+    trained: Float64s | None = None
+    median: Float64s | None = None
 
     def __post_init__(self) -> None:
         ok = POOLED in self.names and self.scale.shape == (len(self.names),)

@@ -380,6 +380,7 @@ def _counts(outcome: Outcome) -> Counter[str]:
     """What the progress line tells of an outcome: readings, frames, incident events."""
     counts = outcome.counts()
     counts.update(f"incidents.{event.state}" for event in outcome.events)
+    counts["incidents.exceeding"] += sum(e.state == "opened" and e.cause == "model" for e in outcome.events)
     return counts
 
 

@@ -77,4 +77,5 @@ def serve_options(settings: Settings) -> ServeOptions:
         blind_after_ns=serve.blind_after,
         bundle_poll_s=serve.bundle_poll / SECOND_NS,
         log_every_s=serve.log_every / SECOND_NS,
+        stale_after_s=None if serve.stale_after is None else serve.stale_after / SECOND_NS,
     )

@@ -33,6 +33,7 @@ from stream.serve.lookout import Lookout
 from stream.serve.publisher import Publisher
 from stream.serve.sensors import SensorsSeen
 from stream.serve.silence import Silence
+from stream.serve.threshold_watch import ThresholdWatch
 from stream.status import Notice
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ class ServeOptions:
         blind_after_ns: event time of degraded frames after which a series is told to be blind; None = never.
         bundle_poll_s: between two looks at which bundle is to be served.
         log_every_s: between two progress lines.
+        stale_after_s: age of a threshold that is told of; None = never.
     """
 
     batch: int = 8192
@@ -68,6 +70,7 @@ class ServeOptions:
     blind_after_ns: int | None = 600 * 10**9
     bundle_poll_s: float = 10.0
     log_every_s: float = 10.0
+    stale_after_s: float | None = 90 * 86_400.0
 
 
 class Service:
@@ -79,6 +82,7 @@ class Service:
         bundles: which definition is to be served later on; None: always the first.
         introduction: a producer that is already being let in.
         show: is given what the loop looks like from outside, about once a second.
+        wall: s since 1970: the age of a threshold.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Service:
         bundles: Bundles | None = None,
         introduction: Introduction | None = None,
         show: Callable[[Health], None] = lambda health: None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._kafka = kafka
         self._options = options
@@ -119,7 +124,8 @@ class Service:
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._partition_counts = PartitionCounts(kafka)
-        self._lookout = Lookout(kafka, self._assignment, contact, clock, options.log_every_s, show)
+        self._watch = ThresholdWatch(options.stale_after_s, wall)
+        self._lookout = Lookout(kafka, self._assignment, contact, clock, options.log_every_s, show, self._watch)
 
     @property
     def is_live(self) -> bool:
@@ -287,7 +293,7 @@ class Service:
         self._publisher.forget()
 
     def _look_around(self) -> None:
-        """What may have changed outside: the bundle to serve, the number of partitions."""
+        """What may have changed: the bundle to serve, the number of partitions, whether the threshold still fits."""
         now = self._clock()
         if now - self._looked_at >= self._options.bundle_poll_s:
             self._look_up_bundle()
@@ -295,6 +301,7 @@ class Service:
             self._counted_at = now
             changed = self._partition_counts.changed(self._recovery.state_reader())
             self._notices += [] if changed is None else [changed]
+        self._notices += self._watch.note(self._definition, self.counts)
         self._swap()
 
     def _look_up_bundle(self) -> None:

@@ -24,6 +24,23 @@ class PartitionHealth(msgspec.Struct, frozen=True):
     series: int
 
 
+class ThresholdHealth(msgspec.Struct, frozen=True):
+    """What the threshold is and does; see `stream.serve.threshold_watch`.
+
+    Attributes:
+        calibrated_at: RFC 3339; null where the bundle does not say. age_s: since then.
+        drift: "many" incidents or "none", against the promise; null: neither.
+        opened, promised: incidents of late, and as many as were promised.
+    """
+
+    calibrated_at: str | None
+    age_s: float | None
+    is_stale: bool
+    drift: str | None
+    opened: int
+    promised: float
+
+
 class Health(msgspec.Struct, frozen=True):
     """The service as it was at one moment; replaced as a whole, never changed.
 
@@ -31,6 +48,7 @@ class Health(msgspec.Struct, frozen=True):
         waits_for: what keeps alerts from coming; empty where nothing does.
         broker_away_since: when it was last heard of; null where it answers.
         counts: since the start of the process, of committed transactions.
+        threshold: null where nobody looks.
         turned_at, committed_at: when the loop has last turned and committed, s of its clock.
     """
 
@@ -43,6 +61,7 @@ class Health(msgspec.Struct, frozen=True):
     counts: dict[str, int]
     turned_at: float
     committed_at: float | None
+    threshold: ThresholdHealth | None = None
 
     @property
     def waiting(self) -> dict[int, str]:
@@ -110,6 +129,7 @@ class Board:
             "broker_away_since": shown.broker_away_since,
             "partitions": shown.partitions,
             "counts": shown.counts,
+            "threshold": shown.threshold,
         }
 
     def _waits_for(self, shown: Health | None) -> list[str]:

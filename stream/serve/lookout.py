@@ -15,6 +15,7 @@ from stream.kafka.partition import Partition, Phase
 from stream.kafka.recovery import Recovery
 from stream.kafka.transaction import Transaction
 from stream.serve.health import Health, PartitionHealth, State
+from stream.serve.threshold_watch import ThresholdWatch
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class Lookout:
     Args:
         log_every_s: between two progress lines.
         show: is given each look.
+        watch: what it knows of the threshold is shown.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Lookout:
         clock: Callable[[], float],
         log_every_s: float,
         show: Callable[[Health], None],
+        watch: ThresholdWatch,
     ) -> None:
         self._options = options
         self._assignment = assignment
@@ -50,6 +53,7 @@ class Lookout:
         self._clock = clock
         self._log_every_s = log_every_s
         self._show = show
+        self._watch = watch
         self._looked_at = self._logged_at = clock()
         self._committed_at: float | None = None
 
@@ -99,6 +103,7 @@ class Lookout:
             counts=dict(counts),
             turned_at=self._clock(),
             committed_at=self._committed_at,
+            threshold=self._watch.health(served),
         )
 
 

@@ -21,7 +21,12 @@ from stream.status import Kind, Notice, status, status_headers
 log = structlog.get_logger()
 
 # Status events that call for somebody; the others are told in passing.
-LEVELS: Mapping[Kind, int] = {"data.sensors_missing": logging.ERROR, "data.series_blind": logging.WARNING}
+LEVELS: Mapping[Kind, int] = {
+    "data.sensors_missing": logging.ERROR,
+    "data.series_blind": logging.WARNING,
+    "detector.stale_threshold": logging.WARNING,
+    "detector.drift": logging.WARNING,
+}
 
 
 class Publisher:

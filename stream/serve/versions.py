@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stream.bundle import WEIGHTS, Manifest, load
+from stream.bundle import WEIGHTS, Manifest, calibrated_at, load
 from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError
 from stream.moves import Move
@@ -39,6 +39,8 @@ def page(registry: Registry, detector: str, reference: str) -> Facts:
         "created_at": manifest.created_at,
         "parent": manifest.parent,
         "amended": _plain(manifest.amended),
+        "calibrated_at": calibrated_at(manifest),
+        "recalibrated": manifest.recalibrated,
         **_sections(manifest),
         "metrics": manifest.metrics,
         "software": manifest.software,

@@ -30,7 +30,11 @@ def show_page(page: Facts) -> None:
     title = [f"{page['version']} of {page['detector']}", *page["aliases"]]
     _console().print(Text(", ".join(title), "bold"))
     plain = {name: value for name, value in page.items() if not isinstance(value, Mapping)}
-    shown = {name: plain[name] for name in ("place", "created_at", "parent", "sensors") if plain[name] is not None}
+    shown = {
+        name: plain[name]
+        for name in ("place", "created_at", "calibrated_at", "parent", "sensors")
+        if plain[name] is not None
+    }
     _print(_table(None, _lines(shown)))
     for name, section in page.items():
         if isinstance(section, Mapping) and section:

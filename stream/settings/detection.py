@@ -113,6 +113,26 @@ class Threshold(Section):
     )
 
 
+class Recalibrate(Section):
+    """How far newer readings may move the thresholds, and on what ground."""
+
+    max_step: Float = Field(
+        default=1.5, gt=1, description="Factor by which `narrows calibrate` may change a threshold in one run."
+    )
+    max_total: Float = Field(
+        default=2.0, gt=1, description="Factor by which all runs together may; only training begins anew."
+    )
+    min_blocks: Int = Field(
+        default=50, ge=20, description="Blocks of window + smoothing frames that a series must have, at least."
+    )
+    min_series: Float = Field(
+        default=0.8, gt=0, le=1, description="Share of the bundle's series that must have them and not be refused."
+    )
+    margin: Float = Field(
+        default=1.25, gt=1, description="Factor by which levels may fall, or rise without widening, unsuspected."
+    )
+
+
 def _ascending_above_one(edges: tuple[float, float, float]) -> tuple[float, float, float]:
     if not 1 < edges[0] < edges[1] < edges[2]:
         raise ValueError("expected three ascending scores above 1")

@@ -44,6 +44,15 @@ for _word in ("true", "True", "false", "False"):
     )
 
 
+def plain(text: str | bytes) -> object:
+    """What YAML, or JSON, says in the types of a configuration: times are text.
+
+    Raises:
+        yaml.YAMLError: it is neither.
+    """
+    return yaml.load(text, _Loader)
+
+
 def read_file(path: Path) -> Layer:
     """The YAML file as a layer.
 

@@ -37,6 +37,10 @@ class Serve(Section):
         default=parse_duration("10s"),
         description="How often `bundle` is looked up: where production points to another version, it takes over.",
     )
+    stale_after: PositiveDuration | None = Field(
+        default=parse_duration("90d"),
+        description="Age of a threshold, since data last confirmed it, that is told of. null: never.",
+    )
     transaction_timeout: PositiveDuration = Field(
         default=parse_duration("10s"), description="The broker aborts an older transaction; > commit_interval."
     )

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stream.settings.data import Frames, Input
-from stream.settings.detection import Model, Rules, Threshold, Train
+from stream.settings.detection import Model, Recalibrate, Rules, Threshold, Train
 from stream.settings.kafka import Kafka
 from stream.settings.serve import Serve
 from stream.storage.location import uri_of
@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     model: Model = Field(default_factory=Model, description="The shape of the autoencoder.")
     train: Train = Field(default_factory=Train, description="How it is fitted.")
     threshold: Threshold = Field(default_factory=Threshold, description="Where the boundary comes from.")
+    recalibrate: Recalibrate = Field(default_factory=Recalibrate, description="How far it may follow newer readings.")
     rules: Rules = Field(default_factory=Rules, description="The life of an incident.")
     kafka: Kafka = Field(default_factory=Kafka, description="Broker, login, topics.")
     serve: Serve = Field(default_factory=Serve, description="The running consumer.")

@@ -1,0 +1,91 @@
+"""How sure a mean or a median of dependent values is: by the spread of ten stretches of them.
+
+Neighbouring levels share almost all of their frames, and machines have days: a stretch is whole blocks of W + M frames,
+as long as the data allow, so that what goes on for less than a tenth of them counts as chance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.slots import Segments
+from stream.intake.columns import Float64s, Int32s, Int64s
+
+BATCHES = 10
+# Student's t with BATCHES - 1 degrees of freedom: two-sided, 1 % outside.
+T = 3.25
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 99 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def facts(self) -> dict[str, float | None]:
+        """For JSON, which has no infinite numbers: an end that is not known is null."""
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: float(end) if np.isfinite(end) else None for name, end in ends.items()}
+
+    def within(self, factor: float) -> bool:
+        """Whether it is known to a factor, either way."""
+        return self.high <= factor * self.value <= factor**2 * self.low
+
+    def or_less(self, other: "Estimate") -> "Estimate":
+        """The smaller of two, end by end."""
+        return Estimate(min(self.value, other.value), min(self.low, other.low), min(self.high, other.high))
+
+    def times(self, factor: float) -> "Estimate":
+        """In other units; `factor` > 0."""
+        return Estimate(*(float(end * factor) for end in (self.value, self.low, self.high)))
+
+
+def batches(series: Int32s, block: int) -> Int64s:
+    """int64 (n,): to which of the ten stretches of its series each row belongs, 0 to 9; all have whole blocks.
+
+    Args:
+        series: int32 (n,), sorted.
+    """
+    runs = Segments(series)
+    stretch = (np.arange(len(series)) - runs.start_of_row) // block
+    count = -(-runs.length // block)[runs.of_row]
+    found: Int64s = stretch * BATCHES // np.maximum(count, BATCHES)
+    return found
+
+
+def mean(values: Float64s, batch: Int64s, widened: float = 1.0) -> Estimate:
+    """Of values (n,), n >= 1; the interval is `widened` for what they are compared with, which varies too."""
+    middle = float(values.mean())
+    off = T * widened * _spread(values - middle, batch)
+    return Estimate(middle, middle - off, middle + off)
+
+
+def median(values: Float64s, batch: Int64s, widened: float = 1.0, beyond: float = 0.0) -> Estimate:
+    """Of values (n,), n >= 1, and of so many `beyond` all of them; infinite where these are more.
+
+    Source: Woodruff (1952), JASA 47, 635: the interval of the share below the median, taken through the quantiles.
+    """
+    rank = 0.5 * (1.0 + beyond / len(values))
+    middle = _quantile(values, rank)
+    off = T * widened * _spread((values > middle).astype(np.float64) - (1.0 - rank), batch)
+    low, high = (
+        _quantile(values, max(rank - off, 0.0)),
+        _quantile(values, rank + off if beyond else min(rank + off, 1.0)),
+    )
+    return Estimate(middle, min(low, middle), max(high, middle))
+
+
+def _quantile(values: Float64s, rank: float) -> float:
+    return float(np.quantile(values, rank)) if rank <= 1.0 else float("inf")
+
+
+def _spread(deviations: Float64s, batch: Int64s) -> float:
+    """Standard error of their mean, from the batches' sums; one batch tells nothing: infinite."""
+    sums = np.bincount(batch, deviations)
+    used = np.bincount(batch) > 0
+    count = int(used.sum())
+    if count < 2:
+        return float("inf")
+    return float(np.sqrt(count / (count - 1) * (sums[used] ** 2).sum()) / len(deviations))
