@@ -13,16 +13,18 @@ import typer
 
 from stream.errors import ConfigError, NarrowsError
 from stream.serve.command import (
-    DEFAULT_CONFIG,
     AsJson,
     Bundle,
     ConfigFile,
     Overrides,
     print_json,
     settings_from,
+    tell,
 )
 from stream.serve.config_command import config_app
+from stream.serve.feedback_command import AlertsFrom, FeedbackFrom, feedback_app
 from stream.serve.models_command import Reason, models_app
+from stream.serve.service_command import doctor, init, replay, run, topics
 
 GATE_REFUSED = 4
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
@@ -34,7 +36,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(config_app, name="config")
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(models_app, name="models")
+for command in (init, run, topics, doctor, replay):
+    app.command()(command)
 
 
 @app.command()
@@ -69,105 +74,32 @@ def demo(
 
 
 @app.command()
-def init(
-    from_file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob to guess the settings from.")
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")] = DEFAULT_CONFIG,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write a first configuration, guessed from data.
-
-    Each guess stands in the file with its reason.
-    """
-    from stream.serve.init_command import init_command
-
-    init_command(from_file, output, force, as_json)
-
-
-@app.command()
-def run(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    bundle: Annotated[
-        str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured.")
-    ] = None,
-) -> None:
-    """Read the topic, score, publish alerts; until SIGTERM."""
-    from stream.serve.run import run as serve
-
-    serve(settings_from(config, overrides), bundle)
-
-
-@app.command()
-def topics(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    create: Annotated[bool, typer.Option("--create", help="Make the topics that are missing.")] = False,
-    partitions: Annotated[int, typer.Option(min=1, help="Of an input topic that is made.")] = 4,
-    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in production.")] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Check that all topics are there and fit; or make them, and give the state topic the partitions it lacks."""
-    from stream.serve.topics_command import topics_command
-
-    topics_command(settings_from(config, overrides), create, partitions, replication, as_json)
-
-
-@app.command()
-def doctor(
-    config: ConfigFile = None, overrides: Overrides = None, bundle: Bundle = None, as_json: AsJson = False
-) -> None:
-    """Check configuration, bundle, broker, topics, permissions and progress; say what to do.
-
-    Exit code 1 where something fails, 0 also with warnings.
-    """
-    from stream.kafka.finding import failures
-    from stream.serve.doctor import as_data, as_text, examine
-
-    found = examine(settings_from(config, overrides), bundle)
-    if as_json:
-        print_json(as_data(found))
-    else:
-        print(as_text(found))
-    if failures(found):
-        raise typer.Exit(1)
-
-
-@app.command()
 def train(
     data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a bundle of history: fit, calibrate, publish in the registry."""
+    """Make a bundle of history: fit, calibrate, publish in the registry.
+
+    With --feedback, alerts that were confirmed or due to maintenance are left out.
+    """
+    from stream.serve.judged import judgements
     from training import report
     from training.from_settings import fit_options, train_options
     from training.pipeline import train as make_bundle
 
     settings = settings_from(config, overrides)
-    trained = make_bundle(train_options(settings, data), fit_options(settings), report.progress())
+    said = judgements(settings, feedback, alerts) if feedback or settings.train.feedback else None
+    if alerts and said is None:
+        raise ConfigError("--alerts: alerts teach nothing by themselves; add --feedback with what was said of them")
+    trained = make_bundle(train_options(settings, data, said), fit_options(settings), report.progress())
     if as_json:
         print_json(report.facts(trained))
     else:
         report.show(trained)
-
-
-@app.command()
-def replay(
-    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the readings.")],
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    bundle: Bundle = None,
-    scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal."""
-    from stream.serve.replay_command import replay_command
-
-    replay_command(settings_from(config, overrides), data, bundle, scores, as_json)
 
 
 @app.command()
@@ -283,6 +215,8 @@ def calibrate(
     exclude: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML: spans {series, start, end} not to be learned from.")
     ] = None,
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and publish nothing.")] = False,
     reason: Reason = "",
     config: ConfigFile = None,
@@ -294,14 +228,15 @@ def calibrate(
 ) -> None:
     """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
 
-    `candidate` points to the child. Exit code 4 where it is refused; says why.
+    `candidate` points to the child. Exit code 4 where it is refused; says why. With --feedback, alerts that were
+    confirmed or due to maintenance are left out.
     """
     import torch
 
     from stream.registry import Registry
     from stream.settings.hints import hints
     from training import renew_report
-    from training.from_settings import bounds, excluded
+    from training.from_settings import bounds, excluded, not_normal
     from training.renew import Source, renew
 
     if (data is None) == (scores is None):
@@ -310,6 +245,10 @@ def calibrate(
     settings = settings_from(config, overrides)
     registry = Registry(settings.registry)
     spans = () if exclude is None else excluded(exclude)
+    if feedback or settings.train.feedback:
+        from stream.serve.judged import judgements
+
+        spans += not_normal(judgements(settings, feedback, alerts))
     source = Source(data, scores, hints(settings))
     reference = bundle or settings.bundle
     renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
@@ -319,6 +258,34 @@ def calibrate(
         renew_report.show(renewed, registry)
     if renewed.result.refused:
         raise typer.Exit(GATE_REFUSED)
+
+
+@feedback_app.command("report")
+def feedback_report(
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many alerts of each series were worth it, and what would have spared the false ones.
+
+    What is proposed for the alerts of a bundle is a command line; nothing is changed.
+    """
+    from stream.alerts import precision
+    from stream.serve.feedback_screen import show
+    from stream.serve.judged import judgements
+    from training.proposals import proposed
+
+    settings = settings_from(config, overrides)
+    said = judgements(settings, feedback, alerts)
+    # What names the registry, for the command lines that are proposed.
+    given = [] if config is None else ["--config", str(config)]
+    for override in overrides or ():
+        given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
+    found = proposed(said, settings.registry, settings.detector, bundle or settings.bundle, given)
+    tell({**precision.facts(said), **found}, as_json, show)
 
 
 @models_app.command("amend")

@@ -21,6 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from stream.detect.definition import Definition
+from stream.detect.discriminator import parted
 from stream.detect.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.detect.scale import POOLED, ScaleTable
@@ -261,7 +262,12 @@ def calibration_levels(folder: Path) -> pa.Table:
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    """The members' weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    """The autoencoder's weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    return parted(all_weights(folder))[0]
+
+
+def all_weights(folder: Path) -> dict[str, Tensor]:
+    """Those of the discriminator as well, where there is one: as `Ensemble` takes them."""
     tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
     return tensors
 

@@ -15,6 +15,7 @@ FLOW = (
     "stream.detect",
     "stream.events",
     "stream.status",
+    "stream.alerts",
     "stream.storage",
     "stream.moves",
     "stream.bundle",

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stream.bundle import FORMAT, Contents, Manifest, SelfTest, load, write
 from stream.detect.definition import Definition
+from stream.detect.discriminator import build as build_discriminator
 from stream.detect.ensemble import Ensemble
 from stream.detect.models import build
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
@@ -32,6 +35,22 @@ def a_spec(**changes: object) -> ModelSpec:
     return ModelSpec(**(given | changes))  # type: ignore[arg-type]
 
 
+def weights_of(spec: ModelSpec, seeds: Sequence[int]) -> dict[str, Tensor]:
+    """Untrained weights; a discriminator's floors and the like differ by member and sensor, and it speaks often."""
+    weights = build(spec, seeds).weights()
+    if not spec.discriminator:
+        return weights
+    made = build_discriminator(spec, seeds)
+    for member, seed in enumerate(seeds):
+        draw = torch.Generator().manual_seed(seed)
+        usual = made.second.bias[member].detach()
+        for values, low, high in ((made.unit, 0.5, 2.0), (made.slope, 2.0, 9.0), (made.floor, -0.3, 0.3)):
+            values[member].uniform_(low, high, generator=draw)
+        made.floor[member] += usual
+        made.reach[member] = 1.0 + member
+    return weights | made.weights()
+
+
 def a_definition(
     spec: ModelSpec | None = None,
     policy: FramePolicy | None = None,
@@ -44,7 +63,7 @@ def a_definition(
     spec = spec or a_spec()
     draw = np.random.default_rng(seed)
     names = (*series, POOLED)
-    weights = build(spec, [seed + k for k in range(spec.members)]).weights()
+    weights = weights_of(spec, [seed + k for k in range(spec.members)])
     return Definition(
         detector="test",
         version="v1",
@@ -114,7 +133,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         calibrated_at="2100-01-01T00:00:00Z" if promise.calibrated_at is None else rfc3339(promise.calibrated_at),
     )
     contents = Contents(
-        build(spec, [seed + k for k in range(spec.members)]).weights(),
+        weights_of(spec, [seed + k for k in range(spec.members)]),
         definition.scales,
         definition.thresholds,
         pa.table({"series": ["a"], "ratio": [1.0]}),

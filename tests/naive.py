@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
+from typing import Any
 
 NAMESPACE = uuid.UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 NAN = float("nan")
@@ -23,6 +24,7 @@ class NaivePolicy:
     max_gap: int
     resample: str = "none"
     grace: int = 0
+    close_complete: bool = True
     max_carry: int = 5
     max_missing: int = 0
     clip: float = 10.0
@@ -129,6 +131,25 @@ def naive_errors(
     return mean([error for own in cells for error in own]), [mean(own) for own in cells]
 
 
+def naive_doubt(made: list[list[float]], seen: list[list[float]], masked: list[list[bool]], w: dict[str, Any]) -> float:
+    """What one member's discriminator adds to the error of one window, from its weights as nested lists."""
+
+    def logit(residuals: list[float]) -> float:
+        looked = [r / (1 + abs(r)) for r in residuals]
+        units = zip(w["first.weight"], w["first.bias"], strict=True)
+        hidden = [max(0.0, sum(a * x for a, x in zip(row, looked, strict=True)) + b) for row, b in units]
+        return float(sum(a * h for a, h in zip(w["second.weight"][0], hidden, strict=True)) + w["second.bias"][0])
+
+    odd = []
+    for f in range(len(made[0])):
+        if all(row[f] for row in masked):
+            continue
+        rows = zip(made, seen, masked, strict=True)
+        left = [0.0 if hole[f] else (m[f] - s[f]) / w["unit"][f] for m, s, hole in rows]
+        odd.append(min(3.0, max(0.0, (logit(left) - w["floor"][f]) * w["slope"][f])))
+    return float(w["reach"]) * sum(odd) / len(odd) if odd else NAN
+
+
 class NaiveDetector:
     """`error(window of scaled rows, masks of these rows)` is the model; `scale(series)` gives mean and scale.
 
@@ -208,7 +229,8 @@ class NaiveDetector:
                 fates.append("used")
         while state.ticks:
             oldest = min(state.ticks)
-            if not all(state.ticks[oldest]) and state.newest < oldest + p.interval + p.grace:
+            complete = p.close_complete and all(state.ticks[oldest])
+            if not complete and state.newest < oldest + p.interval + p.grace:
                 break
             self._close_tick(series, state, oldest)
         return "used" if not fates or "used" in fates else "late" if "late" in fates else "duplicate"

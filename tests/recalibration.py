@@ -62,7 +62,7 @@ def seen(bundle: Given, newer: Levels) -> Seen:
     nothing, size = np.zeros(len(newer), np.bool_), len(newer.names)
     framed = FramedHistory(
         newer.names, newer.series, newer.time, np.zeros((len(newer), 0)), np.zeros(len(newer), np.uint8),
-        np.concatenate([[True], np.diff(newer.series) > 0]), nothing, nothing, newer.step, {},
+        np.concatenate([[True], np.diff(newer.series) > 0]), nothing, nothing, nothing, nothing, newer.step, {},
     )  # fmt: skip
     alerts = alert_spans(incident_events(newer, score, RULES))
     observed = Observed(framed, newer.level, score, nothing, nothing, alerts, {})

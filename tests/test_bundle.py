@@ -25,8 +25,11 @@ def folder(tmp_path: Path) -> Path:
     return Registry(tmp_path).folder("test", "production")
 
 
-def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from(tmp_path: Path) -> None:
-    given = a_definition(a_spec(members=3, kind="conv", window=8))
+@pytest.mark.parametrize("discriminator", [0, 5])
+def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from(
+    tmp_path: Path, discriminator: int
+) -> None:
+    given = a_definition(a_spec(members=3, kind="conv", window=8, discriminator=discriminator))
     loaded = publish(tmp_path, given)
     np.testing.assert_array_equal(loaded.ensemble.spread, given.ensemble.spread)
     frames = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
@@ -48,8 +51,9 @@ def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None
 
 
 def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same(folder: Path) -> None:
-    """Its hash is that of what was written then, without the fields that have a default since."""
+    """Its hash is that of what was written then, without the fields that have a default since: no discriminator."""
     manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest["model"].pop("discriminator") == 0
     assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
     stamp = manifest["version"].rpartition("-")[0]
     digest = hashlib.sha256(msgspec.json.encode(manifest | {"version": stamp})).hexdigest()[:8]

@@ -49,7 +49,12 @@ POLICIES = {
     ),
     "last on ticks": a_policy(interval_ns=2 * SECOND, resample="last", grace_ns=SECOND, max_gap_ns=8 * SECOND),
     "mean on ticks": a_policy(
-        interval_ns=3 * SECOND, resample="mean", grace_ns=4 * SECOND, max_gap_ns=9 * SECOND, max_missing=1
+        interval_ns=3 * SECOND,
+        resample="mean",
+        grace_ns=4 * SECOND,
+        max_gap_ns=9 * SECOND,
+        max_missing=1,
+        close_complete=False,
     ),
     "wide, ruled": a_policy(max_carry=1, max_missing=1, valid=(ValidRange("s0", -2.0, 6.5),)),
     "on ticks, off at times, ruled": a_policy(
@@ -111,7 +116,7 @@ def the_twin(case: Case) -> NaiveDetector:
         NaivePolicy(
             sensors=2, window=d.spec.window, smoothing=d.spec.smoothing, interval=p.interval_ns, max_gap=p.max_gap_ns,
             resample=p.resample, grace=p.grace_ns, max_carry=p.max_carry, max_missing=p.max_missing, clip=p.clip,
-            settle=p.settle_ns,
+            settle=p.settle_ns, close_complete=p.close_complete,
             off=lambda s, t: any(m.series == s and m.start_ns <= t < m.end_ns for m in p.maintenance),
             running=(lambda row: runs(row[d.sensors.index(p.score_when[:2])])) if p.score_when else None,
             close_after=d.rules.close_after, close_ratio=d.rules.close_ratio, update_every=d.rules.update_every_ns,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewPartitions
 
 from deploy.kafka.broker import Broker, free_port
@@ -271,17 +271,23 @@ def test_the_topics_command_adds_the_partitions_that_the_state_topic_lacks(
     assert (mended.code, mended.out) == (0, "")
     assert mended.err.splitlines() == [
         f"{live.state}: {PARTITIONS} partitions became {PARTITIONS + 2}",
+        f"made {live.alerts}.feedback with 1 partitions",
         "all topics are there and fit",
     ]
     again = narrows("topics", "--create", "--json")
     assert (again.code, json.loads(again.out)) == (0, {"changes": []})
 
 
-def test_the_topics_command_makes_what_is_missing_and_says_so(narrows: Narrows, live: Live) -> None:
+def test_the_topics_command_makes_what_is_missing_and_says_so(narrows: Narrows, live: Live, admin: AdminClient) -> None:
     name = f"made-{live.alerts}"
     result = narrows("topics", "--create", "--json", "--set", f"kafka.alerts={name}")
     assert result.code == 0
-    assert json.loads(result.out)["changes"] == [{"topic": name, "before": 0, "after": PARTITIONS}]
+    assert json.loads(result.out)["changes"] == [
+        {"topic": name, "before": 0, "after": PARTITIONS},
+        {"topic": f"{name}.feedback", "before": 0, "after": 1},
+    ]
+    kept = ConfigResource(ResourceType.TOPIC, f"{name}.feedback")
+    assert admin.describe_configs([kept])[kept].result(TOPIC_TIMEOUT_S)["retention.ms"].value == "-1", "for ever"
     assert f"made {name} with {PARTITIONS} partitions" in result.err
 
 

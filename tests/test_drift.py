@@ -35,6 +35,8 @@ def framed(series: list[int], values: Float64s, gap: Bools | None = None) -> Fra
         after_gap=nothing if gap is None else gap,
         marked=nothing,
         labelled=nothing,
+        confirmed=nothing,
+        imputed=nothing,
         step=np.full(len(rows), MINUTE),
         dispositions={},
     )

@@ -1,6 +1,7 @@
 """Frozen inference: the right errors, and the same bits wherever a window lies."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,27 +11,37 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stream.detect.discriminator import PREFIX, parted
 from stream.detect.ensemble import TILE_ROWS, Ensemble, Reconstruction
 from stream.detect.models import build
 from stream.detect.policy import ModelSpec
 from stream.detect.reduction import cell_errors
 from stream.detect.tiles import Tile, is_steady, steady
 from stream.errors import ShapeError
-from tests.naive import naive_errors
+from tests.builders import weights_of
+from tests.naive import naive_doubt, naive_errors
 
 Floats = NDArray[np.float64]
 
 
 def spec_of(
-    kind: str, window: int, sensors: int, members: int, span: str = "newest", hidden: int = 10, loss: str = "mse"
+    kind: str,
+    window: int,
+    sensors: int,
+    members: int,
+    span: str = "newest",
+    hidden: int = 10,
+    loss: str = "mse",
+    discriminator: int = 0,
 ) -> ModelSpec:
     latent = min(5, max(1, window * sensors - 1))
-    return ModelSpec(kind, window, 1, sensors, hidden, latent, members, 0.0, span, loss)  # type: ignore[arg-type]
+    sizes = (kind, window, 1, sensors, hidden, latent, members, 0.0, span, loss)
+    return ModelSpec(*sizes, discriminator=discriminator)  # type: ignore[arg-type]
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
     """Every sensor has a spread of its own."""
-    return Ensemble(spec, build(spec, range(spec.members)).weights(), 0.5 + np.arange(spec.sensors) / 2)
+    return Ensemble(spec, weights_of(spec, range(spec.members)), 0.5 + np.arange(spec.sensors) / 2)
 
 
 def frames_of(rows: int, sensors: int, seed: int = 0) -> NDArray[np.float32]:
@@ -91,16 +102,22 @@ def slow_reconstructions(spec: ModelSpec, window: Floats) -> Floats:
     return np.array([slow(weights, window) for weights in members])
 
 
-@pytest.mark.parametrize("loss", ["mse", "huber"])
+def of(judges: dict[str, Tensor], member: int) -> dict[str, Any]:
+    return {name.removeprefix(PREFIX): value[member].double().tolist() for name, value in judges.items()}
+
+
+@pytest.mark.parametrize(("loss", "discriminator"), [("mse", 0), ("huber", 0), ("mse", 5)])
 @pytest.mark.parametrize("span", ["newest", "window"])
 @pytest.mark.parametrize(
     ("kind", "window", "members"),
     [("dense", 1, 3), ("dense", 5, 4), ("conv", 6, 3), ("conv", 8, 2), ("variational", 5, 3), ("linear", 5, 3)],
 )
 def test_errors_are_those_of_the_slow_obvious_computation(
-    kind: str, window: int, members: int, span: str, loss: str
+    kind: str, window: int, members: int, span: str, loss: str, discriminator: int
 ) -> None:
-    spec = spec_of(kind, window, 3, members, span, 4, loss)
+    """What a discriminator adds included: here to most windows, to some of them all that it may."""
+    spec = spec_of(kind, window, 3, members, span, 4, loss, discriminator)
+    judges = parted(weights_of(spec, range(members)))[1]
     frames, ends = 2 * frames_of(40, 3), np.array([window - 1, 20, 39, 20])
     masked = np.random.default_rng(1).random(frames.shape) < 0.2
     frames[masked] = 0.0
@@ -114,6 +131,10 @@ def test_errors_are_those_of_the_slow_obvious_computation(
         slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss, [0.5, 1.0, 1.5]) for own in made]
         centre = made[:, -count:].mean(axis=0).tolist()
         by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
+        if judges:
+            added = [naive_doubt(own[-count:].tolist(), seen, left_out, of(judges, k)) for k, own in enumerate(made)]
+            assert sum(added) > 0
+            by_member += added
         np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
         apart = [naive_errors(own[-count:].tolist(), centre, left_out, "mse", [0.5, 1.0, 1.5])[0] for own in made]
         np.testing.assert_allclose(found.disagreement[row], np.mean(apart) / (1 + np.mean(apart)), rtol=1e-4)
@@ -146,33 +167,37 @@ def test_no_split_of_any_sequence_of_windows_changes_a_bit(data: st.DataObject) 
 
 
 def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArray[np.bool_]]]]:
-    for kind, window, members, span, loss in (
-        ("dense", 1, 1, "newest", "huber"),
-        ("dense", 8, 5, "newest", "mse"),
-        ("dense", 8, 2, "window", "huber"),
-        ("conv", 8, 3, "newest", "mse"),
-        ("conv", 7, 1, "window", "mse"),
-        ("linear", 8, 3, "window", "mse"),
+    for kind, window, members, span, loss, judge in (
+        ("dense", 1, 1, "newest", "huber", 3),
+        ("dense", 8, 5, "newest", "mse", 0),
+        ("dense", 8, 2, "window", "huber", 0),
+        ("dense", 8, 3, "window", "mse", 16),
+        ("conv", 8, 3, "newest", "mse", 16),
+        ("conv", 7, 1, "window", "mse", 0),
+        ("linear", 8, 3, "window", "mse", 0),
     ):
         frames = frames_of(300, 5)
         masked = np.random.default_rng(3).random(frames.shape) < 0.3
         frames[masked] = 0.0
         yield (
-            f"{kind} {window} {members} {span} {loss}",
-            (ensemble_of(spec_of(kind, window, 5, members, span, loss=loss)), frames, masked),
+            f"{kind} {window} {members} {span} {loss} {judge}",
+            (ensemble_of(spec_of(kind, window, 5, members, span, loss=loss, discriminator=judge)), frames, masked),
         )
 
 
 PREPARED = dict(prepared())
 
 
+@pytest.mark.parametrize(("span", "judged"), [("newest", False), ("window", True)])
 @pytest.mark.parametrize("hidden", [5, 10, 17, 32])
 @pytest.mark.parametrize(
     ("kind", "sensors", "members"),
     [("dense", 5, 1), ("dense", 8, 5), ("conv", 6, 2), ("conv", 8, 1), ("linear", 5, 3)],
 )
-def test_the_number_of_threads_changes_no_bit(kind: str, sensors: int, members: int, hidden: int) -> None:
-    spec = spec_of(kind, 32, sensors, members, hidden=hidden)
+def test_the_number_of_threads_changes_no_bit(
+    kind: str, sensors: int, members: int, hidden: int, span: str, judged: bool
+) -> None:
+    spec = spec_of(kind, 32, sensors, members, span, hidden, discriminator=hidden * judged)
     frames, ends, before = frames_of(331, sensors), np.arange(31, 331), torch.get_num_threads()
     results: list[Reconstruction] = []
     try:

@@ -1,8 +1,10 @@
 """History as frames: labels on the right frames, time that a frame stands for, and parts that share nothing."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +141,25 @@ def a_history(seed: int, maintenance: tuple[Maintenance, ...] = ()) -> FramedHis
         values = np.where(draw.random(160) < 0.02, np.nan, draw.normal(size=160)).tolist()
         made.append(batch(time, values, (draw.random(160) < 0.02).tolist(), name))
     return frame(made, policy, ("s",))
+
+
+@pytest.mark.parametrize(
+    ("layout", "resample", "interval", "complete"),
+    [
+        ("long", "none", None, True),
+        ("long", "last", 10 * SECOND, True),
+        ("long", "last", 60 * SECOND, False),
+        ("long", "mean", None, False),
+        ("wide", "last", None, False),
+        ("wide", "mean", 60 * SECOND, False),
+    ],
+)
+def test_ticks_close_with_their_last_sensor_only_where_each_has_one_value_a_tick(
+    layout: Literal["wide", "long"], resample: Literal["none", "last", "mean"], interval: int | None, complete: bool
+) -> None:
+    found = {"a": 10 * SECOND, "b": 10 * SECOND - 7, "c": 60 * SECOND}
+    policy = choose_policy(FrameOptions(interval_ns=interval, resample=resample), layout, found, 9)
+    assert policy.close_complete == complete
 
 
 def test_a_policy_takes_from_the_data_what_the_configuration_leaves_open() -> None:

@@ -85,9 +85,10 @@ def test_history_that_says_everything_twice_teaches_what_it_teaches_once(
 
 
 @pytest.mark.parametrize("resample", ["last", "mean"])
-def test_readings_beyond_the_first_of_a_tick_are_no_misunderstanding(
+def test_readings_beyond_the_first_of_a_tick_are_used(
     pumps: pd.DataFrame, tmp_path: Path, resample: Literal["last", "mean"]
 ) -> None:
-    """Whatever becomes of them: that there are more of them than ticks is what was asked for."""
+    """That there are more of them than ticks is what was asked for."""
     trained = made(tmp_path, pumps, frames=FrameOptions(resample=resample, interval_ns=5 * MINUTE))
+    assert trained.manifest.data["dispositions"]["used"] == len(pumps)
     assert sum(trained.parts.values()) == pytest.approx(len(pumps) / 5, abs=4)

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load as unpacked
 from safetensors.torch import save as packed
 
+from stream.detect.discriminator import PREFIX, frames_seen, parted
+from stream.detect.discriminator import load as load_discriminator
 from stream.detect.ensemble import Ensemble
 from stream.detect.models import MIN_CONV_WINDOW, build, load
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
+from tests.builders import weights_of
 from training.fit import FitOptions, fit
 from training.spread import error_spread
 
@@ -34,7 +37,7 @@ def spec_of(kind: str, window: int, sensors: int, members: int = 1, **others: ob
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
-    return Ensemble(spec, build(spec, range(spec.members)).weights())
+    return Ensemble(spec, weights_of(spec, range(spec.members)))
 
 
 def windows_for(spec: ModelSpec, count: int = 5) -> torch.Tensor:
@@ -116,27 +119,57 @@ def test_the_frozen_form_makes_what_the_trainable_form_makes(kind: str, window: 
     np.testing.assert_allclose(found.error, np.median(errors.mean(dim=2), axis=0), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("discriminator", [0, 6])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_member_makes_among_others_what_it_makes_alone(kind: str) -> None:
-    spec, frames = spec_of(kind, 8, 4, members=5), frames_of(50, 4)
-    together, weights = ensemble_of(spec).errors(frames, np.arange(7, 50)), build(spec, range(5)).weights()
+def test_a_member_makes_among_others_what_it_makes_alone(kind: str, discriminator: int) -> None:
+    """Its reconstruction and, what the median of all is made of, its error with what its discriminator adds."""
+    spec, frames = spec_of(kind, 8, 4, members=5, discriminator=discriminator), frames_of(50, 4)
+    together, weights = ensemble_of(spec).errors(frames, np.arange(7, 50)), weights_of(spec, range(5))
+    by_member = []
     for member in range(5):
         own = {name: value[[member]] for name, value in weights.items()}
-        alone = Ensemble(spec_of(kind, 8, 4), own).errors(frames, np.arange(7, 50))
+        alone = Ensemble(spec_of(kind, 8, 4, discriminator=discriminator), own).errors(frames, np.arange(7, 50))
         np.testing.assert_allclose(together.by_sensor[member], alone.by_sensor[0], rtol=1e-4, atol=1e-6)
+        by_member.append(alone.error)
+    np.testing.assert_allclose(together.error, np.median(by_member, axis=0), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("span", SPANS)
-@pytest.mark.parametrize("loss", ["mse", "huber"])
+@pytest.mark.parametrize(("kind", "window", "sensors"), SHAPES)
+def test_a_discriminator_adds_what_its_trainable_form_says_and_leaves_the_rest_alone(
+    kind: str, window: int, sensors: int, span: str
+) -> None:
+    """Never less than nothing, never more than three reaches; per sensor, and to the bit, the error is what it was."""
+    spec = spec_of(kind, window, sensors, members=3, error_span=span, discriminator=6)
+    weights, frames, ends = weights_of(spec, range(3)), frames_of(window + 39, sensors), np.arange(40) + window - 1
+    autoencoder, judges = parted(weights)
+    windows = torch.from_numpy(np.stack([frames[end - window + 1 : end + 1] for end in ends])).expand(3, -1, -1, -1)
+    left = (load(spec, autoencoder)(windows) - windows)[:, :, -frames_seen(spec) :]
+    judge = load_discriminator(spec, judges)
+    odd = ((judge(left) - judge.floor[:, None]) * judge.slope[:, None]).clamp(0, 3).mean(dim=2) * judge.reach[:, None]
+    plain = Ensemble(spec_of(kind, window, sensors, members=3, error_span=span), autoencoder).errors(frames, ends)
+    found = Ensemble(spec, weights).errors(frames, ends)
+    expected = np.median(left.square().mean(dim=(2, 3)).numpy() + odd.numpy(), axis=0)
+    np.testing.assert_allclose(found.error, expected, rtol=1e-4, atol=1e-5)
+    assert (odd.max(dim=1).values > 0).any()
+    assert found.by_sensor.tobytes() == plain.by_sensor.tobytes()
+    assert found.members.tobytes() == plain.members.tobytes()
+    for name in (f"{PREFIX}floor", f"{PREFIX}reach"):
+        silent = weights | {name: weights[name] * 0 + (1e9 if "floor" in name else 0)}
+        assert Ensemble(spec, silent).errors(frames, ends).error.tobytes() == plain.error.tobytes()
+
+
+@pytest.mark.parametrize("span", SPANS)
+@pytest.mark.parametrize(("loss", "discriminator"), [("mse", 0), ("huber", 0), ("mse", 6)])
 @pytest.mark.parametrize("members", [1, 5])
 @pytest.mark.parametrize(("kind", "window", "sensors"), SHAPES)
 def test_a_windows_error_has_the_same_bits_wherever_it_lies(
-    kind: str, window: int, sensors: int, members: int, loss: str, span: str
+    kind: str, window: int, sensors: int, members: int, loss: str, span: str, discriminator: int
 ) -> None:
     """Shuffled, alone, in odd batches, from a matrix of its own: nothing but the window counts."""
-    spec = spec_of(kind, window, sensors, members, loss=loss, error_span=span)
+    spec = spec_of(kind, window, sensors, members, loss=loss, error_span=span, discriminator=discriminator)
     spread = 0.5 + np.arange(sensors) / 3
-    ensemble, frames = Ensemble(spec, build(spec, range(members)).weights(), spread), frames_of(700, sensors)
+    ensemble, frames = Ensemble(spec, weights_of(spec, range(members)), spread), frames_of(700, sensors)
     ends = np.arange(window - 1, 700)
     whole = ensemble.errors(frames, ends)
     order = np.random.default_rng(2).permutation(len(ends))
@@ -183,6 +216,18 @@ def test_arrays_and_weights_of_other_shapes_are_refused(kind: str) -> None:
         ensemble_of(spec).errors(frames_of(20, 2), np.array([5]))
     with pytest.raises(ShapeError, match=r"weight 'output.*|weight 'code.*|weight 'encode.*|weight 'narrow1.*"):
         Ensemble(spec, build(spec_of(kind, 4, 2), [0]).weights())
+    judged = spec_of(kind, 4, 3, discriminator=6, error_span="window")
+    for name in ("unit", "slope", "reach"):
+        with pytest.raises(ShapeError, match=f"discriminator: {name} of -1.*; retrain"):
+            Ensemble(judged, weights_of(judged, [0]) | {PREFIX + name: -torch.ones(1, *[3] * (name != "reach"))})
+    with pytest.raises(
+        ShapeError, match=r"weights of a discriminator: missing \['first.bias', 'first.weight', 'floor'"
+    ):
+        Ensemble(judged, build(judged, [0]).weights())
+    with pytest.raises(ShapeError, match=r"weights of a discriminator, .* the model's sizes speak of none"):
+        Ensemble(spec, weights_of(judged, [0]))
+    with pytest.raises(ShapeError, match=r"weight 'first.weight': seen .* \(1, 6, 4\), expected .* \(1, 7, 4\)"):
+        Ensemble(spec_of(kind, 4, 3, discriminator=7, error_span="window"), weights_of(judged, [0]))
     other = spec_of("conv" if kind != "conv" else "dense", 4, 3)
     with pytest.raises(ShapeError, match=f"weights of a {kind} model: missing .*, unknown"):
         Ensemble(spec, build(other, [0]).weights())

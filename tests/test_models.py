@@ -117,6 +117,7 @@ def test_load_refuses_weights_that_are_not_finite(bad: float) -> None:
         ({"latent": 8}, r"latent 8 is no narrower than the window's 4 x 2 = 8 values"),
         ({"hidden": 0}, r"at least 1, seen \{'hidden': 0\}"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), seen 1.0"),
+        ({"discriminator": -1}, "discriminator must have 0 hidden units .none. or more, seen -1"),
         ({"noise": -0.1}, r"noise must be in \[0, 1\), seen -0.1"),
     ],
 )

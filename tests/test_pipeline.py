@@ -256,11 +256,15 @@ def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
     """Records of one sensor each meet on ticks, without anybody having to say so."""
     sensors = tuple(sorted(physics.SENSORS))
     long = made(tmp_path / "long", long_of(pumps))
-    wide = made(tmp_path / "wide", pumps[["time", "series", *sensors]], frames=FrameOptions(resample="last"))
+    # A tick of whole rows closes with the first row after it.
+    after = pumps.groupby("series").tail(1).assign(time=lambda rows: rows["time"] + pd.Timedelta(minutes=1))
+    rows = pd.concat([pumps, after])[["time", "series", *sensors]]
+    wide = made(tmp_path / "wide", rows, frames=FrameOptions(resample="last"))
     assert contents(long) == contents(wide)
-    assert long.manifest.policy.resample == "last"
+    assert (long.manifest.policy.resample, wide.manifest.policy.resample) == ("last", "last")
+    assert (long.manifest.policy.close_complete, wide.manifest.policy.close_complete) == (True, False)
     assert long.parts == trained.parts
-    assert long.manifest.data["readings"] == len(sensors) * wide.manifest.data["readings"]
+    assert long.manifest.data["readings"] == len(sensors) * len(pumps)
     assert long.calibration.weeks == pytest.approx(trained.calibration.weeks), "a frame stands for a tick"
 
 
@@ -344,20 +348,26 @@ def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained:
     "model",
     [
         ModelOptions(kind="dense", window=1, smoothing=1, hidden=5, latent=2, loss="huber"),
-        ModelOptions(kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest"),
+        ModelOptions(
+            kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest", discriminator=True
+        ),
         ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
-        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, error_span="window"),
+        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, discriminator=True),
     ],
     ids=lambda model: model.kind,
 )
 def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
-    pumps: pd.DataFrame, tmp_path: Path, model: ModelOptions
+    pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ModelOptions
 ) -> None:
     """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
     trained = made(tmp_path, pumps, dataclasses.replace(QUICK, max_epochs=8, anneal=3), model=model)
     manifest, definition = load(trained.folder)
     assert manifest.model.kind == model.kind
     assert manifest.model.loss == model.loss
+    assert (manifest.model.discriminator > 0) == model.discriminator
+    assert len(manifest.metrics.get("discriminator_loss", ())) == model.members * model.discriminator
+    report.show(trained)
+    assert ("discriminator" in capsys.readouterr().out) == model.discriminator
     live, alerts, verdicts = tmp_path / "live.parquet", list[str](), tmp_path / "verdicts.parquet"
     own = np.flatnonzero(pumps["series"] == "pump-02")
     faulty = pumps.copy()

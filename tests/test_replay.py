@@ -46,7 +46,12 @@ MODELS = {
 POLICIES = {
     "wide": a_policy(max_carry=2),
     "on ticks": a_policy(
-        interval_ns=2 * SECOND, resample="mean", grace_ns=SECOND, max_gap_ns=8 * SECOND, max_missing=1
+        interval_ns=2 * SECOND,
+        resample="mean",
+        grace_ns=SECOND,
+        max_gap_ns=8 * SECOND,
+        max_missing=1,
+        close_complete=False,
     ),
 }
 

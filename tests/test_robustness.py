@@ -19,6 +19,7 @@ from torch import Tensor
 
 from stream import __main__ as cli
 from stream.bundle import load
+from stream.detect import discriminator
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.ensemble import Ensemble
@@ -77,6 +78,24 @@ def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: s
     true, kept, _ = strips.tensors
     np.testing.assert_array_equal(contestant.levels(strips), told[ends])
     np.testing.assert_allclose(contestant.score().levels(true, kept).numpy(), told[ends], rtol=1e-5)
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+def test_what_a_discriminator_adds_is_part_of_the_level_that_is_descended_on(span: str) -> None:
+    spec = a_spec(members=3, error_span=span, discriminator=4)
+    judge = discriminator.build(spec, range(3))
+    judge.floor.fill_(-0.2)
+    judge.reach.fill_(0.7)
+    plain = a_definition(a_spec(members=3, error_span=span), policy=a_policy(max_carry=0, max_missing=1))
+    weights = build(spec, range(3)).weights() | judge.weights()
+    definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.spread))
+    values = noise(40)
+    values[10, 0] = values[22, 1] = np.nan
+    strips = cut(some_frames(definition, values), np.arange(length(definition) - 1, 40), definition, WIDE)
+    true, kept, _ = strips.tensors
+    contestant = Contestant(definition, weights)
+    assert (contestant.levels(strips) > Contestant(plain, {}).levels(strips)).mean() > 0.5
+    np.testing.assert_allclose(contestant.score().levels(true, kept).numpy(), contestant.levels(strips), rtol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)

@@ -45,6 +45,8 @@ def framed_of(values: Float64s) -> FramedHistory:
         after_gap=np.zeros(rows, np.bool_),
         marked=np.zeros(rows, np.bool_),
         labelled=np.zeros(rows, np.bool_),
+        confirmed=np.zeros(rows, np.bool_),
+        imputed=np.zeros(rows, np.bool_),
         step=np.full(rows, 1_000_000_000),
         dispositions={},
     )

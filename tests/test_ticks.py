@@ -24,8 +24,9 @@ Reading = tuple[int, int, tuple[float, ...]]
 Frame = tuple[int, int, int, bytes]
 
 
-def a_policy(resample: str = "last", grace: int = 0) -> FramePolicy:
-    return FramePolicy(interval_ns=INTERVAL, max_gap_ns=INTERVAL, resample=resample, grace_ns=grace)  # type: ignore[arg-type]
+def a_policy(resample: str = "last", grace: int = 0, complete: bool = True) -> FramePolicy:
+    plain = FramePolicy(interval_ns=INTERVAL, max_gap_ns=INTERVAL, grace_ns=grace, close_complete=complete)
+    return msgspec.structs.replace(plain, resample=resample)
 
 
 def ticked(policy: FramePolicy) -> Ticked:
@@ -38,7 +39,9 @@ class Twin(NaiveDetector):
     """The twin up to its frames: they are kept, not judged."""
 
     def __init__(self, policy: FramePolicy) -> None:
-        plain = NaivePolicy(SENSORS, 1, 1, INTERVAL, max_gap=0, resample=policy.resample, grace=policy.grace_ns)
+        plain = NaivePolicy(
+            SENSORS, 1, 1, INTERVAL, 0, policy.resample, policy.grace_ns, close_complete=policy.close_complete
+        )
         super().__init__("", plain, lambda rows, masks: 0.0, lambda name: ([], []), lambda name: 1.0)
         self.row = 0
         self.closed: list[Frame] = []
@@ -134,25 +137,26 @@ def streams(draw: st.DrawFn) -> list[Reading]:
 @settings(max_examples=300)
 @given(
     readings=streams(), resample=st.sampled_from(["last", "mean"]), grace=st.sampled_from([0, 1, 10, 25, 70]),
-    cuts=st.lists(st.integers(0, 10_000), max_size=8), restart=st.booleans(),
+    complete=st.booleans(), cuts=st.lists(st.integers(0, 10_000), max_size=8), restart=st.booleans(),
 )  # fmt: skip
 def test_ticks_are_those_of_the_slow_twin_to_the_bit_whatever_the_batches(
-    readings: list[Reading], resample: str, grace: int, cuts: list[int], restart: bool
+    readings: list[Reading], resample: str, grace: int, complete: bool, cuts: list[int], restart: bool
 ) -> None:
     """Dispositions, frames, the reading that closes each: from one batch, and from several with or without restarts."""
-    policy = a_policy(resample, grace)
+    policy = a_policy(resample, grace, complete)
     expected = twins(policy, readings)
     assert told(policy, readings) == expected
     assert told(policy, readings, cuts, restart) == expected
 
 
 @given(
-    readings=streams(), resample=st.sampled_from(["last", "mean"]), grace=st.sampled_from([0, 25]), at=st.integers(0)
-)
+    readings=streams(), resample=st.sampled_from(["last", "mean"]), grace=st.sampled_from([0, 25]),
+    complete=st.booleans(), at=st.integers(0),
+)  # fmt: skip
 def test_snapshots_and_what_silence_closes_do_not_depend_on_batches(
-    readings: list[Reading], resample: str, grace: int, at: int
+    readings: list[Reading], resample: str, grace: int, complete: bool, at: int
 ) -> None:
-    policy = a_policy(resample, grace)
+    policy = a_policy(resample, grace, complete)
     one, two, twin = ticked(policy), ticked(policy), Twin(policy)
     cut = at % (len(readings) + 1)
     pushed(one, readings)
@@ -206,6 +210,30 @@ def test_which_reading_closes_which_tick(case: str) -> None:
         seen = told(a_policy(grace=grace), stream, cuts)
         assert "".join(fate[0] for fate in seen.fates) == fates
         assert [(row, time) for row, _, time, _ in seen.frames[0]] == closed
+
+
+@given(
+    ticks=st.lists(st.lists(st.integers(0, INTERVAL - 1), min_size=1, unique=True), min_size=1, max_size=6),
+    long=st.booleans(), cuts=st.lists(st.integers(0, 10_000), max_size=4),
+)  # fmt: skip
+def test_a_tick_that_waits_for_its_end_is_of_all_its_rows_whole_ones_or_of_one_sensor_each(
+    ticks: list[list[int]], long: bool, cuts: list[int]
+) -> None:
+    """However many there are: the mean is theirs, the last is the last of them, and none is late."""
+    rows = [(INTERVAL * nth + at, 100.0 * nth + at) for nth, own in enumerate(ticks) for at in sorted(own)]
+    one_each = [tuple(value if f == s else NAN for f in range(SENSORS)) for _, value in rows for s in range(SENSORS)]
+    whole = [(value,) * SENSORS for _, value in rows]
+    stream = [(0, at, values) for (at, _), values in zip(rows, whole, strict=True)]
+    if long:
+        times = [at for at, _ in rows for _ in range(SENSORS)]
+        stream = [(0, at, values) for at, values in zip(times, one_each, strict=True)]
+    stream.append((0, INTERVAL * len(ticks), WHOLE))
+    for resample in ("mean", "last"):
+        seen = told(a_policy(resample, complete=False), stream, cuts, restart=True)
+        assert set(seen.fates) == {"used"}
+        values = [[value for at, value in rows if at // INTERVAL == nth] for nth in range(len(ticks))]
+        expected = [np.mean(own) if resample == "mean" else own[-1] for own in values]
+        assert [np.frombuffer(frame[3]).tolist() for frame in seen.frames[0]] == [[one] * SENSORS for one in expected]
 
 
 @pytest.mark.parametrize(("resample", "fates", "value"), [("last", "uldudl", 8.0), ("mean", "uududu", 21 / 4)])
@@ -275,6 +303,14 @@ def test_under_less_grace_than_before_a_tick_closes_with_the_next_reading_late_o
     fates, frames = pushed(hasty, [(1, 52, REST), (0, 1, WHOLE), (0, 36, REST)])
     assert fates == ["used", "late", "used"]
     assert [frame[:3] for frame in frames] == [(1, 0, 10), (2, 0, 30), (0, 1, 10), (0, 1, 50)]
+
+
+def test_a_tick_that_a_bundle_kept_open_though_complete_closes_with_the_next_reading_under_one_that_does_not() -> None:
+    waiting = ticked(a_policy(complete=False))
+    pushed(waiting, [(0, 0, WHOLE), (1, 0, WHOLE)])
+    fates, frames = pushed(restarted(waiting, a_policy()), [(1, 1, REST), (0, 2, PART), (0, 10, PART)])
+    assert fates == ["used", "used", "used"]
+    assert [frame[:3] for frame in frames] == [(1, 0, 0), (0, 1, 0)]
 
 
 def test_a_series_that_is_forgotten_or_closed_leaves_the_open_ticks_of_others_alone() -> None:

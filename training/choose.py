@@ -10,7 +10,9 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
-WINDOW, SMOOTHING, HIDDEN, LATENT = 32, 3, 32, 4
+# A usual step this much shorter than a tick is jitter; below it, ticks get several values of a sensor.
+LEAST_OF_TICK = 0.9
+WINDOW, SMOOTHING, HIDDEN, LATENT, DISCRIMINATOR = 32, 3, 32, 4, 16
 
 
 def choose_policy(
@@ -31,11 +33,15 @@ def choose_policy(
     # Pooled series may tick at different rates: the slowest one's jitter must not count as gaps.
     gap = options.max_gap_ns if options.max_gap_ns is not None else GAP_STEPS * max([interval, *steps.values()])
     missing = options.max_missing if options.max_missing is not None else sensors // 4
+    resample = "last" if layout == "long" and options.resample == "none" else options.resample
+    one_value = layout == "long" and min(steps.values(), default=0) >= LEAST_OF_TICK * interval
     return FramePolicy(
         interval_ns=interval,
         max_gap_ns=gap,
-        resample="last" if layout == "long" and options.resample == "none" else options.resample,
+        resample=resample,
         grace_ns=options.grace_ns,
+        # Nothing is missed of a tick of which nothing more will come.
+        close_complete=resample == "last" and one_value,
         max_carry=options.max_carry,
         max_missing=min(missing, sensors - 1),
         clip=options.clip,
@@ -68,7 +74,14 @@ def choose_spec(options: ModelOptions, sensors: int, window: int, smoothing: int
         loss=options.loss,
         noise=0.0 if linear else options.noise,
         beta=options.beta,
+        discriminator=DISCRIMINATOR if options.discriminator else 0,
     )
+
+
+def longest_support(options: ModelOptions) -> int:
+    """W + M, where a short history does not call for less."""
+    window = WINDOW if options.window is None else options.window
+    return window + (SMOOTHING if options.smoothing is None else options.smoothing)
 
 
 def ruled(frames: FrameOptions, rules: RuleOptions) -> set[str]:

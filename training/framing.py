@@ -27,6 +27,8 @@ class FramedHistory:
         after_gap: bool (T,).
         marked: bool (T,), a labelled reading is in it.
         labelled: bool (T,), a labelled reading has a part in it, directly or by a value carried from it.
+        confirmed: bool (T,), it belongs to an alert that people have confirmed, directly or by a value carried from it.
+        imputed: bool (T,), a sensor was carried or masked.
         step: int64 (T,), ns since the frame before; where there is none or a gap, the policy's interval.
         dispositions: readings by what became of them.
     """
@@ -39,6 +41,8 @@ class FramedHistory:
     after_gap: Bools
     marked: Bools
     labelled: Bools
+    confirmed: Bools
+    imputed: Bools
     step: Int64s
     dispositions: dict[str, int]
 
@@ -47,9 +51,14 @@ class FramedHistory:
 
     @property
     def normal(self) -> Bools:
-        """bool (T,): whole, not off, not labelled."""
-        normal: Bools = (self.fitness == Fitness.WHOLE) & ~self.labelled
+        """bool (T,): whole, not off, not anomalous."""
+        normal: Bools = (self.fitness == Fitness.WHOLE) & ~self.anomalous
         return normal
+
+    @property
+    def anomalous(self) -> Bools:
+        """bool (T,): labelled or confirmed."""
+        return self.labelled | self.confirmed
 
     def counted(self, part: UInt8s) -> dict[str, int]:
         """Frames of each part, and of those in none by the first reason that holds; they add up to T."""
@@ -57,6 +66,7 @@ class FramedHistory:
         left = part == Part.NONE
         reasons = {
             "labelled": self.labelled,
+            "confirmed": self.confirmed,
             "off": self.fitness == Fitness.OFF,
             "degraded": self.fitness == Fitness.DEGRADED,
             "purged": left,
@@ -114,7 +124,9 @@ def frame(batches: Iterable[Batch], policy: FramePolicy, sensors: tuple[str, ...
         fitness=np.concatenate([piece.fitness for piece in pieces])[order],
         after_gap=after_gap,
         marked=marked,
-        labelled=marked | _carried_from(marked, imputed, Segments(series), policy.max_carry),
+        labelled=marked | carried_from(marked, imputed, Segments(series), policy.max_carry),
+        confirmed=np.zeros(len(series), np.bool_),
+        imputed=imputed,
         step=np.where(after_gap, policy.interval_ns, np.diff(time, prepend=time[:1])),
         dispositions={fate.name.lower(): int(fates[fate]) for fate in Disposition},
         values=_sorted_values([piece.values for piece in pieces], order),
@@ -145,10 +157,10 @@ def _within_marks(series: Int32s, time: Int64s, marks: Int64s) -> Bools:
     return marked
 
 
-def _carried_from(labelled: Bools, imputed: Bools, segments: Segments, max_carry: int) -> Bools:
-    """bool (T,): frames with a missing value that may have been carried from a labelled frame."""
-    last = last_true(labelled, segments)
-    carried: Bools = imputed & (last >= 0) & (np.arange(len(labelled)) - last <= max_carry)
+def carried_from(some: Bools, imputed: Bools, segments: Segments, max_carry: int) -> Bools:
+    """bool (T,): frames with a missing value that may have been carried from one of `some`."""
+    last = last_true(some, segments)
+    carried: Bools = imputed & (last >= 0) & (np.arange(len(some)) - last <= max_carry)
     return carried
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from stream.alerts.feedback import Judgements
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.errors import ConfigError
 from stream.settings import Settings
@@ -46,8 +47,8 @@ NOT_AMENDABLE = {
 }
 
 
-def train_options(settings: Settings, data: Path) -> TrainOptions:
-    """What to train on `data`."""
+def train_options(settings: Settings, data: Path, feedback: Judgements | None = None) -> TrainOptions:
+    """What to train on `data`, less what `feedback` takes out of it."""
     frames, model, rules, train = settings.frames, settings.model, settings.rules, settings.train
     return TrainOptions(
         detector=settings.detector,
@@ -73,6 +74,7 @@ def train_options(settings: Settings, data: Path) -> TrainOptions:
         parts=(train.parts.fit, train.parts.calibrate, train.parts.gate),
         seed=train.seed,
         drop_sensors=train.drop_sensors,
+        feedback=feedback,
     )
 
 
@@ -132,6 +134,12 @@ def excluded(file: Path) -> tuple[Span, ...]:
             "`- {series: pump-01, start: 2026-03-01T08:00:00Z, end: 2026-03-01T09:00:00Z}`"
         ) from fault
     return tuple(Span(span.series, span.start, span.end) for span in spans)
+
+
+def not_normal(said: Judgements) -> tuple[Span, ...]:
+    """Alerts that were confirmed, or came of maintenance."""
+    judged = (span for span in said.spans() if span.verdict != "false")
+    return tuple(Span(span.series, span.start_ns, span.end_ns) for span in judged)
 
 
 def _named(tree: Mapping[str, object]) -> list[str]:

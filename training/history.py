@@ -13,6 +13,7 @@ from stream.errors import DataError
 from stream.events import rfc3339
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Batch, Layout, discover, read
+from training.feedback import facts
 from training.framing import FramedHistory
 from training.options import TrainOptions
 from training.vet import Finding
@@ -86,9 +87,14 @@ def _narrowed(batch: Batch, kept: list[int]) -> Batch:
 
 
 def data_facts(
-    history: History, framed: FramedHistory, parts: dict[str, int], findings: tuple[Finding, ...], dropped: bool
+    history: History,
+    framed: FramedHistory,
+    parts: dict[str, int],
+    findings: tuple[Finding, ...],
+    options: TrainOptions,
 ) -> dict[str, Any]:
     """What was learned from, for the manifest."""
+    said = {} if options.feedback is None else {"feedback": facts(framed, options.feedback)}
     return {
         "path": str(history.layout.path),
         "columns": dict(history.layout.why),
@@ -101,7 +107,8 @@ def data_facts(
         "labelled": int(framed.labelled.sum()),
         "frames": parts,
         "vetting": [f"{f.sensor}: {f.kind}, {f.reason}" for f in findings],
-        "vetted_out": dropped,
+        "vetted_out": options.drop_sensors,
+        **said,
     }
 
 

@@ -188,6 +188,8 @@ def _framed_of(
         after_gap=after_gap,
         marked=nothing,
         labelled=nothing,
+        confirmed=nothing,
+        imputed=table["imputed"].to_numpy() > 0,
         step=np.where(after_gap, policy.interval_ns, step),
         dispositions={},
     )

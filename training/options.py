@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stream.alerts.feedback import Judgements
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.intake.parquet import Hints
 
@@ -31,6 +32,7 @@ class ModelOptions:
 
     Attributes:
         standardise: errors count in units of their sensors' means on held-out data.
+        discriminator: whether one is trained beside the autoencoder.
     """
 
     kind: Literal["dense", "conv", "variational", "linear"] = "dense"
@@ -45,6 +47,7 @@ class ModelOptions:
     beta: float = 0.1
     standardise: bool = True
     error_span: Literal["newest", "window"] = "window"
+    discriminator: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class TrainOptions:
 
     Attributes:
         registry: a folder or a URI; see `stream.registry.Registry`.
+        feedback: what people said of alerts; None: not asked.
     """
 
     detector: str
@@ -94,3 +98,4 @@ class TrainOptions:
     parts: tuple[float, float, float] = (0.6, 0.25, 0.15)
     seed: int = 0
     drop_sensors: bool = False
+    feedback: Judgements | None = None

@@ -1,10 +1,10 @@
 """From history to bundle: read, frame, split, scale, fit, calibrate, check, publish.
 
 1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
-calibrate, gate, purged by W + M - 1 frames; labelled and off frames are in none. 4. Scale and fit on fit. 5. What each
-sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the online
-detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen, as it is
-and with synthetic anomalies. 8. Write the bundle; the first becomes production.
+calibrate, gate, purged by W + M - 1 frames; labelled, confirmed and off frames are in none. 4. Scale and fit on fit.
+5. What each sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the
+online detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen,
+as it is and with synthetic anomalies. 8. Write the bundle; the first becomes production.
 
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
@@ -17,12 +17,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from torch import Tensor
 
 from stream.bundle import FORMAT, Contents, Manifest, SelfTest, read_manifest, write
 from stream.detect.definition import Definition
 from stream.detect.ensemble import Ensemble
 from stream.detect.frames import Fitness
+from stream.detect.models import load as load_model
 from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
@@ -32,8 +35,10 @@ from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from stream.strength import verdict
 from training.calibrate import Calibration, calibrate
-from training.choose import choose_policy, choose_rules, choose_spec, refuse_unknown, ruled
+from training.choose import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
 from training.disagreement import usual_disagreement
+from training.discriminate import MAX_EPOCHS, Discriminated, discriminate
+from training.feedback import leave_out
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
 from training.held_out import held_out_levels, realised
@@ -43,7 +48,7 @@ from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
 from training.split import Part, Shares
-from training.spread import error_spread
+from training.spread import error_spread, member_spreads
 from training.strength import strength
 from training.vet import Finding, vet
 from training.window import cut
@@ -68,8 +73,24 @@ class Trained:
     findings: tuple[Finding, ...]
     parts: dict[str, int]
     fitted: Fitted
+    discriminated: Discriminated | None
     calibration: Calibration
     place: str
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What is learnt of the history's frames; `discriminated` is None where no discriminator is asked for."""
+
+    fitted: Fitted
+    discriminated: Discriminated | None
+    ensemble: Ensemble
+    usual_disagreement: float
+    selftest: SelfTest
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return self.fitted.weights | (self.discriminated.weights if self.discriminated else {})
 
 
 @dataclass(frozen=True)
@@ -103,12 +124,14 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
-    fitted, ensemble, usual, selftest = _fit(
-        framed, part, scales, policy, spec, options.model.standardise, fit_options, progress
-    )
+    learned = _fit(framed, part, scales, policy, spec, options.model.standardise, fit_options, progress)
+    fitted = learned.fitted
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
-    draft = Definition(options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, ensemble, usual)
+    draft = Definition(
+        options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble,
+        learned.usual_disagreement,
+    )  # fmt: skip
     levels = held_out_levels(history, framed, part, draft)
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
@@ -119,11 +142,12 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
         draft,
         seeds_of(spec, fit_options),
         calibration,
-        data_facts(history, framed, counts, findings, options.drop_sensors),
+        data_facts(history, framed, counts, findings, options),
         {
             "fit_loss": list(fitted.fit_loss),
             "stop_loss": list(fitted.best_loss),
             "code_kl": [list(own) for own in fitted.divergence],
+            **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
             "gate": realised(levels[Part.GATE], calibration, rules),
             "strength": tried,
         },
@@ -131,26 +155,32 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     )
     kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
     folder, manifest, aliases = publish(
-        options, manifest, Contents(fitted.weights, scales, calibration.table, kept, selftest)
+        options, manifest, Contents(learned.weights, scales, calibration.table, kept, learned.selftest)
     )
     place = Registry(options.registry).place(options.detector, "versions", manifest.version)
-    return Trained(folder, manifest, aliases, history, findings, counts, fitted, calibration, place)
+    return Trained(
+        folder, manifest, aliases, history, findings, counts, fitted, learned.discriminated, calibration, place
+    )
 
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
     """The history as frames, what vetting found, and, where asked for, both without the sensors it found."""
     found = steps(batch.columns for batch in history.batches).medians()
+    lag = longest_support(options.model) - 1
 
     def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
         policy = choose_policy(options.frames, history.layout.format, found, len(history.sensors))
-        return policy, frame(history.batches, policy, history.sensors)
+        framed = frame(history.batches, policy, history.sensors)
+        if options.feedback is not None:
+            framed = leave_out(framed, options.feedback.spans(), lag, policy.max_carry)
+        return policy, framed
 
     policy, framed = framed_with(history)
     refuse_lost(history, policy, framed.dispositions)
-    seen = ~framed.labelled & (framed.fitness != Fitness.OFF)
+    seen = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not seen.any():
         raise DataError(
-            f"{options.data}: all of {len(framed)} frames are labelled, in maintenance, or outside "
+            f"{options.data}: all of {len(framed)} frames are labelled, confirmed, in maintenance, or outside "
             f"`score_when: {policy.score_when}`; expected normal operation to learn from"
         )
     values = framed.values if seen.all() else framed.values[seen]
@@ -173,26 +203,33 @@ def _fit(
     standardise: bool,
     options: FitOptions,
     progress: Progress,
-) -> tuple[Fitted, Ensemble, float, SelfTest]:
-    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows.
-
-    The number is how far they usually disagree.
-    """
+) -> _Learned:
+    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
     frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
     masked = holes if holes.any() else None
     ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
-    fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], spec, options, progress.epoch)
-    ensemble = Ensemble(spec, fitted.weights)
+    plain = msgspec.structs.replace(spec, discriminator=0)
+    fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
+    held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
+    unseen = frames, masked, held_out, framed.series[held_out]
+    raw = ensemble = Ensemble(plain, fitted.weights)
     if standardise:
-        held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
-        spread = error_spread(ensemble, frames, masked, held_out, framed.series[held_out])
-        ensemble = Ensemble(spec, fitted.weights, spread)
+        ensemble = Ensemble(plain, fitted.weights, error_spread(raw, *unseen))
+    discriminated = None
+    if spec.discriminator:
+        progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
+        discriminated = discriminate(
+            load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
+            ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
+            clip=policy.clip,
+        )  # fmt: skip
+        ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
     usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
-    return fitted, ensemble, usual, SelfTest(windows, tested.error)
+    return _Learned(fitted, discriminated, ensemble, usual, SelfTest(windows, tested.error))
 
 
 def _manifest(

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from stream import strength
 from stream.bundle import Manifest
+from training.discriminate import KNOWS_NOTHING
 from training.divergence import COLLAPSED, alive
 from training.fit import Epoch
 from training.history import peak_memory_mb
@@ -21,6 +22,7 @@ QUIET_SECONDS = 5.0
 FATES = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
 LEFT_OUT = {
     "labelled": "or carried from one",
+    "confirmed": "by feedback on alerts",
     "off": "maintenance, `score_when`",
     "degraded": "too many sensors missing",
     "purged": "W + M - 1 after each cut",
@@ -98,11 +100,13 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         ("read at", f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {peak_memory_mb():,.0f} MB"),
         ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
         ("left out", _left_out(trained)),
+        *(("feedback", _feedback(said)) for said in [m.data.get("feedback")] if said is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
         ("model", f"{spec.kind}, {sizes}"),
         ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
         ("loss", f"fit {_losses(fitted.fit_loss)}; held out {_losses(fitted.best_loss)}"),
         *(("code", _told(own)) for own in fitted.divergence),
+        *_discriminator(trained),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
         ("on gate", _gate(m.metrics["gate"])),
@@ -137,6 +141,13 @@ def _left_out(trained: Trained) -> str:
     return "; ".join(f"{kind}: {listed}" for kind, listed in kinds.items() if listed) or "nothing"
 
 
+def _feedback(said: Mapping[str, Any]) -> str:
+    """Alerts that people judged, and how much of that is about this history."""
+    verdicts = {name: told for name, told in said.items() if name != "unknown"}
+    listed = ", ".join(f"{told['alerts']:,} {name} ({told['in_history']:,} here)" for name, told in verdicts.items())
+    return f"{listed}; {said['unknown']:,} about alerts that nobody knows"
+
+
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
@@ -151,6 +162,16 @@ def _told(dimensions: tuple[float, ...]) -> str:
     dead = len(dimensions) - alive(dimensions)
     said = ", ".join(f"{nats:.2g}" for nats in dimensions)
     return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
+
+
+def _discriminator(trained: Trained) -> list[tuple[str, str]]:
+    found = trained.discriminated
+    if found is None:
+        return []
+    units = trained.manifest.model.discriminator
+    return [
+        ("discriminator", f"hidden {units}; held out {_losses(found.stop_loss)}, {KNOWS_NOTHING:.4g} knows nothing")
+    ]
 
 
 def _threshold(trained: Trained) -> str:

@@ -29,28 +29,41 @@ def error_spread(
     Returns:
         float64 (F,), scaled units as the loss has them, > 0; the median sensor's where one is masked in all windows.
     """
+    return _floored(np.median(_usual(ensemble, frames, masked, ends, series), axis=1))
+
+
+def member_spreads(
+    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
+) -> Float64s:
+    """The same of each member by itself: float64 (K, F)."""
+    usual = _usual(ensemble, frames, masked, ends, series)
+    return np.stack([_floored(usual[:, member]) for member in range(usual.shape[1])])
+
+
+def _usual(
+    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
+) -> Float64s:
+    """float64 (S, K, F): mean error of each series, member and sensor; NaN where it is masked in all windows."""
     runs = Segments(series)
-    own = np.stack(
-        [
-            _usual(ensemble, frames, masked, ends[start:end])
-            for start, end in zip(runs.start.tolist(), runs.end.tolist(), strict=True)
-        ]
-    )  # (S, F)
+    spans = zip(runs.start.tolist(), runs.end.tolist(), strict=True)
+    return np.stack([_means(ensemble, frames, masked, ends[start:end]) for start, end in spans])
+
+
+def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
+    """float64 (K, F): mean over these windows."""
+    total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
+    for first in range(0, len(ends), AT_ONCE):
+        errors = ensemble.errors(frames, ends[first : first + AT_ONCE], masked).by_sensor  # (K, F, n)
+        total += np.nansum(errors, axis=2, dtype=np.float64)
+        count += np.isfinite(errors).sum(axis=2)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _floored(own: Float64s) -> Float64s:
+    """float64 (F,), > 0: median over series of what each of them has (S, F)."""
     seen = ~np.isnan(own).all(axis=0)
     usual = np.full(own.shape[1], np.nan)
     usual[seen] = np.nanmedian(own[:, seen], axis=0)
     middle = float(np.median(usual[seen])) if seen.any() else LEAST
     spread: Float64s = np.where(seen, np.maximum(usual, LEAST_SHARE * middle), middle)
     return np.maximum(spread, LEAST)
-
-
-def _usual(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
-    """float64 (F,): mean over these windows, median over members; NaN where a sensor is masked in all of them."""
-    total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
-    for first in range(0, len(ends), AT_ONCE):
-        errors = ensemble.errors(frames, ends[first : first + AT_ONCE], masked).by_sensor  # (K, F, n)
-        total += np.nansum(errors, axis=2, dtype=np.float64)
-        count += np.isfinite(errors).sum(axis=2)
-    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    usual: Float64s = np.median(mean, axis=0)
-    return usual

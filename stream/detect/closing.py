@@ -1,8 +1,8 @@
 """When ticks close: for all series of a batch at once, readings named by their rows in the batch.
 
-A tick opens with the first reading on it. It is ripe once all sensors are there or the series' own time has passed its
-end by `grace`. It closes once it is ripe and no older tick of its series is open. A tick whose first reading comes
-after a later tick has closed is missed: it never opens, and its readings are late.
+A tick opens with the first reading on it. It is ripe once the series' own time has passed its end by `grace` or, where
+that is enough, all sensors are there. It closes once it is ripe and no older tick of its series is open. A tick whose
+first reading comes after a later tick has closed is missed: it never opens, and its readings are late.
 """
 
 from heapq import heappop, heappush

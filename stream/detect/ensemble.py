@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stream.detect.discriminator import parted
+from stream.detect.doubt import Doubt
 from stream.detect.models import load
 from stream.detect.policy import ModelSpec
 from stream.detect.reduction import Bools, Float32s, Float64s, Reduction, median
@@ -30,8 +32,8 @@ class Reconstruction:
 
     Attributes:
         error: float64 (N,), in units of the sensors' spreads, >= 0: median over K of the mean over the unmasked sensors
-            of the newest frame (error_span "window": over the unmasked cells of the window). NaN where every one is
-            masked.
+            of the newest frame (error_span "window": over the unmasked cells of the window), plus what a discriminator
+            adds (see `doubt`). NaN where every one is masked.
         disagreement: float64 (N,), in [0, 1): v / (1 + v), where v is the variance over K of what the members expect,
             averaged as the error is and in the same units: at 0.5 members are as far apart as sensors usually are from
             what is expected of them. 0 when they agree and for K = 1; NaN where the error is.
@@ -63,7 +65,7 @@ class Ensemble:
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s | None = None) -> None:
         """
         Args:
-            weights: as `Autoencoder.weights` gives them.
+            weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` where `spec` has one.
             spread: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
 
         Raises:
@@ -72,10 +74,14 @@ class Ensemble:
         self.spec = spec
         self.spread = np.ones(spec.sensors) if spread is None else spread
         self._check_spread()
-        packed = load(spec, weights).weights()
+        autoencoder, discriminator = parted(weights)
+        packed = load(spec, autoencoder).weights()
         with torch.inference_mode():
-            self._tile: Tile = steady(lambda rows: tile_of(spec, packed, rows), TILE_SIZES)
+            doubts = {rows: _doubt(spec, discriminator, rows) for rows in TILE_SIZES}
+            sizes = [rows for rows, doubt in doubts.items() if doubt is None or doubt.is_steady()]
+            self._tile: Tile = steady(lambda rows: tile_of(spec, packed, rows), sizes)
         self._rows = len(self._tile.windows)
+        self._doubt = doubts[self._rows]
         self._reduction = Reduction(spec, self.spread, self._rows)
         frames = 1 if spec.error_span == "newest" else spec.window
         self._seen = torch.empty(frames * spec.sensors, self._rows)
@@ -99,10 +105,13 @@ class Ensemble:
         left_out = masked if masked is not None and masked.any() else None
         for first, starts in self._tiles(frames, ends):
             here, used = slice(first, first + self._rows), min(self._rows, count - first)
-            made = self._tile.run().numpy()  # (K, frames * F, rows)
-            found = self._reduction.errors(made, self._seen.numpy(), self._left_out(left_out, starts))
-            by_sensor[:, :, here], by_member[:, here] = found[0][:, :, :used], found[1][:, :used]
-            disagreement[here] = found[2][:used]
+            made, seen = self._tile.run().numpy(), self._seen.numpy()  # (K, frames * F, rows), without the K
+            holes = self._left_out(left_out, starts)
+            by_sensor_here, by_member_here, apart = self._reduction.errors(made, seen, holes)
+            if self._doubt is not None:
+                by_member_here = by_member_here + self._doubt.of(made, seen, holes)
+            by_sensor[:, :, here], by_member[:, here] = by_sensor_here[:, :, :used], by_member_here[:, :used]
+            disagreement[here] = apart[:used]
             members[:, :, here] = made[:, -spec.sensors :, :used]
         return Reconstruction(median(by_member), disagreement, members, by_sensor)
 
@@ -150,3 +159,12 @@ class Ensemble:
         window, frames = self.spec.window, len(self._seen) // self.spec.sensors
         rows = masked[starts + np.arange(window - frames, window)[:, None]]  # (frames, rows, F)
         return rows.transpose(0, 2, 1) if rows.any() else None
+
+
+def _doubt(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> Doubt | None:
+    """The discriminator's part for `rows` windows at a time; None where `spec` has none."""
+    if spec.discriminator:
+        return Doubt(spec, weights, rows)
+    if weights:
+        raise ShapeError(f"weights of a discriminator, {sorted(weights)}, and the model's sizes speak of none; retrain")
+    return None

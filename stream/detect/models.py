@@ -218,6 +218,8 @@ def check_spec(spec: ModelSpec) -> None:
             raise ShapeError(f"{name} must be in [0, 1), seen {share}")
     if not spec.beta > 0.0:
         raise ShapeError(f"beta must be > 0, seen {spec.beta}")
+    if spec.discriminator < 0:
+        raise ShapeError(f"discriminator must have 0 hidden units (none) or more, seen {spec.discriminator}")
 
 
 def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
@@ -244,14 +246,22 @@ def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Autoencoder:
         ShapeError: a name is missing or unknown, a shape or type differs, or a value is not finite.
     """
     model = _empty(spec)
-    expected = model.state_dict()
+    model.load_state_dict(checked(f"{spec.kind} model", weights, model.state_dict()))
+    return model.eval().requires_grad_(False)
+
+
+def checked(of: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights, if they have the names, shapes and type of those expected, and are finite.
+
+    Raises:
+        ShapeError: they are not; says where, and `of` what they should be.
+    """
     if set(weights) != set(expected):
         missing, unknown = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
-        raise ShapeError(f"weights of a {spec.kind} model: missing {missing}, unknown {unknown}")
+        raise ShapeError(f"weights of a {of}: missing {missing}, unknown {unknown}")
     for name, value in weights.items():
         _check_weight(name, value, expected[name])
-    model.load_state_dict(dict(weights))
-    return model.eval().requires_grad_(False)
+    return dict(weights)
 
 
 def _empty(spec: ModelSpec) -> Autoencoder:

@@ -21,6 +21,11 @@ class Arrivals:
         self.order: Int64s = np.argsort(slots, kind="stable")
         self.runs = Segments(slots[self.order])
 
+    def first_of(self, series: Int32s) -> Int64s:
+        """int64 (C,): the first reading of each of `series`, int32 (C,), which all have readings."""
+        first: Int64s = self.order[self.runs.start[np.searchsorted(self.runs.series, series)]]
+        return first
+
     def first_reaching(self, wanted: Int64s, series: Int32s, own_time: Int64s) -> Int64s:
         """The reading with which the own time of a series gets to what is wanted.
 

@@ -30,7 +30,8 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         interval_ns: sampling interval, > 0: length of a tick, or the median step of wide input.
         resample: "none": each reading is a frame. "last" | "mean": readings go on ticks of `interval_ns`.
-        grace_ns: an incomplete tick closes once the series' own time has passed its end by this.
+        grace_ns: a tick closes once the series' own time has passed its end by this.
+        close_complete: it closes before that with the last sensor to come: right where no sensor has two values a tick.
         max_gap_ns: a longer step between two frames empties the history; >= interval_ns.
         max_carry: frames for which a missing sensor keeps its last value.
         max_missing: more masked sensors than this: the frame is degraded.
@@ -45,6 +46,7 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_gap_ns: int
     resample: Literal["none", "last", "mean"] = "none"
     grace_ns: int = 0
+    close_complete: bool = True
     max_carry: int = 5
     max_missing: int = 0
     clip: float = 10.0
@@ -109,6 +111,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             standard deviation on growing with its size only ("huber").
         noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
         beta: variational: weight of the code's divergence from its prior in training, per cell of the window.
+        discriminator: hidden units of the discriminator beside it, see `stream.detect.discriminator`; 0: there is none.
     """
 
     kind: Literal["dense", "conv", "variational", "linear"]
@@ -123,3 +126,4 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     loss: Literal["mse", "huber"] = "mse"
     noise: float = 0.0
     beta: float = 0.1
+    discriminator: int = 0

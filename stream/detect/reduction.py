@@ -67,12 +67,12 @@ class Reduction:
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
             counts = counts - left_out.sum(axis=0, dtype=np.float32)
-        sums = _tree_sum(cells) / self._spread  # (K, F, rows)
+        sums = tree_sum(cells) / self._spread  # (K, F, rows)
         total = counts.sum(axis=0, dtype=np.float64)
         with np.errstate(invalid="ignore"):  # nothing counts: NaN
             by_sensor = sums / counts
             variance = self._apart(made, left_out) / total
-            return by_sensor, _tree_sum(sums) / total, variance / (1.0 + variance)
+            return by_sensor, tree_sum(sums) / total, variance / (1.0 + variance)
 
     def _apart(self, made: Float32s, left_out: Bools | None) -> Float32s:
         """(rows,): variance over the members, in units of the sensors' spread, summed over the cells that count.
@@ -97,12 +97,12 @@ class Reduction:
         cells = np.maximum(squares, 0, out=squares).reshape(1, *self._shape[1:])
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
-        apart: Float32s = _tree_sum(_tree_sum(cells) / self._spread)[0]
+        apart: Float32s = tree_sum(tree_sum(cells) / self._spread)[0]
         apart /= members
         return apart
 
 
-def _tree_sum(values: Float32s) -> Float32s:
+def tree_sum(values: Float32s) -> Float32s:
     """Sum over axis 1, (K, n, ...) -> (K, ...); overwrites `values`. numpy's own order depends on the layout."""
     left = values.shape[1]
     while left > 1:

@@ -14,8 +14,8 @@ LAST_NS = np.iinfo(np.int64).max
 
 
 class Ticked:
-    """Readings on ticks: floor(time / interval). A tick closes when all F sensors are there or the series' own
-    time has passed its end by `grace`; ticks close in order, so a complete tick waits for an older open one.
+    """Readings on ticks: floor(time / interval). A tick closes when the series' own time has passed its end by `grace`
+    or, with `close_complete`, when all F sensors are there; ticks close in order, so a complete one waits for an older.
 
     A reading is late if its tick has closed, or a later one. Within a tick a value as old as the newest of its sensor
     is a duplicate; an older one is late, unless means are asked for.
@@ -25,11 +25,12 @@ class Ticked:
         self._means = policy.resample == "mean"
         self._interval = policy.interval_ns
         self._patience = policy.interval_ns + policy.grace_ns
+        self._close_complete = policy.close_complete
         # Start of the last closed tick of each series. Invariant: its open ticks are later.
         self._last = np.zeros(0, np.int64)
         # Newest time of each series among readings whose tick was open.
         self._newest = np.zeros(0, np.int64)
-        # Invariant: the oldest of a series still waits for a sensor.
+        # Invariant: the oldest of a series still waits, for its end or a sensor.
         self._open = OpenTicks(sensors)
 
     def resize(self, capacity: int) -> None:
@@ -63,15 +64,20 @@ class Ticked:
         return start
 
     def _ripe(self, on: Placed, entries: Entries, arrivals: Arrivals, time: Int64s) -> Int64s:
-        """int64 (C,): the reading that makes each tick ripe, -1 where it was before the batch; n where none does."""
-        ripe = np.minimum(_complete(on.ticks, entries, len(time)), self._passed(on.ticks, arrivals, time))
-        return np.maximum(ripe, on.first)
+        """int64 (C,): the reading that makes each tick ripe; n where none does.
+
+        One that was ripe before the batch waits for an older one, or was not under the bundle before this: its series'
+        first reading counts.
+        """
+        ripe = self._passed(on.ticks, arrivals, time)
+        if self._close_complete:
+            ripe = np.minimum(ripe, _complete(on.ticks, entries, len(time)))
+        return np.maximum(ripe, np.where(on.first < 0, arrivals.first_of(on.ticks.series), on.first))
 
     def _passed(self, ticks: Ticks, arrivals: Arrivals, time: Int64s) -> Int64s:
         """int64 (C,): the reading with which the series' own time has passed each tick; n where none has.
 
-        That of a tick passed before the batch (another bundle had more grace) is the first of the series. Late
-        readings need no exception: their times lie before the end of the last closed tick.
+        Late readings need no exception: their times lie before the end of the last closed tick.
         """
         when, runs = time[arrivals.order], arrivals.runs
         own_time = np.maximum(newest_before(when, runs, self._newest[runs.series]), when)

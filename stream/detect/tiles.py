@@ -52,10 +52,10 @@ class DenseTile(Tile):
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
         self._outputs = self._frames_out * spec.sensors
-        encode, encode_bias = _pack(weights, "encode", pad_inputs=False)
+        encode, encode_bias = pack(weights, "encode", pad_inputs=False)
         self._encode, self._encode_bias = encode.flatten(0, 1), encode_bias.flatten(0, 1)  # (K * hidden, W * F)
-        self._code, self._decode = _pack(weights, "code"), _pack(weights, "decode")
-        self._output = _pack(weights, "output", newest=self._outputs)
+        self._code, self._decode = pack(weights, "code"), pack(weights, "decode")
+        self._output = pack(weights, "output", newest=self._outputs)
         self._hidden, self._decoded = _room(encode_bias, rows), _room(self._decode[1], rows)
         self._codes, self._result = _room(self._code[1], rows), _room(self._output[1], rows)
 
@@ -71,9 +71,9 @@ class LinearTile(Tile):
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
         self._outputs = self._frames_out * spec.sensors
-        code, code_bias = _pack(weights, "code", pad_inputs=False)
+        code, code_bias = pack(weights, "code", pad_inputs=False)
         self._code, self._code_bias = code.flatten(0, 1), code_bias.flatten(0, 1)  # (K * latent, W * F)
-        self._output = _pack(weights, "output", newest=self._outputs)
+        self._output = pack(weights, "output", newest=self._outputs)
         self._codes, self._result = _room(code_bias, rows), _room(self._output[1], rows)
 
     def run(self) -> Tensor:
@@ -92,13 +92,13 @@ class ConvTile(Tile):
         super().__init__(spec, rows)
         self._steps = steps = conv_steps(spec.window)
         self._layers = {
-            "narrow1": _pack(weights, "narrow1", pad_inputs=False),
-            "narrow2": _pack(weights, "narrow2", in_groups=TAPS),
-            "code": _pack(weights, "code", in_groups=steps),
-            "spread": _pack(weights, "spread", out_groups=steps),
+            "narrow1": pack(weights, "narrow1", pad_inputs=False),
+            "narrow2": pack(weights, "narrow2", in_groups=TAPS),
+            "code": pack(weights, "code", in_groups=steps),
+            "spread": pack(weights, "spread", out_groups=steps),
         }
         for name in ("widen1_even", "widen1_odd", "output_even", "output_odd"):
-            self._layers[name] = _pack(weights, name, in_groups=2)
+            self._layers[name] = pack(weights, name, in_groups=2)
         self._channels = _padded(spec.hidden)
         self._input = torch.zeros(rows, (TAPS * steps + 2) * spec.sensors)
         last = self._input.shape[1] - spec.sensors
@@ -183,17 +183,21 @@ def is_steady(tile: Tile) -> bool:
     draw = torch.Generator().manual_seed(0)
     for _ in range(3):
         tile.windows.copy_(torch.randn(tile.windows.shape[1], generator=draw).expand_as(tile.windows))
-        result = tile.run()
-        if not torch.equal(result, result[..., :1].expand_as(result)):
+        if not alike(tile.run()):
             return False
     return True
+
+
+def alike(result: Tensor) -> bool:
+    """Whether all rows, the last axis, have the same bits."""
+    return torch.equal(result, result[..., :1].expand_as(result))
 
 
 def _padded(units: int) -> int:
     return -(-units // UNITS) * UNITS
 
 
-def _pack(
+def pack(
     weights: Mapping[str, Tensor],
     name: str,
     *,

@@ -44,6 +44,7 @@ class KafkaOptions:
         common: librdkafka options for every client: bootstrap servers, security, the user's own.
         transaction_timeout_ms: after this the broker aborts a dead process's transaction.
         session_timeout_ms: after this the group gives a dead process's partitions away.
+        feedback: the topic that people's verdicts on alerts are in; the consumer does not touch it.
     """
 
     group: str
@@ -57,12 +58,13 @@ class KafkaOptions:
     common: Mapping[str, str | int | float | bool]
     transaction_timeout_ms: int = 10_000
     session_timeout_ms: int = 10_000
+    feedback: str | None = None
 
 
 Client = TypeVar("Client", Consumer, Producer)
 
 
-def _made(kind: type[Client], options: Mapping[str, Any]) -> Client:
+def made(kind: type[Client], options: Mapping[str, Any]) -> Client:
     """A client; ConfigError where librdkafka does not take its options."""
     try:
         return kind(dict(options), logger=LIBRDKAFKA)
@@ -72,7 +74,7 @@ def _made(kind: type[Client], options: Mapping[str, Any]) -> Client:
 
 def main_consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
     """Reads the input topic as a member of the group."""
-    return _made(
+    return made(
         Consumer,
         {
             **FETCHING,
@@ -94,7 +96,7 @@ def main_consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
 
 def state_reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
     """Reads snapshots: assign only, a group of its own that it never joins. Warmed here: saves 0.5 s per restore."""
-    reader = _made(
+    reader = made(
         Consumer,
         {
             **FETCHING,
@@ -116,7 +118,7 @@ def state_reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
 
 def transactional_producer(options: KafkaOptions, on_error: ErrorCallback) -> Producer:
     """Writes everything; `init_transactions` is still to be called."""
-    return _made(
+    return made(
         Producer,
         {
             "compression.type": "lz4",

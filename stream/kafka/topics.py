@@ -24,6 +24,8 @@ STATE_CONFIG = {
     "min.cleanable.dirty.ratio": "0.3",
     "max.message.bytes": str(8 << 20),
 }
+# Judgements are few, and worth as much as the history they are about.
+FEEDBACK_CONFIG = {"retention.ms": "-1"}
 # With three copies, one broker may be lost and what was written is still on two.
 REPLICATED_CONFIG = {"min.insync.replicas": "2"}
 
@@ -53,6 +55,8 @@ def check(options: KafkaOptions, snapshot_bytes: int | None = None) -> None:
 def create(options: KafkaOptions, partitions: int, replication: int) -> list[Change]:
     """Makes the topics that are missing, with as many partitions as the input topic has; widens the state topic.
 
+    That of feedback is made, too, though the consumer can do without.
+
     Args:
         partitions: of an input topic that is made. replication: copies of each partition of what is made.
 
@@ -71,7 +75,7 @@ def create(options: KafkaOptions, partitions: int, replication: int) -> list[Cha
         _widen(admin, options.state, count)
         done.append(Change(options.state, state.partitions, count))
     _await(options, done)
-    return done
+    return [*done, *_make_feedback(admin, options.feedback, replication)]
 
 
 def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
@@ -92,6 +96,14 @@ def _make(admin: AdminClient, absent: dict[str, str], partitions: int, replicati
     ]
     made = admin.create_topics(topics) if topics else {}
     return [Change(name, 0, partitions) for name, future in made.items() if _done(name, future, "Create")]
+
+
+def _make_feedback(admin: AdminClient, name: str | None, replication: int) -> list[Change]:
+    if name is None or name in admin.list_topics(timeout=ADMIN_SECONDS).topics:
+        return []
+    replicated = REPLICATED_CONFIG if replication >= 3 else {}
+    made = admin.create_topics([NewTopic(name, 1, replication, config={**replicated, **FEEDBACK_CONFIG})])
+    return [Change(name, 0, 1) for name, future in made.items() if _done(name, future, "Create")]
 
 
 def _widen(admin: AdminClient, topic: str, partitions: int) -> None:

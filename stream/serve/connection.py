@@ -21,4 +21,5 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         common=settings.kafka.connection(),
         transaction_timeout_ms=serve.transaction_timeout // MS_NS,
         session_timeout_ms=serve.session_timeout // MS_NS,
+        feedback=topics.feedback,
     )

@@ -133,7 +133,9 @@ class Frames(Section):
         default="none", description="none: every reading is a frame. last, mean: readings go on ticks of `interval`."
     )
     grace: Duration = Field(
-        default=0, description="An incomplete tick closes once its series is this far past its end."
+        default=0,
+        description="A tick closes once its series is this far past its end; before that with its last sensor where a "
+        "long history has one value a sensor and tick, and `last` is asked for.",
     )
     max_gap: PositiveDuration | None = Field(
         default=None,

@@ -52,6 +52,11 @@ class Model(Section):
     error_span: Literal["newest", "window"] = Field(
         default="window", description="Error of a window's newest frame, or of all its frames."
     )
+    discriminator: bool = Field(
+        default=False,
+        description="true: a second network, trained to tell normal residuals from those of synthetic anomalies, adds "
+        "to the error of windows that look odd. false: the error alone.",
+    )
 
     @field_validator("window")
     @classmethod
@@ -59,6 +64,9 @@ class Model(Section):
         if info.data.get("kind") == "conv" and window is not None and window < 4:
             raise ValueError("expected at least 4 with model.kind conv")
         return window
+
+
+Source = Annotated[str, Field(min_length=1)]
 
 
 class Parts(Section):
@@ -94,6 +102,16 @@ class Train(Section):
     drop_sensors: bool = Field(
         default=False,
         description="false: vetting names flat, duplicate, counter-like sensors. true: it also leaves them out.",
+    )
+    feedback: Source | None = Field(
+        default=None,
+        description="What people said of alerts: JSON lines, .csv or .parquet, or `topic` for kafka.feedback. Alerts "
+        "that were confirmed or due to maintenance teach nothing. null: none.",
+    )
+    alerts: Source = Field(
+        default="topic",
+        description="The alerts that feedback is about: JSON lines as `narrows replay` writes them, or `topic` for "
+        "kafka.alerts.",
     )
 
 

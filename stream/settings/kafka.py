@@ -106,6 +106,10 @@ class Kafka(Section):
         "null: `<alerts>.status`.",
     )
     scores: Topic | None = Field(default=None, description="Topic for the verdict on every frame. null: not written.")
+    feedback: Topic | None = Field(
+        default=None,
+        description="Topic for what people say of alerts, written by `narrows feedback`. null: `<alerts>.feedback`.",
+    )
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
         default="plaintext", description="How to talk to the broker."
     )

@@ -29,7 +29,7 @@ Place = Annotated[
 
 
 class Topics(NamedTuple):
-    """Every topic the consumer touches; `scores` is None where verdicts are not written."""
+    """Every topic: those the consumer touches (`scores` is None where verdicts are not written), and `feedback`."""
 
     readings: str
     alerts: str
@@ -37,6 +37,7 @@ class Topics(NamedTuple):
     state: str
     status: str
     scores: str | None
+    feedback: str
 
 
 class Layer(PydanticBaseSettingsSource):
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     def topics(self) -> Topics:
         """Names of all topics, with what was left open filled in."""
         alerts, dead = self.kafka.alerts, self.kafka.dead_letters
-        state, status = self.kafka.state, self.kafka.status
+        state, status, feedback = self.kafka.state, self.kafka.status, self.kafka.feedback
         return Topics(
             readings=self.input.topic,
             alerts=alerts,
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
             state=f"{alerts}.state.{self.detector}" if state is None else state,
             status=f"{alerts}.status" if status is None else status,
             scores=self.kafka.scores,
+            feedback=f"{alerts}.feedback" if feedback is None else feedback,
         )
 
     @property

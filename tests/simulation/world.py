@@ -72,11 +72,10 @@ class World:
         self.scope = drawn(self._draw) if scope is None else scope
         n = self.scope.partitions
         scores = "scores" if self._draw.random() < 0.3 else None
-        timeouts = {
-            "transaction_timeout_ms": self._draw.choice((10_000, 60_000)),
-            "session_timeout_ms": self._draw.choice((6_000, 10_000)),
-        }
-        self.options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", scores, {}, **timeouts)
+        transaction, session = self._draw.choice((10_000, 60_000)), self._draw.choice((6_000, 10_000))
+        self.options = KafkaOptions(
+            "g", "", "in", "alerts", "dead", "state", "status", scores, {}, transaction, session
+        )
         self.serve = ServeOptions(
             batch=self._draw.choice((1, 3, 8, 50)),
             poll_s=0.005,

@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 from torch import Tensor
 
-from stream.bundle import Manifest, weights
+from stream.bundle import Manifest, all_weights
 from stream.detect.definition import Definition
+from stream.detect.discriminator import parted
 from stream.detect.ensemble import Ensemble
 from stream.detect.scale import POOLED
 from stream.detect.threshold import ThresholdTable
@@ -79,7 +80,8 @@ def gather(
     camp = _Camp(learn(history, definition, manifest), definition, promise, history.seed)
     members = definition.spec.members
     if members > 1:
-        ensemble = Contestant(replace(definition, usual_disagreement=camp.usual(definition.ensemble)), weights(folder))
+        known = replace(definition, usual_disagreement=camp.usual(definition.ensemble))
+        ensemble = Contestant(known, all_weights(folder))
         surrogate = camp.member(camp.fitted(1, replace(options, seed=max(manifest.seeds) + 1)), 0)
     else:
         print(f"the bundle has one member; training {MEMBERS} and a surrogate to compare with", file=sys.stderr)
@@ -101,8 +103,8 @@ class _Camp:
     seed: int
 
     def fitted(self, members: int, options: FitOptions) -> dict[str, Tensor]:
-        """Weights of so many new members, of the bundle's shape."""
-        spec = msgspec.structs.replace(self.definition.spec, members=members)
+        """Weights of so many new members, of the bundle's shape, without a discriminator."""
+        spec = msgspec.structs.replace(self.definition.spec, members=members, discriminator=0)
         frames, holes = self._frames()
         done = fit(frames, holes, self._ends(Part.FIT), self._ends(Part.STOP), spec, options, lambda epoch: None)
         return done.weights
@@ -112,10 +114,18 @@ class _Camp:
         return self.contestant({name: value[k : k + 1].clone() for name, value in of.items()})
 
     def contestant(self, of: Mapping[str, Tensor]) -> Contestant:
-        """A detector of these members, with its own unit of errors, threshold and usual disagreement."""
-        spec = msgspec.structs.replace(self.definition.spec, members=len(next(iter(of.values()))))
-        ensemble = Ensemble(spec, of)
-        if not (self.definition.ensemble.spread == 1.0).all():
+        """A detector of these members, with its own unit of errors, threshold and usual disagreement.
+
+        With a discriminator the unit stays the bundle's: what it adds to an error was calibrated in it.
+        """
+        judged = bool(parted(of)[1])
+        spec = msgspec.structs.replace(
+            self.definition.spec,
+            members=len(next(iter(of.values()))),
+            discriminator=self.definition.spec.discriminator if judged else 0,
+        )
+        ensemble = Ensemble(spec, of, self.definition.ensemble.spread if judged else None)
+        if not judged and not (self.definition.ensemble.spread == 1.0).all():
             frames, holes = self._frames()
             held_out = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
             series = self.learned.frames.series[held_out]

@@ -1,0 +1,94 @@
+"""A topic read from end to end, and a record added to one: what commands do, beside the loop and its transactions."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream.errors import BrokerError
+from stream.kafka.client import made
+
+# For the broker to say or take anything at all.
+PATIENCE_SECONDS = 15.0
+AT_ONCE = 1000
+Common = Mapping[str, str | int | float | bool]
+
+
+def read(common: Common, topic: str) -> list[tuple[str, bytes]]:
+    """Where each committed record stands (topic/partition/offset), and its value; without those that have none.
+
+    Args:
+        common: librdkafka options of every client.
+
+    Raises:
+        BrokerError: no broker answers, there is no such topic, or we may not read it.
+    """
+    reader = made(
+        Consumer,
+        {
+            **_quiet(common),
+            "group.id": "narrows-reader",  # librdkafka wants one; it is never joined
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        },
+    )
+    try:
+        partitions = _partitions(reader, topic)
+        reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
+        found = ((f"{topic}/{m.partition()}/{m.offset()}", m.value()) for m in _until_end(reader, topic, partitions))
+        return [(where, value) for where, value in found if value is not None]
+    finally:
+        reader.close()
+
+
+def add(common: Common, topic: str, key: bytes, value: bytes) -> None:
+    """Writes one record, and waits until it is written.
+
+    Raises:
+        BrokerError: no broker answers, there is no such topic, or it is not taken.
+    """
+    options = {**_quiet(common), "enable.idempotence": True, "message.timeout.ms": int(PATIENCE_SECONDS * 1000)}
+    producer = made(Producer, options)
+    _partitions(producer, topic)
+    faults: list[KafkaError] = []
+    producer.produce(topic, value, key, on_delivery=lambda fault, message: faults.append(fault) if fault else None)
+    if producer.flush(2 * PATIENCE_SECONDS) or faults:
+        why = faults[0].str() if faults else "no answer"
+        raise BrokerError(f"topic {topic!r}: the record was not written ({why}); grant Write, or try again")
+
+
+def _quiet(common: Common) -> dict[str, Any]:
+    """Errors are raised in the words of this project, once."""
+    return {**common, "error_cb": lambda error: None}
+
+
+def _partitions(client: Consumer | Producer, topic: str) -> int:
+    try:
+        # All of them: a broker may make a topic that is asked for by name.
+        found = client.list_topics(timeout=PATIENCE_SECONDS).topics.get(topic)
+    except KafkaException as fault:
+        raise BrokerError(
+            f"no broker answers ({fault.args[0].str()}); check `kafka.bootstrap` and the login"
+        ) from fault
+    if found is None:
+        raise BrokerError(f"topic {topic!r} is missing; `narrows topics --create` makes it, or name another")
+    return len(found.partitions)
+
+
+def _until_end(reader: Consumer, topic: str, partitions: int) -> Iterator[Message]:
+    ended: set[int | None] = set()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(ended) < partitions:
+        for message in reader.consume(AT_ONCE, 0.1):
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            fault = message.error()
+            if fault is None:
+                yield message
+            elif fault.code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
+            else:
+                raise BrokerError(f"topic {topic!r}: {fault.str()}; grant Read, or name another")
+        if time.monotonic() > deadline:
+            raise BrokerError(f"topic {topic!r}: no answer for {PATIENCE_SECONDS:g} s; try again")

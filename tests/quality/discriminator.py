@@ -1,0 +1,81 @@
+"""What a discriminator does for the ranking on real labelled data; `python -m tests.quality.discriminator --help`.
+
+One training each: the same autoencoders with their discriminators and without. Two members, defaults otherwise.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import torch
+
+from stream.bundle import load, weights
+from stream.detect.definition import Definition
+from stream.detect.ensemble import Ensemble
+from stream.intake.layout import Hints
+from tests.conftest import ROOT
+from tests.quality.run import QUIET
+from tests.real_data.cases import ANSWERS, LABEL, TIME, Case, nab, skab, smd
+from training.evaluate.figures import Detections, measure, truth
+from training.evaluate.labelled import judge
+from training.fit import FitOptions
+from training.options import ModelOptions, TrainOptions
+from training.pipeline import train
+
+SEEDS = (0, 1)
+FIGURES = {"vus_pr": "VUS-PR", "auc_pr": "AUC-PR", "auc_roc": "AUC-ROC"}
+GROUPS = ("smd", "nab", "skab")
+
+
+def main() -> None:
+    """Prints a row for each case and seed: the mean over its series without a discriminator, and with."""
+    parser = argparse.ArgumentParser(prog="python -m tests.quality.discriminator", description=__doc__)
+    parser.add_argument("groups", nargs="*", choices=(*GROUPS, "all"), default="all")
+    wanted = parser.parse_args().groups
+    data = Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
+    torch.set_num_threads(1)
+    print("| data | seed |", " | ".join(f"{figure} | with" for figure in FIGURES.values()), "|", flush=True)
+    print("| --- " * (2 + 2 * len(FIGURES)) + "|")
+    for case in _cases(data, GROUPS if "all" in wanted else wanted):
+        for seed in SEEDS:
+            with tempfile.TemporaryDirectory(prefix="narrows-discriminator-") as folder:
+                without, judged = _measured(case, seed, Path(folder))
+            pairs = " | ".join(f"{a:.3f} | {b:.3f}" for a, b in zip(without, judged, strict=True))
+            print(f"| {case.name} | {seed} | {pairs} |", flush=True)
+
+
+def _cases(data: Path, wanted: tuple[str, ...]) -> Iterator[Case]:
+    if "smd" in wanted:
+        yield from (smd(data, machine) for machine in ("machine-1-2", "machine-2-1"))
+    if "nab" in wanted:
+        yield nab(data)
+    if "skab" in wanted:
+        yield skab(data)
+
+
+def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[float]]:
+    history, live = case.write(folder)
+    hints = Hints(time=TIME, exclude=ANSWERS)
+    model = ModelOptions(members=2, discriminator=True)
+    options = TrainOptions("quality", history, folder / "registry", hints=hints, model=model, seed=seed)
+    trained = train(options, FitOptions(seed=seed), QUIET)
+    judged = load(trained.folder)[1]
+    plain = msgspec.structs.replace(judged.spec, discriminator=0)
+    without = replace(judged, spec=plain, ensemble=Ensemble(plain, weights(trained.folder), judged.ensemble.spread))
+    return _ranked(without, live), _ranked(judged, live)
+
+
+def _ranked(definition: Definition, live: Path) -> list[float]:
+    seen = judge(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:]))
+    known = truth(seen.frames, definition.spec.window + definition.spec.smoothing - 1)
+    figures = measure(known, Detections("narrows", seen.score, None))
+    means = [figures.mean(name)[0] for name in FIGURES]
+    return [mean for mean in means if mean is not None]
+
+
+if __name__ == "__main__":
+    main()
