@@ -162,6 +162,57 @@ def evaluate(
 
 
 @app.command()
+def robustness(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: readings with labels.")
+    ],
+    fit: Annotated[
+        Path,
+        typer.Option("--fit", metavar="PATH", help="The bundle's history: surrogates and thresholds come from it."),
+    ],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random starts of descents.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of the evasion rates, PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
+
+    Takes some minutes: a member is trained to attack through, six where the bundle has one alone.
+    """
+    import torch
+
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+    from training.attack import report
+    from training.attack.field import gather
+    from training.attack.gradient import Effort
+    from training.attack.robustness import Asked, measure
+    from training.evaluate.labelled import judge
+    from training.from_settings import fit_options, train_options
+
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    folder, manifest, definition = bundle_of(settings, bundle)
+    print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
+    frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
+    field = gather(folder, manifest, definition, train_options(settings, fit), fit_options(settings))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed))
+    if as_json:
+        print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
+    else:
+        report.show(measured)
+    if plot is not None:
+        from training.attack.plot import draw
+
+        draw(measured, plot)
+        print(f"plot: {plot}", file=sys.stderr)
+
+
+@app.command()
 def calibrate(
     data: Annotated[
         Path | None,

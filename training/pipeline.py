@@ -38,6 +38,7 @@ from stream.strength import verdict
 from training.calibrate import Calibration, calibrate
 from training.champion import Contender
 from training.choose import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
+from training.disagreement import usual_disagreement
 from training.discriminate import MAX_EPOCHS, Discriminated, discriminate
 from training.feedback import leave_out
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
@@ -88,6 +89,7 @@ class _Learned:
     fitted: Fitted
     discriminated: Discriminated | None
     ensemble: Ensemble
+    usual_disagreement: float
     selftest: SelfTest
 
     @property
@@ -131,8 +133,9 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
     draft = Definition(
-        options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble
-    )
+        options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble,
+        learned.usual_disagreement,
+    )  # fmt: skip
     seen = everywhere(history, framed, draft)
     assert seen is not None, "the detector must frame as the framing did"
     levels = {p: held_out(framed, part, p, seen, draft) for p in (Part.CALIBRATE, Part.GATE)}
@@ -144,14 +147,13 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     judged = judge(held, challenger, calibration, fitted, registry, options.seed)
     progress.stage("strength", verdict(judged.strength))
     progress.stage("gate", overall(judged.criteria))
+    on_gate = realised(levels[Part.GATE], calibration, rules)
     manifest = _manifest(
         draft,
         seeds_of(spec, fit_options),
         calibration,
         data,
-        _metrics(
-            learned, realised(levels[Part.GATE], calibration, rules) | gate_facts(judged.criteria), judged.strength
-        ),
+        _metrics(learned, on_gate | gate_facts(judged.criteria), judged.strength),
         now or datetime.now(UTC),
     )
     kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
@@ -241,7 +243,8 @@ def _fit(
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
-    return _Learned(fitted, discriminated, ensemble, SelfTest(windows, tested.error))
+    usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
+    return _Learned(fitted, discriminated, ensemble, usual, SelfTest(windows, tested.error))
 
 
 def _manifest(
@@ -273,6 +276,7 @@ def _manifest(
         | {"python": platform.python_version()},
         parent=None,
         files=(),
+        usual_disagreement=draft.usual_disagreement,
     )
 
 
