@@ -27,7 +27,7 @@ from training.calibrate import calibrate
 from training.disagreement import usual_disagreement
 from training.evaluate.baselines import Learned, learn, promise_of
 from training.fit import FitOptions, fit
-from training.held_out import held_out_levels
+from training.held_out import everywhere
 from training.options import ThresholdOptions, TrainOptions
 from training.scaling import scaled_frames
 from training.split import Part
@@ -135,7 +135,9 @@ class _Camp:
             self.definition, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=self.usual(ensemble)
         )
         learned = self.learned
-        levels = held_out_levels(learned.history, learned.frames, learned.part, draft)[Part.CALIBRATE]
+        seen = everywhere(learned.history, learned.frames, draft)
+        assert seen is not None, "the detector must frame as the framing did"
+        levels = held_out(learned.frames, learned.part, Part.CALIBRATE, seen, draft)
         found = calibrate(levels, draft.rules, self.promise, self.seed)
         return Contestant(replace(draft, thresholds=found.table), of)
 
