@@ -27,7 +27,7 @@ from training.calibrate import calibrate
 from training.disagreement import usual_disagreement
 from training.evaluate.baselines import Learned, learn, promise_of
 from training.fit import FitOptions, fit
-from training.held_out import everywhere
+from training.held_out import everywhere, held_out
 from training.options import ThresholdOptions, TrainOptions
 from training.scaling import scaled_frames
 from training.split import Part
@@ -127,9 +127,9 @@ class _Camp:
         ensemble = Ensemble(spec, of, self.definition.ensemble.spread if judged else None)
         if not judged and not (self.definition.ensemble.spread == 1.0).all():
             frames, holes = self._frames()
-            held_out = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
-            series = self.learned.frames.series[held_out]
-            ensemble = Ensemble(spec, of, error_spread(ensemble, frames, holes, held_out, series))
+            unseen = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
+            series = self.learned.frames.series[unseen]
+            ensemble = Ensemble(spec, of, error_spread(ensemble, frames, holes, unseen, series))
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         draft = replace(
             self.definition, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=self.usual(ensemble)
