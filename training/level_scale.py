@@ -1,7 +1,10 @@
-"""How large the levels of each series are: its median, as far as it is known, else that of all series.
+"""How large the levels of each series are: their mean, as far as it is known, else that of all series.
 
-A median of few frames is a guess. How good a guess, the series themselves say: how far their halves differ tells what
-a median of so many frames is off by; how far series differ, less that, tells how much their own medians are worth.
+A mean of few frames is a guess. How good a guess, the series themselves say: how far their halves differ tells what a
+mean of so many frames is off by; how far series differ, less that, tells how much their own means are worth.
+
+A median would not notice the busy hours of a machine that rests most of the time: measured by its rest, they would
+set the threshold of the whole fleet.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from training.levels import Levels
 LEAST = 1e-12
 # A series stiller than the others by more than this is not trusted to stay so.
 STILLEST = 1e-6
-# Standard deviations of its median that a series is drawn to the others, at most.
+# Standard deviations of its mean that a series is drawn to the others, at most.
 LEFT_OPEN = 2.0
 # Median of a squared standard normal, and the standard deviation of a normal in its median absolute deviations.
 MEDIAN_SQUARE, DEVIATIONS = 0.4549, 1.4826
@@ -49,7 +52,7 @@ def level_scales(levels: Levels) -> Scales:
     middle = (start + end) // 2
     least = max(float(np.median(levels.level)) * STILLEST, LEAST)
     whole, first, second = (
-        _log_medians(levels.level, a, b, least) for a, b in ((start, end), (start, middle), (middle, end))
+        _log_means(levels.level, a, b, least) for a, b in ((start, end), (start, middle), (middle, end))
     )
     centre = float(np.median(whole))
     block = (end - start) / levels.block
@@ -72,24 +75,24 @@ def level_scales(levels: Levels) -> Scales:
 
 
 def _shrunk(own: Float64s, centre: float, noise: Float64s, between: float) -> Float64s:
-    """Log medians (S,) of variance `noise` (S,), drawn to the centre, but no further than they leave open."""
+    """Log means (S,) of variance `noise` (S,), drawn to the centre, but no further than they leave open."""
     worth = between / (between + noise) if between > 0 else np.zeros(len(own))
     shift = np.where(worth < 1, (1 - worth) * (centre - own), 0.0)
     open_ = LEFT_OPEN * np.sqrt(noise)
     return np.where(np.isnan(own) | np.isinf(noise), centre, own + np.clip(shift, -open_, open_))
 
 
-def _log_medians(level: Float64s, start: Int64s, end: Int64s, least: float) -> Float64s:
-    """float64 (S,): log of the median of each stretch; of an empty one NaN."""
-    found = [np.median(level[a:b]) if b > a else np.nan for a, b in zip(start.tolist(), end.tolist(), strict=True)]
+def _log_means(level: Float64s, start: Int64s, end: Int64s, least: float) -> Float64s:
+    """float64 (S,): log of the mean of each stretch; of an empty one NaN."""
+    found = [np.mean(level[a:b]) if b > a else np.nan for a, b in zip(start.tolist(), end.tolist(), strict=True)]
     return np.log(np.maximum(found, least))
 
 
 def _noise(difference: Float64s, blocks: Float64s) -> float:
-    """The variance of the log median of one block; that of n is taken for an n-th of it.
+    """The variance of the log mean of one block; that of n is taken for an n-th of it.
 
     Args:
-        difference: float64 (S,), between the log medians of a series' halves: of variance 4 noise / blocks.
+        difference: float64 (S,), between the log means of a series' halves: of variance 4 noise / blocks.
     """
     halved = blocks >= 2
     if not halved.any():
@@ -98,7 +101,7 @@ def _noise(difference: Float64s, blocks: Float64s) -> float:
 
 
 def _between(deviation: Float64s, blocks: Float64s, noise: float) -> float:
-    """The variance of the true log scales, from the deviations (S,) of log medians that are off by noise / blocks."""
+    """The variance of the true log scales, from the deviations (S,) of log means that are off by noise / blocks."""
     if not np.isfinite(noise):
         return 0.0
     seen = (DEVIATIONS * float(np.median(np.abs(deviation)))) ** 2
