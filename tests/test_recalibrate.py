@@ -100,6 +100,23 @@ def test_levels_that_are_as_they_were_move_no_threshold_and_refuse_nothing() -> 
             assert look.table.q == look.before.q
 
 
+def test_levels_far_from_their_mean_most_of_the_time_move_no_threshold_while_they_are_as_they_were() -> None:
+    """Machines that work one hour in five: the median of their levels is a quarter of the mean, which scales are."""
+
+    def working(seed: int) -> Levels:
+        levels = levels_of(seed, SERIES, ROWS)
+        works = np.arange(len(levels)) // BLOCK % 5 == 0
+        return replace(levels, level=np.where(works, 20.0, 1.0) * levels.level)
+
+    bundle = given(working(1), PERCENTILE)
+    assert bundle.table.median is not None
+    assert (bundle.table.median < 0.3 * bundle.table.scale).all()
+    result = judged(bundle, working(2))
+    assert not result.refused
+    assert [one.level.value for one in result.drift.series if one.level] == pytest.approx([1.0] * SERIES, rel=0.1)
+    assert result.steps == pytest.approx([1.0] * SERIES)
+
+
 @pytest.mark.parametrize("growth", [1.2, 1.4])
 def test_a_threshold_follows_noise_that_grew_although_nothing_above_it_is_looked_at(
     bundle: Given, growth: float

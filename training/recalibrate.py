@@ -2,8 +2,8 @@
 
 1. The bundle's own detector judges the readings; what must not set a threshold is left out (`training.sieve`).
 2. What is left is cut off at the threshold in force. So it is compared with the bundle's kept levels, cut off at the
-   same place: how much the median of each series has grown (its scale), and how often levels come near the threshold
-   (the rate of the tail). What lies beyond is taken from the kept levels, which nobody could choose.
+   same place: how much the median of each series has grown (its scale with it), and how often levels come near the
+   threshold (the rate of the tail). What lies beyond is taken from the kept levels, which nobody could choose.
 3. What is no more than chance moves nothing. What is a shift, a fall, or a tail that grew by itself is refused.
 4. No threshold moves further than `max_step` at once, nor than `max_total` from where training put it; only training
    begins anew.
@@ -154,7 +154,7 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
     ratio, law = levels.level / table.scale[levels.series], law_of(given.kept, given.grid)
-    batch, alone = estimate.batches(levels.series, levels.block), own_median(table)
+    batch, alone = estimate.batches(levels.series, levels.block), _own_median(table, law.quantile(0.5))
     growth = _growth(law, ratio, batch, float(seen.exceeding.sum()), over(len(levels), len(given.kept)), table.q)
     known = Segments(levels.series)
     changes: dict[int, Estimate] = {}
@@ -199,10 +199,13 @@ def trained_scale(table: ThresholdTable) -> Float64s:
     return table.scale if table.trained is None else table.trained
 
 
-def own_median(table: ThresholdTable) -> Float64s:
-    """float64 (R,): the median level of each series as a part of its scale; 1 where nothing is known of it."""
-    own = np.ones(len(table.scale)) if table.median is None else table.median / table.scale
-    found: Float64s = np.where((own > 0) & np.isfinite(own), own, 1.0)
+def _own_median(table: ThresholdTable, usual: float) -> Float64s:
+    """float64 (R,): the median ratio level / scale of each series as a part of the `usual` one, that of all together.
+
+    1 where nothing is known of it.
+    """
+    own = np.full(len(table.scale), usual) if table.median is None else table.median / table.scale
+    found: Float64s = np.where((own > 0) & np.isfinite(own), own, usual) / usual
     return found
 
 
