@@ -243,6 +243,12 @@ def test_so_many_by_chance_is_what_counts_of_an_uncertain_rate_show(mean: float,
         assert chance(count, mean, behind) == pytest.approx(float((counts >= count).mean()), abs=0.005)
 
 
+def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
+    assert chance(3_000, mean=1_600.0, behind=800.0) < 1e-6
+    assert 0.4 < chance(160_000, mean=160_000.0, behind=80_000.0) < 0.6
+    assert chance(1, mean=0.0, behind=5.0) == 0.0
+
+
 @settings(max_examples=50)
 @given(
     anomalous=st.lists(st.integers(0, 9), min_size=1, max_size=12),

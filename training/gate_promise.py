@@ -5,6 +5,7 @@ of them itself, so as much new data may bring more by chance; and one day is not
 only where days agree on it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,9 +136,10 @@ def chance(count: int, mean: float, behind: float) -> float:
 
     A Poisson count whose rate is known as well as so many observations tell it: negative binomial.
     """
-    success = behind / (behind + mean)
-    term, below = success**behind, 0.0
-    for k in range(count):
-        below += term
-        term *= (behind + k) / (k + 1) * (1.0 - success)
+    if mean == 0.0:
+        return float(count == 0)
+    log_success, log_other = math.log(behind / (behind + mean)), math.log(mean / (behind + mean))
+    # In logarithms: of many observations the first terms are smaller than any number.
+    ways = (math.lgamma(behind + k) - math.lgamma(behind) - math.lgamma(k + 1) for k in range(count))
+    below = sum(math.exp(way + behind * log_success + k * log_other) for k, way in enumerate(ways))
     return max(0.0, 1.0 - below)
