@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import __main__ as cli
-from stream.bundle import WEIGHTS
+from stream.bundle import WEIGHTS, load
+from stream.events import rfc3339
+from stream.promotion import promote
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from training import fleet
+from training.child import publish_child
 from training.gate_promise import chance
 from training.separable import separation
 
@@ -43,10 +47,13 @@ class Result(NamedTuple):
     def data(self) -> Any:
         return json.loads(self.out)
 
-    def verdict(self, name: str) -> str:
-        """Of one criterion of a training."""
+    def criterion(self, name: str) -> Any:
+        """Of a training."""
         (found,) = (one for one in self.data["metrics"]["gate"]["criteria"] if one["name"] == name)
-        return str(found["verdict"])
+        return found
+
+    def verdict(self, name: str) -> str:
+        return str(self.criterion(name)["verdict"])
 
 
 class Narrows(Protocol):
@@ -171,6 +178,24 @@ def test_a_newer_model_of_the_same_plant_passes_beside_production(narrows: Narro
     assert second.verdict("false alerts beside production") == "passed"
     assert second.verdict("detection beside production") == "passed"
     assert aliases() == (first.data["version"], second.data["version"])
+
+
+def test_readings_that_production_was_recalibrated_on_are_none_to_be_compared_on(
+    narrows: Narrows, month: pd.DataFrame
+) -> None:
+    """Its thresholds have seen them, though its weights have not."""
+    narrows("train", "--data", written(month[month.groupby("series").cumcount() < 950]))
+    registry = Registry(Path("registry"))
+    folder = registry.folder("pumps", PRODUCTION)
+    parent, _ = load(folder)
+    newest = rfc3339(month["time"].max().value)
+    newer = msgspec.structs.replace(parent, version="20990101T000000Z", recalibrated={"data": {"to": newest}})
+    _, child = publish_child(registry, folder, parent, newer, "calibrate", "")
+    promote(registry, "pumps", child.version)
+    second = narrows("train", "--data", written(month), "--json")
+    told = second.criterion("false alerts beside production")
+    assert told["verdict"] == "not judged"
+    assert f"0 normal frames are in the gate part after {newest}" in told["said"]
 
 
 def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narrows, month: pd.DataFrame) -> None:

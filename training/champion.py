@@ -14,6 +14,7 @@ import numpy as np
 from stream.bundle import Manifest, load
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
+from stream.events import rfc3339
 from stream.intake.columns import Bools, Float64s, Int64s, UInt8s
 from stream.registry import PRODUCTION, Registry
 from training.calibrate import Calibration
@@ -21,7 +22,7 @@ from training.framing import FramedHistory
 from training.gate import CHANCE, Criterion, not_judged
 from training.gate_promise import DAY, FEWEST_DAYS, chance, daily_rates, left_open
 from training.held_out import Everywhere, chosen_levels, everywhere
-from training.history import History
+from training.history import History, learned_until
 from training.levels import WEEK, incident_events
 from training.separable import FEWEST, MOST_STRIPS, ONE_SIDED
 from training.split import Part
@@ -67,10 +68,10 @@ def beside_production(
         data: what the challenger's manifest says of its history; calibration: of its thresholds.
     """
     detector = challenger.definition.detector
-    version = registry.alias(detector, PRODUCTION)
-    if version is None:
-        return _neither("nothing is in production yet")
     try:
+        version = registry.alias(detector, PRODUCTION)
+        if version is None:
+            return _neither("nothing is in production yet")
         manifest, definition = load(registry.folder(detector, version))
     except NarrowsError as fault:
         return _neither(f"production cannot be loaded: {fault}")
@@ -100,8 +101,8 @@ def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: Mapping
     known = manifest.data
     if known.get("fingerprint") == data["fingerprint"] and known.get("frames") == data["frames"]:
         return gate, "the gate part of the history that both learned from the rest of"
-    until = np.datetime64(str(known["to"]).removesuffix("Z"), "ns").astype(np.int64)
-    which = f"the gate part after {known['to']}, where the history of {manifest.version} ends"
+    until = learned_until(manifest)
+    which = f"the gate part after {rfc3339(until)}, where what {manifest.version} has learned from ends"
     return gate & (framed.time > until), which
 
 

@@ -19,6 +19,7 @@ from training import estimate
 from training.child import kept_by, promise_of, publish_child
 from training.drift import sensor_drifts
 from training.estimate import Estimate
+from training.history import learned_until
 from training.kept import kept_grid
 from training.levels import Levels
 from training.observe import Observed, observe, observe_scores
@@ -107,13 +108,6 @@ def renew(
     child = _child(renewed, bounds, now or datetime.now(UTC))
     _, written = publish_child(registry, folder, parent, child, "calibrate", reason, result.table)
     return replace(renewed, child=written)
-
-
-def learned_until(manifest: Manifest) -> int:
-    """ns: newest reading that weights or thresholds have come of; the smallest integer where nothing says."""
-    said = [manifest.data.get("to"), manifest.recalibrated.get("data", {}).get("to")]
-    times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in said if text is not None]
-    return max(map(int, times), default=int(np.iinfo(np.int64).min))
 
 
 def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int) -> Seen:
