@@ -27,6 +27,7 @@ from stream.serve.models_command import Reason, models_app
 from stream.serve.service_command import doctor, init, replay, run, topics
 
 GATE_REFUSED = 4
+CHILD_REFUSED = 'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -238,11 +239,12 @@ def calibrate(
 ) -> None:
     """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
 
-    `candidate` points to the child. Exit code 4 where it is refused; says why. With --feedback, alerts that were
-    confirmed or due to maintenance are left out.
+    `candidate` points to the child. Exit code 4 where it is refused, and where the gate refused the bundle: nothing
+    points to the child then; says why. With --feedback, alerts that were confirmed or due to maintenance are left out.
     """
     import torch
 
+    from stream.gate import refuse
     from stream.registry import Registry
     from stream.settings.hints import hints
     from training import renew_report
@@ -268,6 +270,8 @@ def calibrate(
         renew_report.show(renewed, registry)
     if renewed.result.refused:
         raise typer.Exit(GATE_REFUSED)
+    if renewed.child is not None:
+        refuse(renewed.child.version, renewed.child.metrics["gate"], CHILD_REFUSED)
 
 
 @feedback_app.command("report")
@@ -311,7 +315,9 @@ def models_amend(
     """Make a child of a version with the rules and threshold that --set gives, and the same weights.
 
     No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
+    Exit code 4 where the gate refused the version: the child is written, and nothing points to it.
     """
+    from stream.gate import refuse
     from stream.registry import Registry
     from training import amend_report
     from training.amend import amend
@@ -325,6 +331,7 @@ def models_amend(
         print_json(amend_report.facts(amended, registry))
     else:
         amend_report.show(amended, registry)
+    refuse(amended.manifest.version, amended.manifest.metrics["gate"], CHILD_REFUSED)
 
 
 @models_app.command("sample")

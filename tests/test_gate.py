@@ -149,10 +149,14 @@ def test_a_training_by_force_points_the_aliases_and_is_recorded(narrows: Narrows
 
 
 def test_a_child_of_a_refused_version_is_refused_as_its_parent_was(narrows: Narrows, month: pd.DataFrame) -> None:
+    """It is written, and nothing points to it until it is promoted by force."""
     version = narrows("train", "--data", written(newest_off(month)), "--json").data["version"]
     child = narrows("models", "amend", version, "--json", rules__close_after=40)
-    assert child.code == 0, child.err
-    assert narrows("models", "promote", "candidate").code == 4
+    assert (child.code, child.data["aliases"], aliases()) == (4, [], (None, None))
+    assert "nothing points to it" in child.err
+    assert narrows("models", "promote", child.data["version"]).code == 4
+    assert narrows("models", "promote", child.data["version"], "--force", "--reason", "it is hot there").code == 0
+    assert aliases()[0] == child.data["version"]
 
 
 def test_a_history_a_third_of_which_is_faults_makes_a_model_blunter_than_production(

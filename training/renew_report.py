@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stream.registry import CANDIDATE, Registry
+from stream.registry import Registry
+from training.child import aliases_of
 from training.drift import Advice, SeriesDrift
 from training.renew import Renewed
 
@@ -36,7 +37,7 @@ def facts(renewed: Renewed, registry: Registry) -> dict[str, Any]:
         "parent": parent.version,
         "version": None if child is None else child.version,
         "bundle": None if child is None else registry.place(child.detector, "versions", child.version),
-        "aliases": [] if child is None else [CANDIDATE],
+        "aliases": [] if child is None else list(aliases_of(child)),
         "refused": list(result.refused),
         "verdict": _verdict(renewed),
         "reasons": [one.reason for one in drift.said],
@@ -139,7 +140,7 @@ def _outcome(renewed: Renewed, registry: Registry) -> Iterable[tuple[str, str]]:
     if child is not None:
         yield "bundle", registry.place(child.detector, "versions", child.version)
         yield "parent", renewed.parent.version
-        yield "aliases", CANDIDATE
+        yield "aliases", ", ".join(aliases_of(child)) or "none"
 
 
 def _table(*names: str) -> Table:
