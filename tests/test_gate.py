@@ -17,10 +17,14 @@ from stream.bundle import WEIGHTS, load
 from stream.events import rfc3339
 from stream.promotion import promote
 from stream.registry import CANDIDATE, PRODUCTION, Registry
+from tests.builders import a_definition
+from tests.recalibration import BLOCK, levels_of
 from training import fleet
 from training.child import publish_child
+from training.framing import FramedHistory
 from training.gate_promise import chance
-from training.separable import separation
+from training.separable import of_labelled, separation
+from training.split import Part
 
 SMALL = {
     "detector": "pumps",
@@ -276,6 +280,24 @@ def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
     assert chance(3_000, mean=1_600.0, behind=800.0) < 1e-6
     assert 0.4 < chance(160_000, mean=160_000.0, behind=80_000.0) < 0.6
     assert chance(1, mean=0.0, behind=5.0) == 0.0
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.0, "passed"), (-0.9, "refused")], ids=["small", "mislabelled"])
+def test_short_events_too_small_to_see_are_not_refused_for_being_shorter_than_normal_stretches(
+    off: float, verdict: str
+) -> None:
+    """Of three frames each: the largest of so few is mostly less than that of a whole block, and says nothing."""
+    levels = levels_of(1, 1, 6000)
+    marked = np.arange(len(levels)) % 60 < 3
+    level = levels.level + off * (np.arange(len(levels)) % 60 < 3 + BLOCK)
+    nothing = np.zeros(len(levels), np.bool_)
+    framed = FramedHistory(
+        levels.names, levels.series, levels.time, np.zeros((len(levels), 0)), np.zeros(len(levels), np.uint8), nothing,
+        marked, marked, nothing, nothing, levels.step, {},
+    )  # fmt: skip
+    part = np.full(len(levels), Part.GATE, np.uint8)
+    normal = levels.rows(np.arange(len(levels)) % 60 >= 3 + BLOCK)
+    assert of_labelled(framed, part, level, normal, a_definition(series=levels.names)).verdict == verdict
 
 
 @settings(max_examples=50)

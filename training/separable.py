@@ -70,12 +70,16 @@ def of_labelled(
 ) -> Criterion:
     """Labelled events in the span of the gate part beside its normal blocks, by the largest score of each.
 
+    An event goes on for W + M - 1 frames, by which levels lag: it has no fewer of them than a block then, of which more
+    would be larger by chance.
+
     Args:
         level: float64 (T,), of every frame; NaN where it has none.
         gate: normal levels of the gate part.
     """
     name = "labelled anomalies"
-    events = _events(framed, _in_span(framed, part), level / definition.thresholds.of_each(framed.names)[framed.series])
+    every = level / definition.thresholds.of_each(framed.names)[framed.series]
+    events = _events(framed, _in_span(framed, part), every, gate.block - 1)
     if len(events) < FEWEST_EVENTS or not len(gate):
         return not_judged(
             name, f"{len(events)} labelled events with a score in the span of the gate part, {FEWEST_EVENTS} needed"
@@ -104,15 +108,16 @@ def _in_span(framed: FramedHistory, part: UInt8s) -> Bools:
     return inside
 
 
-def _events(framed: FramedHistory, span: Bools, score: Float64s) -> Float64s:
-    """The largest score of each run of labelled frames, float64 (n,); runs without a score are left out."""
+def _events(framed: FramedHistory, span: Bools, score: Float64s, after: int) -> Float64s:
+    """The largest score of each run of labelled frames and of the `after` frames behind it; float64 (n,), finite."""
     rows = np.flatnonzero(framed.marked & span)
     if not len(rows):
         return np.zeros(0)
-    new = np.diff(rows, prepend=-2) != 1
-    new |= np.diff(framed.series[rows], prepend=-1) != 0
-    largest = np.full(int(new.sum()), -np.inf)
-    known = np.isfinite(score[rows])
-    np.maximum.at(largest, (np.cumsum(new) - 1)[known], score[rows][known])
-    found: Float64s = largest[np.isfinite(largest)]
+    runs = Segments(framed.series)
+    new = (np.diff(rows, prepend=-2) != 1) | (np.diff(runs.of_row[rows], prepend=-1) != 0)
+    last = rows[np.append(new[1:], True)]
+    ends = np.minimum(last + after + 1, runs.end[runs.of_row[last]])
+    known = np.where(np.isfinite(score), score, -np.inf)
+    largest = [known[start:end].max() for start, end in zip(rows[new].tolist(), ends.tolist(), strict=True)]
+    found: Float64s = np.array(largest)[np.isfinite(largest)]
     return found
