@@ -24,12 +24,10 @@ from training.gate_promise import DAY, FEWEST_DAYS, chance, daily_rates, left_op
 from training.held_out import Everywhere, chosen_levels, everywhere
 from training.history import History, learned_until
 from training.levels import WEEK, incident_events
-from training.separable import FEWEST, MOST_STRIPS, ONE_SIDED
+from training.separable import ONE_SIDED
 from training.split import Part
-from training.strips import RawStrips, raw_strips
+from training.strips import FEWEST, Strips, affordable, strips_of, support
 from training.synthetic import Kind, inject
-from training.trial import support
-from training.windows import evenly
 
 # So many times as many false alerts, and what was promised; so much less of the synthetic anomalies found.
 MORE_ALERTS, LESS_FOUND = 1.5, 0.2
@@ -180,11 +178,12 @@ def _opened(one: Contender, common: _Common) -> _Opened:
 
 
 def _detection(common: _Common, seed: int) -> Criterion:
-    ends = evenly(np.flatnonzero(common.inside), MOST_STRIPS)
-    strips = raw_strips(common.framed, ends, common.frames, seed)
+    most = min(affordable(one.definition.spec) for one in (common.challenger, common.champion))
+    strips = strips_of(common.framed, common.inside, common.frames, most, seed)
     pairs = np.concatenate([_found(common, strips, kind, size, seed) for kind, size in TRIALS])
     if len(strips) < FEWEST or not len(pairs):
-        return not_judged(DETECTION, f"{len(strips)} strips that move in {common.which}, {FEWEST} needed")
+        still = "" if len(pairs) else ", and no sensor that moves in them"
+        return not_judged(DETECTION, f"{len(strips)} strips in {common.which}, {FEWEST} needed{still}")
     less = pairs[:, 1] - pairs[:, 0]  # 1: production alone finds it
     # The trials of one strip hang together: as many observations as strips.
     lower = float(less.mean()) - ONE_SIDED * float(less.std()) / math.sqrt(len(strips))
@@ -202,13 +201,13 @@ def _detection(common: _Common, seed: int) -> Criterion:
     return Criterion(DETECTION, "refused", ours, theirs - LESS_FOUND, said)
 
 
-def _found(common: _Common, strips: RawStrips, kind: Kind, size: float, seed: int) -> Float64s:
+def _found(common: _Common, strips: Strips, kind: Kind, size: float, seed: int) -> Float64s:
     """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says.
 
     A champion whose threshold may be low by chance is no standard: it is held at the upper end of its interval.
     """
     challenger, champion = common.challenger.definition, common.champion.definition
-    made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=~strips.masked())
+    made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=strips.free)
     anomalous = strips.of(made.rows).unscaled(made.strips, champion)
     found = anomalous.scores(challenger) > 1, anomalous.scores(champion) > common.champion.caution
     return np.stack(found, axis=1).astype(np.float64)

@@ -12,7 +12,7 @@ from training.framing import FramedHistory
 from training.gate import Criterion, not_judged
 from training.levels import Levels
 from training.split import Part
-from training.strips import RawStrips
+from training.strips import FEWEST, Strips
 from training.synthetic import Kind, inject
 from training.tail import block_maxima, blocks
 
@@ -21,8 +21,8 @@ KIND: Kind = "level_shift"
 SIZE = 8.0
 # How likely such a strip must score above a normal one; of labelled anomalies, which may be small, more than chance.
 SYNTHETIC, LABELLED = 0.75, 0.5
-# Strips at least and at most; labelled events at least.
-FEWEST, MOST_STRIPS, FEWEST_EVENTS = 20, 128, 5
+# Labelled events.
+FEWEST_EVENTS = 5
 # Standard errors to the end of a one-sided interval of 99 %.
 ONE_SIDED = 2.326
 
@@ -49,17 +49,15 @@ def separation(anomalous: Float64s, normal: Float64s) -> Separation:
     return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
 
 
-def of_synthetic(strips: RawStrips, definition: Definition, seed: int) -> Criterion:
+def of_synthetic(strips: Strips, definition: Definition, seed: int) -> Criterion:
     """Normal strips of the gate part beside themselves with one sensor off."""
     name = "separability"
     if len(strips) < FEWEST:
         return not_judged(name, f"{len(strips)} whole strips of held-out frames in the gate part, {FEWEST} needed")
-    clip, allowed = definition.policy.clip, ~strips.masked()
-    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=clip, allowed=allowed)
+    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=strips.free)
     if made.why_none is not None:
         return not_judged(name, made.why_none)
-    shifted = strips.of(made.rows).unscaled(made.strips, definition)
-    found = separation(shifted.scores(definition), strips.scores(definition))
+    found = separation(strips.of(made.rows).scores(definition, made.strips), strips.scores(definition))
     said = f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.likely:.1%} of pairs"
     remedy = "the model follows whatever it is given, or normal data are as wild: see the strength of the model"
     return _criterion(name, found, SYNTHETIC, said, remedy)
