@@ -12,10 +12,9 @@ import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s, Int64s
-from training.calibrate import Calibration, place
+from training.calibrate import Calibration
 from training.gate import CHANCE, Criterion, not_judged
 from training.levels import WEEK, Levels, incident_events
-from training.tail import blocks
 
 # A promise is kept where no more than twice as much comes. A detector that is in alarm for more than a tenth of normal
 # time is none, whatever was promised.
@@ -102,8 +101,7 @@ def _above(gate: Levels, score: Float64s, behind: int, limit: float) -> Found:
 
 def _blocks_above(levels: Levels, score: Float64s) -> int:
     """Blocks with a score above 1."""
-    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
-    return len(np.unique(block[score > 1]))
+    return len(np.unique(levels.in_block[score > 1]))
 
 
 def daily_rates(gate: Levels, time: Int64s, amount: Float64s, weight: Float64s) -> Float64s:

@@ -7,14 +7,13 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, UInt8s
-from training.calibrate import place
 from training.framing import FramedHistory
 from training.gate import Criterion, not_judged
 from training.levels import Levels
 from training.split import Part
 from training.strips import FEWEST, Strips
 from training.synthetic import Kind, inject
-from training.tail import block_maxima, blocks
+from training.tail import block_maxima
 
 # What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.
 KIND: Kind = "level_shift"
@@ -83,7 +82,7 @@ def of_labelled(
             name, f"{len(events)} labelled events with a score in the span of the gate part, {FEWEST_EVENTS} needed"
         )
     score = gate.level / definition.thresholds.of_each(gate.names)[gate.series]
-    normal = block_maxima(score, blocks(gate.series.astype(np.int64), place(gate), gate.block))
+    normal = block_maxima(score, gate.in_block)
     found = separation(events, normal)
     said = f"{len(events)} labelled events score above a normal stretch in {found.likely:.1%} of pairs"
     return _criterion(
