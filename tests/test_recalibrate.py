@@ -117,6 +117,17 @@ def test_levels_far_from_their_mean_most_of_the_time_move_no_threshold_while_the
     assert result.steps == pytest.approx([1.0] * SERIES)
 
 
+def test_a_series_too_short_in_training_is_compared_with_all_of_them_whose_scale_it_has() -> None:
+    """Else a fleet in which more than a fifth were too short could never be recalibrated."""
+    bundle = given(replace(levels_of(1, 2, ROWS), names=("s0", "s1", "short")), PERCENTILE)
+    newer = replace(levels_of(2, 3, ROWS), names=("s0", "s1", "short"))
+    alike = judged(bundle, newer)
+    assert (alike.refused, alike.drift.counts["not judged"]) == ((), 0)
+    louder = judged(bundle, replace(newer, level=newer.level * np.where(newer.series == 2, 1.3, 1.0)))
+    assert not louder.refused
+    assert louder.steps == pytest.approx([1.0, 1.0, 1.3], rel=0.1)
+
+
 @pytest.mark.parametrize("growth", [1.2, 1.4])
 def test_a_threshold_follows_noise_that_grew_although_nothing_above_it_is_looked_at(
     bundle: Given, growth: float

@@ -160,7 +160,8 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
     changes: dict[int, Estimate] = {}
     for s, start, end in zip(known.series.tolist(), known.start.tolist(), known.end.tolist(), strict=True):
         if -(-(end - start) // levels.block) >= bounds.min_blocks:
-            own, widened = slice(start, end), over(end - start, int(table.rows[s]))
+            # A series that the bundle has no levels of has the scale of all.
+            own, widened = slice(start, end), over(end - start, int(table.rows[s] or table.rows[-1]))
             change = _growth(law, ratio[own], batch[own], float(seen.exceeding[s]), widened, table.q)
             if change.within(bounds.max_total):
                 changes[s] = change.times(1.0 / alone[s])
