@@ -215,6 +215,14 @@ def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narr
     ):
         assert other.code == 0
         assert other.verdict("detection beside production") == "not judged"
+    registry = Registry(Path("registry"))
+    folder = registry.folder("pumps", PRODUCTION)
+    parent, _ = load(folder)
+    silent = msgspec.structs.replace(parent, version="20990101T000000Z", data={})
+    _, child = publish_child(registry, folder, parent, silent, "amend", "")
+    promote(registry, "pumps", child.version)
+    other = narrows("train", "--data", history, "--json")
+    assert "does not say what it has learned from" in other.criterion("detection beside production")["said"]
     for folder in Path("registry/pumps/versions").iterdir():
         (folder / WEIGHTS).write_bytes(b"")
     after = narrows("train", "--data", history, "--json", train__seed=1)

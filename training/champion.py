@@ -73,6 +73,8 @@ def beside_production(
         manifest, definition = load(registry.folder(detector, version))
     except NarrowsError as fault:
         return _neither(f"production cannot be loaded: {fault}")
+    if "to" not in manifest.data:
+        return _neither(f"production, {version}, does not say what it has learned from")
     if definition.sensors != challenger.definition.sensors:
         return _neither(f"production, {version}, has other sensors: {', '.join(definition.sensors)}")
     theirs, ours = _promise(manifest.threshold), _promise(calibration.facts())
