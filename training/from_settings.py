@@ -141,8 +141,7 @@ def excluded(file: Path) -> tuple[Span, ...]:
 
 def not_normal(said: Judgements) -> tuple[Span, ...]:
     """Alerts that were confirmed, or came of maintenance."""
-    judged = (span for span in said.spans() if span.verdict != "false")
-    return tuple(Span(span.series, span.start_ns, span.end_ns) for span in judged)
+    return tuple(Span.of(judged) for judged in said.spans() if judged.verdict != "false")
 
 
 def _named(tree: Mapping[str, object]) -> list[str]:
