@@ -199,7 +199,10 @@ def calibrate(
     if feedback or settings.train.feedback:
         from stream.serve.judged import judgements
 
-        spans += not_normal(judgements(settings, feedback, alerts))
+        said = judgements(settings, feedback, alerts)
+        if said.unknown:
+            print(f"feedback on alerts that nobody knows: {', '.join(said.unknown)}", file=sys.stderr)
+        spans += not_normal(said)
     source = Source(data, scores, hints(settings))
     reference = bundle or settings.bundle
     renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)

@@ -282,6 +282,15 @@ def test_an_amended_child_is_as_old_as_its_threshold(narrows: Narrows, registry:
     assert load(registry.folder("pumps", CANDIDATE))[1].promise.calibrated_at is not None
 
 
+def test_feedback_on_alerts_that_nobody_knows_is_told_of(narrows: Narrows) -> None:
+    Path("alerts.jsonl").write_text("")
+    narrows("feedback", "give", "no-such-alert", "maintenance", "--file", "said.jsonl")
+    about = ("--feedback", "said.jsonl", "--alerts", "alerts.jsonl")
+    told = narrows("calibrate", "--data", newer(Plant()), *about, "--dry-run")
+    assert told.code == 0
+    assert "feedback on alerts that nobody knows: no-such-alert" in told.err
+
+
 def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
     assert "give either --data or --scores" in narrows("calibrate").err
     data = newer(Plant(), count=50)

@@ -15,9 +15,9 @@ from training.renew import Renewed
 SHOWN = 20
 LEFT_OUT = {
     "old": "not newer than what was learned from",
-    "unknown_series": "the bundle does not know them",
+    "unknown_series": "the bundle does not know them; a file without a column of series is named by its own name",
     "labelled": "or carried from one",
-    "excluded": "by --exclude",
+    "excluded": "by --exclude or --feedback",
     "off": "maintenance, `score_when`",
     "degraded": "too many sensors missing",
     "warming": "no level",
