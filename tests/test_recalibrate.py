@@ -183,9 +183,9 @@ def test_a_child_of_a_child_is_bounded_by_what_was_trained(bundle: Given) -> Non
 def test_slow_poisoning_run_after_run_is_stopped(bundle: Given, attack: Attack, furthest: float) -> None:
     """Six runs, each on the bundle of the last, whoever attacks knowing every threshold in force.
 
-    Measured over twelve: levels that grow by a fifth each time lift the threshold to 1.73 of the trained one, levels
-    that are moved up by a tenth of their median to 1.21, then all runs are refused. A twentieth or a tenth of the time
-    just below the threshold lifts it by 6 % at most, three tenths by 26 %, or not at all.
+    Measured over twelve: levels that grow by a fifth each time lift the threshold to 1.78 of the trained one, levels
+    that are moved up by a tenth of their scale to 1.45, then all runs are refused. A twentieth or a tenth of the time
+    just below the threshold lifts it by 11 % at most, three tenths by 19 %.
     """
     now, runs = bundle, []
     for run in range(6):
