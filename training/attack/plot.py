@@ -61,12 +61,15 @@ def _lines(panel: Axes, curve: list[Evasion], colour: str) -> None:
 
 
 def _walks(panel: Axes, poisonings: tuple[Poisoning, ...]) -> None:
-    """The threshold after each run, a line for each attacker with the share of the time that got him furthest."""
-    furthest = {one.how: one for one in sorted(poisonings, key=lambda one: one.threshold)}
+    """The threshold after each run, a line for each attacker with the least share of the time that got him furthest."""
+    furthest = {one.how: one for one in sorted(poisonings, key=lambda one: (one.threshold, -one.share))}
     colours = (QUIET, LINE, FAULT, ALERT)
     for (how, one), colour in zip(furthest.items(), itertools.cycle(colours)):
         walk = np.cumprod([1.0, *(1.0 if factor is None else factor for factor in one.factors)])
-        panel.plot(range(len(walk)), walk, color=colour, linewidth=1.6, marker="o", markersize=3)
-        panel.annotate(f"{how}, {one.share:.0%}", (len(walk) - 1, walk[-1]), ha="right", va="bottom", fontsize=8)
-    panel.set_xlabel("poisoned recalibrations: threshold, as a part of what it was", fontsize=9)
+        label = f"{how}, {one.share:.0%} of the time"
+        panel.plot(range(len(walk)), walk, color=colour, linewidth=1.6, marker="o", markersize=3, label=label)
+    panel.set_ylim(top=1.25 * panel.get_ylim()[1])  # room for the legend
+    panel.legend(fontsize=8.5, frameon=False, loc="upper left")
+    panel.set_xlabel("poisoned recalibrations", fontsize=9)
+    panel.set_ylabel("threshold, as a part of what it was", fontsize=9)
     dress(panel)
