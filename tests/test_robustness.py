@@ -283,7 +283,9 @@ def test_a_bundle_of_one_member_is_compared_with_an_ensemble_trained_by_its_sett
     assert "recorded data" in said
 
 
-def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discriminator(tmp_path: Path) -> None:
+def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discriminator(
+    told: Told, tmp_path: Path
+) -> None:
     """Trained where the bundle has none, and adding to the level; left out where it has one."""
     history, frames = a_history(), np.arange(40)
     for has_one in (False, True):
@@ -301,6 +303,8 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
         assert (judged.levels(strips) > plain.levels(strips)).any()
         above = (field.normal.level / field.given.table.of_each(field.normal.names)[field.normal.series] > 1.0).mean()
         assert above <= 0.1, "held-out levels are those of the bundle, below its thresholds mostly"
+    said = told("--bundle", str(bundle.folder), "--strips", "4", "--steps", "2")["text"]
+    assert "counterpart: the same members without their discriminator" in said
 
 
 def gathered(bundle: Trained) -> Field:
