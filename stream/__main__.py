@@ -1,7 +1,7 @@
 """The `narrows` command: the one place where both halves meet. Bodies import what they need, so `--help` is quick.
 
-stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 partial, 4 gate refused,
-5 fenced by a twin, 130 interrupted.
+stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 4 refused, 5 fenced by a
+twin, 130 interrupted.
 """
 
 import os
@@ -256,10 +256,15 @@ def calibrate(
     settings = settings_from(config, overrides)
     registry = Registry(settings.registry)
     spans = () if exclude is None else excluded(exclude)
+    if alerts and not (feedback or settings.train.feedback):
+        raise ConfigError("--alerts: alerts alone say nothing; add --feedback with what was said of them")
     if feedback or settings.train.feedback:
         from stream.serve.judged import judgements
 
-        spans += not_normal(judgements(settings, feedback, alerts))
+        said = judgements(settings, feedback, alerts)
+        if said.unknown:
+            print(f"feedback on alerts that nobody knows: {', '.join(said.unknown)}", file=sys.stderr)
+        spans += not_normal(said)
     source = Source(data, scores, hints(settings))
     reference = bundle or settings.bundle
     renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
@@ -364,6 +369,11 @@ def main() -> None:
     except NarrowsError as error:
         print(f"narrows: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        raise  # nobody reads on: not for us to tell
+    except OSError as error:
+        print(f"narrows: {error}; check the path, its permissions and the space that is left", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

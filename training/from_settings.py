@@ -133,10 +133,24 @@ def excluded(file: Path) -> tuple[Span, ...]:
         spans = TypeAdapter(tuple[MaintenanceSpan, ...]).validate_python(plain(file.read_bytes()) or ())
     except (OSError, yaml.YAMLError, ValidationError) as fault:
         raise ConfigError(
-            f"--exclude {file}: {fault}; expected a list of spans, such as "
+            f"--exclude {file}: {_seen(fault)}; expected a list of spans, such as "
             "`- {series: pump-01, start: 2026-03-01T08:00:00Z, end: 2026-03-01T09:00:00Z}`"
         ) from fault
     return tuple(Span(span.series, span.start, span.end) for span in spans)
+
+
+def _seen(fault: Exception) -> str:
+    """What is wrong with a list of spans, in one line; the first is entry 1."""
+    if isinstance(fault, OSError):
+        return str(fault.strerror)
+    if not isinstance(fault, ValidationError):
+        return "not YAML; check indentation, quotes and colons"
+    first = fault.errors(include_url=False)[0]
+    if not first["loc"]:
+        return "not a list"
+    number, *path = first["loc"]
+    message = first["msg"].removeprefix("Value error, ")
+    return ": ".join([f"entry {int(number) + 1}", *map(str, path), f"{message}, got {first['input']!r}"])
 
 
 def not_normal(said: Judgements) -> tuple[Span, ...]:

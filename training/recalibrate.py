@@ -9,6 +9,7 @@
    begins anew.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,7 +186,7 @@ def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
             0,
             f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a "
             f"threshold (the most: {most}) and tell their median within a factor of {bounds.max_total:g}; "
-            f"{wanted:.3g} are needed: give more readings",
+            f"{math.ceil(wanted)} are needed: give more readings",
         )
     return tuple(found)
 
