@@ -202,8 +202,8 @@ def test_a_child_of_a_child_is_bounded_by_what_was_trained(bundle: Given) -> Non
     [
         (growing(1.2), 1.8),
         (adding(0.15), 1.3),
-        (part_time(crowding, 0.05), 1.1),
-        (part_time(crowding, 0.1), 1.1),
+        (part_time(crowding, 0.05), 1.15),
+        (part_time(crowding, 0.1), 1.15),
         (part_time(crowding, 0.3), 1.3),
     ],
     ids=["growing", "adding", "crowding 5 %", "crowding 10 %", "crowding 30 %"],
