@@ -175,7 +175,7 @@ def test_levels_that_moved_are_refused_with_the_reason(
 
 def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: Given) -> None:
     few = judged(bundle, levels_of(11, SERIES, 30 * BLOCK))
-    said = r"0 of 2 series have 50 blocks of levels that may set a threshold \(the most: \d\d\) and .* of 2; 1.6 are"
+    said = r"0 of 2 series have 50 blocks of levels that may set a threshold \(the most: \d\d\) and .* of 2; 2 are"
     assert re.match(said, few.refused[0])
     newer = levels_of(11, SERIES, ROWS)
     half = newer.rows(newer.series == 0)
