@@ -178,13 +178,14 @@ def robustness(
     bundle: Bundle = None,
     strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random starts of descents.")] = 0,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of the evasion rates, PNG.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of evasion and poisoning, PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
 
-    Takes some minutes: a member is trained to attack through, six where the bundle has one alone.
+    And how far thresholds walk where somebody feeds `narrows calibrate`. Takes some minutes: a member is trained to
+    attack through, six where the bundle has one alone, and a discriminator to compare with where it has none.
     """
     import torch
 
@@ -195,7 +196,7 @@ def robustness(
     from training.attack.gradient import Effort
     from training.attack.robustness import Asked, measure
     from training.evaluate.labelled import judge
-    from training.from_settings import fit_options, train_options
+    from training.from_settings import bounds, fit_options, train_options
 
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
@@ -203,7 +204,7 @@ def robustness(
     print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
     frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
     field = gather(folder, manifest, definition, train_options(settings, fit), fit_options(settings))
-    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed, bounds(settings)))
     if as_json:
         print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
     else:

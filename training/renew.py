@@ -84,14 +84,7 @@ def renew(
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
-    given = Given(
-        table=definition.thresholds,
-        kept=kept_by(folder, parent, definition.thresholds),
-        grid=kept_grid(calibration_levels(folder)),
-        rules=definition.rules,
-        promise=promise_of(parent),
-        seed=parent.seeds[0],
-    )
+    given = given_by(folder, parent, definition)
     observed = (
         observe_scores(definition, source.scores)
         if source.data is None and source.scores is not None
@@ -108,6 +101,22 @@ def renew(
     child = _child(renewed, bounds, now or datetime.now(UTC))
     _, written = publish_child(registry, folder, parent, child, "calibrate", reason, result.table)
     return replace(renewed, child=written)
+
+
+def given_by(folder: Path, manifest: Manifest, definition: Definition) -> Given:
+    """A bundle's thresholds and what they rest on.
+
+    Raises:
+        BundleError: it keeps no levels, or does not say what it promises.
+    """
+    return Given(
+        table=definition.thresholds,
+        kept=kept_by(folder, manifest, definition.thresholds),
+        grid=kept_grid(calibration_levels(folder)),
+        rules=definition.rules,
+        promise=promise_of(manifest),
+        seed=manifest.seeds[0],
+    )
 
 
 def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int) -> Seen:
