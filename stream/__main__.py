@@ -7,7 +7,7 @@ twin, 130 interrupted.
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +26,10 @@ from stream.serve.feedback_command import AlertsFrom, FeedbackFrom, feedback_app
 from stream.serve.models_command import Reason, models_app
 from stream.serve.service_command import doctor, init, replay, run, topics
 
+if TYPE_CHECKING:
+    from stream.bundle import Manifest
+
 GATE_REFUSED = 4
-CHILD_REFUSED = 'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -240,12 +242,11 @@ def calibrate(
 ) -> None:
     """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
 
-    `candidate` points to the child. Exit code 4 where it is refused, and where the gate refused the bundle: nothing
-    points to the child then; says why. With --feedback, alerts that were confirmed or due to maintenance are left out.
+    `candidate` points to the child. Exit code 4 where it is refused, or the gate refused the bundle; says why. With
+    --feedback, alerts that were confirmed or due to maintenance are left out.
     """
     import torch
 
-    from stream.gate import refuse
     from stream.registry import Registry
     from stream.settings.hints import hints
     from training import renew_report
@@ -256,7 +257,7 @@ def calibrate(
         raise ConfigError("calibrate: give either --data or --scores")
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
-    registry = Registry(settings.registry)
+    registry, reference = Registry(settings.registry), bundle or settings.bundle
     spans = () if exclude is None else excluded(exclude)
     if alerts and not (feedback or settings.train.feedback):
         raise ConfigError("--alerts: alerts alone say nothing; add --feedback with what was said of them")
@@ -268,7 +269,6 @@ def calibrate(
             print(f"feedback on alerts that nobody knows: {', '.join(said.unknown)}", file=sys.stderr)
         spans += not_normal(said)
     source = Source(data, scores, hints(settings))
-    reference = bundle or settings.bundle
     renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
     if as_json:
         print_json(renew_report.facts(renewed, registry))
@@ -276,8 +276,7 @@ def calibrate(
         renew_report.show(renewed, registry)
     if renewed.result.refused:
         raise typer.Exit(GATE_REFUSED)
-    if renewed.child is not None:
-        refuse(renewed.child.version, renewed.child.metrics["gate"], CHILD_REFUSED)
+    _refuse_child(renewed.child)
 
 
 @feedback_app.command("report")
@@ -323,7 +322,6 @@ def models_amend(
     No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
     Exit code 4 where the gate refused the version: the child is written, and nothing points to it.
     """
-    from stream.gate import refuse
     from stream.registry import Registry
     from training import amend_report
     from training.amend import amend
@@ -337,7 +335,18 @@ def models_amend(
         print_json(amend_report.facts(amended, registry))
     else:
         amend_report.show(amended, registry)
-    refuse(amended.manifest.version, amended.manifest.metrics["gate"], CHILD_REFUSED)
+    _refuse_child(amended.manifest)
+
+
+def _refuse_child(child: "Manifest | None") -> None:
+    """Ends with the gate's exit code where it refused the weights of a child that was published."""
+    from stream.gate import refuse
+
+    if child is not None:
+        remedy = (
+            'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
+        )
+        refuse(child.version, child.metrics["gate"], remedy)
 
 
 @models_app.command("sample")
