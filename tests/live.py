@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from stream.detect.definition import Definition
 from stream.kafka.fault_points import VARIABLE
 from tests.builders import publish
-from tests.conftest import ROOT, MakeTopic
+from tests.conftest import MakeTopic
+from tests.processes import Launch, Running, warm
 
 PARTITIONS = 4
 PATIENCE_S = 60.0
@@ -74,7 +73,7 @@ class Live:
             "serve": {"session_timeout": "6s", "log_format": "json", "log_every": "1s"} | settings.pop("serve", {}),
         }  # fmt: skip
         self.config.write_text(yaml.safe_dump(tree | settings))
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Running] = []
         self._sent = 0
 
     def send(self, messages: Iterable[tuple[str, bytes | None]]) -> None:
@@ -91,17 +90,15 @@ class Live:
             self._sent += 1
         assert producer.flush(PATIENCE_S) == 0
 
-    def start(self, *overrides: str, fault: str = "") -> subprocess.Popen[bytes]:
+    def start(self, *overrides: str, fault: str = "", launch: Launch = warm) -> Running:
         """`narrows run` as a process; its log is appended to `log`. `fault`: what it is to do to itself, and where."""
         extra = [part for override in overrides for part in ("--set", override)]
-        command = [sys.executable, "-m", "stream", "run", "--config", str(self.config), *extra]
-        with self.log.open("ab") as log:
-            environment = os.environ | {VARIABLE: fault}
-            process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, env=environment)
+        program = ["stream", "run", "--config", str(self.config), *extra]
+        process = launch(program, self.log, os.environ | {VARIABLE: fault})
         self._processes.append(process)
         return process
 
-    def expect_kill(self, process: subprocess.Popen[bytes]) -> None:
+    def expect_kill(self, process: Running) -> None:
         """Waits until the process has killed itself where its fault said."""
         assert process.wait(PATIENCE_S) == -signal.SIGKILL, self.log.read_text()[-3000:]
 
@@ -125,11 +122,11 @@ class Live:
         listening = self.logged("health.listening")
         return asked(listening[-1]["port"], path) if listening else (0, {})
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: Running) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def stop(self, process: subprocess.Popen[bytes], allowed: Collection[int] = ()) -> float:
+    def stop(self, process: Running, allowed: Collection[int] = ()) -> float:
         """SIGTERM; returns the seconds until the process had ended, which must be by itself and in peace."""
         # A signal before the handlers are in place just ends the process, which is not what is tested.
         self.wait(
