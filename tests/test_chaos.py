@@ -38,7 +38,7 @@ def test_every_alert_comes_exactly_once_through_kills_a_pause_a_dead_broker_and_
     kafka_here: None, tmp_path: Path
 ) -> None:
     """The short size of `make chaos`: three consumers, four partitions, a broker of its own."""
-    report = run("short", SIZES["short"], SEED, tmp_path, print)
+    report = run("short", SIZES["short"], SEED, tmp_path, print, warm)
     assert report.complaints == []
     assert report.kills >= SIZES["short"].kills
     assert (report.done["pause"], report.done["broker killed"], report.done["cut"]) == (1, 1, 1)
