@@ -46,7 +46,7 @@ class MakeTopic(Protocol):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a broker or the data sets, directly or through another fixture, for `-m "not broker"`.
 
-    Files with broker tests go first: they are the long ones, and mostly wait. Short ones fill the workers up at the end.
+    Files with broker tests go first: they are the long ones, and mostly wait. The short ones fill up the end.
     """
     for item in items:
         for fixture, marker in (("kafka_here", "broker"), ("data", "data")):

@@ -7,8 +7,9 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from stream.kafka import fault_points
 from stream.kafka.fault_points import VARIABLE, FaultPoints
@@ -24,10 +25,10 @@ FORKS.set_forkserver_preload(HEAVY)
 class Fork:
     """What is used here of `subprocess.Popen`, for a process that the fork server has made."""
 
-    def __init__(self, program: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        # A daemon: what a failed test has left behind ends with the test run.
+    def __init__(self, program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path) -> None:
         log.touch()
-        self._process = FORKS.Process(target=_live, args=(program, log, dict(environment)), daemon=True)
+        # A daemon: what a failed test has left behind ends with the test run.
+        self._process = FORKS.Process(target=_live, args=(program, log, dict(environment), output), daemon=True)
         self._process.start()
 
     @property
@@ -57,26 +58,39 @@ class Fork:
 
 
 Running = subprocess.Popen[bytes] | Fork
-# The module to run and its arguments; where its output is appended; its environment.
-Launch = Callable[[Sequence[str], Path, Mapping[str, str]], Running]
 
 
-def cold(program: Sequence[str], log: Path, environment: Mapping[str, str]) -> Running:
+class Launch(Protocol):
+    """A way to start a process."""
+
+    def __call__(
+        self, program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path | None = None
+    ) -> Running:
+        """Start a module.
+
+        Args:
+            program: the module's name and its arguments.
+            log: what it says is appended to it.
+            output: what it prints is appended to it, and to the log where there is none.
+        """
+
+
+def cold(program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path | None = None) -> Running:
     """From nothing: for whoever measures a start, or has it for a subject."""
-    with log.open("ab") as file:
+    with log.open("ab") as said, (output or log).open("ab") as printed:
         command = [sys.executable, "-m", *program]
-        return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file, env=environment)
+        return subprocess.Popen(command, cwd=ROOT, stdout=printed, stderr=said, env=environment)
 
 
-def warm(program: Sequence[str], log: Path, environment: Mapping[str, str]) -> Running:
+def warm(program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path | None = None) -> Running:
     """In all the same but for the two seconds of processor time that the import of torch takes."""
-    return Fork(program, log, environment)
+    return Fork(program, log, environment, output or log)
 
 
-def _live(program: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+def _live(program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path) -> None:
     """The life of a fork, as if it had been started like this."""
-    with log.open("ab") as file:
-        for stream in (sys.stdout, sys.stderr):
+    for path, stream in ((output, sys.stdout), (log, sys.stderr)):
+        with path.open("ab") as file:
             os.dup2(file.fileno(), stream.fileno())
     os.environ.clear()
     os.environ.update(environment)
