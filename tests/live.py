@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ from tests.processes import Launch, Running, warm
 PARTITIONS = 4
 PATIENCE_S = 60.0
 HTTP_S = 10.0
+# It is always waited for in full: a topic ends with fewer records than are asked for.
+BREATH_S = 0.05
+# Of librdkafka: a broker that is away is part of the plan, not worth ten lines a second.
+QUIET = 0
 # Of a question to a broker that is on its way up, or busy with the end of a killed process's transaction.
 NOT_YET = (
     KafkaError._TIMED_OUT,
@@ -78,17 +83,30 @@ class Live:
 
     def send(self, messages: Iterable[tuple[str, bytes | None]]) -> None:
         """Messages, keyed by series, in order within each."""
-        # Idempotent: a retry must not put a reading before the one that was sent earlier.
-        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True})
+        # It hears of partitions that have been added since.
+        self._producer.list_topics(self.input, timeout=PATIENCE_S)
         for key, value in messages:
             while True:
                 try:
-                    producer.produce(self.input, value, key)
+                    self._producer.produce(self.input, value, key)
                     break
                 except BufferError:
-                    producer.poll(0.1)
+                    self._producer.poll(0.1)
             self._sent += 1
-        assert producer.flush(PATIENCE_S) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
+
+    @cached_property
+    def _producer(self) -> Producer:
+        # Idempotent: a retry must not put a reading before the one that was sent earlier. Kept, because it takes half a
+        # second until it may write.
+        return Producer(
+            {"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True, "log_level": QUIET}
+        )
+
+    @cached_property
+    def _group(self) -> Consumer:
+        """Joins nothing, only asks."""
+        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"g-{self.input}", "log_level": QUIET})
 
     def start(self, *overrides: str, fault: str = "", launch: Launch = warm) -> Running:
         """`narrows run` as a process; its log is appended to `log`. `fault`: what it is to do to itself, and where."""
@@ -144,15 +162,12 @@ class Live:
 
     def committed(self) -> int:
         """Messages below the group's committed offsets (the input topic has no transactions, hence no gaps)."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"g-{self.input}"})
         try:
-            found = consumer.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
+            found = self._group.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
         except KafkaException as fault:
             if fault.args[0].code() in NOT_YET:
                 return -1
             raise
-        finally:
-            consumer.close()
         return sum(max(tp.offset, 0) for tp in found)
 
     def wait(
@@ -200,6 +215,7 @@ def read_committed(bootstrap: str, topic: str) -> list[Record]:
         {
             "bootstrap.servers": bootstrap, "group.id": "subscriber", "isolation.level": "read_committed",
             "auto.offset.reset": "earliest", "enable.partition.eof": True, "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
         }
     )  # fmt: skip
     count = len(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
@@ -207,7 +223,7 @@ def read_committed(bootstrap: str, topic: str) -> list[Record]:
     found: list[Record] = []
     ended: set[int | None] = set()
     while len(ended) < count:
-        for message in consumer.consume(1000, 1.0):
+        for message in consumer.consume(1000, BREATH_S):
             error = message.error()
             if error is not None:
                 assert error.code() == KafkaError._PARTITION_EOF, error.str()
