@@ -78,14 +78,20 @@ def train(
     data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
     feedback: FeedbackFrom = None,
     alerts: AlertsFrom = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Point aliases also to a model that the gate refuses; it is recorded.")
+    ] = False,
+    reason: Reason = "",
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a bundle of history: fit, calibrate, publish in the registry.
+    """Make a bundle of history: fit, calibrate, judge, publish in the registry.
 
-    With --feedback, alerts that were confirmed or due to maintenance are left out.
+    With --feedback, alerts that were confirmed or due to maintenance are left out. Exit code 4 where the gate refuses
+    the model: the version is written, and nothing points to it.
     """
+    from stream.gate import refuse
     from stream.serve.judged import judgements
     from training import report
     from training.from_settings import fit_options, train_options
@@ -95,11 +101,15 @@ def train(
     said = judgements(settings, feedback, alerts) if feedback or settings.train.feedback else None
     if alerts and said is None:
         raise ConfigError("--alerts: alerts teach nothing by themselves; add --feedback with what was said of them")
-    trained = make_bundle(train_options(settings, data, said), fit_options(settings), report.progress())
+    options = train_options(settings, data, said, reason if force else None)
+    trained = make_bundle(options, fit_options(settings), report.progress())
     if as_json:
         print_json(report.facts(trained))
     else:
         report.show(trained)
+    if not trained.aliases:
+        version, gate = trained.manifest.version, trained.manifest.metrics["gate"]
+        refuse(version, gate, "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force")
 
 
 @app.command()
@@ -149,6 +159,57 @@ def evaluate(
 
         write(measured, report)
         print(f"report: {report}", file=sys.stderr)
+
+
+@app.command()
+def robustness(
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: readings with labels.")
+    ],
+    fit: Annotated[
+        Path,
+        typer.Option("--fit", metavar="PATH", help="The bundle's history: surrogates and thresholds come from it."),
+    ],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random starts of descents.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of the evasion rates, PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
+
+    Takes some minutes: a member is trained to attack through, six where the bundle has one alone.
+    """
+    import torch
+
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+    from training.attack import report
+    from training.attack.field import gather
+    from training.attack.gradient import Effort
+    from training.attack.robustness import Asked, measure
+    from training.evaluate.labelled import judge
+    from training.from_settings import fit_options, train_options
+
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    folder, manifest, definition = bundle_of(settings, bundle)
+    print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
+    frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
+    field = gather(folder, manifest, definition, train_options(settings, fit), fit_options(settings))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed))
+    if as_json:
+        print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
+    else:
+        report.show(measured)
+    if plot is not None:
+        from training.attack.plot import draw
+
+        draw(measured, plot)
+        print(f"plot: {plot}", file=sys.stderr)
 
 
 @app.command()

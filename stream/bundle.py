@@ -66,7 +66,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `parent` is the version that this one was amended from, by the settings in `amended`, or whose thresholds were
     calibrated anew, as `recalibrated` tells; it has the same weights. `calibrated_at` is when data last set its
     thresholds; "": when it was made. `threshold`, `data`, `metrics` and `software` are for people and tools; scores
-    depend on none of them.
+    depend on none of them. `usual_disagreement` is what the members' disagreement does not exceed in 99 of 100 held-out
+    normal frames.
     """
 
     format: int
@@ -87,6 +88,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent: str | None
     files: tuple[FileEntry, ...]
     amended: dict[str, Change] = {}
+    usual_disagreement: float = 1.0
     calibrated_at: str = ""
     recalibrated: dict[str, Any] = {}
 
@@ -247,6 +249,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         scales=scales,
         thresholds=thresholds,
         ensemble=ensemble,
+        usual_disagreement=manifest.usual_disagreement,
         promise=_promise(manifest),
     )
     _self_test(folder, definition, _parquet(data[SELFTEST]))
@@ -260,7 +263,13 @@ def calibration_levels(folder: Path) -> pa.Table:
 
 def weights(folder: Path) -> dict[str, Tensor]:
     """The autoencoder's weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
-    return parted(load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS]))[0]
+    return parted(all_weights(folder))[0]
+
+
+def all_weights(folder: Path) -> dict[str, Tensor]:
+    """Those of the discriminator as well, where there is one: as `Ensemble` takes them."""
+    tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
+    return tensors
 
 
 def _intact(folder: Path) -> Manifest:

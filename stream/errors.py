@@ -40,3 +40,9 @@ class FencedError(BrokerError):
     """Another process runs with this process's transactional identity."""
 
     exit_code = 5
+
+
+class GateError(NarrowsError):
+    """A model that may not go to production: it was judged, and refused."""
+
+    exit_code = 4

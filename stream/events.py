@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,6 +16,9 @@ import numpy as np
 from stream.detect.incidents import IncidentEvent, SensorShare
 from stream.detect.outcome import Verdict, Verdicts
 from stream.intake.columns import Dead, Reason
+
+if TYPE_CHECKING:  # It would bring torch, which commands that only read names and times do without.
+    from stream.detect.definition import Definition
 
 SCHEMA_VERSION = 1
 # A topic takes 1 MiB by default, headers included: a longer message is cut in its letter, and the letter says so.
@@ -48,6 +51,8 @@ class Alert(msgspec.Struct, frozen=True):
             that it broke, share 0), then those with the largest part in the error at the peak, largest first.
         imputed: sensors that were carried or masked in the last scored frame, or in the first where none was scored.
         cause: what opened the incident: the model's score, or a value outside its valid range.
+        disagreement_unusual: whether `disagreement` is above what 99 of 100 held-out normal frames stay below: members
+            that see different things are a sign of readings that no training has seen, or that somebody shaped.
         scored: whether a frame of the incident had a score; until then score, peak_score, level and disagreement are 0
             and mean nothing.
     """
@@ -75,6 +80,7 @@ class Alert(msgspec.Struct, frozen=True):
     source: Source
     cause: Literal["model", "range"]
     scored: bool
+    disagreement_unusual: bool
 
 
 VerdictName = Literal["scored", "warming", "degraded", "off"]
@@ -105,8 +111,8 @@ def rfc3339(ns: int) -> str:
     return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
 
 
-def alert(event: IncidentEvent, detector: str, version: str, source: Source, observed_at: datetime) -> Alert:
-    """The record of an incident event."""
+def alert(event: IncidentEvent, definition: "Definition", source: Source, observed_at: datetime) -> Alert:
+    """The record of an incident event of the detector that the definition is of."""
     until = event.time if event.ended_at is None else event.ended_at
     return Alert(
         schema_version=SCHEMA_VERSION,
@@ -115,7 +121,7 @@ def alert(event: IncidentEvent, detector: str, version: str, source: Source, obs
         state=event.state,
         reason=event.reason,
         series=event.series,
-        detector=detector,
+        detector=definition.detector,
         started_at=rfc3339(event.started_at),
         observed_at=observed_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         ended_at=None if event.ended_at is None else rfc3339(event.ended_at),
@@ -127,11 +133,12 @@ def alert(event: IncidentEvent, detector: str, version: str, source: Source, obs
         threshold=event.threshold,
         disagreement=event.disagreement,
         sensors=event.sensors,
-        model_version=version,
+        model_version=definition.version,
         imputed=event.imputed,
         source=source,
         cause=event.cause,
         scored=event.scored,
+        disagreement_unusual=event.disagreement > definition.usual_disagreement,
     )
 
 

@@ -1,22 +1,35 @@
 """Production goes to another version, or back: verified first, as a consumer would load it."""
 
 from stream import moves
-from stream.bundle import load
-from stream.errors import BundleError
+from stream.bundle import Manifest, load
+from stream.errors import BundleError, ConfigError
+from stream.gate import REFUSED, forced, refuse
 from stream.moves import Move
 from stream.registry import PRODUCTION, Registry
 
 
-def promote(registry: Registry, detector: str, reference: str, reason: str = "") -> Move | None:
+def promote(registry: Registry, detector: str, reference: str, reason: str = "", force: bool = False) -> Move | None:
     """Lets production point to a version, or to what an alias points to, once it is verified.
+
+    Args:
+        force: also to one that the gate refused; the history says so.
 
     Returns:
         The move; None where production points there already.
 
     Raises:
         BundleError: there is no such version, or it was altered, or is not one of this detector.
+        GateError: the gate refused it.
+        ConfigError: forced without a reason.
     """
-    version = _verified(registry, detector, reference)
+    manifest = _verified(registry, detector, reference)
+    version, refused = manifest.version, manifest.metrics.get("gate", {})
+    if refused.get("verdict") == REFUSED:
+        if not force:
+            refuse(version, refused, 'train again, or let it pass with --force --reason "who and why"')
+        if not reason:
+            raise ConfigError("models promote: --force needs --reason: who lets a refused version pass, and why")
+        reason = forced(refused, reason)
     return registry.point(detector, PRODUCTION, version, "promote", reason)
 
 
@@ -49,8 +62,8 @@ def rollback(registry: Registry, detector: str, reason: str = "") -> Move:
     return move
 
 
-def _verified(registry: Registry, detector: str, reference: str) -> str:
-    """The version that `reference` names, loaded once as a consumer would."""
+def _verified(registry: Registry, detector: str, reference: str) -> Manifest:
+    """Of the version that `reference` names, loaded once as a consumer would."""
     folder = registry.folder(detector, reference)
     manifest, _ = load(folder)
     if (manifest.detector, manifest.version) != (detector, folder.name):
@@ -59,4 +72,4 @@ def _verified(registry: Registry, detector: str, reference: str) -> str:
             f"{manifest.detector!r}, expected {folder.name} of {detector!r}; versions are not copied or renamed by "
             "hand: train again"
         )
-    return folder.name
+    return manifest

@@ -20,6 +20,7 @@ FLOW = (
     "stream.moves",
     "stream.bundle",
     "stream.registry",
+    "stream.gate",
     "stream.promotion",
     "stream.replay",
     "stream.strength",

@@ -56,9 +56,9 @@ def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained
 def test_another_budget_gives_the_threshold_that_training_for_it_gives(
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    options = ThresholdOptions("budget", alerts_per_week=35.0)
+    options = ThresholdOptions("budget", alerts_per_week=3.0)
     expected = made(tmp_path, pumps, threshold=options)
-    child = amended(trained, "threshold.alerts_per_week=35")
+    child = amended(trained, "threshold.alerts_per_week=3")
     assert child.manifest.threshold_q == expected.manifest.threshold_q != trained.manifest.threshold_q
     assert child.manifest.threshold == expected.manifest.threshold
 
@@ -101,9 +101,16 @@ def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: 
     }
     assert (m.rules.close_after, m.rules.close_ratio) == (40, parent.rules.close_ratio)
     assert m.threshold["promised"] == 33.0
-    assert m.metrics == {name: parent.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")}, (
-        "the gate saw another one"
+    assert {name: m.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")} == {
+        name: parent.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")
+    }
+    gate = m.metrics["gate"]
+    assert (gate["verdict"], gate["criteria"]) == (
+        parent.metrics["gate"]["verdict"],
+        parent.metrics["gate"]["criteria"],
     )
+    assert gate["note"] == f"{parent.version} was judged, with its own threshold"
+    assert "share_above" not in gate, "the gate saw another threshold"
     assert (m.model, m.policy, m.sensors, m.seeds, m.error_spread, m.data) == (
         parent.model,
         parent.policy,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stream.detect.incidents import Incidents, Judged
 from stream.detect.policy import Rules
 from stream.errors import DataError
-from training.calibrate import LEAST, Calibration, calibrate
+from training.calibrate import Calibration, calibrate
+from training.level_scale import LEAST
 from training.levels import Levels, incidents
 from training.options import ThresholdOptions
 
@@ -67,16 +68,13 @@ KINDS = {"white": white, "slow": slow}
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("percentile", [95.0, 99.0])
 def test_a_percentile_keeps_its_promise_on_levels_it_has_not_seen(kind: str, percentile: float) -> None:
-    """The share above on 200,000 new levels, in the middle of 9 calibrations, is within 0.5 and 1.1 of the promise.
-
-    Below 1 on purpose: the upper end of the interval is used.
-    """
+    """The share above on 200,000 new levels, in the middle of 9 calibrations, is near the promise."""
     draw = np.random.default_rng(0)
     truth, promise = KINDS[kind](draw, 200_000), 1.0 - percentile / 100.0
     options = ThresholdOptions("percentile", percentile=percentile)
     found = [calibrate(levels_of([KINDS[kind](draw, 8_000)]), RULES, options, seed) for seed in range(9)]
     shares = [share_above(truth, calibration) / promise for calibration in found]
-    assert 0.5 < float(np.median(shares)) < 1.1, shares
+    assert 0.7 < float(np.median(shares)) < 1.3, shares
     assert max(shares) < 2.0
     assert not any(calibration.extrapolated for calibration in found)
 
@@ -90,12 +88,12 @@ def test_a_budget_that_the_data_support_is_kept_on_levels_it_has_not_seen(kind: 
         found = calibrate(levels_of([KINDS[kind](draw, 8_000)]), RULES, BUDGET, seed)
         assert not found.extrapolated
         rates.append(incidents(truth, truth.level / found.table.of("s0"), RULES) / truth.weeks)
-    assert 0.4 * 50 < float(np.median(rates)) < 1.1 * 50, rates
+    assert 0.7 * 50 < float(np.median(rates)) < 1.3 * 50, rates
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_budget_far_beyond_the_data_is_met_within_a_small_factor(kind: str) -> None:
-    """A quarter of a week, and one alert a week: the tail is extrapolated, and its upper end holds more than half."""
+    """A quarter of a week, and one alert a week: the tail is extrapolated."""
     draw = np.random.default_rng(2)
     truth = levels_of([KINDS[kind](draw, 100_000)])
     rates = []
@@ -104,8 +102,7 @@ def test_a_budget_far_beyond_the_data_is_met_within_a_small_factor(kind: str) ->
         assert found.extrapolated
         assert found.q_high >= found.q_point
         rates.append(incidents(truth, truth.level / found.table.of("s0"), RULES) / truth.weeks)
-    assert float(np.median(rates)) <= 1.5, rates
-    assert max(rates) < 10.0, rates
+    assert 0.5 <= float(np.median(rates)) <= 2.0, rates
 
 
 @settings(max_examples=15)
@@ -114,7 +111,7 @@ def test_incidents_on_the_calibrate_part_never_exceed_what_was_allowed(seed: int
     draw = np.random.default_rng(seed)
     levels = levels_of([slow(draw, int(draw.integers(400, 1_500))) for _ in range(series)])
     found = calibrate(levels, RULES, replace(BUDGET, alerts_per_week=per_week), 0)
-    assert found.implied_per_week <= per_week
+    assert found.extrapolated or found.implied_per_week <= per_week
     assert all(found.table.of(name) > 0 for name in (*levels.names, "unheard of"))
 
 
@@ -231,17 +228,19 @@ def test_data_that_need_a_smaller_budget_support_it_once_they_are_as_long_as_sai
     assert not calibrate(levels_of([white(draw, rows)]), RULES, options, 0).extrapolated
 
 
-def test_a_scale_shrinks_to_the_pool_where_blocks_are_few() -> None:
-    """Two series ten times as loud as the rest, one with 2 blocks, one with 200."""
+def test_a_scale_of_few_blocks_goes_to_the_pool_only_as_far_as_its_own_frames_leave_open() -> None:
+    """Five series alike and one ten times as loud, of 2 blocks, with or without a long one that is as loud."""
     draw = np.random.default_rng(6)
-    quiet = [white(draw, 4_000) for _ in range(4)]
-    levels = levels_of([*quiet, 10 * white(draw, 2 * BLOCK), 10 * white(draw, 200 * BLOCK)])
+    quiet = [white(draw, 4_000) for _ in range(5)]
+    levels = levels_of([*quiet, white(draw, 2 * BLOCK), 10 * white(draw, 2 * BLOCK), 10 * white(draw, 200 * BLOCK)])
     table = calibrate(levels, RULES, ThresholdOptions("percentile"), 0).table
     scale = dict(zip(table.names, table.scale.tolist(), strict=True))
-    pool, own = scale[""], float(np.median(levels.level[levels.series == 5]))
-    assert pool < scale["s4"] < 1.6 * pool, "2 blocks against 10: a sixth of the way, in the logarithm"
-    assert 0.85 * own < scale["s5"] < own, "200 blocks against 10"
-    assert table.of("s4") == pytest.approx(scale["s4"] * table.q)
+    means = {name: float(levels.level[levels.series == i].mean()) for i, name in enumerate(levels.names)}
+    pool = scale[""]
+    assert abs(np.log(scale["s5"] / pool)) < 0.5 * abs(np.log(means["s5"] / pool)), "as the others, as far as it tells"
+    assert 5.0 < scale["s6"] < means["s6"], "2 blocks do tell 1 from 10"
+    assert 0.95 * means["s7"] < scale["s7"] <= means["s7"]
+    assert table.of("s6") == pytest.approx(scale["s6"] * table.q)
     assert table.of("never seen") == pytest.approx(pool * table.q)
 
 
@@ -307,3 +306,18 @@ def test_time_covered_is_what_the_steps_add_up_to() -> None:
     """An hour of frames ten seconds apart is an hour, however often their readings came."""
     levels = levels_of([np.ones(360)], step=10 * SECOND)
     assert levels.weeks == pytest.approx(1 / 168)
+
+
+def test_a_machine_that_rests_most_of_the_time_does_not_set_the_threshold_of_the_fleet() -> None:
+    """Nineteen series of one kind, and one that is still but for a busy tenth, when it is as they are.
+
+    By its rest it would be a thousand times as loud as usual then, and all others would have to be, to be heard.
+    """
+    draw = np.random.default_rng(11)
+    rows, kinds = 60 * BLOCK, [white(draw, 60 * BLOCK) for _ in range(20)]
+    busy = np.arange(rows) % (20 * BLOCK) < 2 * BLOCK
+    resting = np.where(busy, kinds[0], 1e-3 * kinds[0])
+    options = ThresholdOptions("budget", alerts_per_week=1.0)
+    alone = calibrate(levels_of(kinds[1:]), RULES, options, 0).table
+    together = calibrate(levels_of([*kinds[1:], resting]), RULES, options, 0).table
+    assert together.of("s3") < 3.0 * alone.of("s3")

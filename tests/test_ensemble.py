@@ -129,14 +129,15 @@ def test_errors_are_those_of_the_slow_obvious_computation(
         count = span_rows.stop - span_rows.start
         seen, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
         slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss, [0.5, 1.0, 1.5]) for own in made]
+        centre = made[:, -count:].mean(axis=0).tolist()
         by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
         if judges:
             added = [naive_doubt(own[-count:].tolist(), seen, left_out, of(judges, k)) for k, own in enumerate(made)]
             assert sum(added) > 0
             by_member += added
         np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
-        spread = (by_member.max() - by_member.min()) / (by_member.max() + by_member.min())
-        np.testing.assert_allclose(found.disagreement[row], spread, rtol=1e-4)
+        apart = [naive_errors(own[-count:].tolist(), centre, left_out, "mse", [0.5, 1.0, 1.5])[0] for own in made]
+        np.testing.assert_allclose(found.disagreement[row], np.mean(apart) / (1 + np.mean(apart)), rtol=1e-4)
         np.testing.assert_allclose(found.expected(row), np.median(made[:, -1], axis=0), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found.per_sensor(row), np.median(by_sensor, axis=0), rtol=1e-4, atol=1e-7)
 

@@ -1,6 +1,7 @@
 """The records that others read: alert, verdict, headers. What they promise must not change unnoticed."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from stream.events import (
     rfc3339,
 )
 from stream.intake.columns import Dead, Reason
+from tests.builders import a_definition
 from tests.conftest import ROOT
 
 COMMITTED = ROOT / "deploy" / "schemas" / "alert.v1.schema.json"
@@ -67,7 +69,8 @@ def an_event(**changes: Any) -> IncidentEvent:
 
 
 def an_alert(**changes: Any) -> Alert:
-    return alert(an_event(**changes), "pumps", "20260101T000000Z-aaaaaaaa", Source("readings", 2, 17), OBSERVED)
+    definition = replace(a_definition(), detector="pumps", version="20260101T000000Z-aaaaaaaa", usual_disagreement=0.25)
+    return alert(an_event(**changes), definition, Source("readings", 2, 17), OBSERVED)
 
 
 def as_read(record: Alert) -> dict[str, Any]:
@@ -92,7 +95,11 @@ def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
     }  # fmt: skip
     assert {name: types.get(name) for name in promised} == promised
     assert set(promised) <= set(alert_fields["required"])
-    added = {"cause": {"enum": ["model", "range"]}, "scored": {"type": "boolean"}}
+    added = {
+        "cause": {"enum": ["model", "range"]},
+        "scored": {"type": "boolean"},
+        "disagreement_unusual": {"type": "boolean"},
+    }
     assert {name: alert_fields["properties"][name] for name in added} == added
     assert set(alert_fields["properties"]["state"]["enum"]) == {"opened", "updated", "resolved"}
     assert set(alert_fields["properties"]["severity"]["enum"]) == {"low", "medium", "high", "critical"}
@@ -167,7 +174,15 @@ def test_an_alert_says_in_json_what_the_event_says() -> None:
         "source": {"topic": "readings", "partition": 2, "offset": 17},
         "cause": "model",
         "scored": True,
+        "disagreement_unusual": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("disagreement", "unusual"), [(0.25, False), (0.26, True)])
+def test_an_alert_says_whether_its_members_disagree_more_than_on_normal_frames(
+    disagreement: float, unusual: bool
+) -> None:
+    assert an_alert(disagreement=disagreement).disagreement_unusual is unusual
 
 
 def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_told_of_before() -> None:
@@ -262,6 +277,7 @@ def test_a_verdict_record_has_null_where_the_frame_has_no_number() -> None:
         disagreement=np.array([0.0, 0.0, nan, nan]),
         imputed=np.array([0, 1, 2, 2], np.int32),
         vetoed=np.zeros(4, np.bool_),
+        disagreeing=np.zeros(4, np.bool_),
     )
     records = [json.loads(encode(record)) for record in frame_verdicts(verdicts, "v1")]
     assert [record["verdict"] for record in records] == ["scored", "warming", "degraded", "off"]

@@ -143,7 +143,7 @@ def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_a
     kept = through_the_bundle(levels, trained, RULES)
     deep = Rules(close_after=BLOCK, close_ratio=0.01)
     found = calibrate_kept(kept, trained.table, deep, ThresholdOptions("budget", alerts_per_week=500.0), 0)
-    assert found.table.q == pytest.approx(float((levels.level / trained.table.scale[levels.series]).max()))
+    assert found.table.q == trained.ratio.max()
     assert found.implied_per_week == 0.0
 
 
@@ -152,7 +152,7 @@ def test_a_fifth_of_the_levels_or_a_little_more_is_kept_with_times_and_a_grid_be
     trained = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=20.0), 0)
     table = kept_levels(levels, trained, RULES).to_pandas()
     kept, grid = table[table["series"].notna()], table[table["series"].isna()]
-    ratio = levels.level / trained.table.scale[levels.series]
+    ratio = trained.ratio
     assert 0.2 * len(levels) <= len(kept) <= 0.35 * len(levels)
     np.testing.assert_allclose(grid["quantile"], np.arange(len(grid)) / 100)
     ordered = np.sort(ratio)

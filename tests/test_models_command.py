@@ -68,7 +68,7 @@ def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Mod
     first, second = models("list", "--json").data
     assert (first["version"], first["aliases"], first["parent"]) == (parent, [PRODUCTION], None)
     assert (second["version"], second["aliases"], second["parent"]) == (child, [CANDIDATE], parent)
-    assert (first["model"], first["gate"], first["created_at"]) == ("dense", None, trained.manifest.created_at)
+    assert (first["model"], first["gate"], first["created_at"]) == ("dense", "passed", trained.manifest.created_at)
     assert first["threshold"]["q"] == trained.manifest.threshold_q
     heading, *lines = models("list").out.splitlines()
     assert heading.split() == ["version", "aliases", "created", "model", "threshold", "gate", "amended", "from"]

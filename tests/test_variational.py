@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from stream import __main__ as cli
 from stream.detect.models import Variational, build, load
 from stream.detect.policy import ModelSpec
-from stream.errors import BundleError, DataError
+from stream.errors import BundleError
 from tests.builders import a_definition, a_spec, publish
 from training import fleet, report
 from training.divergence import COLLAPSED, divergence, measured
 from training.fit import Epoch, FitOptions, Fitted, fit
+from training.gate import collapsed
 from training.objective import Objective
 from training.options import ModelOptions, ThresholdOptions, TrainOptions
 from training.pipeline import Progress, Trained, train
@@ -133,11 +134,10 @@ def test_the_divergence_per_dimension_is_measured_on_held_out_windows() -> None:
 
 def test_a_code_that_has_collapsed_is_refused_with_what_to_change() -> None:
     """A huge beta makes it cheaper to say nothing; the default on the same windows is fine."""
-    assert len(fitted(spec_of()).divergence) == 1
-    with pytest.raises(
-        DataError, match=r"posterior collapse: .* at least 0.01 in 1 of 2.*lower `model.beta`, seen 10000"
-    ):
-        fitted(spec_of(beta=1e4))
+    (fine,), (dead,) = (collapsed(spec, fitted(spec).divergence) for spec in (spec_of(), spec_of(beta=1e4)))
+    assert (fine.verdict, dead.verdict, dead.measured, dead.limit) == ("passed", "refused", 0, 1)
+    assert "lower `model.beta`, seen 10000" in dead.said
+    assert collapsed(spec_of(kind="dense"), ()) == []
 
 
 def test_other_models_have_no_divergence() -> None:

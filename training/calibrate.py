@@ -15,14 +15,13 @@ from stream.detect.slots import Segments
 from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
+from training.level_scale import LEAST, level_scales
 from training.levels import Levels, incidents
 from training.options import ThresholdOptions
-from training.tail import MIN_MAXIMA, block_maxima, blocks, pareto_tail, quantile_interval
+from training.tail import MIN_MAXIMA, Excursions, block_maxima, blocks, excursions, quantile_interval, resampled_tails
 
-# A series' own scale weighs as much as the pool's at this many blocks.
-POOL_BLOCKS = 10
 CONFIDENCE = 0.9
-# A tail fitted to a few maxima promises far too much: the upper end of a bootstrap of so many tails holds.
+# Tails that a few peaks may come from, and how many of them the upper end of q holds for.
 TAILS, ONE_SIDED = 200, 0.9
 # With no incident seen, a rate is below its budget at 90 % confidence once the data should have shown 2.3.
 SUPPORT = 2.3
@@ -31,8 +30,6 @@ MIN_BLOCKS = 2
 # However generous a budget: what more normal frames exceed tells nothing from normal. Incidents merge down there, and
 # few of them no longer mean little time in alarm.
 MOST_ABOVE = 0.05
-# Squared scaled units: a smaller level is the rounding of float32 values, and no threshold lies below it.
-LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,9 @@ class Calibration:
 
     Attributes:
         table: the thresholds.
+        ratio: float64 (n,), of each level: level / scale, in a scale that the level had no part in.
         method: "budget" | "percentile"; promised: alerts per series and week, or the percentile.
-        q_point, q_high: estimate and upper end of its interval; the upper end is used.
+        q_point: the q of the thresholds, that on average keeps the promise; q_high: the upper end of its interval.
         extrapolated: q lies in a fitted tail because the data cannot support the promise.
         weeks: series-weeks of calibration data; weeks_needed: what would do without extrapolation.
         implied_per_week: incidents per series and week that the threshold gives on the calibrate part itself.
@@ -52,6 +50,7 @@ class Calibration:
     """
 
     table: ThresholdTable
+    ratio: Float64s
     method: str
     promised: float
     q_point: float
@@ -66,7 +65,7 @@ class Calibration:
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "table"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("table", "ratio")}
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,9 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
         DataError: no levels at all, or too few for the promise and `strict`.
     """
     block = _blocks(levels)
-    scale, rows = _scales(levels)
-    table = ThresholdTable((*levels.names, POOLED), scale, rows, 1.0, median=medians(levels))
-    return _calibrated(levels, ratios(levels, table), block, table, rules, options, seed)
+    scales = level_scales(levels)
+    table = ThresholdTable((*levels.names, POOLED), scales.scale, scales.rows, 1.0, median=medians(levels))
+    return _calibrated(levels, scales.ratio, block, table, rules, options, seed)
 
 
 def calibrate_kept(
@@ -136,7 +135,8 @@ def _calibrated(
             f"({options.method}); {q.needed:.3g} would: give more data, a looser promise, or drop `threshold.strict`"
         )
     return Calibration(
-        table=replace(table, q=q.high),
+        table=replace(table, q=q.point),
+        ratio=ratio,
         method=options.method,
         promised=promised,
         q_point=q.point,
@@ -144,8 +144,8 @@ def _calibrated(
         extrapolated=q.extrapolated,
         weeks=levels.weeks,
         weeks_needed=q.needed,
-        implied_per_week=levels.rate * incidents(levels, ratio / q.high, rules) / max(levels.weeks, 1e-12),
-        share_above=levels.rate * float((ratio > q.high).mean()),
+        implied_per_week=levels.rate * incidents(levels, ratio / q.point, rules) / max(levels.weeks, 1e-12),
+        share_above=levels.rate * float((ratio > q.point).mean()),
         blocks=int(block.max()) + 1,
         rate=levels.rate,
     )
@@ -173,25 +173,6 @@ def _blocks(levels: Levels) -> Int64s:
     return block
 
 
-def _scales(levels: Levels) -> tuple[Float64s, Int64s]:
-    """Median level of each series, then the pool's, float64 (S + 1,), and the levels behind each.
-
-    A median of few blocks is shrunk to the pool's, in the logarithm.
-    """
-    pool = max(float(np.median(levels.level)), LEAST)
-    scale, rows = np.full(len(levels.names) + 1, pool), np.zeros(len(levels.names) + 1, np.int64)
-    runs = Segments(levels.series)
-    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
-        # A series far stiller than all others is not trusted to stay so.
-        median = max(float(np.median(levels.level[start:end])), pool * 1e-6, LEAST)
-        weight = (end - start) / levels.block
-        share = weight / (weight + POOL_BLOCKS)
-        scale[index] = np.exp(share * np.log(median) + (1 - share) * np.log(pool))
-        rows[index] = end - start
-    rows[-1] = len(levels)
-    return scale, rows
-
-
 def medians(levels: Levels) -> Float64s:
     """float64 (S + 1,): the median level of each series, NaN where it has none, then that of all."""
     found = np.full(len(levels.names) + 1, np.nan)
@@ -205,33 +186,82 @@ def medians(levels: Levels) -> Float64s:
 def _by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> _Quantile:
     """q as a percentile of level / scale, with its block-bootstrap interval, or from a fitted tail."""
     beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)
-    expected = len(ratio) * beyond  # levels above q
-    needed = levels.weeks / expected
-    if expected < 1.0:
-        point = pareto_tail(ratio, beyond).quantile
-        return _Quantile(point, max(point, float(ratio.max())), True, needed)
-    interval = quantile_interval(ratio, block, 1.0 - beyond, CONFIDENCE, seed)
-    if interval.point < levels.reach:
+    allowed = len(ratio) * beyond  # levels above q
+    needed = levels.weeks / allowed
+    above = _frames_above(ratio, block, _owners(levels, block), allowed)
+    if above is None:
+        return _extrapolated_share(levels, ratio, block, allowed, needed, seed)
+    point = float(np.partition(ratio, len(ratio) - 1 - above)[len(ratio) - 1 - above])
+    if point < levels.reach:
         kept = 100.0 * float((ratio < levels.reach).mean())
         raise DataError(
             f"calibrate: the bundle keeps levels from percentile {kept:.3g} on, not down to {percentile:g}; "
             "ask for a higher percentile, or train again"
         )
-    return _Quantile(interval.point, interval.high, False, needed)
+    high = quantile_interval(ratio, block, 1.0 - beyond, CONFIDENCE, seed).high
+    return _Quantile(point, max(point, high), False, needed)
+
+
+def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float) -> int | None:
+    """How many of the levels may lie above q: so many that they and one more excursion are allowed.
+
+    An excursion is the levels above of neighbouring blocks of a series, of mean size. None: not even one is allowed.
+
+    Args:
+        owner: int64 (B,), the series of each block.
+    """
+    count = int(allowed)
+    highest = np.argsort(-ratio, kind="stable")[:count]
+    reached = np.full(len(owner), count)  # how many levels are above before the block has one
+    reached[block[highest][::-1]] = np.arange(count)[::-1]
+    beside = np.flatnonzero(np.diff(owner) == 0)
+    begun, joined = reached, np.maximum(reached[beside], reached[beside + 1])
+    excursions = np.cumsum((np.bincount(begun, minlength=count + 1) - np.bincount(joined, minlength=count + 1))[:count])
+    above = np.arange(1, count + 1)
+    enough = np.flatnonzero(above + above / excursions <= allowed)
+    if len(enough):
+        return int(above[enough[-1]])
+    return 0 if allowed >= 1.0 else None
 
 
 def _by_budget(levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per_week: float, seed: int) -> _Quantile:
-    """q so that incidents per series and week stay within the budget; beyond the data by a generalised Pareto tail."""
+    """q so that incidents per series and week stay within the budget; beyond the data by a generalised Pareto tail.
+
+    With so many incidents seen above q, one more is to be expected of as much new data.
+    """
     allowed, needed = per_week / levels.rate * levels.weeks, SUPPORT / per_week
-    maxima = block_maxima(_opening(levels, ratio), block)
-    if allowed >= SUPPORT:
-        point = _smallest_q(levels, ratio, maxima, rules, int(allowed))
-        return _Quantile(point, _smallest_q(levels, ratio, maxima, rules, _supported(allowed)), False, needed)
-    probability = min(allowed / len(maxima), 0.5)
-    point = pareto_tail(maxima, probability).quantile
-    draw = np.random.default_rng(seed)
-    resampled = [pareto_tail(draw.choice(maxima, len(maxima)), probability).quantile for _ in range(TAILS)]
-    return _Quantile(point, max(point, float(np.quantile(resampled, ONE_SIDED)), float(maxima.max())), True, needed)
+    opening = _opening(levels, ratio)
+    maxima = block_maxima(opening, block)
+    if allowed < SUPPORT:
+        q = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, needed, seed)
+        least = float(np.quantile(ratio, 1.0 - MOST_ABOVE))
+        return replace(q, point=max(q.point, least), high=max(q.high, least))
+    point = _smallest_q(levels, ratio, maxima, rules, int(allowed) - 1)
+    return _Quantile(point, _smallest_q(levels, ratio, maxima, rules, _supported(allowed)), False, needed)
+
+
+def _extrapolated_share(
+    levels: Levels, ratio: Float64s, block: Int64s, allowed: float, needed: float, seed: int
+) -> _Quantile:
+    """q that so many levels are to be expected above: an excursion holds as many as one of the higher half does."""
+    found = excursions(block_maxima(ratio, block), _owners(levels, block))
+    usual = float(np.median(found.heights)) if len(found.heights) else found.threshold
+    higher = max(int((found.heights >= usual).sum()), 1)
+    return _extrapolated(found, allowed / max(int((ratio >= usual).sum()) / higher, 1.0), needed, seed)
+
+
+def _extrapolated(found: Excursions, allowed: float, needed: float, seed: int) -> _Quantile:
+    """q that so many excursions are to be expected above, and the upper end of its interval."""
+    tails = resampled_tails(found, TAILS, seed)
+    point = tails.exceeded_by(allowed)
+    return _Quantile(point, max(point, float(np.quantile(tails.each_exceeded_by(allowed), ONE_SIDED))), True, needed)
+
+
+def _owners(levels: Levels, block: Int64s) -> Int64s:
+    """int64 (B,): the series of each block."""
+    owner = np.zeros(int(block.max()) + 1, np.int64)
+    owner[block] = levels.series
+    return owner
 
 
 def _opening(levels: Levels, ratio: Float64s) -> Float64s:

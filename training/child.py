@@ -11,11 +11,10 @@ from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError
 from stream.moves import Action
 from stream.registry import CANDIDATE, Registry
+from training.gate import inherited
 from training.kept import KeptLevels, restored
 from training.options import ThresholdOptions
 
-# What measures the threshold of the parent, and was not measured of the child's.
-OF_THE_THRESHOLD = ("gate", "strength")
 PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
@@ -37,8 +36,7 @@ def publish_child(
     Raises:
         BundleError: the parent was altered, or there is such a version.
     """
-    metrics = {name: value for name, value in parent.metrics.items() if name not in OF_THE_THRESHOLD}
-    manifest = msgspec.structs.replace(manifest, parent=parent.version, metrics=metrics)
+    manifest = msgspec.structs.replace(manifest, parent=parent.version, metrics=inherited(parent))
     child = registry.publish(parent.detector, lambda scratch: write_child(scratch, folder, manifest, thresholds))
     written, _ = load(child)
     registry.point(parent.detector, CANDIDATE, written.version, action, reason)

@@ -21,8 +21,8 @@ from training.pipeline import Progress, Trained, train
 DETECTOR = "demo-pumps"
 # A day passes in seconds here: hourly updates of an open incident would hide the rest.
 TOLD_EVERY_NS = 4 * 3600 * 1_000_000_000
-# One a month: with the default, one a week, a dozen pumps may well tell of nothing once or twice in the day shown.
-BUDGET = ThresholdOptions(alerts_per_week=0.25)
+# One in ten weeks: with the default, one a week, a dozen pumps would tell of nothing once or twice in the day shown.
+BUDGET = ThresholdOptions(alerts_per_week=0.1)
 # Enough for a demonstration; the defaults of `narrows train` go on for longer.
 FIT = FitOptions(max_epochs=30, patience=5, max_windows=65_536)
 

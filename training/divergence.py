@@ -9,7 +9,6 @@ from torch import Tensor
 
 from stream.detect.models import Variational
 from stream.detect.policy import ModelSpec
-from stream.errors import DataError
 from training.windows import Windows
 
 # Nats of divergence, mean over windows: below that a dimension of the code tells next to nothing of a window.
@@ -41,14 +40,6 @@ def alive(dimensions: tuple[float, ...]) -> int:
     return sum(told >= COLLAPSED for told in dimensions)
 
 
-def refuse_collapse(spec: ModelSpec, told: tuple[tuple[float, ...], ...]) -> None:
-    """Raises DataError where the code of a member tells next to nothing of its windows."""
-    needed = max(1, round(LEAST_ALIVE * spec.latent))
-    for member, dimensions in enumerate(told):
-        if alive(dimensions) < needed:
-            said = ", ".join(f"{nats:.2g}" for nats in dimensions)
-            raise DataError(
-                f"posterior collapse: the code of member {member} tells {said} nats per dimension, expected at least "
-                f"{COLLAPSED:g} in {needed} of {spec.latent}: it makes every window into the same one; lower "
-                f"`model.beta`, seen {spec.beta:g}, or set `model.kind: dense`"
-            )
+def needed_alive(spec: ModelSpec) -> int:
+    """How many dimensions must not be collapsed."""
+    return max(1, round(LEAST_ALIVE * spec.latent))

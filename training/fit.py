@@ -13,7 +13,7 @@ from stream.detect.models import Autoencoder, Variational, build, load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
-from training.divergence import measured, refuse_collapse
+from training.divergence import measured
 from training.objective import Objective
 from training.windows import Windows, evenly
 
@@ -29,11 +29,12 @@ class FitOptions:
 
     Attributes:
         seed: members get the seeds `seed`, `seed` + 1, ...
-        learning_rate: of AdamW, at the start; multiplied by `cooling` after `patience` / 2 epochs without improvement.
+        learning_rate: of AdamW, at the start; a member's is multiplied by `cooling` after `patience` / 2 epochs without
+            improvement.
         weight_decay: of AdamW.
         batch: windows per step and member.
         max_epochs: at the latest, training ends then.
-        patience: epochs in a row in which no member improves, after which training ends.
+        patience: epochs in a row without improvement after which a member is done; once all are, training ends.
         improvement: relative fall of the stop loss that counts as one.
         min_windows: windows per epoch and member at least: small data are gone through several times.
         max_windows: windows per epoch and member at most: of large data each epoch sees another sample.
@@ -67,7 +68,7 @@ class Epoch:
         stop_loss: mean error of the cells of the stop windows, nothing blanked, dropout off.
         windows_per_s: windows trained on, all members counted, per second.
         seconds_left: at most, to `max_epochs`; less when training stops early.
-        stale: epochs since a member improved; 0 if one just did.
+        stale: epochs since a member improved; 0 if one just did that was not done yet.
     """
 
     number: int
@@ -132,24 +133,21 @@ def fit(
         progress: called after each epoch; what it raises ends training, as Ctrl-C does.
 
     Raises:
-        DataError: too few windows, a loss that is not finite, or a variational model whose code has collapsed.
+        DataError: too few windows, or a loss that is not finite.
         ShapeError: windows outside the frames, or impossible sizes.
     """
     _check(frames, fit_ends, stop_ends, spec)
     windows = Windows(frames, masked, spec)
     stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
     model = build(spec, seeds_of(spec, options))
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator: left as it was found
-        torch.manual_seed(options.seed)
-        fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+    fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
     if isinstance(best := load(spec, fitted.weights), Variational):
         fitted = replace(fitted, divergence=measured(best, windows, stopping))
-        refuse_collapse(spec, fitted.divergence)
     return fitted
 
 
 class _Run:
-    """The state of one training."""
+    """The state of one training. What becomes of a member depends on its own seed, not on how many others there are."""
 
     def __init__(
         self, model: Autoencoder, windows: Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
@@ -167,24 +165,27 @@ class _Run:
         self._best_loss = torch.full((members,), torch.inf)
         self._fit_loss = torch.full((members,), torch.inf)
         self._best_epoch = [0] * members
+        # Epochs since each improved, `patience` once it is done; and the share that is left of its learning rate.
+        self._stale = torch.zeros(members, dtype=torch.int64)
+        self._rate = torch.ones(members)
 
     def go(self, progress: Callable[[Epoch], None]) -> Fitted:
         options = self._options
         epochs: list[Epoch] = []
-        stale, trained, seconds, begun = 0, 0, 0.0, time.perf_counter()
-        while len(epochs) < options.max_epochs and stale < options.patience:
+        trained, seconds, begun = 0, 0.0, time.perf_counter()
+        while len(epochs) < options.max_epochs and bool(self._runs.any()):
             started = time.perf_counter()
             share = self._share_of_beta(len(epochs) + 1)
             fit_loss, count = self._train(share)
             lap = time.perf_counter() - started
             stop_loss = self._stop_losses()
-            stale = 0 if share < 1.0 or self._keep(stop_loss, fit_loss, len(epochs) + 1) else stale + 1
-            if stale and stale % max(1, options.patience // 2) == 0:
+            if share == 1.0:
+                self._keep(stop_loss, fit_loss, len(epochs) + 1)
                 self._cool()
             trained, seconds = trained + count, seconds + lap
             left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.max_epochs - len(epochs) - 1)
             loss, held_out = float(fit_loss.mean()), float(stop_loss.mean())
-            epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, stale))
+            epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, int(self._stale.min())))
             progress(epochs[-1])
         return Fitted(
             weights=self._best,
@@ -192,9 +193,14 @@ class _Run:
             best_epoch=tuple(self._best_epoch),
             best_loss=tuple(self._best_loss.tolist()),
             fit_loss=tuple(self._fit_loss.tolist()),
-            stopped_early=stale >= options.patience,
+            stopped_early=not bool(self._runs.any()),
             windows_per_s=trained / seconds,
         )
+
+    @property
+    def _runs(self) -> Tensor:
+        """bool (K,): members that are not done."""
+        return self._stale < self._options.patience
 
     def _share_of_beta(self, epoch: int) -> float:
         """0 to 1; 1 throughout where there is no beta."""
@@ -212,7 +218,7 @@ class _Run:
             losses = self._objective.training(here, share)
             self._optimizer.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
-            self._optimizer.step()
+            self._step()
             total += losses.detach() * here.shape[1]
         return total / orders.shape[1], orders.numel()
 
@@ -241,20 +247,28 @@ class _Run:
             )
         return losses
 
-    def _keep(self, losses: Tensor, fit_losses: Tensor, epoch: int) -> bool:
-        """Keeps the weights of the members that are at their best; whether one of them improved enough to count."""
-        better = losses < self._best_loss
-        counts = losses < self._best_loss * (1.0 - self._options.improvement)
+    def _keep(self, losses: Tensor, fit_losses: Tensor, epoch: int) -> None:
+        """Keeps the weights of the members that are at their best, and notes which improved enough to count."""
+        better = self._runs & (losses < self._best_loss)
+        counts = better & (losses < self._best_loss * (1.0 - self._options.improvement))
+        self._stale = torch.where(counts, 0, self._stale + self._runs)
         self._best_loss = torch.where(better, losses, self._best_loss)
         self._fit_loss = torch.where(better, fit_losses, self._fit_loss)
         for name, value in self._model.state_dict().items():
             self._best[name][better] = value[better]
         self._best_epoch = [epoch if new else old for new, old in zip(better, self._best_epoch, strict=True)]
-        return bool(counts.any())
 
     def _cool(self) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] *= self._options.cooling
+        due = (self._stale > 0) & (self._stale % max(1, self._options.patience // 2) == 0)
+        self._rate = torch.where(due, self._rate * self._options.cooling, self._rate)
+
+    @torch.no_grad()
+    def _step(self) -> None:
+        """One step of AdamW, which is linear in the learning rate: each member goes its own share of the way."""
+        before = [parameter.clone() for parameter in self._model.parameters()]
+        self._optimizer.step()
+        for old, parameter in zip(before, self._model.parameters(), strict=True):
+            parameter.copy_(torch.lerp(old, parameter, self._rate.view(-1, *[1] * (parameter.dim() - 1))))
 
 
 def _check(frames: Float32s, fit_ends: Int64s, stop_ends: Int64s, spec: ModelSpec) -> None:

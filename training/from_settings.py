@@ -47,8 +47,10 @@ NOT_AMENDABLE = {
 }
 
 
-def train_options(settings: Settings, data: Path, feedback: Judgements | None = None) -> TrainOptions:
-    """What to train on `data`, less what `feedback` takes out of it."""
+def train_options(
+    settings: Settings, data: Path, feedback: Judgements | None = None, force: str | None = None
+) -> TrainOptions:
+    """What to train on `data`, less what `feedback` takes out of it; `force` as in `TrainOptions`."""
     frames, model, rules, train = settings.frames, settings.model, settings.rules, settings.train
     return TrainOptions(
         detector=settings.detector,
@@ -75,6 +77,7 @@ def train_options(settings: Settings, data: Path, feedback: Judgements | None = 
         seed=train.seed,
         drop_sensors=train.drop_sensors,
         feedback=feedback,
+        force=force,
     )
 
 

@@ -1,44 +1,63 @@
 """Levels of the parts that the weights have not seen, from the online detector, and what a threshold does on them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.policy import Rules
-from stream.intake.columns import UInt8s
+from stream.intake.columns import Bools, Float64s, UInt8s
 from training.calibrate import Calibration
 from training.framing import FramedHistory
 from training.history import History
 from training.levels import Levels, incidents
 from training.split import Part
+from training.trial import support
 
 
-def held_out_levels(history: History, framed: FramedHistory, part: UInt8s, draft: Definition) -> dict[Part, Levels]:
-    """Levels of the calibrate and gate parts, from the online detector over all readings.
+@dataclass(frozen=True)
+class Everywhere:
+    """What the online detector makes of every frame of a history, in its order.
 
-    A level counts where its whole support, W + M - 1 frames, is normal and of the part.
+    Attributes:
+        level: float64 (T,), NaN where there is none; vetoed: bool (T,).
     """
-    detector = Detector(draft, weighs_all=True)
+
+    level: Float64s
+    vetoed: Bools
+
+
+def everywhere(history: History, framed: FramedHistory, definition: Definition) -> Everywhere | None:
+    """Sends all readings through the online detector; None where it frames them in another way than `framed`."""
+    detector = Detector(definition, weighs_all=True)
     verdicts = (detector.push(batch.readings).verdicts for batch in history.batches)
     columns = zip(*((v.series, v.time, v.level, v.vetoed) for v in verdicts), strict=True)  # the rest is not kept
     slots, times, values, vetoes = (np.concatenate(column) for column in columns)
     order = np.lexsort((times, slots))
-    assert np.array_equal(times[order], framed.time), "the detector must frame as the framing did"
-    level, vetoed = values[order], vetoes[order]
-    support = draft.spec.window + draft.spec.smoothing - 1
-    chosen: dict[Part, Levels] = {}
-    for p in (Part.CALIBRATE, Part.GATE):
-        inside = framed.within(part, p, support) & np.isfinite(level)
-        chosen[p] = Levels(
-            names=framed.names,
-            series=framed.series[inside],
-            time=framed.time[inside],
-            level=level[inside],
-            step=framed.step[inside],
-            block=support + 1,
-            vetoed=vetoed[inside],
-        )
-    return chosen
+    if not np.array_equal(times[order], framed.time):
+        return None
+    return Everywhere(values[order], vetoes[order])
+
+
+def held_out(framed: FramedHistory, part: UInt8s, wanted: Part, seen: Everywhere, definition: Definition) -> Levels:
+    """Levels of a part: those whose whole support, W + M - 1 frames, is normal and of the part."""
+    frames = support(definition.spec)
+    inside = framed.within(part, wanted, frames) & np.isfinite(seen.level)
+    return chosen_levels(framed, inside, seen, frames + 1)
+
+
+def chosen_levels(framed: FramedHistory, inside: Bools, seen: Everywhere, block: int) -> Levels:
+    """Levels of some frames, bool (T,), all of which have one."""
+    return Levels(
+        names=framed.names,
+        series=framed.series[inside],
+        time=framed.time[inside],
+        level=seen.level[inside],
+        step=framed.step[inside],
+        block=block,
+        vetoed=seen.vetoed[inside],
+    )
 
 
 def realised(levels: Levels, calibration: Calibration, rules: Rules) -> dict[str, float | None]:

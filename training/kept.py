@@ -14,11 +14,13 @@ import pyarrow.compute as pc
 from stream.detect.policy import Rules
 from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError
-from stream.intake.columns import Bools, Float64s
-from training.calibrate import MOST_ABOVE, Calibration, place, ratios
+from stream.intake.columns import Float64s
+from training.calibrate import MOST_ABOVE, Calibration, place
 from training.levels import Levels
 from training.tail import block_maxima, blocks, tail_start
 
+# The share of the levels that is kept in any case.
+KEPT = 0.2
 COLUMNS = {"series", "place", "time", "vetoed", "quantile", "ratio"}
 
 
@@ -59,9 +61,11 @@ def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Ta
     Rows with a series are levels: series, place in it (0, 1, ...), time, vetoed, ratio. Rows with a quantile are the
     grid, in steps of 0.01 from 0 on; the largest of it is the ratio from which on all levels are there.
     """
-    ratio = ratios(levels, calibration.table)
-    grid = _grid(ratio, calibration, rules)
-    chosen = np.flatnonzero((ratio >= grid[-1]) | _largest_of_block(levels, ratio))
+    ratio = calibration.ratio
+    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
+    maxima = block_maxima(ratio, block)
+    grid = _grid(ratio, maxima, calibration, rules)
+    chosen = np.flatnonzero((ratio >= grid[-1]) | (ratio == maxima[block]))
     names = np.array(levels.names, dtype=object)[levels.series[chosen]]
     return pa.table(
         {
@@ -125,17 +129,13 @@ def _lowest(grid: Float64s) -> float:
     return float(grid[-1]) if len(grid) > 1 else 0.0
 
 
-def _grid(ratio: Float64s, calibration: Calibration, rules: Rules) -> Float64s:
+def _grid(ratio: Float64s, maxima: Float64s, calibration: Calibration, rules: Rules) -> Float64s:
     """Quantiles 0, 0.01, ... of the ratios, up to where all that a calibration looks at lies above."""
     # An incident stays open down to `close_ratio` of a threshold, and no threshold is below the first of these.
     lowest = min(float(np.quantile(ratio, 1.0 - MOST_ABOVE)), calibration.q_point)
     # A little lower: a score at the edge is rounded.
-    needed = min(tail_start(np.sort(ratio)), rules.close_ratio * lowest * (1.0 - 1e-9))
+    needed = min(
+        float(np.quantile(ratio, 1.0 - KEPT)), tail_start(np.sort(maxima)), rules.close_ratio * lowest * (1.0 - 1e-9)
+    )
     grid: Float64s = np.quantile(ratio, np.arange(100) / 100.0, method="lower")
     return grid[: max(1, int(np.searchsorted(grid, needed, side="right")))]
-
-
-def _largest_of_block(levels: Levels, ratio: Float64s) -> Bools:
-    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
-    largest: Bools = ratio == block_maxima(ratio, block)[block]
-    return largest

@@ -10,14 +10,14 @@ with squared errors, it is twice the variance of a cell around its reconstructio
 2014, equation 10, times beta / (W * F)).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss
 
-from stream.detect.models import Autoencoder, Variational
+from stream.detect.models import Autoencoder, Variational, drawn
 from training.divergence import divergence
 from training.windows import Windows
 
@@ -44,7 +44,7 @@ class Objective:
         if not isinstance(self._model, Variational):
             return self._mean_error(self._model(seen), windows, kept)
         mean, log_variance = self._model.posterior(seen)
-        codes = mean + (log_variance / 2).exp() * self._drawn(mean, Tensor.normal_)  # (K, n, latent)
+        codes = mean + (log_variance / 2).exp() * drawn(mean, self._draws, Tensor.normal_)  # (K, n, latent)
         told = divergence(mean, log_variance).sum(dim=2).mean(dim=1)  # (K,)
         weight = share * self._model.spec.beta / windows[0, 0].numel()
         return self._mean_error(self._model.decoded(codes), windows, kept) + weight * told
@@ -62,14 +62,7 @@ class Objective:
         """
         if not self._noise:
             return windows
-        return windows * (self._drawn(windows, Tensor.uniform_) >= self._noise)
-
-    def _drawn(self, like: Tensor, fill: Callable[..., Tensor]) -> Tensor:
-        """Random numbers (K, ...), each member's from its own generator."""
-        drawn = torch.empty_like(like, requires_grad=False)
-        for member, draw in zip(drawn, self._draws, strict=True):
-            fill(member, generator=draw)
-        return drawn
+        return windows * (drawn(windows, self._draws, Tensor.uniform_) >= self._noise)
 
     def _mean_error(self, made: Tensor, windows: Tensor, kept: Tensor | None) -> Tensor:
         """(K,): mean over the cells that count."""

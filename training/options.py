@@ -85,6 +85,7 @@ class TrainOptions:
     Attributes:
         registry: a folder or a URI; see `stream.registry.Registry`.
         feedback: what people said of alerts; None: not asked.
+        force: who lets a model pass that the gate refuses, and why; None: nobody.
     """
 
     detector: str
@@ -99,3 +100,4 @@ class TrainOptions:
     seed: int = 0
     drop_sensors: bool = False
     feedback: Judgements | None = None
+    force: str | None = None

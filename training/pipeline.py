@@ -3,8 +3,8 @@
 1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
 calibrate, gate, purged by W + M - 1 frames; labelled, confirmed and off frames are in none. 4. Scale and fit on fit.
 5. What each sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the
-online detector; thresholds from its levels on calibrate. 7. What that threshold does on gate, which nothing has seen,
-as it is and with synthetic anomalies. 8. Write the bundle; the first becomes production.
+online detector; thresholds from its levels on calibrate. 7. The gate judges by what nothing has seen, as it is and with
+synthetic anomalies. 8. Write the bundle; the first that the gate lets pass becomes production.
 
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
@@ -30,25 +30,30 @@ from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
+from stream.gate import REFUSED, forced
 from stream.intake.columns import UInt8s
 from stream.intake.spacing import steps
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from stream.strength import verdict
 from training.calibrate import Calibration, calibrate
+from training.champion import Contender
 from training.choose import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
+from training.disagreement import usual_disagreement
 from training.discriminate import MAX_EPOCHS, Discriminated, discriminate
 from training.feedback import leave_out
 from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
 from training.framing import FramedHistory, frame
-from training.held_out import held_out_levels, realised
+from training.gate import facts as gate_facts
+from training.gate import overall
+from training.held_out import everywhere, held_out, realised
 from training.history import History, columns, data_facts, load, without
+from training.judge import Held, judge
 from training.kept import kept_levels
 from training.lost import refuse_lost
 from training.options import TrainOptions
 from training.scaling import scale_table, scaled_frames
 from training.split import Part, Shares
 from training.spread import error_spread, member_spreads
-from training.strength import strength
 from training.vet import Finding, vet
 from training.window import cut
 
@@ -84,6 +89,7 @@ class _Learned:
     fitted: Fitted
     discriminated: Discriminated | None
     ensemble: Ensemble
+    usual_disagreement: float
     selftest: SelfTest
 
     @property
@@ -127,37 +133,49 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
     draft = Definition(
-        options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble
-    )
-    levels = held_out_levels(history, framed, part, draft)
+        options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble,
+        learned.usual_disagreement,
+    )  # fmt: skip
+    seen = everywhere(history, framed, draft)
+    assert seen is not None, "the detector must frame as the framing did"
+    levels = {p: held_out(framed, part, p, seen, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
-    calibrated = replace(draft, thresholds=calibration.table)
-    tried = strength(framed, part, calibrated, fitted.weights, options.seed)
-    progress.stage("strength", verdict(tried))
+    data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
+    challenger = Contender(replace(draft, thresholds=calibration.table), seen)
+    held = Held(history, framed, part, levels, data)
+    judged = judge(held, challenger, calibration, fitted, registry, options.seed)
+    progress.stage("strength", verdict(judged.strength))
+    progress.stage("gate", overall(judged.criteria))
+    on_gate = realised(levels[Part.GATE], calibration, rules)
     manifest = _manifest(
         draft,
         seeds_of(spec, fit_options),
         calibration,
-        data_facts(history, framed, counts, findings, options),
-        {
-            "fit_loss": list(fitted.fit_loss),
-            "stop_loss": list(fitted.best_loss),
-            "code_kl": [list(own) for own in fitted.divergence],
-            **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
-            "gate": realised(levels[Part.GATE], calibration, rules),
-            "strength": tried,
-        },
+        data,
+        _metrics(learned, on_gate | gate_facts(judged.criteria), judged.strength),
         now or datetime.now(UTC),
     )
     kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
     folder, manifest, aliases = publish(
         options, manifest, Contents(learned.weights, scales, calibration.table, kept, learned.selftest)
     )
-    place = Registry(options.registry).place(options.detector, "versions", manifest.version)
+    place = registry.place(options.detector, "versions", manifest.version)
     return Trained(
         folder, manifest, aliases, history, findings, counts, fitted, learned.discriminated, calibration, place
     )
+
+
+def _metrics(learned: _Learned, gate: dict[str, Any], strength: dict[str, Any]) -> dict[str, Any]:
+    fitted = learned.fitted
+    return {
+        "fit_loss": list(fitted.fit_loss),
+        "stop_loss": list(fitted.best_loss),
+        "code_kl": [list(own) for own in fitted.divergence],
+        **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
+        "gate": gate,
+        "strength": strength,
+    }
 
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
@@ -225,7 +243,8 @@ def _fit(
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
-    return _Learned(fitted, discriminated, ensemble, SelfTest(windows, tested.error))
+    usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
+    return _Learned(fitted, discriminated, ensemble, usual, SelfTest(windows, tested.error))
 
 
 def _manifest(
@@ -257,6 +276,7 @@ def _manifest(
         | {"python": platform.python_version()},
         parent=None,
         files=(),
+        usual_disagreement=draft.usual_disagreement,
     )
 
 
@@ -267,9 +287,16 @@ def stamp(now: datetime) -> tuple[str, str]:
 
 
 def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
-    """Writes the version, points `candidate` at it, and `production` where there is none yet."""
-    registry, detector = Registry(options.registry), options.detector
+    """Writes the version, points `candidate` at it, and `production` where there is none yet.
+
+    What the gate refused is written, to be looked at, and nothing points to it unless it was forced.
+    """
+    registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics["gate"]
     folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
-    registry.point(detector, CANDIDATE, folder.name, "train")
-    first = registry.point_first(detector, PRODUCTION, folder.name, "train")
+    refused = gate["verdict"] == REFUSED
+    if refused and options.force is None:
+        return folder, read_manifest(folder), ()
+    reason = forced(gate, options.force or "") if refused else ""
+    registry.point(detector, CANDIDATE, folder.name, "train", reason)
+    first = registry.point_first(detector, PRODUCTION, folder.name, "train", reason)
     return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)

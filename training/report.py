@@ -109,11 +109,13 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         *_discriminator(trained),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
-        ("on gate", _gate(m.metrics["gate"])),
+        ("on gate", _realised(m.metrics["gate"])),
         ("strength", strength.verdict(m.metrics["strength"])),
+        ("gate", m.metrics["gate"]["verdict"]),
+        *((one["name"], f"{one['verdict']}: {one['said']}") for one in m.metrics["gate"]["criteria"]),
         ("rules", _rules(m) or "none of sensors"),
         ("bundle", trained.place),
-        ("aliases", ", ".join(trained.aliases)),
+        ("aliases", ", ".join(trained.aliases) or "none points to it"),
     ]
     return rows + [("vetting", f"{f.sensor}: {f.kind}, {f.reason}") for f in trained.findings]
 
@@ -183,7 +185,7 @@ def _threshold(trained: Trained) -> str:
     return f"{text}; EXTRAPOLATED: {c.weeks_needed:.3g} series-weeks of normal data would do without"
 
 
-def _gate(gate: dict[str, float]) -> str:
+def _realised(gate: dict[str, float]) -> str:
     if not gate["levels"]:
         return "no held-out frames left"
     return (

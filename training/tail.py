@@ -16,7 +16,7 @@ REPLICATES = 500
 MAX_WORK = 200_000_000  # values looked at in all replicates; fewer replicates beyond, but at least MIN_REPLICATES
 MIN_REPLICATES = 100
 MIN_MAXIMA = 10
-PEAKS = 20  # exceedances that a tail is fitted to, at least, where there are so many
+PEAKS = 20  # blocks above the threshold of a tail, at most, or a fifth of them
 SHAPES = (-1.0, 0.5)  # from a bounded tail (uniform) to the heaviest for which the moments used exist
 
 
@@ -28,27 +28,6 @@ class Interval:
     low: float
     high: float
     blocks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """A generalised Pareto tail above `threshold_u`, and the quantile asked for.
-
-    Attributes:
-        quantile: exceeded by a maximum with the probability asked for.
-        shape: of the tail; below 0 it ends, at 0 it is exponential, above 0 heavy.
-        scale: of the tail, in units of the values.
-        threshold_u: where the tail begins.
-        exceedances: how many maxima lie above it: what the fit is based on.
-        extrapolated: the quantile lies where no more than one maximum is to be expected.
-    """
-
-    quantile: float
-    shape: float
-    scale: float
-    threshold_u: float
-    exceedances: int
-    extrapolated: bool
 
 
 def blocks(series: Int64s, row: Int64s, size: int) -> Int64s:
@@ -126,43 +105,103 @@ def _above(q: float, count: Int64s) -> Int64s:
     return above
 
 
-def pareto_tail(maxima: Float64s, probability: float) -> Tail:
-    """The value that a block's maximum exceeds with a small probability, extrapolated where need be.
+@dataclass(frozen=True, slots=True)
+class Excursions:
+    """Separate excursions above a threshold: the height of each, float64 (n,), all above it."""
 
-    A generalised Pareto distribution is fitted to the largest fifth of the maxima, at least PEAKS, by probability-
-    weighted moments.
+    threshold: float
+    heights: Float64s
+
+
+def excursions(maxima: Float64s, owner: Int64s) -> Excursions:
+    """Neighbouring blocks of a series that are above the threshold make one excursion.
+
+    The threshold is where there are most of them, in the largest fifth of the maxima, at least PEAKS.
 
     Args:
-        maxima: float64 (B,), finite, independent: one per block.
-        probability: in (0, 1), per block.
+        maxima: float64 (B,), finite.
+        owner: int (B,), whose each block is; the blocks of one in a row, in order of time.
 
     Raises:
-        DataError: fewer than MIN_MAXIMA maxima, or not a probability.
+        DataError: fewer than MIN_MAXIMA maxima.
 
-    Source: Hosking and Wallis (1987), Technometrics 29, 339. Departs from it in limiting the shape to SHAPES; the
-    scale then keeps the mean.
+    Source: runs declustering, Davison and Smith (1990), "Models for exceedances over high thresholds".
     """
     count = len(maxima)
     if count < MIN_MAXIMA:
         raise DataError(f"a tail of {count} blocks, needed {MIN_MAXIMA}; give longer history to calibrate")
-    if not 0.0 < probability < 1.0:
-        raise DataError(f"probability {probability:g} per block; it must be between 0 and 1")
-    ordered = np.sort(maxima)
-    threshold = tail_start(ordered)
-    excess = ordered[ordered > threshold] - threshold  # ascending
-    shape, scale = _fit_excess(excess)
-    share = len(excess) / count
-    if probability < share:
-        quantile = threshold + scale * _growth(shape, share / probability)
-    else:
-        quantile = float(ordered[count - 1 - math.floor(probability * count)])
-    return Tail(quantile, shape, scale, threshold, len(excess), probability * count <= 1.0)
+    order = np.argsort(-maxima, kind="stable")
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(count)
+    beside = np.flatnonzero(np.diff(owner) == 0)  # blocks whose next is of the same series
+    joins = np.bincount(np.maximum(rank[beside], rank[beside + 1]), minlength=count)
+    above = int(np.argmax(np.cumsum(1 - joins)[: _most(count)])) + 1
+    threshold = float(maxima[order[above]])
+    inside = maxima > threshold
+    begins = inside.copy()
+    begins[beside + 1] &= ~inside[beside]
+    return Excursions(threshold, block_maxima(maxima[inside], (np.cumsum(begins) - 1)[inside]))
 
 
 def tail_start(ordered: Float64s) -> float:
-    """Where the tail of ascending values (n,), n >= 1, begins: what lies below is not looked at."""
-    count = len(ordered)
-    return float(ordered[-min(count - 1, max(PEAKS, count // 5)) - 1])
+    """How low the threshold of excursions may lie, of ascending block maxima (B,), B >= 1."""
+    return float(ordered[-_most(len(ordered)) - 1])
+
+
+def _most(count: int) -> int:
+    """How many of so many maxima may be above the threshold."""
+    return min(count - 1, max(PEAKS, count // 5))
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """Generalised Pareto tails above one threshold, float64 (R,) each: values above it, shape, scale."""
+
+    threshold: float
+    count: Float64s
+    shape: Float64s
+    scale: Float64s
+
+    def exceeded_by(self, allowed: float) -> float:
+        """The value above which so many are to be expected, > 0: by the mean of all tails.
+
+        The mean of what may be true, not what seems likeliest: a few values leave open tails that are far heavier.
+        """
+        low, high = self.threshold, max(float(self.each_exceeded_by(allowed).max()), self.threshold)
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._expected(middle) > allowed else (low, middle)
+        return high
+
+    def each_exceeded_by(self, allowed: float) -> Float64s:
+        """The same by each tail alone, float64 (R,); no less than the threshold."""
+        pairs = zip(self.shape.tolist(), self.count.tolist(), strict=True)
+        growth = np.array([_growth(shape, max(count / allowed, 1.0)) for shape, count in pairs])
+        each: Float64s = self.threshold + self.scale * growth
+        return each
+
+    def _expected(self, value: float) -> float:
+        """How many lie above, by the mean of all tails."""
+        excess = np.full(len(self.scale), np.inf)
+        np.divide(value - self.threshold, self.scale, out=excess, where=self.scale > 0)
+        straight = np.abs(self.shape) < 1e-12  # exponential
+        shape = np.where(straight, 1.0, self.shape)
+        bent = np.maximum(1.0 + shape * excess, 0.0) ** (-1.0 / shape)
+        return float((self.count * np.where(straight, np.exp(-excess), bent)).mean())
+
+
+def resampled_tails(found: Excursions, count: int, seed: int) -> Tails:
+    """So many tails that the excursions may come from: a Poisson number of them, each of one of their heights.
+
+    Source of the fit: Hosking and Wallis (1987), Technometrics 29, 339, by probability-weighted moments. Departs from
+    it in limiting the shape to SHAPES; the scale then keeps the mean.
+    """
+    draw = np.random.default_rng(seed)
+    excess = np.sort(found.heights) - found.threshold
+    # Drawing each a Poisson number of times of mean 1 is the same, and leaves them in order.
+    samples = [np.repeat(excess, times) for times in draw.poisson(1.0, (count, len(excess)))]
+    fitted = np.array([_fit_excess(sample) for sample in samples])
+    return Tails(found.threshold, np.array([float(len(sample)) for sample in samples]), fitted[:, 0], fitted[:, 1])
 
 
 def _fit_excess(excess: Float64s) -> tuple[float, float]:

@@ -16,6 +16,7 @@ class Definition:
         detector: the name alerts carry, part of every alert id.
         version: the bundle's version, for alerts and logs.
         sensors: F names; the order of every F axis.
+        usual_disagreement: what the members' disagreement does not exceed in 99 of 100 held-out normal frames.
     """
 
     detector: str
@@ -27,4 +28,5 @@ class Definition:
     scales: ScaleTable
     thresholds: ThresholdTable
     ensemble: Ensemble
+    usual_disagreement: float = 1.0
     promise: Promise = field(default_factory=Promise)

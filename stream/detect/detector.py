@@ -305,13 +305,16 @@ class Detector:
             disagreement=judged.disagreement[order],
             imputed=frames.imputed[order],
             vetoed=judged.vetoed[order],
+            disagreeing=(self._disagrees(judged) & (verdict == Verdict.SCORED))[order],
         )
 
+    def _disagrees(self, judged: Judged) -> Bools:
+        unusual: Bools = judged.disagreement > self.definition.usual_disagreement
+        return unusual
+
     def _nothing(self) -> Verdicts:
-        nan, slots, times = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64)
-        return Verdicts(
-            {}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots, np.zeros(0, np.bool_)
-        )
+        nan, slots, times, none = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots, none, none)
 
 
 def _told_outside(frames: Frames) -> Bools:

@@ -16,7 +16,7 @@ from stream.detect.discriminator import parted
 from stream.detect.doubt import Doubt
 from stream.detect.models import load
 from stream.detect.policy import ModelSpec
-from stream.detect.reduction import Bools, Float32s, Float64s, Reduction, combined, median
+from stream.detect.reduction import Bools, Float32s, Float64s, Reduction, median
 from stream.detect.tiles import Tile, steady, tile_of
 from stream.errors import ShapeError
 from stream.intake.columns import Int64s
@@ -34,8 +34,9 @@ class Reconstruction:
         error: float64 (N,), in units of the sensors' spreads, >= 0: median over K of the mean over the unmasked sensors
             of the newest frame (error_span "window": over the unmasked cells of the window), plus what a discriminator
             adds (see `doubt`). NaN where every one is masked.
-        disagreement: float64 (N,), in [0, 1]: (largest - smallest) / (largest + smallest) of the K errors.
-            0 when they agree and for K = 1; NaN where the error is.
+        disagreement: float64 (N,), in [0, 1): v / (1 + v), where v is the variance over K of what the members expect,
+            averaged as the error is and in the same units: at 0.5 members are as far apart as sensors usually are from
+            what is expected of them. 0 when they agree and for K = 1; NaN where the error is.
         members: float32 (K, F, N), each member's expectation of the newest frame, scaled.
         by_sensor: float32 (K, F, N), each member's error of each sensor, in units of its spread; NaN where it is left
             out.
@@ -100,19 +101,19 @@ class Ensemble:
         self._check(frames, ends, masked)
         spec, count = self.spec, len(ends)
         members, by_sensor = np.empty((2, spec.members, spec.sensors, count), np.float32)
-        by_member = np.empty((spec.members, count))
+        by_member, disagreement = np.empty((spec.members, count)), np.empty(count)
         left_out = masked if masked is not None and masked.any() else None
         for first, starts in self._tiles(frames, ends):
             here, used = slice(first, first + self._rows), min(self._rows, count - first)
             made, seen = self._tile.run().numpy(), self._seen.numpy()  # (K, frames * F, rows), without the K
             holes = self._left_out(left_out, starts)
-            by_sensor_here, by_member_here = self._reduction.errors(made, seen, holes)
+            by_sensor_here, by_member_here, apart = self._reduction.errors(made, seen, holes)
             if self._doubt is not None:
                 by_member_here = by_member_here + self._doubt.of(made, seen, holes)
             by_sensor[:, :, here], by_member[:, here] = by_sensor_here[:, :, :used], by_member_here[:, :used]
+            disagreement[here] = apart[:used]
             members[:, :, here] = made[:, -spec.sensors :, :used]
-        error, disagreement = combined(by_member)
-        return Reconstruction(error, disagreement, members, by_sensor)
+        return Reconstruction(median(by_member), disagreement, members, by_sensor)
 
     def _check_spread(self) -> None:
         spread, sensors = self.spread, self.spec.sensors

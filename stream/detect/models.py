@@ -6,11 +6,11 @@ them; member k depends on seed k alone. Here is the trainable form; `tiles` hold
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, pad, relu
+from torch.nn.functional import pad, relu
 
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
@@ -40,12 +40,25 @@ class Layer(nn.Module):
                 values.copy_(torch.empty(values.shape).uniform_(-bound, bound, generator=source))
 
 
+def drawn(like: Tensor, draws: Sequence[torch.Generator], fill: Callable[..., Tensor]) -> Tensor:
+    """Random numbers of the shape of `like` (K, ...), each member's from its own generator."""
+    numbers = torch.empty_like(like, requires_grad=False)
+    for member, draw in zip(numbers, draws, strict=True):
+        fill(member, generator=draw)
+    return numbers
+
+
 class Autoencoder(nn.Module, ABC):
-    """K members of one shape. `forward` is the training pass; dropout acts in the encoder only."""
+    """K members of one shape. `forward` is the training pass; dropout acts in the encoder only.
+
+    Attributes:
+        draws: one generator per member: what it drops in training depends on its own seed alone.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.draws: Sequence[torch.Generator] = ()
 
     @abstractmethod
     def forward(self, windows: Tensor) -> Tensor:
@@ -63,7 +76,11 @@ class Autoencoder(nn.Module, ABC):
         return {name: value.detach().clone() for name, value in self.state_dict().items()}
 
     def _drop(self, values: Tensor) -> Tensor:
-        return dropout(values, self.spec.dropout, self.training)
+        """(K, ...): in training a share of them at 0, the others scaled up to make up for it."""
+        share = self.spec.dropout
+        if not self.training or not share:
+            return values
+        return values * ((drawn(values, self.draws, Tensor.uniform_) >= share) / (1.0 - share))
 
 
 class Dense(Autoencoder):
@@ -206,7 +223,7 @@ def check_spec(spec: ModelSpec) -> None:
 
 
 def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
-    """A model with fresh weights, in training mode; member k's depend on seeds[k] only, whatever the others are.
+    """A model with fresh weights, in training mode; member k's depend on seeds[k] only, and so does what it drops.
 
     Raises:
         ShapeError: impossible sizes, or as many seeds as members are not given.
@@ -215,8 +232,8 @@ def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
         raise ShapeError(f"seen {len(seeds)} seeds for {spec.members} members; give one each")
     model = _empty(spec)
     layers = [module for module in model.modules() if isinstance(module, Layer)]
-    for member, seed in enumerate(seeds):
-        source = torch.Generator().manual_seed(seed)
+    model.draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for member, source in enumerate(model.draws):
         for layer in layers:
             layer.draw(member, source)
     return model

@@ -34,6 +34,7 @@ class Verdicts:
         error, level, score, disagreement: float64 (n,); NaN where there is none. Only scored frames have a score.
         imputed: int32 (n,), sensors that are carried or masked.
         vetoed: bool (n,), frames that exceed, but the rules let no incident open.
+        disagreeing: bool (n,), scored frames about which the members disagree more than is usual.
     """
 
     names: dict[int, str]
@@ -47,6 +48,7 @@ class Verdicts:
     disagreement: Float64s
     imputed: Int32s
     vetoed: Bools
+    disagreeing: Bools
 
     def __len__(self) -> int:
         return len(self.time)
@@ -56,7 +58,18 @@ class Verdicts:
         """Those of consecutive parts of a batch, of which part i begins at reading starts[i]."""
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("series", "time", "verdict", "error", "level", "score", "disagreement", "imputed", "vetoed")
+            for name in (
+                "series",
+                "time",
+                "verdict",
+                "error",
+                "level",
+                "score",
+                "disagreement",
+                "imputed",
+                "vetoed",
+                "disagreeing",
+            )
         }
         row = np.concatenate([part.row + start for part, start in zip(parts, starts, strict=True)])
         return Verdicts(names={k: v for part in parts for k, v in part.names.items()}, row=row, **columns)
@@ -83,9 +96,10 @@ class Outcome:
         )
 
     def counts(self) -> Counter[str]:
-        """Readings by disposition and frames by verdict, each under its name in small letters."""
+        """Readings by disposition and frames by verdict, each under its name in small letters; `disagreeing` frames."""
         fates = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
         verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
         counted = Counter({fate.name.lower(): fates[fate] for fate in Disposition})
         counted.update({verdict.name.lower(): verdicts[verdict] for verdict in Verdict})
+        counted["disagreeing"] = int(self.verdicts.disagreeing.sum())
         return counted

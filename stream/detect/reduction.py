@@ -1,4 +1,4 @@
-"""From what the members made of a tile of windows to errors: of each cell, sensor and member, then of the ensemble.
+"""From what the members made of a tile of windows to errors: of each cell, sensor and member; and how far they differ.
 
 Windows are the last axis throughout, and all is done element by element along it: subtract, multiply, add, divide, each
 rounded once. Sums run over a tree whose shape depends on the number of summands alone. So a window's error does not
@@ -49,8 +49,9 @@ class Reduction:
         self._shape = (spec.members, frames, spec.sensors, rows)
         self._cells = np.empty((spec.members, frames * spec.sensors, rows), np.float32)
         self._counts = np.full((spec.sensors, rows), frames, np.float32)
+        self._from_first = np.empty((3 if spec.members > 1 else 0, frames * spec.sensors, rows), np.float32)
 
-    def errors(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> tuple[Float32s, Float64s]:
+    def errors(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> tuple[Float32s, Float64s, Float64s]:
         """Means over the cells that are not left out, in units of their sensors' spread.
 
         Args:
@@ -58,7 +59,8 @@ class Reduction:
             left_out: bool (frames, F, rows), or None.
 
         Returns:
-            float32 (K, F, rows) of each sensor and float64 (K, rows) of each member, NaN where every cell is left out.
+            Errors: float32 (K, F, rows) of each sensor and float64 (K, rows) of each member. Disagreement: float64
+            (rows,), in [0, 1). NaN where every cell is left out.
         """
         cells = cell_errors(np.subtract(made, seen, out=self._cells), self._loss).reshape(self._shape)
         counts = self._counts  # (F, rows)
@@ -66,9 +68,38 @@ class Reduction:
             np.copyto(cells, 0, where=left_out)
             counts = counts - left_out.sum(axis=0, dtype=np.float32)
         sums = tree_sum(cells) / self._spread  # (K, F, rows)
+        total = counts.sum(axis=0, dtype=np.float64)
         with np.errstate(invalid="ignore"):  # nothing counts: NaN
             by_sensor = sums / counts
-            return by_sensor, tree_sum(sums) / counts.sum(axis=0, dtype=np.float64)
+            variance = self._apart(made, left_out) / total
+            return by_sensor, tree_sum(sums) / total, variance / (1.0 + variance)
+
+    def _apart(self, made: Float32s, left_out: Bools | None) -> Float32s:
+        """(rows,): variance over the members, in units of the sensors' spread, summed over the cells that count.
+
+        As seen from the first member, so it is small numbers whose squares are subtracted, and 0 to the bit where all
+        are the same; a member at a time, so always in the same order.
+        """
+        members = len(made)
+        if members == 1:
+            return np.zeros(made.shape[2], np.float32)
+        total, squares, away = self._from_first
+        total.fill(0)
+        squares.fill(0)
+        for own in made[1:]:
+            np.subtract(own, made[0], out=away)
+            total += away
+            away *= away
+            squares += away
+        total *= total
+        total /= members
+        squares -= total
+        cells = np.maximum(squares, 0, out=squares).reshape(1, *self._shape[1:])
+        if left_out is not None:
+            np.copyto(cells, 0, where=left_out)
+        apart: Float32s = tree_sum(tree_sum(cells) / self._spread)[0]
+        apart /= members
+        return apart
 
 
 def tree_sum(values: Float32s) -> Float32s:
@@ -81,23 +112,9 @@ def tree_sum(values: Float32s) -> Float32s:
     return values[:, 0]
 
 
-def combined(by_member: Float64s) -> tuple[Float64s, Float64s]:
-    """Median and disagreement over K of (K, N): each (N,)."""
-    if len(by_member) == 1:
-        return by_member[0], np.where(np.isnan(by_member[0]), np.nan, 0.0)
-    ordered = np.sort(by_member, axis=0)
-    low, high = ordered[0], ordered[-1]
-    total = low + high
-    spread = np.divide(high - low, total, out=np.zeros_like(total), where=total != 0)
-    return _middle(ordered), spread
-
-
 def median(values: Float64s) -> Float64s:
     """Over the first axis, which is K."""
-    return _middle(np.sort(values, axis=0))
-
-
-def _middle(ordered: Float64s) -> Float64s:
+    ordered = np.sort(values, axis=0)
     count = len(ordered)
     middle: Float64s = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2.0  # the same one twice where K is odd
     return middle

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 LOOK_SECONDS = 1.0
 PROGRESS = (
     "received", "used", "late", "duplicate", "ignored", "dead", "lost", "history_lost", "scored", "warming",
-    "degraded", "off", "incidents.opened",
+    "degraded", "off", "disagreeing", "incidents.opened",
 )  # fmt: skip
 RECOVERING: dict[Phase, State] = {Phase.ASK: "asking", Phase.READ: "restoring", Phase.SERVE: "replaying"}
 

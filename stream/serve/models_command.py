@@ -71,16 +71,22 @@ def models_diff(
 def models_promote(
     version: Named,
     reason: Reason = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where the gate refused it; --reason says who and why.")
+    ] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Point production to a version, once it is verified; running consumers follow."""
+    """Point production to a version, once it is verified; running consumers follow.
+
+    Exit code 4 where the gate refused it.
+    """
     from stream.promotion import promote
     from stream.serve import versions, versions_screen
 
     registry, detector = _opened(config, overrides)
-    moved = versions.moved(promote(registry, detector, version, reason), registry, detector)
+    moved = versions.moved(promote(registry, detector, version, reason, force), registry, detector)
     tell(moved, as_json, versions_screen.show_move)
 
 

@@ -77,7 +77,7 @@ class Publisher:
 
     def _alert(self, number: int, definition: Definition, event: IncidentEvent, offset: int, batch: Records) -> None:
         source = Source(self._options.input, number, offset)
-        record = alert(event, definition.detector, definition.version, source, datetime.now(UTC))
+        record = alert(event, definition, source, datetime.now(UTC))
         cause = batch.at(offset)
         headers = alert_headers(record, None if cause is None else traceparent(cause))
         self._transaction.send(self._options.alerts, event.series.encode(), encode(record), headers)

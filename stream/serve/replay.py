@@ -86,7 +86,7 @@ def _writer(scores: Path, data: Path) -> pq.ParquetWriter:
 def _alerts(definition: Definition, data: Path, outcome: Outcome, position: Int64s) -> Iterator[Alert]:
     for event in outcome.events:
         source = Source(str(data), 0, int(position[event.row]))
-        yield alert(event, definition.detector, definition.version, source, datetime.now(UTC))
+        yield alert(event, definition, source, datetime.now(UTC))
 
 
 def _table(outcome: Outcome, position: Int64s) -> pa.Table:

@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("groups", nargs="*", choices=(*CASES, "all"), default="all")
     parser.add_argument("--json", action="store_true", help="every figure as one JSON document")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="a setting other than the default")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), choices=range(1, len(SEEDS) + 1), help="how many")
     options = parser.parse_args()
     data = Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
@@ -41,10 +42,13 @@ def main() -> int:
     wanted = list(CASES) if "all" in options.groups else list(dict.fromkeys(options.groups))
     seeds = SEEDS[: options.seeds]
     jobs = [
-        Job(group, place, seed, data) for group in wanted for place in range(len(CASES[group](data))) for seed in seeds
+        Job(group, place, seed, data, tuple(options.set))
+        for group in wanted
+        for place in range(len(CASES[group](data)))
+        for seed in seeds
     ]
     results = sorted(_done(jobs), key=lambda result: (wanted.index(result["group"]), result["case"], result["seed"]))
-    under = conditions() | {"seed": ", ".join(map(str, seeds))}
+    under = conditions() | {"seed": ", ".join(map(str, seeds)), "set": ", ".join(options.set) or "nothing"}
     if options.json:
         print(json.dumps({"conditions": under, "rows": facts(results), "runs": results}, indent=2))
     else:

@@ -9,17 +9,17 @@ import numpy as np
 from stream.bundle import load
 from stream.intake.layout import Hints
 from stream.registry import Registry
+from stream.settings import load as load_settings
 from tests.quality.cases import CASES
-from tests.real_data.cases import ANSWERS, LABEL, TIME
+from tests.real_data.cases import ANSWERS, LABEL, TIME, Case
 from training.amend import Wanted, amend
 from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
 from training.evaluate.facts import facts
 from training.evaluate.labelled import Labelled, spans
-from training.fit import FitOptions
+from training.from_settings import fit_options, train_options
 from training.levels import Levels, incident_events
 from training.metrics.nab import STANDARD, corpus, nab
 from training.metrics.skab import pooled
-from training.options import TrainOptions
 from training.pipeline import Progress, train
 
 DETECTOR = "quality"
@@ -32,12 +32,13 @@ TRIED = 80
 
 @dataclass(frozen=True)
 class Job:
-    """A case by its group and place in it, and a seed."""
+    """A case by its group and place in it, and a seed; `overrides` of settings, as `--set` has them."""
 
     group: str
     place: int
     seed: int
     data: Path
+    overrides: tuple[str, ...] = ()
 
 
 def run(job: Job, folder: Path) -> dict[str, Any]:
@@ -46,12 +47,20 @@ def run(job: Job, folder: Path) -> dict[str, Any]:
     Args:
         folder: scratch of this job alone.
     """
-    case = CASES[job.group](job.data)[job.place]
+    return judged(CASES[job.group](job.data)[job.place], job, folder)
+
+
+def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
+    """The same of a case that is at hand."""
     history, live = case.write(folder)
-    options = TrainOptions(
-        DETECTOR, history, folder / "registry", hints=Hints(time=TIME, exclude=ANSWERS), seed=job.seed
+    settings = load_settings(None, [f"train.seed={job.seed}", *job.overrides], {})
+    options = replace(
+        train_options(settings, history),
+        detector=DETECTOR,
+        registry=folder / "registry",
+        hints=Hints(time=TIME, exclude=ANSWERS),
     )
-    trained = train(options, FitOptions(seed=job.seed), QUIET)
+    trained = train(options, fit_options(settings), QUIET)
     answers = Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])
     asked = Asked(live, answers, history=options, nab=job.group == "nab", skab=job.group == "skab")
     budget = evaluate(Bundle(*_named(trained.folder)), asked)

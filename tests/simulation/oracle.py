@@ -139,9 +139,7 @@ class Pass:
     def _publish(self, outcome: Outcome, positions: list[int], cause: int) -> None:
         for event in outcome.events:
             source = Source(self._options.input, self._partition, positions[event.row] if positions else cause)
-            self.published.alerts.append(
-                plain(encode(alert(event, "test", self._detector.definition.version, source, EPOCH)))
-            )
+            self.published.alerts.append(plain(encode(alert(event, self._detector.definition, source, EPOCH))))
         for sight in outcome.sights:
             kind = "data.series_sees_again" if sight.sees else "data.series_blind"
             self.published.sights[kind, self._partition, sight.series, positions[sight.row]] += 1

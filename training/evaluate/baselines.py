@@ -25,7 +25,7 @@ from training.calibrate import calibrate
 from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
 from training.framing import FramedHistory, frame
-from training.history import fingerprint, load
+from training.history import History, fingerprint, load
 from training.levels import Levels, incident_events
 from training.metrics.floors import FLOORS, Floor, Score, always_on
 from training.options import ThresholdOptions, TrainOptions
@@ -42,6 +42,7 @@ class Learned:
         why: in words, where it is not.
     """
 
+    history: History
     frames: FramedHistory
     part: UInt8s
     same_rows: bool
@@ -70,8 +71,8 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     elif frames.counted(part) != manifest.data.get("frames"):
         why = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
     else:
-        return Learned(frames, part, True, "")
-    return Learned(frames, part, False, why)
+        return Learned(history, frames, part, True, "")
+    return Learned(history, frames, part, False, why)
 
 
 def _hints(options: TrainOptions) -> Hints:

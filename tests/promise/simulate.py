@@ -1,0 +1,104 @@
+"""What a threshold promised and what it did, over repeated calibrations of one world."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.promise.worlds import ERRORS, RULES, Errors, World, alone, fleet
+from training.calibrate import calibrate
+from training.levels import Levels, incidents
+from training.options import ThresholdOptions
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A world and a promise; `weeks` of each series are there to judge it by."""
+
+    name: str
+    world: World
+    options: ThresholdOptions
+    weeks: float
+
+    @property
+    def series(self) -> int:
+        return len(self.world.size)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Realised / promised, of each calibration; and in how many of them the tail was extrapolated."""
+
+    name: str
+    ratios: Floats
+    extrapolated: int
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.ratios))
+
+    @property
+    def mean(self) -> float:
+        return float(self.ratios.mean())
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """10 and 90 %."""
+        low, high = np.quantile(self.ratios, [0.1, 0.9])
+        return float(low), float(high)
+
+    def facts(self) -> dict[str, object]:
+        low, high = self.spread
+        of_all = {"calibrations": len(self.ratios), "extrapolated": self.extrapolated}
+        return {"case": self.name, "median": self.median, "mean": self.mean, "p10": low, "p90": high} | of_all
+
+
+def kept(case: Case, repeats: int, seed: int = 0) -> Kept:
+    """Calibrates `repeats` times on new levels; all are judged by the same long ones."""
+    truth = case.world.afterwards(np.random.default_rng([seed, 1]), case.weeks)
+    draw = np.random.default_rng([seed, 2])
+    found = [calibrate(case.world.calibration(draw), RULES, case.options, nth) for nth in range(repeats)]
+    ratios = [realised(truth, one.table.of_each(truth.names), case.options) for one in found]
+    return Kept(case.name, np.array(ratios), sum(one.extrapolated for one in found))
+
+
+def realised(truth: Levels, thresholds: Floats, options: ThresholdOptions) -> float:
+    """Incidents per series and week over the budget, or the share above over the promised one."""
+    score = truth.level / thresholds[truth.series]
+    if options.method == "budget":
+        return incidents(truth, score, RULES) / truth.weeks / options.alerts_per_week
+    return float((score > 1).mean()) / (1 - options.percentile / 100)
+
+
+def cases() -> list[Case]:
+    """Each kind of error: one series, many alike, many unlike, with promises that the data support; and one and a few
+    with promises that they do not."""
+    return [
+        case for name, errors in ERRORS.items() for case in (*_supported(name, errors), *_extrapolated(name, errors))
+    ]
+
+
+def _supported(name: str, errors: Errors) -> list[Case]:
+    alike = fleet(errors, 200, 0.5, 0.1, 0)
+    worlds = {"one": (alone(errors, 4.0), 2.0, 100.0), "200 alike": (alike, 0.5, 1.0)}
+    worlds["200 unlike"] = (fleet(errors, 200, 0.5, 1.0, 0), 0.5, 1.0)
+    return [
+        Case(f"{name}, {series}, {options.method}", world, options, weeks)
+        for series, (world, per_week, weeks) in worlds.items()
+        for options in (budget(per_week), ThresholdOptions("percentile", percentile=99.0))
+    ]
+
+
+def _extrapolated(name: str, errors: Errors) -> list[Case]:
+    one, few = alone(errors, 0.5), fleet(errors, 20, 0.25, 0.5, 0)
+    return [
+        Case(f"{name}, one, budget, extrapolated", one, budget(1.0), 200.0),
+        Case(f"{name}, 20 unlike, budget, extrapolated", few, budget(0.2), 40.0),
+        Case(f"{name}, one, percentile, extrapolated", one, ThresholdOptions("percentile", percentile=99.9), 200.0),
+    ]
+
+
+def budget(per_week: float) -> ThresholdOptions:
+    return ThresholdOptions("budget", alerts_per_week=per_week)

@@ -1,0 +1,68 @@
+"""All that the gate looks at, in one place: what was held out, the model and its thresholds, production."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stream.intake.columns import UInt8s
+from stream.registry import Registry
+from training.calibrate import Calibration
+from training.champion import Contender, beside_production
+from training.fit import Fitted
+from training.framing import FramedHistory
+from training.gate import Criterion, collapsed, strong_enough
+from training.gate_promise import promise_kept
+from training.history import History
+from training.levels import Levels
+from training.separable import MOST_STRIPS, of_labelled, of_synthetic
+from training.split import Part
+from training.strength import strength
+from training.strips import raw_strips
+from training.trial import support
+from training.windows import evenly
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a model is judged on.
+
+    Attributes:
+        part: uint8 (T,), `Part`s of the frames.
+        levels: the model's, of the calibrate and gate parts.
+        data: what the manifest says of the history.
+    """
+
+    history: History
+    framed: FramedHistory
+    part: UInt8s
+    levels: Mapping[Part, Levels]
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How constrained the model is, as `training.strength` tells it, and the gate's verdicts, as they are told."""
+
+    strength: dict[str, Any]
+    criteria: list[Criterion]
+
+
+def judge(
+    held: Held, challenger: Contender, calibration: Calibration, fitted: Fitted, registry: Registry, seed: int
+) -> Judged:
+    """Tries the model out, and judges it."""
+    definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]
+    ends = np.flatnonzero(framed.within(held.part, Part.GATE, support(definition.spec)))
+    strips = raw_strips(framed, evenly(ends, MOST_STRIPS), support(definition.spec), seed)
+    tried = strength(framed, held.part, definition, fitted.weights, seed)
+    criteria = [
+        of_synthetic(strips, definition, seed),
+        of_labelled(framed, held.part, challenger.seen.level, gate, definition),
+        *strong_enough(tried, cut_off=not fitted.stopped_early),
+        *collapsed(definition.spec, fitted.divergence),
+        *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
+        *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
+    ]
+    return Judged(tried, criteria)

@@ -1,0 +1,118 @@
+"""Whether anomalies are told from normal data: by rank, so that no threshold has a say in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.slots import Segments, last_true
+from stream.intake.columns import Bools, Float64s, UInt8s
+from training.calibrate import place
+from training.framing import FramedHistory
+from training.gate import Criterion, not_judged
+from training.levels import Levels
+from training.split import Part
+from training.strips import RawStrips
+from training.synthetic import Kind, inject
+from training.tail import block_maxima, blocks
+
+# What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.
+KIND: Kind = "level_shift"
+SIZE = 8.0
+# How likely such a strip must score above a normal one; of labelled anomalies, which may be small, more than chance.
+SYNTHETIC, LABELLED = 0.75, 0.5
+# Strips at least and at most; labelled events at least.
+FEWEST, MOST_STRIPS, FEWEST_EVENTS = 20, 128, 5
+# Standard errors to the end of a one-sided interval of 99 %.
+ONE_SIDED = 2.326
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How likely an anomalous score is above a normal one, and the upper end of that at 99 %."""
+
+    likely: float
+    upper: float
+
+
+def separation(anomalous: Float64s, normal: Float64s) -> Separation:
+    """Of two samples of scores, float64 (n,) and (m,), both at least 1.
+
+    Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
+    """
+    ordered = np.sort(normal)
+    below = np.searchsorted(ordered, anomalous, "left") + np.searchsorted(ordered, anomalous, "right")
+    area = float(below.mean()) / (2 * len(normal))
+    n, m = len(anomalous), len(normal)
+    one, other = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + (n - 1) * (one - area**2) + (m - 1) * (other - area**2)) / (n * m)
+    return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
+
+
+def of_synthetic(strips: RawStrips, definition: Definition, seed: int) -> Criterion:
+    """Normal strips of the gate part beside themselves with one sensor off."""
+    name = "separability"
+    if len(strips) < FEWEST:
+        return not_judged(name, f"{len(strips)} whole strips of held-out frames in the gate part, {FEWEST} needed")
+    clip, allowed = definition.policy.clip, ~strips.masked()
+    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=clip, allowed=allowed)
+    if made.why_none is not None:
+        return not_judged(name, made.why_none)
+    shifted = strips.of(made.rows).unscaled(made.strips, definition)
+    found = separation(shifted.scores(definition), strips.scores(definition))
+    said = f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.likely:.1%} of pairs"
+    remedy = "the model follows whatever it is given, or normal data are as wild: see the strength of the model"
+    return _criterion(name, found, SYNTHETIC, said, remedy)
+
+
+def of_labelled(
+    framed: FramedHistory, part: UInt8s, level: Float64s, gate: Levels, definition: Definition
+) -> Criterion:
+    """Labelled events in the span of the gate part beside its normal blocks, by the largest score of each.
+
+    Args:
+        level: float64 (T,), of every frame; NaN where it has none.
+        gate: normal levels of the gate part.
+    """
+    name = "labelled anomalies"
+    events = _events(framed, _in_span(framed, part), level / definition.thresholds.of_each(framed.names)[framed.series])
+    if len(events) < FEWEST_EVENTS or not len(gate):
+        return not_judged(
+            name, f"{len(events)} labelled events with a score in the span of the gate part, {FEWEST_EVENTS} needed"
+        )
+    score = gate.level / definition.thresholds.of_each(gate.names)[gate.series]
+    normal = block_maxima(score, blocks(gate.series.astype(np.int64), place(gate), gate.block))
+    found = separation(events, normal)
+    said = f"{len(events)} labelled events score above a normal stretch in {found.likely:.1%} of pairs"
+    return _criterion(
+        name, found, LABELLED, said, "are the labels those of this history, and is it normal without them?"
+    )
+
+
+def _criterion(name: str, found: Separation, limit: float, said: str, remedy: str) -> Criterion:
+    expected = f"{said}, at least {limit:.0%} expected"
+    if found.upper < limit:
+        return Criterion(
+            name, "refused", found.likely, limit, f"{expected}, at most {found.upper:.1%} likely; {remedy}"
+        )
+    return Criterion(name, "passed", found.likely, limit, expected)
+
+
+def _in_span(framed: FramedHistory, part: UInt8s) -> Bools:
+    """bool (T,): frames from the first gate frame of their series on."""
+    inside: Bools = last_true(part == Part.GATE, Segments(framed.series)) >= 0
+    return inside
+
+
+def _events(framed: FramedHistory, span: Bools, score: Float64s) -> Float64s:
+    """The largest score of each run of labelled frames, float64 (n,); runs without a score are left out."""
+    rows = np.flatnonzero(framed.marked & span)
+    if not len(rows):
+        return np.zeros(0)
+    new = np.diff(rows, prepend=-2) != 1
+    new |= np.diff(framed.series[rows], prepend=-1) != 0
+    largest = np.full(int(new.sum()), -np.inf)
+    known = np.isfinite(score[rows])
+    np.maximum.at(largest, (np.cumsum(new) - 1)[known], score[rows][known])
+    found: Float64s = largest[np.isfinite(largest)]
+    return found
