@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 # What a start spends its time on.
 HEAVY = ["torch", "stream.serve.run", "stream.serve.compose", "stream.serve.consumer", "stream.serve.health_server"]
 HEAVY += ["stream.kafka.checks", "stream.serve.feedback_command", "stream.serve.models_command", "pandas"]
+# Its processes share nothing with ours, nor with one another.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(HEAVY)
 
