@@ -1,7 +1,7 @@
 """The `narrows` command: the one place where both halves meet. Bodies import what they need, so `--help` is quick.
 
-stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 partial, 4 gate refused,
-5 fenced by a twin, 130 interrupted.
+stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 4 refused, 5 fenced by a
+twin, 130 interrupted.
 """
 
 import os
@@ -27,6 +27,7 @@ from stream.serve.models_command import Reason, models_app
 from stream.serve.service_command import doctor, init, replay, run, topics
 
 GATE_REFUSED = 4
+CHILD_REFUSED = 'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -175,13 +176,14 @@ def robustness(
     bundle: Bundle = None,
     strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random starts of descents.")] = 0,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of the evasion rates, PNG.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of evasion and poisoning, PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
 
-    Takes some minutes: a member is trained to attack through, six where the bundle has one alone.
+    And how far thresholds walk where somebody feeds `narrows calibrate`. Takes some minutes: a member is trained to
+    attack through, six where the bundle has one alone, and a discriminator to compare with where it has none.
     """
     import torch
 
@@ -192,7 +194,7 @@ def robustness(
     from training.attack.gradient import Effort
     from training.attack.robustness import Asked, measure
     from training.evaluate.labelled import judge
-    from training.from_settings import fit_options, train_options
+    from training.from_settings import bounds, fit_options, train_options
 
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
@@ -200,7 +202,7 @@ def robustness(
     print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
     frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
     field = gather(folder, manifest, definition, train_options(settings, fit), fit_options(settings))
-    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed, bounds(settings)))
     if as_json:
         print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
     else:
@@ -238,11 +240,12 @@ def calibrate(
 ) -> None:
     """Tell what has drifted since training, and make a child of a bundle whose thresholds follow, within bounds.
 
-    `candidate` points to the child. Exit code 4 where it is refused; says why. With --feedback, alerts that were
-    confirmed or due to maintenance are left out.
+    `candidate` points to the child. Exit code 4 where it is refused, and where the gate refused the bundle: nothing
+    points to the child then; says why. With --feedback, alerts that were confirmed or due to maintenance are left out.
     """
     import torch
 
+    from stream.gate import refuse
     from stream.registry import Registry
     from stream.settings.hints import hints
     from training import renew_report
@@ -255,10 +258,15 @@ def calibrate(
     settings = settings_from(config, overrides)
     registry = Registry(settings.registry)
     spans = () if exclude is None else excluded(exclude)
+    if alerts and not (feedback or settings.train.feedback):
+        raise ConfigError("--alerts: alerts alone say nothing; add --feedback with what was said of them")
     if feedback or settings.train.feedback:
         from stream.serve.judged import judgements
 
-        spans += not_normal(judgements(settings, feedback, alerts))
+        said = judgements(settings, feedback, alerts)
+        if said.unknown:
+            print(f"feedback on alerts that nobody knows: {', '.join(said.unknown)}", file=sys.stderr)
+        spans += not_normal(said)
     source = Source(data, scores, hints(settings))
     reference = bundle or settings.bundle
     renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
@@ -268,6 +276,8 @@ def calibrate(
         renew_report.show(renewed, registry)
     if renewed.result.refused:
         raise typer.Exit(GATE_REFUSED)
+    if renewed.child is not None:
+        refuse(renewed.child.version, renewed.child.metrics["gate"], CHILD_REFUSED)
 
 
 @feedback_app.command("report")
@@ -311,7 +321,9 @@ def models_amend(
     """Make a child of a version with the rules and threshold that --set gives, and the same weights.
 
     No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
+    Exit code 4 where the gate refused the version: the child is written, and nothing points to it.
     """
+    from stream.gate import refuse
     from stream.registry import Registry
     from training import amend_report
     from training.amend import amend
@@ -325,6 +337,7 @@ def models_amend(
         print_json(amend_report.facts(amended, registry))
     else:
         amend_report.show(amended, registry)
+    refuse(amended.manifest.version, amended.manifest.metrics["gate"], CHILD_REFUSED)
 
 
 @models_app.command("sample")
@@ -363,6 +376,11 @@ def main() -> None:
     except NarrowsError as error:
         print(f"narrows: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        raise  # nobody reads on: not for us to tell
+    except OSError as error:
+        print(f"narrows: {error}; check the path, its permissions and the space that is left", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

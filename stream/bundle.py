@@ -147,7 +147,7 @@ def write_child(folder: Path, parent: Path, manifest: Manifest, thresholds: Thre
     for name in FILES:
         (folder / name).write_bytes(data[name])
     if thresholds is not None:
-        scales, _ = _tables(_parquet(data[SERIES]), known)
+        scales, _ = _tables(table_in(data[SERIES]), known)
         pq.write_table(_series_table(scales, thresholds), folder / SERIES)
     entries = tuple(_entry(folder / entry.name) for entry in known.files if entry.name in FILES)
     return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
@@ -235,7 +235,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     manifest = _intact(folder)
     data = _verified(folder, manifest)
     try:
-        scales, thresholds = _tables(_parquet(data[SERIES]), manifest)
+        scales, thresholds = _tables(table_in(data[SERIES]), manifest)
         ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]), np.array(manifest.error_spread))
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
@@ -252,13 +252,13 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         usual_disagreement=manifest.usual_disagreement,
         promise=_promise(manifest),
     )
-    _self_test(folder, definition, _parquet(data[SELFTEST]))
+    _self_test(folder, definition, table_in(data[SELFTEST]))
     return manifest, definition
 
 
 def calibration_levels(folder: Path) -> pa.Table:
     """The levels kept from calibration: series, time, ratio (level / scale)."""
-    return _parquet(_verified(folder, read_manifest(folder))[CALIBRATION])
+    return table_in(_verified(folder, read_manifest(folder))[CALIBRATION])
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -313,8 +313,14 @@ def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     return data
 
 
-def _parquet(data: bytes) -> pa.Table:
-    return pq.read_table(pa.BufferReader(data))
+def table_in(data: bytes) -> pa.Table:
+    """The table that the bytes of a Parquet file hold, read by this thread alone.
+
+    `pq.read_table` has threads of its own let go of the bytes at some later time; where that is while the interpreter
+    ends, the process is aborted, whatever its exit code was to be.
+    """
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        return file.read(use_threads=False)
 
 
 def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:

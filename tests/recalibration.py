@@ -1,18 +1,14 @@
-"""Levels whose law is known, as a bundle keeps them and as newer readings show them."""
+"""Levels whose law is known, and what a bundle keeps of them."""
 
 import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s
-from training import estimate
 from training.calibrate import calibrate
-from training.framing import FramedHistory
 from training.kept import kept_grid, kept_levels, restored
-from training.levels import Levels, incident_events
-from training.observe import Observed, alert_spans
+from training.levels import Levels
 from training.options import ThresholdOptions
-from training.recalibrate import Given, Seen
-from training.sieve import sift
+from training.recalibrate import Given
 
 MINUTE = 60 * 10**9
 BLOCK = 20
@@ -54,25 +50,3 @@ def given(levels: Levels, promise: ThresholdOptions) -> Given:
     table = kept_levels(levels, calibration, RULES)
     kept = restored(table, calibration.table, levels.block, levels.weeks)
     return Given(calibration.table, kept, kept_grid(table), RULES, promise, 0)
-
-
-def seen(bundle: Given, newer: Levels) -> Seen:
-    """What a recalibration sees of newer levels, all frames being usual: the incidents of the bundle's thresholds."""
-    score = newer.level / bundle.table.of_each(newer.names)[newer.series]
-    nothing, size = np.zeros(len(newer), np.bool_), len(newer.names)
-    framed = FramedHistory(
-        newer.names, newer.series, newer.time, np.zeros((len(newer), 0)), np.zeros(len(newer), np.uint8),
-        np.concatenate([[True], np.diff(newer.series) > 0]), nothing, nothing, nothing, nothing, newer.step, {},
-    )  # fmt: skip
-    alerts = alert_spans(incident_events(newer, score, RULES))
-    observed = Observed(framed, newer.level, score, nothing, nothing, alerts, {})
-    count, above = np.bincount(newer.series, minlength=size).astype(np.float64), (score > 1).astype(np.float64)
-    return Seen(
-        levels=sift(observed, (), frozenset(newer.names), -1, BLOCK).levels,
-        usual=count,
-        scored=count,
-        exceeding=np.bincount(newer.series, above, size).astype(np.float64),
-        above=estimate.mean(above, estimate.batches(newer.series, BLOCK)),
-        sensors={},
-        flat=frozenset(),
-    )

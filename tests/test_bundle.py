@@ -1,7 +1,9 @@
 """Bundles: what is written is what is loaded; what was touched is refused."""
 
 import hashlib
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream.bundle import MANIFEST, SELFTEST, SERIES, WEIGHTS, Manifest, load, read_manifest
+from stream.bundle import MANIFEST, SELFTEST, SERIES, WEIGHTS, Manifest, load, read_manifest, table_in
 from stream.detect.policy import Rules, SensorRule, ValidRange
 from stream.errors import BundleError
 from stream.registry import Registry
@@ -172,3 +174,14 @@ def test_a_version_that_fails_while_it_is_written_leaves_nothing(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt, match="stopped"):
         Registry(tmp_path).publish("test", fail)  # type: ignore[arg-type]
     assert list((tmp_path / "test" / "versions").iterdir()) == []
+
+
+def test_the_bytes_of_a_table_are_let_go_of_once_it_is_read() -> None:
+    """A thread that lets go of them while the interpreter ends would abort the process, at random."""
+    written = io.BytesIO()
+    pq.write_table(pa.table({"series": ["a", "b"] * 500, "value": list(range(1000))}), written)
+    data = written.getvalue()
+    held = sys.getrefcount(data)
+    for _ in range(100):
+        table_in(data)
+        assert sys.getrefcount(data) == held

@@ -196,8 +196,21 @@ def test_people_get_tables_that_say_the_same(narrows: Narrows) -> None:
     for word in ("exceeding", "m0", "retrain", "verdict", "refused", "flow stands +"):
         assert word in told.out
     told = narrows("calibrate", "--data", newer(Plant()), "--dry-run")
-    for words in ("nothing was published", "of 0 series move", "alerts per series and week on the levels"):
+    for words in (
+        "nothing was published",
+        "confirmed: the readings move none",
+        "alerts per series and week on the levels",
+    ):
         assert words in told.out
+
+
+def test_readings_that_were_learned_from_are_refused_as_such(narrows: Narrows) -> None:
+    path = "again.parquet"
+    Plant().rows(1, HISTORY, START).to_parquet(path)
+    told = narrows("calibrate", "--data", path, "--dry-run")
+    assert told.code == 4
+    assert f"none of {SERIES * HISTORY:,} frames is left, most are `old`: not newer than" in " ".join(told.out.split())
+    assert "0.00%" not in told.out
 
 
 def test_incidents_labels_and_named_spans_set_no_threshold(narrows: Narrows) -> None:
@@ -269,6 +282,15 @@ def test_an_amended_child_is_as_old_as_its_threshold(narrows: Narrows, registry:
     assert load(registry.folder("pumps", CANDIDATE))[1].promise.calibrated_at is not None
 
 
+def test_feedback_on_alerts_that_nobody_knows_is_told_of(narrows: Narrows) -> None:
+    Path("alerts.jsonl").write_text("")
+    narrows("feedback", "give", "no-such-alert", "maintenance", "--file", "said.jsonl")
+    about = ("--feedback", "said.jsonl", "--alerts", "alerts.jsonl")
+    told = narrows("calibrate", "--data", newer(Plant()), *about, "--dry-run")
+    assert told.code == 0
+    assert "feedback on alerts that nobody knows: no-such-alert" in told.err
+
+
 def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
     assert "give either --data or --scores" in narrows("calibrate").err
     data = newer(Plant(), count=50)
@@ -277,6 +299,18 @@ def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
     assert wrong.code == 2
     assert "expected an ISO 8601 time" in wrong.err
     assert "expected a list of spans" in wrong.err
+    for rubbish, said in {
+        "rubbish": "not a list; expected",
+        "{a: [": "not YAML",
+        "- {series: m1, start: 2026-03-12, end: 2026-03-11}": "entry 1: expected `end` after `start`",
+        "- {serie: m1}": "entry 1: start: Field required",
+    }.items():
+        Path("spans.yaml").write_text(rubbish)
+        wrong = narrows("calibrate", "--data", data, "--exclude", "spans.yaml")
+        assert (wrong.code, said in wrong.err, "pydantic" in wrong.err) == (2, True, False), wrong.err
+    assert "No such file" in narrows("calibrate", "--data", data, "--exclude", "none.yaml").err
+    alone = narrows("calibrate", "--data", data, "--alerts", "alerts.jsonl")
+    assert (alone.code, "add --feedback" in alone.err) == (2, True)
     no_verdicts = narrows("calibrate", "--scores", data)
     assert no_verdicts.code == 1
     assert "expected verdicts, as `narrows replay --scores` writes them" in no_verdicts.err

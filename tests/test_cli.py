@@ -133,6 +133,11 @@ class Twin(NarrowsError):
         (NarrowsError("no"), 1, "narrows: no\n"),
         (FencedError("a twin runs"), 5, "narrows: a twin runs\n"),
         (Twin("refused"), 4, "narrows: refused\n"),
+        (
+            PermissionError(13, "no", "a/b"),
+            1,
+            "narrows: [Errno 13] no: 'a/b'; check the path, its permissions and the space that is left\n",
+        ),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

@@ -15,8 +15,11 @@ from confluent_kafka.cimpl import NewPartitions
 
 from deploy.kafka.broker import Broker, free_port
 from stream import __main__ as cli
+from stream.bundle import load as load_bundle
+from stream.bundle import write_child
 from stream.kafka import cluster
 from stream.kafka.state_topic import FORMAT, CommitMetadata, encode_metadata
+from stream.registry import PRODUCTION, Registry
 from stream.serve.doctor import examine
 from stream.settings import load
 from tests.builders import a_definition
@@ -133,6 +136,23 @@ def test_a_bundle_that_is_missing_or_damaged_is_a_failure_beside_the_other_check
     assert "narrows train" in missing.checks["bundle"]["do"]
 
 
+def test_a_bundle_that_the_gate_refused_or_whose_threshold_is_old_is_a_warning(narrows: Narrows, live: Live) -> None:
+    assert {narrows("doctor", "--json").checks[check]["outcome"] for check in ("gate", "threshold")} == {"ok"}
+    registry = Registry(live.folder / "registry")
+    folder = registry.folder("test", PRODUCTION)
+    parent, _ = load_bundle(folder)
+    gate = {"verdict": "refused", "criteria": [{"name": "too weak", "verdict": "refused", "said": "explains nothing"}]}
+    child = msgspec.structs.replace(
+        parent, version="20260102T000000Z", calibrated_at="2026-01-01T00:00:00Z", metrics={"gate": gate}
+    )
+    made = registry.publish("test", lambda scratch: write_child(scratch, folder, child, None))
+    registry.point("test", PRODUCTION, made.name)
+    result = narrows("doctor", "--json", "--set", "serve.stale_after=1s")
+    assert (result.code, result.unwell) == (0, {"gate": "warning", "threshold": "warning"})
+    assert "too weak: explains nothing" in result.checks["gate"]["seen"]
+    assert "narrows calibrate --data NEWER" in result.checks["threshold"]["do"]
+
+
 def test_a_bundle_of_another_detector_is_a_failure(narrows: Narrows, live: Live) -> None:
     (live.folder / "registry" / "test").rename(live.folder / "registry" / "other")
     result = narrows("doctor", "--json", "--set", "detector=other")
@@ -151,7 +171,13 @@ def test_without_a_broker_bundle_and_configuration_are_checked_all_the_same(
 ) -> None:
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
     found = examine(load(live.config, [f"kafka.bootstrap=127.0.0.1:{free_port()}"]))
-    assert [(f.check, f.outcome) for f in found] == [("configuration", "ok"), ("bundle", "ok"), ("broker", "failure")]
+    assert [(f.check, f.outcome) for f in found] == [
+        ("configuration", "ok"),
+        ("bundle", "ok"),
+        ("gate", "ok"),
+        ("threshold", "ok"),
+        ("broker", "failure"),
+    ]
     assert "kafka.bootstrap" in found[-1].do
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,11 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import __main__ as cli
-from stream.bundle import WEIGHTS
+from stream.bundle import WEIGHTS, load
+from stream.events import rfc3339
+from stream.promotion import promote
 from stream.registry import CANDIDATE, PRODUCTION, Registry
+from tests.builders import a_definition
+from tests.recalibration import BLOCK, levels_of
 from training import fleet
+from training.child import publish_child
+from training.framing import FramedHistory
 from training.gate_promise import chance
-from training.separable import separation
+from training.separable import of_labelled, separation
+from training.split import Part
 
 SMALL = {
     "detector": "pumps",
@@ -43,10 +51,13 @@ class Result(NamedTuple):
     def data(self) -> Any:
         return json.loads(self.out)
 
-    def verdict(self, name: str) -> str:
-        """Of one criterion of a training."""
+    def criterion(self, name: str) -> Any:
+        """Of a training."""
         (found,) = (one for one in self.data["metrics"]["gate"]["criteria"] if one["name"] == name)
-        return str(found["verdict"])
+        return found
+
+    def verdict(self, name: str) -> str:
+        return str(self.criterion(name)["verdict"])
 
 
 class Narrows(Protocol):
@@ -142,10 +153,14 @@ def test_a_training_by_force_points_the_aliases_and_is_recorded(narrows: Narrows
 
 
 def test_a_child_of_a_refused_version_is_refused_as_its_parent_was(narrows: Narrows, month: pd.DataFrame) -> None:
+    """It is written, and nothing points to it until it is promoted by force."""
     version = narrows("train", "--data", written(newest_off(month)), "--json").data["version"]
     child = narrows("models", "amend", version, "--json", rules__close_after=40)
-    assert child.code == 0, child.err
-    assert narrows("models", "promote", "candidate").code == 4
+    assert (child.code, child.data["aliases"], aliases()) == (4, [], (None, None))
+    assert "nothing points to it" in child.err
+    assert narrows("models", "promote", child.data["version"]).code == 4
+    assert narrows("models", "promote", child.data["version"], "--force", "--reason", "it is hot there").code == 0
+    assert aliases()[0] == child.data["version"]
 
 
 def test_a_history_a_third_of_which_is_faults_makes_a_model_blunter_than_production(
@@ -173,6 +188,24 @@ def test_a_newer_model_of_the_same_plant_passes_beside_production(narrows: Narro
     assert aliases() == (first.data["version"], second.data["version"])
 
 
+def test_readings_that_production_was_recalibrated_on_are_none_to_be_compared_on(
+    narrows: Narrows, month: pd.DataFrame
+) -> None:
+    """Its thresholds have seen them, though its weights have not."""
+    narrows("train", "--data", written(month[month.groupby("series").cumcount() < 950]))
+    registry = Registry(Path("registry"))
+    folder = registry.folder("pumps", PRODUCTION)
+    parent, _ = load(folder)
+    newest = rfc3339(month["time"].max().value)
+    newer = msgspec.structs.replace(parent, version="20990101T000000Z", recalibrated={"data": {"to": newest}})
+    _, child = publish_child(registry, folder, parent, newer, "calibrate", "")
+    promote(registry, "pumps", child.version)
+    second = narrows("train", "--data", written(month), "--json")
+    told = second.criterion("false alerts beside production")
+    assert told["verdict"] == "not judged"
+    assert f"0 normal frames are in the gate part after {newest}" in told["said"]
+
+
 def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narrows, month: pd.DataFrame) -> None:
     history = written(month)
     narrows("train", "--data", history)
@@ -182,6 +215,14 @@ def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narr
     ):
         assert other.code == 0
         assert other.verdict("detection beside production") == "not judged"
+    registry = Registry(Path("registry"))
+    folder = registry.folder("pumps", PRODUCTION)
+    parent, _ = load(folder)
+    silent = msgspec.structs.replace(parent, version="20990101T000000Z", data={})
+    _, child = publish_child(registry, folder, parent, silent, "amend", "")
+    promote(registry, "pumps", child.version)
+    other = narrows("train", "--data", history, "--json")
+    assert "does not say what it has learned from" in other.criterion("detection beside production")["said"]
     for folder in Path("registry/pumps/versions").iterdir():
         (folder / WEIGHTS).write_bytes(b"")
     after = narrows("train", "--data", history, "--json", train__seed=1)
@@ -241,6 +282,30 @@ def test_so_many_by_chance_is_what_counts_of_an_uncertain_rate_show(mean: float,
     counts = draw.poisson(mean * draw.gamma(behind, 1 / behind, 200_000))
     for count in (0, 1, 3, 8, 20):
         assert chance(count, mean, behind) == pytest.approx(float((counts >= count).mean()), abs=0.005)
+
+
+def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
+    assert chance(3_000, mean=1_600.0, behind=800.0) < 1e-6
+    assert 0.4 < chance(160_000, mean=160_000.0, behind=80_000.0) < 0.6
+    assert chance(1, mean=0.0, behind=5.0) == 0.0
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.0, "passed"), (-0.9, "refused")], ids=["small", "mislabelled"])
+def test_short_events_too_small_to_see_are_not_refused_for_being_shorter_than_normal_stretches(
+    off: float, verdict: str
+) -> None:
+    """Of three frames each: the largest of so few is mostly less than that of a whole block, and says nothing."""
+    levels = levels_of(1, 1, 6000)
+    marked = np.arange(len(levels)) % 60 < 3
+    level = levels.level + off * (np.arange(len(levels)) % 60 < 3 + BLOCK)
+    nothing = np.zeros(len(levels), np.bool_)
+    framed = FramedHistory(
+        levels.names, levels.series, levels.time, np.zeros((len(levels), 0)), np.zeros(len(levels), np.uint8), nothing,
+        marked, marked, nothing, nothing, levels.step, {},
+    )  # fmt: skip
+    part = np.full(len(levels), Part.GATE, np.uint8)
+    normal = levels.rows(np.arange(len(levels)) % 60 >= 3 + BLOCK)
+    assert of_labelled(framed, part, level, normal, a_definition(series=levels.names)).verdict == verdict
 
 
 @settings(max_examples=50)

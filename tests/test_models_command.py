@@ -77,9 +77,11 @@ def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Mod
     assert f"percentile 95: q = {trained.manifest.threshold_q:.4g}" in lines[0]
 
 
-def test_an_empty_registry_lists_nothing(models: Models) -> None:
+def test_an_empty_registry_lists_nothing_and_says_so(models: Models) -> None:
     assert models("list", "--json").data == []
-    assert models("list") == (0, "", "")
+    code, out, err = models("list")
+    assert (code, out) == (0, "")
+    assert "no version of detector 'pumps'; `narrows train` makes one" in err
 
 
 def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Models, trained: Trained) -> None:

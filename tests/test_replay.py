@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -282,6 +283,18 @@ def test_the_command_prints_alerts_that_fit_the_schema_as_json_lines_and_nothing
     assert [alert | {"model_version": version} for alert in expected] == alerts
     assert f"{len(alerts)} alert events" in done.stderr
     assert "received 500" in done.stderr
+
+
+def test_series_that_training_has_not_seen_and_readings_that_were_lost_are_told_of(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the column of series was not found, and all assets became one that is named like the file."""
+    times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
+    pd.DataFrame({"time": times, "s0": 1.0, "s1": 2.0}).to_parquet("newer.parquet")
+    assert narrows(monkeypatch, "--data", "newer.parquet") == 0
+    told = capsys.readouterr().err
+    assert "warning: 1 of 1 series were not in training, 'newer' for one" in told
+    assert "warning: 120 of 180 readings are late or duplicate; does `input.series` name the asset?" in told
 
 
 def on_a_terminal(folder: Path, *arguments: str) -> str:

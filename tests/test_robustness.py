@@ -28,16 +28,20 @@ from stream.detect.outcome import Verdict
 from stream.detect.policy import ValidRange
 from stream.intake.parquet import Batch
 from tests.builders import START, a_definition, a_policy, a_spec, readings
-from tests.small_training import SMALL, a_history, made
+from tests.small_training import QUICK, SMALL, a_history, made
+from tests.small_training import options as small_options
 from training.attack.contestant import Contestant
 from training.attack.drift import drift
+from training.attack.field import Field, gather
 from training.attack.gradient import Attack, Budget, Effort, Norm
 from training.attack.playback import nearest, playback
+from training.attack.poisoning import RUNS, SHARES, WAYS
 from training.attack.robustness import SIZES
-from training.attack.strips import cut, length, whole_rows
+from training.attack.strips import Strips, cut, length, whole_rows
 from training.disagreement import usual_disagreement
 from training.framing import FramedHistory, frame
 from training.pipeline import Trained
+from training.recalibrate import Bounds
 
 SECOND = 1_000_000_000
 Floats = NDArray[np.float64]
@@ -241,8 +245,8 @@ def test_the_command_measures_attackers_budgets_and_norms(told: Told, trained: T
     plot = tmp_path / "plots" / "evasion.png"
     said = told("--strips", "12", "--steps", "8", "--plot", str(plot), "--json")
     assert set(said) == {
-        "data", "version", "members", "trained", "history", "seed", "effort", "strips", "normal_disagreeing",
-        "usual_disagreement", "evasion", "playback", "drift", "seconds",
+        "data", "version", "members", "trained", "discriminator", "history", "seed", "effort", "strips",
+        "normal_disagreeing", "usual_disagreement", "evasion", "playback", "drift", "poisoning", "seconds",
     }  # fmt: skip
     assert (said["members"], said["trained"], said["history"], said["seed"]) == (3, False, None, 0)
     assert said["strips"]["attacked"] == 12
@@ -252,11 +256,18 @@ def test_the_command_measures_attackers_budgets_and_norms(told: Told, trained: T
         for knows in ("recorded data", "a surrogate", "one member", "everything")
         for size in SIZES
     ]
-    assert set(said["evasion"][0]) == {"knows", "norm", "budget", "one", "ensemble", "ratio", "betrayed"}
-    assert all(0.0 <= one["one"] <= 1.0 and 0.0 <= one["ensemble"] <= 1.0 for one in said["evasion"])
-    all_knowing = [one["ensemble"] for one in said["evasion"] if one["knows"] == "everything" and one["norm"] == "l2"]
-    assert all_knowing == sorted(all_knowing)
-    assert all_knowing[-1] > all_knowing[0]
+    assert set(said["evasion"][0]) == {"knows", "norm", "budget", "one", "ensemble", "ratio", "betrayed", "counterpart"}
+    for column in ("one", "ensemble", "counterpart"):
+        assert all(0.0 <= one[column] <= 1.0 for one in said["evasion"])
+        all_knowing = [one[column] for one in said["evasion"] if one["knows"] == "everything" and one["norm"] == "l2"]
+        assert all_knowing == sorted(all_knowing)
+        assert all_knowing[-1] > all_knowing[0]
+    assert said["discriminator"] is False
+    assert said["strips"]["found_by_counterpart"] > 0
+    assert [(one["how"], one["share"]) for one in said["poisoning"]] == [
+        ("nobody attacks", 0.0), *((how, share) for how in WAYS for share in SHARES)
+    ]  # fmt: skip
+    assert all(len(one["factors"]) == RUNS and one["threshold"] <= Bounds().max_total for one in said["poisoning"])
     assert said["playback"][-1]["sensors"] == len(trained.manifest.sensors)
     assert plot.read_bytes()[:4] == b"\x89PNG"
 
@@ -268,8 +279,37 @@ def test_a_bundle_of_one_member_is_compared_with_an_ensemble_trained_by_its_sett
     alone = made(tmp_path / "alone", pd.read_parquet(folder / "history.parquet"))
     said = told("--bundle", str(alone.folder), "--strips", "4", "--steps", "2")["text"]
     assert "the bundle has one member: an ensemble of 5 was trained" in said
-    assert "evasion rate, K = 1 / K = 5 (betrayed)" in said
+    assert "evasion rate in %, K = 1 / K = 5 / counterpart (betrayed)" in said
     assert "recorded data" in said
+
+
+def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discriminator(
+    told: Told, tmp_path: Path
+) -> None:
+    """Trained where the bundle has none, and adding to the level; left out where it has one."""
+    history, frames = a_history(), np.arange(40)
+    for has_one in (False, True):
+        model = replace(SMALL, members=2, discriminator=has_one)
+        bundle = made(tmp_path / f"{has_one}", history, model=model)
+        field = gathered(bundle)
+        own, other = (discriminator.parted(one.weights) for one in (field.ensemble, field.counterpart))
+        assert (bool(own[1]), bool(other[1])) == (has_one, not has_one)
+        assert all(torch.equal(own[0][name], other[0][name]) for name in own[0])
+        assert (field.ensemble.definition.ensemble.spread == field.counterpart.definition.ensemble.spread).all()
+        plain, judged = (field.ensemble, field.counterpart)[:: -1 if has_one else 1]
+        loud = field.recorded[frames] * 8
+        strips = Strips(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)
+        assert (judged.levels(strips) >= plain.levels(strips)).all()
+        assert (judged.levels(strips) > plain.levels(strips)).any()
+        above = (field.normal.level / field.given.table.of_each(field.normal.names)[field.normal.series] > 1.0).mean()
+        assert above <= 0.1, "held-out levels are those of the bundle, below its thresholds mostly"
+    said = told("--bundle", str(bundle.folder), "--strips", "4", "--steps", "2")["text"]
+    assert "counterpart: the same members without their discriminator" in said
+
+
+def gathered(bundle: Trained) -> Field:
+    manifest, definition = load(bundle.folder)
+    return gather(bundle.folder, manifest, definition, small_options(bundle.folder.parents[3]), QUICK)
 
 
 def test_rows_in_which_nothing_is_found_are_refused(

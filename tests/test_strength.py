@@ -19,6 +19,7 @@ from stream.detect.models import build
 from stream.detect.policy import ModelSpec, Rules
 from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
+from stream.intake.columns import Bools
 from tests.builders import a_policy
 from tests.naive import naive_errors
 from tests.small_training import QUICK, SMALL, a_history, made
@@ -26,8 +27,9 @@ from training.framing import FramedHistory
 from training.options import ModelOptions
 from training.split import Part
 from training.strength import strength
+from training.strips import strips_of, support
 from training.synthetic import KINDS, SIZES, inject
-from training.trial import Step, Trial, strips_of
+from training.trial import Step, Trial
 
 Float64s = NDArray[np.float64]
 ROWS = 400
@@ -50,6 +52,11 @@ def framed_of(values: Float64s) -> FramedHistory:
         step=np.full(rows, 1_000_000_000),
         dispositions={},
     )
+
+
+def whole(rows: int, spec: ModelSpec) -> Bools:
+    """bool (rows,): those with enough frames before them."""
+    return np.arange(rows) >= support(spec) - 1
 
 
 def correlated(sensors: int, seed: int = 0) -> Float64s:
@@ -143,11 +150,11 @@ def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> No
     values[::17, 1] = np.nan
     model = build(spec, range(3)).eval()
     definition = definition_of(spec, model.weights(), threshold=1.2)
-    strips = strips_of(framed_of(values), all_gate(), Part.GATE, definition, 30, 0)
+    strips = strips_of(framed_of(values), whole(len(values), spec), support(spec), 30, 0)
     trial = Trial(strips, definition, model.weights())
     step = trial.step("noise_burst", 1.0, 0)
     assert isinstance(step, Step)
-    made = inject(strips.values, "noise_burst", 1.0, 0, allowed=np.asarray(~strips.masked.any(axis=1)))
+    made = inject(strips.scaled(definition), "noise_burst", 1.0, 0, allowed=strips.free)
     above, kept = 0, -1 if span == "newest" else -spec.window
     for strip, masked in zip(made.strips, strips.masked[made.rows], strict=True):
         errors = []
@@ -166,14 +173,15 @@ def test_a_projection_gives_back_what_it_projects() -> None:
     spec, values = linear(6, 3, 4, members=2), correlated(3)
     weights = projection(spec, values)
     definition = definition_of(spec, weights)
-    strips = strips_of(framed_of(values), all_gate(), Part.GATE, definition, 60, 0)
+    strips = strips_of(framed_of(values), whole(len(values), spec), support(spec), 60, 0)
+    normal = strips.scaled(definition)
     down = weights["code.weight"][0].numpy()
     for kind in KINDS:
         step = Trial(strips, definition, weights).step(kind, SIZES[kind][0], 0)
         assert isinstance(step, Step)
         begin, end = (5, 6) if kind == "spike" else (None, 8)
-        made = inject(strips.values, kind, SIZES[kind][0], 0, begin=begin)
-        put_in = (made.strips - strips.values[made.rows])[:, end - 6 : end].reshape(len(made.rows), -1)
+        made = inject(normal, kind, SIZES[kind][0], 0, begin=begin)
+        put_in = (made.strips - normal[made.rows])[:, end - 6 : end].reshape(len(made.rows), -1)
         assert step.given_back == pytest.approx(((put_in @ down.T) ** 2).sum() / (put_in**2).sum(), rel=1e-3)
 
 

@@ -215,6 +215,12 @@ def test_another_seed_draws_other_windows_and_the_same_seed_the_same(trained: Tr
     assert not first.equals(sampled(tmp_path, *bundle, "--seed", "1"))
 
 
+def test_a_picture_is_a_png_whatever_its_name_and_folders_are_made(trained: Trained, tmp_path: Path) -> None:
+    picture = tmp_path / "of" / "dreams.jpg"
+    sampled(tmp_path / "new", "--bundle", str(trained.folder), "--n", "3", "--plot", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_members_take_turns(trained: Trained, tmp_path: Path) -> None:
     """Three windows of two members: the first member's codes are the same ones as among four windows."""
     bundle = ("--bundle", str(trained.folder))

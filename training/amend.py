@@ -44,7 +44,7 @@ class Amended:
 def amend(
     registry: Registry, detector: str, reference: str, wanted: Wanted, reason: str = "", now: datetime | None = None
 ) -> Amended:
-    """Publishes a child of a version, verifies it, and lets `candidate` point to it.
+    """Publishes a child of a version, verifies it, and lets `candidate` point to it unless the gate refused it.
 
     Args:
         reference: a version or an alias.

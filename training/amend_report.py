@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.bundle import Manifest
-from stream.registry import CANDIDATE, Registry
+from stream.registry import Registry
 from training.amend import Amended
+from training.child import aliases_of
 
 
 def facts(amended: Amended, registry: Registry) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def facts(amended: Amended, registry: Registry) -> dict[str, Any]:
         "bundle": registry.place(m.detector, "versions", m.version),
         "version": m.version,
         "parent": m.parent,
-        "aliases": [CANDIDATE],
+        "aliases": list(aliases_of(m)),
         "amended": msgspec.to_builtins(m.amended),
         "threshold": {
             "from": {"q": parent.threshold_q, **parent.threshold},
@@ -38,7 +39,7 @@ def show(amended: Amended, registry: Registry) -> None:
     table.add_row("implies", f"{m.threshold['implied_per_week']:.3g} alerts per series and week on the kept levels")
     table.add_row("bundle", registry.place(m.detector, "versions", m.version))
     table.add_row("parent", parent.version)
-    table.add_row("aliases", CANDIDATE)
+    table.add_row("aliases", ", ".join(aliases_of(m)) or "none")
     Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(table)
 
 

@@ -18,7 +18,7 @@ from stream.intake.columns import Float64s, Int64s
 from training.level_scale import LEAST, level_scales
 from training.levels import Levels, incidents
 from training.options import ThresholdOptions
-from training.tail import MIN_MAXIMA, Excursions, block_maxima, blocks, excursions, quantile_interval, resampled_tails
+from training.tail import MIN_MAXIMA, Excursions, block_maxima, excursions, quantile_interval, resampled_tails
 
 CONFIDENCE = 0.9
 # Tails that a few peaks may come from, and how many of them the upper end of q holds for.
@@ -151,19 +151,13 @@ def _calibrated(
     )
 
 
-def place(levels: Levels) -> Int64s:
-    """int64 (n,): which level of its series each one is."""
-    found: Int64s = np.arange(len(levels)) - Segments(levels.series).start_of_row
-    return found
-
-
 def _blocks(levels: Levels) -> Int64s:
     """int64 (n,): the block of each level.
 
     Raises:
         DataError: fewer than two.
     """
-    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
+    block = levels.in_block
     count = int(block.max(initial=-1)) + 1
     if count < MIN_BLOCKS:
         raise DataError(

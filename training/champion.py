@@ -14,6 +14,7 @@ import numpy as np
 from stream.bundle import Manifest, load
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
+from stream.events import rfc3339
 from stream.intake.columns import Bools, Float64s, Int64s, UInt8s
 from stream.registry import PRODUCTION, Registry
 from training.calibrate import Calibration
@@ -21,14 +22,12 @@ from training.framing import FramedHistory
 from training.gate import CHANCE, Criterion, not_judged
 from training.gate_promise import DAY, FEWEST_DAYS, chance, daily_rates, left_open
 from training.held_out import Everywhere, chosen_levels, everywhere
-from training.history import History
+from training.history import History, learned_until
 from training.levels import WEEK, incident_events
-from training.separable import FEWEST, MOST_STRIPS, ONE_SIDED
+from training.separable import ONE_SIDED
 from training.split import Part
-from training.strips import RawStrips, raw_strips
+from training.strips import FEWEST, Strips, affordable, strips_of, support
 from training.synthetic import Kind, inject
-from training.trial import support
-from training.windows import evenly
 
 # So many times as many false alerts, and what was promised; so much less of the synthetic anomalies found.
 MORE_ALERTS, LESS_FOUND = 1.5, 0.2
@@ -67,13 +66,15 @@ def beside_production(
         data: what the challenger's manifest says of its history; calibration: of its thresholds.
     """
     detector = challenger.definition.detector
-    version = registry.alias(detector, PRODUCTION)
-    if version is None:
-        return _neither("nothing is in production yet")
     try:
+        version = registry.alias(detector, PRODUCTION)
+        if version is None:
+            return _neither("nothing is in production yet")
         manifest, definition = load(registry.folder(detector, version))
     except NarrowsError as fault:
         return _neither(f"production cannot be loaded: {fault}")
+    if "to" not in manifest.data:
+        return _neither(f"production, {version}, does not say what it has learned from")
     if definition.sensors != challenger.definition.sensors:
         return _neither(f"production, {version}, has other sensors: {', '.join(definition.sensors)}")
     theirs, ours = _promise(manifest.threshold), _promise(calibration.facts())
@@ -100,8 +101,8 @@ def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: Mapping
     known = manifest.data
     if known.get("fingerprint") == data["fingerprint"] and known.get("frames") == data["frames"]:
         return gate, "the gate part of the history that both learned from the rest of"
-    until = np.datetime64(str(known["to"]).removesuffix("Z"), "ns").astype(np.int64)
-    which = f"the gate part after {known['to']}, where the history of {manifest.version} ends"
+    until = learned_until(manifest)
+    which = f"the gate part after {rfc3339(until)}, where what {manifest.version} has learned from ends"
     return gate & (framed.time > until), which
 
 
@@ -179,11 +180,12 @@ def _opened(one: Contender, common: _Common) -> _Opened:
 
 
 def _detection(common: _Common, seed: int) -> Criterion:
-    ends = evenly(np.flatnonzero(common.inside), MOST_STRIPS)
-    strips = raw_strips(common.framed, ends, common.frames, seed)
+    most = min(affordable(one.definition.spec) for one in (common.challenger, common.champion))
+    strips = strips_of(common.framed, common.inside, common.frames, most, seed)
     pairs = np.concatenate([_found(common, strips, kind, size, seed) for kind, size in TRIALS])
     if len(strips) < FEWEST or not len(pairs):
-        return not_judged(DETECTION, f"{len(strips)} strips that move in {common.which}, {FEWEST} needed")
+        still = "" if len(pairs) else ", and no sensor that moves in them"
+        return not_judged(DETECTION, f"{len(strips)} strips in {common.which}, {FEWEST} needed{still}")
     less = pairs[:, 1] - pairs[:, 0]  # 1: production alone finds it
     # The trials of one strip hang together: as many observations as strips.
     lower = float(less.mean()) - ONE_SIDED * float(less.std()) / math.sqrt(len(strips))
@@ -201,13 +203,13 @@ def _detection(common: _Common, seed: int) -> Criterion:
     return Criterion(DETECTION, "refused", ours, theirs - LESS_FOUND, said)
 
 
-def _found(common: _Common, strips: RawStrips, kind: Kind, size: float, seed: int) -> Float64s:
+def _found(common: _Common, strips: Strips, kind: Kind, size: float, seed: int) -> Float64s:
     """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says.
 
     A champion whose threshold may be low by chance is no standard: it is held at the upper end of its interval.
     """
     challenger, champion = common.challenger.definition, common.champion.definition
-    made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=~strips.masked())
+    made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=strips.free)
     anomalous = strips.of(made.rows).unscaled(made.strips, champion)
     found = anomalous.scores(challenger) > 1, anomalous.scores(champion) > common.champion.caution
     return np.stack(found, axis=1).astype(np.float64)

@@ -9,6 +9,7 @@ import msgspec
 from stream.bundle import Manifest, calibration_levels, load, write_child
 from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError
+from stream.gate import REFUSED
 from stream.moves import Action
 from stream.registry import CANDIDATE, Registry
 from training.gate import inherited
@@ -27,7 +28,7 @@ def publish_child(
     reason: str,
     thresholds: ThresholdTable | None = None,
 ) -> tuple[Path, Manifest]:
-    """Publishes a child of the bundle in `folder`, verifies it, and lets `candidate` point to it.
+    """Publishes a child of the bundle in `folder`, verifies it, and lets its aliases point to it.
 
     Args:
         manifest: of the child; what it says of the parent, and its metrics, are filled in.
@@ -39,8 +40,14 @@ def publish_child(
     manifest = msgspec.structs.replace(manifest, parent=parent.version, metrics=inherited(parent))
     child = registry.publish(parent.detector, lambda scratch: write_child(scratch, folder, manifest, thresholds))
     written, _ = load(child)
-    registry.point(parent.detector, CANDIDATE, written.version, action, reason)
+    for alias in aliases_of(written):
+        registry.point(parent.detector, alias, written.version, action, reason)
     return child, written
+
+
+def aliases_of(child: Manifest) -> tuple[str, ...]:
+    """What points to a child once it is published: nothing where the gate refused the weights, which it shares."""
+    return () if child.metrics["gate"].get("verdict") == REFUSED else (CANDIDATE,)
 
 
 def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> KeptLevels:

@@ -11,6 +11,7 @@ from stream.detect.frames import Fitness
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools
 from training.framing import FramedHistory, carried_from
+from training.spans import Span, within_spans
 
 
 def leave_out(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int, max_carry: int) -> FramedHistory:
@@ -41,13 +42,4 @@ def facts(framed: FramedHistory, judgements: Judgements) -> dict[str, Any]:
 
 def _inside(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int) -> Bools:
     """bool (T,): frames in one of the spans, or among the `lag` frames of the series before one."""
-    inside = np.zeros(len(framed), np.bool_)
-    slots = {name: slot for slot, name in enumerate(framed.names)}
-    for span in spans:
-        if span.series not in slots:
-            continue
-        first, end = np.searchsorted(framed.series, [slots[span.series], slots[span.series] + 1])
-        low, high = first + np.searchsorted(framed.time[first:end], [span.start_ns, span.end_ns])
-        if low < high:
-            inside[max(low - lag, first) : high] = True
-    return inside
+    return within_spans(map(Span.of, spans), framed.names, framed.series, framed.time, lag)

@@ -133,16 +133,29 @@ def excluded(file: Path) -> tuple[Span, ...]:
         spans = TypeAdapter(tuple[MaintenanceSpan, ...]).validate_python(plain(file.read_bytes()) or ())
     except (OSError, yaml.YAMLError, ValidationError) as fault:
         raise ConfigError(
-            f"--exclude {file}: {fault}; expected a list of spans, such as "
+            f"--exclude {file}: {_seen(fault)}; expected a list of spans, such as "
             "`- {series: pump-01, start: 2026-03-01T08:00:00Z, end: 2026-03-01T09:00:00Z}`"
         ) from fault
     return tuple(Span(span.series, span.start, span.end) for span in spans)
 
 
+def _seen(fault: Exception) -> str:
+    """What is wrong with a list of spans, in one line; the first is entry 1."""
+    if isinstance(fault, OSError):
+        return str(fault.strerror)
+    if not isinstance(fault, ValidationError):
+        return "not YAML; check indentation, quotes and colons"
+    first = fault.errors(include_url=False)[0]
+    if not first["loc"]:
+        return "not a list"
+    number, *path = first["loc"]
+    message = first["msg"].removeprefix("Value error, ")
+    return ": ".join([f"entry {int(number) + 1}", *map(str, path), f"{message}, got {first['input']!r}"])
+
+
 def not_normal(said: Judgements) -> tuple[Span, ...]:
     """Alerts that were confirmed, or came of maintenance."""
-    judged = (span for span in said.spans() if span.verdict != "false")
-    return tuple(Span(span.series, span.start_ns, span.end_ns) for span in judged)
+    return tuple(Span.of(judged) for judged in said.spans() if judged.verdict != "false")
 
 
 def _named(tree: Mapping[str, object]) -> list[str]:

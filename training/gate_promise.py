@@ -5,16 +5,16 @@ of them itself, so as much new data may bring more by chance; and one day is not
 only where days agree on it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s, Int64s
-from training.calibrate import Calibration, place
+from training.calibrate import Calibration
 from training.gate import CHANCE, Criterion, not_judged
 from training.levels import WEEK, Levels, incident_events
-from training.tail import blocks
 
 # A promise is kept where no more than twice as much comes. A detector that is in alarm for more than a tenth of normal
 # time is none, whatever was promised.
@@ -101,8 +101,7 @@ def _above(gate: Levels, score: Float64s, behind: int, limit: float) -> Found:
 
 def _blocks_above(levels: Levels, score: Float64s) -> int:
     """Blocks with a score above 1."""
-    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
-    return len(np.unique(block[score > 1]))
+    return len(np.unique(levels.in_block[score > 1]))
 
 
 def daily_rates(gate: Levels, time: Int64s, amount: Float64s, weight: Float64s) -> Float64s:
@@ -135,9 +134,10 @@ def chance(count: int, mean: float, behind: float) -> float:
 
     A Poisson count whose rate is known as well as so many observations tell it: negative binomial.
     """
-    success = behind / (behind + mean)
-    term, below = success**behind, 0.0
-    for k in range(count):
-        below += term
-        term *= (behind + k) / (k + 1) * (1.0 - success)
+    if mean == 0.0:
+        return float(count == 0)
+    log_success, log_other = math.log(behind / (behind + mean)), math.log(mean / (behind + mean))
+    # In logarithms: of many observations the first terms are smaller than any number.
+    ways = (math.lgamma(behind + k) - math.lgamma(behind) - math.lgamma(k + 1) for k in range(count))
+    below = sum(math.exp(way + behind * log_success + k * log_other) for k, way in enumerate(ways))
     return max(0.0, 1.0 - below)

@@ -13,7 +13,7 @@ from training.framing import FramedHistory
 from training.history import History
 from training.levels import Levels, incidents
 from training.split import Part
-from training.trial import support
+from training.strips import support
 
 
 @dataclass(frozen=True)

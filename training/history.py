@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stream.bundle import Manifest
 from stream.errors import DataError
 from stream.events import rfc3339
 from stream.intake.columns import LongReadings, Readings
@@ -110,6 +111,13 @@ def data_facts(
         "vetted_out": options.drop_sensors,
         **said,
     }
+
+
+def learned_until(manifest: Manifest) -> int:
+    """ns: newest reading that weights or thresholds have come of; the smallest integer where nothing says."""
+    said = [manifest.data.get("to"), manifest.recalibrated.get("data", {}).get("to")]
+    times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in said if text is not None]
+    return max(map(int, times), default=int(np.iinfo(np.int64).min))
 
 
 def fingerprint(history: History) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from stream.intake.columns import UInt8s
 from stream.registry import Registry
 from training.calibrate import Calibration
@@ -16,12 +14,10 @@ from training.gate import Criterion, collapsed, strong_enough
 from training.gate_promise import promise_kept
 from training.history import History
 from training.levels import Levels
-from training.separable import MOST_STRIPS, of_labelled, of_synthetic
+from training.separable import of_labelled, of_synthetic
 from training.split import Part
 from training.strength import strength
-from training.strips import raw_strips
-from training.trial import support
-from training.windows import evenly
+from training.strips import affordable, strips_of, support
 
 
 @dataclass(frozen=True)
@@ -54,14 +50,14 @@ def judge(
 ) -> Judged:
     """Tries the model out, and judges it."""
     definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]
-    ends = np.flatnonzero(framed.within(held.part, Part.GATE, support(definition.spec)))
-    strips = raw_strips(framed, evenly(ends, MOST_STRIPS), support(definition.spec), seed)
+    spec, frames = definition.spec, support(definition.spec)
+    strips = strips_of(framed, framed.within(held.part, Part.GATE, frames), frames, affordable(spec), seed)
     tried = strength(framed, held.part, definition, fitted.weights, seed)
     criteria = [
         of_synthetic(strips, definition, seed),
         of_labelled(framed, held.part, challenger.seen.level, gate, definition),
         *strong_enough(tried, cut_off=not fitted.stopped_early),
-        *collapsed(definition.spec, fitted.divergence),
+        *collapsed(spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
         *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
     ]

@@ -15,9 +15,9 @@ from stream.detect.policy import Rules
 from stream.detect.threshold import ThresholdTable
 from stream.errors import BundleError
 from stream.intake.columns import Float64s
-from training.calibrate import MOST_ABOVE, Calibration, place
+from training.calibrate import MOST_ABOVE, Calibration
 from training.levels import Levels
-from training.tail import block_maxima, blocks, tail_start
+from training.tail import block_maxima, tail_start
 
 # The share of the levels that is kept in any case.
 KEPT = 0.2
@@ -62,7 +62,7 @@ def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Ta
     grid, in steps of 0.01 from 0 on; the largest of it is the ratio from which on all levels are there.
     """
     ratio = calibration.ratio
-    block = blocks(levels.series.astype(np.int64), place(levels), levels.block)
+    block = levels.in_block
     maxima = block_maxima(ratio, block)
     grid = _grid(ratio, maxima, calibration, rules)
     chosen = np.flatnonzero((ratio >= grid[-1]) | (ratio == maxima[block]))
@@ -70,7 +70,7 @@ def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Ta
     return pa.table(
         {
             "series": pa.array([*names, *[None] * len(grid)], pa.string()),
-            "place": pa.array([*place(levels)[chosen].tolist(), *[None] * len(grid)], pa.int64()),
+            "place": pa.array([*levels.place[chosen].tolist(), *[None] * len(grid)], pa.int64()),
             "time": pa.array([*levels.time[chosen].tolist(), *[None] * len(grid)], pa.timestamp("ns", "UTC")),
             "vetoed": pa.array([*levels.vetoed[chosen].tolist(), *[None] * len(grid)], pa.bool_()),
             "quantile": pa.array([*[None] * len(chosen), *(np.arange(len(grid)) / 100.0).tolist()], pa.float64()),

@@ -84,7 +84,7 @@ def _shrunk(own: Float64s, centre: float, noise: Float64s, between: float) -> Fl
 
 def _log_means(level: Float64s, start: Int64s, end: Int64s, least: float) -> Float64s:
     """float64 (S,): log of the mean of each stretch; of an empty one NaN."""
-    found = [np.mean(level[a:b]) if b > a else np.nan for a, b in zip(start.tolist(), end.tolist(), strict=True)]
+    found = [float(np.mean(level[a:b])) if b > a else np.nan for a, b in zip(start.tolist(), end.tolist(), strict=True)]
     return np.log(np.maximum(found, least))
 
 

@@ -8,6 +8,7 @@ from stream.detect.incidents import IncidentEvent, Incidents, Judged
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from training.tail import blocks
 
 WEEK = 7 * 86400 * 1_000_000_000
 
@@ -41,6 +42,17 @@ class Levels:
         """Some of them, by mask or place; what lay between is not known of."""
         columns = ("series", "time", "level", "step", "vetoed")
         return replace(self, **{name: getattr(self, name)[which] for name in columns})
+
+    @property
+    def place(self) -> Int64s:
+        """int64 (n,): which level of its series each one is."""
+        found: Int64s = np.arange(len(self)) - Segments(self.series).start_of_row
+        return found
+
+    @property
+    def in_block(self) -> Int64s:
+        """int64 (n,): numbers of blocks, 0, 1, 2, ...: levels of one shared their frames where none was left out."""
+        return blocks(self.series.astype(np.int64), self.place, self.block)
 
     @property
     def weeks(self) -> float:

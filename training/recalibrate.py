@@ -2,13 +2,14 @@
 
 1. The bundle's own detector judges the readings; what must not set a threshold is left out (`training.sieve`).
 2. What is left is cut off at the threshold in force. So it is compared with the bundle's kept levels, cut off at the
-   same place: how much the median of each series has grown (its scale), and how often levels come near the threshold
-   (the rate of the tail). What lies beyond is taken from the kept levels, which nobody could choose.
+   same place: how much the median of each series has grown (its scale with it), and how often levels come near the
+   threshold (the rate of the tail). What lies beyond is taken from the kept levels, which nobody could choose.
 3. What is no more than chance moves nothing. What is a shift, a fall, or a tail that grew by itself is refused.
 4. No threshold moves further than `max_step` at once, nor than `max_total` from where training put it; only training
    begins anew.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -154,13 +155,14 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
     ratio, law = levels.level / table.scale[levels.series], law_of(given.kept, given.grid)
-    batch, alone = estimate.batches(levels.series, levels.block), own_median(table)
+    batch, alone = estimate.batches(levels.series, levels.block), _own_median(table, law.quantile(0.5))
     growth = _growth(law, ratio, batch, float(seen.exceeding.sum()), over(len(levels), len(given.kept)), table.q)
     known = Segments(levels.series)
     changes: dict[int, Estimate] = {}
     for s, start, end in zip(known.series.tolist(), known.start.tolist(), known.end.tolist(), strict=True):
         if -(-(end - start) // levels.block) >= bounds.min_blocks:
-            own, widened = slice(start, end), over(end - start, int(table.rows[s]))
+            # A series that the bundle has no levels of has the scale of all.
+            own, widened = slice(start, end), over(end - start, int(table.rows[s] or table.rows[-1]))
             change = _growth(law, ratio[own], batch[own], float(seen.exceeding[s]), widened, table.q)
             if change.within(bounds.max_total):
                 changes[s] = change.times(1.0 / alone[s])
@@ -185,7 +187,7 @@ def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
             0,
             f"{enough} of {len(drift.series)} series have {bounds.min_blocks} blocks of levels that may set a "
             f"threshold (the most: {most}) and tell their median within a factor of {bounds.max_total:g}; "
-            f"{wanted:.3g} are needed: give more readings",
+            f"{math.ceil(wanted)} are needed: give more readings",
         )
     return tuple(found)
 
@@ -199,10 +201,13 @@ def trained_scale(table: ThresholdTable) -> Float64s:
     return table.scale if table.trained is None else table.trained
 
 
-def own_median(table: ThresholdTable) -> Float64s:
-    """float64 (R,): the median level of each series as a part of its scale; 1 where nothing is known of it."""
-    own = np.ones(len(table.scale)) if table.median is None else table.median / table.scale
-    found: Float64s = np.where((own > 0) & np.isfinite(own), own, 1.0)
+def _own_median(table: ThresholdTable, usual: float) -> Float64s:
+    """float64 (R,): the median ratio level / scale of each series as a part of the `usual` one, that of all together.
+
+    1 where nothing is known of it.
+    """
+    own = np.full(len(table.scale), usual) if table.median is None else table.median / table.scale
+    found: Float64s = np.where((own > 0) & np.isfinite(own), own, usual) / usual
     return found
 
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.slots import Segments
-from stream.intake.columns import Float64s, Int32s
+from stream.intake.columns import Float64s
 from training.estimate import Estimate
 from training.kept import KeptLevels
-from training.tail import block_maxima, blocks
 
 # Growth is looked for within these bounds, so closely.
 LEAST_GROWTH, MOST_GROWTH, HALVINGS = 0.1, 10.0, 40
@@ -70,9 +68,3 @@ def law_of(kept: KeptLevels, grid: Float64s) -> Law:
     """The law of the kept levels; `grid` as `training.kept.kept_grid` gives it."""
     known = kept.level[kept.level >= kept.reach] if kept.reach else kept.level
     return Law(np.sort(known), len(kept), grid)
-
-
-def largest_of_blocks(series: Int32s, values: Float64s, size: int) -> Float64s:
-    """float64 (B,): the largest of each block of `size` values of a series; `series` int32 (n,), sorted."""
-    place = np.arange(len(series)) - Segments(series).start_of_row
-    return block_maxima(values, blocks(series.astype(np.int64), place, size))

@@ -19,6 +19,7 @@ from training import estimate
 from training.child import kept_by, promise_of, publish_child
 from training.drift import sensor_drifts
 from training.estimate import Estimate
+from training.history import learned_until
 from training.kept import kept_grid
 from training.levels import Levels
 from training.observe import Observed, observe, observe_scores
@@ -83,14 +84,7 @@ def renew(
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
-    given = Given(
-        table=definition.thresholds,
-        kept=kept_by(folder, parent, definition.thresholds),
-        grid=kept_grid(calibration_levels(folder)),
-        rules=definition.rules,
-        promise=promise_of(parent),
-        seed=parent.seeds[0],
-    )
+    given = given_by(folder, parent, definition)
     observed = (
         observe_scores(definition, source.scores)
         if source.data is None and source.scores is not None
@@ -109,11 +103,20 @@ def renew(
     return replace(renewed, child=written)
 
 
-def learned_until(manifest: Manifest) -> int:
-    """ns: newest reading that weights or thresholds have come of; the smallest integer where nothing says."""
-    said = [manifest.data.get("to"), manifest.recalibrated.get("data", {}).get("to")]
-    times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in said if text is not None]
-    return max(map(int, times), default=int(np.iinfo(np.int64).min))
+def given_by(folder: Path, manifest: Manifest, definition: Definition) -> Given:
+    """A bundle's thresholds and what they rest on.
+
+    Raises:
+        BundleError: it keeps no levels, or does not say what it promises.
+    """
+    return Given(
+        table=definition.thresholds,
+        kept=kept_by(folder, manifest, definition.thresholds),
+        grid=kept_grid(calibration_levels(folder)),
+        rules=definition.rules,
+        promise=promise_of(manifest),
+        seed=manifest.seeds[0],
+    )
 
 
 def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int) -> Seen:

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stream.registry import CANDIDATE, Registry
+from stream.registry import Registry
+from training.child import aliases_of
 from training.drift import Advice, SeriesDrift
 from training.renew import Renewed
 
@@ -15,9 +16,9 @@ from training.renew import Renewed
 SHOWN = 20
 LEFT_OUT = {
     "old": "not newer than what was learned from",
-    "unknown_series": "the bundle does not know them",
+    "unknown_series": "the bundle does not know them; a file without a column of series is named by its own name",
     "labelled": "or carried from one",
-    "excluded": "by --exclude",
+    "excluded": "by --exclude or --feedback",
     "off": "maintenance, `score_when`",
     "degraded": "too many sensors missing",
     "warming": "no level",
@@ -36,7 +37,7 @@ def facts(renewed: Renewed, registry: Registry) -> dict[str, Any]:
         "parent": parent.version,
         "version": None if child is None else child.version,
         "bundle": None if child is None else registry.place(child.detector, "versions", child.version),
-        "aliases": [] if child is None else [CANDIDATE],
+        "aliases": [] if child is None else list(aliases_of(child)),
         "refused": list(result.refused),
         "verdict": _verdict(renewed),
         "reasons": [one.reason for one in drift.said],
@@ -101,7 +102,8 @@ def _worst(renewed: Renewed) -> Table:
         level = "" if one.level is None else f"x {one.level.value:.3g} ({one.level.low:.3g} to {one.level.high:.3g})"
         verdict = one.advice.value if one.judged else "not judged"
         why = "; ".join(said.reason for said in one.said)
-        table.add_row(one.series, verdict, f"{one.blocks}", level, f"{one.exceeding:.2%}", f"x {step:.3g}", why)
+        exceeding = f"{one.exceeding:.2%}" if one.blocks or one.exceeding else ""
+        table.add_row(one.series, verdict, f"{one.blocks}", level, exceeding, f"x {step:.3g}", why)
     if len(order) > SHOWN:
         table.add_row(f"and {len(order) - SHOWN} more")
     return table
@@ -125,12 +127,19 @@ def _summary(renewed: Renewed, registry: Registry) -> Table:
 
 def _outcome(renewed: Renewed, registry: Registry) -> Iterable[tuple[str, str]]:
     result, child = renewed.result, renewed.child
+    frames = renewed.facts["frames"]
+    if result.refused and not frames["used"] and any(frames.values()):
+        most = max(frames, key=frames.__getitem__)
+        yield "refused", f"none of {sum(frames.values()):,} frames is left, most are `{most}`: {LEFT_OUT[most]}"
     for reason in result.refused:
         yield "refused", reason
     if result.refused:
         return
     step = result.facts()["step"]
-    yield "thresholds", f"of {step['series']} series move, by x {step['smallest']:.3g} to x {step['largest']:.3g}"
+    if step["series"]:
+        yield "thresholds", f"of {step['series']} series move, by x {step['smallest']:.3g} to x {step['largest']:.3g}"
+    else:
+        yield "thresholds", "confirmed: the readings move none"
     if step["clipped"] or step["bound"]:
         yield "", f"{step['clipped']} went as far as one step may, {step['bound']} as far as all may"
     implied = renewed.threshold.get("implied_per_week")
@@ -139,7 +148,7 @@ def _outcome(renewed: Renewed, registry: Registry) -> Iterable[tuple[str, str]]:
     if child is not None:
         yield "bundle", registry.place(child.detector, "versions", child.version)
         yield "parent", renewed.parent.version
-        yield "aliases", CANDIDATE
+        yield "aliases", ", ".join(aliases_of(child)) or "none"
 
 
 def _table(*names: str) -> Table:

@@ -69,6 +69,7 @@ def write(drawn: Sample, path: Path) -> None:
     of, step = np.divmod(np.arange(count * window), window)
     columns = drawn.values.reshape(-1, sensors).T
     table = {SAMPLE: of, STEP: step.astype(np.int32), **dict(zip(drawn.sensors, columns, strict=True))}
+    path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(table), path)
 
 
@@ -85,7 +86,8 @@ def picture(drawn: Sample, path: Path) -> None:
     left = len(drawn.sensors) - len(names)
     title = f"{len(drawn.values)} windows drawn from the prior" + (f"; {left} sensors are not shown" if left else "")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left", fontweight="bold")
-    figure.savefig(path, metadata={"Software": None})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _panel(panel: "Axes", name: str, windows: Float64s) -> None:

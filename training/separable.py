@@ -7,22 +7,21 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, UInt8s
-from training.calibrate import place
 from training.framing import FramedHistory
 from training.gate import Criterion, not_judged
 from training.levels import Levels
 from training.split import Part
-from training.strips import RawStrips
+from training.strips import FEWEST, Strips
 from training.synthetic import Kind, inject
-from training.tail import block_maxima, blocks
+from training.tail import block_maxima
 
 # What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.
 KIND: Kind = "level_shift"
 SIZE = 8.0
 # How likely such a strip must score above a normal one; of labelled anomalies, which may be small, more than chance.
 SYNTHETIC, LABELLED = 0.75, 0.5
-# Strips at least and at most; labelled events at least.
-FEWEST, MOST_STRIPS, FEWEST_EVENTS = 20, 128, 5
+# Labelled events.
+FEWEST_EVENTS = 5
 # Standard errors to the end of a one-sided interval of 99 %.
 ONE_SIDED = 2.326
 
@@ -49,17 +48,15 @@ def separation(anomalous: Float64s, normal: Float64s) -> Separation:
     return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
 
 
-def of_synthetic(strips: RawStrips, definition: Definition, seed: int) -> Criterion:
+def of_synthetic(strips: Strips, definition: Definition, seed: int) -> Criterion:
     """Normal strips of the gate part beside themselves with one sensor off."""
     name = "separability"
     if len(strips) < FEWEST:
         return not_judged(name, f"{len(strips)} whole strips of held-out frames in the gate part, {FEWEST} needed")
-    clip, allowed = definition.policy.clip, ~strips.masked()
-    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=clip, allowed=allowed)
+    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=strips.free)
     if made.why_none is not None:
         return not_judged(name, made.why_none)
-    shifted = strips.of(made.rows).unscaled(made.strips, definition)
-    found = separation(shifted.scores(definition), strips.scores(definition))
+    found = separation(strips.of(made.rows).scores(definition, made.strips), strips.scores(definition))
     said = f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.likely:.1%} of pairs"
     remedy = "the model follows whatever it is given, or normal data are as wild: see the strength of the model"
     return _criterion(name, found, SYNTHETIC, said, remedy)
@@ -70,18 +67,22 @@ def of_labelled(
 ) -> Criterion:
     """Labelled events in the span of the gate part beside its normal blocks, by the largest score of each.
 
+    An event goes on for W + M - 1 frames, by which levels lag: it has no fewer of them than a block then, of which more
+    would be larger by chance.
+
     Args:
         level: float64 (T,), of every frame; NaN where it has none.
         gate: normal levels of the gate part.
     """
     name = "labelled anomalies"
-    events = _events(framed, _in_span(framed, part), level / definition.thresholds.of_each(framed.names)[framed.series])
+    every = level / definition.thresholds.of_each(framed.names)[framed.series]
+    events = _events(framed, _in_span(framed, part), every, gate.block - 1)
     if len(events) < FEWEST_EVENTS or not len(gate):
         return not_judged(
             name, f"{len(events)} labelled events with a score in the span of the gate part, {FEWEST_EVENTS} needed"
         )
     score = gate.level / definition.thresholds.of_each(gate.names)[gate.series]
-    normal = block_maxima(score, blocks(gate.series.astype(np.int64), place(gate), gate.block))
+    normal = block_maxima(score, gate.in_block)
     found = separation(events, normal)
     said = f"{len(events)} labelled events score above a normal stretch in {found.likely:.1%} of pairs"
     return _criterion(
@@ -104,15 +105,16 @@ def _in_span(framed: FramedHistory, part: UInt8s) -> Bools:
     return inside
 
 
-def _events(framed: FramedHistory, span: Bools, score: Float64s) -> Float64s:
-    """The largest score of each run of labelled frames, float64 (n,); runs without a score are left out."""
+def _events(framed: FramedHistory, span: Bools, score: Float64s, after: int) -> Float64s:
+    """The largest score of each run of labelled frames and of the `after` frames behind it; float64 (n,), finite."""
     rows = np.flatnonzero(framed.marked & span)
     if not len(rows):
         return np.zeros(0)
-    new = np.diff(rows, prepend=-2) != 1
-    new |= np.diff(framed.series[rows], prepend=-1) != 0
-    largest = np.full(int(new.sum()), -np.inf)
-    known = np.isfinite(score[rows])
-    np.maximum.at(largest, (np.cumsum(new) - 1)[known], score[rows][known])
-    found: Float64s = largest[np.isfinite(largest)]
+    runs = Segments(framed.series)
+    new = (np.diff(rows, prepend=-2) != 1) | (np.diff(runs.of_row[rows], prepend=-1) != 0)
+    last = rows[np.append(new[1:], True)]
+    ends = np.minimum(last + after + 1, runs.end[runs.of_row[last]])
+    known = np.where(np.isfinite(score), score, -np.inf)
+    largest = [known[start:end].max() for start, end in zip(rows[new].tolist(), ends.tolist(), strict=True)]
+    found: Float64s = np.array(largest)[np.isfinite(largest)]
     return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream.alerts.feedback import JudgedSpan
 from stream.intake.columns import Bools, Int32s, Int64s
 
 
@@ -16,9 +17,14 @@ class Span:
     start_ns: int
     end_ns: int
 
+    @staticmethod
+    def of(judged: JudgedSpan) -> "Span":
+        """That of an alert."""
+        return Span(judged.series, judged.start_ns, judged.end_ns)
 
-def within_spans(spans: Iterable[Span], names: tuple[str, ...], series: Int32s, time: Int64s) -> Bools:
-    """bool (T,): frames within a span.
+
+def within_spans(spans: Iterable[Span], names: tuple[str, ...], series: Int32s, time: Int64s, lag: int = 0) -> Bools:
+    """bool (T,): frames within a span, or among the `lag` frames of the series before one.
 
     Args:
         names: series of each index.
@@ -32,5 +38,6 @@ def within_spans(spans: Iterable[Span], names: tuple[str, ...], series: Int32s, 
         for index in meant:
             first, last = int(begin[index]), int(begin[index + 1])
             start, end = np.searchsorted(time[first:last], [span.start_ns, span.end_ns])
-            inside[first + start : first + end] = True
+            if start < end:
+                inside[max(first + start - lag, first) : first + end] = True
     return inside

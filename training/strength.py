@@ -18,13 +18,12 @@ from stream.detect.policy import ModelSpec
 from stream.intake.columns import UInt8s
 from training.framing import FramedHistory
 from training.split import Part
+from training.strips import FEWEST, Strips, affordable, strips_of, support
 from training.synthetic import KINDS, SIZES, UNITS, Kind
-from training.trial import Step, Strips, Trial, strips_of, support
+from training.trial import Step, Trial
 
 Verdict = Literal["fine", "too strong", "too weak", "not judged"]
 
-# Strips: a share of fewer says nothing; more only cost time, and so do more values in all windows of all members.
-LEAST_STRIPS, MOST_STRIPS, MOST_VALUES = 20, 128, 1 << 22
 # Windows of the fewest strips: of more, the trials would take longer than the training.
 MOST_WINDOWS = 1 << 14
 # Of what it is not free to copy: a model that explains hardly any of that explains nothing.
@@ -161,13 +160,13 @@ def strength(
         definition: with its calibrated thresholds.
         weights: those of its ensemble.
     """
-    if LEAST_STRIPS * definition.spec.smoothing > MOST_WINDOWS:
+    if FEWEST * definition.spec.smoothing > MOST_WINDOWS:
         return _not_judged(f"levels of {definition.spec.smoothing} errors would take too long to try")
-    judged, strips = _chosen(framed, part, definition, seed)
-    if len(strips) < LEAST_STRIPS:
+    judged, strips = _chosen(framed, part, definition.spec, seed)
+    if len(strips) < FEWEST:
         return _not_judged(
             f"{len(strips)} strips of {support(definition.spec)} frames in the calibrate part, fewer in gate; "
-            f"{LEAST_STRIPS} are needed: give longer history, or a shorter `model.window`"
+            f"{FEWEST} are needed: give longer history, or a shorter `model.window`"
         )
     trial = Trial(strips, definition, weights)
     explained = trial.explained()
@@ -184,15 +183,13 @@ def strength(
     ).facts()
 
 
-def _chosen(framed: FramedHistory, part: UInt8s, definition: Definition, seed: int) -> tuple[Part, Strips]:
+def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, Strips]:
     """Strips of gate; where they are too few, of calibrate."""
-    spec = definition.spec
-    most = MOST_VALUES // (spec.members * spec.smoothing * spec.window * spec.sensors)
-    most = min(MOST_STRIPS, max(LEAST_STRIPS, most))
-    gate = strips_of(framed, part, Part.GATE, definition, most, seed)
-    if len(gate) >= LEAST_STRIPS:
-        return Part.GATE, gate
-    return Part.CALIBRATE, strips_of(framed, part, Part.CALIBRATE, definition, most, seed)
+    gate, calibrate = (
+        strips_of(framed, framed.within(part, wanted, support(spec)), support(spec), affordable(spec), seed)
+        for wanted in (Part.GATE, Part.CALIBRATE)
+    )
+    return (Part.GATE, gate) if len(gate) >= FEWEST else (Part.CALIBRATE, calibrate)
 
 
 def _tried(trial: Trial, kind: Kind, seed: int) -> Tried:

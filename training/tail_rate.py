@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s
 from training import estimate
 from training.drift import Advice, Said
 from training.estimate import BATCHES, T
 from training.kept import KeptLevels
 from training.levels import Levels
-from training.reference import largest_of_blocks
+from training.tail import block_maxima
 
 # So many blocks weigh as much as those that were seen: a rate of few is shrunk to the known one.
 PRIOR = 10
@@ -67,7 +66,7 @@ def _zone(ordered: Float64s) -> float:
 
 def _largest_up_to(levels: Levels, ratio: Float64s, upto: float) -> Float64s:
     """float64 (B,): of each block, the largest ratio that is not above; vetoed frames open no incident, and are 0."""
-    return largest_of_blocks(levels.series, np.where(levels.vetoed | (ratio > upto), 0.0, ratio), levels.block)
+    return block_maxima(np.where(levels.vetoed | (ratio > upto), 0.0, ratio), levels.in_block)
 
 
 def _said(seen: int, expected: float) -> Said:
@@ -81,7 +80,6 @@ def _said(seen: int, expected: float) -> Said:
 
 def _dispersion(near: Bools, levels: Levels) -> float:
     """Variance of the counts of ten stretches over their mean, at least 1: how much blocks hang together."""
-    runs = Segments(levels.series)
-    first = (np.arange(len(levels)) - runs.start_of_row) % levels.block == 0
+    first = levels.place % levels.block == 0
     counts = np.bincount(estimate.batches(levels.series, levels.block)[first], near, BATCHES)
     return max(float(counts.var(ddof=1) / counts.mean()), 1.0) if near.any() else 1.0

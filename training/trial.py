@@ -5,43 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.detect.definition import Definition
 from stream.detect.incidents import EXCEEDS
-from stream.detect.level import levels
 from stream.detect.models import load
-from stream.detect.policy import ModelSpec
-from stream.detect.scale import scaled
-from stream.intake.columns import Bools, Float64s, Int64s, UInt8s
-from training.framing import FramedHistory
-from training.split import Part
+from stream.intake.columns import Bools
+from training.strips import Float32s, Strips, support
 from training.synthetic import Kind, inject
-from training.windows import evenly
-
-Float32s = NDArray[np.float32]
 
 # Deviations of the white noise that tells what a model is free to copy: small, so that all of it is within normal.
 SMALL = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Strips:
-    """n strips of W + M - 1 frames, as many as the errors of one level look at.
-
-    Attributes:
-        values: float32 (n, W + M - 1, F), scaled; masked cells hold 0.
-        masked: bool, the same shape.
-        threshold: float64 (n,), of the series of each.
-    """
-
-    values: Float32s
-    masked: Bools
-    threshold: Float64s
-
-    def __len__(self) -> int:
-        return len(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +35,17 @@ class Step:
     given_back: float | None
 
 
-def strips_of(
-    framed: FramedHistory, part: UInt8s, wanted: Part, definition: Definition, most: int, seed: int
-) -> Strips:
-    """At most so many strips of a part, evenly spread over it, in random order."""
-    frames = support(definition.spec)
-    ends = evenly(np.flatnonzero(framed.within(part, wanted, frames)), most)
-    ends = np.random.default_rng(seed).permutation(ends)
-    raw = framed.values[ends[:, None] + np.arange(1 - frames, 1)]  # (n, L, F)
-    names = [framed.names[at] for at in framed.series[ends].tolist()]
-    scales, rows = definition.scales, [definition.scales.row(name) for name in names]
-    values = scaled(raw, scales.mean[rows][:, None], scales.scale[rows][:, None], definition.policy.clip)
-    return Strips(values, np.isnan(raw), definition.thresholds.of_each(names))
-
-
-def support(spec: ModelSpec) -> int:
-    """Frames that the errors of one level look at."""
-    return spec.window + spec.smoothing - 1
-
-
 class Trial:
     """Tries them out; at least one strip.
 
     Args:
+        strips: of W + M - 1 frames, as many as the errors of one level look at.
         weights: those of the definition's ensemble, which itself gives errors and newest frames only.
     """
 
     def __init__(self, strips: Strips, definition: Definition, weights: Mapping[str, Tensor]) -> None:
         self._strips, self._definition, self._spec = strips, definition, definition.spec
+        self._values = strips.scaled(definition)  # float32 (n, W + M - 1, F)
         self._model = load(definition.spec, weights)
         # Newest frames of a window that its error is of.
         self._counted = 1 if self._spec.error_span == "newest" else self._spec.window
@@ -96,30 +53,19 @@ class Trial:
     def step(self, kind: Kind, size: float, seed: int) -> Step | str:
         """What becomes of an anomaly; or the reason that no strip can have it."""
         window, clip = self._spec.window, self._definition.policy.clip
-        free = np.asarray(~self._strips.masked.any(axis=1))
         # Where most windows of a level see a spike; it passes, where others stay.
         begin = window - 1 if kind == "spike" else None
-        made = inject(self._strips.values, kind, size, seed, begin=begin, clip=clip, allowed=free)
+        made = inject(self._values, kind, size, seed, begin=begin, clip=clip, allowed=self._strips.free)
         if made.why_none is not None:
             return made.why_none
         end = window if kind == "spike" else support(self._spec)
-        was, now = (values[:, end - window : end] for values in (self._strips.values[made.rows], made.strips))
-        return Step(size, len(made.rows), self.found(made.strips, made.rows), self._given_back(was, now))
-
-    def found(self, values: Float32s, rows: Int64s) -> float:
-        """Share of the strips (n, W + M - 1, F), made of those at `rows`, whose newest level exceeds the threshold."""
-        spec, (count, frames, sensors) = self._spec, values.shape
-        flat = np.ascontiguousarray(values.reshape(-1, sensors))
-        holes = self._strips.masked[rows].reshape(-1, sensors)
-        ends = (np.arange(count)[:, None] * frames + np.arange(spec.window - 1, frames)).ravel()
-        errors = self._definition.ensemble.errors(flat, ends, holes if holes.any() else None).error  # (n * M,)
-        newest = np.arange(1, count + 1) * spec.smoothing - 1
-        level = levels(errors, newest, np.full(count, frames), spec.window, spec.smoothing)
-        return float((level / self._strips.threshold[rows] > EXCEEDS).mean())
+        was, now = (values[:, end - window : end] for values in (self._values[made.rows], made.strips))
+        found = self._found(self._strips.of(made.rows), made.strips)
+        return Step(size, len(made.rows), found, self._given_back(was, now))
 
     def found_in_normal(self) -> float:
-        """The same share of the strips as they are."""
-        return self.found(self._strips.values, np.arange(len(self._strips)))
+        """The share of the strips, as they are, whose level exceeds the threshold."""
+        return self._found(self._strips, self._values)
 
     def freedom(self, seed: int) -> float:
         """How much of small white noise the model gives back: its degrees of freedom per value of a window.
@@ -148,9 +94,13 @@ class Trial:
             return None
         return float(np.maximum(0.0, 1.0 - np.median(left, axis=0)[moves] / total[moves]).mean())
 
+    def _found(self, strips: Strips, values: Float32s) -> float:
+        """The share where scaled values (n, W + M - 1, F) stand in the place of their own."""
+        return float((strips.scores(self._definition, values) > EXCEEDS).mean())
+
     def _newest(self) -> tuple[Float32s, Bools]:
         """The newest window of each strip (n, W, F), and the cells that are not masked."""
-        return self._strips.values[:, -self._spec.window :], ~self._strips.masked[:, -self._spec.window :]
+        return self._values[:, -self._spec.window :], ~self._strips.masked[:, -self._spec.window :]
 
     def _given_back(self, was: Float32s, now: Float32s) -> float | None:
         """Slope of the change of what the model makes over the change of the windows (n, W, F); median over members."""

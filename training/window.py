@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.models import MIN_CONV_WINDOW
+from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import UInt8s
 from training.calibrate import least_blocks
@@ -81,7 +82,7 @@ def _enough(framed: FramedHistory, part: UInt8s, window: int, smoothing: int, th
     """Whether each part holds what is needed of it."""
     levels = np.flatnonzero(framed.within(part, Part.CALIBRATE, window + smoothing - 1))
     series = framed.series[levels].astype(np.int64)
-    place = np.arange(len(levels)) - np.searchsorted(series, series)
+    place = np.arange(len(levels)) - Segments(framed.series[levels]).start_of_row
     independent = len(np.unique(blocks(series, place, window + smoothing)))
     weeks = float(framed.step[levels].sum(dtype=np.float64) / WEEK)
     least_fit, least_stop = least_windows(window)

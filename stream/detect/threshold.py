@@ -26,7 +26,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class ThresholdTable:
-    """Per series the median level on normal data, and one quantile of level / scale for all.
+    """Per series the mean level on normal data, and one quantile of level / scale for all.
 
     Attributes:
         names: R series; `POOLED` serves series never seen in training.
@@ -34,8 +34,8 @@ class ThresholdTable:
         rows: int64 (R,), levels behind each scale.
         q: how many scales a level may reach; > 0.
         trained: float64 (R,), the scale that training found, which bounds every recalibration; None: `scale` is it.
-        median: float64 (R,), the median level of each series alone, where `scale` may lean on the others'; NaN where it
-            has no levels. None: nothing is known of it.
+        median: float64 (R,), the median level of each series alone, which `scale` is not; NaN where it has no levels.
+            None: nothing is known of it.
     """
 
     names: tuple[str, ...]

@@ -61,7 +61,7 @@ def add(common: Common, topic: str, key: bytes, value: bytes) -> None:
 
 def _quiet(common: Common) -> dict[str, Any]:
     """Errors are raised in the words of this project, once."""
-    return {**common, "error_cb": lambda error: None}
+    return {**common, "error_cb": lambda error: None, "log_level": 0}
 
 
 def _partitions(client: Consumer | Producer, topic: str) -> int:

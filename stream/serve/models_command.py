@@ -1,5 +1,6 @@
 """`narrows models`: which bundles there are, what is in them, which of them is served."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,8 +31,12 @@ def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json:
     """List the versions of the detector, oldest first, and what points to them."""
     from stream.serve import versions, versions_screen
 
-    rows = versions.listed(*_opened(config, overrides))
+    registry, detector = _opened(config, overrides)
+    rows = versions.listed(registry, detector)
     tell(rows, as_json, versions_screen.show_list)
+    if not rows:
+        none = f"{registry.place()}: no version of detector {detector!r}"
+        print(f"{none}; `narrows train` makes one, or set `registry` or `detector`", file=sys.stderr)
 
 
 @models_app.command("show")

@@ -35,10 +35,11 @@ SCORE_SCHEMA = pa.schema(
 
 @dataclass
 class Replayed:
-    """What a replay did with its readings and frames, and the alerts it told."""
+    """What a replay did with its readings and frames, the alerts it told, and the series it saw."""
 
     counts: Counter[str] = field(default_factory=Counter)
     alerts: int = 0
+    series: set[str] = field(default_factory=set)
 
 
 def replay(
@@ -64,6 +65,7 @@ def replay(
             batch, outcome = step.batch, step.outcome
             done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + step.refused)
             done.counts.update(outcome.counts())
+            done.series.update(outcome.verdicts.names.values())
             for record in _alerts(definition, data, outcome, batch.columns.position):
                 done.alerts += 1
                 tell(record)

@@ -1,7 +1,8 @@
-"""Who takes part: the ensemble, each of its members as a detector of its own, and a surrogate trained on the same data.
+"""Who takes part: the ensemble, its members one by one, its counterpart, and a surrogate trained on the same data.
 
-Thresholds of single members keep the bundle's promise on the same held-out frames, so a single member is what the
-bundle would have been with K = 1.
+The counterpart has the same members, with a discriminator where the ensemble has none, and without it where it has one.
+Each keeps the bundle's promise on the same held-out frames, so a single member is what the bundle would have been with
+K = 1, and the counterpart what it would have been with the other `model.discriminator`.
 """
 
 import sys
@@ -17,21 +18,27 @@ from stream.bundle import Manifest, all_weights
 from stream.detect.definition import Definition
 from stream.detect.discriminator import parted
 from stream.detect.ensemble import Ensemble
+from stream.detect.models import load
 from stream.detect.scale import POOLED
 from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
-from stream.intake.columns import Bools, Int64s
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from training.attack.contestant import Contestant
 from training.attack.strips import Float32s, affordable, length, spaced
 from training.calibrate import calibrate
+from training.choose import DISCRIMINATOR
 from training.disagreement import usual_disagreement
+from training.discriminate import MAX_EPOCHS, discriminate
 from training.evaluate.baselines import Learned, learn, promise_of
 from training.fit import FitOptions, fit
 from training.held_out import everywhere, held_out
+from training.levels import Levels
 from training.options import ThresholdOptions, TrainOptions
+from training.recalibrate import Given
+from training.renew import given_by
 from training.scaling import scaled_frames
 from training.split import Part
-from training.spread import error_spread
+from training.spread import error_spread, member_spreads
 
 # Members of the ensemble that a bundle of one member is compared with.
 MEMBERS = 5
@@ -46,26 +53,32 @@ class Field:
     Attributes:
         ensemble: all K members.
         alone: each of them as a detector of its own.
+        counterpart: all K members, with a discriminator or without, as the ensemble is not.
         surrogate: a member with another seed, in no ensemble.
         trained: the ensemble was trained here, as the bundle has one member.
         recorded: float32 (n, L, F), scaled: strips of the data that the weights were fitted on.
         seen: float32 (F,) each, the smallest and the largest scaled value of each sensor in these data.
         why_not: in words, where the history is not the bundle's own; else empty.
+        given: what a recalibration of the bundle starts from.
+        normal: held-out normal levels by the bundle.
     """
 
     ensemble: Contestant
     alone: tuple[Contestant, ...]
+    counterpart: Contestant
     surrogate: Contestant
     trained: bool
     recorded: Float32s
     seen: tuple[Float32s, Float32s]
     why_not: str
+    given: Given
+    normal: Levels
 
 
 def gather(
     folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions, options: FitOptions
 ) -> Field:
-    """Trains the surrogate, and the ensemble where the bundle has one member; calibrates each member for itself.
+    """Trains the surrogate, a discriminator, and the ensemble where the bundle has one member; calibrates them.
 
     Args:
         history: how the bundle was trained, `data` being its history.
@@ -73,6 +86,7 @@ def gather(
 
     Raises:
         DataError: a history that nothing can be learned from, or a bundle that does not say what it promises.
+        BundleError: a bundle that keeps no levels.
     """
     promise = promise_of(manifest)
     if promise is None:
@@ -90,7 +104,18 @@ def gather(
         surrogate = camp.member(trained, MEMBERS)
     alone = tuple(camp.member(ensemble.weights, k) for k in range(ensemble.definition.spec.members))
     recorded, seen = camp.recorded()
-    return Field(ensemble, alone, surrogate, members == 1, recorded, seen, camp.learned.why)
+    return Field(
+        ensemble=ensemble,
+        alone=alone,
+        counterpart=camp.counterpart(ensemble, manifest.seeds[0], options.max_epochs),
+        surrogate=surrogate,
+        trained=members == 1,
+        recorded=recorded,
+        seen=seen,
+        why_not=camp.learned.why,
+        given=given_by(folder, manifest, definition),
+        normal=camp.levels(definition),
+    )
 
 
 @dataclass(frozen=True)
@@ -113,33 +138,59 @@ class _Camp:
         """Member k as a detector of its own."""
         return self.contestant({name: value[k : k + 1].clone() for name, value in of.items()})
 
-    def contestant(self, of: Mapping[str, Tensor]) -> Contestant:
-        """A detector of these members, with its own unit of errors, threshold and usual disagreement.
+    def counterpart(self, ensemble: Contestant, seed: int, max_epochs: int) -> Contestant:
+        """The same members with a discriminator that is trained here, or without the one that they have.
 
-        With a discriminator the unit stays the bundle's: what it adds to an error was calibrated in it.
+        Errors keep their unit: it is that of the members, and what a discriminator adds is calibrated in it.
         """
-        judged = bool(parted(of)[1])
+        own, judge = parted(ensemble.weights)
+        unit = ensemble.definition.ensemble.spread
+        if judge:
+            return self.contestant(own, unit)
+        plain = ensemble.definition.spec
+        spec = msgspec.structs.replace(plain, discriminator=DISCRIMINATOR)
+        print(f"training a discriminator beside the {spec.members} members", file=sys.stderr)
+        unseen = self._unseen()
+        spreads = member_spreads(Ensemble(plain, own), *unseen)
+        frames, holes, held_out, _ = unseen
+        found = discriminate(
+            load(spec, own), ensemble.definition.ensemble, spreads, frames, holes, self._ends(Part.FIT),
+            self._ends(Part.STOP), held_out, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
+            clip=self.definition.policy.clip,
+        )  # fmt: skip
+        return self.contestant(own | found.weights, unit)
+
+    def contestant(self, of: Mapping[str, Tensor], unit: Float64s | None = None) -> Contestant:
+        """A detector of these members, with its own threshold and usual disagreement.
+
+        Args:
+            unit: float64 (F,), of errors; None for its own, or the bundle's where there is a discriminator: what that
+                adds to an error was calibrated in it.
+        """
+        judged, bundle = bool(parted(of)[1]), self.definition
         spec = msgspec.structs.replace(
-            self.definition.spec,
+            bundle.spec,
             members=len(next(iter(of.values()))),
-            discriminator=self.definition.spec.discriminator if judged else 0,
+            discriminator=(bundle.spec.discriminator or DISCRIMINATOR) if judged else 0,
         )
-        ensemble = Ensemble(spec, of, self.definition.ensemble.spread if judged else None)
-        if not judged and not (self.definition.ensemble.spread == 1.0).all():
-            frames, holes = self._frames()
-            unseen = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
-            series = self.learned.frames.series[unseen]
-            ensemble = Ensemble(spec, of, error_spread(ensemble, frames, holes, unseen, series))
+        if unit is None and (judged or (bundle.ensemble.spread == 1.0).all()):
+            unit = bundle.ensemble.spread
+        if unit is None:
+            unit = error_spread(Ensemble(spec, of), *self._unseen())
+        ensemble = Ensemble(spec, of, unit)
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         draft = replace(
             self.definition, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=self.usual(ensemble)
         )
-        learned = self.learned
-        seen = everywhere(learned.history, learned.frames, draft)
-        assert seen is not None, "the detector must frame as the framing did"
-        levels = held_out(learned.frames, learned.part, Part.CALIBRATE, seen, draft)
-        found = calibrate(levels, draft.rules, self.promise, self.seed)
+        found = calibrate(self.levels(draft), draft.rules, self.promise, self.seed)
         return Contestant(replace(draft, thresholds=found.table), of)
+
+    def levels(self, definition: Definition) -> Levels:
+        """Held-out normal levels by this detector."""
+        learned = self.learned
+        seen = everywhere(learned.history, learned.frames, definition)
+        assert seen is not None, "the detector must frame as the framing did"
+        return held_out(learned.frames, learned.part, Part.CALIBRATE, seen, definition)
 
     def usual(self, ensemble: Ensemble) -> float:
         """How far these members usually disagree on held-out normal frames."""
@@ -158,6 +209,11 @@ class _Camp:
         holes = np.isnan(self.learned.frames.values)
         frames = scaled_frames(self.learned.frames, self.definition.scales, self.definition.policy.clip)
         return frames, holes if holes.any() else None
+
+    def _unseen(self) -> tuple[Float32s, Bools | None, Int64s, Int32s]:
+        """Frames with the normal windows that no weight has seen: ends, and the series of each."""
+        ends = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
+        return *self._frames(), ends, self.learned.frames.series[ends]
 
     def _ends(self, part: Part) -> Int64s:
         return np.flatnonzero(self.learned.frames.within(self.learned.part, part, self.definition.spec.window))

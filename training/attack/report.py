@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from training.attack.poisoning import RUNS
 from training.attack.robustness import NORMS, SIZES, Evasion, Robustness
 
 NONE = "-"
@@ -16,10 +17,11 @@ TITLES = {"linf": "largest change of a value (L-infinity)", "l2": "root mean squ
 
 def facts(of: Robustness) -> dict[str, Any]:
     """Every figure; null where there is none."""
-    found, alone = of.found
+    found, alone, other = of.found
     return {
         "members": _members(of),
         "trained": of.field.trained,
+        "discriminator": _has_discriminator(of),
         "history": of.field.why_not or None,
         "seed": of.asked.seed,
         "effort": asdict(of.asked.effort),
@@ -29,6 +31,7 @@ def facts(of: Robustness) -> dict[str, Any]:
             "attacked": of.strips,
             "found": found,
             "found_by_one": alone,
+            "found_by_counterpart": other,
             "disagreeing": of.betrayed,
         },
         "normal_disagreeing": of.normal_betrayed,
@@ -42,11 +45,13 @@ def facts(of: Robustness) -> dict[str, Any]:
                 "ensemble": one.ensemble,
                 "ratio": one.ratio,
                 "betrayed": one.betrayed,
+                "counterpart": one.counterpart,
             }
             for one in of.evasions
         ],
         "playback": [asdict(one) for one in of.playbacks],
         "drift": [asdict(one) for one in of.drifts],
+        "poisoning": [asdict(one) for one in of.poisonings],
         "seconds": round(of.seconds, 1),
     }
 
@@ -65,15 +70,24 @@ def _members(of: Robustness) -> int:
     return of.field.ensemble.definition.spec.members
 
 
+def _has_discriminator(of: Robustness) -> bool:
+    return of.field.ensemble.definition.spec.discriminator > 0
+
+
 def _sentences(of: Robustness) -> Iterable[str]:
-    members, (found, alone) = _members(of), of.found
+    members, (found, alone, other) = _members(of), of.found
     if of.field.trained:
         yield f"the bundle has one member: an ensemble of {members} was trained, by its settings, to compare with"
+    if _has_discriminator(of):
+        counterpart = "the same members without their discriminator"
+    else:
+        counterpart = "the same members with a discriminator, trained to compare with"
+    yield f"counterpart: {counterpart}; its threshold keeps the same promise"
     if of.field.why_not:
         yield f"surrogates and thresholds come from {of.field.why_not}"
     yield (
         f"{of.strips} strips attacked, of {of.exceeding} that a detector finds among {of.looked_at} of labelled "
-        f"events; K = {members} finds {found} of them, one member {alone:.1f} on the average"
+        f"events; K = {members} finds {found} of them, one member {alone:.1f} on the average, the counterpart {other}"
     )
     yield (
         f"budgets in standard deviations, within what sensors can show; {of.asked.effort.starts} starts of "
@@ -88,7 +102,7 @@ def _sentences(of: Robustness) -> Iterable[str]:
 def _tables(of: Robustness) -> Iterable[Table]:
     for norm in NORMS:
         table = _table(
-            f"evasion rate, K = 1 / K = {_members(of)} (betrayed), by {TITLES[norm]}",
+            f"evasion rate in %, K = 1 / K = {_members(of)} / counterpart (betrayed), by {TITLES[norm]}",
             ("the attacker knows", *(f"{size:g}" for size in SIZES)),
         )
         rows: dict[str, list[str]] = {}
@@ -109,10 +123,27 @@ def _tables(of: Robustness) -> Iterable[Table]:
         reached = NONE if drift.reached is None else f"{drift.reached:.2g}"
         table.add_row(f"{drift.speed:g}", f"{drift.noticed} of {drift.sensors}", reached, f"{drift.furthest:.2g}")
     yield table
+    yield _poisonings(of)
+
+
+def _poisonings(of: Robustness) -> Table:
+    table = _table(
+        f"recalibration poisoned {RUNS} times: factor of the threshold in each run",
+        ("who knows the threshold", "of the time", "factors", "in the end"),
+    )
+    for one in of.poisonings:
+        factors = " ".join("refused" if factor is None else f"{factor:.3g}" for factor in one.factors)
+        table.add_row(one.how, f"{one.share:.0%}", factors, f"{one.threshold:.3g}")
+    return table
 
 
 def _rates(one: Evasion) -> str:
-    return f"{_share(one.alone)} / {_share(one.ensemble)} ({_share(one.betrayed)})"
+    rates = "/".join(_percent(rate) for rate in (one.alone, one.ensemble, one.counterpart))
+    return f"{rates} ({_percent(one.betrayed)})"
+
+
+def _percent(value: float | None) -> str:
+    return NONE if value is None else f"{100.0 * value:.0f}"
 
 
 def _share(value: float | None) -> str:

@@ -3,12 +3,13 @@
 1. Strips of labelled events that the ensemble or one of its members finds. 2. Each attacker lowers their level as far
 as budget and knowledge let him; the verdict is the frozen detector's. 3. The evasion rate is the share of the strips
 that a detector had found and finds no more; beside it, the share of the evaded that the members' disagreement betrays.
-4. What needs no gradient: sensors that play back recorded data, and one that drifts away slowly.
+4. What needs no gradient: sensors that play back recorded data, and one that drifts away slowly. 5. What takes time:
+levels made for the recalibration of thresholds.
 """
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -23,8 +24,10 @@ from training.attack.drift import Drift, drift
 from training.attack.field import Field
 from training.attack.gradient import Attack, Budget, Effort, Norm
 from training.attack.playback import Playback, nearest, playback
+from training.attack.poisoning import Poisoning, poison
 from training.attack.strips import Strips, cut, spaced, whole_rows
 from training.framing import FramedHistory
+from training.recalibrate import Bounds
 
 Knows = Literal["recorded data", "a surrogate", "one member", "everything"]
 NORMS: tuple[Norm, ...] = ("linf", "l2")
@@ -35,11 +38,12 @@ LOOKED_AT = 2000
 
 @dataclass(frozen=True)
 class Asked:
-    """How much to try: strips at most, the effort of an attacker, the seed of strips' random starts."""
+    """How much to try: strips at most, the effort of an attacker, a seed, the bounds of a recalibration."""
 
     strips: int = 60
     effort: Effort = field(default_factory=Effort)
     seed: int = 0
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Evasion:
         alone: evasion rate of the members as detectors of their own, mean; None where none had found a strip.
         ensemble: that of all together.
         betrayed: of the strips that evade the ensemble, the share with an unusual disagreement; None: none evades.
+        counterpart: evasion rate of the ensemble's counterpart, of the same strips; who knows everything knows it too.
     """
 
     knows: Knows
@@ -57,6 +62,7 @@ class Evasion:
     alone: float | None
     ensemble: float | None
     betrayed: float | None
+    counterpart: float | None
 
     @property
     def ratio(self) -> float | None:
@@ -72,7 +78,7 @@ class Robustness:
 
     Attributes:
         looked_at: strips of events; exceeding: those that a detector finds; strips: those attacked.
-        found: of these, by the ensemble and, mean, by a single member.
+        found: of these, by the ensemble, by a single member (mean), and by the counterpart.
         betrayed: share of the strips that the ensemble finds, untouched, with an unusual disagreement.
         normal_betrayed: the same of strips outside of events; what it costs to listen to it.
         seconds: all of it took.
@@ -83,12 +89,13 @@ class Robustness:
     looked_at: int
     exceeding: int
     strips: int
-    found: tuple[int, float]
+    found: tuple[int, float, int]
     betrayed: float | None
     normal_betrayed: float | None
     evasions: tuple[Evasion, ...]
     playbacks: tuple[Playback, ...]
     drifts: tuple[Drift, ...]
+    poisonings: tuple[Poisoning, ...]
     seconds: float
 
 
@@ -116,12 +123,17 @@ def measure(known: Field, frames: FramedHistory, definition: Definition, asked: 
         looked_at=len(rows),
         exceeding=len(exceeding),
         strips=len(strips),
-        found=(int(ring.found.sum()), float(np.mean([own.sum() for own in ring.found_alone]))),
+        found=(
+            int(ring.found.sum()),
+            float(np.mean([own.sum() for own in ring.found_alone])),
+            int(ring.found_counterpart.sum()),
+        ),
         betrayed=_share(known.ensemble.betrays(strips), ring.found),
         normal_betrayed=_share(quiet, np.ones(len(quiet), np.bool_)),
         evasions=evasions,
         playbacks=playback(known.ensemble, strips, known.recorded),
         drifts=drift(known.ensemble.definition, frames),
+        poisonings=poison(known.given, known.normal, asked.bounds, asked.seed),
         seconds=time.perf_counter() - begun,
     )
 
@@ -139,6 +151,7 @@ class _Ring:
         self._true, self._kept, self._box = strips.tensors
         self.found = field.ensemble.exceeds(strips)
         self.found_alone = [one.exceeds(strips) for one in field.alone]
+        self.found_counterpart = field.counterpart.exceeds(strips)
 
     def evasions(self) -> Iterator[Evasion]:
         """Attacker by attacker, from who knows least on; budgets rising."""
@@ -155,8 +168,10 @@ class _Ring:
             for at, budget in enumerate(budgets):
                 yield self._mean_of("one member", budget, own[at], [strips[at] for strips in by_member])
             everything = self._descended(self._field.ensemble, budgets)
-            for budget, rate, strips in zip(budgets, own, everything, strict=True):
-                yield self._mean_of("everything", budget, rate, [strips])
+            against = self._descended(self._field.counterpart, budgets)
+            for budget, rate, strips, others in zip(budgets, own, everything, against, strict=True):
+                counterpart = self._evades(self._field.counterpart, self.found_counterpart, others)
+                yield replace(self._mean_of("everything", budget, rate, [strips]), counterpart=counterpart)
 
     def _members(self, by_member: list[list[Strips]]) -> Iterator[tuple[Contestant, Bools, list[Strips]]]:
         return zip(self._field.alone, self.found_alone, by_member, strict=True)
@@ -169,11 +184,12 @@ class _Ring:
             yield self._mean_of(knows, budget, alone, [strips])
 
     def _mean_of(self, knows: Knows, budget: Budget, alone: float | None, attacks: list[Strips]) -> Evasion:
-        """The ensemble's rate, mean over attacks of one kind."""
-        ensemble = self._field.ensemble
+        """The rates of the ensemble and its counterpart, mean over attacks of one kind."""
+        ensemble, counterpart = self._field.ensemble, self._field.counterpart
         betrayals = [_share(ensemble.betrays(strips), self._hidden(ensemble, self.found, strips)) for strips in attacks]
         rate = _mean(self._evades(ensemble, self.found, strips) for strips in attacks)
-        return Evasion(knows, budget, alone, rate, _mean(betrayals))
+        other = _mean(self._evades(counterpart, self.found_counterpart, strips) for strips in attacks)
+        return Evasion(knows, budget, alone, rate, _mean(betrayals), other)
 
     def _evades(self, contestant: Contestant, found: Bools, strips: Strips) -> float | None:
         return _share(~contestant.exceeds(strips), found)
