@@ -5,7 +5,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-WORKERS ?= 2
+# More than two cores can feed: tests on a broker mostly wait.
+WORKERS ?= 3
 PORT ?= 9092
 DATA ?=
 CASES ?= all
@@ -43,7 +44,7 @@ test: $(VENV)/.installed-dev
 	$(call stage,lint,$(BIN)/ruff check .)
 	$(call stage,format check,$(BIN)/ruff format --check .)
 	$(call stage,types,$(BIN)/mypy --strict $(CHECKED))
-	$(call stage,tests,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10)
+	$(call stage,tests,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10)
 
 # The launcher needs the standard library only, hence no environment.
 .PHONY: kafka

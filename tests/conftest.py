@@ -44,11 +44,16 @@ class MakeTopic(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a broker or the data sets, directly or through another fixture, for `-m "not broker"`."""
+    """Mark what needs a broker or the data sets, directly or through another fixture, for `-m "not broker"`.
+
+    Files with broker tests go first: they are the long ones, and mostly wait. The short ones fill up the end.
+    """
     for item in items:
         for fixture, marker in (("kafka_here", "broker"), ("data", "data")):
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+    on_broker = {item.path for item in items if item.get_closest_marker("broker")}
+    items.sort(key=lambda item: item.path not in on_broker)
 
 
 def absent(what: str) -> NoReturn:

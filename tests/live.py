@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from stream.detect.definition import Definition
 from stream.kafka.fault_points import VARIABLE
 from tests.builders import publish
-from tests.conftest import ROOT, MakeTopic
+from tests.conftest import MakeTopic
+from tests.processes import Launch, Running, warm
 
 PARTITIONS = 4
 PATIENCE_S = 60.0
 HTTP_S = 10.0
+# It is always waited for in full: a topic ends with fewer records than are asked for.
+BREATH_S = 0.05
+# Of librdkafka: a broker that is away is part of the plan, not worth ten lines a second.
+QUIET = 0
 # Of a question to a broker that is on its way up, or busy with the end of a killed process's transaction.
 NOT_YET = (
     KafkaError._TIMED_OUT,
@@ -74,34 +78,45 @@ class Live:
             "serve": {"session_timeout": "6s", "log_format": "json", "log_every": "1s"} | settings.pop("serve", {}),
         }  # fmt: skip
         self.config.write_text(yaml.safe_dump(tree | settings))
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Running] = []
         self._sent = 0
 
     def send(self, messages: Iterable[tuple[str, bytes | None]]) -> None:
         """Messages, keyed by series, in order within each."""
-        # Idempotent: a retry must not put a reading before the one that was sent earlier.
-        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True})
+        # It hears of partitions that have been added since.
+        self._producer.list_topics(self.input, timeout=PATIENCE_S)
         for key, value in messages:
             while True:
                 try:
-                    producer.produce(self.input, value, key)
+                    self._producer.produce(self.input, value, key)
                     break
                 except BufferError:
-                    producer.poll(0.1)
+                    self._producer.poll(0.1)
             self._sent += 1
-        assert producer.flush(PATIENCE_S) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
 
-    def start(self, *overrides: str, fault: str = "") -> subprocess.Popen[bytes]:
+    @cached_property
+    def _producer(self) -> Producer:
+        # Idempotent: a retry must not put a reading before the one that was sent earlier. Kept, because it takes half a
+        # second until it may write.
+        return Producer(
+            {"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True, "log_level": QUIET}
+        )
+
+    @cached_property
+    def _group(self) -> Consumer:
+        """Joins nothing, only asks."""
+        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"g-{self.input}", "log_level": QUIET})
+
+    def start(self, *overrides: str, fault: str = "", launch: Launch = warm) -> Running:
         """`narrows run` as a process; its log is appended to `log`. `fault`: what it is to do to itself, and where."""
         extra = [part for override in overrides for part in ("--set", override)]
-        command = [sys.executable, "-m", "stream", "run", "--config", str(self.config), *extra]
-        with self.log.open("ab") as log:
-            environment = os.environ | {VARIABLE: fault}
-            process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, env=environment)
+        program = ["stream", "run", "--config", str(self.config), *extra]
+        process = launch(program, self.log, os.environ | {VARIABLE: fault})
         self._processes.append(process)
         return process
 
-    def expect_kill(self, process: subprocess.Popen[bytes]) -> None:
+    def expect_kill(self, process: Running) -> None:
         """Waits until the process has killed itself where its fault said."""
         assert process.wait(PATIENCE_S) == -signal.SIGKILL, self.log.read_text()[-3000:]
 
@@ -125,11 +140,11 @@ class Live:
         listening = self.logged("health.listening")
         return asked(listening[-1]["port"], path) if listening else (0, {})
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: Running) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def stop(self, process: subprocess.Popen[bytes], allowed: Collection[int] = ()) -> float:
+    def stop(self, process: Running, allowed: Collection[int] = ()) -> float:
         """SIGTERM; returns the seconds until the process had ended, which must be by itself and in peace."""
         # A signal before the handlers are in place just ends the process, which is not what is tested.
         self.wait(
@@ -147,15 +162,12 @@ class Live:
 
     def committed(self) -> int:
         """Messages below the group's committed offsets (the input topic has no transactions, hence no gaps)."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"g-{self.input}"})
         try:
-            found = consumer.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
+            found = self._group.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
         except KafkaException as fault:
             if fault.args[0].code() in NOT_YET:
                 return -1
             raise
-        finally:
-            consumer.close()
         return sum(max(tp.offset, 0) for tp in found)
 
     def wait(
@@ -203,6 +215,7 @@ def read_committed(bootstrap: str, topic: str) -> list[Record]:
         {
             "bootstrap.servers": bootstrap, "group.id": "subscriber", "isolation.level": "read_committed",
             "auto.offset.reset": "earliest", "enable.partition.eof": True, "enable.auto.commit": False,
+            "fetch.wait.max.ms": 10,
         }
     )  # fmt: skip
     count = len(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
@@ -210,7 +223,7 @@ def read_committed(bootstrap: str, topic: str) -> list[Record]:
     found: list[Record] = []
     ended: set[int | None] = set()
     while len(ended) < count:
-        for message in consumer.consume(1000, 1.0):
+        for message in consumer.consume(1000, BREATH_S):
             error = message.error()
             if error is not None:
                 assert error.code() == KafkaError._PARTITION_EOF, error.str()

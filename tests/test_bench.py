@@ -8,13 +8,14 @@ import pytest
 from deploy.kafka.broker import Broker
 from tests.bench.race import Race, Row, Size
 from tests.bench.report import show, summaries
+from tests.processes import warm
 
 TOY = Size(series=(16, 60), rounds=(110, 110, 110), sample=800, repetitions=1)
 
 
 @pytest.fixture(scope="module")
 def rows(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return Race(broker.bootstrap, tmp_path_factory.mktemp("bench"), TOY).run()
+    return Race(broker.bootstrap, tmp_path_factory.mktemp("bench"), TOY, warm).run()
 
 
 def test_every_contender_is_reported_with_its_ratios(rows: list[Row]) -> None:

@@ -25,6 +25,7 @@ from tests.chaos.run import Report, run
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
+from tests.processes import warm
 
 SEED = 20
 RECORDS = 10_000
@@ -37,7 +38,7 @@ def test_every_alert_comes_exactly_once_through_kills_a_pause_a_dead_broker_and_
     kafka_here: None, tmp_path: Path
 ) -> None:
     """The short size of `make chaos`: three consumers, four partitions, a broker of its own."""
-    report = run("short", SIZES["short"], SEED, tmp_path, print)
+    report = run("short", SIZES["short"], SEED, tmp_path, print, warm)
     assert report.complaints == []
     assert report.kills >= SIZES["short"].kills
     assert (report.done["pause"], report.done["broker killed"], report.done["cut"]) == (1, 1, 1)
@@ -99,8 +100,8 @@ def test_a_replay_that_tells_what_was_told_before_tells_it_twice(world: World, v
 
 def through(world: World, variant: str, *orders: str) -> Verdict:
     """One consumer of this variant through faults at these places, then to the end of the input."""
-    program = ("-m", "tests.chaos.broken", variant, "run")
-    instance = Instance("one", world.folder, world.config, program)
+    program = ("tests.chaos.broken", variant, "run")
+    instance = Instance("one", world.folder, world.config, program, warm)
     try:
         for order in orders:
             instance.start(order)

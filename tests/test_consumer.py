@@ -18,6 +18,7 @@ from stream.events import alert_schema
 from tests.builders import SECOND, START, a_definition, a_spec, readings
 from tests.conftest import MakeTopic
 from tests.live import Live
+from tests.processes import cold
 
 SERIES = [f"pump-{i}" for i in range(12)]
 MODELS = {"dense": {"members": 1}, "dense K=5": {"members": 5}, "conv": {"kind": "conv"}}
@@ -125,14 +126,14 @@ def test_a_stop_leaves_nothing_uncommitted_and_a_restart_repeats_nothing(live: L
     """Stopped in the midst of it, the process ends with all that it has taken committed."""
     stream = Stream(3_000)
     live.send(stream.messages(0, 2_000))
-    first = live.start()
+    first = live.start(launch=cold)
     live.wait_for_all()
     live.send(stream.messages(2_000))
     first.send_signal(stop)
     assert first.wait(10) == 0, live.log.read_text()[-3000:]
     taken = live.logged("progress")[-1]["received"]
     assert live.committed() == taken
-    second = live.start()
+    second = live.start(launch=cold)
     live.wait_for_all()
     live.stop(second)
     same_in_order(told(live), stream.alerts(live.definition))
@@ -215,7 +216,7 @@ def test_every_verdict_is_in_the_scores_topic_where_one_is_asked_for(live: Live,
 
 
 def test_missing_topics_end_the_start_with_a_message_that_says_what_to_do(live: Live) -> None:
-    process = live.start("kafka.alerts=not-there")
+    process = live.start("kafka.alerts=not-there", launch=cold)
     assert process.wait(60) == 1
     assert "topic 'not-there' (alerts) is missing" in live.log.read_text()
     assert "narrows topics --create" in live.log.read_text()

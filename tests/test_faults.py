@@ -32,6 +32,7 @@ from tests.builders import a_definition, a_spec
 from tests.chaos.feeder import Feeder
 from tests.conftest import MakeTopic, create_topic
 from tests.live import PARTITIONS, Live, Record
+from tests.processes import cold
 from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
 
 SECONDS = 20.0
@@ -341,7 +342,7 @@ def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
         live = Live(tmp_path, broker.bootstrap, _topics(admin), definition)
         stack.callback(live.close)
-        process = live.start("serve.health=127.0.0.1:0")
+        process = live.start("serve.health=127.0.0.1:0", launch=cold)
         feeder = stack.enter_context(Feeder(broker.bootstrap, live.input, stream, RATE))
         live.wait(lambda: live.committed() > WARM, "some of it committed")
         live.wait(lambda: live.asked("/ready")[0] == 200, "it is ready")

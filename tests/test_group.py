@@ -1,6 +1,5 @@
 """Several consumers of one group: partitions move, and nothing else does."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
 from tests.live import PARTITIONS, Live, asked
+from tests.processes import Running, warm
 from tests.test_consumer import SERIES, SPEC, Stream, same_in_order, told
 
 PATIENCE_S = 60.0
@@ -35,7 +35,7 @@ def live(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
     running.close()
 
 
-def start(live: Live, instance: str, *overrides: str) -> subprocess.Popen[bytes]:
+def start(live: Live, instance: str, *overrides: str) -> Running:
     return live.start(f"kafka.instance={instance}", "serve.batch=200", "serve.commit_interval=100ms", *overrides)
 
 
@@ -49,7 +49,7 @@ def world(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[World]:
 @pytest.fixture
 def instances(world: World) -> Iterator[list[Instance]]:
     """Three, nothing started yet."""
-    made = [Instance(name, world.folder, world.config) for name in ("one", "two", "three")]
+    made = [Instance(name, world.folder, world.config, launch=warm) for name in ("one", "two", "three")]
     yield made
     for instance in made:
         instance.close()

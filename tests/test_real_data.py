@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from deploy.kafka.broker import Broker
+from tests.processes import Launch, cold, warm
 from tests.real_data.cases import ANSWERS, Asset, Case, nab, skab, smd
 from tests.real_data.experiment import Result, check_counts, check_same_alerts, experiment
 from tests.real_data.judging import incidents_of, judge
@@ -28,15 +29,15 @@ def of_smd(data: Path) -> Case:
 
 
 @pytest.mark.parametrize(
-    ("case", "sensors", "left_out"),
-    [(of_smd, 38, {}), (nab, 1, {"late": 11, "duplicate": 1}), (skab, 8, {})],
+    ("case", "sensors", "left_out", "launch"),
+    [(of_smd, 38, {}, warm), (nab, 1, {"late": 11, "duplicate": 1}, cold), (skab, 8, {}, warm)],
     ids=["smd", "nab", "skab"],
 )
 def test_real_data_trained_and_streamed_through_the_broker_alert_as_in_replay(
-    case: Any, sensors: int, left_out: dict[str, int], data: Path, broker: Broker, tmp_path: Path
+    case: Any, sensors: int, left_out: dict[str, int], launch: Launch, data: Path, broker: Broker, tmp_path: Path
 ) -> None:
     """`experiment` asserts it: every message has a disposition, every frame a verdict, every alert its twin."""
-    result = experiment(case(data), 7.0, tmp_path, broker.bootstrap, SHORT)
+    result = experiment(case(data), 7.0, tmp_path, broker.bootstrap, SHORT, launch)
     trained, counts = result.trained, result.counts
     assert len(trained["sensors"]) == sensors
     assert not set(ANSWERS) & set(trained["sensors"])

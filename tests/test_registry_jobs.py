@@ -14,11 +14,10 @@ from stream.bundle import read_manifest
 from stream.errors import BundleError
 from stream.promotion import promote
 from stream.registry import ALIASES, CANDIDATE, PRODUCTION, Registry
+from tests.processes import FORKS
 from tests.test_registry import objects, published
 
 JOBS, VERSIONS = 3, 6
-# Imports anew: nothing is shared but the storage.
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def in_a_folder(path: Path) -> Registry:
@@ -71,9 +70,9 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("jobs")
     (path / "registry").mkdir()
     registry = KINDS[request.param](path)
-    start, queue = SPAWN.Barrier(JOBS), SPAWN.Queue()
+    start, queue = FORKS.Barrier(JOBS), FORKS.Queue()
     jobs = [
-        SPAWN.Process(target=work, args=(request.param, path, str(job), start, queue), daemon=True)
+        FORKS.Process(target=work, args=(request.param, path, str(job), start, queue), daemon=True)
         for job in range(JOBS)
     ]
     for job in jobs:

@@ -1,5 +1,6 @@
 """One measurement: what it is told, what it answers, and the process that makes it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,10 +11,10 @@ from typing import Literal
 import msgspec
 
 from stream.kafka.client import KafkaOptions
+from tests.processes import Launch
 
 Contender = Literal["raw", "narrows", "textbook"]
 PATIENCE_S = 180.0
-ROOT = Path(__file__).parents[2]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -101,30 +102,26 @@ class MeasurementError(RuntimeError):
     """A measuring process failed; the message ends with what it said."""
 
 
-def run(job: Job, log: Path) -> Measured:
+def run(job: Job, log: Path, launch: Launch) -> Measured:
     """Makes the measurement in a process of its own, whose stderr goes to `log`.
 
     Raises:
         MeasurementError: it ended with an error, or not in time.
     """
-    command = [sys.executable, "-m", f"tests.bench.{job.contender}"]
+    asked, answered = log.with_suffix(".job.json"), log.with_suffix(".measured.json")
+    asked.write_bytes(msgspec.json.encode(job))
+    process = launch([f"tests.bench.{job.contender}", str(asked), str(answered)], log, os.environ)
     try:
-        with log.open("wb") as stderr:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                input=msgspec.json.encode(job),
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                timeout=PATIENCE_S,
-                check=True,
-            )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
-        raise MeasurementError(f"{job.name}: {fault}\n{log.read_text()[-3000:]}") from fault
-    return msgspec.json.decode(done.stdout, type=Measured)
+        code = process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if code != 0:
+        raise MeasurementError(f"{job.name}: ended with {code}\n{log.read_text()[-3000:]}")
+    return msgspec.json.decode(answered.read_bytes(), type=Measured)
 
 
 def answer(measure: Callable[[Job], Measured]) -> None:
-    """The other end of `run`: job on stdin, result on stdout."""
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    sys.stdout.buffer.write(msgspec.json.encode(measure(job)))
+    """The other end of `run`: takes the job from one file, leaves the result in another."""
+    asked, answered = map(Path, sys.argv[1:])
+    answered.write_bytes(msgspec.json.encode(measure(msgspec.json.decode(asked.read_bytes(), type=Job))))

@@ -12,6 +12,7 @@ from stream.kafka import topics
 from tests.bench.job import Job, Measured, run
 from tests.bench.plant import Plant, produce
 from tests.live import read_committed
+from tests.processes import Launch, cold
 
 PARTITIONS = 8
 SEED = 7
@@ -59,11 +60,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Race:
-    """The broker, a folder for bundles and logs."""
+    """The broker, a folder for bundles and logs; how the measuring processes start."""
 
     bootstrap: str
     folder: Path
     size: Size
+    launch: Launch = cold
 
     def run(self) -> list[Row]:
         """Produces the messages, then measures every row `size.repetitions` times, in turn."""
@@ -77,7 +79,7 @@ class Race:
         """One more run of a row, under the profiler."""
         job = msgspec.structs.replace(row.job, name=f"{row.job.name}-profiled", profile=True)
         topics.create(job.kafka(), PARTITIONS, 1)
-        return run(job, self._log(job)).profile
+        return run(job, self._log(job), self.launch).profile
 
     def _rows(self) -> Iterator[Row]:
         """Those of all plants, messages on the broker."""
@@ -125,7 +127,7 @@ class Race:
         job = msgspec.structs.replace(row.job, name=f"{row.job.name}-{repetition}")
         options = job.kafka()
         topics.create(options, PARTITIONS, 1)
-        measured = run(job, self._log(job))
+        measured = run(job, self._log(job), self.launch)
         row.measured.append(measured)
         say(f"{row.name}, {row.plant.series:,} series: {measured.rate:,.0f} readings/s")
         if job.contender != "narrows":

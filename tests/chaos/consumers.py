@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import psutil
 
 from stream.kafka.fault_points import VARIABLE
 from tests.chaos.world import until
-from tests.conftest import ROOT
+from tests.processes import Launch, Running, cold
 
 STOP_S = 40.0
 TAIL = 4000
@@ -27,17 +26,26 @@ class Instance:
     """One identity and the process that runs under it, if one does.
 
     Args:
-        program: what Python runs; the broken variants have their own.
+        program: module and arguments; the broken variants have their own.
+        launch: cold, where times are measured.
 
     Attributes:
         surprises: how processes ended that nobody had killed or stopped.
     """
 
-    def __init__(self, name: str, folder: Path, config: Path, program: Sequence[str] = ("-m", "stream", "run")) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        config: Path,
+        program: Sequence[str] = ("stream", "run"),
+        launch: Launch = cold,
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._command = [sys.executable, *program, "--config", str(config), "--set", f"kafka.instance={name}"]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._program = [*program, "--config", str(config), "--set", f"kafka.instance={name}"]
+        self._launch = launch
+        self._process: Running | None = None
         self._since = 0
         # Whether the end of the process, if it has ended, is our doing.
         self._ended = True
@@ -56,12 +64,8 @@ class Instance:
         assert not self.runs, f"{self.name} runs already"
         self._note_end()
         extra = [part for override in overrides for part in ("--set", override)]
-        with self.log.open("ab") as log:
-            self._since = log.tell()
-            self._process = subprocess.Popen(
-                [*self._command, *extra], cwd=ROOT, stdout=log, stderr=log, env=os.environ | {VARIABLE: order}
-            )
-
+        self._since = self.log.stat().st_size if self.log.exists() else 0
+        self._process = self._launch([*self._program, *extra], self.log, os.environ | {VARIABLE: order})
         self._ended = False
 
     def _note_end(self) -> None:
@@ -143,6 +147,6 @@ class Instance:
         return f"The end of {self.log}:\n{self.log.read_bytes()[-TAIL:].decode(errors='replace')}"
 
     @property
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Running:
         assert self._process is not None, f"{self.name} was never started"
         return self._process

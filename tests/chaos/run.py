@@ -17,6 +17,7 @@ from tests.chaos.plan import SIZES, Fault, Size, make
 from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times, caught_up, quiet, restarts, takeovers
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
+from tests.processes import Launch, cold
 
 NAMES = ("one", "two", "three")
 DRAIN_S = 180.0
@@ -73,10 +74,12 @@ class Report:
 class Run:
     """One run on a cluster of its own."""
 
-    def __init__(self, name: str, size: Size, seed: int, running: Cluster, world: World, say: Say) -> None:
+    def __init__(
+        self, name: str, size: Size, seed: int, running: Cluster, world: World, say: Say, launch: Launch
+    ) -> None:
         self._size, self._cluster, self._world, self._say = size, running, world, say
         self._faults = make(size, seed)
-        self._instances = [Instance(each, world.folder, world.config) for each in NAMES]
+        self._instances = [Instance(each, world.folder, world.config, launch=launch) for each in NAMES]
         self._lanes = [Lane(instance, say) for instance in self._instances]
         self._feeder = Feeder(running.direct, world.input, Source(size.series, seed), size.rate)
         self.report = Report(seed, name)
@@ -166,13 +169,13 @@ class Run:
         self.report.records = sum(ends)
 
 
-def run(name: str, size: Size, seed: int, folder: Path, say: Say) -> Report:
-    """Starts a broker in `folder`, and runs."""
+def run(name: str, size: Size, seed: int, folder: Path, say: Say, launch: Launch = cold) -> Report:
+    """Starts a broker in `folder`, and runs. `launch`: how consumers start; times are measured from cold ones."""
     begun = time.monotonic()
     with cluster(folder / "kafka") as running:
         world = World(folder / "narrows", running.proxied, running.direct, running.topics(), definition())
         try:
-            report = Run(name, size, seed, running, world, say).go()
+            report = Run(name, size, seed, running, world, say, launch).go()
         finally:
             world.close()
     report.seconds = time.monotonic() - begun

@@ -10,11 +10,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from stream.detect.definition import Definition
 from tests.chaos.oracle import Expected, Verdict, event_of, judge, recompute
 from tests.conftest import MakeTopic
-from tests.live import NOT_YET, PARTITIONS, Live, Record
+from tests.live import BREATH_S, NOT_YET, PARTITIONS, QUIET, Live, Record
 
 ASK_S = 0.2
-# Of librdkafka: a broker that is away is part of the plan, not worth ten lines a second.
-QUIET = 0
 BATCH = 2000
 # Replays, snapshots in turn and commits must all be frequent in a run of minutes.
 SERVE: Mapping[str, Any] = {
@@ -99,7 +97,7 @@ class World:
             {
                 "bootstrap.servers": self.direct, "group.id": "oracle", "isolation.level": isolation,
                 "auto.offset.reset": "earliest", "enable.partition.eof": True, "enable.auto.commit": False,
-                "log_level": QUIET,
+                "log_level": QUIET, "fetch.wait.max.ms": 10,
             }
         )  # fmt: skip
 
@@ -111,7 +109,7 @@ class World:
         found: list[Record] = []
         ended: set[int | None] = set()
         while len(ended) < count:
-            for message in reader.consume(BATCH, 1.0):
+            for message in reader.consume(BATCH, BREATH_S):
                 error = message.error()
                 if error is not None:
                     assert error.code() == KafkaError._PARTITION_EOF, error.str()

@@ -1,9 +1,8 @@
 """The commands of `narrows` as a user gives them: a configuration file, processes, what they print."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.conftest import ROOT
+from tests.processes import Launch, Running, cold
 from tests.real_data.cases import ANSWERS, TIME
 
 PATIENCE_S = 120.0
@@ -36,13 +35,17 @@ class Narrows:
         folder: made where absent; registry, log and scores go there.
         detector: name of the detector and of its topics; unique on the broker.
         overrides: sections of the configuration that differ from the defaults.
+        launch: how the commands start.
     """
 
-    def __init__(self, folder: Path, bootstrap: str, detector: str, overrides: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, bootstrap: str, detector: str, overrides: dict[str, Any], launch: Launch = cold
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.topics = Topics(f"{detector}.readings", f"{detector}.alerts")
         self.group = f"narrows-{detector}"
         self._folder, self._config, self._log = folder, folder / "narrows.yaml", folder / "run.log"
+        self._launch = launch
         tree = {
             "detector": detector,
             "registry": str(folder / "registry"),
@@ -55,7 +58,7 @@ class Narrows:
     def train(self, history: Path) -> tuple[dict[str, Any], float]:
         """`narrows train`: its facts, and the seconds that the whole command took."""
         started = time.perf_counter()
-        printed, _ = self._run("train", "--data", str(history), "--json")
+        printed = self._run("train", "--data", str(history), "--json")
         return dict(json.loads(printed)), time.perf_counter() - started
 
     def manifest(self, trained: dict[str, Any]) -> dict[str, Any]:
@@ -69,14 +72,13 @@ class Narrows:
     def replay(self, live: Path) -> tuple[list[dict[str, Any]], Path]:
         """`narrows replay --scores`: its alerts, and the file of the verdicts."""
         scores = self._folder / "scores.parquet"
-        printed, _ = self._run("replay", "--data", str(live), "--scores", str(scores), "--json")
+        printed = self._run("replay", "--data", str(live), "--scores", str(scores), "--json")
         return [json.loads(line) for line in printed.splitlines()], scores
 
     @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self) -> Iterator[Running]:
         """`narrows run`, live in all partitions on entry; SIGTERM at the end, by which it must end in peace."""
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(self._command("run"), cwd=ROOT, stdout=log, stderr=log)
+        process = self._started(self._log, "run")
         try:
             self.wait(process, lambda: len(self._begun()) == PARTITIONS, "live")
             yield process
@@ -91,7 +93,7 @@ class Narrows:
         """Partitions that are read, from their beginning. One that is rolled back says so twice."""
         return {line["partition"] for line in self._logged("partition.new")}
 
-    def wait(self, process: subprocess.Popen[bytes], until: Callable[[], bool], what: str) -> None:
+    def wait(self, process: Running, until: Callable[[], bool], what: str) -> None:
         """Until something is so, for as long as the process lives."""
         deadline = time.monotonic() + PATIENCE_S
         while not until():
@@ -111,13 +113,15 @@ class Narrows:
     def _tail(self) -> str:
         return self._log.read_text()[-3000:]
 
-    def _run(self, *arguments: str) -> tuple[str, str]:
-        done = subprocess.run(self._command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"narrows {' '.join(arguments)} ended with {done.returncode}: {done.stderr}"
-        return done.stdout, done.stderr
+    def _run(self, name: str, *rest: str) -> str:
+        """What a command prints."""
+        log, output = self._folder / f"{name}.log", self._folder / f"{name}.out"
+        code = self._started(log, name, *rest, output=output).wait()
+        assert code == 0, f"narrows {name} {' '.join(rest)} ended with {code}: {log.read_text()}"
+        return output.read_text()
 
-    def _command(self, name: str, *rest: str) -> list[str]:
-        return [sys.executable, "-m", "stream", name, "--config", str(self._config), *rest]
+    def _started(self, log: Path, name: str, *rest: str, output: Path | None = None) -> Running:
+        return self._launch(["stream", name, "--config", str(self._config), *rest], log, os.environ, output)
 
 
 def _parsed(line: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tests.processes import Launch, cold
 from tests.real_data.cases import Case
 from tests.real_data.commands import Narrows
 from tests.real_data.judging import judge
@@ -43,17 +44,23 @@ class Result:
 
 
 def experiment(
-    case: Case, budget: float, folder: Path, bootstrap: str, train: Mapping[str, Any] | None = None
+    case: Case,
+    budget: float,
+    folder: Path,
+    bootstrap: str,
+    train: Mapping[str, Any] | None = None,
+    launch: Launch = cold,
 ) -> Result:
     """Train on the history, stream the live rows through the broker, compare with replay, then with the labels.
 
     Args:
         folder: scratch; bootstrap: of a broker that has not seen this case with this budget.
-        train: settings of training other than the defaults.
+        train: settings of training other than the defaults. launch: how the commands start.
     """
     detector = f"{case.name.replace(' ', '-')}-budget-{budget:g}"
     threshold = {"method": "budget", "alerts_per_week": budget}
-    narrows = Narrows(folder / detector, bootstrap, detector, {"threshold": threshold, "train": dict(train or {})})
+    overrides = {"threshold": threshold, "train": dict(train or {})}
+    narrows = Narrows(folder / detector, bootstrap, detector, overrides, launch)
     history, live = case.write(folder / case.name.replace(" ", "-"))
     trained, train_seconds = narrows.train(history)
     narrows.create_topics()
