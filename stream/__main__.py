@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from stream.bundle import Manifest
 
 GATE_REFUSED = 4
+# After a version has become a candidate beside a production.
+NEXT = (
+    "next: narrows replay --data newer.parquet --bundle candidate --against production, "
+    "then narrows models promote candidate"
+)
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -113,6 +118,8 @@ def train(
     if not trained.aliases:
         version, gate = trained.manifest.version, trained.manifest.metrics["gate"]
         refuse(version, gate, "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force")
+    elif "production" not in trained.aliases:
+        print(NEXT, file=sys.stderr)
 
 
 @app.command()
@@ -339,7 +346,7 @@ def models_amend(
 
 
 def _refuse_child(child: "Manifest | None") -> None:
-    """Ends with the gate's exit code where it refused the weights of a child that was published."""
+    """Says what next; or ends with the gate's exit code where it refused the weights of a child that was published."""
     from stream.gate import refuse
 
     if child is not None:
@@ -347,6 +354,7 @@ def _refuse_child(child: "Manifest | None") -> None:
             'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
         )
         refuse(child.version, child.metrics["gate"], remedy)
+        print(NEXT, file=sys.stderr)
 
 
 @models_app.command("sample")

@@ -198,9 +198,10 @@ def test_amending_tells_what_became_of_the_threshold(models: Models, trained: Tr
     assert data["amended"]["rules.close_after"] == {"from": 9, "to": 40}
     assert data["threshold"]["from"]["q"] == trained.manifest.threshold_q > data["threshold"]["to"]["q"]
     assert Registry("registry").alias("pumps", CANDIDATE) == data["version"]
-    text = models("amend", "production", "--set", "rules.update_every=90s", "--reason", "told too often").out
+    _, text, err = models("amend", "production", "--set", "rules.update_every=90s", "--reason", "told too often")
     assert "rules.update_every" in text
     assert "3600 s -> 90 s" in text
+    assert "--bundle candidate --against production" in err, "what to do next"
     code, _, err = models("amend", "--set", "model.window=8")
     assert code == 2
     assert "model.window: the weights have this shape" in err
