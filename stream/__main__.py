@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.errors import ConfigError, NarrowsError
+from stream.serve.candidate import tell_child, tell_next
 from stream.serve.command import (
     AsJson,
     Bundle,
@@ -27,14 +28,9 @@ from stream.serve.models_command import Reason, models_app
 from stream.serve.service_command import doctor, init, replay, run, topics
 
 if TYPE_CHECKING:
-    from stream.bundle import Manifest
+    pass
 
 GATE_REFUSED = 4
-# After a version has become a candidate beside a production.
-NEXT = (
-    "next: narrows replay --data newer.parquet --bundle candidate --against production, "
-    "then narrows models promote candidate"
-)
 # Plain help: rich's would take twice the time to start, and does not survive a pipe.
 app = typer.Typer(
     help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
@@ -119,7 +115,7 @@ def train(
         version, gate = trained.manifest.version, trained.manifest.metrics["gate"]
         refuse(version, gate, "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force")
     elif "production" not in trained.aliases:
-        print(NEXT, file=sys.stderr)
+        tell_next()
 
 
 @app.command()
@@ -283,7 +279,7 @@ def calibrate(
         renew_report.show(renewed, registry)
     if renewed.result.refused:
         raise typer.Exit(GATE_REFUSED)
-    _refuse_child(renewed.child)
+    tell_child(renewed.child)
 
 
 @feedback_app.command("report")
@@ -342,19 +338,7 @@ def models_amend(
         print_json(amend_report.facts(amended, registry))
     else:
         amend_report.show(amended, registry)
-    _refuse_child(amended.manifest)
-
-
-def _refuse_child(child: "Manifest | None") -> None:
-    """Says what next; or ends with the gate's exit code where it refused the weights of a child that was published."""
-    from stream.gate import refuse
-
-    if child is not None:
-        remedy = (
-            'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
-        )
-        refuse(child.version, child.metrics["gate"], remedy)
-        print(NEXT, file=sys.stderr)
+    tell_child(amended.manifest)
 
 
 @models_app.command("sample")
