@@ -12,7 +12,8 @@ from training.options import FrameOptions, ModelOptions, RuleOptions
 GAP_STEPS = 10
 # A usual step this much shorter than a tick is jitter; below it, ticks get several values of a sensor.
 LEAST_OF_TICK = 0.9
-WINDOW, SMOOTHING, HIDDEN, LATENT, DISCRIMINATOR = 32, 3, 32, 4, 16
+WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
+HIDDEN, CHANNELS = 64, 32
 
 
 def choose_policy(
@@ -58,7 +59,8 @@ def choose_spec(options: ModelOptions, sensors: int, window: int, smoothing: int
     The code is the strait, not the hidden layer: with few units that dropout thins, a small window teaches nothing.
     """
     size = window * sensors
-    hidden = options.hidden if options.hidden is not None else HIDDEN if size > 1 else 1
+    usual = CHANNELS if options.kind == "conv" else HIDDEN
+    hidden = options.hidden if options.hidden is not None else usual if size > 1 else 1
     latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
     linear = options.kind == "linear"  # one layer, fitted to what it sees: it has none of these
     return ModelSpec(

@@ -25,7 +25,7 @@ class Model(Section):
         description="M, errors averaged to a level. 1: none. null: 3, at most W where that had to be short.",
     )
     hidden: Positive | None = Field(
-        default=None, description="Units (conv: channels) before the code. null: 32; 1 for a window of one value."
+        default=None, description="Units (conv: channels) before the code. null: 64 (32); 1 for a window of one value."
     )
     latent: Positive | None = Field(
         default=None, description="Units of the code: the strait. null: 4, fewer where the window is small."
