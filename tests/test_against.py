@@ -1,29 +1,15 @@
 """`narrows replay --against`: the same rows through two bundles, whatever the two have in common."""
 
-import json
 import re
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from stream import __main__ as cli
+from tests.commands import Result
 from tests.plain_bundle import MINUTE, labelled_rows, plain_bundle
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Replays:

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from stream import __main__ as cli
 from stream.bundle import WEIGHTS, load
 from stream.intake.columns import Float64s
 from stream.registry import CANDIDATE, PRODUCTION, Registry
+from tests.commands import Result
 from tests.small_training import MINUTE, made
 from training.fit import FitOptions
 from training.observe import NO_END, alert_spans
@@ -57,16 +58,6 @@ class Plant:
         return pd.DataFrame(
             {"time": time, "series": f"m{s}"} | dict(zip(SENSORS, (10 * (s + 1) * values).T, strict=True))
         )
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
 
 
 class Narrows(Protocol):

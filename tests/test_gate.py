@@ -1,9 +1,8 @@
 """The gate, through the commands: what it lets pass, what it refuses and why, and what force leaves behind."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from stream.events import rfc3339
 from stream.promotion import promote
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from tests.builders import a_definition
+from tests.commands import Result
 from tests.recalibration import BLOCK, levels_of
 from training import fleet
 from training.child import publish_child
@@ -42,17 +42,10 @@ SMALL = {
 COPIER = {"model.latent": 29, "model.hidden": 64, "model.noise": 0, "model.dropout": 0, "train.max_epochs": 40}
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
+class Judged(Result):
+    """That of a training, with what its gate said."""
 
     def criterion(self, name: str) -> Any:
-        """Of a training."""
         (found,) = (one for one in self.data["metrics"]["gate"]["criteria"] if one["name"] == name)
         return found
 
@@ -61,7 +54,7 @@ class Result(NamedTuple):
 
 
 class Narrows(Protocol):
-    def __call__(self, *arguments: str, **settings: object) -> Result: ...
+    def __call__(self, *arguments: str, **settings: object) -> Judged: ...
 
 
 @pytest.fixture
@@ -69,14 +62,14 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     """Runs a command in a folder of its own, with the settings of a small training."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, **settings: object) -> Result:
+    def run(*arguments: str, **settings: object) -> Judged:
         small = {"detector": "pumps"} if arguments[0] == "models" else SMALL
         given = small | {name.replace("__", "."): value for name, value in settings.items()}
         sets = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
         monkeypatch.setattr(sys, "argv", ["narrows", *arguments, *sets])
         with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
             cli.main()
-        return Result(int(caught.value.code or 0), *capsys.readouterr())
+        return Judged(int(caught.value.code or 0), *capsys.readouterr())
 
     return run
 

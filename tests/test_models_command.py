@@ -1,10 +1,9 @@
 """`narrows models`: what people and scripts are told of the registry, and how production is moved."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 import pytest
@@ -13,19 +12,10 @@ from stream import __main__ as cli
 from stream.bundle import MANIFEST, WEIGHTS, load
 from stream.registry import CANDIDATE, PRODUCTION, Registry
 from tests.builders import a_definition, a_spec, publish
+from tests.commands import Result
 from tests.small_training import a_history, made
 from training.amend import Wanted, amend
 from training.pipeline import Trained
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
 
 
 class Models(Protocol):

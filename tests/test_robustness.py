@@ -37,11 +37,12 @@ from training.attack.gradient import Attack, Budget, Effort, Norm
 from training.attack.playback import nearest, playback
 from training.attack.poisoning import RUNS, SHARES, WAYS
 from training.attack.robustness import SIZES
-from training.attack.strips import Strips, cut, length, whole_rows
+from training.attack.strips import Strips, cut, whole_rows
 from training.disagreement import usual_disagreement
 from training.framing import FramedHistory, frame
 from training.pipeline import Trained
 from training.recalibrate import Bounds
+from training.strips import support
 
 SECOND = 1_000_000_000
 Floats = NDArray[np.float64]
@@ -77,7 +78,7 @@ def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: s
     frames = some_frames(definition, values)
     given = readings(["a"] * 40, frames.time, values)
     told = Detector(definition).push(given).verdicts.level
-    ends = np.arange(length(definition) - 1, 40)
+    ends = np.arange(support(definition.spec) - 1, 40)
     strips = cut(frames, ends, definition, WIDE)
     true, kept, _ = strips.tensors
     np.testing.assert_array_equal(contestant.levels(strips), told[ends])
@@ -95,7 +96,7 @@ def test_what_a_discriminator_adds_is_part_of_the_level_that_is_descended_on(spa
     definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.spread))
     values = noise(40)
     values[10, 0] = values[22, 1] = np.nan
-    strips = cut(some_frames(definition, values), np.arange(length(definition) - 1, 40), definition, WIDE)
+    strips = cut(some_frames(definition, values), np.arange(support(definition.spec) - 1, 40), definition, WIDE)
     true, kept, _ = strips.tensors
     contestant = Contestant(definition, weights)
     assert (contestant.levels(strips) > Contestant(plain, {}).levels(strips)).mean() > 0.5
@@ -159,25 +160,25 @@ def test_a_cell_may_be_changed_to_what_its_sensor_can_show() -> None:
 
 def test_strips_of_events_are_whole_and_hold_a_labelled_frame() -> None:
     definition = replace(a_contestant().definition, policy=a_policy(max_carry=0))
-    support, values = length(definition), noise(60)
+    length, values = support(definition.spec), noise(60)
     values[12] = np.nan
     frames = some_frames(definition, values, slice(10, 20))
     rows = whole_rows(frames, definition, 1000, of_events=True)
-    assert rows.tolist() == [10, 11, *range(12 + support, 19 + support)]
+    assert rows.tolist() == [10, 11, *range(12 + length, 19 + length)]
     others = whole_rows(frames, definition, 1000, of_events=False)
-    assert others.tolist() == [*range(support - 1, 10), *range(19 + support, 60)]
+    assert others.tolist() == [*range(length - 1, 10), *range(19 + length, 60)]
     assert len(whole_rows(frames, definition, 3, of_events=True)) == 3
 
 
 def test_playing_back_every_sensor_hides_what_the_recording_hides() -> None:
     contestant = a_contestant()
     frames = some_frames(contestant.definition, np.concatenate([noise(20, 0.01), noise(20, 20.0)]))
-    support = length(contestant.definition)
+    length = support(contestant.definition.spec)
     calm, loud = (cut(frames, ends, contestant.definition, WIDE) for ends in (np.arange(8, 20), np.arange(28, 40)))
     limit = (contestant.levels(calm).max() + contestant.levels(loud).min()) / 2
     thresholds = replace(contestant.definition.thresholds, scale=np.full(3, limit), q=1.0)
     contestant = replace(contestant, definition=replace(contestant.definition, thresholds=thresholds))
-    assert nearest(loud, calm.values).shape == (12, support, 2)
+    assert nearest(loud, calm.values).shape == (12, length, 2)
     one, both = playback(contestant, loud, calm.values)
     assert (one.sensors, both.sensors) == (1, 2)
     assert one.evaded is not None
@@ -200,7 +201,7 @@ def test_a_drift_is_noticed_sooner_or_later_and_how_far_it_got_is_told() -> None
     found = drift(definition, some_frames(definition, np.zeros((400, 2))))
     assert [(one.sensors, one.noticed) for one in found] == [(2, 0), (2, 2), (2, 2), (2, 2)]
     assert found[0].reached is None
-    assert found[0].furthest == pytest.approx(0.003 * (399 - length(definition)))
+    assert found[0].furthest == pytest.approx(0.003 * (399 - support(definition.spec)))
     for slow in found[1:]:
         assert slow.reached == pytest.approx(np.sqrt(2), abs=4 * slow.speed)
 

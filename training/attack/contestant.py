@@ -11,7 +11,8 @@ from stream.detect.incidents import EXCEEDS
 from stream.detect.level import levels
 from stream.intake.columns import Bools, Float64s
 from training.attack.score import Score
-from training.attack.strips import Strips, length
+from training.attack.strips import Strips
+from training.strips import support
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Contestant:
         spec = self.definition.spec
         error, _ = self._judged(strips)
         last = np.arange(len(strips), dtype=np.int64) * spec.smoothing + spec.smoothing - 1
-        run = np.full(len(strips), length(self.definition))
+        run = np.full(len(strips), support(self.definition.spec))
         return levels(error.ravel(), last, run, spec.window, spec.smoothing)
 
     def betrays(self, strips: Strips) -> Bools:

@@ -14,8 +14,9 @@ from stream.detect.incidents import EXCEEDS
 from stream.detect.scale import POOLED, ScaleTable
 from stream.detect.threshold import ThresholdTable
 from stream.intake.columns import Float64s, Int64s, Readings
-from training.attack.strips import length, spaced
 from training.framing import FramedHistory
+from training.strips import support
+from training.windows import evenly
 
 # Standard deviations of the sensor per frame.
 SPEEDS = (0.003, 0.01, 0.03, 0.1)
@@ -46,13 +47,13 @@ class Drift:
 def drift(definition: Definition, frames: FramedHistory) -> tuple[Drift, ...]:
     """Walks sensors away on the longest normal stretch in which the score does not exceed by itself; () where none."""
     stretch = _stretch(definition, frames)
-    if len(stretch) < 2 * length(definition):
+    if len(stretch) < 2 * support(definition.spec):
         return ()
     alone = _alone(definition, frames.names[frames.series[stretch[0]]])
     values, times = frames.values[stretch], frames.time[stretch]
-    sensors = spaced(np.arange(values.shape[1]), SENSORS).tolist()
+    sensors = evenly(np.arange(values.shape[1]), SENSORS).tolist()
     # The walk begins once there are levels.
-    walk = np.maximum(np.arange(len(stretch)) - length(definition), 0)
+    walk = np.maximum(np.arange(len(stretch)) - support(definition.spec), 0)
     scale = alone.scales.scale[0]
     found = []
     for speed in SPEEDS:

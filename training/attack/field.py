@@ -24,7 +24,7 @@ from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from training.attack.contestant import Contestant
-from training.attack.strips import Float32s, affordable, length, spaced
+from training.attack.strips import Float32s, affordable
 from training.calibrate import calibrate
 from training.choose import DISCRIMINATOR
 from training.disagreement import usual_disagreement
@@ -39,6 +39,8 @@ from training.renew import given_by
 from training.scaling import scaled_frames
 from training.split import Part
 from training.spread import error_spread, member_spreads
+from training.strips import support
+from training.windows import evenly
 
 # Members of the ensemble that a bundle of one member is compared with.
 MEMBERS = 5
@@ -198,12 +200,12 @@ class _Camp:
 
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
         """Strips of the fit part, and the range of each sensor in it."""
-        frames, support = self._frames()[0], length(self.definition)
+        frames, length = self._frames()[0], support(self.definition.spec)
         part = self.learned.part
-        whole = np.flatnonzero(self.learned.frames.within(part, Part.FIT, support))
-        ends = spaced(whole, affordable(self.definition, RECORDED))
+        whole = np.flatnonzero(self.learned.frames.within(part, Part.FIT, length))
+        ends = evenly(whole, affordable(self.definition, RECORDED))
         fitted = frames[(part == Part.FIT) | (part == Part.STOP)]
-        return frames[ends[:, None] + np.arange(1 - support, 1)], (fitted.min(axis=0), fitted.max(axis=0))
+        return frames[ends[:, None] + np.arange(1 - length, 1)], (fitted.min(axis=0), fitted.max(axis=0))
 
     def _frames(self) -> tuple[Float32s, Bools | None]:
         holes = np.isnan(self.learned.frames.values)

@@ -1,13 +1,12 @@
 """What the attacks achieved, as a table for a terminal, and as JSON: keys may be added, none is renamed."""
 
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from training import screen
 from training.attack.poisoning import RUNS
 from training.attack.robustness import NORMS, SIZES, Evasion, Robustness
 
@@ -58,12 +57,7 @@ def facts(of: Robustness) -> dict[str, Any]:
 
 def show(of: Robustness) -> None:
     """Prints it on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
-    for sentence in _sentences(of):
-        console.print(f"- {sentence}", soft_wrap=True)
-    for table in _tables(of):
-        console.print()
-        console.print(table)
+    screen.show(_sentences(of), _tables(of))
 
 
 def _members(of: Robustness) -> int:

@@ -25,9 +25,10 @@ from training.attack.field import Field
 from training.attack.gradient import Attack, Budget, Effort, Norm
 from training.attack.playback import Playback, nearest, playback
 from training.attack.poisoning import Poisoning, poison
-from training.attack.strips import Strips, cut, spaced, whole_rows
+from training.attack.strips import Strips, cut, whole_rows
 from training.framing import FramedHistory
 from training.recalibrate import Bounds
+from training.windows import evenly
 
 Knows = Literal["recorded data", "a surrogate", "one member", "everything"]
 NORMS: tuple[Norm, ...] = ("linf", "l2")
@@ -113,7 +114,7 @@ def measure(known: Field, frames: FramedHistory, definition: Definition, asked: 
             f"{len(rows)} strips of labelled events were looked at, and no detector finds one: nothing to hide; give "
             "labelled rows with anomalies that are found, or a bundle that promises less"
         )
-    strips = cut(frames, rows[spaced(exceeding, asked.strips)], definition, known.seen)
+    strips = cut(frames, rows[evenly(exceeding, asked.strips)], definition, known.seen)
     ring = _Ring(known, strips, asked)
     quiet = known.ensemble.betrays(cut(frames, normal, definition, known.seen))
     evasions = tuple(ring.evasions())

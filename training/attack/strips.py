@@ -14,6 +14,8 @@ from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, Int64s
 from training.framing import FramedHistory
 from training.scaling import scaled_frames
+from training.strips import support
+from training.windows import evenly
 
 Float32s = NDArray[np.float32]
 # Of strips that are held at once: 64 MB of float32.
@@ -56,11 +58,6 @@ class Strips:
         return Strips(tuple(self.series[i] for i in chosen.tolist()), **arrays)
 
 
-def length(definition: Definition) -> int:
-    """L, frames that one level rests on."""
-    return definition.spec.window + definition.spec.smoothing - 1
-
-
 def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple[Float32s, Float32s]) -> Strips:
     """The strips that end at these rows, all of them whole and without a gap.
 
@@ -71,7 +68,7 @@ def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple
         seen: float32 (F,) each, the smallest and the largest scaled value of each sensor in training.
     """
     scaled, holes = scaled_frames(frames, definition.scales, definition.policy.clip), np.isnan(frames.values)
-    rows = ends[:, None] + np.arange(1 - length(definition), 1)  # (N, L)
+    rows = ends[:, None] + np.arange(1 - support(definition.spec), 1)  # (N, L)
     values, masked = scaled[rows], holes[rows]
     series = tuple(frames.names[i] for i in frames.series[ends].tolist())
     low, high = (np.broadcast_to(limit[:, None], values.shape) for limit in _limits(series, definition, seen))
@@ -86,22 +83,16 @@ def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple
 
 def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_events: bool) -> Int64s:
     """At most so many rows, evenly spaced, whose strips are whole and hold a labelled frame, or none."""
-    support = length(definition)
-    whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= support
+    length = support(definition.spec)
+    whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= length
     labelled = last_true(frames.marked, Segments(frames.series))
-    event = (labelled >= 0) & (np.arange(len(frames)) - labelled < support)
-    return spaced(np.flatnonzero(whole & (event == of_events)), affordable(definition, most))
+    event = (labelled >= 0) & (np.arange(len(frames)) - labelled < length)
+    return evenly(np.flatnonzero(whole & (event == of_events)), affordable(definition, most))
 
 
 def affordable(definition: Definition, most: int) -> int:
     """So many strips at most, fewer where they are large."""
-    return max(1, min(most, CELLS // (length(definition) * definition.spec.sensors)))
-
-
-def spaced(rows: Int64s, most: int) -> Int64s:
-    """At most so many of the rows, evenly spaced."""
-    chosen: Int64s = rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64)]
-    return chosen
+    return max(1, min(most, CELLS // (support(definition.spec) * definition.spec.sensors)))
 
 
 def _limits(

@@ -1,11 +1,10 @@
 """An evaluation for a terminal: the summary, ours beside the floors, each series, and what benchmarks say."""
 
-import sys
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.table import Table
 
+from training import screen
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.figures import FIGURES, Figures
 from training.evaluate.summary import duration, sentences
@@ -28,12 +27,7 @@ MOST_SERIES = 40
 
 def show(of: Evaluation) -> None:
     """Prints it on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
-    for sentence in sentences(of):
-        console.print(f"- {sentence}", soft_wrap=True)
-    for table in tables(of):
-        console.print()
-        console.print(table)
+    screen.show(sentences(of), tables(of))
 
 
 def tables(of: Evaluation) -> Iterable[Table]:
