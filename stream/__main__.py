@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream.cli.candidate import tell_child, tell_next
+from stream.cli.config import config_app
+from stream.cli.feedback import AlertsFrom, FeedbackFrom, feedback_app
+from stream.cli.models import Reason, models_app
+from stream.cli.options import AsJson, Bundle, ConfigFile, Overrides, print_json, settings_from, tell
+from stream.cli.topics import doctor, init, replay, run, topics
 from stream.errors import ConfigError, NarrowsError
-from stream.serve.candidate import tell_child, tell_next
-from stream.serve.command import (
-    AsJson,
-    Bundle,
-    ConfigFile,
-    Overrides,
-    print_json,
-    settings_from,
-    tell,
-)
-from stream.serve.config_command import config_app
-from stream.serve.feedback_command import AlertsFrom, FeedbackFrom, feedback_app
-from stream.serve.models_command import Reason, models_app
-from stream.serve.service_command import doctor, init, replay, run, topics
 
 if TYPE_CHECKING:
     pass
@@ -58,9 +50,9 @@ def demo(
 
     Needs no broker, network or file.
     """
-    from stream.serve import demo as online
-    from stream.serve.demo_screen import Screen
-    from training import demo as offline
+    from stream.cli import demo_stream as online
+    from stream.cli.reports.demo import Screen
+    from training.demo import demo as offline
     from training.report import progress
 
     screen = Screen(quiet=as_json)
@@ -95,10 +87,10 @@ def train(
     With --feedback, alerts that were confirmed or due to maintenance are left out. Exit code 4 where the gate refuses
     the model: the version is written, and nothing points to it.
     """
+    from stream.cli.feedback_source import judgements
+    from stream.cli.training_options import fit_options, train_options
     from stream.gate import refuse
-    from stream.serve.judged import judgements
     from training import report
-    from training.from_settings import fit_options, train_options
     from training.pipeline import train as make_bundle
 
     settings = settings_from(config, overrides)
@@ -140,10 +132,10 @@ def evaluate(
     """Measure a bundle on labelled Parquet: what it finds, what it promised, and what simple detectors do."""
     import torch
 
+    from stream.cli.training_options import train_options
     from stream.serve.compose import bundle_of, known_series
     from stream.settings.hints import hints
     from training.evaluate import evaluation
-    from training.from_settings import train_options
 
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
@@ -157,7 +149,7 @@ def evaluate(
 
         print_json(facts(measured))
     else:
-        from training.evaluate.table import show
+        from training.evaluate.report import show
 
         show(measured)
     if report is not None:
@@ -192,14 +184,14 @@ def robustness(
     """
     import torch
 
+    from stream.cli.training_options import bounds, fit_options, train_options
     from stream.serve.compose import bundle_of, known_series
     from stream.settings.hints import hints
-    from training.attack import report
-    from training.attack.field import gather
-    from training.attack.gradient import Effort
-    from training.attack.robustness import Asked, measure
     from training.evaluate.labelled import judge
-    from training.from_settings import bounds, fit_options, train_options
+    from training.robustness import report
+    from training.robustness.evasion import Asked, measure
+    from training.robustness.pgd import Effort
+    from training.robustness.setup import gather
 
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
@@ -213,7 +205,7 @@ def robustness(
     else:
         report.show(measured)
     if plot is not None:
-        from training.attack.plot import draw
+        from training.robustness.plot import draw
 
         draw(measured, plot)
         print(f"plot: {plot}", file=sys.stderr)
@@ -250,11 +242,11 @@ def calibrate(
     """
     import torch
 
-    from stream.registry import Registry
+    from stream.cli.training_options import bounds, excluded, not_normal
+    from stream.registry.registry import Registry
     from stream.settings.hints import hints
-    from training import renew_report
-    from training.from_settings import bounds, excluded, not_normal
-    from training.renew import Source, renew
+    from training.recalibration import report as renew_report
+    from training.recalibration.run import Source, renew
 
     if (data is None) == (scores is None):
         raise ConfigError("calibrate: give either --data or --scores")
@@ -265,7 +257,7 @@ def calibrate(
     if alerts and not (feedback or settings.train.feedback):
         raise ConfigError("--alerts: alerts alone say nothing; add --feedback with what was said of them")
     if feedback or settings.train.feedback:
-        from stream.serve.judged import judgements
+        from stream.cli.feedback_source import judgements
 
         said = judgements(settings, feedback, alerts)
         if said.unknown:
@@ -295,10 +287,10 @@ def feedback_report(
 
     What is proposed for the alerts of a bundle is a command line; nothing is changed.
     """
-    from stream.alerts import precision
-    from stream.serve.feedback_screen import show
-    from stream.serve.judged import judgements
-    from training.proposals import proposed
+    from stream.cli.feedback_source import judgements
+    from stream.cli.reports.feedback import show
+    from stream.events import precision
+    from training.revision.suggestions import proposed
 
     settings = settings_from(config, overrides)
     said = judgements(settings, feedback, alerts)
@@ -325,10 +317,10 @@ def models_amend(
     No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
     Exit code 4 where the gate refused the version: the child is written, and nothing points to it.
     """
-    from stream.registry import Registry
-    from training import amend_report
-    from training.amend import amend
-    from training.from_settings import wanted
+    from stream.cli.training_options import wanted
+    from stream.registry.registry import Registry
+    from training.revision import report as amend_report
+    from training.revision.amend import amend
 
     settings = settings_from(config, overrides)
     changes = wanted(settings, overrides or ())
@@ -356,7 +348,7 @@ def models_sample(
     In the sensors' units, by the pooled scale.
     """
     from stream.serve.compose import bundle_of
-    from training.sample import picture, sample, write
+    from training.fitting.prior_samples import picture, sample, write
 
     folder, _, definition = bundle_of(settings_from(config, overrides), bundle)
     drawn = sample(folder, definition, count, seed)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from deploy.kafka.broker import Broker
-from tests.builders import a_definition, a_spec
 from tests.conftest import ROOT, MakeTopic
-from tests.live import Live
-from tests.test_consumer import SERIES, SPEC, Stream
-from training.fleet import generate
+from tests.stream.serve.test_service import SERIES, SPEC, Stream
+from tests.support.builders import a_definition, a_spec
+from tests.support.live import Live
+from training.demo.fleet import generate
 
 # Links, and what stands in backticks below one of our folders.
 PATHS = r"\]\(([\w./-]+)\)|`((?:tests|deploy|stream|training)/[\w./-]+)`"

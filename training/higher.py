@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stream.bundle import Manifest, load
 from stream.errors import BundleError, DataError
-from training.calibrate import calibrate_kept
-from training.child import kept_by
+from stream.registry.bundle import Manifest, load
+from training.calibration.calibrate import calibrate_kept
 from training.options import ThresholdOptions
+from training.revision.child import kept_by
 
 HALVINGS = 6
 NEEDED = ("method", "promised", "weeks")

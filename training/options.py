@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from stream.alerts.feedback import Judgements
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
+from stream.events.feedback import Judgements
 from stream.intake.parquet import Hints
 
 

@@ -21,41 +21,41 @@ import msgspec
 import numpy as np
 from torch import Tensor
 
-from stream.bundle import FORMAT, Contents, Manifest, SelfTest, read_manifest, write
 from stream.detect.definition import Definition
-from stream.detect.ensemble import Ensemble
-from stream.detect.frames import Fitness
-from stream.detect.models import load as load_model
+from stream.detect.frames.frames import Fitness
+from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.detect.incidents.threshold import ThresholdTable
+from stream.detect.model.autoencoders import load as load_model
+from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec
-from stream.detect.scale import POOLED, ScaleTable
-from stream.detect.threshold import ThresholdTable
 from stream.errors import DataError
 from stream.gate import REFUSED, forced
 from stream.intake.columns import UInt8s
-from stream.intake.spacing import steps
-from stream.registry import CANDIDATE, PRODUCTION, Registry
+from stream.intake.sampling import steps
+from stream.registry.bundle import FORMAT, Contents, Manifest, SelfTest, read_manifest, write
+from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.strength import verdict
-from training.calibrate import Calibration, calibrate
-from training.champion import Contender
-from training.choose import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
-from training.disagreement import usual_disagreement
-from training.discriminate import MAX_EPOCHS, Discriminated, discriminate
-from training.feedback import leave_out
-from training.fit import Epoch, FitOptions, Fitted, fit, seeds_of
-from training.framing import FramedHistory, frame
-from training.gate import facts as gate_facts
-from training.gate import overall
-from training.held_out import everywhere, held_out, realised
-from training.history import History, columns, data_facts, load, without
-from training.judge import Held, judge
-from training.kept import kept_levels
-from training.lost import refuse_lost
+from training.calibration.calibrate import Calibration, calibrate
+from training.calibration.held_out import everywhere, held_out, realised
+from training.calibration.stored_levels import kept_levels
+from training.data.discarded import refuse_lost
+from training.data.feedback import leave_out
+from training.data.framing import FramedHistory, frame
+from training.data.history import History, columns, data_facts, load, without
+from training.data.scaling import scale_table, scaled_frames
+from training.data.split import Part, Shares
+from training.data.vet import Finding, vet
+from training.defaults import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
+from training.fitting.disagreement import usual_disagreement
+from training.fitting.discriminator import MAX_EPOCHS, Discriminated, discriminate
+from training.fitting.error_scale import error_spread, member_spreads
+from training.fitting.fit import Epoch, FitOptions, Fitted, fit, seeds_of
+from training.gate.champion import Contender
+from training.gate.criteria import facts as gate_facts
+from training.gate.criteria import overall
+from training.gate.gate import Held, judge
+from training.lengths import cut
 from training.options import TrainOptions
-from training.scaling import scale_table, scaled_frames
-from training.split import Part, Shares
-from training.spread import error_spread, member_spreads
-from training.vet import Finding, vet
-from training.window import cut
 
 SELFTEST_WINDOWS = 16
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from stream import strength
-from stream.bundle import Manifest
-from training.discriminate import KNOWS_NOTHING
-from training.divergence import COLLAPSED, alive
-from training.fit import Epoch
-from training.history import peak_memory_mb
+from stream.registry.bundle import Manifest
+from training.data.history import peak_memory_mb
+from training.fitting.discriminator import KNOWS_NOTHING
+from training.fitting.fit import Epoch
+from training.fitting.posterior import COLLAPSED, alive
 from training.pipeline import Progress, Trained
 
 # Lines of progress where no terminal is: enough to see it live, few enough to read.

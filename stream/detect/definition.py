@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from stream.detect.ensemble import Ensemble
+from stream.detect.frames.scale import ScaleTable
+from stream.detect.incidents.threshold import Promise, ThresholdTable
+from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
-from stream.detect.scale import ScaleTable
-from stream.detect.threshold import Promise, ThresholdTable
 
 
 @dataclass(frozen=True)

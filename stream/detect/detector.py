@@ -7,20 +7,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from stream.detect.attribution import Witness
 from stream.detect.definition import Definition
-from stream.detect.frames import Fitness, Frames
-from stream.detect.framing import Framing
-from stream.detect.history import History
-from stream.detect.incidents import EXCEEDS, IncidentEvent, Incidents, Judged
-from stream.detect.level import levels
+from stream.detect.frames.blindness import Sight, SightEvent
+from stream.detect.frames.clock import NEVER, RawFrames
+from stream.detect.frames.frames import Fitness, Frames
+from stream.detect.frames.framing import Framing
+from stream.detect.frames.history import History
+from stream.detect.frames.ranges import Ranges
+from stream.detect.incidents.incidents import EXCEEDS, IncidentEvent, Incidents, Judged
+from stream.detect.incidents.level import levels
+from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
-from stream.detect.ranges import Ranges
 from stream.detect.series_state import SeriesState
-from stream.detect.sight import Sight, SightEvent
 from stream.detect.slots import Segments, grown
-from stream.detect.ticks import NEVER, RawFrames
-from stream.detect.veto import Veto
-from stream.detect.witness import Witness
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s, Readings
 
 

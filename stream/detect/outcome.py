@@ -7,8 +7,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from stream.detect.incidents import IncidentEvent
-from stream.detect.sight import SightEvent
+from stream.detect.frames.blindness import SightEvent
+from stream.detect.incidents.incidents import IncidentEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 

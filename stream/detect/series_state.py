@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.detect.incidents import Incident
-from stream.detect.ticks import NEVER, TickState
+from stream.detect.frames.clock import NEVER, TickState
+from stream.detect.incidents.incidents import Incident
 
 
 class SeriesState(msgspec.Struct, omit_defaults=True):

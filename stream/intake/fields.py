@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 
 from stream.errors import ConfigError
-from stream.intake.paths import joined, split
+from stream.intake.field_paths import joined, split
 from stream.intake.timestamps import TimeFormat
 
 # Stands for "this number is not in the message"; a null is None. Told apart by identity.

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.files import File, files
-from stream.intake.kinds import check, is_label, is_number, is_text, is_time, listed
+from stream.intake.column_types import check, is_label, is_number, is_text, is_time, listed
+from stream.intake.parquet_files import File, files
 from stream.intake.series_column import repeats
 
 _TIMES = ("time", "timestamp", "ts", "datetime", "date")

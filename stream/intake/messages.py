@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stream.intake.careful import MAX_DEPTH, CarefulReader, Fault, not_utf8, too_deep
 from stream.intake.columns import Float64s, Int64s, Reason
 from stream.intake.fields import ABSENT_NUMBER, Leaf, Path, Row, Shape
+from stream.intake.strict_json import MAX_DEPTH, CarefulReader, Fault, not_utf8, too_deep
 
 # Unread fields that are taken into the account; where more occur, messages are looked at one by one.
 _MAX_EXTRAS = 64

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stream.intake.files import File
+from stream.intake.parquet_files import File
 
 # Enough to see it; a first look stays quick and small on any history.
 _LOOKED_AT = 1_000_000

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container
 import structlog
 from confluent_kafka import Consumer, TopicPartition
 
-from stream.kafka import fault_points
+from stream.kafka import failpoints
 from stream.kafka.partition import Partition
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class Assignment:
             partition.leave()
             log.warning("partition.rolled_back", partition=partition.number, position=partition.position)
             self.partitions[partition.number] = self._make(partition.number)
-            fault_points.at("rolled_back")
+            failpoints.at("rolled_back")
 
     def forget(self) -> None:
         """The consumer is gone, and with it all that it held."""
@@ -79,17 +79,17 @@ class Assignment:
         for tp in assigned:
             self.partitions[tp.partition] = self._make(tp.partition)
         consumer.incremental_assign([])
-        fault_points.at("assigned")
+        failpoints.at("assigned")
         log.info("partitions.assigned", partitions=[tp.partition for tp in assigned])
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
-        fault_points.at("revoke_entered")
+        failpoints.at("revoke_entered")
         self._commit()
         self._drop(consumer, revoked, "partitions.revoked")
-        fault_points.at("revoke_left")
+        failpoints.at("revoke_left")
 
     def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
-        fault_points.at("lost_entered")
+        failpoints.at("lost_entered")
         self._abort()
         self._drop(consumer, lost, "partitions.lost")
 

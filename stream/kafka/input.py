@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
+from stream.kafka.broker_liveness import Contact
 from stream.kafka.client import TWIN_SECONDS, KafkaOptions
-from stream.kafka.contact import Contact
+from stream.kafka.commit.transaction import is_member
 from stream.kafka.records import Records
-from stream.kafka.transaction import is_member
 
 log = structlog.get_logger()
 

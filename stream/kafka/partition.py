@@ -11,22 +11,22 @@ import structlog
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents import IncidentEvent
+from stream.detect.frames.clock import NEVER
+from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import bare
-from stream.detect.ticks import NEVER
+from stream.events.status import Notice, named
 from stream.intake.columns import Dead, Decoded, Int64s, Readings
 from stream.intake.decode import Decoder
-from stream.kafka import fault_points
-from stream.kafka.admission import Admission
-from stream.kafka.owners import Owners
-from stream.kafka.place import Place
+from stream.kafka import failpoints
 from stream.kafka.records import Records
-from stream.kafka.rotation import Rotation, Since
 from stream.kafka.sight_notices import sight_notice
-from stream.kafka.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
-from stream.kafka.takeover import TakeOver, activated
-from stream.status import Notice, named
+from stream.kafka.state.admission import Admission
+from stream.kafka.state.owners import Owners
+from stream.kafka.state.restored_state import TakeOver, activated
+from stream.kafka.state.resume_point import Place
+from stream.kafka.state.snapshot_schedule import Rotation, Since
+from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
 
 log = structlog.get_logger()
 
@@ -153,13 +153,13 @@ class Partition:
         replayed, live = fresh.cut(self.live_from)
         if len(replayed):
             self._held += self._process(replayed, live=False).events
-            fault_points.at("replaying")
+            failpoints.at("replaying")
             if self.is_live:
                 self._come_alive()
         if not len(live):
             return Told()
         told = self._process(live, live=True)
-        fault_points.at("processed")
+        failpoints.at("processed")
         self._uncommitted = True
         self._rotation.passed(len(live))
         return self._with_held(told)

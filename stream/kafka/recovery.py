@@ -23,12 +23,12 @@ from confluent_kafka import (
 from stream.detect.definition import Definition
 from stream.errors import BrokerError, NarrowsError
 from stream.intake.decode import Decoder
-from stream.kafka import fault_points
+from stream.kafka import failpoints
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition, Phase
-from stream.kafka.place import NO_LIMIT, Found, Place, place_of
-from stream.kafka.state_topic import Snapshot, decode_metadata, decode_snapshot
+from stream.kafka.state.resume_point import NO_LIMIT, Found, Place, place_of
+from stream.kafka.state.state_topic import Snapshot, decode_metadata, decode_snapshot
 
 log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ class Recovery:
             return
         if found is None:
             return
-        fault_points.at("asked")
+        failpoints.at("asked")
         self._plan(partition, place_of(found))
 
     def _found(self, number: int) -> Found | None:
@@ -228,7 +228,7 @@ class Recovery:
         if not done:
             self._check_end(reading)
             return
-        fault_points.at("snapshots_read")
+        failpoints.at("snapshots_read")
         self.state_reader().unassign()
         records = [record for record in reading.newest.values() if record is not None]
         found = [snapshot for snapshot in map(decode_snapshot, records) if snapshot is not None]
@@ -295,7 +295,7 @@ class Recovery:
             unfit=reading.misfits + len(taken.unfit), warming=len(taken.short),
             replay=reading.place.committed - reading.place.replay_from, seconds=round(self._clock() - reading.begun, 3),
         )  # fmt: skip
-        fault_points.at("restored")
+        failpoints.at("restored")
         self._serve(reading.partition, reading.place, reading.end)
 
     def _serve(self, partition: Partition, place: Place, state_end: int = 0) -> None:

@@ -1,8 +1,8 @@
 """What is told of a series that has gone blind, or sees again."""
 
-from stream.detect.sight import SightEvent
-from stream.events import rfc3339
-from stream.status import Notice, named
+from stream.detect.frames.blindness import SightEvent
+from stream.events.alert import rfc3339
+from stream.events.status import Notice, named
 
 
 def sight_notice(sight: SightEvent, offset: int) -> Notice:

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from stream.bundle import Manifest, load
 from stream.detect.definition import Definition
-from stream.detect.scale import POOLED
+from stream.detect.frames.scale import POOLED
 from stream.errors import BundleError
 from stream.intake.decode import Decoder, Fields
-from stream.registry import ALIASES, Registry
+from stream.registry.bundle import Manifest, load
+from stream.registry.registry import ALIASES, Registry
 from stream.replay import check_meeting
-from stream.serve.bundles import FromRegistry
-from stream.serve.consumer import ServeOptions
+from stream.serve.served_bundle import FromRegistry
+from stream.serve.service import ServeOptions
 from stream.settings import Settings
 
 SECOND_NS = 1e9

@@ -8,15 +8,15 @@ from typing import Any
 import structlog
 
 from stream.detect.definition import Definition
-from stream.detect.incidents import IncidentEvent
-from stream.events import Alert, Source, alert, alert_headers, dead_letters, encode, frame_verdicts
-from stream.kafka import fault_points
+from stream.detect.incidents.incidents import IncidentEvent
+from stream.events.alert import Alert, Source, alert, alert_headers, dead_letters, encode, frame_verdicts
+from stream.events.status import Kind, Notice, status, status_headers
+from stream.kafka import failpoints
 from stream.kafka.client import KafkaOptions
+from stream.kafka.commit.transaction import Transaction
 from stream.kafka.input import traceparent
 from stream.kafka.partition import Partition, Told
 from stream.kafka.records import Records
-from stream.kafka.transaction import Transaction
-from stream.status import Kind, Notice, status, status_headers
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Publisher:
         if self._options.scores is not None and told.outcome is not None:
             for verdict in frame_verdicts(told.outcome.verdicts, partition.definition.version):
                 self._transaction.send(self._options.scores, verdict.series.encode(), encode(verdict), [])
-        fault_points.at("published")
+        failpoints.at("published")
 
     def notices(self, notices: Iterable[Notice], partition: int | None) -> None:
         """Status events; `partition` None: of the process."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from stream.detect.definition import Definition
 from stream.detect.outcome import Outcome, Verdict
 from stream.errors import ConfigError
-from stream.events import Alert, Source, alert
+from stream.events.alert import Alert, Source, alert
 from stream.intake.columns import Disposition, Float64s, Int64s
 from stream.intake.parquet import Layout
 from stream.replay import steps

@@ -7,7 +7,7 @@ from types import FrameType
 
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
-from stream.kafka.introduction import Introduction
+from stream.kafka.commit.early_producer import Introduction
 from stream.serve.connection import kafka_options
 from stream.serve.health import Board, Health, longest_turn_s
 from stream.serve.logs import configure
@@ -51,10 +51,10 @@ def _serve(
     # Torch takes longer to import than all the rest to begin: the broker has let the producer in meanwhile.
     import torch
 
-    from stream.kafka import topics
-    from stream.kafka.checks import snapshot_bytes
+    from stream.kafka.admin import topics
+    from stream.kafka.admin.checks import snapshot_bytes
     from stream.serve.compose import bundle_of, bundles_of, decoder, serve_options
-    from stream.serve.consumer import Service
+    from stream.serve.service import Service
 
     # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
     torch.set_num_threads(1)

@@ -14,9 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from stream.detect.definition import Definition
-from stream.events import rfc3339
+from stream.events.alert import rfc3339
+from stream.events.status import Notice
 from stream.serve.health import ThresholdHealth
-from stream.status import Notice
 
 SECOND_NS, DAY_S, WEEK_S = 1e9, 86_400.0, 7 * 86_400.0
 SEGMENTS, DRIFTED = 8, 4

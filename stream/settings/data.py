@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
-from stream.intake.paths import joined
+from stream.intake.field_paths import joined
 from stream.settings.kafka import Topic
 from stream.settings.quantities import (
     Duration,

@@ -1,7 +1,7 @@
 """The columns of Parquet data that the configuration names."""
 
+from stream.intake.field_paths import split
 from stream.intake.layout import Hints
-from stream.intake.paths import split
 from stream.settings.tree import Settings
 
 

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import torch
 
-from stream.detect.ensemble import Ensemble
+from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
 from tests.bench.plant import HIDDEN, LATENT, SENSORS, SMOOTHING, WINDOW
-from tests.builders import weights_of
-from training.choose import DISCRIMINATOR
+from tests.support.builders import weights_of
+from training.defaults import DISCRIMINATOR
 
 WINDOWS, TURNS = 512, 500
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from stream.kafka.client import KafkaOptions
-from tests.processes import Launch
+from tests.support.processes import Launch
 
 Contender = Literal["raw", "narrows", "textbook"]
 PATIENCE_S = 180.0

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import torch
 
-from stream.bundle import load
 from stream.detect.definition import Definition
 from stream.intake.columns import Decoded
 from stream.intake.decode import Decoder, Fields
-from stream.kafka import topics
-from stream.serve.consumer import ServeOptions, Service
+from stream.kafka.admin import topics
+from stream.registry.bundle import load
 from stream.serve.logs import configure
+from stream.serve.service import ServeOptions, Service
 from tests.bench.at_least_once import AtLeastOnce
 from tests.bench.job import Job, Measured, Stopwatch, answer
 

@@ -9,8 +9,8 @@ from confluent_kafka import Producer
 
 from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
-from stream.registry import PRODUCTION, Registry
-from tests.builders import SECOND, START, a_definition, a_policy, publish
+from stream.registry.registry import PRODUCTION, Registry
+from tests.support.builders import SECOND, START, a_definition, a_policy, publish
 
 WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT = 32, 10, 8, 32, 8
 # Normal levels lie around 1 with a spread of 0.16, thresholds at 0.8 to 1.2 times this: faults alone reach them.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from stream.kafka import topics
+from stream.kafka.admin import topics
 from tests.bench.job import Job, Measured, run
 from tests.bench.plant import Plant, produce
-from tests.live import read_committed
-from tests.processes import Launch, cold
+from tests.support.live import read_committed
+from tests.support.processes import Launch, cold
 
 PARTITIONS = 8
 SEED = 7

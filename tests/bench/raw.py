@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from stream.errors import BrokerError
 from stream.kafka.client import main_consumer
-from stream.serve.consumer import ServeOptions
+from stream.serve.service import ServeOptions
 from tests.bench.job import PATIENCE_S, Job, Measured, Stopwatch, answer
 
 

@@ -9,7 +9,7 @@ import torch
 from confluent_kafka import Consumer, Producer
 from torch import Tensor, nn
 
-from stream.bundle import load
+from stream.registry.bundle import load
 from tests.bench.job import PATIENCE_S, Job, Measured, Stopwatch, answer
 from tests.bench.plant import HIDDEN, LATENT, SENSORS, SMOOTHING, THRESHOLD, WINDOW
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream import __main__ as narrows
-from stream.events import Headers
+from stream.events.alert import Headers
 from stream.kafka.assignment import Assignment
+from stream.kafka.commit.transaction import Transaction
 from stream.kafka.partition import Partition
-from stream.kafka.place import Place
-from stream.kafka.state_topic import Snapshot
-from stream.kafka.takeover import TakeOver
-from stream.kafka.transaction import Transaction
+from stream.kafka.state.restored_state import TakeOver
+from stream.kafka.state.resume_point import Place
+from stream.kafka.state.state_topic import Snapshot
 
 SECONDS = 5.0
 

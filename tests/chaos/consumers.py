@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 
-from stream.kafka.fault_points import VARIABLE
+from stream.kafka.failpoints import VARIABLE
 from tests.chaos.world import until
-from tests.processes import Launch, Running, cold
+from tests.support.processes import Launch, Running, cold
 
 STOP_S = 40.0
 TAIL = 4000

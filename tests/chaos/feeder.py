@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from tests.live import QUIET
+from tests.support.live import QUIET
 
 TURN_S = 0.02
 FLUSH_S = 60.0

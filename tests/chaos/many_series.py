@@ -16,10 +16,10 @@ import numpy as np
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.broker import Broker
-from tests.builders import SECOND, START, a_definition, a_spec
 from tests.chaos.summary import conditions
 from tests.conftest import create_topic
-from tests.live import PARTITIONS, Live
+from tests.support.builders import SECOND, START, a_definition, a_spec
+from tests.support.live import PARTITIONS, Live
 
 # 20 frames of 8 sensors: 1.4 kB a series.
 SPEC = {"window": 16, "smoothing": 5, "sensors": 8, "hidden": 16, "latent": 4}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from stream.detect.definition import Definition
-from tests.live import Record
-from tests.naive import NaiveDetector, NaiveEvent, NaivePolicy
+from tests.oracles.naive import NaiveDetector, NaiveEvent, NaivePolicy
+from tests.support.live import Record
 
 MS = 1_000_000
 # Product and twin add up a level in different orders: scores differ in their last bits.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from stream.kafka.fault_points import PLACES
+from stream.kafka.failpoints import PLACES
 
 Push = Literal["", "stop", "zombie"]
 

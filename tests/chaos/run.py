@@ -17,7 +17,7 @@ from tests.chaos.plan import SIZES, Fault, Size, make
 from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times, caught_up, quiet, restarts, takeovers
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
-from tests.processes import Launch, cold
+from tests.support.processes import Launch, cold
 
 NAMES = ("one", "two", "three")
 DRAIN_S = 180.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.detect.definition import Definition
+from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
-from stream.detect.threshold import ThresholdTable
-from tests.builders import SECOND, START, a_definition, a_policy, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
 
 WINDOW = 8
 SENSORS = 3

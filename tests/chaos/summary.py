@@ -11,7 +11,7 @@ import confluent_kafka
 from deploy.kafka.jars import jars
 from tests.chaos.plan import SIZES
 from tests.chaos.run import NAMES, Report
-from tests.live import PARTITIONS
+from tests.support.live import PARTITIONS
 
 
 def as_dict(report: Report) -> dict[str, Any]:

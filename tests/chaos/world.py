@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from stream.detect.definition import Definition
 from tests.chaos.oracle import Expected, Verdict, event_of, judge, recompute
 from tests.conftest import MakeTopic
-from tests.live import BREATH_S, NOT_YET, PARTITIONS, QUIET, Live, Record
+from tests.support.live import BREATH_S, NOT_YET, PARTITIONS, QUIET, Live, Record
 
 ASK_S = 0.2
 BATCH = 2000

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.promise.worlds import ERRORS, RULES, Errors, World, alone, fleet
-from training.calibrate import calibrate
-from training.levels import Levels, incidents
+from training.calibration.calibrate import calibrate
+from training.calibration.levels import Levels, incidents
 from training.options import ThresholdOptions
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.detect.policy import Rules
-from training.levels import WEEK, Levels
+from training.calibration.levels import WEEK, Levels
 
 Floats = NDArray[np.float64]
 Errors = Callable[[np.random.Generator, int], Floats]

@@ -13,16 +13,16 @@ from pathlib import Path
 import msgspec
 import torch
 
-from stream.bundle import load, weights
 from stream.detect.definition import Definition
-from stream.detect.ensemble import Ensemble
+from stream.detect.model.ensemble import Ensemble
 from stream.intake.layout import Hints
+from stream.registry.bundle import load, weights
 from tests.conftest import ROOT
 from tests.quality.run import QUIET
 from tests.real_data.cases import ANSWERS, LABEL, TIME, Case, nab, skab, smd
 from training.evaluate.figures import Detections, measure, truth
 from training.evaluate.labelled import judge
-from training.fit import FitOptions
+from training.fitting.fit import FitOptions
 from training.options import ModelOptions, TrainOptions
 from training.pipeline import train
 

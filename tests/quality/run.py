@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from stream.bundle import load
+from stream.cli.training_options import fit_options, train_options
 from stream.intake.layout import Hints
-from stream.registry import Registry
+from stream.registry.bundle import load
+from stream.registry.registry import Registry
 from stream.settings import load as load_settings
 from tests.quality.cases import CASES
 from tests.real_data.cases import ANSWERS, LABEL, TIME, Case
-from training.amend import Wanted, amend
+from training.calibration.levels import Levels, incident_events
 from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
 from training.evaluate.facts import facts
 from training.evaluate.labelled import Labelled, spans
-from training.from_settings import fit_options, train_options
-from training.levels import Levels, incident_events
 from training.metrics.nab import STANDARD, corpus, nab
 from training.metrics.skab import pooled
 from training.pipeline import Progress, train
+from training.revision.amend import Wanted, amend
 
 DETECTOR = "quality"
 # Beside the default, which is a budget of alerts: the promise that is counted in frames, with its own default.

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from tests.processes import Launch, Running, cold
 from tests.real_data.cases import ANSWERS, TIME
+from tests.support.processes import Launch, Running, cold
 
 PATIENCE_S = 120.0
 PARTITIONS = 4

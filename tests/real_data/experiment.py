@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tests.processes import Launch, cold
 from tests.real_data.cases import Case
 from tests.real_data.commands import Narrows
 from tests.real_data.judging import judge
 from tests.real_data.ranking import Ranked, rank_all
 from tests.real_data.streaming import Streamed, stream
+from tests.support.processes import Launch, cold
 from training.metrics.events import Found
 
 DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from tests.live import read_committed
 from tests.real_data.cases import TIME, Asset, Case, times_of
 from tests.real_data.commands import PARTITIONS, PATIENCE_S, Narrows
+from tests.support.live import read_committed
 
 Message = tuple[bytes, bytes]
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 from stream.detect.definition import Definition
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
-from stream.kafka.state_topic import CommitMetadata, decode_metadata
-from stream.serve.consumer import ServeOptions
+from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
+from stream.serve.service import ServeOptions
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.log import Entry

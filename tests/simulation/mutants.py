@@ -7,14 +7,15 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from stream.errors import FencedError
-from stream.events import Headers
-from stream.kafka import recovery, transaction
+from stream.events.alert import Headers
+from stream.kafka import recovery
 from stream.kafka.assignment import Assignment
+from stream.kafka.commit import transaction
+from stream.kafka.commit.transaction import RolledBackError, Transaction
 from stream.kafka.input import Faults
 from stream.kafka.partition import Partition
-from stream.kafka.place import Found, Place, place_of
-from stream.kafka.transaction import RolledBackError, Transaction
-from stream.serve.consumer import Service
+from stream.kafka.state.resume_point import Found, Place, place_of
+from stream.serve.service import Service
 from tests.simulation.wire import Kind
 from tests.simulation.world import Scope
 

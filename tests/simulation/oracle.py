@@ -12,12 +12,12 @@ import numpy as np
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
+from stream.detect.frames.clock import NEVER
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import SeriesState
-from stream.detect.ticks import NEVER
-from stream.events import Source, alert, dead_letters, encode, frame_verdicts
+from stream.events.alert import Source, alert, dead_letters, encode, frame_verdicts
 from stream.kafka.client import KafkaOptions
-from stream.kafka.state_topic import decode_metadata
+from stream.kafka.state.state_topic import decode_metadata
 from tests.simulation.broker import Broker
 from tests.simulation.log import Entry
 from tests.simulation.plant import decoder

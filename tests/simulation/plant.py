@@ -10,7 +10,7 @@ import torch
 from stream.detect.definition import Definition
 from stream.detect.policy import Rules
 from stream.intake.decode import Decoder, Fields
-from tests.builders import SECOND, START, a_definition, a_policy, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
 
 SERIES = ("a", "b", "c", "d", "e")
 SENT_AT_MS = START // 1_000_000 + 100_000_000

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer
 from stream.detect.detector import Detector
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import Clients, ErrorCallback, KafkaOptions
-from stream.serve.consumer import ServeOptions, Service
+from stream.serve.service import ServeOptions, Service
 from tests.simulation.broker import Broker
 from tests.simulation.consumer import MemoryConsumer, MemoryReader
 from tests.simulation.plant import Releases, decoder

@@ -4,7 +4,7 @@ import random
 
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import KafkaOptions
-from stream.serve.consumer import ServeOptions
+from stream.serve.service import ServeOptions
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.oracle import ViolationError

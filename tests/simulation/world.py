@@ -10,12 +10,11 @@ from typing import Any
 import structlog
 
 from stream.errors import FencedError
-from stream.kafka import fault_points
+from stream.kafka import failpoints
 from stream.kafka.client import KafkaOptions
-from stream.kafka.fault_points import PLACES, FaultPoints
-from stream.kafka.state_topic import decode_metadata
-from stream.serve.consumer import ServeOptions
-from tests.builders import SECOND
+from stream.kafka.failpoints import PLACES, FaultPoints
+from stream.kafka.state.state_topic import decode_metadata
+from stream.serve.service import ServeOptions
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.log import Entry, Fate, Transaction
@@ -24,6 +23,7 @@ from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
 from tests.simulation.restored import restored
 from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Kind, Wire
+from tests.support.builders import SECOND
 
 HEALING_ROUNDS = 500
 MAX_DEPTH = 2
@@ -109,7 +109,7 @@ class World:
             ViolationError: a promise is broken. Whatever else there is to raise is a fault in itself, and stays what it
                 is. Seed and steps are in its notes.
         """
-        before = fault_points.install(FaultPoints(""))
+        before = failpoints.install(FaultPoints(""))
         try:
             for _ in range(self.scope.steps):
                 self._step()
@@ -119,7 +119,7 @@ class World:
             failure.add_note("\n".join([*self.trace[-400:], f"seed {self.seed}, {self.scope}, {self.serve}"]))
             raise
         finally:
-            fault_points.install(before)
+            failpoints.install(before)
 
     def _step(self) -> None:
         calm: Sequence[tuple[int, Callable[[], None]]] = (
@@ -288,7 +288,7 @@ class World:
                 process.wire.die(order)
             self._freeze(process.wire)
 
-        fault_points.install(FaultPoints(order, act))
+        failpoints.install(FaultPoints(order, act))
 
     def _freeze(self, wire: Wire) -> None:
         """The world goes on without the process that is just running, maybe with another one of its name."""
@@ -317,7 +317,7 @@ class World:
     def _heal(self) -> None:
         """No more faults; everybody runs until everything is committed."""
         self._say("heal")
-        fault_points.install(FaultPoints(""))
+        failpoints.install(FaultPoints(""))
         for process in list(self._twins):
             self._bury(process)
         for round_ in range(HEALING_ROUNDS):
@@ -347,13 +347,13 @@ class World:
         if self.broker.is_settling:
             return
         # The product's own recovery runs here: what is armed is meant for others.
-        armed = fault_points.install(FaultPoints(""))
+        armed = failpoints.install(FaultPoints(""))
         got = restored(self.broker, self.options, self.serve, self._releases)
         for partition, commit in sorted(self.broker.committed.items()):
             wanted = self._passes[partition].up_to(commit.offset)
             wrong = differences(got[partition], wanted)
             demand(not wrong, f"restored at {partition}@{commit.offset}, these series are not as they were: {wrong}")
-        fault_points.install(armed)
+        failpoints.install(armed)
 
     def _check(self) -> None:
         self._audit()

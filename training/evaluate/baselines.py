@@ -10,26 +10,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stream.bundle import Manifest
 from stream.detect.definition import Definition
-from stream.detect.frames import Fitness
-from stream.detect.incidents import EXCEEDS
-from stream.detect.level import levels as smoothed
-from stream.detect.scale import POOLED
+from stream.detect.frames.frames import Fitness
+from stream.detect.frames.scale import POOLED
+from stream.detect.incidents.incidents import EXCEEDS
+from stream.detect.incidents.level import levels as smoothed
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, UInt8s
-from stream.intake.files import files
 from stream.intake.parquet import Hints
-from training.calibrate import calibrate
+from stream.intake.parquet_files import files
+from stream.registry.bundle import Manifest
+from training.calibration.calibrate import calibrate
+from training.calibration.levels import Levels, incident_events
+from training.data.framing import FramedHistory, frame
+from training.data.history import History, fingerprint, load
+from training.data.split import Part, Shares, split
 from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
-from training.framing import FramedHistory, frame
-from training.history import History, fingerprint, load
-from training.levels import Levels, incident_events
 from training.metrics.floors import FLOORS, Floor, Score, always_on
 from training.options import ThresholdOptions, TrainOptions
-from training.split import Part, Shares, split
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.bundle import Manifest, calibration_levels
 from stream.detect.definition import Definition
 from stream.intake.parquet import Hints
+from stream.registry.bundle import Manifest, calibration_levels
+from training.data.framing import FramedHistory
 from training.evaluate.baselines import Learned, baselines, learn
 from training.evaluate.figures import Detections, Figures, Truth, measure, rows_of, truth
 from training.evaluate.labelled import Labelled, judge, spans
 from training.evaluate.promise import Point, Promise, compare_promise, curve, normal_frames
 from training.evaluate.worst import Window, worst
-from training.framing import FramedHistory
 from training.options import TrainOptions
 
 OURS = "narrows"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from stream.detect.incidents import IncidentEvent
-from stream.events import VERDICTS, rfc3339
+from stream.detect.incidents.incidents import IncidentEvent
+from stream.events.alert import VERDICTS, rfc3339
 from training.evaluate.evaluation import Evaluation, Floors
 from training.evaluate.figures import FIGURES, Figures, Nab, OfSeries, worth
 from training.evaluate.labelled import spans

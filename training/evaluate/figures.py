@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from stream.detect.incidents import EXCEEDS
+from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s, Int64s
-from training.framing import FramedHistory
+from training.data.framing import FramedHistory
 from training.metrics.events import Found, Span, compare, days_outside, spans_of
 from training.metrics.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
 from training.metrics.period import strongest_period

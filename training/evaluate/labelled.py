@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.detect.incidents import IncidentEvent
+from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Verdict, Verdicts
 from stream.errors import DataError
 from stream.intake.columns import Disposition, Float64s, UInt8s
 from stream.intake.parquet import Batch, Hints, Layout, label_column
 from stream.replay import Step, layout_for, steps
-from training.framing import FramedHistory, frame
+from training.data.framing import FramedHistory, frame
 from training.metrics.events import OPEN_END, Span
 
 

@@ -5,15 +5,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from stream import strength
-from stream.detect.incidents import IncidentEvent
-from stream.events import VERDICTS, rfc3339
+from stream.detect.incidents.incidents import IncidentEvent
+from stream.events.alert import VERDICTS, rfc3339
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import FIGURES, worth
 from training.evaluate.labelled import spans
 from training.evaluate.markup import Markup, safe, table, tag
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
+from training.evaluate.report import TITLES, means, nab_row, skab_row, text
 from training.evaluate.summary import duration, plural, sentences
-from training.evaluate.table import TITLES, means, nab_row, skab_row, text
 from training.metrics.events import Span
 
 # Of more series and alerts the highest scores are shown, and the page says how many are not.

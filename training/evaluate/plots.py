@@ -12,18 +12,7 @@ from stream.intake.columns import Bools, Float64s, Int64s
 from training.evaluate.promise import Point
 from training.evaluate.worst import Window
 from training.metrics.events import OPEN_END, Span
-from training.panels import (
-    ALERT,
-    FAULT,
-    LINE,
-    QUIET,
-    draw_lanes,
-    draw_score,
-    dress,
-    label_axis,
-    time_axis,
-    visible,
-)
+from training.plotting import ALERT, FAULT, LINE, QUIET, draw_lanes, draw_score, dress, label_axis, time_axis, visible
 
 if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from stream.bundle import Manifest
-from stream.detect.incidents import EXCEEDS
+from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s
-from training.framing import FramedHistory
+from stream.registry.bundle import Manifest
+from training.data.framing import FramedHistory
 from training.metrics.events import Found
 
 WEEK_DAYS = 7.0

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.detect.frames import Fitness
-from stream.detect.scale import scaled
+from stream.detect.frames.frames import Fitness
+from stream.detect.frames.scale import scaled
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
+from training.data.framing import FramedHistory
 from training.evaluate.labelled import Labelled
-from training.framing import FramedHistory
 
 WINDOWS, SENSORS = 6, 3
 # A score below this share of the highest is not among the worst.

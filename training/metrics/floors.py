@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from stream.detect.scale import fit_scale
+from stream.detect.frames.scale import fit_scale
 from stream.errors import DataError
 from stream.intake.columns import Float64s
 

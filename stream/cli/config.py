@@ -1,0 +1,64 @@
+"""`narrows config`: the configuration checked, shown, described."""
+
+import typer
+
+from stream.cli.options import AsJson, ConfigFile, Overrides, config_file, print_json, settings_from
+
+config_app = typer.Typer(
+    help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@config_app.command("check")
+def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """List every fault with its path; exit code 2.
+
+    Exit code 0 where there is none.
+    """
+    from stream.settings import SettingsError
+
+    faults: tuple[str, ...] = ()
+    try:
+        settings_from(config, overrides)
+    except SettingsError as error:
+        if not as_json:
+            raise
+        faults = error.faults
+    file = config_file(config)
+    if as_json:
+        print_json({"file": None if file is None else str(file), "faults": faults})
+    else:
+        print(f"{'defaults' if file is None else file}: no faults")
+    if faults:
+        raise typer.Exit(SettingsError.exit_code)
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Print the values in force, secrets masked."""
+    from stream.settings.describe import as_yaml, values
+
+    settings = settings_from(config, overrides)
+    if as_json:
+        print_json(values(settings))
+    else:
+        print(as_yaml(settings), end="")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the file, for editors."""
+    from stream.settings.describe import json_schema
+
+    print_json(json_schema())
+
+
+@config_app.command("table")
+def config_table(as_json: AsJson = False) -> None:
+    """Print every setting, as a Markdown table."""
+    from stream.settings.describe import markdown_table, rows
+
+    if as_json:
+        print_json([row._asdict() for row in rows()])
+    else:
+        print(markdown_table())

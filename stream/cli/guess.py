@@ -1,0 +1,122 @@
+"""What a data set suggests for the configuration, each guess with its reason: `narrows init --from-file`."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stream.intake.columns import LongReadings, Readings
+from stream.intake.field_paths import joined
+from stream.intake.parquet import Hints, Layout, discover, read
+from stream.intake.sampling import steps
+from stream.settings.quantities import format_duration
+from stream.settings.starter import Guess
+
+# Enough for a median and for the usual gaps; more would make a first look slow.
+_ENOUGH = 200_000
+# A step longer than this many intervals is a gap.
+_GAP = 1.5
+# How a layout says that it left a column out; of those, which one holds the labels of rows.
+_LEFT_OUT = "left out: "
+_LABEL = re.compile("anomal|label|outlier", re.IGNORECASE)
+_MAY_LABEL = re.compile("named like a label|but bool")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How readings are spaced: steps between neighbours of one series (long: of one sensor of it).
+
+    Attributes:
+        interval_ns: the median step, > 0.
+        steps: how many were looked at.
+        gaps: those longer than 1.5 intervals.
+        longest_ns: the longest step.
+    """
+
+    interval_ns: int
+    steps: int
+    gaps: int
+    longest_ns: int
+
+
+def guess(path: str) -> list[Guess]:
+    """Name, layout and rate of the data set at `path` (file, folder or glob).
+
+    Raises:
+        DataError: nothing there that can be read as history.
+    """
+    layout = discover(Path(path), Hints())
+    name = Guess("detector", detector_name(path), "the name of the data")
+    found = rate(batch.columns for batch in read(Path(path), layout))
+    return [name, *layout_guesses(layout), *([] if found is None else [rate_guess(found)])]
+
+
+def layout_guesses(layout: Layout) -> list[Guess]:
+    """What each column is for, with the reason it was taken for that."""
+    left_out = {key.removeprefix(_LEFT_OUT): why for key, why in layout.why.items() if key.startswith(_LEFT_OUT)}
+    label = next((name for name, why in left_out.items() if _LABEL.search(name) and _MAY_LABEL.search(why)), None)
+    others = {name: why for name, why in left_out.items() if name != label}
+    shape = "a column of sensor names and one of values" if layout.format == "long" else "a column for each sensor"
+    guesses = [
+        Guess("input.format", layout.format, shape),
+        Guess("input.time", joined([layout.time]), layout.why["time"]),
+        series_guess(layout),
+        Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
+    ]
+    if layout.sensor is not None and layout.value is not None:
+        guesses += [
+            Guess("input.sensor", joined([layout.sensor]), layout.why["sensor"]),
+            Guess("input.value", joined([layout.value]), layout.why["value"]),
+            Guess("frames.resample", "last", "one sensor per row: the rows of one tick make a frame"),
+        ]
+    if label is not None:
+        guesses.append(Guess("input.label", label, "named like a label: rows marked in it are kept out of training"))
+    if others:
+        reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
+        guesses.append(Guess("input.exclude", list(others), reasons))
+    return guesses
+
+
+def series_guess(layout: Layout) -> Guess:
+    """Left empty where Parquet shows it again by itself: on Kafka the key names the series."""
+    why = layout.why["series"]
+    if layout.series is not None and layout.series_told:
+        why += "; Kafka: this field, or empty it where the key names it"
+        return Guess("input.series", joined([layout.series]), why)
+    return Guess("input.series", "", f"Parquet: {why}; Kafka: the key, unless a field is named here")
+
+
+def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
+    """The spacing of the first 200,000 readings; None where no clock has two of them at different times."""
+    step = np.sort(steps(_first(batches)).step)
+    if not len(step):
+        return None
+    # An element of the sample, not the mean of two: 1 s stays 1 s.
+    interval = int(step[(len(step) - 1) // 2])
+    return Rate(interval, len(step), int((step > _GAP * interval).sum()), int(step[-1]))
+
+
+def _first(batches: Iterable[Readings | LongReadings]) -> Iterator[Readings | LongReadings]:
+    seen = 0
+    for columns in batches:
+        yield columns
+        seen += len(columns)
+        if seen >= _ENOUGH:
+            return
+
+
+def rate_guess(found: Rate) -> Guess:
+    """`frames.interval`, with what the gaps are."""
+    reason = f"the median of {found.steps} steps"
+    if found.gaps:
+        reason += f"; longer than {_GAP} of it (gaps): {found.gaps}, the longest {format_duration(found.longest_ns)}"
+    return Guess("frames.interval", format_duration(found.interval_ns), reason)
+
+
+def detector_name(path: str) -> str:
+    """A legal name for a detector, made of the last part of a path without wildcards."""
+    plain = [part for part in Path(path).parts if not set(part) & set("*?[")]
+    stem = plain[-1].removesuffix(".parquet").lower() if plain else ""
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:100] or "detector"

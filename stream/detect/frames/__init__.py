@@ -1,0 +1,1 @@
+"""From readings to frames: ticks, missing values, operating state, scale."""

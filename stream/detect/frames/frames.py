@@ -1,0 +1,166 @@
+"""Raw frames to frames: gaps, carried values, masks, operating state (DESIGN: from message to incident, 2 to 4)."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from stream.detect.frames.clock import NEVER, RawFrames
+from stream.detect.frames.condition import Condition
+from stream.detect.frames.ranges import Ranges
+from stream.detect.policy import FramePolicy
+from stream.detect.slots import Segments, grown, last_true
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s, UInt8s
+
+
+class Fitness(IntEnum):
+    """What a frame is good for, before any model is asked."""
+
+    WHOLE = 0
+    DEGRADED = 1
+    OFF = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """n frames, sorted by series, then time.
+
+    Attributes:
+        series: int32 (n,), slots.
+        time: int64 (n,), ns, strictly ascending within a series.
+        values: float64 (n, F); carried where missing for a short while, NaN where masked.
+        imputed: int32 (n,), sensors that are carried or masked.
+        fitness: uint8 (n,), `Fitness`.
+        after_gap: bool (n,), no window may reach back beyond this frame.
+        row: int64 (n,), the reading of the batch that completed the frame.
+        outside: float64 (n, F), values outside their valid range, which `values` lacks as if they were missing; NaN
+            elsewhere. None where there is none.
+    """
+
+    series: Int32s
+    time: Int64s
+    values: Float64s
+    imputed: Int32s
+    fitness: UInt8s
+    after_gap: Bools
+    row: Int64s
+    outside: Float64s | None
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+class Framer:
+    """Per series: the time of the last frame, carried values and their age, when the asset was last off."""
+
+    def __init__(self, policy: FramePolicy, sensors: tuple[str, ...]) -> None:
+        self._policy = policy
+        self._condition = Condition(policy.score_when, sensors) if policy.score_when else None
+        self._ranges = Ranges(policy.valid, sensors)
+        self._names: dict[int, str] = {}
+        self.last_time = np.zeros(0, np.int64)
+        self.last_off = np.zeros(0, np.int64)
+        # Invariant: carried[s, f] is NaN exactly where age[s, f] > max_carry.
+        self.carried = np.zeros((0, len(sensors)), np.float64)
+        self.age = np.zeros((0, len(sensors)), np.int32)
+
+    def resize(self, capacity: int) -> None:
+        self.last_time = grown(self.last_time, capacity, NEVER)
+        self.last_off = grown(self.last_off, capacity, NEVER)
+        self.carried = grown(self.carried, capacity, np.nan)
+        self.age = grown(self.age, capacity, self._policy.max_carry + 1)
+
+    def clear(self, slot: int) -> None:
+        self.last_time[slot] = self.last_off[slot] = NEVER
+        self.carried[slot] = np.nan
+        self.age[slot] = self._policy.max_carry + 1
+        self._names.pop(slot, None)
+
+    def name(self, slot: int, series: str) -> None:
+        """Maintenance is planned by name."""
+        if any(span.series in ("", series) for span in self._policy.maintenance):
+            self._names[slot] = series
+
+    def push(self, raw: RawFrames) -> Frames:
+        """Frames for `raw`, in the same order, empty ticks filled in."""
+        raw = raw if self._policy.resample == "none" else self._with_empty_ticks(raw)
+        segments = Segments(raw.series)
+        before = self._time_before(raw, segments)
+        after_gap = (before == NEVER) | (_elapsed(raw.time, before) > self._policy.max_gap_ns)
+        outside = self._ranges.outside(raw.values)
+        possible = raw.values if outside is None else np.where(np.isnan(outside), raw.values, np.nan)
+        values, age = self._carry(possible, after_gap, segments)
+        masked = np.isnan(values).sum(axis=1)
+        fitness = np.where(masked > self._policy.max_missing, Fitness.DEGRADED, Fitness.WHOLE).astype(np.uint8)
+        fitness[self._off(raw, values, segments)] = Fitness.OFF
+        last = segments.end - 1
+        self.last_time[segments.series] = raw.time[last]
+        self.carried[segments.series], self.age[segments.series] = values[last], age[last]
+        imputed = (age > 0).sum(axis=1).astype(np.int32)
+        return Frames(raw.series, raw.time, values, imputed, fitness, after_gap, raw.row, outside)
+
+    def _time_before(self, raw: RawFrames, segments: Segments) -> Int64s:
+        before = np.empty(len(raw.time), np.int64)
+        before[1:] = raw.time[:-1]
+        before[segments.start] = self.last_time[segments.series]
+        return before
+
+    def _with_empty_ticks(self, raw: RawFrames) -> RawFrames:
+        """Ticks without any reading become frames without any value, where the gap is no longer than max_gap."""
+        before = self._time_before(raw, Segments(raw.series))
+        step = _elapsed(raw.time, before)
+        empty = np.where(step <= self._policy.max_gap_ns, np.maximum(step // self._policy.interval_ns - 1, 0), 0)
+        if not empty.any():
+            return raw
+        source = np.repeat(np.arange(len(empty)), empty + 1)
+        # Counts down to 0 at the frame itself: how many ticks before it the row lies.
+        ahead = np.repeat(np.cumsum(empty + 1), empty + 1) - 1 - np.arange(len(source))
+        values = raw.values[source]
+        values[ahead > 0] = np.nan
+        time = raw.time[source] - ahead * self._policy.interval_ns
+        return RawFrames(raw.series[source], time, values, raw.row[source])
+
+    def _carry(self, values: Float64s, after_gap: Bools, segments: Segments) -> tuple[Float64s, Int32s]:
+        """Values with each sensor carried forward for max_carry frames, and the age of each value in frames."""
+        seen = np.isfinite(values)
+        if seen.all():
+            return values, np.zeros(values.shape, np.int32)
+        rows = np.arange(len(values), dtype=np.int64)[:, None]
+        last = last_true(seen, segments)
+        gap = last_true(after_gap, segments)[:, None]
+        oldest = self._policy.max_carry + 1
+        # A value from an earlier batch reaches in only where no gap lies between.
+        old_age = self.age[segments.series][segments.of_row] + rows - segments.start_of_row[:, None] + 1
+        old_age = np.where(gap < 0, old_age, oldest)
+        age = np.minimum(np.where(last >= 0, np.where(last >= gap, rows - last, oldest), old_age), oldest)
+        old = self.carried[segments.series][segments.of_row]
+        filled = np.where(last >= 0, np.take_along_axis(values, np.maximum(last, 0), axis=0), old)
+        return np.where(age < oldest, filled, np.nan), age.astype(np.int32)
+
+    def _off(self, raw: RawFrames, values: Float64s, segments: Segments) -> Bools:
+        off = self._in_maintenance(raw)
+        if self._condition is None:
+            return off
+        idle = ~self._condition.holds(values)
+        last = last_true(idle, segments)
+        old = self.last_off[raw.series]
+        idle_at = np.where(last >= 0, raw.time[np.maximum(last, 0)], old)
+        self.last_off[segments.series] = idle_at[segments.end - 1]
+        settling = (idle_at != NEVER) & (_elapsed(raw.time, idle_at) < self._policy.settle_ns)
+        resting: Bools = off | idle | settling
+        return resting
+
+    def _in_maintenance(self, raw: RawFrames) -> Bools:
+        off = np.zeros(len(raw.time), np.bool_)
+        for span in self._policy.maintenance:
+            hit = (raw.time >= span.start_ns) & (raw.time < span.end_ns)
+            if span.series and hit.any():
+                slots = [slot for slot, name in self._names.items() if name == span.series]
+                hit &= np.isin(raw.series, slots)
+            off |= hit
+        return off
+
+
+def _elapsed(time: Int64s, since: Int64s) -> Int64s:
+    """ns from `since` to `time`; 0 where `since` is NEVER, from which subtracting would overflow."""
+    return time - np.where(since == NEVER, time, since)

@@ -1,0 +1,1 @@
+"""From errors to incidents: level, threshold, vetoes, incident life."""

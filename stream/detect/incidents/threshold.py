@@ -1,0 +1,66 @@
+"""Thresholds: threshold[s] = scale[s] * q, calibrated on held-out normal data."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from stream.detect.frames.scale import POOLED
+from stream.errors import ShapeError
+from stream.intake.columns import Float64s, Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What thresholds were calibrated for. No score depends on it.
+
+    Attributes:
+        calibrated_at: ns since 1970, when data last set them; None where nothing says.
+        alerts_per_week: incidents per series and week on normal data; None where nothing says.
+    """
+
+    calibrated_at: int | None = None
+    alerts_per_week: float | None = None
+
+
+@dataclass(frozen=True)
+class ThresholdTable:
+    """Per series the mean level on normal data, and one quantile of level / scale for all.
+
+    Attributes:
+        names: R series; `POOLED` serves series never seen in training.
+        scale: float64 (R,), in units of error, > 0.
+        rows: int64 (R,), levels behind each scale.
+        q: how many scales a level may reach; > 0.
+        trained: float64 (R,), the scale that training found, which bounds every recalibration; None: `scale` is it.
+        median: float64 (R,), the median level of each series alone, which `scale` is not; NaN where it has no levels.
+            None: nothing is known of it.
+    """
+
+    names: tuple[str, ...]
+    scale: Float64s
+    rows: Int64s
+    q: float
+    trained: Float64s | None = None
+    median: Float64s | None = None
+
+    def __post_init__(self) -> None:
+        ok = POOLED in self.names and self.scale.shape == (len(self.names),)
+        if not ok or not np.isfinite(self.scale).all() or not (self.scale > 0).all() or not 0 < self.q < np.inf:
+            raise ShapeError(
+                f"threshold table: {len(self.names)} series, scale {self.scale.shape}, q {self.q}; expected a pooled "
+                "row, one scale per series, all finite and > 0: calibrate again"
+            )
+
+    def of(self, name: str) -> float:
+        """The level that `name` may reach, > 0."""
+        return float(self.scale[self._row_of.get(name, self._row_of[POOLED])] * self.q)
+
+    def of_each(self, names: Iterable[str]) -> Float64s:
+        """float64 (len(names),): the level that each may reach."""
+        return np.array([self.of(name) for name in names])
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}

@@ -1,0 +1,1 @@
+"""The autoencoders and how their errors are computed."""

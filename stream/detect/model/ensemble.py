@@ -1,0 +1,170 @@
+"""K frozen members over the windows of a frame matrix: the error of each window, to the bit.
+
+A window's error depends on the window and the weights alone: not on its neighbours, its place, their number, or how
+calls are split. Products are steady in their tiles (`tiles`), and what follows them is element by element
+(`reduction`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stream.detect.model.autoencoders import load
+from stream.detect.model.discriminator import parted
+from stream.detect.model.discriminator_penalty import Doubt
+from stream.detect.model.reduction import Bools, Float32s, Float64s, Reduction, median
+from stream.detect.model.tiles import Tile, steady, tile_of
+from stream.detect.policy import ModelSpec
+from stream.errors import ShapeError
+from stream.intake.columns import Int64s
+
+TILE_ROWS = 256
+# Smaller ones only where the machine's matrix products are not steady in the larger: a row for itself always is.
+TILE_SIZES = (TILE_ROWS, 64, 16, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """What the ensemble made of N windows. N = 0 is legal.
+
+    Attributes:
+        error: float64 (N,), in units of the sensors' spreads, >= 0: median over K of the mean over the unmasked sensors
+            of the newest frame (error_span "window": over the unmasked cells of the window), plus what a discriminator
+            adds (see `doubt`). NaN where every one is masked.
+        disagreement: float64 (N,), in [0, 1): v / (1 + v), where v is the variance over K of what the members expect,
+            averaged as the error is and in the same units: at 0.5 members are as far apart as sensors usually are from
+            what is expected of them. 0 when they agree and for K = 1; NaN where the error is.
+        members: float32 (K, F, N), each member's expectation of the newest frame, scaled.
+        by_sensor: float32 (K, F, N), each member's error of each sensor, in units of its spread; NaN where it is left
+            out.
+    """
+
+    error: Float64s
+    disagreement: Float64s
+    members: Float32s
+    by_sensor: Float32s
+
+    def per_sensor(self, row: int | Int64s) -> Float64s:
+        """Error of each sensor (F,), of n rows (F, n), median over K. NaN where it is left out of the error."""
+        return median(self.by_sensor[:, :, row].astype(np.float64))
+
+    def expected(self, row: int | Int64s) -> Float64s:
+        """The newest frame that the model expects (F,), of n rows (F, n), scaled, median over K."""
+        return median(self.members[:, :, row].astype(np.float64))
+
+
+class Ensemble:
+    """Frozen inference. Deterministic on one machine; holds buffers, so for one thread at a time.
+
+    Memory of a result is about 8 * K * F bytes per window: call with some thousands of windows at a time.
+    """
+
+    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s | None = None) -> None:
+        """
+        Args:
+            weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` where `spec` has one.
+            spread: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
+
+        Raises:
+            ShapeError: weights or a spread that are not those of `spec`, or not finite.
+        """
+        self.spec = spec
+        self.spread = np.ones(spec.sensors) if spread is None else spread
+        self._check_spread()
+        autoencoder, discriminator = parted(weights)
+        packed = load(spec, autoencoder).weights()
+        with torch.inference_mode():
+            doubts = {rows: _doubt(spec, discriminator, rows) for rows in TILE_SIZES}
+            sizes = [rows for rows, doubt in doubts.items() if doubt is None or doubt.is_steady()]
+            self._tile: Tile = steady(lambda rows: tile_of(spec, packed, rows), sizes)
+        self._rows = len(self._tile.windows)
+        self._doubt = doubts[self._rows]
+        self._reduction = Reduction(spec, self.spread, self._rows)
+        frames = 1 if spec.error_span == "newest" else spec.window
+        self._seen = torch.empty(frames * spec.sensors, self._rows)
+
+    @torch.inference_mode()
+    def errors(self, frames: Float32s, ends: Int64s, masked: Bools | None = None) -> Reconstruction:
+        """Scores the windows that end at rows `ends`: frames[e - W + 1 : e + 1] each.
+
+        Args:
+            frames: float32 (P, F), C-contiguous, scaled, finite; masked cells hold 0.
+            ends: int64 (N,), each in [W - 1, P), in any order.
+            masked: bool (P, F), cells to leave out of the error.
+
+        Raises:
+            ShapeError: an array of another shape, type or layout, or a window that does not lie inside the frames.
+        """
+        self._check(frames, ends, masked)
+        spec, count = self.spec, len(ends)
+        members, by_sensor = np.empty((2, spec.members, spec.sensors, count), np.float32)
+        by_member, disagreement = np.empty((spec.members, count)), np.empty(count)
+        left_out = masked if masked is not None and masked.any() else None
+        for first, starts in self._tiles(frames, ends):
+            here, used = slice(first, first + self._rows), min(self._rows, count - first)
+            made, seen = self._tile.run().numpy(), self._seen.numpy()  # (K, frames * F, rows), without the K
+            holes = self._left_out(left_out, starts)
+            by_sensor_here, by_member_here, apart = self._reduction.errors(made, seen, holes)
+            if self._doubt is not None:
+                by_member_here = by_member_here + self._doubt.of(made, seen, holes)
+            by_sensor[:, :, here], by_member[:, here] = by_sensor_here[:, :, :used], by_member_here[:, :used]
+            disagreement[here] = apart[:used]
+            members[:, :, here] = made[:, -spec.sensors :, :used]
+        return Reconstruction(median(by_member), disagreement, members, by_sensor)
+
+    def _check_spread(self) -> None:
+        spread, sensors = self.spread, self.spec.sensors
+        if spread.shape != (sensors,) or not (np.isfinite(spread) & (spread > 0)).all():
+            raise ShapeError(f"error spread: seen {spread.tolist()}, expected {sensors} finite values > 0; retrain")
+
+    def _check(self, frames: Float32s, ends: Int64s, masked: Bools | None) -> None:
+        window, sensors = self.spec.window, self.spec.sensors
+        if frames.dtype != np.float32 or frames.ndim != 2 or frames.shape[1] != sensors:
+            raise ShapeError(f"frames: seen {frames.dtype} {frames.shape}, expected float32 (P, {sensors})")
+        if not frames.flags.c_contiguous:
+            raise ShapeError("frames: must be C-contiguous; windows are read as runs of memory")
+        if masked is not None and masked.shape != frames.shape:
+            raise ShapeError(f"masked: seen {masked.shape}, expected the shape of frames, {frames.shape}")
+        if ends.dtype != np.int64 or ends.ndim != 1:
+            raise ShapeError(f"ends: seen {ends.dtype} {ends.shape}, expected int64 (N,)")
+        if len(ends) and not window - 1 <= int(ends.min()) <= int(ends.max()) < len(frames):
+            raise ShapeError(
+                f"ends: seen {int(ends.min())} to {int(ends.max())}, windows of {window} frames over {len(frames)} "
+                f"end at {window - 1} to {len(frames) - 1}"
+            )
+
+    def _tiles(self, frames: Float32s, ends: Int64s) -> Iterator[tuple[int, Int64s]]:
+        """Puts the windows into the tile, as many as it has rows at a time: place of the first, starts (rows,)."""
+        if not len(ends):
+            return
+        window, sensors = self.spec.window, self.spec.sensors
+        source = torch.from_numpy(frames if frames.flags.writeable else frames.copy())  # torch takes no read-only one
+        runs = source.as_strided((len(frames) - window + 1, window * sensors), (sensors, 1))  # overlapping windows
+        rows, count = self._rows, len(ends)
+        starts = np.full(-(-count // rows) * rows, ends[0] - (window - 1))  # the last tile is filled with the first
+        starts[:count] = ends - (window - 1)
+        for first in range(0, count, rows):
+            here = starts[first : first + rows]
+            torch.index_select(runs, 0, torch.from_numpy(here), out=self._tile.windows)
+            self._seen.copy_(self._tile.windows[:, -len(self._seen) :].t())
+            yield first, here
+
+    def _left_out(self, masked: Bools | None, starts: Int64s) -> Bools | None:
+        """bool (frames, F, rows), the cells of the windows that are left out of the error; None where none is."""
+        if masked is None:
+            return None
+        window, frames = self.spec.window, len(self._seen) // self.spec.sensors
+        rows = masked[starts + np.arange(window - frames, window)[:, None]]  # (frames, rows, F)
+        return rows.transpose(0, 2, 1) if rows.any() else None
+
+
+def _doubt(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> Doubt | None:
+    """The discriminator's part for `rows` windows at a time; None where `spec` has none."""
+    if spec.discriminator:
+        return Doubt(spec, weights, rows)
+    if weights:
+        raise ShapeError(f"weights of a discriminator, {sorted(weights)}, and the model's sizes speak of none; retrain")
+    return None

@@ -1,0 +1,136 @@
+"""Alerts and feedback in files: JSON lines; feedback also as CSV or Parquet."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from stream.errors import ConfigError, DataError
+from stream.events.alert import encode, rfc3339
+from stream.events.feedback import Feedback
+from stream.events.incident_view import Raised, newest, to_ns
+
+T = TypeVar("T", bound=msgspec.Struct)
+COLUMNS = tuple(field.name for field in msgspec.structs.fields(Feedback))
+TABLES = (".csv", ".parquet")
+
+
+def read_alerts(path: Path) -> dict[str, Raised]:
+    """The alerts whose events are in a file of JSON lines, such as `narrows replay` writes, in their newest state.
+
+    Raises:
+        DataError: it cannot be read, or a line is no alert event.
+    """
+    return newest(decoded(line, Raised, where) for where, line in _lines(path))
+
+
+def read_feedback(path: Path) -> list[Feedback]:
+    """The entries of a file, in its order: .csv, .parquet, or JSON lines.
+
+    Raises:
+        DataError: it cannot be read, or an entry is none.
+    """
+    if path.suffix not in TABLES:
+        return [decoded_feedback(line, where) for where, line in _lines(path)]
+    rows = _table(path).to_pylist()
+    return [_checked(_converted(row, f"{path}, row {n}"), f"{path}, row {n}") for n, row in enumerate(rows, 1)]
+
+
+def append(path: Path, entry: Feedback) -> None:
+    """Adds an entry to a file of JSON lines, or makes one.
+
+    Raises:
+        ConfigError: it is a table, or cannot be written.
+    """
+    if path.suffix in TABLES:
+        raise ConfigError(f"--file {path}: entries are added to JSON lines; name a file that ends in .jsonl")
+    try:
+        broken = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+        with path.open("ab") as file:
+            file.write((b"\n" if broken else b"") + encode(entry) + b"\n")
+    except OSError as fault:
+        raise ConfigError(f"--file {path}: {fault.strerror}; name a file that can be written") from fault
+
+
+def decoded_feedback(data: bytes, where: str) -> Feedback:
+    """An entry from its JSON; `where` it stands is for the error.
+
+    Raises:
+        DataError: it is none.
+    """
+    return _checked(decoded(data, Feedback, where), where)
+
+
+def decoded(data: bytes, kind: type[T], where: str) -> T:
+    """A record from its JSON.
+
+    Raises:
+        DataError: it is none of that kind.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        raise DataError(f"{where}: {_expected(kind)}; {fault}") from fault
+
+
+def _converted(row: Mapping[str, str | None], where: str) -> Feedback:
+    given = {name: value for name, value in row.items() if value}
+    try:
+        return msgspec.convert(given, Feedback)
+    except msgspec.ValidationError as fault:
+        raise DataError(f"{where}: {_expected(Feedback)}; {fault}") from fault
+
+
+def _checked(entry: Feedback, where: str) -> Feedback:
+    try:
+        if entry.at is not None:
+            to_ns(entry.at)
+    except DataError as fault:
+        raise DataError(f"{where}: at: {fault}") from fault
+    return entry
+
+
+def _expected(kind: type[msgspec.Struct]) -> str:
+    if kind is Feedback:
+        return "not feedback, expected {alert_id, verdict: confirmed | false | maintenance, at?, by?, note?}"
+    return "not an alert event, expected a line of JSON as `narrows replay` writes"
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Lines that are not blank, and where each stands."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as fault:
+        raise DataError(f"{path}: {fault.strerror}; expected a file of JSON lines") from fault
+    yield from ((f"{path}:{n}", line) for n, line in enumerate(lines, 1) if line.strip())
+
+
+def _table(path: Path) -> pa.Table:
+    """Columns of a feedback record that the table has, all as text."""
+    try:
+        table = _csv(path) if path.suffix == ".csv" else pq.read_table(path)
+    except (OSError, pa.ArrowException) as fault:
+        raise DataError(f"{path}: cannot be read ({fault}); expected a table with alert_id and verdict") from fault
+    absent = [name for name in ("alert_id", "verdict") if name not in table.column_names]
+    if absent:
+        raise DataError(f"{path}: has columns {table.column_names}, not {absent}; expected some of {list(COLUMNS)}")
+    there = [name for name in COLUMNS if name in table.column_names]
+    return pa.table({name: _text(table[name]) for name in there})
+
+
+def _csv(path: Path) -> pa.Table:
+    # Left to itself, it takes "false" for a bool, and a time for one of its own.
+    types = pcsv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()))
+    return pcsv.read_csv(path, convert_options=types)
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    if not pa.types.is_timestamp(column.type):
+        return pc.cast(column, pa.string())
+    times = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64()).to_pylist()
+    return pa.array([None if time is None else rfc3339(time) for time in times], pa.string())

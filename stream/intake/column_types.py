@@ -1,0 +1,71 @@
+"""Which types of Parquet columns can be what."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pyarrow as pa
+from pyarrow import types
+
+from stream.errors import DataError
+from stream.intake.parquet_files import File
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Numbers that a sensor may send; a bool is none."""
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Strings, also as a dictionary."""
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(plain) or types.is_large_string(plain))
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Timestamps, dates, epochs, ISO-8601 strings."""
+    whole = types.is_timestamp(kind) or types.is_date(kind) or types.is_integer(kind)
+    return bool(whole or types.is_floating(kind) or is_text(kind))
+
+
+def is_name(kind: pa.DataType) -> bool:
+    """Text, or integers that number series."""
+    return is_text(kind) or bool(types.is_integer(kind))
+
+
+def is_label(kind: pa.DataType) -> bool:
+    """Bool, or numbers: 0 is false."""
+    return bool(types.is_boolean(kind)) or is_number(kind)
+
+
+def listed(columns: Mapping[str, pa.DataType]) -> str:
+    """Columns with their types, for an error; long lists are cut."""
+    shown = [f"{name} ({kind})" for name, kind in list(columns.items())[:40]]
+    return ", ".join(shown) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
+
+
+def check(
+    found: Iterable[File],
+    time: str,
+    series: str | None,
+    label: str | None,
+    sensor: str | None,
+    numbers: Sequence[str],
+) -> None:
+    """Raises DataError unless every file has these columns (a label may be absent), each of a type that will do."""
+    for file in found:
+        columns = file.types()
+        roles = [("time", time, is_time, "a timestamp, an epoch or ISO-8601 text")]
+        roles += [("series", series, is_name, "text or integers")] if series is not None else []
+        roles += [("label", label, is_label, "bool, or 0 and 1")] if label is not None and label in columns else []
+        roles += [("sensor", sensor, is_text, "text")] if sensor is not None else []
+        roles += [("value", name, is_number, "numbers") for name in numbers]
+        for role, name, fits, expected in roles:
+            if name not in columns:
+                raise DataError(
+                    f"{file.path}: no column {name!r}, wanted as {role}; there are {listed(columns)}; "
+                    f"read files of one layout together and the others apart, or name other columns"
+                )
+            if not fits(columns[name]):
+                raise DataError(
+                    f"{file.path}: {name!r}, wanted as {role}, is {columns[name]}; expected {expected}; "
+                    f"convert it, or name another column"
+                )

@@ -1,0 +1,105 @@
+"""What must be true of each topic, by what it is used for."""
+
+from stream.kafka.admin.check_result import Finding, Outcome, not_checked
+from stream.kafka.admin.cluster import Cluster, Configuration, Topic, Unanswered
+
+CREATE = "`narrows topics --create`"
+NEEDED = {"input": ("READ",), "state": ("READ", "WRITE")}
+OUTPUT_NEEDS = ("WRITE",)
+SAFE_COPIES = 3
+SAFE_IN_SYNC = 2
+
+
+def of_topic(cluster: Cluster, use: str, name: str) -> list[Finding]:
+    """Is it there, may we use it, is it kept as it must be, does it survive the loss of a broker."""
+    topic = cluster.topics.get(name)
+    there = _there(use, name, topic)
+    if topic is None or isinstance(topic, Unanswered):
+        return [there]
+    found = [there, _permission(use, name, topic)]
+    config = cluster.configurations.get(name)
+    if isinstance(config, Unanswered):
+        found.append(not_checked(f"configuration.{use}", config, f"DescribeConfigs on topic {name!r}"))
+    elif config is not None:
+        found.append(_cleanup(use, name, config))
+    return [*found, _copies(cluster, use, name, topic)]
+
+
+def setting(topic: str, value: str) -> str:
+    """How to change a setting of a topic."""
+    return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {value}"
+
+
+def _there(use: str, name: str, topic: Topic | Unanswered | None) -> Finding:
+    check, called = f"topic.{use}", f"topic {name!r} ({use})"
+    if topic is None:
+        return Finding(
+            check, "failure", f"{called} is missing", "", f"{CREATE} makes it, or name another in the configuration"
+        )
+    if isinstance(topic, Unanswered):
+        if topic.denied:
+            return Finding(check, "failure", f"{called}: {topic.why}", " and ".join(_needs(use)), _grant(use, name))
+        return not_checked(check, topic, f"Describe on topic {name!r}")
+    if topic.leaderless:
+        return Finding(
+            check, "warning", f"{called}: partitions {list(topic.leaderless)} have no leader", "a leader for each",
+            "bring the brokers that hold them back; until then nothing is read from them or written to them",
+        )  # fmt: skip
+    partitions = "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
+    return Finding(check, "ok", f"{called}: {partitions}")
+
+
+def _needs(use: str) -> tuple[str, ...]:
+    return NEEDED.get(use, OUTPUT_NEEDS)
+
+
+def _grant(use: str, name: str) -> str:
+    return f"grant this user {' and '.join(need.capitalize() for need in _needs(use))} on topic {name!r}"
+
+
+def _permission(use: str, name: str, topic: Topic) -> Finding:
+    check = f"permission.{use}"
+    if not topic.operations:
+        return Finding(check, "warning", f"topic {name!r}: the broker does not say what this user may do")
+    if not topic.operations.issuperset(_needs(use)):
+        may = ", ".join(sorted(topic.operations))
+        return Finding(
+            check, "failure", f"topic {name!r}: this user may {may}", " and ".join(_needs(use)), _grant(use, name)
+        )
+    return Finding(check, "ok", f"topic {name!r}: {', '.join(_needs(use))}")
+
+
+def _cleanup(use: str, name: str, config: Configuration) -> Finding:
+    check, policy = f"cleanup.{use}", config["cleanup.policy"]
+    seen = f"topic {name!r} ({use}) has cleanup.policy={policy}"
+    if use == "state":
+        if policy == "compact":
+            return Finding(check, "ok", seen)
+        return Finding(
+            check, "failure", f"{seen}: snapshots that are needed would be deleted", "compact",
+            setting(name, "cleanup.policy=compact"),
+        )  # fmt: skip
+    if "compact" not in policy:
+        return Finding(check, "ok", seen)
+    # A record without a key is refused by a compacted topic: no transaction with such a dead letter could commit.
+    lost = {"input": "readings of one series delete one another", "dead_letters": "letters without a key are refused"}
+    effect = lost.get(use, "of each series only the last record stays")
+    outcome: Outcome = "failure" if use in lost else "warning"
+    return Finding(check, outcome, f"{seen}: {effect}", "delete", setting(name, "cleanup.policy=delete"))
+
+
+def _copies(cluster: Cluster, use: str, name: str, topic: Topic) -> Finding:
+    check, config = f"replication.{use}", cluster.configurations.get(name)
+    seen = f"topic {name!r} ({use}): {topic.replication} of {cluster.brokers} brokers hold each partition"
+    if topic.replication == 1 and cluster.brokers > 1:
+        return Finding(
+            check, "warning", f"{seen}: with that broker it is gone", f"{min(cluster.brokers, SAFE_COPIES)}",
+            "reassign its partitions with kafka-reassign-partitions.sh",
+        )  # fmt: skip
+    in_sync = SAFE_IN_SYNC if config is None or isinstance(config, Unanswered) else int(config["min.insync.replicas"])
+    if topic.replication >= SAFE_COPIES and in_sync < SAFE_IN_SYNC:
+        return Finding(
+            check, "warning", f"{seen}, min.insync.replicas={in_sync}: what a lone broker has taken counts as written",
+            f"min.insync.replicas={SAFE_IN_SYNC}", setting(name, f"min.insync.replicas={SAFE_IN_SYNC}"),
+        )  # fmt: skip
+    return Finding(check, "ok", seen)

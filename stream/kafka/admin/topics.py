@@ -1,0 +1,140 @@
+"""The topics: making them, and whether all is as it must be before the first reading."""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from stream.errors import BrokerError
+from stream.kafka.admin import checks
+from stream.kafka.admin.check_result import log_warnings, refuse
+from stream.kafka.admin.cluster import Cluster, Unanswered, admin_client, ask, uses
+from stream.kafka.client import KafkaOptions
+
+ADMIN_SECONDS = 15.0
+POLL_SECONDS = 0.1
+# Snapshots are small and many: short segments let compaction keep up with them.
+STATE_CONFIG = {
+    "cleanup.policy": "compact",
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.3",
+    "max.message.bytes": str(8 << 20),
+}
+# Judgements are few, and worth as much as the history they are about.
+FEEDBACK_CONFIG = {"retention.ms": "-1"}
+# With three copies, one broker may be lost and what was written is still on two.
+REPLICATED_CONFIG = {"min.insync.replicas": "2"}
+
+
+class Change(NamedTuple):
+    """A topic that was made (before: 0 partitions) or given more partitions."""
+
+    topic: str
+    before: int
+    after: int
+
+
+def check(options: KafkaOptions, snapshot_bytes: int | None = None) -> None:
+    """The start-up checks; warnings are logged.
+
+    Args:
+        snapshot_bytes: of the largest snapshot (`checks.snapshot_bytes`); None: not known.
+
+    Raises:
+        BrokerError: names every fault and what to do.
+    """
+    found = checks.findings(options, snapshot_bytes)
+    log_warnings(found)
+    refuse(found)
+
+
+def create(options: KafkaOptions, partitions: int, replication: int) -> list[Change]:
+    """Makes the topics that are missing, with as many partitions as the input topic has; widens the state topic.
+
+    That of feedback is made, too, though the consumer can do without.
+
+    Args:
+        partitions: of an input topic that is made. replication: copies of each partition of what is made.
+
+    Returns:
+        What was done, empty where there was nothing to do.
+
+    Raises:
+        BrokerError: no broker answers, or it refuses.
+    """
+    cluster = ask(options)
+    readings, state = cluster.topic(options.input), cluster.topic(options.state)
+    count = partitions if readings is None else readings.partitions
+    admin = admin_client(options)
+    done = _make(admin, _absent(cluster, options), count, replication)
+    if state is not None and state.partitions < count:
+        _widen(admin, options.state, count)
+        done.append(Change(options.state, state.partitions, count))
+    _await(options, done)
+    return [*done, *_make_feedback(admin, options.feedback, replication)]
+
+
+def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
+    """Use of each topic that is not there; one that we may not look at may be one that we may make."""
+    absent = {}
+    for use, name in uses(options).items():
+        found = cluster.topics.get(name)
+        if found is None or (isinstance(found, Unanswered) and found.denied):
+            absent[name] = use
+    return absent
+
+
+def _make(admin: AdminClient, absent: dict[str, str], partitions: int, replication: int) -> list[Change]:
+    replicated = REPLICATED_CONFIG if replication >= 3 else {}
+    topics = [
+        NewTopic(name, partitions, replication, config={**replicated, **(STATE_CONFIG if use == "state" else {})})
+        for name, use in absent.items()
+    ]
+    made = admin.create_topics(topics) if topics else {}
+    return [Change(name, 0, partitions) for name, future in made.items() if _done(name, future, "Create")]
+
+
+def _make_feedback(admin: AdminClient, name: str | None, replication: int) -> list[Change]:
+    if name is None or name in admin.list_topics(timeout=ADMIN_SECONDS).topics:
+        return []
+    replicated = REPLICATED_CONFIG if replication >= 3 else {}
+    made = admin.create_topics([NewTopic(name, 1, replication, config={**replicated, **FEEDBACK_CONFIG})])
+    return [Change(name, 0, 1) for name, future in made.items() if _done(name, future, "Create")]
+
+
+def _widen(admin: AdminClient, topic: str, partitions: int) -> None:
+    (future,) = admin.create_partitions([NewPartitions(topic, partitions)]).values()
+    _done(topic, future, "Alter")
+
+
+def _done(topic: str, future: "Future[None]", needed: str) -> bool:
+    """False where somebody else has made it."""
+    try:
+        future.result(ADMIN_SECONDS)
+    except KafkaException as fault:
+        if fault.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return False
+        raise BrokerError(f"topic {topic!r}: {fault.args[0].str()}; do it by hand, or grant {needed}") from fault
+    return True
+
+
+def _await(options: KafkaOptions, done: Iterable[Change]) -> None:
+    """Until the brokers that are asked know what the controller has done."""
+    wanted = {change.topic: change.after for change in done}
+    deadline = time.monotonic() + ADMIN_SECONDS
+    while wanted and time.monotonic() < deadline:
+        cluster = ask(options)
+        if all(_is_known(cluster, name, count) for name, count in wanted.items()):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _is_known(cluster: Cluster, name: str, partitions: int) -> bool:
+    found = cluster.topics.get(name)
+    if isinstance(found, Unanswered):
+        return found.denied
+    return found is not None and found.partitions == partitions

@@ -1,0 +1,1 @@
+"""Transactions: everything is published and committed together."""

@@ -1,0 +1,358 @@
+"""The commit path: alerts, dead letters, verdicts, snapshots and offsets in one transaction.
+
+One transaction covers all partitions of the process, begun at the first thing to publish:
+
+1. records are produced as they arise; 2. snapshots are produced; 3. flush: their offsets are known, hence L;
+4. offsets with metadata {R, L} join the transaction; 5. commit.
+
+A crash before 5 leaves an open transaction: readers never see its records, the offsets stay where they were, and the
+next life scores the same readings again. A crash after 5 leaves it done. In between, the broker decides, and the
+group's committed offset tells. Whatever fails, every partition with uncommitted progress goes back to its commit.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from stream.errors import BrokerError, FencedError
+from stream.events.alert import Headers
+from stream.kafka import failpoints
+from stream.kafka.client import (
+    CALL_SECONDS,
+    FENCING,
+    GRACE_SECONDS,
+    TWIN_SECONDS,
+    Clients,
+    ErrorCallback,
+    KafkaOptions,
+    Remedy,
+    remedy,
+)
+from stream.kafka.commit.delivery_reports import Deliveries, Untaken
+from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.timeout import NeverCameBackError, bounded
+from stream.kafka.partition import Partition
+from stream.kafka.state.state_topic import encode_metadata
+
+log = structlog.get_logger()
+
+PURGE_SECONDS = 2.0
+AGAIN_SECONDS = 1.0
+MAX_FAILURES = 10
+# No member of the group any more, which the consumer hears of seconds later.
+EXPELLED = (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION)
+# Neither retriable nor worth counting: the broker is away, or we have been frozen.
+PASSING = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._STATE,
+    *FENCING,
+    *EXPELLED,
+)
+UNMENDABLE = {
+    KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower `serve.transaction_timeout`, or raise the broker's maximum",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user Write on its transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant this user IdempotentWrite",
+}
+
+
+class RolledBackError(Exception):
+    """The transaction is gone; its partitions must be restored from their committed offsets."""
+
+
+class CommitFault(Exception):
+    """A step of the commit path failed outside the client."""
+
+    def __init__(self, message: str, needed: Remedy, error: KafkaError | None = None) -> None:
+        super().__init__(message)
+        self.needed = needed
+        self.error = error
+
+
+Fault = KafkaException | SystemError | CommitFault
+
+
+class Transaction:
+    """The transactional producer and the transaction that may be open on it."""
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        on_error: ErrorCallback,
+        clock: Callable[[], float] = time.monotonic,
+        clients: Clients = Clients(),  # noqa: B008 - frozen
+        introduction: Introduction | None = None,
+    ) -> None:
+        self._options = options
+        self._on_error = on_error
+        self._clock = clock
+        self._clients = clients
+        self._introduction = introduction
+        self._producer: Producer | None = None
+        # Made, but not let in yet: the broker is away, or still ends the transaction of a predecessor.
+        self._candidate: Producer | None = None
+        # A producer that was refused is not followed by another before this time.
+        self._again_at = clock()
+        self._fenced_at: float | None = None
+        self._deliveries = Deliveries()
+        self._untaken = Untaken(clock)
+        # Transactions in a row that failed for a reason that does not pass by itself.
+        self._failures = 0
+        self.begun_at: float | None = None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What keeps it from committing; None where nothing is known to."""
+        if self._producer is None:
+            return self._untaken.reason or "the broker: it has not let the producer in; it may still end a transaction"
+        return self._untaken.reason
+
+    def prepare(self) -> bool:
+        """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
+        if self._producer is not None:
+            return True
+        introduction, self._introduction = self._introduction, None
+        self._producer = None if introduction is None else introduction.producer(self._on_error)
+        if self._producer is not None:
+            return True
+        if self._clock() < self._again_at:
+            return False
+        if self._candidate is None:
+            self._candidate = self._clients.producer(self._options, self._on_error)
+        try:
+            self._candidate.init_transactions(CALL_SECONDS)
+        except KafkaException as fault:
+            self._refused(fault)
+            return False
+        self._producer, self._candidate = self._candidate, None
+        self._untaken.may_be_over()
+        return True
+
+    def _refused(self, fault: KafkaException) -> None:
+        """What a failed `init_transactions` means: to be called again, or another producer, or the end."""
+        error = fault.args[0]
+        if error.code() in UNMENDABLE:
+            raise BrokerError(f"{error.str()}; {UNMENDABLE[error.code()]}") from fault
+        if remedy(fault) is Remedy.FENCED:
+            self._note_fencing()
+        if error.retriable() or error.code() == KafkaError._TIMED_OUT:
+            return
+        log.warning("transaction.not_ready", error=error.str())
+        self._candidate, self._again_at = None, self._clock() + AGAIN_SECONDS
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Adds a record to the transaction, beginning one if need be.
+
+        Raises:
+            RolledBackError: the producer cannot go on.
+        """
+        self._guarded(lambda producer: self._produce(producer, topic, key, value, headers))
+
+    def begin(self) -> None:
+        """Begins a transaction unless one is open."""
+        self._guarded(lambda producer: None)
+
+    def commit(
+        self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float = CALL_SECONDS
+    ) -> None:
+        """Steps 2 to 5 for the partitions that have something to commit; none: what was sent belongs to no partition.
+
+        All of it has `seconds`.
+
+        Raises:
+            RolledBackError: nothing was committed, or nobody knows; the group's committed offset does.
+        """
+        deadline = self._clock() + seconds
+        self._guarded(lambda producer: self._commit(producer, consumer, list(partitions), max_replay, deadline))
+
+    def abort(self) -> None:
+        """Gives the open transaction up, if there is one."""
+        if self.begun_at is None or self._producer is None:
+            return
+        self.begun_at = None
+        failpoints.at("aborting")
+        try:
+            self._producer.abort_transaction(CALL_SECONDS)
+        except (KafkaException, SystemError) as fault:
+            self._discard(fault, remedy(fault))
+
+    def _guarded(self, act: Callable[[Producer], None]) -> None:
+        if self._producer is None:
+            raise RolledBackError("no producer")
+        try:
+            if self.begun_at is None:
+                self._deliveries = Deliveries()
+                self._producer.begin_transaction()
+                self.begun_at = self._clock()
+            act(self._producer)
+        except (KafkaException, SystemError, CommitFault) as fault:
+            self._give_up(fault)
+            raise RolledBackError(str(fault)) from fault
+
+    def _give_up(self, fault: Fault) -> None:
+        fault = self._cause(fault)
+        needed = fault.needed if isinstance(fault, CommitFault) else remedy(fault)
+        untaken = {"untaken": self._untaken.reason} if self._note_untaken() else {}
+        log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower(), **untaken)
+        self._count_failure(fault)
+        self._report_taken_name(fault)
+        if needed is Remedy.ABORT:
+            self.abort()
+            return
+        self._discard(fault, needed)
+
+    def _cause(self, fault: Fault) -> Fault:
+        """A transaction that has failed refuses the next record with "erroneous state"; why it has, the delivery
+        reports tell."""
+        state = isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError._STATE
+        if not state or self._producer is None:
+            return fault
+        with contextlib.suppress(KafkaException, SystemError):
+            self._producer.poll(0)
+        error = self._deliveries.error
+        return fault if error is None else CommitFault(error.str(), Remedy.ABORT, error)
+
+    def _note_untaken(self) -> bool:
+        """Whether topics took no records: they are named, and the next try waits, for it would meet the same."""
+        topics = self._deliveries.untaken()
+        if topics:
+            self._untaken.note(topics, self._deliveries.begun_on)
+            self._again_at = self._clock() + self._untaken.delay
+        return bool(topics)
+
+    def _report_taken_name(self, fault: Fault) -> None:
+        """The group refuses who has lost its name to another; the consumer would ask in vain until it heard of that."""
+        if isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError.FENCED_INSTANCE_ID:
+            self._on_error(fault.args[0])
+
+    def _count_failure(self, fault: Fault) -> None:
+        """Ends what would fail for ever: the same readings lead to the same record that the broker does not take."""
+        error = fault.args[0] if isinstance(fault, KafkaException) else getattr(fault, "error", None)
+        if error is None or error.retriable() or error.code() in PASSING:
+            return
+        self._failures += 1
+        if self._failures >= MAX_FAILURES:
+            raise BrokerError(
+                f"{self._failures} transactions in a row failed with {error.name()}: {error.str()}; look at the output "
+                "topics' max.message.bytes, at the permissions of this user, and at the broker's log"
+            )
+
+    def _discard(self, fault: BaseException, needed: Remedy) -> None:
+        """Whichever call met a fencing, an abort's too, it counts."""
+        log.warning("producer.discarded", error=str(fault))
+        producer, self._producer, self.begun_at = self._producer, None, None
+        if producer is not None:
+            # A failed producer that is dropped with a full queue takes the process with it (librdkafka 2.16.0).
+            with contextlib.suppress(KafkaException, SystemError):
+                producer.purge()
+                producer.flush(PURGE_SECONDS)
+        if needed is Remedy.FENCED:
+            self._note_fencing()
+
+    def _note_fencing(self) -> None:
+        before, self._fenced_at = self._fenced_at, self._clock()
+        if before is not None and self._fenced_at - before < TWIN_SECONDS:
+            raise FencedError(
+                f"instance {self._options.instance!r} of group {self._options.group!r} was fenced twice within "
+                f"{TWIN_SECONDS:.0f} s: another process runs under this name; give each its own `kafka.instance`"
+            )
+
+    def _produce(
+        self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
+        reported = self._deliveries.reported
+        self._patiently(
+            producer, lambda: producer.produce(topic, value, key, headers=list(headers), on_delivery=reported)
+        )
+        self._deliveries.sent(topic)
+
+    def _patiently(self, producer: Producer, produce: Callable[[], None]) -> None:
+        """Waits for room where the producer's queue is full."""
+        deadline = self._clock() + CALL_SECONDS
+        while True:
+            try:
+                produce()
+            except BufferError:
+                producer.poll(0.05)
+                if self._clock() > deadline:
+                    raise CommitFault("no room in the producer's queue", Remedy.REBUILD) from None
+            else:
+                return
+
+    def _commit(
+        self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int, deadline: float
+    ) -> None:
+        for partition in partitions:
+            self._snapshots(producer, partition, max_replay)
+        failpoints.at("snapshots_written")
+        if producer.flush(self._left(deadline)):
+            self._deliveries.give_up()
+            raise CommitFault("records were not delivered in time", Remedy.REBUILD)
+        failpoints.at("flushed")
+        offsets = [
+            TopicPartition(
+                self._options.input, p.number, p.position, metadata=encode_metadata(p.metadata(self._options.instance))
+            )
+            for p in partitions
+        ]
+        if offsets:
+            self._send_offsets(producer, offsets, _membership(consumer), self._left(deadline))
+        failpoints.at("offsets_sent")
+        producer.commit_transaction(self._left(deadline))
+        failpoints.at("committed")
+        self.begun_at = None
+        self._failures = 0
+        self._untaken.clear()
+
+    def _send_offsets(
+        self, producer: Producer, offsets: list[TopicPartition], membership: bytes, seconds: float
+    ) -> None:
+        try:
+            bounded(lambda: producer.send_offsets_to_transaction(offsets, membership, seconds), seconds + GRACE_SECONDS)
+        except NeverCameBackError as fault:
+            raise CommitFault(f"offsets: {fault}", Remedy.REBUILD) from fault
+
+    def _left(self, deadline: float) -> float:
+        return max(deadline - self._clock(), 0.1)
+
+    def _snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
+        deliveries = self._deliveries
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            deliveries.reported(error, message)
+            offset = message.offset()
+            if error is None and offset is not None:
+                partition.snapshot_end = max(partition.snapshot_end, offset + 1)
+
+        for series, record in partition.due_snapshots(max_replay):
+            self._patiently(
+                producer,
+                lambda series=series, record=record: producer.produce(  # type: ignore[misc]
+                    self._options.state, record, series.encode(), partition.number, on_delivery=delivered
+                ),
+            )
+            deliveries.sent(self._options.state)
+
+
+def _membership(consumer: Consumer) -> bytes:
+    """The group's view of us. Refused where we are not a member: the broker does not check such a commit."""
+    metadata: bytes = consumer.consumer_group_metadata()
+    if not _is_member(metadata):
+        raise CommitFault("not a member of the group", Remedy.ABORT)
+    return metadata
+
+
+def is_member(consumer: Consumer) -> bool:
+    """Whether the group counts us in, with partitions or without."""
+    return _is_member(consumer.consumer_group_metadata())
+
+
+def _is_member(metadata: bytes) -> bool:
+    """Reads `CGMDv2:` int32 generation, group NUL, member NUL."""
+    generation = int.from_bytes(metadata[7:11], sys.byteorder, signed=True)
+    return generation >= 0 and bool(metadata[11:].split(b"\0")[1])

@@ -1,0 +1,40 @@
+"""Whether the input topic has been given more partitions while we run."""
+
+import structlog
+from confluent_kafka import Consumer, KafkaException
+
+from stream.events.status import Notice
+from stream.kafka.client import KafkaOptions
+
+log = structlog.get_logger()
+
+ASK_SECONDS = 1.0
+
+
+class PartitionCounts:
+    """Remembers how many partitions the input topic has."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._options = options
+        self._count: int | None = None
+
+    def changed(self, reader: Consumer) -> Notice | None:
+        """A notice where the count is another than at the last look; None as well where the broker does not say."""
+        topic = self._options.input
+        try:
+            found = reader.list_topics(topic, timeout=ASK_SECONDS).topics[topic]
+        except KafkaException:
+            return None
+        count = len(found.partitions)
+        if found.error is not None or not count:
+            return None
+        before, self._count = self._count, count
+        if before in (None, count):
+            return None
+        assert before is not None
+        log.error(
+            "topic.partitions_changed", topic=topic, before=before, now=count,
+            todo="`narrows topics --create` adds the state topic's; until then the new partitions are not served",
+        )  # fmt: skip
+        message = f"{topic} has {count} partitions, it had {before}: series that have moved warm up in their new one"
+        return Notice("data.partitions_changed", message, details={"from": before, "to": count})

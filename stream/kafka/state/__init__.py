@@ -1,0 +1,1 @@
+"""Snapshots of series on the state topic, and how they are restored."""

@@ -1,0 +1,117 @@
+"""Which readings of a partition are taken: those that no snapshot covers, of series that are this partition's."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.intake.columns import Bools, Dead, Int64s, Readings, Reason
+from stream.kafka.records import Records
+from stream.kafka.state.owners import Owner, Owners
+from stream.kafka.state.state_topic import Snapshot
+
+
+class Refuser(Owner, Protocol):
+    """A partition, as far as admission goes."""
+
+    definition: Definition
+    detector: Detector
+
+    def refuse(self, series: str, holder: int) -> None: ...
+
+    def take_back(self, series: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The readings of a batch that are taken: bool (n,), or None for all."""
+
+    kept: Bools | None
+
+    def of(self, readings: Readings) -> Readings:
+        return readings if self.kept is None else readings.rows(self.kept)
+
+    def rows(self, column: Int64s) -> Int64s:
+        return column if self.kept is None else column[self.kept]
+
+
+class Admission:
+    """What is taken into one partition's detector."""
+
+    def __init__(self, partition: Refuser, owners: Owners) -> None:
+        self._partition = partition
+        self._owners = owners
+        # Offset up to which a restored snapshot covers the series' readings.
+        self._as_of: dict[str, int] = {}
+        # Series whose readings are dead letters here, and the partition that has them.
+        self._refused: dict[str, int] = {}
+
+    def refused_for(self, series: str) -> int | None:
+        """The partition for whose sake the series is refused here; None where it is not."""
+        return self._refused.get(series)
+
+    def restore(self, snapshot: Snapshot, as_of: int) -> None:
+        self._as_of[snapshot.series] = as_of
+        if snapshot.fate == "refused" and snapshot.holder is not None:
+            self._refused[snapshot.series] = snapshot.holder
+
+    def claim_all(self) -> None:
+        """Makes the series of a partition that has come alive its own, as far as no other has them."""
+        self._as_of = {}
+        names = list(self._partition.detector.slots.names())
+        for series, time in zip(names, self._partition.detector.last_heard(names).tolist(), strict=True):
+            self._claim(series, time)
+
+    def claim(self, readings: Readings) -> None:
+        """Claims the series of live readings that are not known here, or have been refused."""
+        unknown = self._partition.detector.slots.missing(readings.names)
+        if not unknown:
+            return
+        newest = np.full(len(readings.names), np.iinfo(np.int64).min)
+        np.maximum.at(newest, readings.series, readings.time)
+        time_of = dict(zip(readings.names, newest.tolist(), strict=True))
+        for series in unknown:
+            self._claim(series, time_of[series])
+
+    def _claim(self, series: str, time: int) -> None:
+        partition, refused_for = self._partition, self._refused.get(series)
+        if refused_for is not None and self._owners.is_awaited(series, refused_for):
+            return
+        if self._owners.claim(series, partition, time, partition.definition.policy.max_gap_ns):
+            if self._refused.pop(series, None) is not None:
+                partition.take_back(series)
+            return
+        holder = self._owners.holder(series)
+        assert holder is not None
+        self._refused[series] = holder
+        if refused_for is None:
+            partition.refuse(series, holder)
+
+    def release(self, series: Iterable[str]) -> None:
+        self._owners.release(series, self._partition)
+
+    def admit(self, readings: Readings, live_from: int) -> Admitted:
+        """The readings neither covered by a snapshot nor refused."""
+        replayed = bool(self._as_of) and len(readings) > 0 and int(readings.position[0]) < live_from
+        if not replayed and self._refused.keys().isdisjoint(readings.names):
+            return Admitted(None)
+        as_of = np.array([self._as_of.get(name, -1) if replayed else -1 for name in readings.names], np.int64)
+        taken = np.array([name not in self._refused for name in readings.names], np.bool_)
+        return Admitted(taken[readings.series] & (readings.position > as_of[readings.series]))
+
+    def letters(self, readings: Readings, records: Records) -> tuple[Dead, ...]:
+        """Dead letters for the readings of refused series."""
+        if self._refused.keys().isdisjoint(readings.names):
+            return ()
+        refused = np.array([name in self._refused for name in readings.names], np.bool_)
+        return tuple(self._letter(readings, row, records) for row in np.flatnonzero(refused[readings.series]).tolist())
+
+    def _letter(self, readings: Readings, row: int, records: Records) -> Dead:
+        series, offset = readings.names[readings.series[row]], int(readings.position[row])
+        at = bisect_left(records.offsets, offset)
+        detail = f"series {series!r} is scored in partition {self._refused[series]}: send each to one partition only"
+        return Dead(offset, -1, Reason.SERIES_IN_TWO_PARTITIONS, detail, records.keys[at], records.values[at])

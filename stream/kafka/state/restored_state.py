@@ -1,0 +1,99 @@
+"""What a partition takes over from its last life, and what its replay may tell.
+
+A snapshot is written with each event of its series, in one transaction: between the snapshot and C nothing of the
+series was told. Hence a replay from there derives nothing. One that *deviates* may derive anything: retention has
+eaten R, or the bundle that scored up to C is gone for good, or frames are of another layout. None of that is told:
+each series that it was derived for has at C the incident of its snapshot, which is the one that subscribers know, and
+is judged from C on. A series whose frames cannot be taken over is replayed all the same, for its clock and windows.
+"""
+
+from collections import Counter
+from copy import copy
+
+from msgspec.structs import replace
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.series_state import SeriesState, bare
+from stream.events.status import Notice, named
+from stream.kafka.state.resume_point import Place
+from stream.kafka.state.state_topic import Snapshot, layout_of
+
+# An event, and the offset of the reading that caused it.
+Derived = tuple[IncidentEvent, int]
+
+
+class TakeOver:
+    """From snapshots to states, at a place, by the definition that replays."""
+
+    def __init__(self, place: Place, definition: Definition) -> None:
+        self._place = place
+        self._definition = definition
+        self._layout = layout_of(definition)
+        # States of series that have something open, as their snapshots have them: the detector changes its own.
+        self._told: dict[str, SeriesState] = {}
+        # Series whose frames are of another layout.
+        self.unfit: list[str] = []
+        # Series that readings may be missing of, after their snapshot and before the replay.
+        self.short: list[str] = []
+
+    @property
+    def _is_heir(self) -> bool:
+        """Whether another bundle scored up to C."""
+        return self._place.bundle not in (None, self._definition.version)
+
+    def state(self, snapshot: Snapshot) -> SeriesState | None:
+        """What is restored of the series: all of it, or its clock and incident."""
+        state = snapshot.state
+        if state is None:
+            return None
+        is_short = snapshot.as_of < self._place.hole - 1
+        if is_short and not state.is_blind:
+            # Whether it saw in between nobody knows: the time for which it must not see starts anew.
+            state = replace(state, degraded_since=None)
+        if state.incident is not None or state.degraded_since is not None:
+            self._told[state.series] = replace(state, incident=copy(state.incident))
+        if snapshot.layout != self._layout:
+            self.unfit.append(state.series)
+        elif is_short:
+            self.short.append(state.series)
+        else:
+            return state
+        return bare(state, self._definition)
+
+    def finish(
+        self, detector: Detector, derived: list[Derived], noted: list[Notice]
+    ) -> tuple[list[Derived], list[Notice], list[str]]:
+        """At the end of the replay: what is to be told of the events and notices that it derived, and of how it began;
+        the series whose snapshots must go with the next commit, as no replay finds what is put back here."""
+        if not (self._place.cut or self._is_heir or self.unfit):
+            return derived, [*self.notices(), *noted], []
+        about = [event.series for event, _ in derived] + [notice.series for notice in noted if notice.series]
+        untold = list(dict.fromkeys(about))
+        for series in untold:
+            detector.put_back(series, self._told.get(series))
+        return [], self.notices(), untold
+
+    def counts(self) -> Counter[str]:
+        """What the progress line tells of it: readings never scored, series that have lost their frames."""
+        return Counter(lost=self._place.lost, history_lost=len(self.short) if self._place.cut else 0)
+
+    def notices(self) -> list[Notice]:
+        """What subscribers must know of it."""
+        notices, place = self._place.notices(), self._place
+        if place.cut:
+            known = named(self.short) or "those that no snapshot knows"
+            message = f"readings before offset {place.hole} are gone or passed over; series that warm up: {known}"
+            details: dict[str, str | int] = {"count": len(self.short), "oldest": place.hole}
+            notices.append(Notice("data.history_lost", message, None, place.committed, details))
+        if self._is_heir:
+            notices.append(activated(str(place.bundle), self._definition.version, not self.unfit, place.committed))
+        return notices
+
+
+def activated(old: str, new: str, warm: bool, offset: int) -> Notice:
+    """From `offset` on `new` scores; `warm`: with the frames that there are."""
+    message = f"{old} -> {new}: {'frames kept' if warm else 'sensors or ticks differ, series warm up'}"
+    details: dict[str, str | int] = {"from": old, "to": new, "frames": "kept" if warm else "dropped"}
+    return Notice("detector.bundle_activated", message, None, offset, details)

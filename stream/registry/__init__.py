@@ -1,0 +1,1 @@
+"""Bundles: their files, versions and aliases."""

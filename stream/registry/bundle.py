@@ -1,0 +1,379 @@
+"""Bundles: a versioned, immutable directory with everything that determines a score. Format: write, verify, load.
+
+Loading runs no code: weights are safetensors, tables Parquet, the manifest typed JSON. The manifest is written last:
+a directory without one is not a bundle. Every listed file is hashed, an unlisted one is refused.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from stream.detect.definition import Definition
+from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.detect.incidents.threshold import Promise, ThresholdTable
+from stream.detect.model.discriminator import parted
+from stream.detect.model.ensemble import Ensemble
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.errors import BundleError, ShapeError
+from stream.intake.columns import Float64s
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+SERIES = "series.parquet"
+CALIBRATION = "calibration.parquet"
+SELFTEST = "selftest.parquet"
+FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
+# Columns of SERIES that older bundles lack; TRAINED is there once thresholds were calibrated anew.
+TRAINED, MEDIAN = "threshold_trained", "threshold_median"
+MAX_MANIFEST_BYTES = 16 << 20
+MAX_FILE_BYTES = 4 << 30
+# DESIGN section 4: across machines 1e-5 relative; the absolute part covers errors that are nearly 0.
+SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of the bundle: size in bytes and sha256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Change(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A setting that `narrows models amend` changed, as a configuration would say it."""
+
+    before: Any
+    after: Any
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the bundle is and where it comes from.
+
+    `error_spread` is the unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
+    `parent` is the version that this one was amended from, by the settings in `amended`, or whose thresholds were
+    calibrated anew, as `recalibrated` tells; it has the same weights. `calibrated_at` is when data last set its
+    thresholds; "": when it was made. `threshold`, `data`, `metrics` and `software` are for people and tools; scores
+    depend on none of them. `usual_disagreement` is what the members' disagreement does not exceed in 99 of 100 held-out
+    normal frames.
+    """
+
+    format: int
+    detector: str
+    version: str
+    created_at: str
+    sensors: tuple[str, ...]
+    policy: FramePolicy
+    rules: Rules
+    model: ModelSpec
+    seeds: tuple[int, ...]
+    error_spread: tuple[float, ...]
+    threshold_q: float
+    threshold: dict[str, Any]
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    software: dict[str, str]
+    parent: str | None
+    files: tuple[FileEntry, ...]
+    amended: dict[str, Change] = {}
+    usual_disagreement: float = 1.0
+    calibrated_at: str = ""
+    recalibrated: dict[str, Any] = {}
+
+
+class _Format(msgspec.Struct):
+    """The one field that manifests of all versions share."""
+
+    format: int
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A few scaled windows, float32 (n, W, F), and the errors float64 (n,) they had when the bundle was made."""
+
+    windows: NDArray[np.float32]
+    errors: Float64s
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a bundle is made of before it has a version."""
+
+    weights: dict[str, Tensor]
+    scales: ScaleTable
+    thresholds: ThresholdTable
+    calibration: pa.Table
+    selftest: SelfTest
+
+
+def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
+    """Writes the files, then the manifest; returns it with `files` and the version's hash filled in.
+
+    A crash at any point leaves a folder without a manifest, which nobody takes for a bundle.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(save_tensors({k: t.contiguous() for k, t in contents.weights.items()}))
+    pq.write_table(_series_table(contents.scales, contents.thresholds), folder / SERIES)
+    pq.write_table(contents.calibration, folder / CALIBRATION)
+    pq.write_table(_selftest_table(contents.selftest), folder / SELFTEST)
+    entries = tuple(_entry(folder / name) for name in FILES)
+    return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
+
+
+def write_child(folder: Path, parent: Path, manifest: Manifest, thresholds: ThresholdTable | None = None) -> Manifest:
+    """Writes a bundle of the files of another, to the byte, and a manifest of its own; as `write`.
+
+    Args:
+        thresholds: stand in the place of the parent's; the q of either is the manifest's.
+
+    Raises:
+        BundleError: the parent was altered.
+    """
+    known = _intact(parent)
+    data = _verified(parent, known)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).write_bytes(data[name])
+    if thresholds is not None:
+        scales, _ = _tables(table_in(data[SERIES]), known)
+        pq.write_table(_series_table(scales, thresholds), folder / SERIES)
+    entries = tuple(_entry(folder / entry.name) for entry in known.files if entry.name in FILES)
+    return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
+
+
+def _sealed(folder: Path, manifest: Manifest) -> Manifest:
+    """Gives the manifest its version's hash, and writes it."""
+    manifest = msgspec.structs.replace(manifest, version=f"{manifest.version}-{_digest(manifest)}")
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+    return manifest
+
+
+def calibrated_at(manifest: Manifest) -> str:
+    """When data last set, or confirmed, the thresholds: RFC 3339, UTC."""
+    return manifest.calibrated_at or manifest.created_at
+
+
+def _promise(manifest: Manifest) -> Promise:
+    """What its thresholds are for; a manifest that does not say, or says nonsense, promises nothing."""
+    threshold = manifest.threshold
+    per_week = threshold.get("promised" if threshold.get("method") == "budget" else "implied_per_week")
+    try:
+        at = datetime.fromisoformat(calibrated_at(manifest)).timestamp()
+    except ValueError:
+        return Promise(None, float(per_week) if isinstance(per_week, int | float) else None)
+    return Promise(round(at * 1e9), float(per_week) if isinstance(per_week, int | float) else None)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, unverified files.
+
+    Raises:
+        BundleError: there is none, or it is not one of ours.
+    """
+    return parse_manifest(_manifest_bytes(folder), str(folder / MANIFEST))
+
+
+def _manifest_bytes(folder: Path) -> bytes:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no {MANIFEST}; not a bundle, or one whose writing was cut short: train again")
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{path}: {path.stat().st_size} bytes, at most {MAX_MANIFEST_BYTES} expected; not a manifest")
+    return path.read_bytes()
+
+
+def parse_manifest(data: bytes, path: str) -> Manifest:
+    """The manifest that `data` is; `path` names it in errors.
+
+    Raises:
+        BundleError: it is not one of ours.
+    """
+    try:
+        found = msgspec.json.decode(data, type=_Format).format
+        if found != FORMAT:  # what else it says is not for this version to read
+            raise BundleError(f"{path}: format {found}, this version reads {FORMAT}; {_remedy(found)}")
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as fault:
+        raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
+
+
+def _remedy(found: int) -> str:
+    if found < FORMAT:
+        return "train again with this version, or serve it with the version that made it"
+    return "upgrade narrows, or train again with this version"
+
+
+def verify(folder: Path) -> Manifest:
+    """The manifest, once it and every file hash to what they should; nothing is built of them.
+
+    Raises:
+        BundleError: something is missing, unlisted or altered.
+    """
+    manifest = _intact(folder)
+    _verified(folder, manifest)
+    return manifest
+
+
+def load(folder: Path) -> tuple[Manifest, Definition]:
+    """Verifies every file, builds the definition and runs the self-test.
+
+    Raises:
+        BundleError: something is missing, unlisted, altered, of the wrong shape, not finite, or scores differently.
+    """
+    manifest = _intact(folder)
+    data = _verified(folder, manifest)
+    try:
+        scales, thresholds = _tables(table_in(data[SERIES]), manifest)
+        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]), np.array(manifest.error_spread))
+    except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
+        raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
+    definition = Definition(
+        detector=manifest.detector,
+        version=manifest.version,
+        sensors=manifest.sensors,
+        policy=manifest.policy,
+        rules=manifest.rules,
+        spec=manifest.model,
+        scales=scales,
+        thresholds=thresholds,
+        ensemble=ensemble,
+        usual_disagreement=manifest.usual_disagreement,
+        promise=_promise(manifest),
+    )
+    _self_test(folder, definition, table_in(data[SELFTEST]))
+    return manifest, definition
+
+
+def calibration_levels(folder: Path) -> pa.Table:
+    """The levels kept from calibration: series, time, ratio (level / scale)."""
+    return table_in(_verified(folder, read_manifest(folder))[CALIBRATION])
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The autoencoder's weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    return parted(all_weights(folder))[0]
+
+
+def all_weights(folder: Path) -> dict[str, Tensor]:
+    """Those of the discriminator as well, where there is one: as `Ensemble` takes them."""
+    tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
+    return tensors
+
+
+def _intact(folder: Path) -> Manifest:
+    """The manifest, if it is the one that its version names: what is hashed is what is used."""
+    data = _manifest_bytes(folder)
+    manifest = parse_manifest(data, str(folder / MANIFEST))
+    stamp, _, digest = manifest.version.rpartition("-")
+    # As it was written: a field that this version adds with a default is not part of it.
+    found = _digest(msgspec.json.decode(data) | {"version": stamp})
+    if digest != found:
+        raise BundleError(
+            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
+        )
+    return manifest
+
+
+def _digest(manifest: Manifest | dict[str, Any]) -> str:
+    """The hash in a version's name, of a manifest (or its JSON) whose version is the bare time stamp."""
+    return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The bytes of each listed file: what is hashed is what is used."""
+    listed = {entry.name for entry in manifest.files}
+    there = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if listed != there or not set(FILES) <= listed:
+        raise BundleError(f"{folder}: manifest lists {sorted(listed)}, folder holds {sorted(there)}; take a fresh copy")
+    data = {}
+    for entry in manifest.files:
+        path = folder / entry.name
+        if path.is_symlink() or path.stat().st_size != entry.size or entry.size > MAX_FILE_BYTES:
+            raise BundleError(f"{path}: {path.stat().st_size} bytes, manifest says {entry.size}; take a fresh copy")
+        data[entry.name] = path.read_bytes()
+        found = hashlib.sha256(data[entry.name]).hexdigest()
+        if found != entry.sha256:
+            raise BundleError(f"{path}: sha256 {found}, manifest says {entry.sha256}: altered; take a fresh copy")
+    return data
+
+
+def table_in(data: bytes) -> pa.Table:
+    """The table that the bytes of a Parquet file hold, read by this thread alone.
+
+    `pq.read_table` has threads of its own let go of the bytes at some later time; where that is while the interpreter
+    ends, the process is aborted, whatever its exit code was to be.
+    """
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        return file.read(use_threads=False)
+
+
+def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
+    """One row per series and sensor; threshold scale and its rows repeat along a series."""
+    sensors = scales.mean.shape[1]
+    of = np.repeat(np.arange(len(scales.names)), sensors)
+    known = {name: i for i, name in enumerate(thresholds.names)}
+    row = np.array([known.get(name, known[POOLED]) for name in scales.names])[of]
+    columns = {
+        "series": pa.array([scales.names[i] for i in of]),
+        "sensor": pa.array(np.tile(np.arange(sensors, dtype=np.int32), len(scales.names))),
+        "mean": scales.mean.ravel(),
+        "scale": scales.scale.ravel(),
+        "n": scales.rows[of],
+        "threshold_scale": thresholds.scale[row],
+        "threshold_n": thresholds.rows[row],
+    }
+    extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
+    return pa.table(columns | {name: values[row] for name, values in extra.items() if values is not None})
+
+
+def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdTable]:
+    sensors = len(manifest.sensors)
+    if table.num_rows % sensors or sensors != manifest.model.sensors:
+        raise ShapeError(f"{SERIES}: {table.num_rows} rows for {sensors} sensors, model has {manifest.model.sensors}")
+    names = tuple(table["series"].to_pylist()[::sensors])
+
+    def column(name: str) -> Float64s:
+        values: Float64s = table[name].to_numpy().astype(np.float64).reshape(-1, sensors)
+        return values
+
+    rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
+    scales = ScaleTable(names, column("mean"), column("scale"), rows[0])
+    extra = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
+    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, *extra)
+
+
+def _selftest_table(test: SelfTest) -> pa.Table:
+    size = test.windows[0].size if len(test.windows) else 0
+    windows = pa.FixedSizeListArray.from_arrays(pa.array(test.windows.ravel()), size)
+    return pa.table({"window": windows, "error": test.errors})
+
+
+def _self_test(folder: Path, definition: Definition, table: pa.Table) -> None:
+    spec = definition.spec
+    flat = table["window"].combine_chunks().flatten().to_numpy()
+    rows = np.ascontiguousarray(flat.reshape(-1, spec.sensors), dtype=np.float32)  # (n * W, F)
+    ends = np.arange(table.num_rows, dtype=np.int64) * spec.window + spec.window - 1
+    found = definition.ensemble.errors(rows, ends, None).error
+    expected = table["error"].to_numpy()
+    if not np.allclose(found, expected, rtol=SELFTEST_RTOL, atol=SELFTEST_ATOL):
+        worst = int(np.argmax(np.abs(found - expected)))
+        raise BundleError(
+            f"{folder}: self-test window {worst} has error {found[worst]:.6g}, had {expected[worst]:.6g} when trained; "
+            "this machine or torch build computes differently: train again here"
+        )

@@ -1,0 +1,361 @@
+"""The long-running process: reads, scores, publishes, commits; one thread, one loop.
+
+take a batch -> decode -> detect -> transaction (alerts, dead letters, snapshots, offsets) -> commit when due
+"""
+
+import contextlib
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from stream.detect.definition import Definition
+from stream.errors import FencedError
+from stream.events.status import Notice
+from stream.intake.decode import Decoder
+from stream.kafka import failpoints
+from stream.kafka.assignment import Assignment
+from stream.kafka.broker_liveness import Contact
+from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
+from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.transaction import RolledBackError, Transaction
+from stream.kafka.input import Faults, Input
+from stream.kafka.partition import Partition
+from stream.kafka.partition_count import PartitionCounts
+from stream.kafka.records import Records
+from stream.kafka.recovery import Recovery
+from stream.kafka.state.owners import Owners
+from stream.serve.health import Health
+from stream.serve.monitor import Lookout
+from stream.serve.publisher import Publisher
+from stream.serve.sensor_coverage import SensorsSeen
+from stream.serve.served_bundle import Bundles, Fixed
+from stream.serve.silence import Silence
+from stream.serve.threshold_watch import ThresholdWatch
+
+log = structlog.get_logger()
+
+# Commits that an alert asks for at once are at least this far apart: a storm of alerts must not become one of commits.
+ALERT_COMMIT_SECONDS = 0.05
+COUNT_SECONDS = 10.0
+SWAP_SHARE = 0.7
+MAX_SWAPS = 5
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How the loop runs.
+
+    Attributes:
+        batch: records per turn at most. poll_s: how long a turn waits for them.
+        commit_interval_s: between two commits; an alert does not wait for it.
+        max_replay: messages per partition that a restart may have to replay.
+        silent_after_s: wall clock without a reading after which a series' incident is closed; None = never.
+        retire_after_ns: stream time without a reading after which a series leaves memory; None = never.
+        blind_after_ns: event time of degraded frames after which a series is told to be blind; None = never.
+        bundle_poll_s: between two looks at which bundle is to be served.
+        log_every_s: between two progress lines.
+        stale_after_s: age of a threshold that is told of; None = never.
+    """
+
+    batch: int = 8192
+    poll_s: float = 0.005
+    commit_interval_s: float = 0.5
+    max_replay: int = 200_000
+    silent_after_s: float | None = None
+    retire_after_ns: int | None = None
+    blind_after_ns: int | None = 600 * 10**9
+    bundle_poll_s: float = 10.0
+    log_every_s: float = 10.0
+    stale_after_s: float | None = 90 * 86_400.0
+
+
+class Service:
+    """`narrows run`: from `run()` until `stop()` is called, from a signal handler or another thread.
+
+    Args:
+        definition: what is served at first.
+        make_decoder: a decoder for the sensors of a definition.
+        bundles: which definition is to be served later on; None: always the first.
+        introduction: a producer that is already being let in.
+        show: is given what the loop looks like from outside, about once a second.
+        wall: s since 1970: the age of a threshold.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaOptions,
+        options: ServeOptions,
+        definition: Definition,
+        make_decoder: Callable[[Definition], Decoder],
+        clock: Callable[[], float] = time.monotonic,
+        clients: Clients = Clients(),  # noqa: B008 - frozen
+        bundles: Bundles | None = None,
+        introduction: Introduction | None = None,
+        show: Callable[[Health], None] = lambda health: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._kafka = kafka
+        self._options = options
+        self._definition = definition
+        self._make_decoder = make_decoder
+        self._clock = clock
+        self._clients = clients
+        self._bundles = bundles or Fixed(definition)
+        self._stopping = False
+        self._committed_at = 0.0
+        self._looked_at = clock()
+        self._counted_at = clock() - COUNT_SECONDS
+        self.counts: Counter[str] = Counter()
+        # Status events that belong to no partition and are not committed yet.
+        self._notices: list[Notice] = []
+        self._failed_swaps = 0
+        # A swap, from one version to another, that has failed too often to be tried again.
+        self._refused_swap: tuple[str, str] | None = None
+        contact = Contact(clock)
+        self._faults = Faults(kafka, contact, clock)
+        self._owners = Owners(lambda number: number in self._assignment.partitions)
+        self._silence = Silence(options.silent_after_s, clock)
+        self._sensors = SensorsSeen()
+        self._transaction = Transaction(kafka, self._faults.note, clock, clients, introduction)
+        self._publisher = Publisher(kafka, definition.detector, self._transaction)
+        self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
+        self._partition_counts = PartitionCounts(kafka)
+        self._watch = ThresholdWatch(options.stale_after_s, wall)
+        self._lookout = Lookout(kafka, self._assignment, contact, clock, options.log_every_s, show, self._watch)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it holds partitions and serves all of them."""
+        partitions = list(self._assignment.partitions.values())
+        return bool(partitions) and all(partition.is_live for partition in partitions)
+
+    def stop(self) -> None:
+        """Asks the loop to commit and end."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Serves until stopped; then commits and leaves the group.
+
+        Raises:
+            BrokerError: what waiting does not mend: topic gone, permission lost. FencedError: a twin runs.
+        """
+        self.open()
+        log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
+                 detector=self._definition.detector, bundle=self._definition.version)  # fmt: skip
+        # Torch alone is half a million objects: left in reach of the collector, walking them costs more than the model.
+        gc.collect()
+        gc.freeze()
+        try:
+            while not self._stopping:
+                self.turn()
+        except BaseException:
+            # What was processed may not have been published: closing must not commit it. That the abort is fenced as
+            # well must not hide what came first.
+            with contextlib.suppress(FencedError):
+                self._abort()
+            raise
+        finally:
+            # Left frozen, what torch holds would be reported as leaked when the process ends.
+            gc.unfreeze()
+            self.close()
+
+    def _rejoin(self, fencing: FencedError) -> None:
+        """Joins the group anew as the same instance, once: what was not committed goes back to the last commit."""
+        self._abort()
+        if not self._faults.survives(fencing):
+            raise fencing
+        log.error("consumer.fenced", error=str(fencing), effect="joining the group anew")
+        # One that does not know yet gives back what it holds; one that does calls nothing back.
+        self._input.close()
+        self._assignment.forget()
+        self._recovery.close()
+        self.open()
+
+    def open(self) -> None:
+        """Subscribes."""
+        consumer = self._clients.consumer(self._kafka, self._faults.note)
+        self._input = Input(consumer, self._assignment, self._faults)
+        self._recovery = Recovery(
+            self._kafka,
+            consumer,
+            lambda: self._clients.reader(self._kafka, self._faults.note),
+            lambda: self._clients.topic_id(self._kafka),
+            self._assignment,
+            self._bundle,
+            self._clock,
+        )
+
+    def close(self) -> None:
+        """Leaves the group; the revoke callback commits."""
+        self._input.close()
+        self._lookout.log_progress(self.counts)
+        self._recovery.close()
+        log.info("service.stopped")
+
+    def turn(self) -> None:
+        """One turn of the loop; where it shows that the consumer was fenced, the group is joined anew."""
+        try:
+            self._turn()
+        except FencedError as fencing:
+            self._rejoin(fencing)
+
+    def _turn(self) -> None:
+        """At most one step of recovery, one batch, one commit."""
+        ready = self._transaction.prepare()
+        if not ready or self._assignment.has_rolled_back():
+            self._abort()
+        self._assignment.settle(self._input.consumer)
+        busy = ready and self._recovery.step()
+        batches = self._input.take(self._options.batch, 0 if busy else self._options.poll_s)
+        self._faults.check()
+        try:
+            self._process(batches)
+        except RolledBackError:
+            # Also the partitions whose records were taken and not processed: their next ones must not close the gap.
+            self._assignment.roll_back(batches)
+            self._publisher.forget()
+        if self._due():
+            self._commit()
+        if ready:
+            self._look_around()
+        self._lookout.look(self._input, self._recovery, self._transaction, self._definition, self.counts)
+
+    def _process(self, batches: dict[int, Records]) -> None:
+        """Everything that this turn has to tell goes into the transaction."""
+        for number, batch in batches.items():
+            # A rebalance in the middle of `take` may have given away, even given back, what it had taken.
+            partition = self._assignment.partitions.get(number)
+            if partition is not None and partition.fetching:
+                told = partition.take(batch)
+                self._silence.heard(number, told.series)
+                self._notices += self._sensors.note(partition, told)
+                if partition.needs_commit:
+                    self._transaction.begin()
+                # What another partition has had to close for these readings comes before what they open.
+                self._publish_pending()
+                self._publisher.publish(partition, told, batch)
+        for partition in self._assignment.partitions.values():
+            for series in self._silence.fallen(partition, self._recovery.is_drained):
+                self._publisher.publish(partition, partition.silence(series), Records())
+        self._publish_pending()
+        if self._notices or any(p.needs_commit for p in self._assignment.partitions.values()):
+            self._transaction.begin()
+
+    def _publish_pending(self) -> None:
+        """Events that no batch brings: no commit may cover them untold."""
+        for partition in self._assignment.partitions.values():
+            pending = partition.pending()
+            if pending is not None:
+                self._publisher.publish(partition, pending, Records())
+
+    def _due(self) -> bool:
+        begun = self._transaction.begun_at
+        if begun is None:
+            return False
+        now = self._clock()
+        if self._publisher.alert_waits and now - self._committed_at >= ALERT_COMMIT_SECONDS:
+            return True
+        return now - begun >= self._options.commit_interval_s
+
+    def _commit(self, seconds: float = CALL_SECONDS) -> None:
+        """Commits all progress, or marks it for roll-back."""
+        if self._transaction.begun_at is None:
+            return
+        due = [p for p in self._assignment.partitions.values() if p.needs_commit]
+        if self._assignment.has_rolled_back() or not (due or self._notices):
+            self._abort()
+            return
+        try:
+            self._publish_pending()
+            for partition in due:
+                partition.retire_expired()
+                self._publisher.notices(partition.take_notices(), partition.number)
+            self._publisher.notices(self._notices, None)
+            self._transaction.commit(self._input.consumer, due, self._options.max_replay, seconds)
+        except RolledBackError:
+            self._assignment.roll_back()
+            self._publisher.forget()
+        else:
+            self._notices = []
+            for partition in due:
+                self.counts.update(partition.has_committed())
+            self._publisher.has_committed()
+            self._lookout.has_committed()
+        self._committed_at = self._clock()
+
+    def _abort(self) -> None:
+        self._transaction.abort()
+        self._assignment.roll_back()
+        self._publisher.forget()
+
+    def _look_around(self) -> None:
+        """What may have changed: the bundle to serve, the number of partitions, whether the threshold still fits."""
+        now = self._clock()
+        if now - self._looked_at >= self._options.bundle_poll_s:
+            self._look_up_bundle()
+        if now - self._counted_at >= COUNT_SECONDS:
+            self._counted_at = now
+            changed = self._partition_counts.changed(self._recovery.state_reader())
+            self._notices += [] if changed is None else [changed]
+        self._notices += self._watch.note(self._definition, self.counts)
+        self._swap()
+
+    def _look_up_bundle(self) -> None:
+        self._looked_at = self._clock()
+        self._definition, refused = self._bundles.current()
+        self._notices += [] if refused is None else [refused]
+
+    def _bundle(self, version: str) -> tuple[Definition, Decoder]:
+        """What a partition was scored with last, or its heir. Another process may have seen a newer bundle before."""
+        self._look_up_bundle()
+        definition = self._bundles.version(version) or self._definition
+        return definition, self._make_decoder(definition)
+
+    def _swap(self) -> None:
+        """A partition that is live with another bundle than the one to serve goes over to it, one a turn:
+
+        1. commit all progress, with a snapshot of everything in it that has changed; 2. take the new bundle, say so,
+        and commit. A crash before 2 is done leaves the old bundle in force, after it the new one; nothing in between.
+        A bundle that fails so again and again is refused.
+        """
+        version = self._definition.version
+        live = [p for p in self._assignment.partitions.values() if p.is_live and p.definition.version != version]
+        stale = [p for p in live if (p.definition.version, version) != self._refused_swap]
+        if not stale or self._assignment.has_rolled_back():
+            return
+        old = stale[0].definition.version
+        # As long as the broker lets a transaction be: everything that has changed may be much.
+        seconds = SWAP_SHARE * self._kafka.transaction_timeout_ms / 1000
+        try:
+            self._transaction.begin()
+            stale[0].must_all_snapshots()
+            self._commit(seconds)
+            failpoints.at("swapping")
+            if not self._assignment.has_rolled_back():
+                stale[0].swap(self._definition, self._make_decoder(self._definition))
+                self._transaction.begin()
+                self._commit(seconds)
+                failpoints.at("swapped")
+        except RolledBackError:
+            self._assignment.roll_back()
+        self._note_swap(old, version, failed=self._assignment.has_rolled_back())
+
+    def _note_swap(self, old: str, version: str, *, failed: bool) -> None:
+        """Counts swaps that failed in a row; after some, the version `old` goes on where it is served."""
+        self._failed_swaps = self._failed_swaps + 1 if failed else 0
+        if self._failed_swaps < MAX_SWAPS:
+            return
+        self._refused_swap, self._failed_swaps = (old, version), 0
+        message = f"taking {version} over failed {MAX_SWAPS} times in a row; see the log for transaction.failed"
+        details: dict[str, str | int] = {"version": version, "serving": old}
+        self._notices.append(Notice("detector.bundle_refused", message, details=details))
+
+    def _make_partition(self, number: int) -> Partition:
+        self._silence.forget(number)
+        decoder = self._make_decoder(self._definition)
+        retire_after_ns, blind_after_ns = self._options.retire_after_ns, self._options.blind_after_ns
+        return Partition(number, self._definition, decoder, self._owners, retire_after_ns, blind_after_ns)

@@ -1,0 +1,207 @@
+"""What people see at a terminal: alert lines, tables, plots."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rich.console import Console, RenderableType
+
+from stream.cli.reports.alerts import alert_line, found_table, incidents_table, score_plot, span, sparkline
+
+MINUTE = 60_000_000_000
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    pressure = {"name": "pressure", "share": 0.63, "observed": 4.912, "expected": 5.6, "direction": "low"}
+    flow = {"name": "flow", "share": 0.2, "observed": None, "expected": 98.14, "direction": "unknown"}
+    return {
+        "alert_id": "1", "sequence": 0, "state": "opened", "reason": None, "series": "pump-03",
+        "started_at": "2026-03-07T05:14:00Z", "ended_at": None, "duration_s": 0.0, "severity": "high",
+        "score": 3.217, "peak_score": 5.5, "sensors": [pressure, flow],
+    } | changes  # fmt: skip
+
+
+def printed(what: RenderableType, width: int = 120, terminal: bool = False) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width, force_terminal=terminal, color_system="standard" if terminal else None).print(what)
+    return file.getvalue()
+
+
+def test_an_opening_line_says_when_whose_how_bad_and_which_sensors() -> None:
+    assert printed(alert_line(event())) == (
+        "2026-03-07 05:14:00  OPENED    pump-03  high  score 3.22  "
+        "pressure low 4.91 (expected 5.6); flow missing (expected 98.1)\n"
+    )
+
+
+def test_an_updating_line_carries_the_time_of_the_update_not_of_the_start() -> None:
+    line = alert_line(event(state="updated", duration_s=3660.0)).plain
+    assert line.startswith("2026-03-07 06:15:00  UPDATED   pump-03  high  score 3.22, peak 5.5, for 1 h 1 min")
+
+
+def test_a_resolving_line_says_how_bad_it_got_how_long_it_took_and_why_it_ended() -> None:
+    over = event(state="resolved", reason="recovered", ended_at="2026-03-07T08:00:00.5Z", duration_s=9960.5)
+    assert alert_line(over).plain == (
+        "2026-03-07 08:00:00  RESOLVED  pump-03  high  peak 5.5, after 2 h 46 min, recovered"
+    )
+
+
+def test_times_with_nanoseconds_are_shown_to_the_second() -> None:
+    assert alert_line(event(started_at="2026-03-07T05:14:59.123456789Z")).plain.startswith("2026-03-07 05:14:59 ")
+
+
+def test_a_value_outside_its_range_is_shown_with_its_limit_and_no_score_is_made_up() -> None:
+    pressure = {"name": "pressure", "share": 0.0, "observed": -3.0, "expected": 0.0, "direction": "low"}
+    sensors = [pressure | {"outside": True}]
+    bare = event(score=0.0, peak_score=0.0, sensors=sensors, cause="range", scored=False)
+    assert alert_line(bare).plain.endswith("pump-03  high  not scored  pressure low -3 (limit 0)")
+    over = bare | {"state": "resolved", "reason": "silent", "ended_at": "2026-03-07T05:15:00Z", "duration_s": 60.0}
+    assert alert_line(over).plain.endswith("peak none, after 1 min, silent")
+    assert "none" in printed(incidents_table([bare]))
+
+
+def test_only_as_many_sensors_are_named_as_asked_for() -> None:
+    assert "flow" not in alert_line(event(), sensors=1).plain
+    assert alert_line(event(), sensors=0).plain.endswith("score 3.22")
+
+
+@pytest.mark.parametrize("name", ["\x1b[2Jpump", "pump\nOPENED", "pump\x07", "\u202epump"])
+def test_a_series_name_cannot_write_escape_sequences_or_lines_to_the_terminal(name: str) -> None:
+    for shown in (printed(alert_line(event(series=name))), printed(incidents_table([event(series=name)]))):
+        assert "pump" in shown
+        assert all(character.isprintable() for character in shown.replace("\n", ""))
+    assert len(printed(alert_line(event(series=name)), width=200).splitlines()) == 1
+
+
+def test_a_series_name_is_never_read_as_markup() -> None:
+    assert "[red]x[/red]" in printed(alert_line(event(series="[red]x[/red]")))
+    assert "[/nonsense]" in printed(incidents_table([event(series="[/nonsense]")]))
+
+
+def test_colours_are_there_on_a_terminal_and_only_there() -> None:
+    for what in (alert_line(event()), incidents_table([event()]), score_plot(np.arange(3), np.array([0.5, 2, 1]))):
+        assert "\x1b[" in printed(what, terminal=True)
+        assert "\x1b" not in printed(what)
+
+
+def test_the_table_holds_each_incident_once_in_its_newest_state_in_order_of_start() -> None:
+    told = [
+        event(alert_id="late", series="pump-09", started_at="2026-03-07T09:00:00Z"),
+        event(alert_id="early", sequence=1, state="resolved", reason="recovered", ended_at="2026-03-07T06:00:00Z"),
+        event(alert_id="early", sequence=0),
+    ]
+    lines = printed(incidents_table(told)).splitlines()
+    assert lines[0].startswith("2 incidents")
+    rows = [line for line in lines if "pump-" in line]
+    assert ["resolved" in row for row in rows] == [True, False]
+    assert "pump-09" in rows[1]
+    assert "pressure low 63%" in rows[0]
+
+
+def test_no_events_make_an_empty_table() -> None:
+    assert printed(incidents_table([])).startswith("0 incidents")
+
+
+def test_the_comparison_names_found_missed_passed_and_false() -> None:
+    def fault(series: str, expected: str, as_expected: bool, delay_s: float | None) -> dict[str, Any]:
+        return {
+            "series": series, "kind": "leak", "detail": "flow rises", "started_at": "2026-03-07T02:24:00Z",
+            "expected": expected, "as_expected": as_expected, "delay_s": delay_s,
+        }  # fmt: skip
+
+    faults = [
+        fault("a", "alert", True, 720.0), fault("b", "alert", False, None),
+        fault("c", "none", True, None), fault("d", "none", False, 60.0),
+    ]  # fmt: skip
+    false = [{"series": "d", "started_at": "2026-03-07T02:25:00Z", "ended_at": None}]
+    shown = printed(found_table({"found": 1, "expected": 2, "faults": faults, "false_alerts": false}))
+    for words in ("found after 12 min", "missed", "no alert, as it should be", "alerted, and should not have"):
+        assert words in shown
+    assert "1 of 2 faults found; false alerts: 1 (d 02:25)" in shown
+
+
+def test_the_plot_has_its_size_its_threshold_and_its_ends_in_time() -> None:
+    times = np.arange(600) * MINUTE
+    lines = score_plot(times, np.full(600, 0.4), width=60, height=8).plain.splitlines()
+    assert len(lines) == 8 + 1
+    assert {len(line) for line in lines} == {60}
+    threshold = next(line for line in lines if line.startswith("    1 "))
+    assert set(threshold[7:]) == {"╌"}
+    assert lines[-1].split() == ["1970-01-01", "00:00", "1970-01-01", "09:59"]
+
+
+def test_a_column_reaches_above_the_threshold_row_only_where_a_score_exceeds_1() -> None:
+    times = np.arange(100) * MINUTE
+    scores = np.full(100, 0.5)
+    scores[50] = 3.0
+    lines = score_plot(times, scores, width=107, height=9).plain.splitlines()
+    threshold = next(row for row, line in enumerate(lines) if line.startswith("    1 "))
+    above = ["".join(column) for column in zip(*(line[7:] for line in lines[:threshold]), strict=True)]
+    assert [at for at, column in enumerate(above) if column.strip()] == [50]
+
+
+def test_a_short_peak_is_not_lost_among_many_scores() -> None:
+    scores = np.full(100_000, 0.1)
+    scores[77_777] = 5.0
+    assert "█" in score_plot(np.arange(100_000) * MINUTE, scores, width=40, height=5).plain.splitlines()[0]
+
+
+def test_a_time_without_scores_stays_empty() -> None:
+    scores = np.full(100, 0.9)
+    scores[40:60] = np.nan
+    bottom = score_plot(np.arange(100) * MINUTE, scores, width=107, height=6).plain.splitlines()[-2][7:]
+    assert [character != " " for character in bottom] == np.isfinite(scores).tolist()
+
+
+def test_scores_far_beyond_the_threshold_leave_room_below_it() -> None:
+    scores = np.array([0.5, 1000.0])
+    lines = score_plot(np.array([0, 1]), scores, width=20, height=8).plain.splitlines()
+    threshold = next(row for row, line in enumerate(lines) if line.startswith("    1 "))
+    assert 1 <= 7 - threshold <= 4
+    assert lines[7].startswith("  0.1 ")
+
+
+@pytest.mark.parametrize("scores", [np.zeros(0), np.full(5, np.nan)])
+def test_nothing_scored_is_said_in_words(scores: Any) -> None:
+    times = np.arange(len(scores), dtype=np.int64)
+    assert score_plot(times, scores).plain == "no scores"
+    assert sparkline(times, scores, width=7).plain == "." * 7
+
+
+@given(scores=arrays(np.float64, st.integers(1, 200), elements=st.floats(0, 1e9) | st.just(np.nan)), data=st.data())
+def test_any_scores_can_be_drawn_at_any_size(scores: Any, data: st.DataObject) -> None:
+    width, height = data.draw(st.integers(20, 90)), data.draw(st.integers(3, 15))
+    times = np.arange(len(scores)) * MINUTE
+    for ascii_only in (False, True):
+        plot = score_plot(times, scores, width, height, ascii_only).plain
+        line = sparkline(times, scores, width, ascii_only).plain
+        assert len(line) == width
+        assert not ascii_only or (plot + line).isascii()
+
+
+def test_the_line_of_scores_shows_the_threshold_at_half_height_and_gaps_as_dots() -> None:
+    scores = np.array([0.0, 0.24, 1.0, 1.01, 100.0, np.nan])
+    line = sparkline(np.arange(6) * MINUTE, scores, width=6).plain
+    assert [BLOCKS.find(character) + 1 for character in line] == [1, 1, 4, 5, 8, 0]
+    assert line[-1] == "."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (3599, "1 h"),
+        (4320, "1 h 12 min"),
+        (86400, "1 d"),
+        (270_000, "3 d 3 h"),
+    ],
+)
+def test_a_duration_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert span(seconds) == words

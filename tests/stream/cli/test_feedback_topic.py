@@ -1,0 +1,64 @@
+"""Feedback through a real broker: written by the command, read beside the alerts by the report."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from deploy.kafka.broker import Broker
+from stream import __main__ as cli
+from stream.events.alert import encode
+from tests.conftest import MakeTopic
+from tests.support.alert_records import raised
+from tests.support.live import read_committed
+
+
+def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
+    broker: Broker,
+    topic: MakeTopic,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What somebody else wrote there is passed over with a word; a topic that is missing is an error that says so."""
+    monkeypatch.chdir(tmp_path)
+    alerts = topic("alerts", 2)
+    feedback = topic(f"{alerts}.feedback", exact=True)
+    where = ["--set", f"kafka.bootstrap={broker.bootstrap}", "--set", f"kafka.alerts={alerts}"]
+
+    def narrows(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["narrows", *arguments, *where])
+        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
+            cli.main()
+        return int(caught.value.code or 0), *capsys.readouterr()
+
+    told = [raised("pump-1", 0, 5), raised("pump-1", 9, 12), raised("pump-2", 3, None)]
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for alert in told:
+        producer.produce(alerts, encode(alert), alert.series)
+    producer.produce(feedback, b"hello")
+    assert producer.flush(20) == 0
+    for alert, verdict in zip(told, ("false", "confirmed", "maintenance"), strict=True):
+        assert narrows("feedback", alert.alert_id, verdict, "--note", "on the spot")[0] == 0
+    assert narrows("feedback", told[0].alert_id, "confirmed")[0] == 0
+    record = read_committed(broker.bootstrap, feedback)[-1]
+    assert (record.key, record.json()["verdict"]) == (told[0].alert_id, "confirmed")
+    code, out, err = narrows("feedback", "report", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert [(row["series"], row["confirmed"], row["false"]) for row in found["series"]] == [
+        ("pump-1", 2, 0), ("pump-2", 0, 0),
+    ]  # fmt: skip
+    assert found["contradicted"] == [{"alert_id": told[0].alert_id, "holds": "confirmed"}]
+    assert found["unknown"] == []
+    assert found["notes"][0].startswith("nothing is proposed: "), "there is no bundle here"
+    assert f"warning: passed over: {feedback}/0/0: not feedback" in err
+    code, out, err = narrows("feedback", "report", "--feedback", "topic", "--set", "kafka.feedback=absent")
+    assert (code, out) == (1, "")
+    assert "topic 'absent' is missing" in err
+    assert "or name a file with --feedback" in err
+    code, out, err = narrows("feedback", "x", "false", "--set", "kafka.feedback=absent")
+    assert (code, out) == (1, "")
+    assert "topic 'absent' is missing; `narrows topics --create` makes it, or name another" in err

@@ -1,0 +1,313 @@
+"""Frozen inference: the right errors, and the same bits wherever a window lies."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream.detect.model.autoencoders import build
+from stream.detect.model.discriminator import PREFIX, parted
+from stream.detect.model.ensemble import TILE_ROWS, Ensemble, Reconstruction
+from stream.detect.model.reduction import cell_errors
+from stream.detect.model.tiles import Tile, is_steady, steady
+from stream.detect.policy import ModelSpec
+from stream.errors import ShapeError
+from tests.oracles.naive import naive_doubt, naive_errors
+from tests.support.builders import weights_of
+
+Floats = NDArray[np.float64]
+
+
+def spec_of(
+    kind: str,
+    window: int,
+    sensors: int,
+    members: int,
+    span: str = "newest",
+    hidden: int = 10,
+    loss: str = "mse",
+    discriminator: int = 0,
+) -> ModelSpec:
+    latent = min(5, max(1, window * sensors - 1))
+    sizes = (kind, window, 1, sensors, hidden, latent, members, 0.0, span, loss)
+    return ModelSpec(*sizes, discriminator=discriminator)  # type: ignore[arg-type]
+
+
+def ensemble_of(spec: ModelSpec) -> Ensemble:
+    """Every sensor has a spread of its own."""
+    return Ensemble(spec, weights_of(spec, range(spec.members)), 0.5 + np.arange(spec.sensors) / 2)
+
+
+def frames_of(rows: int, sensors: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((rows, sensors)).astype(np.float32)
+
+
+def same_bits(left: Floats, right: Floats) -> bool:
+    return left.tobytes() == right.tobytes()
+
+
+# The oracle: one window, one member, one unit at a time, in float64.
+
+
+def affine(weights: dict[str, Floats], name: str, values: Floats) -> Floats:
+    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    return np.array(
+        [sum(w * v for w, v in zip(row, values, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+    )
+
+
+def slow_dense(weights: dict[str, Floats], window: Floats) -> Floats:
+    hidden = np.maximum(affine(weights, "encode", window.ravel()), 0)
+    decoded = np.maximum(affine(weights, "decode", affine(weights, "code", hidden)), 0)
+    return affine(weights, "output", decoded).reshape(window.shape)
+
+
+def slow_linear(weights: dict[str, Floats], window: Floats) -> Floats:
+    return affine(weights, "output", affine(weights, "code", window.ravel())).reshape(window.shape)
+
+
+def slow_conv(weights: dict[str, Floats], window: Floats) -> Floats:
+    def narrow(steps: Floats, name: str) -> Floats:
+        framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
+        return np.array(
+            [np.maximum(affine(weights, name, framed[i : i + 4].ravel()), 0) for i in range(0, len(steps), 2)]
+        )
+
+    def widen(steps: Floats, name: str) -> Floats:
+        framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
+        rows = []
+        for i in range(len(steps)):
+            rows.append(affine(weights, f"{name}_even", framed[i : i + 2].ravel()))
+            rows.append(affine(weights, f"{name}_odd", framed[i + 1 : i + 3].ravel()))
+        return np.array(rows)
+
+    front = np.zeros((-len(window) % 4, window.shape[1]))
+    steps = narrow(narrow(np.vstack([front, window]), "narrow1"), "narrow2")
+    spread = np.maximum(affine(weights, "spread", affine(weights, "code", steps.ravel())), 0).reshape(steps.shape)
+    return widen(np.maximum(widen(spread, "widen1"), 0), "output")[-len(window) :]
+
+
+def slow_reconstructions(spec: ModelSpec, window: Floats) -> Floats:
+    """(K, W, F)"""
+    stacked = build(spec, range(spec.members)).weights()
+    # A variational code is its mean.
+    slow = {"dense": slow_dense, "variational": slow_dense, "linear": slow_linear, "conv": slow_conv}[spec.kind]
+    members = [{name: value[k].double().numpy() for name, value in stacked.items()} for k in range(spec.members)]
+    return np.array([slow(weights, window) for weights in members])
+
+
+def of(judges: dict[str, Tensor], member: int) -> dict[str, Any]:
+    return {name.removeprefix(PREFIX): value[member].double().tolist() for name, value in judges.items()}
+
+
+@pytest.mark.parametrize(("loss", "discriminator"), [("mse", 0), ("huber", 0), ("mse", 5)])
+@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize(
+    ("kind", "window", "members"),
+    [("dense", 1, 3), ("dense", 5, 4), ("conv", 6, 3), ("conv", 8, 2), ("variational", 5, 3), ("linear", 5, 3)],
+)
+def test_errors_are_those_of_the_slow_obvious_computation(
+    kind: str, window: int, members: int, span: str, loss: str, discriminator: int
+) -> None:
+    """What a discriminator adds included: here to most windows, to some of them all that it may."""
+    spec = spec_of(kind, window, 3, members, span, 4, loss, discriminator)
+    judges = parted(weights_of(spec, range(members)))[1]
+    frames, ends = 2 * frames_of(40, 3), np.array([window - 1, 20, 39, 20])
+    masked = np.random.default_rng(1).random(frames.shape) < 0.2
+    frames[masked] = 0.0
+    found = ensemble_of(spec).errors(frames, ends, masked)
+    for row, end in enumerate(ends):
+        rows = slice(end - window + 1, end + 1)
+        made = slow_reconstructions(spec, frames[rows].astype(np.float64))  # (K, W, F)
+        span_rows = slice(end if span == "newest" else end - window + 1, end + 1)
+        count = span_rows.stop - span_rows.start
+        seen, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
+        slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss, [0.5, 1.0, 1.5]) for own in made]
+        centre = made[:, -count:].mean(axis=0).tolist()
+        by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
+        if judges:
+            added = [naive_doubt(own[-count:].tolist(), seen, left_out, of(judges, k)) for k, own in enumerate(made)]
+            assert sum(added) > 0
+            by_member += added
+        np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
+        apart = [naive_errors(own[-count:].tolist(), centre, left_out, "mse", [0.5, 1.0, 1.5])[0] for own in made]
+        np.testing.assert_allclose(found.disagreement[row], np.mean(apart) / (1 + np.mean(apart)), rtol=1e-4)
+        np.testing.assert_allclose(found.expected(row), np.median(made[:, -1], axis=0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.per_sensor(row), np.median(by_sensor, axis=0), rtol=1e-4, atol=1e-7)
+
+
+def test_huber_is_the_square_up_to_one_deviation_and_grows_with_the_size_beyond() -> None:
+    residual = np.array([-3.0, -1.0, -0.3, 0.0, 0.5, 1.0, 1.5, 10.0], np.float32)
+    np.testing.assert_array_equal(
+        cell_errors(residual.copy(), "huber"), np.array([5.0, 1.0, np.float32(0.3) ** 2, 0.0, 0.25, 1.0, 2.0, 19.0])
+    )
+    np.testing.assert_array_equal(cell_errors(residual.copy(), "mse"), residual**2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_split_of_any_sequence_of_windows_changes_a_bit(data: st.DataObject) -> None:
+    """Sequences with repeats, in any order, of any length around the tile, split anywhere, masked or not."""
+    ensemble, frames, masked = PREPARED[data.draw(st.sampled_from(sorted(PREPARED)))]
+    window = ensemble.spec.window
+    count = data.draw(st.one_of(st.integers(0, 40), st.integers(TILE_ROWS - 2, 2 * TILE_ROWS + 2)))
+    ends = np.random.default_rng(data.draw(st.integers(0, 99))).integers(window - 1, len(frames), count)
+    mask = masked if data.draw(st.booleans()) else None
+    cuts = sorted(data.draw(st.lists(st.integers(0, count), max_size=4)))
+    whole = ensemble.errors(frames, ends, mask)
+    parts = [ensemble.errors(frames, part, mask) for part in np.split(ends, cuts)]
+    assert same_bits(np.concatenate([part.error for part in parts]), whole.error)
+    assert same_bits(np.concatenate([part.disagreement for part in parts]), whole.disagreement)
+
+
+def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArray[np.bool_]]]]:
+    for kind, window, members, span, loss, judge in (
+        ("dense", 1, 1, "newest", "huber", 3),
+        ("dense", 8, 5, "newest", "mse", 0),
+        ("dense", 8, 2, "window", "huber", 0),
+        ("dense", 8, 3, "window", "mse", 16),
+        ("conv", 8, 3, "newest", "mse", 16),
+        ("conv", 7, 1, "window", "mse", 0),
+        ("linear", 8, 3, "window", "mse", 0),
+    ):
+        frames = frames_of(300, 5)
+        masked = np.random.default_rng(3).random(frames.shape) < 0.3
+        frames[masked] = 0.0
+        yield (
+            f"{kind} {window} {members} {span} {loss} {judge}",
+            (ensemble_of(spec_of(kind, window, 5, members, span, loss=loss, discriminator=judge)), frames, masked),
+        )
+
+
+PREPARED = dict(prepared())
+
+
+@pytest.mark.parametrize(("span", "judged"), [("newest", False), ("window", True)])
+@pytest.mark.parametrize("hidden", [5, 10, 17, 32])
+@pytest.mark.parametrize(
+    ("kind", "sensors", "members"),
+    [("dense", 5, 1), ("dense", 8, 5), ("conv", 6, 2), ("conv", 8, 1), ("linear", 5, 3)],
+)
+def test_the_number_of_threads_changes_no_bit(
+    kind: str, sensors: int, members: int, hidden: int, span: str, judged: bool
+) -> None:
+    spec = spec_of(kind, 32, sensors, members, span, hidden, discriminator=hidden * judged)
+    frames, ends, before = frames_of(331, sensors), np.arange(31, 331), torch.get_num_threads()
+    results: list[Reconstruction] = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(ensemble_of(spec).errors(frames, ends))
+    finally:
+        torch.set_num_threads(before)
+    assert all(same_bits(result.error, results[0].error) for result in results)
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+def test_masked_cells_do_not_count(span: str) -> None:
+    """A mask of nothing changes no bit; a frame with every cell masked has neither error nor disagreement."""
+    spec = spec_of("dense", 1, 4, 3, span)
+    ensemble, frames, ends = ensemble_of(spec), frames_of(10, 4), np.arange(10)
+    masked = np.zeros(frames.shape, np.bool_)
+    assert same_bits(ensemble.errors(frames, ends, masked).error, ensemble.errors(frames, ends).error)
+    masked[3], masked[5, 1] = True, True
+    found = ensemble.errors(frames, ends, masked)
+    assert np.flatnonzero(np.isnan(found.error)).tolist() == [3]
+    assert np.flatnonzero(np.isnan(found.disagreement)).tolist() == [3]
+    assert np.isnan(found.per_sensor(3)).all()
+    assert np.flatnonzero(np.isnan(found.per_sensor(5))).tolist() == [1]
+
+
+def test_a_masked_cell_earlier_in_the_window_counts_only_when_the_error_spans_it() -> None:
+    frames, masked, ends = frames_of(9, 2), np.zeros((9, 2), np.bool_), np.array([8])
+    masked[7, 0], frames[7, 0] = True, 0.0
+    newest, window = (ensemble_of(spec_of("dense", 4, 2, 1, span)) for span in ("newest", "window"))
+    assert same_bits(newest.errors(frames, ends, masked).error, newest.errors(frames, ends).error)
+    assert newest.errors(frames, ends).error != window.errors(frames, ends).error
+    assert window.errors(frames, ends, masked).error != window.errors(frames, ends).error
+
+
+@pytest.mark.parametrize("spread", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]])
+def test_a_spread_that_is_not_a_positive_number_for_each_sensor_is_refused(spread: list[float]) -> None:
+    spec = spec_of("dense", 4, 2, 1)
+    with pytest.raises(ShapeError, match=r"error spread: seen .*, expected 2 finite values > 0; retrain"):
+        Ensemble(spec, build(spec, [0]).weights(), np.array(spread))
+
+
+def test_one_member_agrees_with_itself_and_equal_members_agree() -> None:
+    alone, spec = spec_of("dense", 4, 2, 1), spec_of("dense", 4, 2, 3)
+    frames, ends = frames_of(20, 2), np.arange(3, 20)
+    assert not ensemble_of(alone).errors(frames, ends).disagreement.any()
+    equal = Ensemble(spec, build(spec, [5, 5, 5]).weights()).errors(frames, ends)
+    assert not equal.disagreement.any()
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_no_windows_give_no_errors(members: int, span: str) -> None:
+    ensemble = ensemble_of(spec_of("dense", 8, 3, members, span))
+    for rows in (0, 4, 20):  # fewer frames than a window holds, and more
+        none = ensemble.errors(frames_of(rows, 3), np.zeros(0, np.int64), np.zeros((rows, 3), np.bool_))
+        assert none.error.shape == none.disagreement.shape == (0,)
+
+
+def test_read_only_frames_are_scored() -> None:
+    ensemble, frames, ends = ensemble_of(spec_of("dense", 4, 2, 1)), frames_of(9, 2), np.arange(3, 9)
+    expected = ensemble.errors(frames, ends).error
+    frames.flags.writeable = False
+    ends.flags.writeable = False
+    assert same_bits(ensemble.errors(frames, ends).error, expected)
+
+
+def test_a_result_outlives_the_next_call_and_changes_of_the_frames() -> None:
+    ensemble, frames = ensemble_of(spec_of("dense", 4, 2, 3)), frames_of(300, 2)
+    found = ensemble.errors(frames, np.arange(3, 300))
+    before = [found.error.copy(), found.per_sensor(7), found.expected(7)]
+    frames *= 3
+    ensemble.errors(frames, np.arange(3, 300))
+    assert all(
+        same_bits(a, b) for a, b in zip(before, [found.error, found.per_sensor(7), found.expected(7)], strict=True)
+    )
+
+
+@pytest.mark.parametrize("end", [2, 20, -1])
+def test_a_window_outside_the_frames_is_refused(end: int) -> None:
+    with pytest.raises(ShapeError, match=f"seen {end} to {end}, windows of 4 frames over 20 end at 3 to 19"):
+        ensemble_of(spec_of("dense", 4, 2, 1)).errors(frames_of(20, 2), np.array([end]))
+
+
+def test_arrays_of_another_kind_are_refused() -> None:
+    ensemble, ends = ensemble_of(spec_of("dense", 4, 2, 1)), np.array([5])
+    with pytest.raises(ShapeError, match=r"frames: seen float32 \(20, 3\), expected float32 \(P, 2\)"):
+        ensemble.errors(frames_of(20, 3), ends)
+    with pytest.raises(ShapeError, match="frames: seen float64"):
+        ensemble.errors(frames_of(20, 2).astype(np.float64), ends)
+    with pytest.raises(ShapeError, match="C-contiguous"):
+        ensemble.errors(np.asfortranarray(frames_of(20, 2)), ends)
+    with pytest.raises(ShapeError, match=r"masked: seen \(3, 2\)"):
+        ensemble.errors(frames_of(20, 2), ends, np.zeros((3, 2), np.bool_))
+    with pytest.raises(ShapeError, match="ends: seen int32"):
+        ensemble.errors(frames_of(20, 2), ends.astype(np.int32))
+
+
+class TiltedTile(Tile):
+    """A tile as BLAS makes them at times: rows past the sixteenth are computed in another order."""
+
+    def run(self) -> Tensor:
+        result = self.windows.sum(dim=1)
+        result[16:] = self.windows[16:].flip(1).cumsum(dim=1)[:, -1]
+        return result.view(1, 1, -1)
+
+
+def test_a_tile_whose_rows_are_not_treated_alike_is_not_used() -> None:
+    spec = spec_of("dense", 40, 5, 1)
+    assert not is_steady(TiltedTile(spec, 64))
+    assert len(steady(lambda rows: TiltedTile(spec, rows), (256, 64, 16, 1)).windows) == 16
+    with pytest.raises(ShapeError, match=r"no tile of \[256, 64\] windows"):
+        steady(lambda rows: TiltedTile(spec, rows), (256, 64))

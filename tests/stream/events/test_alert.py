@@ -1,0 +1,294 @@
+"""The records that others read: alert, verdict, headers. What they promise must not change unnoticed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, ValidationError
+
+from stream.detect.incidents.incidents import IncidentEvent, SensorShare
+from stream.detect.outcome import Verdicts
+from stream.events.alert import (
+    Alert,
+    Source,
+    alert,
+    alert_headers,
+    alert_schema,
+    dead_letters,
+    encode,
+    frame_verdicts,
+    rfc3339,
+)
+from stream.intake.columns import Dead, Reason
+from tests.conftest import ROOT
+from tests.support.builders import a_definition
+
+COMMITTED = ROOT / "deploy" / "schemas" / "alert.v1.schema.json"
+REGENERATE = (
+    "python -c 'import json; from stream.events import alert_schema; print(json.dumps(alert_schema(), indent=2))' "
+    f"> {COMMITTED.relative_to(ROOT)}"
+)
+SECOND = 1_000_000_000
+AT = 1_772_409_600 * SECOND  # 2026-03-02T00:00:00Z
+OBSERVED = datetime(2026, 3, 2, 1, 0, 7, 123_456, timezone(timedelta(hours=1)))
+
+
+def an_event(**changes: Any) -> IncidentEvent:
+    plain: dict[str, Any] = {
+        "series": "pump-07",
+        "alert_id": "ba8e5c2e-b448-50d4-8efa-9a58b476e4a0",
+        "sequence": 0,
+        "state": "opened",
+        "reason": None,
+        "started_at": AT,
+        "ended_at": None,
+        "time": AT,
+        "severity": "medium",
+        "score": 2.5,
+        "peak_score": 3.0,
+        "level": 5.0,
+        "threshold": 2.0,
+        "disagreement": 0.0,
+        "imputed": 1,
+        "sensors": (
+            SensorShare("flow", 0.75, 41.5, 60.25, "low"),
+            SensorShare("pressure", 0.25, None, 4.0, "unknown"),
+        ),
+        "row": 17,
+        "cause": "model",
+        "scored": True,
+    }
+    return IncidentEvent(**(plain | changes))
+
+
+def an_alert(**changes: Any) -> Alert:
+    definition = replace(a_definition(), detector="pumps", version="20260101T000000Z-aaaaaaaa", usual_disagreement=0.25)
+    return alert(an_event(**changes), definition, Source("readings", 2, 17), OBSERVED)
+
+
+def as_read(record: Alert) -> dict[str, Any]:
+    return dict(json.loads(encode(record)))
+
+
+def test_the_committed_schema_is_the_schema_of_the_records() -> None:
+    committed = json.loads(COMMITTED.read_text())
+    assert committed == alert_schema(), f"the record has changed; if that keeps the contract: {REGENERATE}"
+
+
+def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
+    """Fields may be added. Written out here, so that a changed record and a regenerated schema do not pass together."""
+    alert_fields = alert_schema()["$defs"]["Alert"]
+    types = {name: field.get("type") for name, field in alert_fields["properties"].items()}
+    promised = {
+        "schema_version": "integer", "alert_id": "string", "sequence": "integer", "state": None, "reason": None,
+        "series": "string", "detector": "string", "started_at": "string", "observed_at": "string", "ended_at": None,
+        "duration_s": "number", "severity": None, "score": "number", "peak_score": "number", "level": "number",
+        "threshold": "number", "disagreement": "number", "sensors": "array", "model_version": "string",
+        "imputed": "integer", "source": None,
+    }  # fmt: skip
+    assert {name: types.get(name) for name in promised} == promised
+    assert set(promised) <= set(alert_fields["required"])
+    added = {
+        "cause": {"enum": ["model", "range"]},
+        "scored": {"type": "boolean"},
+        "disagreement_unusual": {"type": "boolean"},
+    }
+    assert {name: alert_fields["properties"][name] for name in added} == added
+    assert set(alert_fields["properties"]["state"]["enum"]) == {"opened", "updated", "resolved"}
+    assert set(alert_fields["properties"]["severity"]["enum"]) == {"low", "medium", "high", "critical"}
+    assert alert_schema()["$id"].endswith("alert.v1.schema.json")
+    shares = alert_schema()["$defs"]["SensorShare"]
+    assert set(shares["required"]) == {"name", "share", "observed", "expected", "direction"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"state": "updated", "sequence": 1},
+        {"state": "resolved", "reason": "recovered", "ended_at": AT + 90 * SECOND, "time": AT + 120 * SECOND},
+        {"state": "resolved", "reason": "silent", "ended_at": AT},
+        {"sensors": ()},
+        {
+            "cause": "range",
+            "scored": False,
+            "sensors": (SensorShare("flow", 0.0, -3.0, 0.0, "low", outside=True),),
+            **dict.fromkeys(("score", "peak_score", "level", "disagreement"), 0.0),
+        },
+    ],
+)
+def test_records_fit_the_schema(changes: dict[str, Any]) -> None:
+    Draft202012Validator(alert_schema()).validate(as_read(an_alert(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("state", "closed"), ("score", "high"), ("sensors", None), ("started_at", 5), ("source", {})]
+)
+def test_the_schema_refuses_what_is_no_alert(field: str, value: object) -> None:
+    record = as_read(an_alert()) | {field: value}
+    with pytest.raises(ValidationError, match=r"is not|required"):
+        Draft202012Validator(alert_schema()).validate(record)
+    del record[field]
+    with pytest.raises(ValidationError, match=f"'{field}' is a required property"):
+        Draft202012Validator(alert_schema()).validate(record)
+
+
+def test_an_alert_says_in_json_what_the_event_says() -> None:
+    assert as_read(an_alert()) == {
+        "schema_version": 1,
+        "alert_id": "ba8e5c2e-b448-50d4-8efa-9a58b476e4a0",
+        "sequence": 0,
+        "state": "opened",
+        "reason": None,
+        "series": "pump-07",
+        "detector": "pumps",
+        "started_at": "2026-03-02T00:00:00Z",
+        "observed_at": "2026-03-02T00:00:07.123Z",
+        "ended_at": None,
+        "duration_s": 0.0,
+        "severity": "medium",
+        "score": 2.5,
+        "peak_score": 3.0,
+        "level": 5.0,
+        "threshold": 2.0,
+        "disagreement": 0.0,
+        "sensors": [
+            {
+                "name": "flow", "share": 0.75, "observed": 41.5, "expected": 60.25, "direction": "low",
+                "outside": False,
+            },
+            {
+                "name": "pressure", "share": 0.25, "observed": None, "expected": 4.0, "direction": "unknown",
+                "outside": False,
+            },
+        ],
+        "model_version": "20260101T000000Z-aaaaaaaa",
+        "imputed": 1,
+        "source": {"topic": "readings", "partition": 2, "offset": 17},
+        "cause": "model",
+        "scored": True,
+        "disagreement_unusual": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("disagreement", "unusual"), [(0.25, False), (0.26, True)])
+def test_an_alert_says_whether_its_members_disagree_more_than_on_normal_frames(
+    disagreement: float, unusual: bool
+) -> None:
+    assert an_alert(disagreement=disagreement).disagreement_unusual is unusual
+
+
+def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_told_of_before() -> None:
+    assert an_alert(time=AT + 60 * SECOND).duration_s == 60.0
+    resolved = an_alert(state="resolved", ended_at=AT + 90 * SECOND, time=AT + 120 * SECOND)
+    assert (resolved.duration_s, resolved.ended_at) == (90.0, "2026-03-02T00:01:30Z")
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (AT, "2026-03-02T00:00:00Z"),
+        (AT + 500_000_000, "2026-03-02T00:00:00.500Z"),
+        (AT + 1_000, "2026-03-02T00:00:00.000001Z"),
+        (AT + 1, "2026-03-02T00:00:00.000000001Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+        (-SECOND, "1969-12-31T23:59:59Z"),
+    ],
+)
+def test_times_are_rfc_3339_in_utc_with_the_decimals_they_need(ns: int, text: str) -> None:
+    assert rfc3339(ns) == text
+
+
+@given(micros=st.integers(-(10**15), 4 * 10**15))
+def test_a_time_reads_back_as_itself(micros: int) -> None:
+    parsed = datetime.fromisoformat(rfc3339(micros * 1000))
+    assert parsed - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(microseconds=micros)
+
+
+def test_headers_are_cloud_events_in_binary_mode() -> None:
+    headers = alert_headers(an_alert(state="resolved", sequence=4), b"00-trace-01")
+    assert dict(headers) == {
+        "ce_specversion": b"1.0",
+        "ce_id": b"ba8e5c2e-b448-50d4-8efa-9a58b476e4a0/4",
+        "ce_source": b"narrows/pumps",
+        "ce_type": b"narrows.incident.resolved.v1",
+        "ce_subject": b"pump-07",
+        "ce_time": b"2026-03-02T00:00:07.123Z",
+        "content-type": b"application/json",
+        "traceparent": b"00-trace-01",
+    }
+    assert len(headers) == len(dict(headers)), "each header once"
+    assert "traceparent" not in dict(alert_headers(an_alert()))
+    assert urlparse(dict(headers)["ce_source"].decode()).path == "narrows/pumps", "a URI reference, as CloudEvents asks"
+
+
+def test_a_dead_letter_says_why_and_whence() -> None:
+    dead = Dead(99, 3, Reason.BAD_TIME, "time 'näher' is no time", b"key", b"value")
+    (letter,) = dead_letters([dead], "readings", 5)
+    assert (letter.key, letter.value) == (b"key", b"value")
+    assert dict(letter.headers) == {
+        "narrows_reason": b"bad_time",
+        "narrows_detail": "time 'näher' is no time".encode(),
+        "narrows_topic": b"readings",
+        "narrows_partition": b"5",
+        "narrows_offset": b"99",
+        "narrows_index": b"3",
+        "narrows_count": b"1",
+    }
+
+
+def test_a_message_of_many_dead_elements_is_one_letter_for_each_reason() -> None:
+    """3,000 elements of one 9 kB message would otherwise be 27 MB of letters."""
+    value = b"[" + b"{}," * 3000 + b"{}]"
+    dead = [Dead(7, i, Reason.MISSING_TIME if i % 2 else Reason.BAD_TIME, "x", None, value) for i in range(3000)]
+    letters = list(dead_letters([*dead, Dead(8, -1, Reason.EMPTY, "x", None, None)], "readings", 0))
+    assert [dict(letter.headers)["narrows_count"] for letter in letters] == [b"1500", b"1500", b"1"]
+    assert {letter.value for letter in letters} == {value, None}
+    assert dict(letters[1].headers)["narrows_index"].startswith(b"1,3,5,")
+
+
+def test_a_letter_fits_its_topic_and_says_what_was_cut() -> None:
+    """The broker's default is 1 MiB, headers included: a longer letter would fail its transaction for ever."""
+    (letter,) = dead_letters([Dead(0, -1, Reason.TOO_LARGE, "x", None, b"y" * 1_048_576)], "readings", 0)
+    assert letter.value is not None
+    assert len(letter.value) + sum(len(k) + len(v) for k, v in letter.headers) < 1_040_000
+    assert dict(letter.headers)["narrows_truncated"] == b"1048576"
+
+
+def test_a_verdict_record_has_null_where_the_frame_has_no_number() -> None:
+    nan = np.nan
+    verdicts = Verdicts(
+        names={3: "pump-07", 9: "pump-08"},
+        series=np.array([3, 9, 3, 9], np.int32),
+        time=np.array([AT, AT, AT + SECOND, AT + SECOND]),
+        row=np.arange(4),
+        verdict=np.array([0, 1, 2, 3], np.uint8),
+        error=np.array([0.5, 0.25, nan, nan]),
+        level=np.array([0.75, nan, nan, nan]),
+        score=np.array([0.375, nan, nan, nan]),
+        disagreement=np.array([0.0, 0.0, nan, nan]),
+        imputed=np.array([0, 1, 2, 2], np.int32),
+        vetoed=np.zeros(4, np.bool_),
+        disagreeing=np.zeros(4, np.bool_),
+    )
+    records = [json.loads(encode(record)) for record in frame_verdicts(verdicts, "v1")]
+    assert [record["verdict"] for record in records] == ["scored", "warming", "degraded", "off"]
+    assert records[0] == {
+        "series": "pump-07", "time": "2026-03-02T00:00:00Z", "verdict": "scored", "score": 0.375, "level": 0.75,
+        "error": 0.5, "disagreement": 0.0, "imputed": 0, "model_version": "v1",
+    }  # fmt: skip
+    assert (records[1]["series"], records[1]["score"], records[1]["error"]) == ("pump-08", None, 0.25)
+    assert all(records[3][name] is None for name in ("score", "level", "error", "disagreement"))
+
+
+def test_the_schema_is_shipped_as_readable_text() -> None:
+    assert COMMITTED.read_text() == json.dumps(alert_schema(), indent=2) + "\n", REGENERATE
+    assert Path(COMMITTED).stat().st_size < 20_000

@@ -1,0 +1,70 @@
+"""Which column tells series apart where none is called like one, and when that is left open."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stream.intake.parquet import Hints, discover, read
+from tests.stream.intake.test_parquet import rows, stamps, write
+
+PUMPS = ["p", "q", "r"] * 20
+TURNS = [turn for turn in range(20) for _ in range(3)]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+@pytest.mark.parametrize("long", [False, True], ids=["wide", "long"])
+def test_the_one_column_of_text_without_which_times_repeat_tells_the_series(
+    tmp_path: Path, kind: pa.DataType, long: bool
+) -> None:
+    """Also where no row group holds all names; beside texts that tell nothing apart, or each row from every other."""
+    columns = {
+        "time": stamps(*TURNS), "Pump": pa.array(PUMPS).cast(kind), "x": np.arange(60.0),
+        "state": ["on"] * 60, "message": [f"m{i}" for i in range(60)], "remark": [None, *PUMPS[1:]],
+    }  # fmt: skip
+    if long:
+        columns |= {"sensor": ["x"] * 60, "value": columns.pop("x")}
+    path = write(tmp_path / "x.parquet", columns)
+    layout = discover(path)
+    assert (layout.series, layout.series_told) == ("Pump", True)
+    assert layout.why["series"] == "the only column of text that makes times unique: without it 67% of rows repeat one"
+    assert {name for name, *_ in rows(list(read(path, layout)))} == {"p", "q", "r"}
+
+
+def test_of_several_columns_that_would_tell_series_apart_none_is_taken(tmp_path: Path) -> None:
+    columns = {"time": stamps(*TURNS), "pump": PUMPS, "serial": [f"no {p}" for p in PUMPS], "x": np.arange(60.0)}
+    path = write(tmp_path / "x.parquet", columns)
+    layout = discover(path)
+    assert layout.series is None
+    assert layout.why["series"] == (
+        "each file is one, but 67% of rows repeat a time; pump or serial would tell them apart: name one as "
+        "`input.series`"
+    )
+    assert discover(path, Hints(exclude=["serial"])).series == "pump"
+    assert discover(path, Hints(series="serial")).why["series"] == "configured"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "names"),
+    [
+        ([*range(60)], PUMPS),
+        ([0, *range(200)], ["q", *["p"] * 200]),
+        (TURNS, ["p", "q"] * 30),
+        (TURNS, [f"p{i // 2}" for i in range(60)]),
+    ],
+    ids=["no repeats", "one repeat", "repeats of each name", "repeats of many names"],
+)
+def test_times_that_hardly_repeat_or_go_on_repeating_name_no_series(
+    tmp_path: Path, seconds: list[int], names: list[str]
+) -> None:
+    path = write(tmp_path / "x.parquet", {"time": stamps(*seconds), "pump": names, "x": np.zeros(len(names))})
+    assert discover(path).series is None
+
+
+def test_files_that_are_each_a_series_share_times_and_need_no_column(tmp_path: Path) -> None:
+    for name in ("p", "q"):
+        write(tmp_path / f"{name}.parquet", {"time": stamps(*range(60)), "pump": [name] * 60, "x": np.arange(60.0)})
+    layout = discover(tmp_path)
+    assert layout.series is None
+    assert {name for name, *_ in rows(list(read(tmp_path, layout)))} == {"p", "q"}

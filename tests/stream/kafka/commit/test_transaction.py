@@ -1,0 +1,165 @@
+"""What the commit path makes of a producer that fails in a way that the broker does not tell of."""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from stream.errors import FencedError
+from stream.intake.decode import Decoder, Fields
+from stream.kafka.client import TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions
+from stream.kafka.commit.transaction import MAX_FAILURES, RolledBackError, Transaction
+from stream.kafka.partition import Partition
+from stream.kafka.state.owners import Owners
+from stream.kafka.state.resume_point import Place
+from tests.simulation.broker import Broker
+from tests.simulation.consumer import MemoryConsumer
+from tests.simulation.group import Group
+from tests.simulation.producer import MemoryProducer
+from tests.simulation.wire import Wire
+from tests.support.builders import a_definition
+
+OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+TIMEOUT = 1000.0
+
+
+class HangingProducer(MemoryProducer):
+    """Sends offsets when it is released, and not before."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire, TIMEOUT)
+        self.released, self.came_back = threading.Event(), threading.Event()
+
+    def send_offsets_to_transaction(self, offsets: Sequence[TopicPartition], membership: Any, timeout: float) -> None:
+        self.released.wait()
+        try:
+            super().send_offsets_to_transaction(offsets, membership, timeout)
+        finally:
+            self.came_back.set()
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker({"in": 1, "alerts": 1, "state": 1}, Group(1), random.Random(0))
+
+
+def a_wire(broker: Broker) -> Wire:
+    return Wire("one", broker, lambda wire: None)
+
+
+def a_member(broker: Broker) -> MemoryConsumer:
+    consumer = MemoryConsumer(a_wire(broker), OPTIONS)
+    consumer.subscribe(
+        ["in"],
+        on_assign=lambda member, _: member.incremental_assign([]),
+        on_revoke=lambda member, _: member.incremental_unassign([]),
+        on_lost=lambda member, _: member.incremental_unassign([]),
+    )
+    consumer.consume(1, 0.0)
+    return consumer
+
+
+def a_partition(position: int) -> Partition:
+    """Live, with everything below `position` processed."""
+    definition = a_definition()
+    partition = Partition(0, definition, Decoder(Fields(), definition.sensors, None), Owners())
+    partition.begin(Place(position, position, 0, 0, ""), 0)
+    return partition
+
+
+def alerts(broker: Broker) -> list[bytes | None]:
+    broker.background(1.0)
+    return [entry.value for _, entry in broker.logs["alerts", 0].visible()]
+
+
+def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallback = lambda error: None) -> Transaction:
+    """One that uses the producers of `first` before it gets others."""
+    producers = [*first]
+
+    def producer(options: KafkaOptions, told: ErrorCallback) -> Producer:
+        return cast(Producer, producers.pop(0) if producers else MemoryProducer(a_wire(broker), TIMEOUT))
+
+    return Transaction(OPTIONS, on_error, lambda: broker.now, Clients(producer=producer))
+
+
+def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on(broker: Broker) -> None:
+    """librdkafka may wait for the group's coordinator for ever. Should it come back after all, it has no effect."""
+    hanging = HangingProducer(a_wire(broker))
+    transaction, consumer = a_transaction(broker, hanging), a_member(broker)
+    assert transaction.prepare()
+    transaction.send("alerts", b"a", b"1", [])
+    with pytest.raises(RolledBackError, match=r"offsets: no answer within 1\.\d s"):
+        transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100, 0.1)
+    assert transaction.waits_for is not None
+    assert transaction.prepare()
+    transaction.send("alerts", b"a", b"2", [])
+    hanging.released.set()
+    assert hanging.came_back.wait(10)
+    transaction.commit(cast(Consumer, consumer), [a_partition(20)], 100)
+    assert alerts(broker) == [b"2"]
+    assert [commit.offset for commit in broker.history] == [20]
+
+
+def take_name(broker: Broker, consumer: MemoryConsumer) -> None:
+    a_member(broker)
+
+
+def end_session(broker: Broker, consumer: MemoryConsumer) -> None:
+    consumer.fall_silent()
+    broker.advance(11)
+
+
+def rebalance(broker: Broker, consumer: MemoryConsumer) -> None:
+    broker.clients.remove(consumer)  # its next heartbeat is seconds away
+    broker.group.generation += 1
+
+
+@pytest.mark.parametrize(
+    ("expel", "said", "heard"),
+    [
+        (take_name, "FENCED_INSTANCE_ID", [KafkaError.FENCED_INSTANCE_ID]),
+        (end_session, "UNKNOWN_MEMBER_ID", []),
+        (rebalance, "ILLEGAL_GENERATION", []),
+    ],
+)
+def test_commits_of_who_is_no_member_any_more_are_refused_until_it_hears_of_that(
+    broker: Broker, expel: Callable[[Broker, MemoryConsumer], None], said: str, heard: list[int]
+) -> None:
+    """However many fail until then, the topics are not at fault. That the name is taken, the loop is told at once."""
+    told: list[KafkaError] = []
+    transaction, consumer = a_transaction(broker, on_error=told.append), a_member(broker)
+    expel(broker, consumer)
+    for _ in range(2 * MAX_FAILURES):
+        assert transaction.prepare()
+        with pytest.raises(RolledBackError, match=said):
+            transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100)
+    assert sorted({error.code() for error in told}) == heard
+    assert broker.history == []
+
+
+def fence_at_abort(transaction: Transaction, broker: Broker) -> None:
+    """Another process takes the transactional id while a transaction is open that then is given up."""
+    assert transaction.prepare()
+    transaction.begin()
+    broker.init("one")
+    transaction.abort()
+
+
+def test_a_producer_that_was_fenced_when_it_aborts_is_replaced(broker: Broker) -> None:
+    """Also once more, when the first time is long ago: one's own transaction that timed out looks the same."""
+    transaction = a_transaction(broker)
+    for _ in range(3):
+        fence_at_abort(transaction, broker)
+        assert transaction.waits_for is not None
+        broker.advance(TWIN_SECONDS + 1)
+
+
+def test_a_second_fencing_soon_after_is_a_twin_also_where_an_abort_meets_it(broker: Broker) -> None:
+    transaction = a_transaction(broker)
+    fence_at_abort(transaction, broker)
+    broker.advance(TWIN_SECONDS - 1)
+    with pytest.raises(FencedError, match="fenced twice within 30 s: another process runs"):
+        fence_at_abort(transaction, broker)

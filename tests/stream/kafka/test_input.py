@@ -1,0 +1,76 @@
+"""What the errors of the clients mean: waited for, ended by, or joined anew after, once."""
+
+import pytest
+from confluent_kafka import KafkaError
+
+from stream.errors import BrokerError, FencedError
+from stream.kafka.broker_liveness import Contact
+from stream.kafka.client import TWIN_SECONDS, KafkaOptions
+from stream.kafka.input import Faults
+
+OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+# As the client says it when the group has given the name of a static member to a later one.
+TAKEN = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def faults(clock: Clock) -> Faults:
+    return Faults(OPTIONS, Contact(clock), clock)
+
+
+def fenced(faults: Faults) -> FencedError:
+    """What the loop is told after the group has fenced the consumer."""
+    faults.note(KafkaError(KafkaError._FATAL, TAKEN))
+    with pytest.raises(FencedError, match="another process runs as instance 'one'") as told:
+        faults.check()
+    return told.value
+
+
+def test_a_consumer_that_was_fenced_once_may_be_made_anew(faults: Faults) -> None:
+    """A broker killed in the middle of our joining can hold a member that never was."""
+    assert faults.survives(fenced(faults))
+    faults.check()
+
+
+@pytest.mark.parametrize(("seconds", "survives"), [(0.0, False), (TWIN_SECONDS, False), (TWIN_SECONDS + 0.1, True)])
+def test_fenced_again_it_ends_where_that_is_soon(faults: Faults, clock: Clock, seconds: float, survives: bool) -> None:
+    """A living twin takes the name back at once."""
+    assert faults.survives(fenced(faults))
+    clock.now += seconds
+    assert faults.survives(fenced(faults)) is survives
+
+
+def test_it_is_the_time_since_the_last_fencing_that_counts(faults: Faults, clock: Clock) -> None:
+    for _ in range(5):
+        assert faults.survives(fenced(faults))
+        clock.now += TWIN_SECONDS + 1
+    assert faults.survives(fenced(faults))
+    clock.now += TWIN_SECONDS - 1
+    assert not faults.survives(fenced(faults))
+
+
+def test_a_fencing_that_the_group_has_not_told_of_is_not_survived(faults: Faults) -> None:
+    """The producer's second one: that is a twin already."""
+    assert not faults.survives(FencedError("fenced twice"))
+    assert faults.survives(fenced(faults)), "and it is not taken for one of the consumer's"
+
+
+def test_what_ends_it_anyway_is_not_hidden_by_a_later_fencing(faults: Faults) -> None:
+    faults.note(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    faults.note(KafkaError(KafkaError._FATAL, TAKEN))
+    with pytest.raises(BrokerError, match="grant this user Read") as told:
+        faults.check()
+    assert not isinstance(told.value, FencedError)

@@ -1,0 +1,243 @@
+"""restore(C) = run(0..C), bit for bit: for random streams, snapshot schedules, retirement and every commit."""
+
+import json
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.detect.definition import Definition
+from stream.detect.policy import Rules
+from stream.intake.decode import Decoder, Fields
+from stream.kafka.partition import Partition
+from stream.kafka.records import Records
+from stream.kafka.state.owners import Owners
+from stream.kafka.state.resume_point import Found, place_of
+from stream.kafka.state.state_topic import CommitMetadata, decode_snapshot
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
+
+DEFINITION = a_definition(
+    a_spec(window=2, smoothing=3, sensors=2), a_policy(max_carry=2, max_missing=1), Rules(close_after=2), q=0.7
+)
+NAMES = ("a", "b", "c", "d")
+
+
+def records(seed: int, n: int, first: int = 0) -> Records:
+    """Messages of one to three readings; series with speeds, pauses, late and duplicate times of their own."""
+    draw = np.random.default_rng(seed)
+    clock = {name: START + int(draw.integers(0, 30)) * SECOND for name in NAMES}
+    values = []
+    for _ in range(n):
+        readings = []
+        for _ in range(int(draw.choice([1, 1, 1, 2, 3]))):
+            name = str(draw.choice(NAMES, p=[0.6, 0.25, 0.1, 0.05]))
+            clock[name] += int(draw.choice([1, 1, 1, 1, 0, -1, 4, 60])) * SECOND
+            row: list[float | None] = (draw.normal(size=2) * (4 if draw.random() < 0.2 else 1)).tolist()
+            row = [None if draw.random() < 0.1 else value for value in row]
+            readings.append({"time": clock[name] // 1_000_000, "series": name, "s0": row[0], "s1": row[1]})
+        values.append(json.dumps(readings if len(readings) > 1 else readings[0]).encode())
+    return Records([b"k"] * n, values, list(range(first, first + n)), [START // 1_000_000] * n, [None] * n)  # type: ignore[list-item]
+
+
+def reading(offset: int, second: int, series: str = "a") -> Records:
+    """One message of a series, `second` s after the start."""
+    value = json.dumps({"time": (START + second * SECOND) // 1_000_000, "series": series, "s0": 1, "s1": 1}).encode()
+    return Records([b"k"], [value], [offset], [START // 1_000_000], [None])  # type: ignore[list-item]
+
+
+@dataclass
+class Log:
+    """One partition's state topic and group, on paper."""
+
+    definition: Definition = DEFINITION
+    retire_after_ns: int | None = None
+    max_replay: int = 25
+    blind_after_ns: int | None = None
+    state: list[tuple[str, bytes | None]] = field(default_factory=list)
+    metadata: CommitMetadata | None = None
+    committed: int | None = None
+
+    def decoder(self) -> Decoder:
+        return Decoder(Fields(series="series"), self.definition.sensors, None)
+
+    def partition(self, number: int = 0, owners: Owners | None = None) -> Partition:
+        after = self.retire_after_ns, self.blind_after_ns
+        return Partition(number, self.definition, self.decoder(), owners or Owners(), *after)
+
+    def start(self, high: int, owners: Owners | None = None, low: int = 0) -> Partition:
+        """A partition that has taken over what the last commit left, replay still to come; `low`: oldest reading."""
+        place = place_of(Found(0, self.committed, self.metadata, low, high, "id", len(self.state)))
+        partition, newest = self.partition(owners=owners), dict[str, bytes | None]()
+        for series, record in self.state[place.state_start : place.state_end]:
+            newest[series] = record
+        snapshots = [decode_snapshot(record) for record in newest.values() if record is not None]
+        partition.restore([s for s in snapshots if s is not None], place)
+        partition.begin(place, place.state_end)
+        return partition
+
+    def commit(self, partition: Partition) -> None:
+        partition.retire_expired()
+        for series, record in partition.due_snapshots(self.max_replay):
+            self.state.append((series, record))
+            partition.snapshot_end = len(self.state)
+        self.metadata, self.committed = partition.metadata("one"), partition.position
+        partition.take_notices()
+        partition.has_committed()
+
+
+def state_of(partition: Partition) -> dict[str, bytes]:
+    detector = partition.detector
+    return {name: msgspec.msgpack.encode(detector.snapshot(name)) for name in detector.slots.names()}
+
+
+def cut(whole: Records, start: int, end: int) -> Records:
+    return whole.cut(end)[0].cut(start)[1]
+
+
+@pytest.mark.parametrize("retire_after_s", [None, 20, 200])
+@given(seed=st.integers(0, 10**6), sizes=st.lists(st.integers(1, 40), min_size=2, max_size=8), batch=st.integers(1, 50))
+def test_a_restored_partition_is_the_one_that_never_stopped(
+    retire_after_s: int | None, seed: int, sizes: list[int], batch: int
+) -> None:
+    """State, stream time and what is told afterwards, at every commit, replayed in batches of another size."""
+    log = Log(retire_after_ns=None if retire_after_s is None else retire_after_s * SECOND)
+    whole = records(seed, sum(sizes))
+    running, at = log.start(len(whole)), 0
+    for size in sizes:
+        running.take(cut(whole, at, at + size))
+        at += size
+        log.commit(running)
+        assert running.position - running.replay_from <= log.max_replay
+        restored = log.start(len(whole))
+        for start in range(restored.position, at, batch):
+            told = restored.take(cut(whole, start, min(start + batch, at)))
+            assert told.events == [], "what was told before C is not told again"
+        assert restored.is_live
+        assert restored.pending() is None
+        assert state_of(restored) == state_of(running)
+        assert restored.stream_time == running.stream_time
+        rest = cut(whole, at, at + 30)
+        assert [e for e, _ in restored.take(rest).events] == [e for e, _ in log_twin(log, whole, at).take(rest).events]
+
+
+def log_twin(log: Log, whole: Records, at: int) -> Partition:
+    """The partition that has seen everything below `at` in one go."""
+    twin = Log(log.definition, log.retire_after_ns, blind_after_ns=log.blind_after_ns).start(len(whole))
+    twin.take(cut(whole, 0, at))
+    return twin
+
+
+def test_a_series_that_was_retired_leaves_the_state_topic_once_no_replay_passes_it() -> None:
+    log = Log(retire_after_ns=10 * SECOND, max_replay=5)
+
+    def message(i: int, series: str, second: int) -> Records:
+        value = json.dumps(
+            {"time": (START + second * SECOND) // 1_000_000, "series": series, "s0": 1, "s1": 1}
+        ).encode()
+        return Records([b"k"], [value], [i], [START // 1_000_000], [None])  # type: ignore[list-item]
+
+    running = log.start(100)
+    for i in range(30):
+        running.take(reading(i, i, "gone" if i == 0 else "here"))
+        log.commit(running)
+    assert list(running.detector.slots.names()) == ["here"]
+    assert ("gone", None) in log.state
+    assert list(log.start(100).detector.slots.names()) == ["here"]
+
+
+def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it_in_the_second() -> None:
+    """The refusal is written: a restart decides alike. Its readings are dead letters, all accounted for."""
+    first, second, owners = Log(), Log(), Owners()
+    one, two = first.partition(1, owners), second.partition(2, owners)
+    for partition, log in ((one, first), (two, second)):
+        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+        assert log.committed is None
+    whole = records(1, 40)
+    one.take(whole)
+    told = two.take(whole)
+    assert told.events == []
+    assert {dead.reason for dead in told.dead} == {"series_in_two_partitions"}
+    assert two.uncommitted_counts["received"] == two.uncommitted_counts["dead"] == len(told.dead)
+    assert {notice.kind for notice in two.notices} == {"data.series_in_two_partitions"}
+    second.commit(two)
+    again = second.start(99, Owners(lambda number: number == 1))
+    assert again.take(cut(records(1, 80), 40, 80)).events == []
+    assert list(again.detector.slots.names()) == []
+    alone = second.start(99, Owners())
+    reasons = {dead.reason for dead in alone.take(cut(records(1, 80), 40, 80)).dead}
+    assert "series_in_two_partitions" not in reasons, "nobody here has the series any more"
+
+
+def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> None:
+    """The number of partitions was raised: after `max_gap` without readings in the old one, the new one has it."""
+    log, owners = Log(), Owners()
+    one, two = log.partition(1, owners), log.partition(2, owners)
+    for partition in (one, two):
+        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+
+    one.take(reading(0, 0))
+    assert len(two.take(reading(0, 1)).dead) == 1
+    assert len(two.take(reading(1, 6)).dead) == 0
+    assert list(two.detector.slots.names()) == ["a"]
+    assert list(one.detector.slots.names()) == []
+    assert one.needs_commit
+    assert [notice.kind for notice in one.notices] == ["data.series_retired"]
+
+
+def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_has() -> None:
+    """Frames are gone, clocks and incidents are not; no snapshot of the old sensors is taken for the new."""
+    log = Log()
+    whole = records(5, 90)
+    running = log.start(len(whole))
+    running.take(cut(whole, 0, 40))
+    running.must_all_snapshots()
+    log.commit(running)
+    three = a_definition(
+        a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), Rules(close_after=2), q=0.7
+    )
+    log.definition = three
+    running.swap(log.definition, Decoder(Fields(series="series"), log.definition.sensors, None))
+    assert [notice.details["frames"] for notice in running.notices] == ["dropped"]
+    log.commit(running)
+    running.take(cut(whole, 40, 60))
+    log.commit(running)
+    restored = log.start(len(whole))
+    restored.take(cut(whole, restored.position, 60))
+    assert state_of(restored) == state_of(running)
+    rest = cut(whole, 60, 90)
+    assert [e for e, _ in restored.take(rest).events] == [e for e, _ in running.take(rest).events]
+
+
+def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old_partition() -> None:
+    """A commit covers that it has left: its `resolved` must be told with it."""
+    log, owners = Log(), Owners()
+    one, two = log.partition(1, owners), log.partition(2, owners)
+    for partition in (one, two):
+        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+    opened: list[str] = []
+    for i in range(30):
+        value = json.dumps({"time": (START + i * SECOND) // 10**6, "series": "a", "s0": 9 * (i % 2), "s1": 0}).encode()
+        told = one.take(Records([b"a"], [value], [i], [START // 10**6], [None]))  # type: ignore[list-item]
+        opened += [event.state for event, _ in told.events]
+    assert opened == ["opened"] or opened[-1] != "resolved", "an incident must be open"
+    assert one.pending() is None
+    two.take(reading(0, 100))
+    pending = one.pending()
+    assert pending is not None
+    assert [(event.state, event.reason) for event, _ in pending.events] == [("resolved", "silent")]
+    assert one.pending() is None
+
+
+def test_the_end_of_the_partition_holds_until_more_is_taken() -> None:
+    """Whatever the order in which records and the end come out of one call."""
+    partition = Log().partition()
+    partition.begin(place_of(Found(0, None, None, 0, 99, "id", 0)), 0)
+    assert not partition.at_end
+    partition.end = 1
+    partition.take(reading(0, 0))
+    assert partition.at_end
+    partition.take(reading(1, 1))
+    assert not partition.at_end

@@ -1,0 +1,141 @@
+"""What is taken and not published is taken again: nothing is committed past it."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from deploy.kafka.broker import Broker
+from stream.detect.definition import Definition
+from stream.intake.columns import Decoded
+from stream.intake.decode import Decoder, Fields
+from stream.kafka.assignment import Assignment
+from stream.kafka.client import KafkaOptions
+from stream.kafka.partition import Partition
+from stream.kafka.state.owners import Owners
+from stream.kafka.state.resume_point import Place
+from stream.serve.service import ServeOptions, Service
+from tests.conftest import MakeTopic
+from tests.simulation.broker import Broker as MemoryBroker
+from tests.simulation.group import Group
+from tests.simulation.log import Entry
+from tests.simulation.plant import SENT_AT_MS, Releases
+from tests.simulation.process import a_process
+from tests.simulation.wire import Kind, Wire
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.support.builders import a_definition, a_spec
+from tests.support.live import PARTITIONS, Live, read_committed
+
+
+class FaultyClock:
+    """A clock that fails once, at its third call after it was armed: a few alerts are produced by then, not all."""
+
+    def __init__(self) -> None:
+        self.armed: int | None = None
+        self.now = 0.0
+
+    def arm(self) -> None:
+        self.armed = 3 if self.armed is None else self.armed
+
+    def __call__(self) -> float:
+        if self.armed is not None and self.armed > -1:
+            self.armed -= 1
+            if self.armed == 0:
+                self.armed = -1
+                raise MemoryError("no memory left in the middle of publishing")
+        self.now += 0.001
+        return self.now
+
+
+class ArmingDecoder(Decoder):
+    """Arms the clock when it has decoded something: the batch is processed, and then publishing it fails."""
+
+    clock: FaultyClock
+
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        positions: Sequence[int],
+        timestamps_ms: Sequence[int],
+    ) -> Decoded:
+        self.clock.arm()
+        return super().decode(values, keys, positions, timestamps_ms)
+
+
+def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, broker: Broker, topic: MakeTopic) -> None:
+    """Closing runs the revoke callback, whose commit must not cover what was never published."""
+    live = Live(tmp_path, broker.bootstrap, topic, a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8]))
+    stream = Stream(2_000)
+    live.send(stream.messages())
+    clock = FaultyClock()
+
+    def decoder(served: Definition) -> Decoder:
+        made = ArmingDecoder(Fields(), served.sensors, None)
+        made.clock = clock
+        return made
+
+    options = KafkaOptions(
+        group=f"g-{live.input}",
+        instance="one",
+        input=live.input,
+        alerts=live.alerts,
+        dead_letters=live.dead,
+        state=live.state,
+        status=live.status,
+        scores=None,
+        common={"bootstrap.servers": broker.bootstrap},
+        session_timeout_ms=6000,
+    )
+    with pytest.raises(MemoryError, match="in the middle of publishing"):
+        Service(options, ServeOptions(), live.definition, decoder, clock).run()
+    asker = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": options.group})
+    offsets = asker.committed([TopicPartition(live.input, p) for p in range(PARTITIONS)], timeout=20)
+    asker.close()
+    assert all(tp.offset < 0 for tp in offsets), "nothing may be committed"
+    assert read_committed(broker.bootstrap, live.alerts) == []
+    process = live.start()
+    live.wait_for_all()
+    live.stop(process)
+    live.close()
+    same_in_order(told(live), stream.alerts(live.definition))
+
+
+def test_what_ends_it_is_not_hidden_by_an_abort_that_is_fenced_on_the_way_out() -> None:
+    """The exit code is that of the error, not a twin's."""
+    broker = MemoryBroker({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
+    broker.logs["in", 0].append(Entry(b"a", b"no reading", (), SENT_AT_MS))
+
+    def fail(wire: Wire) -> None:
+        assert transaction.begun_at is not None, "there is something to abort"
+        broker.init("one")
+        raise MemoryError("no memory left")
+
+    options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
+    process = a_process("one", broker, options, ServeOptions(commit_interval_s=1e9), fail, Releases(ticks=False))
+    transaction = process.service._transaction
+    transaction.prepare()
+    transaction.begin()
+    broker.init("one")
+    transaction.abort()
+    process.wire.arm(Kind.FREEZE, "consume", 30)
+    with pytest.raises(MemoryError, match="no memory left"):
+        process.service.run()
+    assert broker.history == []
+
+
+def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> None:
+    """A failed transaction ends the turn: the records of the partitions after it must be fetched again."""
+    definition = a_definition()
+
+    def make(number: int) -> Partition:
+        return Partition(number, definition, Decoder(Fields(), definition.sensors, None), Owners())
+
+    assignment = Assignment("in", make, lambda: None, lambda: None)
+    for number in range(3):
+        assignment.partitions[number] = make(number)
+        assignment.partitions[number].begin(Place(10, 10, 0, 0, ""), 0)
+    assignment.roll_back({1: "records taken in this turn"})
+    assert [p.rolled_back for p in assignment.partitions.values()] == [False, True, False]

@@ -1,0 +1,187 @@
+"""Bundles: what is written is what is loaded; what was touched is refused."""
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stream.detect.policy import Rules, SensorRule, ValidRange
+from stream.errors import BundleError
+from stream.registry.bundle import MANIFEST, SELFTEST, SERIES, WEIGHTS, Manifest, load, read_manifest, table_in
+from stream.registry.registry import Registry
+from tests.support.builders import a_definition, a_policy, a_spec, publish
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    publish(tmp_path, a_definition(a_spec(members=2)))
+    return Registry(tmp_path).folder("test", "production")
+
+
+@pytest.mark.parametrize("discriminator", [0, 5])
+def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from(
+    tmp_path: Path, discriminator: int
+) -> None:
+    given = a_definition(a_spec(members=3, kind="conv", window=8, discriminator=discriminator))
+    loaded = publish(tmp_path, given)
+    np.testing.assert_array_equal(loaded.ensemble.spread, given.ensemble.spread)
+    frames = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    ends = np.arange(7, 300)
+    np.testing.assert_array_equal(loaded.ensemble.errors(frames, ends).error, given.ensemble.errors(frames, ends).error)
+    for name in ("a", "b", "never seen"):
+        assert loaded.thresholds.of(name) == given.thresholds.of(name)
+        np.testing.assert_array_equal(
+            loaded.scales.mean[loaded.scales.row(name)], given.scales.mean[given.scales.row(name)]
+        )
+    assert (loaded.policy, loaded.rules, loaded.spec) == (given.policy, given.rules, given.spec)
+
+
+def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None:
+    rules = Rules(close_after=3, sensors=(SensorRule("s0", "below", 1.5, 0.1), SensorRule("s1", "above")))
+    policy = a_policy(valid=(ValidRange("s0", 0.0, 10.0), ValidRange("s1", high=5.0)))
+    loaded = publish(tmp_path, a_definition(policy=policy, rules=rules))
+    assert (loaded.policy, loaded.rules) == (policy, rules)
+
+
+def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same(folder: Path) -> None:
+    """Its hash is that of what was written then, without the fields that have a default since: no discriminator."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest["model"].pop("discriminator") == 0
+    assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
+    stamp = manifest["version"].rpartition("-")[0]
+    digest = hashlib.sha256(msgspec.json.encode(manifest | {"version": stamp})).hexdigest()[:8]
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest | {"version": f"{stamp}-{digest}"}))
+    _, definition = load(folder)
+    assert (definition.policy.valid, definition.rules.sensors) == ((), ())
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def change_the_threshold(path: Path) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["threshold_q"] = -1.0
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def change_a_spread(path: Path) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["error_spread"][0] *= 2
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def forget_a_sensor(path: Path) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["sensors"] = manifest["sensors"][:1]
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def forge(folder: Path, entry: dict[str, Any], **changes: object) -> None:
+    """Changes the self-test's entry and other fields of the manifest, and the version so that it agrees."""
+    manifest = read_manifest(folder)
+    tree = msgspec.to_builtins(manifest)
+    next(file for file in tree["files"] if file["name"] == SELFTEST).update(entry)
+    bare = manifest.version.rpartition("-")[0]
+    forged = msgspec.convert(tree | changes | {"version": bare}, Manifest)
+    digest = hashlib.sha256(msgspec.json.encode(forged)).hexdigest()[:8]
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(forged, version=f"{bare}-{digest}")))
+
+
+TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a flipped bit in the weights": (lambda f: flip_a_byte(f / WEIGHTS), "altered; take a fresh copy"),
+    "a flipped bit in the scales": (lambda f: flip_a_byte(f / SERIES), "altered; take a fresh copy"),
+    "weights cut short": (lambda f: (f / WEIGHTS).write_bytes(b"x"), "1 bytes, manifest says"),
+    "a file more": (lambda f: (f / "extra.py").write_text("print()"), "folder holds"),
+    "a file less": (lambda f: (f / SERIES).unlink(), "folder holds"),
+    "no manifest": (lambda f: (f / MANIFEST).unlink(), "no manifest.json"),
+    "a manifest of garbage": (lambda f: (f / MANIFEST).write_text("{"), "not a manifest"),
+    "another threshold": (change_the_threshold, "manifest hashes to"),
+    "a sensor less": (forget_a_sensor, "manifest hashes to"),
+    "a sensor that counts less": (change_a_spread, "manifest hashes to"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_a_bundle_that_was_touched_is_refused(folder: Path, what: str) -> None:
+    tamper, message = TAMPERING[what]
+    tamper(folder)
+    with pytest.raises(BundleError, match=message):
+        load(folder)
+
+
+def test_a_link_to_another_file_of_the_same_bytes_is_refused(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "weights"
+    elsewhere.write_bytes((folder / WEIGHTS).read_bytes())
+    (folder / WEIGHTS).unlink()
+    (folder / WEIGHTS).symlink_to(elsewhere)
+    with pytest.raises(BundleError, match="take a fresh copy"):
+        load(folder)
+
+
+def test_a_bundle_whose_windows_score_differently_fails_its_self_test(folder: Path) -> None:
+    """Hashes guard nobody who rewrites the manifest as well, nor a machine that computes differently."""
+    path = folder / SELFTEST
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "error", pa.array(np.asarray(table["error"]) * 1.5)), path)
+    forge(folder, {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    with pytest.raises(BundleError, match="self-test window"):
+        load(folder)
+
+
+def test_a_bundle_whose_sensors_count_differently_fails_its_self_test(folder: Path) -> None:
+    first, second = read_manifest(folder).error_spread
+    forge(folder, {}, error_spread=(first, 1.5 * second))
+    with pytest.raises(BundleError, match="self-test window"):
+        load(folder)
+
+
+@pytest.mark.parametrize("spread", [(1.0,), (1.0, 0.0)])
+def test_a_spread_that_cannot_be_divided_by_is_refused(folder: Path, spread: tuple[float, ...]) -> None:
+    forge(folder, {}, error_spread=spread)
+    with pytest.raises(BundleError, match=r"contents do not fit the manifest .error spread: seen"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("format_", "remedy"),
+    [(1, "train again with this version, or serve it with the version that made it"), (99, "upgrade narrows, or")],
+)
+def test_a_bundle_of_another_format_is_refused_whatever_else_its_manifest_holds(
+    folder: Path, format_: int, remedy: str
+) -> None:
+    (folder / MANIFEST).write_text(json.dumps({"format": format_, "of another time": True}))
+    with pytest.raises(BundleError, match=f"manifest.json: format {format_}, this version reads 2; {remedy}"):
+        load(folder)
+
+
+def test_a_version_that_fails_while_it_is_written_leaves_nothing(tmp_path: Path) -> None:
+    def fail(scratch: Path) -> object:
+        (scratch / WEIGHTS).write_bytes(b"half")
+        raise KeyboardInterrupt("the writer was stopped")
+
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        Registry(tmp_path).publish("test", fail)  # type: ignore[arg-type]
+    assert list((tmp_path / "test" / "versions").iterdir()) == []
+
+
+def test_the_bytes_of_a_table_are_let_go_of_once_it_is_read() -> None:
+    """A thread that lets go of them while the interpreter ends would abort the process, at random."""
+    written = io.BytesIO()
+    pq.write_table(pa.table({"series": ["a", "b"] * 500, "value": list(range(1000))}), written)
+    data = written.getvalue()
+    held = sys.getrefcount(data)
+    for _ in range(100):
+        table_in(data)
+        assert sys.getrefcount(data) == held

@@ -1,0 +1,119 @@
+"""A swap of bundles that the broker does not take: tried again, then refused for its pair of versions, and said."""
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError
+
+from stream.kafka.client import KafkaOptions
+from stream.kafka.state.state_topic import decode_metadata
+from stream.serve.service import MAX_SWAPS, ServeOptions
+from tests.simulation.broker import Broker, fault
+from tests.simulation.group import Group
+from tests.simulation.log import Entry
+from tests.simulation.oracle import Pass, check_published
+from tests.simulation.plant import SENT_AT_MS, Plant, Releases
+from tests.simulation.process import a_process
+
+
+class Refusing(Broker):
+    """Takes no commit that is made with the second bundle, `patience` times."""
+
+    refused, patience = 0, 1_000_000
+
+    def add_offsets(
+        self,
+        name: str,
+        epoch: int,
+        timeout: float,
+        offsets: Mapping[int, tuple[int, str]],
+        member: str,
+        generation: int,
+    ) -> None:
+        metadata = [decode_metadata(said) for _, said in offsets.values()]
+        if self.refused < self.patience and any(said is not None and said.b == "v2" for said in metadata):
+            self.refused += 1
+            raise fault(KafkaError.OFFSET_METADATA_TOO_LARGE, "more than it takes", abort=True)
+        super().add_offsets(name, epoch, timeout, offsets, member, generation)
+
+
+class InMemory:
+    """A service that looks up its bundle at every turn, one partition, a broker that refuses the second bundle."""
+
+    def __init__(self) -> None:
+        self.broker = Refusing({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
+        self.options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
+        self.releases = Releases(ticks=False)
+        self._plant = Plant(random.Random(0), 1)
+        serve = ServeOptions(commit_interval_s=0.02, bundle_poll_s=0.0)
+        process = a_process("one", self.broker, self.options, serve, lambda wire: None, self.releases)
+        self.service = process.service
+        self.service.open()
+
+    def serve(self, readings: int = 60, turns: int = 100) -> None:
+        for _ in range(readings):
+            _, key, value = self._plant.reading()
+            self.broker.logs["in", 0].append(Entry(key, value, (), SENT_AT_MS))
+        for _ in range(turns):
+            self.service.turn()
+            self.broker.background(1.0)
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """Status events of this kind."""
+        said = [json.loads(entry.value or b"") for entry in self.broker.logs["status", 0].committed()]
+        return [event for event in said if event["kind"] == kind]
+
+    def versions(self) -> set[str]:
+        """That scored what was committed."""
+        return {said.b for c in self.broker.history if (said := decode_metadata(c.metadata)) is not None}
+
+    def check(self) -> int:
+        """That all is committed, and alerts are those of one pass that swaps where it was said. Returns how many."""
+        log = self.broker.logs["in", 0]
+        assert self.broker.committed[0].offset == log.end
+        one = Pass(self.broker, self.options, 0, (None, None), self.releases.version)
+        one.up_to(log.end)
+        return check_published(self.broker, self.options, [one])
+
+
+def test_a_swap_that_fails_again_and_again_is_refused_once_and_the_old_bundle_goes_on() -> None:
+    memory = InMemory()
+    memory.serve()
+    memory.releases.newest = 2
+    memory.serve(turns=400)
+    memory.serve(turns=400)
+    assert memory.broker.refused == MAX_SWAPS
+    (event,) = memory.told("detector.bundle_refused")
+    assert event["details"] == {"version": "v2", "serving": "v1"}
+    assert f"failed {MAX_SWAPS} times in a row" in event["message"]
+    assert memory.versions() == {"v1"}
+    assert memory.told("detector.bundle_activated") == []
+    assert memory.check() > 20
+
+
+def test_a_refused_swap_does_not_stand_in_the_way_of_a_later_bundle() -> None:
+    """It is this bundle after that one that is refused."""
+    memory = InMemory()
+    memory.serve()
+    memory.releases.newest = 2
+    memory.serve(turns=400)
+    memory.releases.newest = 3
+    memory.serve()
+    assert [event["details"]["to"] for event in memory.told("detector.bundle_activated")] == ["v3"]
+    assert len(memory.told("detector.bundle_refused")) == 1
+    assert memory.versions() == {"v1", "v3"}
+    assert memory.check() > 20
+
+
+def test_a_swap_that_fails_less_often_than_that_is_tried_until_it_is_made() -> None:
+    memory = InMemory()
+    memory.serve()
+    memory.broker.patience = MAX_SWAPS - 1
+    memory.releases.newest = 2
+    memory.serve(turns=400)
+    assert memory.broker.refused == MAX_SWAPS - 1
+    assert memory.told("detector.bundle_refused") == []
+    assert [event["details"]["to"] for event in memory.told("detector.bundle_activated")] == ["v2"]
+    assert memory.check() > 20

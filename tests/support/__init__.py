@@ -1,0 +1,1 @@
+"""Builders, fakes and runners that several tests share."""

@@ -1,0 +1,36 @@
+"""Alerts as they are read back, for tests of what people say of them and of how two bundles differ."""
+
+from typing import Any
+
+from stream.detect.incidents.incidents import SensorShare, alert_id
+from stream.events.alert import rfc3339
+from stream.events.incident_view import Raised
+
+MINUTE = 60_000_000_000
+START = 1_772_409_600 * 1_000_000_000  # 2026-03-02T00:00:00Z
+
+
+def raised(series: str, first: int, last: int | None, **changes: Any) -> Raised:
+    """An alert from one minute to another, or open."""
+    started = START + first * MINUTE
+    plain: dict[str, Any] = {
+        "alert_id": alert_id("test", series, started),
+        "sequence": 0 if last is None else 1,
+        "state": "opened" if last is None else "resolved",
+        "series": series,
+        "started_at": rfc3339(started),
+        "duration_s": 0.0 if last is None else (last - first) * 60.0,
+        "severity": "low",
+        "peak_score": 1.5,
+        "model_version": "v1",
+        "reason": None if last is None else "recovered",
+        "ended_at": None if last is None else rfc3339(START + last * MINUTE),
+    }
+    return Raised(**(plain | changes))
+
+
+def share(name: str, part: float, observed: float | None, expected: float) -> SensorShare:
+    """A sensor's part in an alert."""
+    if observed is None:
+        return SensorShare(name, part, None, expected, "unknown")
+    return SensorShare(name, part, observed, expected, "high" if observed > expected else "low")

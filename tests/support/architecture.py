@@ -1,0 +1,222 @@
+"""The rules of the house as functions over source trees: each returns what breaks it, one line per place."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PRODUCT = ("stream", "training")
+# Rooms in the order of the flow: a module imports from its own room and from those before it.
+FLOW = (
+    "stream.errors",
+    "stream.intake",
+    "stream.detect",
+    "stream.events",
+    "stream.storage",
+    "stream.gate",
+    "stream.registry",
+    "stream.replay",
+    "stream.strength",
+    "stream.kafka",
+    "stream.settings",
+    "stream.serve",
+    "stream.cli",
+    "stream.__main__",
+)
+PURE_IMPORTS = ("numpy", "torch", "msgspec", "stream.errors", "stream.intake.columns", "stream.detect")
+IMPURE_STDLIB = frozenset(
+    {"asyncio", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random", "shutil", "socket", "sqlite3"}
+    | {"subprocess", "sys", "tempfile", "threading", "time", "urllib"}
+)
+IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today"})
+CODE_CARRIERS = ("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "torch.load", "torch.save")
+CODE_CARRYING_CALLS = frozenset({"torch.load", "torch.save", "np.load", "numpy.load", "pd.read_pickle"})
+ATTICS = frozenset({"core", "utils", "helpers", "common"})
+MAX_LINES = 400
+MAX_FUNCTION_LINES = 60
+SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
+TEXTS = frozenset({".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".properties", ""})
+# Classes of one letter keep the patterns from finding themselves.
+OPEN_ENDS = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|work|workspace|builds)/\w")
+
+
+@dataclass(frozen=True)
+class Module:
+    """A parsed file. `name` is what imports call it; that of a package ends without __init__."""
+
+    name: str
+    path: Path
+    text: str
+    tree: ast.Module
+
+    @property
+    def package(self) -> str:
+        """The package that relative imports start from."""
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    def at(self, line: int, what: str) -> str:
+        """One violation."""
+        return f"{self.name}:{line} {what}"
+
+
+def modules(root: Path, *packages: str) -> list[Module]:
+    """Every Python file of these top-level packages below `root`, in order of their paths."""
+    return [_parse(root, path) for package in packages for path in sorted((root / package).rglob("*.py"))]
+
+
+def _parse(root: Path, path: Path) -> Module:
+    parts = path.relative_to(root).with_suffix("").parts
+    text = path.read_text()
+    return Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path, text, ast.parse(text))
+
+
+def imports(module: Module) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything imported, lazily too; `from a import b` gives a.b, relative ones resolved."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.package.split(".")
+            above = base[: len(base) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *filter(None, [node.module])])
+            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+
+
+def within(name: str, *packages: str) -> bool:
+    """Whether a dotted name is one of `packages` or inside one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def against_the_flow(found: list[Module]) -> list[str]:
+    """Modules of `stream` in no room, and imports from a later room."""
+    broken = []
+    for module in found:
+        if module.name == "stream" or not within(module.name, "stream"):
+            continue
+        own = _room(module.name)
+        if own is None:
+            broken.append(module.at(1, f"is in no room of {FLOW}"))
+            continue
+        for line, name in imports(module):
+            other = _room(name)
+            if other is not None and other > own:
+                broken.append(module.at(line, f"imports {name}, which comes later in the flow"))
+    return broken
+
+
+def _room(name: str) -> int | None:
+    return next((place for place, room in enumerate(FLOW) if within(name, room)), None)
+
+
+def cycles(found: list[Module]) -> list[str]:
+    """Modules that import one another in a circle, lazy imports and imports for types only included."""
+    known = {module.name for module in found}
+    graph = {module.name: {_module_of(name, known) for _, name in imports(module)} & known for module in found}
+    while leaves := {name for name, needs in graph.items() if not needs & graph.keys()}:
+        graph = {name: needs for name, needs in graph.items() if name not in leaves}
+    # What is left leads into a circle or is in one.
+    return [f"{name} imports in a circle, by way of {sorted(needs & graph.keys())}" for name, needs in graph.items()]
+
+
+def _module_of(name: str, known: set[str]) -> str:
+    return name if name in known else name.rpartition(".")[0]
+
+
+def impure_detect(found: list[Module]) -> list[str]:
+    """What gives `stream.detect` a clock, a file, a log, a global, or an import from outside the pure set."""
+    broken = []
+    for module in (m for m in found if within(m.name, "stream.detect")):
+        for line, name in imports(module):
+            top = name.partition(".")[0]
+            if top in IMPURE_STDLIB or not (within(name, *PURE_IMPORTS) or top in sys.stdlib_module_names):
+                broken.append(module.at(line, f"imports {name}"))
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Global):
+                broken.append(module.at(node.lineno, f"global {', '.join(node.names)}"))
+            elif isinstance(node, ast.Call) and _last(node.func) in IMPURE_CALLS:
+                broken.append(module.at(node.lineno, f"calls {ast.unparse(node.func)}"))
+    return broken
+
+
+def _last(function: ast.expr) -> str:
+    return ast.unparse(function).rpartition(".")[2]
+
+
+def foreign_imports(found: list[Module], *, of: str, only_in: tuple[str, ...]) -> list[str]:
+    """Imports of the package `of` anywhere but in `only_in`."""
+    return [
+        module.at(line, f"imports {name}; only {', '.join(only_in)} may")
+        for module in found
+        if not within(module.name, *only_in)
+        for line, name in imports(module)
+        if within(name, of)
+    ]
+
+
+def forbidden_imports(found: list[Module], *, by: str, of: tuple[str, ...]) -> list[str]:
+    """Imports of any of the packages `of` in the package `by`."""
+    return [
+        module.at(line, f"imports {name}")
+        for module in found
+        if within(module.name, by)
+        for line, name in imports(module)
+        if within(name, *of)
+    ]
+
+
+def code_from_data(found: list[Module]) -> list[str]:
+    """Loaders that run code found in a file: pickle and all that are made of it."""
+    broken = []
+    for module in found:
+        broken += [module.at(line, f"imports {n}") for line, n in imports(module) if within(n, *CODE_CARRIERS)]
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in CODE_CARRYING_CALLS:
+                broken.append(module.at(node.lineno, f"calls {ast.unparse(node.func)}"))
+    return broken
+
+
+def attics(found: list[Module]) -> list[str]:
+    """Files named after no thing in particular."""
+    return [module.at(1, "name the thing") for module in found if ATTICS & set(module.name.split("."))]
+
+
+def too_long(found: list[Module]) -> list[str]:
+    """Files and functions over the limit."""
+    broken = []
+    for module in found:
+        lines = len(module.text.splitlines())
+        if lines > MAX_LINES:
+            broken.append(module.at(1, f"has {lines} lines"))
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    broken.append(module.at(node.lineno, f"{node.name} has {length} lines"))
+    return broken
+
+
+def without_docstring(found: list[Module]) -> list[str]:
+    """Files that do not say what is in them."""
+    return [module.at(1, "has no docstring") for module in found if not ast.get_docstring(module.tree)]
+
+
+def texts(root: Path) -> Iterator[Path]:
+    """The text files that are shipped, not what was built or written beside them."""
+    inside = (path for folder in SHIPPED for path in sorted((root / folder).rglob("*")))
+    for path in (*sorted(root.iterdir()), *inside):
+        written = {"__pycache__", ".hypothesis"} & set(path.relative_to(root).parts)
+        if path.is_file() and path.suffix in TEXTS and not written:
+            yield path
+
+
+def lines_matching(root: Path, pattern: re.Pattern[str]) -> list[str]:
+    """Places in the text files of the checkout where `pattern` is found."""
+    return [
+        f"{path.relative_to(root)}:{number} {line.strip()[:100]}"
+        for path in texts(root)
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if pattern.search(line)
+    ]

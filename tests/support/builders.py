@@ -1,0 +1,142 @@
+"""Small real definitions and readings for tests: random weights, no training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream.detect.definition import Definition
+from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.detect.incidents.threshold import ThresholdTable
+from stream.detect.model.autoencoders import build
+from stream.detect.model.discriminator import build as build_discriminator
+from stream.detect.model.ensemble import Ensemble
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.events.alert import rfc3339
+from stream.intake.columns import Readings
+from stream.registry.bundle import FORMAT, Contents, Manifest, SelfTest, load, write
+from stream.registry.registry import Registry
+from stream.storage.opening import Storage
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def a_policy(**changes: object) -> FramePolicy:
+    return FramePolicy(**({"interval_ns": SECOND, "max_gap_ns": 5 * SECOND} | changes))  # type: ignore[arg-type]
+
+
+def a_spec(**changes: object) -> ModelSpec:
+    given = {"kind": "dense", "window": 4, "smoothing": 3, "sensors": 2, "hidden": 8, "latent": 2, "members": 1}
+    return ModelSpec(**(given | changes))  # type: ignore[arg-type]
+
+
+def weights_of(spec: ModelSpec, seeds: Sequence[int]) -> dict[str, Tensor]:
+    """Untrained weights; a discriminator's floors and the like differ by member and sensor, and it speaks often."""
+    weights = build(spec, seeds).weights()
+    if not spec.discriminator:
+        return weights
+    made = build_discriminator(spec, seeds)
+    for member, seed in enumerate(seeds):
+        draw = torch.Generator().manual_seed(seed)
+        usual = made.second.bias[member].detach()
+        for values, low, high in ((made.unit, 0.5, 2.0), (made.slope, 2.0, 9.0), (made.floor, -0.3, 0.3)):
+            values[member].uniform_(low, high, generator=draw)
+        made.floor[member] += usual
+        made.reach[member] = 1.0 + member
+    return weights | made.weights()
+
+
+def a_definition(
+    spec: ModelSpec | None = None,
+    policy: FramePolicy | None = None,
+    rules: Rules | None = None,
+    q: float = 1.0,
+    series: Sequence[str] = ("a", "b"),
+    seed: int = 0,
+) -> Definition:
+    """Untrained weights, scales that differ by series, spreads by sensor, threshold q for all."""
+    spec = spec or a_spec()
+    draw = np.random.default_rng(seed)
+    names = (*series, POOLED)
+    weights = weights_of(spec, [seed + k for k in range(spec.members)])
+    return Definition(
+        detector="test",
+        version="v1",
+        sensors=tuple(f"s{f}" for f in range(spec.sensors)),
+        policy=policy or a_policy(),
+        rules=rules or Rules(close_after=3),
+        spec=spec,
+        scales=ScaleTable(
+            names,
+            draw.normal(size=(len(names), spec.sensors)),
+            draw.uniform(0.5, 2.0, size=(len(names), spec.sensors)),
+            np.full(len(names), 100),
+        ),
+        thresholds=ThresholdTable(names, draw.uniform(0.8, 1.2, len(names)), np.full(len(names), 100), q),
+        ensemble=Ensemble(spec, weights, draw.uniform(0.8, 1.25, spec.sensors)),
+    )
+
+
+def readings(
+    series: Sequence[str], time: Sequence[int] | NDArray[np.int64], values: NDArray[np.float64], first: int = 0
+) -> Readings:
+    """Readings with consecutive positions from `first` on."""
+    names = tuple(dict.fromkeys(series))
+    return Readings(
+        names=names,
+        series=np.array([names.index(s) for s in series], np.int32),
+        time=np.asarray(time, np.int64),
+        values=np.asarray(values, np.float64),
+        position=np.arange(first, first + len(series), dtype=np.int64),
+    )
+
+
+def publish(registry: Path | str | Storage, definition: Definition, seed: int = 0) -> Definition:
+    """Writes the definition (made with `seed`) as a bundle that production points to, and loads it back."""
+    store = Registry(registry)
+    folder = store.publish(definition.detector, lambda scratch: write_bundle(scratch, definition, seed))
+    store.point(definition.detector, "production", folder.name)
+    return load(folder)[1]
+
+
+def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifest:
+    """Writes the definition (made with `seed`) as a bundle, and returns its manifest."""
+    spec, promise = definition.spec, definition.promise
+    draw = np.random.default_rng(1)
+    windows = draw.normal(size=(4, spec.window, spec.sensors)).astype(np.float32)
+    ends = np.arange(4) * spec.window + spec.window - 1
+    errors = definition.ensemble.errors(np.ascontiguousarray(windows.reshape(-1, spec.sensors)), ends, None).error
+    manifest = Manifest(
+        format=FORMAT,
+        detector=definition.detector,
+        version="20260101T000000Z",
+        created_at="2026-01-01T00:00:00Z",
+        sensors=definition.sensors,
+        policy=definition.policy,
+        rules=definition.rules,
+        model=spec,
+        seeds=tuple(range(spec.members)),
+        error_spread=tuple(definition.ensemble.spread.tolist()),
+        threshold_q=definition.thresholds.q,
+        threshold={} if promise.alerts_per_week is None else {"method": "budget", "promised": promise.alerts_per_week},
+        data={},
+        metrics={},
+        software={},
+        parent=None,
+        files=(),
+        # Else never stale.
+        calibrated_at="2100-01-01T00:00:00Z" if promise.calibrated_at is None else rfc3339(promise.calibrated_at),
+    )
+    contents = Contents(
+        weights_of(spec, [seed + k for k in range(spec.members)]),
+        definition.scales,
+        definition.thresholds,
+        pa.table({"series": ["a"], "ratio": [1.0]}),
+        SelfTest(windows, errors),
+    )
+    return write(folder, manifest, contents)

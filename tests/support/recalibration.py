@@ -1,0 +1,52 @@
+"""Levels whose law is known, and what a bundle keeps of them."""
+
+import numpy as np
+
+from stream.detect.policy import Rules
+from stream.intake.columns import Float64s
+from training.calibration.calibrate import calibrate
+from training.calibration.levels import Levels
+from training.calibration.stored_levels import kept_grid, kept_levels, restored
+from training.options import ThresholdOptions
+from training.recalibration.recalibrate import Given
+
+MINUTE = 60 * 10**9
+BLOCK = 20
+RULES = Rules(close_after=BLOCK)
+# Degrees of freedom of an error: sensors times frames in a window that vary by themselves.
+FREEDOM = 6
+
+
+def levels_of(seed: int, series: int, rows: int, size: float = 1.0) -> Levels:
+    """Means of 8 neighbouring errors, each a mean square of Gaussian noise, of several series."""
+    draw = np.random.default_rng(seed)
+    level = [smoothed(draw, rows) * size for _ in range(series)]
+    return arranged(level)
+
+
+def smoothed(draw: np.random.Generator, rows: int) -> Float64s:
+    errors = draw.chisquare(FREEDOM, rows + 7) / FREEDOM
+    return np.convolve(errors, np.ones(8) / 8, mode="valid")
+
+
+def arranged(level: list[Float64s]) -> Levels:
+    """One frame a minute, all series alike."""
+    rows = [len(one) for one in level]
+    total = sum(rows)
+    return Levels(
+        names=tuple(f"s{i}" for i in range(len(level))),
+        series=np.repeat(np.arange(len(level)), rows).astype(np.int32),
+        time=np.concatenate([np.arange(n) * MINUTE for n in rows]),
+        level=np.concatenate(level),
+        step=np.full(total, MINUTE),
+        block=BLOCK,
+        vetoed=np.zeros(total, np.bool_),
+    )
+
+
+def given(levels: Levels, promise: ThresholdOptions) -> Given:
+    """What a bundle has of levels that it was calibrated on."""
+    calibration = calibrate(levels, RULES, promise, 0)
+    table = kept_levels(levels, calibration, RULES)
+    kept = restored(table, calibration.table, levels.block, levels.weeks)
+    return Given(calibration.table, kept, kept_grid(table), RULES, promise, 0)

@@ -1,0 +1,49 @@
+"""A small history and quick training runs on it, for tests of what comes of a history."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from stream.registry.bundle import SERIES, WEIGHTS, calibration_levels
+from training.demo import fleet
+from training.fitting.fit import FitOptions
+from training.options import ModelOptions, ThresholdOptions, TrainOptions
+from training.pipeline import Progress, Trained, train
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+QUIET = Progress(lambda name, note: None, lambda epoch: None)
+QUICK = FitOptions(max_epochs=2, min_windows=1024)
+SMALL = ModelOptions(window=6, smoothing=3, hidden=16, latent=3)
+PERCENTILE = ThresholdOptions("percentile", percentile=95.0)
+
+
+def a_history() -> pd.DataFrame:
+    """A normal history of 4 pumps, 800 minutes each: time, series, sensors."""
+    return fleet.generate(pumps=4, history_days=800 / 1440, live_days=0.2).history
+
+
+def long_of(wide: pd.DataFrame) -> pd.DataFrame:
+    """The same with a row per sensor."""
+    long = wide.melt(["time", "series"], var_name="sensor", value_name="value")
+    return long.sort_values(["time", "series", "sensor"], kind="stable", ignore_index=True)
+
+
+def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes: object) -> Trained:
+    """A bundle of a history, in a registry of its own below `folder`."""
+    folder.mkdir(exist_ok=True)
+    history.to_parquet(folder / "history.parquet", index=False)
+    return train(options(folder, **changes), fit, QUIET)
+
+
+def options(folder: Path, **changes: object) -> TrainOptions:
+    plain = TrainOptions("pumps", folder / "history.parquet", folder / "registry", model=SMALL, threshold=PERCENTILE)
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def contents(trained: Trained) -> tuple[bytes, bytes, float, bytes]:
+    """All that scores depend on: weights, scales and thresholds per series, q; and the kept levels."""
+    files = [(trained.folder / name).read_bytes() for name in (WEIGHTS, SERIES)]
+    levels = calibration_levels(trained.folder)["ratio"].to_numpy().tobytes()
+    return files[0], files[1], trained.manifest.threshold_q, levels

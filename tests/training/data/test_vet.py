@@ -1,0 +1,117 @@
+"""What is said of sensors before training, and what is not said of good ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from stream.errors import DataError
+from training.data.vet import Finding, Kind, vet
+
+ROWS = 3000
+SECOND = 1_000_000_000
+TIME = 1_700_000_000 * SECOND + np.arange(ROWS, dtype=np.int64) * SECOND
+
+
+def vetted(**sensors: NDArray[np.float64]) -> dict[str, Finding]:
+    found = vet(np.column_stack(list(sensors.values())), TIME, tuple(sensors))
+    assert len({finding.sensor for finding in found}) == len(found)
+    return {finding.sensor: finding for finding in found}
+
+
+def noise(seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).standard_normal(ROWS)
+
+
+def test_good_sensors_are_not_blamed() -> None:
+    """Noise, a wave, a slow drift in noise, a switch, a random walk, a rare spike, and a noisy near-copy."""
+    place = np.arange(ROWS)
+    assert not vetted(
+        noise=noise(),
+        wave=np.sin(place / 50),
+        drift=place / 1000 + noise(1),
+        switch=(place // 700 % 2).astype(float),
+        walk=np.cumsum(noise(2)),
+        spike=np.where(place == 1500, 1.0, 0.0),
+        setting=np.where(place > 1500, 7.0, 5.0),
+        near=noise() + 0.1 * noise(3),
+    )
+
+
+@pytest.mark.parametrize("level", [0.0, 5.5, -1e9])
+def test_a_sensor_that_never_moves_is_flat(level: float) -> None:
+    found = vetted(stuck=np.full(ROWS, level), good=noise())
+    assert list(found) == ["stuck"]
+    assert found["stuck"] == Finding("stuck", Kind.FLAT, f"always {level:g}")
+
+
+def test_a_sensor_that_is_absent_in_most_rows_is_missing() -> None:
+    half, most = noise(), noise(1)
+    half[: ROWS // 2] = np.nan
+    most[: ROWS * 3 // 5] = np.inf
+    found = vetted(half=half, most=most, none=np.full(ROWS, np.nan))
+    assert {name: finding.kind for name, finding in found.items()} == {"most": Kind.MISSING, "none": Kind.MISSING}
+    assert found["most"].reason == "missing in 60.0% of 3000 rows"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_that_only_grows_is_a_counter_even_if_it_starts_over(sign: int) -> None:
+    litres = np.cumsum(np.random.default_rng(0).gamma(0.3, size=ROWS) ** 2)
+    restarted = litres - np.where(np.arange(ROWS) > 2000, litres[2000], 0)
+    found = vetted(litres=sign * litres, restarted=sign * restarted, good=noise())
+    assert {name: finding.kind for name, finding in found.items()} == {
+        "litres": Kind.COUNTER,
+        "restarted": Kind.COUNTER,
+    }
+    assert ("only rises" if sign > 0 else "only falls") in found["litres"].reason
+
+
+def test_a_value_linear_in_time_is_a_clock() -> None:
+    found = vetted(hours=TIME / 3.6e12, left=100 - np.arange(ROWS) / 7, good=noise())
+    assert {name: finding.kind for name, finding in found.items()} == {"hours": Kind.CLOCK, "left": Kind.CLOCK}
+
+
+def test_each_series_has_a_clock_and_a_counter_of_its_own() -> None:
+    """Two series, one after the other: the fall between them is no reset, nor does it hide the clock."""
+    series, time = np.repeat(np.array([0, 1], np.int32), 40), np.tile(np.arange(40) * SECOND, 2)
+    steps = np.random.default_rng(0).random(80) ** 6
+    values = np.column_stack([np.tile(np.arange(40.0), 2) + 500 * series, np.cumsum(steps) - 90 * series, noise()[:80]])
+    found = vet(values, time, ("clock", "counter", "good"), series)
+    assert {finding.sensor: finding.kind for finding in found} == {"clock": Kind.CLOCK, "counter": Kind.COUNTER}
+
+
+def test_of_equal_sensors_the_first_is_kept() -> None:
+    value, other = noise(), noise(1)
+    found = vetted(celsius=value, other=other, fahrenheit=value * 1.8 + 32, twin=value, reverse=-other)
+    assert {name: finding.kind for name, finding in found.items()} == dict.fromkeys(
+        ["fahrenheit", "twin", "reverse"], Kind.DUPLICATE
+    )
+    assert "a copy of 'celsius'" in found["twin"].reason
+    assert "a copy of 'other'" in found["reverse"].reason
+
+
+def test_a_copy_is_found_across_missing_values_and_large_offsets() -> None:
+    value = noise()
+    value[100:200] = np.nan
+    assert list(vetted(a=value, b=1e6 + value)) == ["b"]
+
+
+def test_correlations_in_chunks_agree_with_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies are judged by the same figure as pandas gives, whatever the chunk."""
+    monkeypatch.setattr("training.data.vet.CHUNK", 700)
+    value = noise()
+    close = value + 1.2e-3 * noise(1)
+    expected = float(pd.Series(value).corr(pd.Series(close)))
+    assert expected > 0.999999
+    assert f"correlation {expected:.6f}" in vetted(a=value, b=close)["b"].reason
+
+
+def test_findings_come_in_the_order_of_the_sensors() -> None:
+    value = noise()
+    assert list(vetted(a=value, b=value, c=np.zeros(ROWS), d=value, e=TIME / 1e9)) == ["b", "c", "d", "e"]
+
+
+def test_two_rows_are_enough_to_say_something_and_none_are_not() -> None:
+    assert [f.kind for f in vet(np.array([[1.0, 2.0], [1.0, 3.0]]), TIME[:2], ("a", "b"))] == [Kind.FLAT]
+    with pytest.raises(DataError, match=r"values \(0, 2\) for 0 rows and 2 sensors"):
+        vet(np.zeros((0, 2)), TIME[:0], ("a", "b"))

@@ -1,0 +1,113 @@
+"""The unit of each sensor's error: its mean on held-out normal data, and what counting in it does."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stream.detect.model.autoencoders import build
+from stream.detect.model.ensemble import Ensemble
+from stream.detect.policy import ModelSpec
+from training.fitting.error_scale import LEAST, LEAST_SHARE, error_spread
+
+WINDOW, SENSORS = 3, 4
+
+
+def ensemble_of(members: int = 3, span: str = "window", sensors: int = SENSORS) -> Ensemble:
+    spec = ModelSpec("dense", WINDOW, 1, sensors, 8, 2, members, error_span=span)  # type: ignore[arg-type]
+    return Ensemble(spec, build(spec, range(members)).weights())
+
+
+def frames_of(rows: int = 200) -> NDArray[np.float32]:
+    """Noise of another size in each sensor."""
+    noise = np.random.default_rng(0).standard_normal((rows, SENSORS)) * [0.5, 1.0, 2.0, 4.0]
+    return noise.astype(np.float32)
+
+
+ENDS = np.arange(WINDOW - 1, 200)
+
+
+def spread_of(
+    ensemble: Ensemble, frames: NDArray[np.float32], masked: NDArray[np.bool_] | None, ends: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Of a single series."""
+    return error_spread(ensemble, frames, masked, ends, np.zeros(len(ends), np.int32))
+
+
+@pytest.mark.parametrize("span", ["newest", "window"])
+def test_it_is_the_mean_error_over_the_windows_in_which_a_sensor_is_seen_median_over_members(span: str) -> None:
+    ensemble, frames = ensemble_of(span=span), frames_of(10_000)  # more than are looked at at once
+    ends = np.arange(WINDOW - 1, 10_000)
+    masked = np.random.default_rng(1).random(frames.shape) < 0.3
+    frames[masked] = 0.0
+    errors = ensemble.errors(frames, ends, masked).by_sensor.astype(np.float64)
+    expected = np.median(np.nanmean(errors, axis=2), axis=0)
+    np.testing.assert_allclose(spread_of(ensemble, frames, masked, ends), expected, rtol=1e-9)
+
+
+def test_counted_in_it_every_sensor_is_off_by_one_on_average() -> None:
+    plain, frames = ensemble_of(members=1), frames_of()
+    spread = spread_of(plain, frames, None, ENDS)
+    assert spread.max() > 10 * spread.min(), "the sensors must differ for this to say something"
+    counted = Ensemble(plain.spec, build(plain.spec, [0]).weights(), spread)
+    np.testing.assert_allclose(counted.errors(frames, ENDS).by_sensor.mean(axis=2), 1.0, rtol=1e-4)
+
+
+def test_a_noisy_sensor_does_not_drown_a_precise_one() -> None:
+    """A stray value of a sensor that is always precise raises the error more than the same of one that never is."""
+    plain, frames = ensemble_of(members=1), frames_of()
+    counted = Ensemble(plain.spec, build(plain.spec, [0]).weights(), spread_of(plain, frames, None, ENDS))
+    strays = np.repeat(frames[None, 50 : 50 + WINDOW], 2, axis=0)
+    strays[0, -1, 0] += 4.0
+    strays[1, -1, 3] += 4.0
+    ends = np.array([WINDOW - 1, 2 * WINDOW - 1])
+    precise, noisy = counted.errors(strays.reshape(-1, SENSORS), ends).error
+    assert precise > 3 * noisy
+
+
+def test_a_sensor_that_stood_still_is_precise_but_not_without_bound() -> None:
+    """Its spread is a share of the median sensor's; where all stand still, a bound that float32 can tell from noise."""
+    ensemble = ensemble_of(members=1)
+    masked = np.zeros((200, SENSORS), np.bool_)
+    weights = build(ensemble.spec, [0]).weights()
+    weights["output.weight"].zero_()
+    weights["output.bias"].zero_()
+    zero = Ensemble(ensemble.spec, weights)
+    frames = frames_of()
+    frames[:, 1] = 0.0  # made to the last bit
+    spread = spread_of(zero, frames, masked, ENDS)
+    assert spread[1] == pytest.approx(LEAST_SHARE * np.median(spread), rel=1e-9)
+    np.testing.assert_array_equal(spread_of(zero, 0 * frames, masked, ENDS), LEAST)
+
+
+def test_a_sensor_that_was_never_seen_has_the_spread_of_the_median_sensor() -> None:
+    ensemble, frames = ensemble_of(), frames_of()
+    masked = np.zeros(frames.shape, np.bool_)
+    masked[:, 2] = True
+    frames[masked] = 0.0
+    spread = spread_of(ensemble, frames, masked, ENDS)
+    assert spread[2] == np.median(spread[[0, 1, 3]])
+    masked[:] = True
+    np.testing.assert_array_equal(spread_of(ensemble, 0 * frames, masked, ENDS), LEAST)
+
+
+def test_a_series_that_went_wrong_in_held_out_data_does_not_decide_for_all() -> None:
+    """Of five alike, one of ten times the size: the unit is what it is without that one, within the noise."""
+    ensemble, frames = ensemble_of(), frames_of(1000)
+    series = (np.arange(1000) // 200).astype(np.int32)
+    ends = np.flatnonzero(np.arange(1000) % 200 >= WINDOW - 1)
+    usual = error_spread(ensemble, frames, None, ends, series[ends])
+    wrong = np.where((series == 2)[:, None], 10 * frames, frames).astype(np.float32)
+    np.testing.assert_allclose(error_spread(ensemble, wrong, None, ends, series[ends]), usual, rtol=0.2)
+    assert (spread_of(ensemble, wrong, None, ends) > 5 * usual).all()
+
+
+def test_a_sensor_that_some_series_lack_has_the_spread_of_the_others() -> None:
+    ensemble, frames = ensemble_of(), frames_of(600)
+    series = (np.arange(600) // 200).astype(np.int32)
+    masked = np.zeros(frames.shape, np.bool_)
+    masked[series == 1, 2] = True
+    frames[masked] = 0.0
+    ends = np.flatnonzero(np.arange(600) % 200 >= WINDOW - 1)
+    others = ends[series[ends] != 1]
+    expected = error_spread(ensemble, frames, masked, others, series[others])
+    assert error_spread(ensemble, frames, masked, ends, series[ends])[2] == expected[2]

@@ -1,0 +1,207 @@
+"""What newer readings may say, and what they say of sensors: against the obvious version, and against known truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.detect.frames.frames import Fitness
+from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.intake.columns import Bools, Float64s
+from tests.oracles import naive_drift as naive
+from training.data.framing import FramedHistory
+from training.data.spans import Span
+from training.recalibration import batch_means
+from training.recalibration.batch_means import Estimate
+from training.recalibration.drift import Advice, of_exceedances, of_level, of_sensor, of_shape, sensor_drifts
+from training.recalibration.observed import NO_END, Observed
+from training.recalibration.selection import sift
+
+MINUTE = 60 * 10**9
+BLOCK = 10
+
+
+def framed(series: list[int], values: Float64s, gap: Bools | None = None) -> FramedHistory:
+    """Frames, one a minute."""
+    rows = np.array(series, np.int32)
+    nothing = np.zeros(len(rows), np.bool_)
+    place = np.concatenate([np.arange(series.count(s)) for s in dict.fromkeys(series)])
+    return FramedHistory(
+        names=tuple(f"s{i}" for i in range(max(series) + 1)),
+        series=rows,
+        time=place * MINUTE,
+        values=values,
+        fitness=np.full(len(rows), Fitness.WHOLE, np.uint8),
+        after_gap=nothing if gap is None else gap,
+        marked=nothing,
+        labelled=nothing,
+        confirmed=nothing,
+        imputed=nothing,
+        step=np.full(len(rows), MINUTE),
+        dispositions={},
+    )
+
+
+@given(
+    lengths=st.lists(st.integers(5, 160), min_size=1, max_size=2),
+    block=st.integers(3, 6),
+    seed=st.integers(0, 10_000),
+    rate=st.sampled_from([0.0, 0.01, 0.05]),
+)
+def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
+    lengths: list[int], block: int, seed: int, rate: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    series = [s for s, count in enumerate(lengths) for _ in range(count)]
+    size = len(series)
+    gap, bad, exceeding = (draw.random(size) < share for share in (0.03, 0.03, rate))
+    history = framed(series, np.zeros((size, 1)), gap)
+    history.fitness[bad] = Fitness.DEGRADED
+    begun = draw.random(size) < rate
+    alerts = tuple(
+        Span(f"s{series[row]}", int(history.time[row]), int(history.time[row]) + 3 * MINUTE)
+        for row in np.flatnonzero(begun)
+    )
+    incident = [
+        any(a.series == f"s{s}" and a.start_ns <= t < a.end_ns for a in alerts)
+        for s, t in zip(series, history.time.tolist(), strict=True)
+    ]
+    observed = Observed(
+        history,
+        np.ones(size),
+        np.where(exceeding, 2.0, 0.5),
+        np.zeros(size, np.bool_),
+        np.zeros(size, np.bool_),
+        alerts,
+        {},
+    )
+    found = sift(observed, (), frozenset(history.names), -1, block)
+    expected = naive.sifted(series, gap.tolist(), (~bad).tolist(), incident, exceeding.tolist(), block)
+    rows = np.flatnonzero(expected)
+    assert found.levels.time.tolist() == history.time[rows].tolist()
+    assert found.levels.series.tolist() == history.series[rows].tolist()
+    assert sum(found.counts.values()) == size
+
+
+def test_each_reason_is_counted_once_and_first_come() -> None:
+    size = 400
+    history = framed([0] * 200 + [1] * 200, np.zeros((size, 1)))
+    history.fitness[:10], history.labelled[5:20] = Fitness.OFF, True
+    imputed = np.arange(size) == 399
+    level = np.where(np.arange(size) == 398, np.nan, 1.0)
+    observed = Observed(history, level, 0.5 * level, np.zeros(size, np.bool_), imputed, (), {})
+    spans = (Span("s0", 18 * MINUTE, 30 * MINUTE), Span("s1", 0, 10 * MINUTE), Span("", 190 * MINUTE, NO_END))
+    counts = sift(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
+    told = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")
+    # Old: three frames of each series. Near: 8 frames after each thing that was left out, W + M - 2.
+    assert [counts[name] for name in told] == [6, 15, 10 + 7, 2, 1, 1, 16]
+    assert sift(observed, spans[2:], frozenset({"s0"}), -1, BLOCK).counts["unknown_series"] == 200
+
+
+@given(seed=st.integers(0, 1000), rows=st.integers(30, 90), missing=st.sampled_from([0.0, 0.3]))
+def test_a_sensor_is_compared_as_the_obvious_version_does(seed: int, rows: int, missing: float) -> None:
+    draw = np.random.default_rng(seed)
+    values = draw.normal(3.0, 2.0, (2 * rows, 1))
+    values[draw.random(2 * rows) < missing] = np.nan
+    values[0] = values[rows] = 1.0
+    scales = ScaleTable(("s0", POOLED), np.array([[2.5], [0.0]]), np.array([[1.5], [1.0]]), np.array([500, 900]))
+    history = framed([0] * rows + [1] * rows, values)
+    found = sensor_drifts(history, np.ones(2 * rows, np.bool_), scales, ("flow",), 3)
+    for s, (mean, scale, old) in enumerate([(2.5, 1.5, 500), (0.0, 1.0, 900)]):
+        (drift,) = found[f"s{s}"]
+        own = values[s * rows : (s + 1) * rows, 0]
+        pairs = list(zip(((own - mean) / scale).tolist(), naive.stretches([0] * rows, 3), strict=True))
+        z, stretch = zip(*[pair for pair in pairs if not np.isnan(pair[0])], strict=True)
+        middle, widened = sum(z) / len(z), np.sqrt(1 + rows / old)
+        squares = [(x - middle) ** 2 for x in z]
+        for estimated, of in ((drift.mean, list(z)), (drift.variance, squares)):
+            assert estimated.value == pytest.approx(sum(of) / len(of))
+            off = batch_means.T * widened * naive.standard_error(of, list(stretch))
+            assert estimated.high - estimated.value == pytest.approx(off)
+
+
+def wandering(draw: np.random.Generator, rows: int, size: float = 1.0) -> Float64s:
+    """A sensor that half forgets where it stood in 7 frames, of unit variance times `size`."""
+    shocks, value = draw.normal(size=rows) * np.sqrt(1 - 0.81), np.empty(rows)
+    value[0] = draw.normal()
+    for i in range(1, rows):
+        value[i] = 0.9 * value[i - 1] + shocks[i]
+    return np.asarray(size * value)
+
+
+def said_of(values: Float64s, is_flat: bool = False) -> list[Advice]:
+    scales = ScaleTable(("s0", POOLED), np.zeros((2, 1)), np.ones((2, 1)), np.array([4000, 4000]))
+    history = framed([0] * len(values), values[:, None])
+    ((drift,),) = sensor_drifts(history, np.ones(len(values), np.bool_), scales, ("flow",), BLOCK).values()
+    return [said.advice for said in of_sensor(drift, is_flat)]
+
+
+def test_a_sensor_that_is_as_it_was_says_nothing() -> None:
+    """200 sensors, 1,000 frames of each: none; the margins are far wider than the intervals."""
+    draw = np.random.default_rng(0)
+    assert not any(said_of(wandering(draw, 1000)) for _ in range(200))
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (lambda x: x + 1.2, [Advice.RETRAIN]),
+        (lambda x: x - 1.2, [Advice.RETRAIN]),
+        (lambda x: 0.0 * x, [Advice.RETRAIN]),
+        (lambda x: 2.0 * x, [Advice.RECALIBRATE]),
+    ],
+    ids=["higher", "lower", "stuck", "wider"],
+)
+def test_a_sensor_that_has_changed_says_how(change: object, advice: list[Advice]) -> None:
+    draw = np.random.default_rng(1)
+    found = [said_of(change(wandering(draw, 2000))) for _ in range(20)]  # type: ignore[operator]
+    assert found.count(advice) >= 19
+
+
+def test_one_long_incident_moves_no_mean_and_a_flat_sensor_has_no_variance() -> None:
+    values = wandering(np.random.default_rng(2), 2000)
+    values[400:600] += 8.0
+    assert Advice.RETRAIN not in said_of(values)
+    assert said_of(np.zeros(1000), is_flat=True) == []
+
+
+EXACT = {value: Estimate(value, value, value) for value in (0.5, 0.79, 0.81, 1.0, 1.04, 1.2, 1.3, 1.9, 2.1)}
+
+
+@pytest.mark.parametrize(
+    ("level", "since", "advice"),
+    [
+        (1.0, 1.0, []),
+        (1.04, 1.0, []),
+        (1.2, 1.0, [Advice.RECALIBRATE]),
+        (1.2, 1.9, [Advice.RETRAIN]),
+        (1.9, 1.0, [Advice.RECALIBRATE]),
+        (2.1, 1.0, [Advice.RETRAIN]),
+        (0.81, 1.0, [Advice.RECALIBRATE]),
+        (0.81, 0.9, [Advice.RETRAIN]),
+        (0.79, 1.0, [Advice.RETRAIN]),
+    ],
+)
+def test_levels_may_follow_within_bounds_that_count_from_training(
+    level: float, since: float, advice: list[Advice]
+) -> None:
+    assert [said.advice for said in of_level(EXACT[level], since, margin=1.25, most=2.0)] == advice
+
+
+def test_what_is_not_sure_is_not_said() -> None:
+    assert of_level(Estimate(1.3, 0.9, 1.8), 1.0, 1.25, 2.0) == []
+    assert of_shape(Estimate(1.5, 1.2, 1.8), 1.0, 1.25) == []
+    assert of_exceedances(Estimate(0.3, 0.0, 0.6), 0.01) == []
+
+
+def test_levels_that_rose_without_widening_are_shifted() -> None:
+    assert [said.advice for said in of_shape(EXACT[1.3], 1.1, 1.25)] == [Advice.RETRAIN]
+    assert of_shape(EXACT[1.3], 1.2, 1.25) == []
+    assert of_shape(EXACT[1.2], 0.9, 1.25) == []
+    assert [said.advice for said in of_shape(EXACT[1.0], 1.6, 1.25)] == [Advice.RETRAIN]
+    assert of_shape(EXACT[1.0], 1.4, 1.25) == []
+
+
+def test_exceedances_that_growth_does_not_explain_take_a_person() -> None:
+    assert [said.advice for said in of_exceedances(Estimate(0.1, 0.06, 0.14), 0.01)] == [Advice.RETRAIN]
+    assert of_exceedances(Estimate(0.1, 0.06, 0.14), 0.02) == []

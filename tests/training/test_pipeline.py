@@ -1,0 +1,384 @@
+"""From history in Parquet to a bundle in the registry: what may teach, what may not, and what is left of a failure."""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from stream.detect.policy import SensorRule, ValidRange
+from stream.errors import ConfigError, DataError
+from stream.intake.parquet import Hints
+from stream.registry.bundle import calibration_levels, load
+from stream.registry.registry import Registry
+from stream.replay import layout_for
+from stream.serve.replay import replay
+from tests.support.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
+from training import report
+from training.calibration.levels import WEEK
+from training.calibration.stored_levels import restored
+from training.data.vet import Kind
+from training.demo import pumps as physics
+from training.fitting.fit import Epoch
+from training.options import FrameOptions, ModelOptions, RuleOptions
+from training.pipeline import Progress, Trained, train
+
+
+@pytest.fixture(scope="module")
+def pumps() -> pd.DataFrame:
+    return a_history()
+
+
+@pytest.fixture(scope="module")
+def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A bundle of that history."""
+    return made(tmp_path_factory.mktemp("trained"), pumps)
+
+
+def with_labels(pumps: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The history with 60 labelled rows in every part of two pumps, the reading after each lacking a sensor."""
+    history = pumps.assign(anomaly=0)
+    labelled = np.zeros(len(history), np.bool_)
+    for name in ("pump-01", "pump-03"):
+        own = np.flatnonzero(history["series"] == name)
+        for first in (50, 400, 560, 700, 799):
+            labelled[own[first : first + 6]] = True
+            if first + 6 < len(own):
+                history.loc[own[first + 6], "pressure"] = np.nan
+    history.loc[labelled, "anomaly"] = 1
+    return history, labelled
+
+
+def test_labelled_rows_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """Absurd values in them, and those carried from them, leave weights, scales, thresholds and levels as they were."""
+    history, labelled = with_labels(pumps)
+    poisoned = history.copy()
+    sensors = list(physics.SENSORS)
+    poisoned.loc[labelled, sensors] = np.random.default_rng(0).choice(
+        [1e12, -1e12, 0.0], (labelled.sum(), len(sensors))
+    )
+    hints = Hints(label="anomaly")
+    plain = made(tmp_path / "plain", history, hints=hints)
+    assert contents(made(tmp_path / "poisoned", poisoned, hints=hints)) == contents(plain)
+    data = plain.manifest.data
+    carried = 8  # the frame after each run of labelled ones, but those at the end
+    assert data["labelled"] == labelled.sum() + carried
+    assert sum(data["frames"].values()) == data["readings"] == len(history)
+    assert data["frames"]["labelled"] == data["labelled"]
+
+
+def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """What the test above shows is not for want of effect."""
+    history, labelled = with_labels(pumps)
+    poisoned = history.drop(columns="anomaly")
+    poisoned.loc[labelled, "pressure"] = 1e12
+    plain = made(tmp_path / "plain", history.drop(columns="anomaly"))
+    assert contents(made(tmp_path / "poisoned", poisoned)) != contents(plain)
+
+
+def test_the_same_seed_gives_the_same_bundle_and_another_seed_another(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert contents(made(tmp_path / "again", pumps)) == contents(trained)
+    other = made(tmp_path / "other", pumps, dataclasses.replace(QUICK, seed=7))
+    assert contents(other)[0] != contents(trained)[0]
+    assert (trained.manifest.seeds, other.manifest.seeds) == ((0,), (7,))
+
+
+def test_the_first_bundle_is_production_and_the_next_only_candidate(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    first = made(tmp_path, pumps)
+    second = train(options(tmp_path), QUICK, QUIET, datetime(2040, 1, 1, tzinfo=UTC))
+    assert (first.aliases, second.aliases) == (("candidate", "production"), ("candidate",))
+    registry = Registry(tmp_path / "registry")
+    assert registry.alias("pumps", "production") == first.manifest.version
+    assert registry.alias("pumps", "candidate") == second.manifest.version
+    assert registry.versions("pumps") == [first.manifest.version, second.manifest.version]
+    assert second.manifest.version.startswith("20400101T000000Z-")
+    moves = [(move.alias, move.before, move.after, move.action) for move in registry.history("pumps")]
+    assert moves == [
+        ("candidate", None, first.manifest.version, "train"),
+        ("production", None, first.manifest.version, "train"),
+        ("candidate", first.manifest.version, second.manifest.version, "train"),
+    ]
+
+
+def test_a_registry_may_be_a_uri_and_the_run_says_where_its_bundle_is(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(tmp_path, pumps, registry=f"file://{tmp_path}/elsewhere")
+    version = trained.manifest.version
+    assert trained.place == f"{tmp_path}/elsewhere/pumps/versions/{version}"
+    assert Registry(tmp_path / "elsewhere").versions("pumps") == [version]
+
+
+def test_an_interrupt_while_fitting_leaves_the_registry_as_it_was(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    first = made(tmp_path, pumps)
+    before = {path: path.read_bytes() for path in (tmp_path / "registry").rglob("*") if path.is_file()}
+
+    def interrupted(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise KeyboardInterrupt("Ctrl-C")
+
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        train(options(tmp_path), QUICK, Progress(QUIET.stage, interrupted))
+    assert {path: path.read_bytes() for path in (tmp_path / "registry").rglob("*") if path.is_file()} == before
+    assert Registry(tmp_path / "registry").alias("pumps", "candidate") == first.manifest.version
+
+
+def test_a_first_training_that_is_interrupted_leaves_no_registry(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    def interrupted(name: str, note: str) -> None:
+        if name == "calibrate":
+            raise KeyboardInterrupt("Ctrl-C")
+
+    pumps.to_parquet(tmp_path / "history.parquet", index=False)
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        train(options(tmp_path), QUICK, Progress(interrupted, QUIET.epoch))
+    assert not (tmp_path / "registry").exists()
+
+
+def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
+    manifest, definition = load(trained.folder)
+    assert definition.scales.names == ("pump-01", "pump-02", "pump-03", "pump-04", "")
+    assert manifest.sensors == physics.SENSORS
+    assert manifest.policy.interval_ns == MINUTE
+    assert manifest.data["series"] == 4
+    assert manifest.threshold["implied_per_week"] >= 0
+    assert 0 < manifest.metrics["gate"]["levels"] <= manifest.data["frames"]["gate"]
+
+
+def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_otherwise(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Normal levels are then about 1; the weights are the same either way."""
+    plain = made(tmp_path, pumps, model=dataclasses.replace(SMALL, standardise=False))
+    assert plain.manifest.error_spread == (1.0,) * len(physics.SENSORS)
+    assert len(set(trained.manifest.error_spread)) == len(physics.SENSORS)
+    assert contents(plain)[0] == contents(trained)[0]
+    pooled = load(trained.folder)[1].thresholds.scale[-1]
+    assert 0.5 < pooled < 1.5
+    assert load(plain.folder)[1].thresholds.scale[-1] == pytest.approx(
+        pooled * np.mean(trained.manifest.error_spread), rel=0.5
+    )
+
+
+def odd_sensors(pumps: pd.DataFrame) -> pd.DataFrame:
+    """The history with a flat sensor, a counter that goes on while labelled rows reset it, and a copy."""
+    rows = np.arange(len(pumps))
+    total = (rows / 100.0) ** 2
+    return pumps.assign(
+        running=1.0, litres=np.where(rows % 400 < 4, 0.0, total), flow_again=2 * pumps["flow"], bad=rows % 400 < 4
+    )
+
+
+def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    history, hints = odd_sensors(pumps), Hints(label="bad")
+    kept = made(tmp_path / "kept", history, hints=hints)
+    found = {finding.sensor: finding.kind for finding in kept.findings}
+    assert found == {"running": Kind.FLAT, "litres": Kind.COUNTER, "flow_again": Kind.DUPLICATE}
+    assert set(kept.manifest.sensors) > set(found)
+    scales = load(kept.folder)[1].scales
+    assert (scales.scale[:, kept.manifest.sensors.index("running")] == 1.0).all(), "a constant sensor has scale 1"
+    dropped = made(tmp_path / "dropped", history, hints=hints, drop_sensors=True)
+    assert dropped.manifest.sensors == physics.SENSORS
+    assert len(dropped.manifest.data["vetting"]) == 3
+    assert load(dropped.folder)[1].scales.mean.shape == (5, len(physics.SENSORS))
+
+
+def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(
+        tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
+        frames=FrameOptions(score_when="running > 0"),
+    )  # fmt: skip
+    assert trained.manifest.sensors == (*physics.SENSORS, "running")
+
+
+def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
+    pumps: pd.DataFrame, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rule that nothing can pass: at the same threshold the calibrate part has no incident left."""
+    sensors = tuple(SensorRule(name, min_absolute=1e9) for name in physics.SENSORS)
+    valid = (ValidRange("flow", -1e6, 1e6),)
+    ruled = made(tmp_path, pumps, rules=RuleOptions(sensors=sensors), frames=FrameOptions(valid=valid))
+    _, definition = load(ruled.folder)
+    assert (definition.rules.sensors, definition.policy.valid) == (sensors, valid)
+    assert ruled.calibration.table.q == trained.calibration.table.q, "a percentile of the level asks no rule"
+    assert (ruled.calibration.implied_per_week, trained.calibration.implied_per_week > 0) == (0, True)
+    report.show(ruled)
+    said = capsys.readouterr().out
+    assert "flow in [-1e+06, 1e+06]; " in said
+    assert "pressure by 1e+09" in said
+
+
+def test_values_that_cannot_be_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """A gauge that sends -999 for nothing: with its range told, the bundle is that of history without these values."""
+    frames = FrameOptions(valid=(ValidRange("flow", low=0.0),))
+    missing = pumps.copy()
+    missing.loc[missing.index % 50 == 7, "flow"] = np.nan
+    broken = missing.fillna({"flow": -999.0})
+    bundles = [contents(made(tmp_path / name, data, frames=frames)) for name, data in (("m", missing), ("b", broken))]
+    assert bundles[0] == bundles[1]
+
+
+def test_a_rule_for_a_sensor_that_is_not_there_is_refused_with_those_that_are(
+    pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    rules = RuleOptions(sensors=(SensorRule("flwo", "above"),))
+    frames = FrameOptions(valid=(ValidRange("presure", 0.0),))
+    with pytest.raises(ConfigError, match=r"rules\.sensors\.flwo, rules\.sensors\.presure: no such sensor .* flow, "):
+        made(tmp_path, pumps, rules=rules, frames=frames)
+
+
+def test_a_sensor_with_a_rule_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    trained = made(
+        tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
+        frames=FrameOptions(valid=(ValidRange("running", 0.0, 1.0),)),
+    )  # fmt: skip
+    assert trained.manifest.sensors == (*physics.SENSORS, "running")
+
+
+def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """Six rows say next to nothing of a spread; the pump that sent them is known all the same."""
+    short = pumps[pumps["series"] == "pump-02"].head(6).assign(series="pump-new")
+    trained = made(tmp_path, pd.concat([pumps, short]))
+    _, definition = load(trained.folder)
+    new, pool = definition.scales.row("pump-new"), definition.scales.row("")
+    assert new != pool
+    assert np.array_equal(definition.scales.scale[new], definition.scales.scale[pool])
+    assert np.array_equal(definition.scales.mean[new], definition.scales.mean[pool])
+    assert definition.thresholds.of("pump-new") == definition.thresholds.of("")
+
+
+def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
+    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Records of one sensor each meet on ticks, without anybody having to say so."""
+    sensors = tuple(sorted(physics.SENSORS))
+    long = made(tmp_path / "long", long_of(pumps))
+    # A tick of whole rows closes with the first row after it.
+    after = pumps.groupby("series").tail(1).assign(time=lambda rows: rows["time"] + pd.Timedelta(minutes=1))
+    rows = pd.concat([pumps, after])[["time", "series", *sensors]]
+    wide = made(tmp_path / "wide", rows, frames=FrameOptions(resample="last"))
+    assert contents(long) == contents(wide)
+    assert (long.manifest.policy.resample, wide.manifest.policy.resample) == ("last", "last")
+    assert (long.manifest.policy.close_complete, wide.manifest.policy.close_complete) == (True, False)
+    assert long.parts == trained.parts
+    assert long.manifest.data["readings"] == len(sensors) * len(pumps)
+    assert long.calibration.weeks == pytest.approx(trained.calibration.weeks), "a frame stands for a tick"
+
+
+def test_sensors_that_report_in_turn_meet_on_ticks_of_their_own_step(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """Each once a minute, 7 s after the one before: a minute is the interval, and hardly a frame is degraded."""
+    long = long_of(pumps)
+    turn = long["sensor"].rank(method="dense") - 1
+    staggered = long.assign(time=long["time"] + pd.to_timedelta(7 * turn, unit="s")).sort_values("time", kind="stable")
+    trained = made(tmp_path, staggered)
+    assert trained.manifest.policy.interval_ns == MINUTE
+    at_once = made(tmp_path / "at once", long)
+    assert trained.parts == at_once.parts
+    assert contents(trained) == contents(at_once), "a tick's values are the same, whenever in it they came"
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_a_sensor_that_vetting_leaves_out_leaves_the_bundle_of_a_history_without_it(
+    pumps: pd.DataFrame, tmp_path: Path, layout: str
+) -> None:
+    shaped = long_of if layout == "long" else pd.DataFrame.copy
+    kept = made(tmp_path / "kept", shaped(pumps[["time", "series", *sorted(physics.SENSORS)]]))
+    flat = pumps.assign(idle=1.0)[["time", "series", *sorted([*physics.SENSORS, "idle"])]]
+    dropped = made(tmp_path / "dropped", shaped(flat), drop_sensors=True, frames=FrameOptions(max_missing=1))
+    assert dropped.manifest.sensors == kept.manifest.sensors
+    assert contents(dropped) == contents(kept)
+
+
+FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "empty": (lambda h: h.head(0), "without a row; expected history"),
+    "no time": (lambda h: h.drop(columns="time"), "no time column; expected one timestamp column"),
+    "no sensor": (lambda h: h[["time", "series"]], "no numeric sensors"),
+    "too few rows": (lambda h: h.head(60), r"no row is left for .*: 60 usable of 60 rows in 4 series"),
+    "too few windows": (lambda h: h.head(200), r"windows of 6 frames to (fit|stop), needed"),
+    "one reading": (lambda h: h.head(1), "no series has two readings at different times"),
+    "times all null": (
+        lambda h: h.assign(time=pd.to_datetime(pd.Series([None] * len(h)), utc=True)),
+        "no usable rows, 3200 without a usable time",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_history_that_cannot_be_learned_from_is_refused_with_what_is_wrong(
+    pumps: pd.DataFrame, tmp_path: Path, fault: str
+) -> None:
+    spoil, reason = FAULTS[fault]
+    with pytest.raises(DataError, match=reason):
+        made(tmp_path, spoil(pumps))
+    assert not (tmp_path / "registry").exists()
+
+
+def test_history_that_is_all_labelled_or_off_is_refused(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"all of 3200 frames are labelled, .* expected normal operation"):
+        made(tmp_path, pumps.assign(bad=1), hints=Hints(label="bad"))
+    with pytest.raises(DataError, match=r"outside `score_when: flow < 0`"):
+        made(tmp_path, pumps, frames=FrameOptions(score_when="flow < 0"))
+    with pytest.raises(ConfigError, match=r"score_when: no sensor 'speed'"):
+        made(tmp_path, pumps, frames=FrameOptions(score_when="speed > 0"))
+
+
+def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    middle = float(pumps["flow"].median())
+    off = int((pumps["flow"] <= middle).sum())
+    trained = made(
+        tmp_path, pumps, frames=FrameOptions(score_when=f"flow > {middle}"), model=ModelOptions(window=2, smoothing=1)
+    )
+    assert trained.parts["off"] == off
+    assert load(trained.folder)[1].policy.score_when == f"flow > {middle}"
+
+
+def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained: Trained) -> None:
+    manifest, definition = load(trained.folder)
+    kept = calibration_levels(trained.folder)
+    levels = restored(kept, definition.thresholds, 6 + 3, manifest.threshold["weeks"])
+    assert len(levels) == manifest.data["frames"]["calibrate"] == round(trained.calibration.weeks * WEEK / MINUTE)
+    assert (levels.level > manifest.threshold_q).mean() == trained.calibration.share_above
+    assert kept["time"].drop_null().to_pandas().between(manifest.data["from"], manifest.data["to"]).all()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelOptions(kind="dense", window=1, smoothing=1, hidden=5, latent=2, loss="huber"),
+        ModelOptions(
+            kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest", discriminator=True
+        ),
+        ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
+        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, discriminator=True),
+    ],
+    ids=lambda model: model.kind,
+)
+def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
+    pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ModelOptions
+) -> None:
+    """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
+    trained = made(tmp_path, pumps, dataclasses.replace(QUICK, max_epochs=8, anneal=3), model=model)
+    manifest, definition = load(trained.folder)
+    assert manifest.model.kind == model.kind
+    assert manifest.model.loss == model.loss
+    assert (manifest.model.discriminator > 0) == model.discriminator
+    assert len(manifest.metrics.get("discriminator_loss", ())) == model.members * model.discriminator
+    report.show(trained)
+    assert ("discriminator" in capsys.readouterr().out) == model.discriminator
+    live, alerts, verdicts = tmp_path / "live.parquet", list[str](), tmp_path / "verdicts.parquet"
+    own = np.flatnonzero(pumps["series"] == "pump-02")
+    faulty = pumps.copy()
+    faulty.loc[own[-60:], "temperature"] += 10 * pumps["temperature"].std()
+    faulty.to_parquet(live, index=False)
+    layout = layout_for(live, Hints(), definition)
+    replay(definition, live, layout, lambda alert: alerts.append(alert.series), verdicts)
+    frame = pq.read_table(verdicts).to_pandas()
+    scored = frame[frame["score"].notna()]
+    assert len(scored) > 0.9 * len(pumps)
+    assert 0.5 < (scored["score"] <= 1).mean() < 1.0
+    late = scored[(scored["series"] == "pump-02") & (scored["time"] >= pumps.loc[own[-30], "time"])]
+    assert (late["score"] > 1).all()
+    assert "pump-02" in alerts

@@ -1,0 +1,1 @@
+"""Thresholds from held-out normal data."""

@@ -1,0 +1,1 @@
+"""From Parquet files to framed, split and vetted histories."""

@@ -1,0 +1,176 @@
+"""History as frames, through the very code that frames readings online."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.frames.frames import Fitness
+from stream.detect.frames.framing import Framing
+from stream.detect.policy import FramePolicy
+from stream.detect.slots import Segments, last_true
+from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
+from stream.intake.parquet import Batch
+from training.data.split import Part
+
+
+@dataclass(frozen=True)
+class FramedHistory:
+    """T frames of all series, sorted by series, then time.
+
+    Attributes:
+        names: series of each index.
+        series: int32 (T,), index into `names`.
+        time: int64 (T,), ns.
+        values: float64 (T, F), NaN where masked.
+        fitness: uint8 (T,), `Fitness`.
+        after_gap: bool (T,).
+        marked: bool (T,), a labelled reading is in it.
+        labelled: bool (T,), a labelled reading has a part in it, directly or by a value carried from it.
+        confirmed: bool (T,), it belongs to an alert that people have confirmed, directly or by a value carried from it.
+        imputed: bool (T,), a sensor was carried or masked.
+        step: int64 (T,), ns since the frame before; where there is none or a gap, the policy's interval.
+        dispositions: readings by what became of them.
+    """
+
+    names: tuple[str, ...]
+    series: Int32s
+    time: Int64s
+    values: Float64s
+    fitness: UInt8s
+    after_gap: Bools
+    marked: Bools
+    labelled: Bools
+    confirmed: Bools
+    imputed: Bools
+    step: Int64s
+    dispositions: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def normal(self) -> Bools:
+        """bool (T,): whole, not off, not anomalous."""
+        normal: Bools = (self.fitness == Fitness.WHOLE) & ~self.anomalous
+        return normal
+
+    @property
+    def anomalous(self) -> Bools:
+        """bool (T,): labelled or confirmed."""
+        return self.labelled | self.confirmed
+
+    def counted(self, part: UInt8s) -> dict[str, int]:
+        """Frames of each part, and of those in none by the first reason that holds; they add up to T."""
+        counts = {p.name.lower(): int((part == p).sum()) for p in Part if p is not Part.NONE}
+        left = part == Part.NONE
+        reasons = {
+            "labelled": self.labelled,
+            "confirmed": self.confirmed,
+            "off": self.fitness == Fitness.OFF,
+            "degraded": self.fitness == Fitness.DEGRADED,
+            "purged": left,
+        }
+        for reason, holds in reasons.items():
+            counts[reason] = int((left & holds).sum())
+            left = left & ~holds
+        return counts
+
+    def within(self, part: UInt8s, wanted: Part, support: int) -> Bools:
+        """bool (T,): frames of a part whose last `support` frames are normal, and of the part or purged before it."""
+        allowed = self.normal & ((part == wanted) | (part == Part.NONE))
+        inside: Bools = (self.run_within(allowed) >= support) & (part == wanted)
+        return inside
+
+    def run_within(self, allowed: Bools) -> Int64s:
+        """int64 (T,): length of the run of allowed frames without a gap that ends at each frame; 0 where not allowed.
+
+        Frames that are left out are masked, never glued over.
+        """
+        segments = Segments(self.series)
+        first = self.after_gap.copy()
+        first[segments.start] = True
+        rows = np.arange(len(self), dtype=np.int64)
+        left_out = last_true(~allowed, segments)
+        begin = last_true(first, segments)
+        since = np.where(left_out < 0, begin - 1, left_out)
+        run: Int64s = np.where(allowed, rows - np.maximum(begin - 1, since), 0)
+        return run
+
+
+def frame(batches: Iterable[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -> FramedHistory:
+    """Frames of a history that was read in `batches`."""
+    framing = Framing(policy, sensors)
+    pieces, marks = [], []
+    fates = np.zeros(len(Disposition), np.int64)
+    for batch in batches:
+        framing.admit(batch.columns.names)
+        raw, disposition = framing.raw(batch.readings)
+        fates += np.bincount(disposition, minlength=len(Disposition))
+        fates[Disposition.IGNORED] += batch.ignored
+        fates[Disposition.DEAD] += len(batch.dead)
+        pieces.append(framing.frames(raw))
+        marks.append(_marks(batch, framing, policy))
+    series = np.concatenate([piece.series for piece in pieces])
+    order = np.argsort(series, kind="stable")
+    series, time = series[order], np.concatenate([piece.time for piece in pieces])[order]
+    imputed = np.concatenate([piece.imputed for piece in pieces])[order] > 0
+    after_gap = np.concatenate([piece.after_gap for piece in pieces])[order]
+    marked = _within_marks(series, time, np.concatenate(marks, axis=1))
+    return FramedHistory(
+        names=tuple(framing.slots.name(slot) for slot in range(framing.slots.capacity)),
+        series=series,
+        time=time,
+        fitness=np.concatenate([piece.fitness for piece in pieces])[order],
+        after_gap=after_gap,
+        marked=marked,
+        labelled=marked | carried_from(marked, imputed, Segments(series), policy.max_carry),
+        confirmed=np.zeros(len(series), np.bool_),
+        imputed=imputed,
+        step=np.where(after_gap, policy.interval_ns, np.diff(time, prepend=time[:1])),
+        dispositions={fate.name.lower(): int(fates[fate]) for fate in Disposition},
+        values=_sorted_values([piece.values for piece in pieces], order),
+    )
+
+
+def _marks(batch: Batch, framing: Framing, policy: FramePolicy) -> Int64s:
+    """int64 (2, n): series and frame time of the labelled readings; with `resample` the time is their tick's."""
+    columns = batch.columns
+    if batch.labels is None or not batch.labels.any():
+        return np.zeros((2, 0), np.int64)
+    slots = framing.slots.lookup(columns.names)[columns.series[batch.labels]]
+    time = columns.time[batch.labels]
+    if policy.resample != "none":
+        time = time // policy.interval_ns * policy.interval_ns
+    return np.stack([slots.astype(np.int64), time])
+
+
+def _within_marks(series: Int32s, time: Int64s, marks: Int64s) -> Bools:
+    """bool (T,): frames that are marked."""
+    times = np.unique(marks[1])
+    if not len(times):
+        return np.zeros(len(time), np.bool_)
+    place = np.minimum(np.searchsorted(times, time), len(times) - 1)
+    # Series and place of the time make one number: small, where a time itself would overflow.
+    keys = marks[0] * len(times) + np.searchsorted(times, marks[1])
+    marked: Bools = (times[place] == time) & np.isin(series.astype(np.int64) * len(times) + place, keys)
+    return marked
+
+
+def carried_from(some: Bools, imputed: Bools, segments: Segments, max_carry: int) -> Bools:
+    """bool (T,): frames with a missing value that may have been carried from one of `some`."""
+    last = last_true(some, segments)
+    carried: Bools = imputed & (last >= 0) & (np.arange(len(some)) - last <= max_carry)
+    return carried
+
+
+def _sorted_values(pieces: list[Float64s], order: Int64s) -> Float64s:
+    """The pieces as one array (T, F) in `order`. Takes them out of the list, so that each is freed once copied."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    values, start = np.empty((len(order), pieces[0].shape[1])), 0
+    while pieces:
+        piece = pieces.pop(0)
+        values[place[start : start + len(piece)]] = piece
+        start += len(piece)
+    return values

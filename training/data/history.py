@@ -1,0 +1,138 @@
+"""History as it was read: once, in batches, with where it came from."""
+
+import hashlib
+import resource
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from stream.errors import DataError
+from stream.events.alert import rfc3339
+from stream.intake.columns import LongReadings, Readings
+from stream.intake.parquet import Batch, Layout, discover, read
+from stream.registry.bundle import Manifest
+from training.data.feedback import facts
+from training.data.framing import FramedHistory
+from training.data.vet import Finding
+from training.options import TrainOptions
+
+# Values of a batch: 32 MB of float64, also of a long one while it is made dense to be framed.
+CELLS = 1 << 22
+
+
+@dataclass(frozen=True)
+class History:
+    """What was read: batches in file order, how long it took, how the columns were found."""
+
+    layout: Layout
+    batches: list[Batch]
+    sensors: tuple[str, ...]
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        """Readings."""
+        return sum(map(len, self.batches))
+
+
+def columns(layout: Layout) -> str:
+    """What each column was taken for, and why: a wrong guess shows before an hour of training."""
+    roles = {"time": layout.time, "series": layout.series or "one per file", "label": layout.label or "none"}
+    if layout.sensor is not None:
+        roles |= {"sensor": layout.sensor, "value": layout.value or ""}
+    said = [
+        f"{role} {name} ({layout.why[role]})" if role in layout.why else f"{role} {name}"
+        for role, name in roles.items()
+    ]
+    return "; ".join([*said, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
+
+
+def load(options: TrainOptions) -> History:
+    """Reads the history once."""
+    started = time.perf_counter()
+    layout = discover(options.data, options.hints)
+    rows = max(CELLS // max(len(layout.sensors), 1), 1024)
+    batches = list(read(options.data, layout, batch_rows=min(rows, 65_536)))
+    if not any(map(len, batches)):
+        dead = sum(len(batch.dead) for batch in batches)
+        raise DataError(f"{options.data}: no usable rows, {dead} without a usable time or series; expected readings")
+    return History(layout, batches, layout.sensors, time.perf_counter() - started)
+
+
+def without(history: History, dropped: set[str]) -> History:
+    """The history less some sensors.
+
+    Raises:
+        DataError: none is left.
+    """
+    kept = [i for i, sensor in enumerate(history.sensors) if sensor not in dropped]
+    if not kept:
+        raise DataError(f"vetting leaves no sensor of {list(history.sensors)}; set `train.drop_sensors: false`")
+    batches = [_narrowed(b, kept) for b in history.batches]
+    return History(history.layout, batches, tuple(history.sensors[i] for i in kept), history.seconds)
+
+
+def _narrowed(batch: Batch, kept: list[int]) -> Batch:
+    columns = batch.columns
+    if isinstance(columns, LongReadings):
+        # The last place is that of sensors left out before: -1.
+        place = np.full(columns.sensors + 1, -1, np.int32)
+        place[kept] = np.arange(len(kept))
+        narrow: Readings | LongReadings = replace(columns, sensor=place[columns.sensor], sensors=len(kept))
+    else:
+        narrow = replace(columns, values=np.ascontiguousarray(columns.values[:, kept]))
+    return replace(batch, columns=narrow)
+
+
+def data_facts(
+    history: History,
+    framed: FramedHistory,
+    parts: dict[str, int],
+    findings: tuple[Finding, ...],
+    options: TrainOptions,
+) -> dict[str, Any]:
+    """What was learned from, for the manifest."""
+    said = {} if options.feedback is None else {"feedback": facts(framed, options.feedback)}
+    return {
+        "path": str(history.layout.path),
+        "columns": dict(history.layout.why),
+        "readings": history.rows,
+        "series": len(framed.names),
+        "from": rfc3339(int(framed.time.min())),
+        "to": rfc3339(int(framed.time.max())),
+        "fingerprint": fingerprint(history),
+        "dispositions": framed.dispositions,
+        "labelled": int(framed.labelled.sum()),
+        "frames": parts,
+        "vetting": [f"{f.sensor}: {f.kind}, {f.reason}" for f in findings],
+        "vetted_out": options.drop_sensors,
+        **said,
+    }
+
+
+def learned_until(manifest: Manifest) -> int:
+    """ns: newest reading that weights or thresholds have come of; the smallest integer where nothing says."""
+    said = [manifest.data.get("to"), manifest.recalibrated.get("data", {}).get("to")]
+    times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in said if text is not None]
+    return max(map(int, times), default=int(np.iinfo(np.int64).min))
+
+
+def fingerprint(history: History) -> str:
+    """The same for the same readings, read the same way; covers every one of them."""
+    digest = hashlib.sha256()
+    for batch in history.batches:
+        columns = batch.columns
+        digest.update("\x00".join(columns.names).encode())
+        said = (columns.sensor, columns.value) if isinstance(columns, LongReadings) else (columns.values,)
+        for column in (columns.series, columns.time, *said):
+            digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()
+
+
+def peak_memory_mb() -> float:
+    """The most this process has held, MB; the kernel counts in kB on Linux and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

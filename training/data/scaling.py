@@ -1,0 +1,40 @@
+"""Scaled units for a whole history: the table that the bundle keeps, and the frames that a model is fitted on."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.detect.frames.scale import POOLED, ScaleTable, fit_scale, scaled
+from stream.detect.slots import Segments
+from stream.intake.columns import UInt8s
+from training.data.framing import FramedHistory
+from training.data.split import Part
+
+
+def scale_table(framed: FramedHistory, part: UInt8s) -> ScaleTable:
+    """Mean and spread of each series on its fit part.
+
+    A series too short to be cut into parts has the pooled ones: the spread of a few frames is next to nothing, and
+    every later value would lie far outside.
+    """
+    in_fit = (part == Part.FIT) | (part == Part.STOP)
+    table = fit_scale(framed.names, framed.series, framed.values, in_fit & framed.normal)
+    cut = {framed.names[i] for i in np.unique(framed.series[part == Part.CALIBRATE]).tolist()} | {POOLED}
+    short = np.array([name not in cut for name in table.names])[:, None]
+    pooled = table.row(POOLED)
+    return dataclasses.replace(
+        table,
+        mean=np.where(short, table.mean[pooled], table.mean),
+        scale=np.where(short, table.scale[pooled], table.scale),
+    )
+
+
+def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> NDArray[np.float32]:
+    """float32 (T, F), C-contiguous; masked values are 0. Series by series: float64 copies of all would be large."""
+    frames = np.empty(framed.values.shape, np.float32)
+    runs = Segments(framed.series)
+    for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+        row = table.row(framed.names[series])
+        frames[start:end] = scaled(framed.values[start:end], table.mean[row], table.scale[row], clip)
+    return frames

@@ -1,0 +1,1 @@
+"""The generated fleet that the demo trains on."""

@@ -1,0 +1,109 @@
+"""The offline side of `narrows demo`: a generated fleet, a bundle trained on its history, injected versus found."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.errors import NarrowsError
+from stream.intake.columns import Float64s, Int64s
+from stream.registry.bundle import load
+from training.demo.fleet import Fault, Fleet, generate, messages, write_history
+from training.demo.picture import draw
+from training.demo.scoreboard import Alert, Found, compare
+from training.fitting.fit import FitOptions
+from training.options import RuleOptions, ThresholdOptions, TrainOptions
+from training.pipeline import Progress, Trained, train
+
+DETECTOR = "demo-pumps"
+# A day passes in seconds here: hourly updates of an open incident would hide the rest.
+TOLD_EVERY_NS = 4 * 3600 * 1_000_000_000
+# One in ten weeks: with the default, one a week, a dozen pumps would tell of nothing once or twice in the day shown.
+BUDGET = ThresholdOptions(alerts_per_week=0.1)
+# Enough for a demonstration; the defaults of `narrows train` go on for longer.
+FIT = FitOptions(max_epochs=30, patience=5, max_windows=65_536)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A fleet and what was learned of its history."""
+
+    fleet: Fleet
+    trained: Trained
+    definition: Definition
+
+
+def prepare(folder: Path, progress: Progress, seed: int = 0) -> Prepared:
+    """Generates the fleet, writes its history as Parquet and trains on it, all below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fleet = generate(seed=seed)
+    history = folder / "history.parquet"
+    write_history(fleet, history)
+    rules = RuleOptions(update_every_ns=TOLD_EVERY_NS)
+    options = TrainOptions(DETECTOR, history, folder / "registry", rules=rules, threshold=BUDGET, seed=seed)
+    trained = train(options, FIT, progress)
+    return Prepared(fleet, trained, load(trained.folder)[1])
+
+
+def stream(prepared: Prepared) -> Iterator[tuple[bytes, bytes, int]]:
+    """The live part as messages: key, value, timestamp in ms."""
+    return messages(prepared.fleet)
+
+
+def injected(prepared: Prepared) -> list[Mapping[str, Any]]:
+    """The faults to come, before any alert has told of them."""
+    return list(conclude(prepared, []).as_dict()["faults"])
+
+
+def conclude(prepared: Prepared, events: Sequence[Mapping[str, Any]]) -> Found:
+    """Injected versus found. An alert that starts while a fault is still in the windows belongs to it."""
+    spec = prepared.definition.spec
+    grace = (spec.window + spec.smoothing - 1) * prepared.fleet.interval_ns
+    return compare(prepared.fleet.faults, _alerts(events), grace)
+
+
+def scores_of(series: str, verdicts: Sequence[Mapping[str, Any]]) -> tuple[Int64s, Float64s]:
+    """Times int64 (n,) ns and scores float64 (n,) of a series, NaN where there is none."""
+    rows = sorted((v["time"], v["score"]) for v in verdicts if v["series"] == series)
+    times = np.array([row[0].removesuffix("Z") for row in rows], "datetime64[ns]").astype(np.int64)
+    return times, np.array([np.nan if row[1] is None else row[1] for row in rows], np.float64)
+
+
+def picture(
+    prepared: Prepared,
+    series: str,
+    events: Sequence[Mapping[str, Any]],
+    verdicts: Sequence[Mapping[str, Any]],
+    path: Path,
+) -> None:
+    """Sensors, faults, alerts and score of one pump as a PNG."""
+    fleet = prepared.fleet
+    faults = [fault for fault in fleet.faults if fault.series == series]
+    times, scores = scores_of(series, verdicts)
+    readings = fleet.live[fleet.live["series"] == series]
+    alerts = [alert for alert in _alerts(events) if alert.series == series]
+    what = ", ".join(fault.kind for fault in faults) or "no fault"
+    draw(readings, fleet.units, times, scores, alerts, faults, path, f"{series}: {what}")
+
+
+def star(fleet: Fleet) -> Fault:
+    """The fault to show in pictures: the slow one that ends in an alert."""
+    for fault in fleet.faults:
+        if fault.kind == "bearing wear":
+            return fault
+    raise NarrowsError("the fleet has no bearing wear to show")
+
+
+def _alerts(events: Sequence[Mapping[str, Any]]) -> list[Alert]:
+    newest = {event["alert_id"]: event for event in sorted(events, key=lambda event: event["sequence"])}
+    return [
+        Alert(event["series"], _ns(event["started_at"]), None if event["ended_at"] is None else _ns(event["ended_at"]))
+        for event in newest.values()
+    ]
+
+
+def _ns(stamp: str) -> int:
+    return int(np.datetime64(stamp.removesuffix("Z"), "ns").astype(np.int64))

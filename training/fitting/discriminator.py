@@ -1,0 +1,260 @@
+"""Fits the discriminators: one per member, to tell what it leaves of normal windows from what it leaves of others.
+
+The others are synthetic anomalies of every kind and of graded size, put into the fit part, where the residuals of the
+sensors touched count; and the member's own reconstructions, of which it leaves less than of anything real: what is made
+too well is odd as well. A member's discriminator depends on the member and on its seed alone.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from stream.detect.model.autoencoders import Autoencoder
+from stream.detect.model.discriminator import Discriminator, build, frames_seen
+from stream.detect.model.ensemble import Ensemble
+from stream.intake.columns import Bools, Float64s, Int64s
+from training.data.synthetic import KINDS, SIZES, Kind, inject
+from training.data.windows import Windows, evenly
+
+Float32s = NDArray[np.float32]
+
+EPOCH, STOP, AT_ONCE = 4096, 2048, 1024  # windows: of an epoch, looked at after each, judged at a time
+ALIKE = 32  # windows at a time that have an anomaly of the same kind and size
+MAX_EPOCHS, PATIENCE, IMPROVEMENT = 30, 5, 1e-3
+BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-2
+UNUSUAL = 0.99  # quantile on held-out normal data from which a logit counts
+OF_RECONSTRUCTIONS = 0.5  # their weight in the loss, where normal windows and anomalies have 1
+KNOWS_NOTHING = (2 + OF_RECONSTRUCTIONS) * math.log(2)
+# Share of the median sensor's width: one whose logits hardly move must not outweigh all others.
+LEAST_SHARE, LEAST = 1e-3, 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Discriminated:
+    """What training gives.
+
+    Attributes:
+        weights: as `Discriminator.weights`.
+        epochs: per member, the epoch that its weights are from; from 1.
+        stop_loss: per member, its loss then, on windows held out; `KNOWS_NOTHING` for one that never commits itself.
+    """
+
+    weights: dict[str, Tensor]
+    epochs: tuple[int, ...]
+    stop_loss: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """What the members leave of windows, and the windows with anomalies in them.
+
+    Args:
+        model: in inference mode.
+        kinds: of anomalies; their values are limited to +-clip, as the detector limits them.
+    """
+
+    model: Autoencoder
+    windows: Windows
+    kinds: Sequence[Kind]
+    clip: float
+
+    def normal(self, ends: Tensor) -> tuple[Tensor, Tensor]:
+        """Residuals of the windows that end at the rows `ends` (K, n), masked cells 0: float32 (K, n, frames, F); and
+        bool (K, n, F), sensors that are not masked throughout."""
+        windows, kept = self.windows.at(ends)
+        residuals = self._left(windows, kept)
+        if kept is None:
+            return residuals, torch.ones_like(residuals[:, :, 0], dtype=torch.bool)
+        return residuals, kept[:, :, -residuals.shape[2] :].any(dim=2)
+
+    def anomalous(self, ends: Tensor, draws: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
+        """The same of these windows with anomalies; bool (K, n, F): sensors touched in a frame that the error spans."""
+        windows, kept = self.windows.at(ends)
+        seen = torch.ones_like(windows[:, :, 0], dtype=torch.bool) if kept is None else kept.bool().all(dim=2)
+        made = [
+            _with_anomalies(own.numpy(), allowed.numpy(), draw, self.kinds, self.clip)
+            for own, allowed, draw in zip(windows, seen, draws, strict=True)
+        ]
+        strips = torch.from_numpy(np.stack(made))
+        spanned = slice(windows.shape[2] - frames_seen(self.model.spec), None)
+        return self._left(strips, kept), (strips != windows)[:, :, spanned].any(dim=2)
+
+    @torch.no_grad()
+    def reconstructed(self, ends: Tensor) -> Tensor:
+        """The same of the reconstructions of these windows."""
+        windows, kept = self.windows.at(ends)
+        return self._left(self.model(windows), kept)
+
+    @torch.no_grad()
+    def _left(self, windows: Tensor, kept: Tensor | None) -> Tensor:
+        residuals: Tensor = self.model(windows) - windows
+        residuals = residuals if kept is None else residuals * kept
+        return residuals[:, :, -frames_seen(self.model.spec) :]
+
+
+def _with_anomalies(
+    windows: Float32s, allowed: Bools, draw: np.random.Generator, kinds: Sequence[Kind], clip: float
+) -> Float32s:
+    """Windows (n, W, F) with an anomaly in each that can have one, the kinds and sizes in turn."""
+    graded = [(kind, size) for kind in kinds for size in SIZES[kind]]
+    turns = itertools.cycle(draw.permutation(len(graded)).tolist())
+    made = windows.copy()
+    for rows in np.array_split(draw.permutation(len(windows)), -(-len(windows) // ALIKE)):
+        kind, size = graded[next(turns)]
+        begin, seed = int(draw.integers(windows.shape[1])), int(draw.integers(2**31))
+        found = inject(windows[rows], kind, size, seed, begin=begin, clip=clip, allowed=allowed[rows])
+        made[rows[found.rows]] = found.strips
+    return made
+
+
+def discriminate(
+    model: Autoencoder,
+    ensemble: Ensemble,
+    spreads: Float64s,
+    frames: Float32s,
+    masked: Bools | None,
+    fit_ends: Int64s,
+    stop_ends: Int64s,
+    held_out: Int64s,
+    seeds: Sequence[int],
+    max_epochs: int = MAX_EPOCHS,
+    kinds: Sequence[Kind] = KINDS,
+    clip: float = 10.0,
+) -> Discriminated:
+    """Fits on the fit part, stops on another, and calibrates on normal data that no weight has seen.
+
+    Args:
+        model: fitted, in inference mode, its spec with the discriminator's size; ensemble: the same without one.
+        spreads: float64 (K, F), > 0, how far off each member usually is, as `training.spread.member_spreads` has it.
+        frames, masked: as `training.fit.fit` takes them.
+        fit_ends, stop_ends, held_out: int64, normal windows by the row of their newest frame.
+        seeds: of the members.
+        kinds, clip: of the anomalies that are put in, and the limit of scaled values.
+    """
+    spec = model.spec
+    residuals = Residuals(model, Windows(frames, masked, spec), kinds, clip)
+    made = build(spec, seeds)
+    made.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
+    run = _Run(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
+    found = run.go(max_epochs)
+    _calibrate(made, ensemble, residuals, frames, masked, held_out)
+    return Discriminated(made.weights(), *found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examples:
+    """Residuals float32 (K, n, frames, F), and bool (K, n, F): the sensors of them that count.
+
+    Attributes:
+        seen: of the normal windows, and of their reconstructions.
+        touched: of the anomalous ones.
+    """
+
+    normal: Tensor
+    seen: Tensor
+    anomalous: Tensor
+    touched: Tensor
+    reconstructed: Tensor
+
+
+class _Run:
+    """The state of one training; a member that has not improved for a while keeps what it has, whatever others do."""
+
+    def __init__(
+        self, made: Discriminator, residuals: Residuals, fit_ends: Int64s, stop_ends: Int64s, seeds: Sequence[int]
+    ) -> None:
+        self._made, self._residuals, self._fit_ends = made, residuals, fit_ends
+        self._draws = [np.random.default_rng([seed, 1]) for seed in seeds]
+        layers = [weight for layer in (made.first, made.second) for weight in layer.parameters()]
+        self._optimizer = torch.optim.AdamW(layers, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        ends = torch.from_numpy(stop_ends).expand(len(seeds), -1)
+        self._stop = self._examples(ends)
+        self._best = {name: value.clone() for name, value in made.named_parameters()}
+        self._loss = torch.full((len(seeds),), torch.inf)
+        self._epoch = torch.zeros(len(seeds), dtype=torch.int64)
+        self._stale = torch.zeros(len(seeds), dtype=torch.int64)
+
+    def go(self, max_epochs: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Trains; leaves each member at its best. Returns the epochs and losses of these."""
+        for epoch in range(1, max_epochs + 1):
+            self._train()
+            self._keep(epoch)
+            if bool((self._stale >= PATIENCE).all()):
+                break
+        self._made.load_state_dict(self._best, strict=False)
+        self._made.requires_grad_(False)
+        return tuple(self._epoch.tolist()), tuple(self._loss.tolist())
+
+    def _train(self) -> None:
+        orders = torch.stack([self._order(draw) for draw in self._draws])
+        for here in orders.split(BATCH, dim=1):  # type: ignore[no-untyped-call]
+            losses = self._losses(self._examples(here))
+            self._optimizer.zero_grad()
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+
+    def _order(self, draw: np.random.Generator) -> Tensor:
+        """An epoch's windows, by their ends."""
+        count = len(self._fit_ends)
+        rounds = [draw.permutation(count) for _ in range(-(-EPOCH // count))]
+        return torch.from_numpy(self._fit_ends[np.concatenate(rounds)[:EPOCH]])
+
+    def _examples(self, ends: Tensor) -> _Examples:
+        of = self._residuals
+        return _Examples(*of.normal(ends), *of.anomalous(ends, self._draws), of.reconstructed(ends))
+
+    def _losses(self, of: _Examples) -> Tensor:
+        """(K,): cross-entropies of the normal ones, the anomalous ones and the reconstructions, each a mean."""
+        normal, anomalous = softplus(self._made(of.normal)), softplus(-self._made(of.anomalous))
+        reconstructed = softplus(-self._made(of.reconstructed))
+        anomalies = _mean(anomalous, of.touched) + OF_RECONSTRUCTIONS * _mean(reconstructed, of.seen)
+        return _mean(normal, of.seen) + anomalies
+
+    @torch.no_grad()
+    def _keep(self, epoch: int) -> None:
+        losses = self._losses(self._stop)
+        going = self._stale < PATIENCE
+        better, counts = going & (losses < self._loss), losses < self._loss * (1 - IMPROVEMENT)
+        for name, value in self._made.named_parameters():
+            self._best[name][better] = value[better]
+        self._epoch[better] = epoch
+        self._stale = torch.where(going & counts, 0, self._stale + 1)
+        self._loss = torch.where(better, losses, self._loss)
+
+
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    """(K,) of (K, n, F): over those that count."""
+    return (values * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1)
+
+
+@torch.no_grad()
+def _calibrate(
+    made: Discriminator,
+    ensemble: Ensemble,
+    residuals: Residuals,
+    frames: Float32s,
+    masked: Bools | None,
+    held_out: Int64s,
+) -> None:
+    """Sets `floor`, `slope` and `reach` by what held-out normal windows have."""
+    members = len(made.reach)
+    judged = []
+    for here in torch.from_numpy(held_out).split(AT_ONCE):  # type: ignore[no-untyped-call]
+        left, seen = residuals.normal(here.expand(members, -1))
+        judged.append(torch.where(seen, made(left), torch.nan))
+    logits = torch.cat(judged, dim=1).double().numpy()  # (K, N, F)
+    blind = np.isnan(logits).all(axis=1)  # (K, F)
+    middle, floor = np.nanquantile(np.where(blind[:, None], 0, logits), (0.5, UNUSUAL), axis=1)  # (K, F) each
+    width = floor - middle
+    width = np.maximum(width, np.maximum(LEAST_SHARE * np.median(width, axis=1, keepdims=True), LEAST))
+    errors = ensemble.errors(frames, held_out, masked).by_sensor.astype(np.float64)  # (K, F, N)
+    usual, far = np.quantile(np.nanmean(errors, axis=1), (0.5, UNUSUAL), axis=1)  # (K,) each
+    for name, value in (("floor", floor), ("slope", np.where(blind, 0, 1 / width)), ("reach", far - usual)):
+        getattr(made, name).copy_(torch.from_numpy(value))

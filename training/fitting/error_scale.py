@@ -1,0 +1,69 @@
+"""How far off each sensor usually is on normal data that the weights have not seen: the unit of its error."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.detect.model.ensemble import Ensemble
+from stream.detect.slots import Segments
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+
+# Share of the median sensor's: one that stood still in training is precise, but must not outweigh all others.
+LEAST_SHARE = 1e-3
+# Squared scaled units, a thousandth of a standard deviation: float32 reconstructs little better than that.
+LEAST = 1e-6
+AT_ONCE = 8192  # windows
+
+
+def error_spread(
+    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
+) -> Float64s:
+    """Mean error of each sensor, median over members, then over series: one that went wrong does not decide for all.
+
+    Args:
+        ensemble: whose errors are not divided by anything yet.
+        frames: float32 (P, F), C-contiguous, scaled; masked cells hold 0.
+        masked: bool (P, F), or None.
+        ends: int64 (N,), held-out normal windows, by the row of their newest frame; N >= 1.
+        series: int32 (N,), of each window; one series after another.
+
+    Returns:
+        float64 (F,), scaled units as the loss has them, > 0; the median sensor's where one is masked in all windows.
+    """
+    return _floored(np.median(_usual(ensemble, frames, masked, ends, series), axis=1))
+
+
+def member_spreads(
+    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
+) -> Float64s:
+    """The same of each member by itself: float64 (K, F)."""
+    usual = _usual(ensemble, frames, masked, ends, series)
+    return np.stack([_floored(usual[:, member]) for member in range(usual.shape[1])])
+
+
+def _usual(
+    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
+) -> Float64s:
+    """float64 (S, K, F): mean error of each series, member and sensor; NaN where it is masked in all windows."""
+    runs = Segments(series)
+    spans = zip(runs.start.tolist(), runs.end.tolist(), strict=True)
+    return np.stack([_means(ensemble, frames, masked, ends[start:end]) for start, end in spans])
+
+
+def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
+    """float64 (K, F): mean over these windows."""
+    total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
+    for first in range(0, len(ends), AT_ONCE):
+        errors = ensemble.errors(frames, ends[first : first + AT_ONCE], masked).by_sensor  # (K, F, n)
+        total += np.nansum(errors, axis=2, dtype=np.float64)
+        count += np.isfinite(errors).sum(axis=2)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _floored(own: Float64s) -> Float64s:
+    """float64 (F,), > 0: median over series of what each of them has (S, F)."""
+    seen = ~np.isnan(own).all(axis=0)
+    usual = np.full(own.shape[1], np.nan)
+    usual[seen] = np.nanmedian(own[:, seen], axis=0)
+    middle = float(np.median(usual[seen])) if seen.any() else LEAST
+    spread: Float64s = np.where(seen, np.maximum(usual, LEAST_SHARE * middle), middle)
+    return np.maximum(spread, LEAST)

@@ -1,0 +1,294 @@
+"""Fits an ensemble: K members in one batched pass, each with its own order of windows and its own best weights."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream.detect.model.autoencoders import Autoencoder, Variational, build, load
+from stream.detect.policy import ModelSpec
+from stream.errors import DataError, ShapeError
+from stream.intake.columns import Bools, Int64s
+from training.data.windows import Windows, evenly
+from training.fitting.objective import Objective
+from training.fitting.posterior import measured
+
+Float32s = NDArray[np.float32]
+
+# Windows: fewer teach nothing, or tell nothing of what was learned. Longer windows overlap more, so more are needed.
+MIN_FIT, MIN_STOP, FIT_PER_FRAME, ENOUGH = 50, 5, 8, 100
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to train; the defaults suit a few thousand windows as well as millions.
+
+    Attributes:
+        seed: members get the seeds `seed`, `seed` + 1, ...
+        learning_rate: of AdamW, at the start; a member's is multiplied by `cooling` after `patience` / 2 epochs without
+            improvement.
+        weight_decay: of AdamW.
+        batch: windows per step and member.
+        max_epochs: at the latest, training ends then.
+        patience: epochs in a row without improvement after which a member is done; once all are, training ends.
+        improvement: relative fall of the stop loss that counts as one.
+        min_windows: windows per epoch and member at least: small data are gone through several times.
+        max_windows: windows per epoch and member at most: of large data each epoch sees another sample.
+        max_stop: stop windows looked at after each epoch, evenly spaced.
+        anneal: variational: epochs over which beta grows from 0 to its value, fewer where `max_epochs` leaves no more
+            than that. A code that must pay from the start learns to say nothing (Bowman et al. 2016, "Generating
+            sentences from a continuous space", section 3.1). Weights of those epochs are not kept.
+    """
+
+    seed: int = 0
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    batch: int = 256
+    max_epochs: int = 200
+    patience: int = 10
+    improvement: float = 5e-3
+    cooling: float = 0.3
+    min_windows: int = 16_384
+    max_windows: int = 131_072
+    max_stop: int = 16_384
+    anneal: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch, as it ends.
+
+    Attributes:
+        number: from 1.
+        loss: what training minimises, cells blanked and dropout on, mean over members.
+        stop_loss: mean error of the cells of the stop windows, nothing blanked, dropout off.
+        windows_per_s: windows trained on, all members counted, per second.
+        seconds_left: at most, to `max_epochs`; less when training stops early.
+        stale: epochs since a member improved; 0 if one just did that was not done yet.
+    """
+
+    number: int
+    loss: float
+    stop_loss: float
+    windows_per_s: float
+    seconds_left: float
+    stale: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What training gives.
+
+    Attributes:
+        weights: each member's own best, as `Autoencoder.weights` lays them out.
+        epochs: all of them, in order.
+        best_epoch: per member, the epoch that its weights are from.
+        best_loss: per member, its stop loss then.
+        fit_loss: per member, its mean loss of training in that epoch, cells blanked and dropout on.
+        stopped_early: False where `max_epochs` ended training.
+        windows_per_s: over all of training, stop windows not counted.
+        divergence: variational: per member, nats that each dimension of the code tells of a stop window. Else empty.
+    """
+
+    weights: dict[str, Tensor]
+    epochs: tuple[Epoch, ...]
+    best_epoch: tuple[int, ...]
+    best_loss: tuple[float, ...]
+    fit_loss: tuple[float, ...]
+    stopped_early: bool
+    windows_per_s: float
+    divergence: tuple[tuple[float, ...], ...] = ()
+
+
+def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
+    """The members' seeds, as `fit` uses them."""
+    return tuple(range(options.seed, options.seed + spec.members))
+
+
+def least_windows(window: int) -> tuple[int, int]:
+    """Windows of W frames that training needs at least: to fit, and to stop."""
+    return min(ENOUGH, max(MIN_FIT, FIT_PER_FRAME * window)), MIN_STOP
+
+
+def fit(
+    frames: Float32s,
+    masked: Bools | None,
+    fit_ends: Int64s,
+    stop_ends: Int64s,
+    spec: ModelSpec,
+    options: FitOptions,
+    progress: Callable[[Epoch], None],
+) -> Fitted:
+    """Minimises `Objective.training` over whole windows, masked cells left out. Deterministic on one machine.
+
+    Args:
+        frames: float32 (P, F), C-contiguous, scaled, finite; masked cells hold 0.
+        masked: bool (P, F), or None.
+        fit_ends: int64, windows trained on, by the row of their newest frame.
+        stop_ends: int64, held out: they end training and choose each member's weights.
+        progress: called after each epoch; what it raises ends training, as Ctrl-C does.
+
+    Raises:
+        DataError: too few windows, or a loss that is not finite.
+        ShapeError: windows outside the frames, or impossible sizes.
+    """
+    _check(frames, fit_ends, stop_ends, spec)
+    windows = Windows(frames, masked, spec)
+    stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
+    model = build(spec, seeds_of(spec, options))
+    fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+    if isinstance(best := load(spec, fitted.weights), Variational):
+        fitted = replace(fitted, divergence=measured(best, windows, stopping))
+    return fitted
+
+
+class _Run:
+    """The state of one training. What becomes of a member depends on its own seed, not on how many others there are."""
+
+    def __init__(
+        self, model: Autoencoder, windows: Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
+    ) -> None:
+        self._model, self._options = model, options
+        self._fit_ends, self._stop_ends = fit_ends, stop_ends
+        self._optimizer = torch.optim.AdamW(
+            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        members = model.spec.members
+        # Each member's order of windows and the cells blanked in them.
+        self._draws = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
+        self._objective = Objective(model, windows, self._draws)
+        self._best = model.weights()
+        self._best_loss = torch.full((members,), torch.inf)
+        self._fit_loss = torch.full((members,), torch.inf)
+        self._best_epoch = [0] * members
+        # Epochs since each improved, `patience` once it is done; and the share that is left of its learning rate.
+        self._stale = torch.zeros(members, dtype=torch.int64)
+        self._rate = torch.ones(members)
+
+    def go(self, progress: Callable[[Epoch], None]) -> Fitted:
+        options = self._options
+        epochs: list[Epoch] = []
+        trained, seconds, begun = 0, 0.0, time.perf_counter()
+        while len(epochs) < options.max_epochs and bool(self._runs.any()):
+            started = time.perf_counter()
+            share = self._share_of_beta(len(epochs) + 1)
+            fit_loss, count = self._train(share)
+            lap = time.perf_counter() - started
+            stop_loss = self._stop_losses()
+            if share == 1.0:
+                self._keep(stop_loss, fit_loss, len(epochs) + 1)
+                self._cool()
+            trained, seconds = trained + count, seconds + lap
+            left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.max_epochs - len(epochs) - 1)
+            loss, held_out = float(fit_loss.mean()), float(stop_loss.mean())
+            epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, int(self._stale.min())))
+            progress(epochs[-1])
+        return Fitted(
+            weights=self._best,
+            epochs=tuple(epochs),
+            best_epoch=tuple(self._best_epoch),
+            best_loss=tuple(self._best_loss.tolist()),
+            fit_loss=tuple(self._fit_loss.tolist()),
+            stopped_early=not bool(self._runs.any()),
+            windows_per_s=trained / seconds,
+        )
+
+    @property
+    def _runs(self) -> Tensor:
+        """bool (K,): members that are not done."""
+        return self._stale < self._options.patience
+
+    def _share_of_beta(self, epoch: int) -> float:
+        """0 to 1; 1 throughout where there is no beta."""
+        rising = min(self._options.anneal, self._options.max_epochs - 1)
+        if not isinstance(self._model, Variational) or epoch > rising:
+            return 1.0
+        return (epoch - 1) / rising
+
+    def _train(self, share: float) -> tuple[Tensor, int]:
+        """One epoch with this share of beta: each member's mean loss (K,), and the windows that it saw, all counted."""
+        self._model.train()
+        orders = self._draw()
+        total = torch.zeros(len(orders))
+        for here in orders.split(self._options.batch, dim=1):  # type: ignore[no-untyped-call]
+            losses = self._objective.training(here, share)
+            self._optimizer.zero_grad()
+            losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
+            self._step()
+            total += losses.detach() * here.shape[1]
+        return total / orders.shape[1], orders.numel()
+
+    def _draw(self) -> Tensor:
+        """(K, n): each member's windows of this epoch, by their ends, in its own order."""
+        options, count = self._options, len(self._fit_ends)
+        wanted = min(max(count, options.min_windows), max(options.max_windows, options.batch))
+        rounds = -(-wanted // count)
+        orders = [
+            torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:wanted] for draw in self._draws
+        ]
+        return self._fit_ends[torch.stack(orders)]
+
+    @torch.no_grad()
+    def _stop_losses(self) -> Tensor:
+        """(K,)"""
+        self._model.eval()
+        total = torch.zeros(self._model.spec.members)
+        for here in self._stop_ends.split(1024):  # type: ignore[no-untyped-call]
+            total += self._objective.reconstruction(here.expand(len(total), -1)) * len(here)
+        losses = total / len(self._stop_ends)
+        if not bool(torch.isfinite(losses).all()):
+            raise DataError(
+                f"training went astray: stop loss {losses.tolist()} per member; "
+                f"look for values that are not finite or not scaled, or lower the learning rate"
+            )
+        return losses
+
+    def _keep(self, losses: Tensor, fit_losses: Tensor, epoch: int) -> None:
+        """Keeps the weights of the members that are at their best, and notes which improved enough to count."""
+        better = self._runs & (losses < self._best_loss)
+        counts = better & (losses < self._best_loss * (1.0 - self._options.improvement))
+        self._stale = torch.where(counts, 0, self._stale + self._runs)
+        self._best_loss = torch.where(better, losses, self._best_loss)
+        self._fit_loss = torch.where(better, fit_losses, self._fit_loss)
+        for name, value in self._model.state_dict().items():
+            self._best[name][better] = value[better]
+        self._best_epoch = [epoch if new else old for new, old in zip(better, self._best_epoch, strict=True)]
+
+    def _cool(self) -> None:
+        due = (self._stale > 0) & (self._stale % max(1, self._options.patience // 2) == 0)
+        self._rate = torch.where(due, self._rate * self._options.cooling, self._rate)
+
+    @torch.no_grad()
+    def _step(self) -> None:
+        """One step of AdamW, which is linear in the learning rate: each member goes its own share of the way."""
+        before = [parameter.clone() for parameter in self._model.parameters()]
+        self._optimizer.step()
+        for old, parameter in zip(before, self._model.parameters(), strict=True):
+            parameter.copy_(torch.lerp(old, parameter, self._rate.view(-1, *[1] * (parameter.dim() - 1))))
+
+
+def _check(frames: Float32s, fit_ends: Int64s, stop_ends: Int64s, spec: ModelSpec) -> None:
+    if frames.dtype != np.float32 or frames.ndim != 2 or frames.shape[1] != spec.sensors:
+        raise ShapeError(f"frames: seen {frames.dtype} {frames.shape}, expected float32 (P, {spec.sensors})")
+    if not frames.flags.c_contiguous:
+        raise ShapeError("frames: must be C-contiguous; windows are read as runs of memory")
+    needed = least_windows(spec.window)
+    _check_ends("fit", fit_ends, needed[0], len(frames), spec.window)
+    _check_ends("stop", stop_ends, needed[1], len(frames), spec.window)
+
+
+def _check_ends(part: str, ends: Int64s, needed: int, rows: int, window: int) -> None:
+    if len(ends) < needed:
+        raise DataError(
+            f"{len(ends)} windows of {window} frames to {part}, needed {needed}; "
+            f"give longer history, shorter windows, or fewer exclusions"
+        )
+    if not window - 1 <= int(ends.min()) <= int(ends.max()) < rows:
+        raise ShapeError(
+            f"{part} windows end at {int(ends.min())} to {int(ends.max())}; "
+            f"over {rows} frames, windows of {window} end at {window - 1} to {rows - 1}"
+        )

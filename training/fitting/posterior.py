@@ -1,0 +1,45 @@
+"""How much the code of a variational model tells of a window, and when it tells nothing.
+
+Where the divergence from the prior weighs too much, training finds it cheaper to ignore the code: every window is made
+into the same one. Such a model passes for trained, and its errors are those of no model at all.
+"""
+
+import torch
+from torch import Tensor
+
+from stream.detect.model.autoencoders import Variational
+from stream.detect.policy import ModelSpec
+from training.data.windows import Windows
+
+# Nats of divergence, mean over windows: below that a dimension of the code tells next to nothing of a window.
+COLLAPSED = 0.01
+# Of the code's dimensions, so large a share (and one at least) must tell something.
+LEAST_ALIVE = 0.25
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of each dimension of a code from the prior, a standard normal; nats, >= 0.
+
+    Source: Kingma and Welling 2014, "Auto-encoding variational Bayes", appendix B.
+    """
+    return (mean.square() + log_variance.exp() - 1.0 - log_variance) / 2.0
+
+
+@torch.no_grad()
+def measured(model: Variational, windows: Windows, ends: Tensor) -> tuple[tuple[float, ...], ...]:
+    """Per member, the divergence of each dimension, mean over the windows that end at the rows `ends` (n,)."""
+    total = torch.zeros(model.spec.members, model.spec.latent)
+    for here in ends.split(1024):  # type: ignore[no-untyped-call]
+        seen, _ = windows.at(here.expand(len(total), -1))
+        total += divergence(*model.posterior(seen)).sum(dim=1)
+    return tuple(tuple(own) for own in (total / len(ends)).tolist())
+
+
+def alive(dimensions: tuple[float, ...]) -> int:
+    """How many dimensions of a code are not collapsed."""
+    return sum(told >= COLLAPSED for told in dimensions)
+
+
+def needed_alive(spec: ModelSpec) -> int:
+    """How many dimensions must not be collapsed."""
+    return max(1, round(LEAST_ALIVE * spec.latent))

@@ -1,0 +1,103 @@
+"""Windows that a variational model takes for normal: drawn from the prior of its code, in the sensors' units.
+
+A model that has learned what normal is dreams of it. What it never dreams of it will alert on; what looks wrong in its
+dreams it will let pass.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from stream.detect.definition import Definition
+from stream.detect.frames.scale import POOLED
+from stream.detect.model.autoencoders import Variational, load
+from stream.errors import BundleError
+from stream.intake.columns import Float64s
+from stream.registry.bundle import weights
+
+if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+    from matplotlib.axes import Axes
+
+SAMPLE, STEP = "sample", "step"
+SHOWN, PANELS = 30, 24  # windows drawn as lines, sensors at most in a picture
+_LINE, _BAND, _MIDDLE = "#0072B2", "#56B4E9", "#222222"  # Okabe and Ito's palette
+
+
+@dataclass(frozen=True)
+class Sample:
+    """n windows: values float64 (n, W, F), in the units of the pooled scale; names of the F sensors."""
+
+    sensors: tuple[str, ...]
+    values: Float64s
+
+
+def sample(folder: Path, definition: Definition, count: int, seed: int) -> Sample:
+    """Draws `count` windows; the members take turns.
+
+    Raises:
+        BundleError: the bundle's model has no prior to draw from.
+    """
+    spec = definition.spec
+    model = load(spec, weights(folder))
+    if not isinstance(model, Variational):
+        raise BundleError(
+            f"{folder}: a {spec.kind} model has no prior to draw windows from; "
+            "train one with `model.kind: variational`, or point `bundle` at one"
+        )
+    draw = torch.Generator().manual_seed(seed)
+    codes = torch.randn(spec.members, -(-count // spec.members), spec.latent, generator=draw)
+    windows = model.decoded(codes).transpose(0, 1).flatten(0, 1)[:count].double().numpy()  # (n, W, F)
+    pooled = definition.scales.row(POOLED)
+    return Sample(definition.sensors, windows * definition.scales.scale[pooled] + definition.scales.mean[pooled])
+
+
+def write(drawn: Sample, path: Path) -> None:
+    """One row per window and step, 0 the oldest: columns sample, step, and one per sensor.
+
+    Raises:
+        BundleError: a sensor has the name of another column.
+    """
+    taken = {SAMPLE, STEP} & set(drawn.sensors)
+    if taken:
+        raise BundleError(f"sensors {sorted(taken)} have the names of the table's own columns; train with others")
+    count, window, sensors = drawn.values.shape
+    of, step = np.divmod(np.arange(count * window), window)
+    columns = drawn.values.reshape(-1, sensors).T
+    table = {SAMPLE: of, STEP: step.astype(np.int32), **dict(zip(drawn.sensors, columns, strict=True))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(table), path)
+
+
+def picture(drawn: Sample, path: Path) -> None:
+    """A panel per sensor: some of the windows, the middle of all, and the band that holds nine in ten; a PNG."""
+    from matplotlib.figure import Figure
+
+    names = drawn.sensors[:PANELS]
+    figure = Figure(figsize=(8.0, 1.0 + 1.3 * len(names)), dpi=120, facecolor="white", layout="constrained")
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for panel, name, values in zip(panels, names, drawn.values.transpose(2, 0, 1), strict=False):
+        _panel(panel, name, values)
+    panels[-1].set_xlabel("frames before the newest", fontsize=8.5)
+    left = len(drawn.sensors) - len(names)
+    title = f"{len(drawn.values)} windows drawn from the prior" + (f"; {left} sensors are not shown" if left else "")
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left", fontweight="bold")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _panel(panel: "Axes", name: str, windows: Float64s) -> None:
+    """One sensor: windows (n, W)."""
+    steps = np.arange(windows.shape[1]) - (windows.shape[1] - 1)
+    low, middle, high = np.quantile(windows, (0.05, 0.5, 0.95), axis=0)
+    panel.fill_between(steps, low, high, color=_BAND, alpha=0.25, linewidth=0)
+    # A window of one frame is a point.
+    panel.plot(steps, windows[:SHOWN].T, color=_LINE, linewidth=0.6, alpha=0.5, marker="." if len(steps) == 1 else "")
+    panel.plot(steps, middle, color=_MIDDLE, linewidth=1.2, marker="_" if len(steps) == 1 else "")
+    panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(labelsize=8, length=0)

@@ -1,0 +1,1 @@
+"""Judges whether a trained bundle may go to production."""

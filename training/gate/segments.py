@@ -1,0 +1,102 @@
+"""Strips of held-out frames, as many as one level looks at, and the scores that a bundle gives their newest frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.detect.definition import Definition
+from stream.detect.frames.scale import scaled
+from stream.detect.incidents.level import levels
+from stream.detect.policy import ModelSpec
+from stream.intake.columns import Bools, Float64s, Int64s
+from training.data.framing import FramedHistory
+from training.data.windows import evenly
+
+Float32s = NDArray[np.float32]
+
+# A share of fewer says nothing; more only cost time, and so do more values in all windows of all members.
+FEWEST, MOST, MOST_VALUES = 20, 128, 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """n strips of L frames, whole ones.
+
+    Attributes:
+        values: float64 (n, L, F), in the sensors' own units, NaN where masked.
+        names: series of each.
+    """
+
+    values: Float64s
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def masked(self) -> Bools:
+        """bool (n, L, F)."""
+        return np.isnan(self.values)
+
+    @property
+    def free(self) -> Bools:
+        """bool (n, F): sensors without a missing value."""
+        return np.asarray(~self.masked.any(axis=1))
+
+    def of(self, rows: Int64s) -> "Strips":
+        """Some of them."""
+        return Strips(self.values[rows], tuple(self.names[row] for row in rows.tolist()))
+
+    def scaled(self, definition: Definition) -> Float32s:
+        """float32 (n, L, F), as the detector of a bundle scales them; masked cells hold 0."""
+        return scaled(self.values, *self._scales(definition), definition.policy.clip)
+
+    def unscaled(self, values: Float32s, definition: Definition) -> "Strips":
+        """The strips that scale to `values` (n, L, F); what is masked stays so."""
+        mean, scale = self._scales(definition)
+        raw = values.astype(np.float64) * scale + mean
+        return Strips(np.where(self.masked, np.nan, raw), self.names)
+
+    def scores(self, definition: Definition, values: Float32s | None = None) -> Float64s:
+        """float64 (n,): level / threshold of the newest frame of each; L must be `support` at least.
+
+        Args:
+            values: float32 (n, L, F), scaled, in the place of their own.
+        """
+        spec, frames = definition.spec, support(definition.spec)
+        values = (self.scaled(definition) if values is None else values)[:, -frames:]
+        holes = self.masked[:, -frames:].reshape(-1, spec.sensors)
+        flat = np.ascontiguousarray(values.reshape(-1, spec.sensors))
+        ends = (np.arange(len(self))[:, None] * frames + np.arange(spec.window - 1, frames)).ravel()
+        errors = definition.ensemble.errors(flat, ends, holes if holes.any() else None).error  # (n * M,)
+        newest = np.arange(1, len(self) + 1) * spec.smoothing - 1
+        level = levels(errors, newest, np.full(len(self), frames), spec.window, spec.smoothing)
+        found: Float64s = level / definition.thresholds.of_each(self.names)
+        return found
+
+    def _scales(self, definition: Definition) -> tuple[Float64s, Float64s]:
+        """float64 (n, 1, F) each."""
+        rows = [definition.scales.row(name) for name in self.names]
+        return definition.scales.mean[rows][:, None], definition.scales.scale[rows][:, None]
+
+
+def strips_of(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: int) -> Strips:
+    """At most so many strips of so many frames that end at some rows of a history, evenly spread, in random order.
+
+    Args:
+        ends: bool (T,), rows with as many frames of their series before them.
+    """
+    rows = np.random.default_rng(seed).permutation(evenly(np.flatnonzero(ends), most))
+    names = tuple(framed.names[at] for at in framed.series[rows].tolist())
+    return Strips(framed.values[rows[:, None] + np.arange(1 - frames, 1)], names)
+
+
+def affordable(spec: ModelSpec) -> int:
+    """How many strips are to be tried."""
+    return min(MOST, max(FEWEST, MOST_VALUES // (spec.members * spec.smoothing * spec.window * spec.sensors)))
+
+
+def support(spec: ModelSpec) -> int:
+    """Frames that the errors of one level look at."""
+    return spec.window + spec.smoothing - 1

@@ -1,0 +1,120 @@
+"""Whether anomalies are told from normal data: by rank, so that no threshold has a say in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.slots import Segments, last_true
+from stream.intake.columns import Bools, Float64s, UInt8s
+from training.calibration.levels import Levels
+from training.calibration.tail import block_maxima
+from training.data.framing import FramedHistory
+from training.data.split import Part
+from training.data.synthetic import Kind, inject
+from training.gate.criteria import Criterion, not_judged
+from training.gate.segments import FEWEST, Strips
+
+# What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.
+KIND: Kind = "level_shift"
+SIZE = 8.0
+# How likely such a strip must score above a normal one; of labelled anomalies, which may be small, more than chance.
+SYNTHETIC, LABELLED = 0.75, 0.5
+# Labelled events.
+FEWEST_EVENTS = 5
+# Standard errors to the end of a one-sided interval of 99 %.
+ONE_SIDED = 2.326
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How likely an anomalous score is above a normal one, and the upper end of that at 99 %."""
+
+    likely: float
+    upper: float
+
+
+def separation(anomalous: Float64s, normal: Float64s) -> Separation:
+    """Of two samples of scores, float64 (n,) and (m,), both at least 1.
+
+    Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
+    """
+    ordered = np.sort(normal)
+    below = np.searchsorted(ordered, anomalous, "left") + np.searchsorted(ordered, anomalous, "right")
+    area = float(below.mean()) / (2 * len(normal))
+    n, m = len(anomalous), len(normal)
+    one, other = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + (n - 1) * (one - area**2) + (m - 1) * (other - area**2)) / (n * m)
+    return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
+
+
+def of_synthetic(strips: Strips, definition: Definition, seed: int) -> Criterion:
+    """Normal strips of the gate part beside themselves with one sensor off."""
+    name = "separability"
+    if len(strips) < FEWEST:
+        return not_judged(name, f"{len(strips)} whole strips of held-out frames in the gate part, {FEWEST} needed")
+    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=strips.free)
+    if made.why_none is not None:
+        return not_judged(name, made.why_none)
+    found = separation(strips.of(made.rows).scores(definition, made.strips), strips.scores(definition))
+    said = f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.likely:.1%} of pairs"
+    remedy = "the model follows whatever it is given, or normal data are as wild: see the strength of the model"
+    return _criterion(name, found, SYNTHETIC, said, remedy)
+
+
+def of_labelled(
+    framed: FramedHistory, part: UInt8s, level: Float64s, gate: Levels, definition: Definition
+) -> Criterion:
+    """Labelled events in the span of the gate part beside its normal blocks, by the largest score of each.
+
+    An event goes on for W + M - 1 frames, by which levels lag: it has no fewer of them than a block then, of which more
+    would be larger by chance.
+
+    Args:
+        level: float64 (T,), of every frame; NaN where it has none.
+        gate: normal levels of the gate part.
+    """
+    name = "labelled anomalies"
+    every = level / definition.thresholds.of_each(framed.names)[framed.series]
+    events = _events(framed, _in_span(framed, part), every, gate.block - 1)
+    if len(events) < FEWEST_EVENTS or not len(gate):
+        return not_judged(
+            name, f"{len(events)} labelled events with a score in the span of the gate part, {FEWEST_EVENTS} needed"
+        )
+    score = gate.level / definition.thresholds.of_each(gate.names)[gate.series]
+    normal = block_maxima(score, gate.in_block)
+    found = separation(events, normal)
+    said = f"{len(events)} labelled events score above a normal stretch in {found.likely:.1%} of pairs"
+    return _criterion(
+        name, found, LABELLED, said, "are the labels those of this history, and is it normal without them?"
+    )
+
+
+def _criterion(name: str, found: Separation, limit: float, said: str, remedy: str) -> Criterion:
+    expected = f"{said}, at least {limit:.0%} expected"
+    if found.upper < limit:
+        return Criterion(
+            name, "refused", found.likely, limit, f"{expected}, at most {found.upper:.1%} likely; {remedy}"
+        )
+    return Criterion(name, "passed", found.likely, limit, expected)
+
+
+def _in_span(framed: FramedHistory, part: UInt8s) -> Bools:
+    """bool (T,): frames from the first gate frame of their series on."""
+    inside: Bools = last_true(part == Part.GATE, Segments(framed.series)) >= 0
+    return inside
+
+
+def _events(framed: FramedHistory, span: Bools, score: Float64s, after: int) -> Float64s:
+    """The largest score of each run of labelled frames and of the `after` frames behind it; float64 (n,), finite."""
+    rows = np.flatnonzero(framed.marked & span)
+    if not len(rows):
+        return np.zeros(0)
+    runs = Segments(framed.series)
+    new = (np.diff(rows, prepend=-2) != 1) | (np.diff(runs.of_row[rows], prepend=-1) != 0)
+    last = rows[np.append(new[1:], True)]
+    ends = np.minimum(last + after + 1, runs.end[runs.of_row[last]])
+    known = np.where(np.isfinite(score), score, -np.inf)
+    largest = [known[start:end].max() for start, end in zip(rows[new].tolist(), ends.tolist(), strict=True)]
+    found: Float64s = np.array(largest)[np.isfinite(largest)]
+    return found

@@ -1,0 +1,1 @@
+"""New thresholds for a bundle from newer data."""

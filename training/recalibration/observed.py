@@ -1,0 +1,195 @@
+"""Newer readings as the detector of a bundle judges them: what recalibration looks at."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.frames.frames import Fitness
+from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.outcome import Verdict
+from stream.detect.slots import Segments
+from stream.errors import DataError
+from stream.events.alert import VERDICTS, rfc3339
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.parquet import Hints, read
+from stream.intake.parquet_files import files
+from stream.replay import layout_for
+from training.calibration.levels import Levels, incident_events
+from training.data.framing import FramedHistory, frame
+from training.data.history import CELLS, History, fingerprint
+from training.data.spans import Span
+
+NO_END = np.iinfo(np.int64).max
+# How far a score in a file may be from level / threshold: it was divided so once.
+SAME_SCORE = 1e-9
+KEPT = ("series", "time", "level", "score", "vetoed", "imputed")
+SCORES = {"series", "time", "verdict", "score", "level", "imputed"}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """T frames of newer readings, sorted by series, then time.
+
+    Attributes:
+        framed: what they are; without a sensor (F = 0) where only verdicts are known.
+        level, score: float64 (T,), NaN where there is none.
+        vetoed: bool (T,), frames that the rules keep from opening an incident, exceeding or not.
+        imputed: bool (T,), a sensor is carried or masked.
+        alerts: from the first exceeding to the first quiet frame of each incident.
+        facts: what was read, for the manifest.
+    """
+
+    framed: FramedHistory
+    level: Float64s
+    score: Float64s
+    vetoed: Bools
+    imputed: Bools
+    alerts: tuple[Span, ...]
+    facts: dict[str, Any]
+
+
+def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
+    """Sends readings through the detector of a bundle, as `narrows replay` does.
+
+    Raises:
+        BundleError: the data lack its sensors. DataError: they cannot be read, or there are none.
+    """
+    # History may have been labelled where newer readings are not yet.
+    is_labelled = any(hints.label in file.types() for file in files(data))
+    layout = layout_for(data, hints if is_labelled else hints.without_label(), definition)
+    rows = max(CELLS // len(definition.sensors), 1024)
+    batches = list(read(data, layout, definition.sensors, min(rows, 65_536)))
+    if not any(map(len, batches)):
+        raise DataError(f"{data}: no usable rows; expected newer readings of {list(definition.sensors)}")
+    history = History(layout, batches, definition.sensors, 0.0)
+    framed = frame(batches, definition.policy, definition.sensors)
+    if not len(framed):
+        raise DataError(
+            f"{data}: {history.rows} readings make no frame: {framed.dispositions}; expected newer readings"
+        )
+    detector = Detector(definition, weighs_all=True)
+    events: list[IncidentEvent] = []
+    pieces = []
+    for outcome in (detector.push(batch.readings) for batch in batches):
+        events += outcome.events
+        # The rest is not kept.
+        pieces.append([getattr(outcome.verdicts, name) for name in KEPT])
+    slots, times, level, score, vetoed, imputed = map(np.concatenate, zip(*pieces, strict=True))
+    order = np.lexsort((times, slots))
+    assert np.array_equal(times[order], framed.time), "the detector must frame as the framing did"
+    return Observed(
+        framed=framed,
+        level=level[order],
+        score=score[order],
+        vetoed=vetoed[order],
+        imputed=imputed[order] > 0,
+        alerts=alert_spans(events),
+        facts=_facts(str(data), framed, fingerprint(history)) | {"dispositions": framed.dispositions},
+    )
+
+
+def observe_scores(definition: Definition, scores: Path) -> Observed:
+    """The same from the verdicts that `narrows replay --scores` wrote with this bundle: nothing of inputs is known.
+
+    Alerts are what the scores open; where rules of sensors vetoed some, more than were told, never fewer.
+
+    Raises:
+        DataError: these are no verdicts, or of another bundle.
+    """
+    table = pq.read_table(scores)
+    if not set(table.column_names) >= SCORES or not table.num_rows:
+        raise DataError(
+            f"{scores}: {table.num_rows} rows with columns {table.column_names}; expected verdicts, as "
+            f"`narrows replay --scores` writes them, with {sorted(SCORES)}"
+        )
+    names = tuple(sorted(set(table["series"].cast(pa.string()).to_pylist())))
+    table = table.append_column("of", pc.index_in(table["series"].cast(pa.string()), pa.array(names)))
+    table = table.sort_by([("of", "ascending"), ("time", "ascending")])
+    series = table["of"].to_numpy().astype(np.int32)
+    time = table["time"].cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
+    level, score = (_numbers(table[name]) for name in ("level", "score"))
+    _refuse_others(scores, definition, names, series, level, score)
+    framed = _framed_of(definition, names, series, time, table)
+    nothing = np.zeros(len(time), np.bool_)
+    scored = np.flatnonzero(np.isfinite(score))
+    levels = Levels(names, series[scored], time[scored], level[scored], framed.step[scored], 1, nothing[scored])
+    return Observed(
+        framed=framed,
+        level=level,
+        score=score,
+        vetoed=nothing,
+        imputed=table["imputed"].to_numpy() > 0,
+        alerts=alert_spans(incident_events(levels, score[scored], definition.rules)),
+        facts=_facts(str(scores), framed, ""),
+    )
+
+
+def alert_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
+    """The span of each incident; one that is still open has no end."""
+    spans: dict[tuple[str, int], int] = {}
+    for event in events:
+        spans[event.series, event.started_at] = NO_END if event.ended_at is None else event.ended_at
+    return tuple(Span(series, start, max(end, start + 1)) for (series, start), end in spans.items())
+
+
+def _facts(path: str, framed: FramedHistory, print_of: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "from": rfc3339(int(framed.time.min())),
+        "to": rfc3339(int(framed.time.max())),
+        "fingerprint": print_of,
+        "series": len(framed.names),
+    }
+
+
+def _numbers(column: pa.ChunkedArray) -> Float64s:
+    numbers: Float64s = column.to_numpy().astype(np.float64)
+    return numbers
+
+
+def _refuse_others(
+    scores: Path, definition: Definition, names: tuple[str, ...], series: Int32s, level: Float64s, score: Float64s
+) -> None:
+    expected = level / definition.thresholds.of_each(names)[series]
+    off = np.abs(score - expected) > SAME_SCORE * np.abs(expected)
+    if off.any():
+        raise DataError(
+            f"{scores}: {int(off.sum())} of {int(np.isfinite(score).sum())} scores are not level / threshold "
+            f"of bundle {definition.version}; write them with `narrows replay --scores --bundle {definition.version}`"
+        )
+
+
+def _framed_of(
+    definition: Definition, names: tuple[str, ...], series: Int32s, time: Int64s, table: pa.Table
+) -> FramedHistory:
+    """Frames of which only verdicts are known."""
+    policy = definition.policy
+    step = np.diff(time, prepend=time[:1])
+    after_gap = step > policy.max_gap_ns
+    after_gap[Segments(series).start] = True
+    verdict = pc.index_in(table["verdict"].cast(pa.string()), pa.array(VERDICTS)).to_numpy()
+    fitness = np.full(len(time), Fitness.WHOLE, np.uint8)
+    fitness[verdict == Verdict.DEGRADED], fitness[verdict == Verdict.OFF] = Fitness.DEGRADED, Fitness.OFF
+    nothing = np.zeros(len(time), np.bool_)
+    return FramedHistory(
+        names=names,
+        series=series,
+        time=time,
+        values=np.zeros((len(time), 0)),
+        fitness=fitness,
+        after_gap=after_gap,
+        marked=nothing,
+        labelled=nothing,
+        confirmed=nothing,
+        imputed=table["imputed"].to_numpy() > 0,
+        step=np.where(after_gap, policy.interval_ns, step),
+        dispositions={},
+    )

@@ -1,0 +1,1 @@
+"""Child versions of a bundle: same weights, other rules or thresholds."""

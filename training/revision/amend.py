@@ -1,0 +1,115 @@
+"""`models amend`: a child version with other rules or thresholds and the same weights.
+
+What is not asked for stays as the parent has it. The threshold follows from the levels that the parent keeps, with the
+child's rules in force: a promise on alerts is one on incidents, and rules say when one ends.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stream.detect.policy import Rules
+from stream.errors import ConfigError
+from stream.registry.bundle import Change, Manifest, calibrated_at, load
+from stream.registry.registry import Registry
+from training.calibration.calibrate import Calibration, calibrate_kept
+from training.defaults import choose_rules
+from training.options import RuleOptions, ThresholdOptions
+from training.pipeline import stamp
+from training.revision.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall change: fields of `RuleOptions` (None: chosen from the parent) and of `ThresholdOptions`."""
+
+    rules: Mapping[str, Any]
+    threshold: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Amended:
+    """A child version, the manifest of its parent, and the child's threshold."""
+
+    folder: Path
+    parent: Manifest
+    manifest: Manifest
+    calibration: Calibration
+
+
+def amend(
+    registry: Registry, detector: str, reference: str, wanted: Wanted, reason: str = "", now: datetime | None = None
+) -> Amended:
+    """Publishes a child of a version, verifies it, and lets `candidate` point to it unless the gate refused it.
+
+    Args:
+        reference: a version or an alias.
+        reason: for the registry's history.
+        now: the child's time; None for this instant.
+
+    Raises:
+        ConfigError: nothing would differ, or a promise is given that the method does not look at.
+        BundleError: there is no such version, it was altered, or it keeps no levels to compute thresholds from.
+        DataError: the kept levels do not support the promise.
+    """
+    folder = registry.folder(detector, reference)
+    parent, definition = load(folder)
+    rules = choose_rules(RuleOptions(**{**_options(parent.rules), **wanted.rules}), parent.policy, parent.model)
+    threshold = _threshold(parent, wanted)
+    amended = _changes(parent, rules, threshold)
+    if not amended:
+        raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
+    levels = kept_by(folder, parent, definition.thresholds)
+    calibration = calibrate_kept(levels, definition.thresholds, rules, threshold, parent.seeds[0])
+    version, created_at = stamp(now or datetime.now(UTC))
+    manifest = msgspec.structs.replace(
+        parent,
+        version=version,
+        created_at=created_at,
+        rules=rules,
+        threshold_q=calibration.table.q,
+        threshold=calibration.facts(),
+        amended=amended,
+        calibrated_at=calibrated_at(parent),
+    )
+    child, written = publish_child(registry, folder, parent, manifest, "amend", reason)
+    return Amended(child, parent, written, calibration)
+
+
+def _options(rules: Rules) -> dict[str, Any]:
+    """The parent's rules as options, none left open."""
+    return msgspec.structs.asdict(rules)
+
+
+def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdOptions:
+    """The parent's promise, with what is wanted in its place.
+
+    Raises:
+        ConfigError: a promise of another method than the one in force.
+    """
+    options = replace(promise_of(parent), **wanted.threshold)
+    idle = [name for method, name in PROMISES.items() if name in wanted.threshold and method != options.method]
+    if idle:
+        (method,) = (method for method, name in PROMISES.items() if name == idle[0])
+        raise ConfigError(
+            f"models amend: threshold.{idle[0]} has no effect where threshold.method is {options.method}; "
+            f"add --set threshold.method={method}"
+        )
+    return options
+
+
+def _changes(parent: Manifest, rules: Rules, threshold: ThresholdOptions) -> dict[str, Change]:
+    """What differs from the parent, by the names of the configuration; durations in ns."""
+    old = {f"rules.{name}": value for name, value in _options(parent.rules).items()}
+    new = {f"rules.{name}": value for name, value in _options(rules).items()}
+    old["threshold.method"], new["threshold.method"] = said_of_threshold(parent, "method"), threshold.method
+    promise = f"threshold.{PROMISES[threshold.method]}"
+    new[promise] = asdict(threshold)[PROMISES[threshold.method]]
+    old[promise] = (
+        said_of_threshold(parent, "promised") if threshold.method == said_of_threshold(parent, "method") else None
+    )
+    return {name: Change(old[name], value) for name, value in new.items() if old[name] != value}

@@ -1,0 +1,85 @@
+"""A version with the weights of another: what amendment and recalibration share."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stream.detect.incidents.threshold import ThresholdTable
+from stream.errors import BundleError
+from stream.gate import REFUSED
+from stream.registry.alias_history import Action
+from stream.registry.bundle import Manifest, calibration_levels, load, write_child
+from stream.registry.registry import CANDIDATE, Registry
+from training.calibration.stored_levels import KeptLevels, restored
+from training.gate.criteria import inherited
+from training.options import ThresholdOptions
+
+PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
+
+
+def publish_child(
+    registry: Registry,
+    folder: Path,
+    parent: Manifest,
+    manifest: Manifest,
+    action: Action,
+    reason: str,
+    thresholds: ThresholdTable | None = None,
+) -> tuple[Path, Manifest]:
+    """Publishes a child of the bundle in `folder`, verifies it, and lets its aliases point to it.
+
+    Args:
+        manifest: of the child; what it says of the parent, and its metrics, are filled in.
+        thresholds: stand in the place of the parent's.
+
+    Raises:
+        BundleError: the parent was altered, or there is such a version.
+    """
+    manifest = msgspec.structs.replace(manifest, parent=parent.version, metrics=inherited(parent))
+    child = registry.publish(parent.detector, lambda scratch: write_child(scratch, folder, manifest, thresholds))
+    written, _ = load(child)
+    for alias in aliases_of(written):
+        registry.point(parent.detector, alias, written.version, action, reason)
+    return child, written
+
+
+def aliases_of(child: Manifest) -> tuple[str, ...]:
+    """What points to a child once it is published: nothing where the gate refused the weights, which it shares."""
+    return () if child.metrics["gate"].get("verdict") == REFUSED else (CANDIDATE,)
+
+
+def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> KeptLevels:
+    """The levels that a bundle keeps.
+
+    Raises:
+        BundleError: it keeps none to compute thresholds from.
+    """
+    block = manifest.model.window + manifest.model.smoothing
+    weeks, rate = said_of_threshold(manifest, "weeks"), manifest.threshold.get("rate", 1.0)
+    return restored(calibration_levels(folder), thresholds, block, weeks, rate)
+
+
+def promise_of(manifest: Manifest) -> ThresholdOptions:
+    """What a bundle's threshold promises.
+
+    Raises:
+        BundleError: its manifest does not say.
+    """
+    method, promised = (said_of_threshold(manifest, name) for name in ("method", "promised"))
+    return replace(ThresholdOptions(), method=method, **{PROMISES[method]: promised})
+
+
+def said_of_threshold(manifest: Manifest, name: str) -> Any:  # noqa: ANN401 - free-form facts of the manifest
+    """What a manifest says of its threshold.
+
+    Raises:
+        BundleError: nothing.
+    """
+    if name not in manifest.threshold:
+        raise BundleError(
+            f"{manifest.version}: its manifest does not say threshold.{name}, from which another threshold would "
+            "follow; train again"
+        )
+    return manifest.threshold[name]

@@ -1,0 +1,209 @@
+"""What would have kept the alerts that people found false from coming, and lost none that they confirmed.
+
+Nothing here changes anything: a proposal is a command line with the figures that speak for it. They are of the alerts'
+peaks, as the alerts tell them; what a bundle makes of the readings shows in a replay alone.
+"""
+
+import json
+import math
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stream.detect.incidents.veto import Veto
+from stream.detect.policy import SensorRule
+from stream.errors import BundleError
+from stream.events.feedback import Judgements
+from stream.events.incident_view import Raised
+from stream.registry.bundle import Manifest, read_manifest
+from stream.registry.registry import Registry
+from training.higher import higher_thresholds
+
+# Fewer alerts of a series that were confirmed or false say little of the next ones.
+LEAST_JUDGED = 5
+Gone = Callable[[Raised], bool]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What would have become of some alerts."""
+
+    false: int
+    false_gone: int
+    confirmed: int
+    confirmed_kept: int
+    unjudged_gone: int
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change, and what it would have done to the alerts of the series it is proposed for, and to all."""
+
+    series: str
+    what: str
+    command: str
+    of_series: Effect
+    of_all: Effect
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    what: str
+    command: str
+    gone: Gone
+
+
+def proposed(
+    judgements: Judgements, registry: Path | str, detector: str, reference: str, given: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Proposals for the alerts of one bundle, and what could not be looked at, as JSON can hold it.
+
+    Args:
+        reference: a version or an alias.
+        given: options of the command line that name configuration and registry.
+    """
+    notes: list[str] = []
+    found: list[Proposal] = []
+    try:
+        folder = Registry(registry).folder(detector, reference)
+        manifest = read_manifest(folder)
+        others = sum(alert.model_version != manifest.version for alert in judgements.alerts.values())
+        if others:
+            notes.append(f"{others} alerts are not of {manifest.version}; what is proposed does not count them")
+        found = propose(judgements, manifest, lambda: list(higher_thresholds(folder, manifest)), given)
+    except BundleError as fault:
+        notes.append(f"nothing is proposed: {fault}")
+    return {"proposals": [asdict(one) for one in found], "notes": notes}
+
+
+def propose(
+    judgements: Judgements,
+    manifest: Manifest,
+    thresholds: Callable[[], Sequence[tuple[str, float]]],
+    given: Sequence[str] = (),
+) -> list[Proposal]:
+    """At most a rule and a threshold for each series with enough alerts of this bundle that were confirmed or false.
+
+    Only what loses no confirmed alert of any series is proposed; of several, what rids the series of the most false
+    ones, the least change first.
+
+    Args:
+        thresholds: see `higher_thresholds`; asked for only where there is something to propose.
+    """
+    alerts = [alert for alert in judgements.alerts.values() if alert.model_version == manifest.version]
+    found: list[Proposal] = []
+    raised: list[_Candidate] | None = None
+    for series in sorted({alert.series for alert in alerts}):
+        own = [alert for alert in alerts if alert.series == series]
+        verdicts = [judgements.verdict(alert) for alert in own]
+        false = [alert for alert, verdict in zip(own, verdicts, strict=True) if verdict == "false"]
+        if not false or len(false) + verdicts.count("confirmed") < LEAST_JUDGED:
+            continue
+        if raised is None:
+            raised = list(_thresholds(thresholds(), manifest, given))
+        for candidates in (list(_rules(false, manifest, given)), raised):
+            found += _best(series, candidates, judgements, alerts, own)
+    return found
+
+
+def _best(
+    series: str, candidates: Sequence[_Candidate], judgements: Judgements, alerts: list[Raised], own: list[Raised]
+) -> list[Proposal]:
+    """The best one, if any is good."""
+    judged = (
+        Proposal(series, one.what, one.command, _effect(own, judgements, one.gone), everywhere)
+        for one in candidates
+        if (everywhere := _effect(alerts, judgements, one.gone)).confirmed_kept == everywhere.confirmed
+    )
+    good = [proposal for proposal in judged if proposal.of_series.false_gone]
+    return [max(good, key=lambda proposal: proposal.of_series.false_gone)] if good else []
+
+
+def _effect(alerts: Sequence[Raised], judgements: Judgements, gone: Gone) -> Effect:
+    by_verdict: dict[str | None, list[bool]] = {"false": [], "confirmed": [], None: [], "maintenance": []}
+    for alert in alerts:
+        by_verdict[judgements.verdict(alert)].append(gone(alert))
+    false, confirmed = by_verdict["false"], by_verdict["confirmed"]
+    return Effect(len(false), sum(false), len(confirmed), confirmed.count(False), sum(by_verdict[None]))
+
+
+def _thresholds(higher: Sequence[tuple[str, float]], manifest: Manifest, given: Sequence[str]) -> Iterator[_Candidate]:
+    """Higher ones, the lowest first."""
+    for setting, factor in higher:
+        reason = "by feedback on alerts"
+        command = ["narrows", "models", "amend", manifest.version, *given, "--set", setting, "--reason", reason]
+        yield _Candidate(
+            f"a threshold {factor:.3g} times as high ({setting})",
+            shlex.join(command),
+            _reached(factor),
+        )
+
+
+def _rules(false: Sequence[Raised], manifest: Manifest, given: Sequence[str]) -> Iterator[_Candidate]:
+    """For the sensor that led most of the false alerts: one direction, or a least deviation, the smallest first."""
+    leaders = Counter(alert.sensors[0].name for alert in false if alert.cause == "model" and alert.sensors)
+    if not leaders:
+        return
+    ((sensor, _),) = leaders.most_common(1)
+    known = {rule.sensor: rule for rule in manifest.rules.sensors}
+    off = (
+        abs(share.observed - share.expected)
+        for alert in false
+        for share in alert.sensors
+        if share.name == sensor and share.observed is not None and not share.outside
+    )
+    changes: list[dict[str, str | float]] = [{"direction": "above"}, {"direction": "below"}]
+    changes += [{"min_absolute": size} for size in sorted({_just_above(deviation) for deviation in off})]
+    for change in changes:
+        rule = msgspec.structs.replace(known.get(sensor, SensorRule(sensor)), **change)
+        said = ", ".join(f"{name}: {value}" for name, value in change.items())
+        setting = f"rules.sensors={{{_yaml(sensor)}: {{{said}}}}}"
+        data = str(manifest.data.get("path", "HISTORY"))
+        command = shlex.join(["narrows", "train", "--data", data, *given, "--set", setting])
+        veto = Veto(tuple({**known, sensor: rule}.values()), manifest.sensors)
+        yield _Candidate(f"{sensor} {said}", command, _vetoed(veto, manifest.sensors))
+
+
+def _reached(factor: float) -> Gone:
+    """An alert that the model raised is gone where the new threshold is at its peak or above."""
+
+    def gone(alert: Raised) -> bool:
+        return alert.cause == "model" and alert.peak_score <= factor
+
+    return gone
+
+
+def _vetoed(veto: Veto, sensors: tuple[str, ...]) -> Gone:
+    """An alert that the model raised is gone where the rules would let nothing open at its peak."""
+
+    def gone(alert: Raised) -> bool:
+        if alert.cause != "model" or not alert.sensors:
+            return False
+        share, observed, expected = np.zeros((len(sensors), 1)), *np.full((2, len(sensors), 1), np.nan)
+        for one in alert.sensors:
+            if one.name in sensors and not one.outside:
+                row = sensors.index(one.name)
+                share[row], expected[row] = one.share, one.expected
+                observed[row] = np.nan if one.observed is None else one.observed
+        return bool(veto.vetoed(share, observed, expected)[0])
+
+    return gone
+
+
+def _just_above(size: float) -> float:
+    """The next number of three digits above."""
+    if size <= 0:
+        return 1e-9
+    unit = 10.0 ** (math.floor(math.log10(size)) - 2)
+    return float(f"{(math.floor(size / unit) + 1) * unit:.6g}")
+
+
+def _yaml(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII) else json.dumps(name)

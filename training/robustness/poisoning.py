@@ -1,0 +1,178 @@
+"""Poisoning of recalibration: how far thresholds walk that follow levels which somebody makes, run after run.
+
+He knows the thresholds in force, and controls a share of the time. The judge is `training.recalibrate` itself, which
+sees levels alone: sensors that stand where they never stood would betray him, and are left out in his favour.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stream.detect.incidents.incidents import EXCEEDS
+from stream.intake.columns import Float64s
+from training.calibration.levels import Levels, incident_events
+from training.data.framing import FramedHistory
+from training.recalibration import batch_means
+from training.recalibration.observed import Observed, alert_spans
+from training.recalibration.recalibrate import Bounds, Given, Recalibrated, Seen, recalibrate, trained_scale
+from training.recalibration.selection import sift
+
+RUNS = 6
+SHARES = (0.05, 0.1, 0.3, 1.0)
+# Blocks that an attacker has for himself at a time.
+AT_ONCE = 2
+# Copies to the bit are refused: levels that go as others went differ by so much noise, as a part of them.
+NOISE = 1e-3
+
+# Newer levels as an attacker makes them of normal ones, for the bundle of this moment, in run 0, 1, ...
+Attack = Callable[[Given, Levels, int], Levels]
+
+
+@dataclass(frozen=True)
+class Poisoning:
+    """What one attacker achieved.
+
+    Attributes:
+        how: in words. share: of the time that is his; 0 where nobody attacks.
+        factors: of each run, by how much the threshold moved, of the series in which it has got furthest; None where
+            the run was refused.
+        threshold: where it is in the end, as a part of where it was.
+        reason: the first that a run was refused for; None where none was.
+    """
+
+    how: str
+    share: float
+    factors: tuple[float | None, ...]
+    threshold: float
+    reason: str | None
+
+
+def growing(factor: float) -> Attack:
+    """Everything grows a little more each time, as noise would: the attack that looks most innocent."""
+    return lambda bundle, newer, run: replace(newer, level=newer.level * factor ** (run + 1))
+
+
+def adding(amount: float) -> Attack:
+    """Every level is a little higher each time, by a part of the scale that training found."""
+
+    def attack(bundle: Given, newer: Levels, run: int) -> Levels:
+        return replace(newer, level=newer.level + amount * (run + 1) * trained_scale(bundle.table)[newer.series])
+
+    return attack
+
+
+def crowding(bundle: Given, newer: Levels, run: int) -> Levels:
+    """All levels are just below the threshold in force."""
+    below = np.random.default_rng(run).uniform(0.92, 0.97, len(newer))
+    return replace(newer, level=bundle.table.of_each(newer.names)[newer.series] * below)
+
+
+def part_time(attack: Attack, share: float) -> Attack:
+    """The same in a share of the time, in stretches of some blocks."""
+
+    def own(bundle: Given, newer: Levels, run: int) -> Levels:
+        stretch = np.arange(len(newer)) // (AT_ONCE * newer.block)
+        chosen = (np.random.default_rng([run, 1]).random(stretch.max() + 1) < share)[stretch]
+        return replace(newer, level=np.where(chosen, attack(bundle, newer, run).level, newer.level))
+
+    return own
+
+
+# By how much levels grow, or are moved, in each run: small enough to pass for noise at first.
+WAYS: dict[str, Attack] = {
+    "levels grow by 20 % a run": growing(1.2),
+    "levels are moved up by 15 % a run": adding(0.15),
+    "levels stay just below the threshold": crowding,
+}
+
+
+def poison(given: Given, held_out: Levels, bounds: Bounds, seed: int) -> tuple[Poisoning, ...]:
+    """Recalibrates a bundle `RUNS` times: on normal levels as they are, then with each attacker and share.
+
+    Args:
+        held_out: normal levels by the bundle's own detector: newer ones go as they went.
+    """
+    newer = [gone_again(given, held_out, bounds, np.random.default_rng([seed, run])) for run in range(RUNS)]
+    attacks = [(how, share, part_time(attack, share)) for how, attack in WAYS.items() for share in SHARES]
+    return tuple(
+        _poisoned(given, newer, bounds, how, share, attack)
+        for how, share, attack in [("nobody attacks", 0.0, growing(1.0)), *attacks]
+    )
+
+
+def thresholds(given: Given) -> Float64s:
+    """float64 (S,): of each series."""
+    found: Float64s = (given.table.scale * given.table.q)[:-1]
+    return found
+
+
+def child(given: Given, result: Recalibrated) -> Given:
+    """What the next recalibration finds."""
+    rate = given.kept.rate if result.calibration is None else result.calibration.rate
+    return replace(given, table=result.table, kept=replace(given.kept, today=rate))
+
+
+def seen(given: Given, newer: Levels) -> Seen:
+    """What a recalibration sees of newer levels, all frames being usual: the incidents of the bundle's thresholds."""
+    score = newer.level / given.table.of_each(newer.names)[newer.series]
+    nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), given.kept.block
+    framed = FramedHistory(
+        newer.names, newer.series, newer.time, np.zeros((len(newer), 0)), np.zeros(len(newer), np.uint8),
+        np.diff(newer.series, prepend=-1) > 0, nothing, nothing, nothing, nothing, newer.step, {},
+    )  # fmt: skip
+    alerts = alert_spans(incident_events(newer, score, given.rules))
+    observed = Observed(framed, newer.level, score, newer.vetoed, nothing, alerts, {})
+    above = (score > EXCEEDS).astype(np.float64)
+    count = np.bincount(newer.series, minlength=size).astype(np.float64)
+    return Seen(
+        levels=sift(observed, (), frozenset(newer.names), -1, block).levels,
+        usual=count,
+        scored=count,
+        exceeding=np.bincount(newer.series, above, size).astype(np.float64),
+        above=batch_means.mean(above, batch_means.batches(newer.series, block)),
+        sensors={},
+        flat=frozenset(),
+    )
+
+
+def gone_again(given: Given, held_out: Levels, bounds: Bounds, draw: np.random.Generator) -> Levels:
+    """Newer normal levels of the bundle's series, which go as the held-out ones went: once, or until there are enough.
+
+    Had they another course, thresholds would follow that as well, and what is an attacker's doing could not be told.
+    """
+    names, enough = given.table.names[:-1], bounds.min_blocks * held_out.block
+    place = {name: s for s, name in enumerate(held_out.names)}
+    rows = []
+    for name in names:
+        own = np.flatnonzero(held_out.series == place.get(name, -1))
+        rows.append(np.tile(own, -(-enough // max(len(own), 1)) if len(own) < enough else 1))
+    gone, step = held_out.rows(np.concatenate(rows)), int(np.median(held_out.step))
+    return replace(
+        gone,
+        names=names,
+        series=np.repeat(np.arange(len(names)), [len(own) for own in rows]).astype(np.int32),
+        time=np.arange(len(gone), dtype=np.int64) * step,
+        step=np.full(len(gone), step),
+        level=gone.level * np.exp(NOISE * draw.normal(size=len(gone))),
+    )
+
+
+def _poisoned(given: Given, newer: list[Levels], bounds: Bounds, how: str, share: float, attack: Attack) -> Poisoning:
+    now, way, reasons = given, [thresholds(given)], list[str | None]()
+    for run, normal in enumerate(newer):
+        result = recalibrate(now, seen(now, attack(now, normal, run)), bounds, None)
+        now = now if result.refused else child(now, result)
+        way.append(thresholds(now))
+        reasons.append(result.refused[0] if result.refused else None)
+    furthest = int((way[-1] / way[0]).argmax())
+    at = [float(one[furthest]) for one in way]
+    steps = [after / before for before, after in itertools.pairwise(at)]
+    return Poisoning(
+        how=how,
+        share=share,
+        factors=tuple(step if reason is None else None for step, reason in zip(steps, reasons, strict=True)),
+        threshold=at[-1] / at[0],
+        reason=next((reason for reason in reasons if reason is not None), None),
+    )
