@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from stream.errors import BundleError, DataError
-from stream.registry.bundle import Manifest, load
+from stream.registry.bundle import load
+from stream.registry.manifest import Manifest
 from training.calibration.calibrate import calibrate_kept
 from training.options import ThresholdOptions
 from training.revision.child import kept_by

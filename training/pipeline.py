@@ -32,7 +32,8 @@ from stream.errors import DataError
 from stream.gate import REFUSED, forced
 from stream.intake.columns import UInt8s
 from stream.intake.sampling import steps
-from stream.registry.bundle import FORMAT, Contents, Manifest, SelfTest, read_manifest, write
+from stream.registry.bundle import Contents, SelfTest, write
+from stream.registry.manifest import FORMAT, Manifest, read_manifest
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.strength import verdict
 from training.calibration.calibrate import Calibration, calibrate

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream import strength
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from training.data.history import peak_memory_mb
 from training.fitting.discriminator import KNOWS_NOTHING
 from training.fitting.fit import Epoch

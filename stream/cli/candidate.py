@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stream.registry.bundle import Manifest
+    from stream.registry.manifest import Manifest
 
 NEXT = (
     "next: narrows replay --data newer.parquet --bundle candidate --against production, "

@@ -18,7 +18,7 @@ from stream.kafka.admin.checks import of_cluster, snapshot_bytes
 from stream.kafka.admin.cluster import ask
 from stream.kafka.admin.live_checks import LOOK_AGAIN_SECONDS, of_service
 from stream.kafka.client import KafkaOptions
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from stream.serve.compose import SECOND_NS, bundle_of, serve_options
 from stream.serve.connection import kafka_options
 from stream.serve.logs import configure

@@ -4,7 +4,8 @@ from stream.errors import BundleError, ConfigError
 from stream.gate import REFUSED, forced, refuse
 from stream.registry import alias_history
 from stream.registry.alias_history import Move
-from stream.registry.bundle import Manifest, load
+from stream.registry.bundle import load
+from stream.registry.manifest import Manifest
 from stream.registry.registry import PRODUCTION, Registry
 
 

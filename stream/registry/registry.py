@@ -23,7 +23,8 @@ import msgspec
 from stream.errors import BundleError, StorageError
 from stream.registry import alias_history
 from stream.registry.alias_history import Action, Move
-from stream.registry.bundle import MANIFEST, Manifest, parse_manifest, verify
+from stream.registry.bundle import verify
+from stream.registry.manifest import MANIFEST, Manifest, parse_manifest
 from stream.storage.folder import NameTakenError
 from stream.storage.opening import Storage, storage_at
 

@@ -6,7 +6,8 @@ from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED
 from stream.errors import BundleError
 from stream.intake.decode import Decoder, Fields
-from stream.registry.bundle import Manifest, load
+from stream.registry.bundle import load
+from stream.registry.manifest import Manifest
 from stream.registry.registry import ALIASES, Registry
 from stream.replay import check_meeting
 from stream.serve.served_bundle import FromRegistry

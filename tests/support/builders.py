@@ -18,7 +18,8 @@ from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.events.alert import rfc3339
 from stream.intake.columns import Readings
-from stream.registry.bundle import FORMAT, Contents, Manifest, SelfTest, load, write
+from stream.registry.bundle import Contents, SelfTest, load, write
+from stream.registry.manifest import FORMAT, Manifest
 from stream.registry.registry import Registry
 from stream.storage.opening import Storage
 

@@ -16,7 +16,8 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import build
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.intake.parquet import Hints
-from stream.registry.bundle import FORMAT, Contents, Manifest, SelfTest, load, write
+from stream.registry.bundle import Contents, SelfTest, load, write
+from stream.registry.manifest import FORMAT, Manifest
 from stream.registry.registry import Registry
 from training.evaluate.evaluation import Bundle
 

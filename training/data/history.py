@@ -13,7 +13,7 @@ from stream.errors import DataError
 from stream.events.alert import rfc3339
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Batch, Layout, discover, read
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from training.data.feedback import facts
 from training.data.framing import FramedHistory
 from training.data.vet import Finding

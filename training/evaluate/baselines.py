@@ -20,7 +20,7 @@ from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, UInt8s
 from stream.intake.parquet import Hints
 from stream.intake.parquet_files import files
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory, frame

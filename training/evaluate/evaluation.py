@@ -13,7 +13,8 @@ import numpy as np
 
 from stream.detect.definition import Definition
 from stream.intake.parquet import Hints
-from stream.registry.bundle import Manifest, calibration_levels
+from stream.registry.bundle import calibration_levels
+from stream.registry.manifest import Manifest
 from training.data.framing import FramedHistory
 from training.evaluate.baselines import Learned, baselines, learn
 from training.evaluate.figures import Detections, Figures, Truth, measure, rows_of, truth

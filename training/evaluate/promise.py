@@ -9,7 +9,7 @@ import pyarrow as pa
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from training.data.framing import FramedHistory
 from training.metrics.events import Found
 

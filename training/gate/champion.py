@@ -15,7 +15,8 @@ from stream.detect.definition import Definition
 from stream.errors import NarrowsError
 from stream.events.alert import rfc3339
 from stream.intake.columns import Bools, Float64s, Int64s, UInt8s
-from stream.registry.bundle import Manifest, load
+from stream.registry.bundle import load
+from stream.registry.manifest import Manifest
 from stream.registry.registry import PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
 from training.calibration.held_out import Everywhere, chosen_levels, everywhere

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from stream.detect.policy import ModelSpec
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from training.fitting.posterior import COLLAPSED, alive, needed_alive
 
 Verdict = Literal["passed", "refused", "not judged"]

@@ -13,7 +13,8 @@ from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.intake.columns import Int64s
 from stream.intake.parquet import Hints
-from stream.registry.bundle import Manifest, calibrated_at, calibration_levels, load
+from stream.registry.bundle import calibration_levels, load
+from stream.registry.manifest import Manifest, calibrated_at
 from stream.registry.registry import Registry
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import kept_grid

@@ -14,7 +14,8 @@ import msgspec
 
 from stream.detect.policy import Rules
 from stream.errors import ConfigError
-from stream.registry.bundle import Change, Manifest, calibrated_at, load
+from stream.registry.bundle import load
+from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, calibrate_kept
 from training.defaults import choose_rules

@@ -10,7 +10,8 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.errors import BundleError
 from stream.gate import REFUSED
 from stream.registry.alias_history import Action
-from stream.registry.bundle import Manifest, calibration_levels, load, write_child
+from stream.registry.bundle import calibration_levels, load, write_child
+from stream.registry.manifest import Manifest
 from stream.registry.registry import CANDIDATE, Registry
 from training.calibration.stored_levels import KeptLevels, restored
 from training.gate.criteria import inherited

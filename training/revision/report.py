@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from training.revision.amend import Amended
 from training.revision.child import aliases_of

@@ -22,7 +22,7 @@ from stream.detect.policy import SensorRule
 from stream.errors import BundleError
 from stream.events.feedback import Judgements
 from stream.events.incident_view import Raised
-from stream.registry.bundle import Manifest, read_manifest
+from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
 from training.higher import higher_thresholds
 

@@ -22,7 +22,8 @@ from stream.detect.model.discriminator import parted
 from stream.detect.model.ensemble import Ensemble
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
-from stream.registry.bundle import Manifest, all_weights
+from stream.registry.bundle import all_weights
+from stream.registry.manifest import Manifest
 from training.calibration.calibrate import calibrate
 from training.calibration.held_out import everywhere, held_out
 from training.calibration.levels import Levels

@@ -10,7 +10,8 @@ import msgspec
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.errors import BundleError
 from stream.registry.alias_history import Move
-from stream.registry.bundle import WEIGHTS, Manifest, calibrated_at, load
+from stream.registry.bundle import WEIGHTS, load
+from stream.registry.manifest import Manifest, calibrated_at
 from stream.registry.registry import ALIASES, PRODUCTION, Registry
 
 Facts = dict[str, Any]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from stream import __main__ as cli
-from stream.registry.bundle import MANIFEST, WEIGHTS, load
+from stream.registry.bundle import WEIGHTS, load
+from stream.registry.manifest import MANIFEST
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from tests.support.builders import a_definition, a_spec, publish
 from tests.support.commands import Result

@@ -16,7 +16,8 @@ import pytest
 
 from stream.detect.policy import Rules, SensorRule, ValidRange
 from stream.errors import BundleError
-from stream.registry.bundle import MANIFEST, SELFTEST, SERIES, WEIGHTS, Manifest, load, read_manifest, table_in
+from stream.registry.bundle import SELFTEST, SERIES, WEIGHTS, load, table_in
+from stream.registry.manifest import MANIFEST, Manifest, read_manifest
 from stream.registry.registry import Registry
 from tests.support.builders import a_definition, a_policy, a_spec, publish
 

@@ -12,7 +12,8 @@ from pyarrow._fs import _MockFileSystem
 
 from stream.detect.definition import Definition
 from stream.errors import BundleError, StorageError
-from stream.registry.bundle import MANIFEST, SERIES, WEIGHTS, Manifest, load
+from stream.registry.bundle import SERIES, WEIGHTS, load
+from stream.registry.manifest import MANIFEST, Manifest
 from stream.registry.promotion import promote, rollback
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.serve.served_bundle import FromRegistry

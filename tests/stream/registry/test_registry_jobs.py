@@ -11,7 +11,7 @@ import pytest
 from pyarrow import fs
 
 from stream.errors import BundleError
-from stream.registry.bundle import read_manifest
+from stream.registry.manifest import read_manifest
 from stream.registry.promotion import promote
 from stream.registry.registry import ALIASES, CANDIDATE, PRODUCTION, Registry
 from tests.stream.registry.test_registry import objects, published

@@ -7,7 +7,8 @@ import pytest
 from pyarrow import fs
 
 from stream.errors import BundleError, ConfigError, StorageError
-from stream.registry.bundle import CALIBRATION, MANIFEST, WEIGHTS, load
+from stream.registry.bundle import CALIBRATION, WEIGHTS, load
+from stream.registry.manifest import MANIFEST
 from stream.registry.promotion import promote, rollback
 from stream.registry.registry import PRODUCTION, Registry
 from stream.settings import SettingsError

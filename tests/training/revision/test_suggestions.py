@@ -13,7 +13,7 @@ from stream import __main__ as cli
 from stream.events.event_files import append, read_alerts
 from stream.events.feedback import Feedback, Judgements, Verdict
 from stream.events.incident_view import Raised, newest
-from stream.registry.bundle import Manifest
+from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.settings import load
 from tests.support.alert_records import raised, share
