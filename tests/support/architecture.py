@@ -207,7 +207,7 @@ def texts(root: Path) -> Iterator[Path]:
     """The text files that are shipped, not what was built or written beside them."""
     inside = (path for folder in SHIPPED for path in sorted((root / folder).rglob("*")))
     for path in (*sorted(root.iterdir()), *inside):
-        written = {"__pycache__", ".hypothesis"} & set(path.relative_to(root).parts)
+        written = {"__pycache__", ".hypothesis", ".git"} & set(path.relative_to(root).parts)
         if path.is_file() and path.suffix in TEXTS and not written:
             yield path
 
