@@ -1,17 +1,40 @@
-"""Parquet through the detector, without Kafka: the one way that rows of a file are scored, replayed or evaluated."""
+"""Parquet through the detector, without Kafka: the one path on which rows of a file are scored, replayed and evaluated.
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+`steps` yields batches with their outcomes. `replay` turns them into alerts and a file of verdicts: `narrows replay`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.outcome import Outcome
-from stream.errors import BundleError
+from stream.detect.outcome import Outcome, Verdict
+from stream.errors import BundleError, ConfigError
+from stream.events.alert import Alert, Source, alert
+from stream.intake.columns import Disposition, Float64s, Int64s
 from stream.intake.parquet import Batch, Hints, Layout, discover, read
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("series", pa.dictionary(pa.int32(), pa.string())),
+        ("time", pa.timestamp("ns", "UTC")),
+        ("verdict", pa.dictionary(pa.int32(), pa.string())),
+        ("score", pa.float64()),
+        ("level", pa.float64()),
+        ("error", pa.float64()),
+        ("disagreement", pa.float64()),
+        ("imputed", pa.int32()),
+        ("row", pa.int64()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +108,87 @@ def check_meeting(where: str, layout: Literal["wide", "long"], definition: Defin
             f"{where}: records of one sensor each, but the bundle was trained on whole frames (`resample: none`); "
             "train on long data, or with `frames.resample: last`"
         )
+
+
+@dataclass
+class ReplayResult:
+    """What a replay did with its readings and frames, the alerts it told, and the series it saw."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    alerts: int = 0
+    series: set[str] = field(default_factory=set)
+
+
+def replay(
+    definition: Definition,
+    data: Path,
+    layout: Layout,
+    tell: Callable[[Alert], None],
+    scores: Path | None = None,
+    batch_rows: int = 8192,
+    known: frozenset[str] | None = None,
+) -> ReplayResult:
+    """Sends the rows in file order through the detector; `tell` gets each alert as it arises.
+
+    Args:
+        scores: where every verdict is written as Parquet, columns of `SCORE_SCHEMA`; None = nowhere.
+        batch_rows: at most so many rows at a time; what is told does not depend on it.
+        known: readings of other series are dead, as `unknown_series: refuse` makes them online; None = all are taken.
+    """
+    done = ReplayResult()
+    writer = _writer(scores, data) if scores is not None else None
+    try:
+        for step in steps(definition, data, layout, batch_rows, known):
+            batch, outcome = step.batch, step.outcome
+            done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + step.refused)
+            done.counts.update(outcome.counts())
+            done.series.update(outcome.verdicts.names.values())
+            for record in _alerts(definition, data, outcome, batch.columns.position):
+                done.alerts += 1
+                tell(record)
+            if writer is not None:
+                writer.write_table(_table(outcome, batch.columns.position))
+    finally:
+        if writer is not None:
+            writer.close()
+    done.counts["received"] = sum(done.counts[fate.name.lower()] for fate in Disposition)
+    return done
+
+
+def _writer(scores: Path, data: Path) -> pq.ParquetWriter:
+    if scores.resolve() == data.resolve():
+        raise ConfigError(f"--scores {scores}: that is the file to be read; name another")
+    scores.parent.mkdir(parents=True, exist_ok=True)
+    return pq.ParquetWriter(scores, SCORE_SCHEMA, compression="zstd")
+
+
+def _alerts(definition: Definition, data: Path, outcome: Outcome, position: Int64s) -> Iterator[Alert]:
+    for event in outcome.events:
+        source = Source(str(data), 0, int(position[event.row]))
+        yield alert(event, definition, source, datetime.now(UTC))
+
+
+def _table(outcome: Outcome, position: Int64s) -> pa.Table:
+    """The verdicts of a batch, columns of `SCORE_SCHEMA`."""
+    v = outcome.verdicts
+    slots = np.array(sorted(v.names), np.int32)
+    names = pa.array([v.names[slot] for slot in slots.tolist()], pa.string())
+    kinds = pa.array([verdict.name.lower() for verdict in Verdict])
+
+    def numbers(values: Float64s) -> pa.Array:  # NaN becomes null
+        return pa.array(values, from_pandas=True)
+
+    return pa.Table.from_arrays(
+        [
+            pa.DictionaryArray.from_arrays(pa.array(np.searchsorted(slots, v.series).astype(np.int32)), names),
+            pa.array(v.time, pa.timestamp("ns", "UTC")),
+            pa.DictionaryArray.from_arrays(pa.array(v.verdict.astype(np.int32)), kinds),
+            numbers(v.score),
+            numbers(v.level),
+            numbers(v.error),
+            numbers(v.disagreement),
+            pa.array(v.imputed, pa.int32()),
+            pa.array(position[v.row], pa.int64()),
+        ],
+        schema=SCORE_SCHEMA,
+    )

@@ -8,9 +8,8 @@ import torch
 
 from stream.detect.definition import Definition
 from stream.events.alert import Alert, encode
-from stream.replay import layout_for
+from stream.replay import ReplayResult, layout_for, replay
 from stream.serve.compose import bundle_of, known_series
-from stream.serve.replay import Replayed, replay
 from stream.settings import Settings
 from stream.settings.hints import hints
 
@@ -49,7 +48,7 @@ def replay_command(settings: Settings, data: Path, bundle: str | None, scores: P
         print(f"verdicts: {scores}", file=sys.stderr)
 
 
-def _doubts(done: Replayed, definition: Definition) -> Iterator[str]:
+def _doubts(done: ReplayResult, definition: Definition) -> Iterator[str]:
     """What makes the alerts worth little, and what to look at."""
     strangers = sorted(done.series - set(definition.scales.names))
     if strangers:

@@ -13,9 +13,8 @@ from stream.errors import BundleError
 from stream.events.alert import Alert
 from stream.events.difference import KINDS, Change, as_data, by_series, counted, difference
 from stream.events.incident_view import Raised, newest
-from stream.replay import layout_for
+from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
-from stream.serve.replay import replay
 from stream.settings import Settings
 from stream.settings.hints import hints
 

@@ -31,8 +31,7 @@ from stream.errors import BundleError, ConfigError
 from stream.events.alert import Alert, alert_schema, encode
 from stream.intake.parquet import Hints
 from stream.registry.registry import Registry
-from stream.replay import layout_for
-from stream.serve.replay import Replayed, replay
+from stream.replay import ReplayResult, layout_for, replay
 from tests.conftest import ROOT
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, publish, readings
 
@@ -95,7 +94,7 @@ def a_detector(model: str = "dense, K=1", policy: str = "wide") -> Definition:
 
 def replayed(
     definition: Definition, data: Path, scores: Path | None = None, **more: Any
-) -> tuple[Replayed, list[dict[str, Any]]]:
+) -> tuple[ReplayResult, list[dict[str, Any]]]:
     """What came of a replay, and its alerts but for the wall clock in them."""
     told: list[Alert] = []
     done = replay(definition, data, layout_for(data, Hints(), definition), told.append, scores, **more)

@@ -17,8 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from stream.intake.parquet import Hints
 from stream.registry.bundle import load
-from stream.replay import layout_for
-from stream.serve.replay import replay
+from stream.replay import layout_for, replay
 from training.fitting.fit import FitOptions
 from training.options import ModelOptions, ThresholdOptions, TrainOptions
 from training.pipeline import Progress, train

@@ -15,8 +15,7 @@ from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels, load
 from stream.registry.registry import Registry
-from stream.replay import layout_for
-from stream.serve.replay import replay
+from stream.replay import layout_for, replay
 from tests.support.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
 from training import report
 from training.calibration.levels import WEEK

@@ -15,8 +15,7 @@ from stream import __main__ as cli
 from stream.errors import BundleError, DataError
 from stream.events.alert import Alert
 from stream.intake.parquet import Hints
-from stream.replay import layout_for
-from stream.serve.replay import replay
+from stream.replay import layout_for, replay
 from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle
 from tests.support.small_training import QUICK, a_history, made, options
 from training.demo import fleet
