@@ -125,8 +125,6 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Write a page with plots here, as HTML.")
     ] = None,
-    nab: Annotated[bool, typer.Option("--nab", help="Add the score of the Numenta benchmark.")] = False,
-    skab: Annotated[bool, typer.Option("--skab", help="Add F1, FAR and MAR of the Skoltech benchmark.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on labelled Parquet: what it finds, what it promised, and what simple detectors do."""
@@ -143,7 +141,7 @@ def evaluate(
     print(f"bundle {found.folder.name} of {found.manifest.detector}", file=sys.stderr)
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, found.definition)
-    measured = evaluation.evaluate(found, evaluation.Asked(data, hints(settings), known, history, nab, skab))
+    measured = evaluation.evaluate(found, evaluation.Asked(data, hints(settings), known, history))
     if as_json:
         from training.evaluate.facts import facts
 

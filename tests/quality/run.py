@@ -11,14 +11,15 @@ from stream.intake.layout import Hints
 from stream.registry.bundle import load
 from stream.registry.registry import Registry
 from stream.settings import load as load_settings
+from tests.quality.benchmarks import detections, nab_facts, nab_scores, skab_counts, skab_facts
 from tests.quality.cases import CASES
+from tests.quality.nab import STANDARD, corpus, nab
+from tests.quality.skab import pooled
 from tests.real_data.cases import ANSWERS, LABEL, TIME, Case
 from training.calibration.levels import Levels, incident_events
 from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
 from training.evaluate.facts import facts
 from training.evaluate.labelled import Labelled, spans
-from training.metrics.nab import STANDARD, corpus, nab
-from training.metrics.skab import pooled
 from training.pipeline import Progress, train
 from training.revision.amend import Wanted, amend
 
@@ -62,7 +63,7 @@ def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
     )
     trained = train(options, fit_options(settings), QUIET)
     answers = Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])
-    asked = Asked(live, answers, history=options, nab=job.group == "nab", skab=job.group == "skab")
+    asked = Asked(live, answers, history=options)
     budget = evaluate(Bundle(*_named(trained.folder)), asked)
     child = amend(Registry(options.registry), DETECTOR, trained.manifest.version, PERCENTILE)
     percentile = evaluate(Bundle(*_named(child.folder)), replace(asked, history=None))
@@ -71,8 +72,8 @@ def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
         "case": case.name,
         "seed": job.seed,
         "model": trained.manifest.metrics,
-        "budget": _figures(budget),
-        "percentile": _figures(percentile),
+        "budget": _figures(budget, job.group),
+        "percentile": _figures(percentile, job.group),
     }
 
 
@@ -80,12 +81,16 @@ def _named(folder: Path) -> tuple[Path, Any, Any]:
     return folder, *load(folder)
 
 
-def _figures(of: Evaluation) -> dict[str, Any]:
+def _figures(of: Evaluation, group: str) -> dict[str, Any]:
     said = facts(of)
     kept = {name: said[name] for name in ("threshold", "frames", "events", "detectors", "promise")}
-    if of.asked.nab:
+    if group == "nab":
+        for one, detected in zip(kept["detectors"], detections(of), strict=True):
+            one["nab"] = nab_facts(nab_scores(of.truth, detected))
         kept["nab_openings_oracle"] = openings_oracle(of)
-    if of.asked.skab:
+    if group == "skab":
+        for one, detected in zip(kept["detectors"], detections(of), strict=True):
+            one["skab"] = skab_facts(skab_counts(of.truth, detected))
         kept["skab_while_open"] = _while_open(of.labelled)
     return kept
 

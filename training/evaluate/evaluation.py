@@ -42,15 +42,12 @@ class Asked:
     Attributes:
         known: series that are taken; None: all.
         history: how the bundle was trained, `data` being its history: what floors are fitted on. None: no floors.
-        nab, skab: whether these benchmarks' scores are wanted.
     """
 
     data: Path
     hints: Hints
     known: frozenset[str] | None = None
     history: TrainOptions | None = None
-    nab: bool = False
-    skab: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def evaluate(bundle: Bundle, asked: Asked) -> Evaluation:
     labelled = judge(definition, asked.data, asked.hints, asked.known)
     grace = definition.spec.window + definition.spec.smoothing - 1
     known = truth(labelled.frames, grace)
-    ours = measure(known, Detections(OURS, labelled.score, spans(labelled.incidents)), asked.nab, asked.skab)
+    ours = measure(known, Detections(OURS, labelled.score, spans(labelled.incidents)))
     assert ours.found is not None, "the detector has a threshold"
     normal = normal_frames(labelled.frames, grace)
     kept = calibration_levels(bundle.folder)
@@ -127,7 +124,7 @@ def _floors(bundle: Bundle, asked: Asked, history: TrainOptions, judged: FramedH
     learned = learn(history, bundle.definition, bundle.manifest)
     found = baselines(learned, judged, bundle.definition, bundle.manifest, history.seed)
     return Floors(
-        figures=tuple(measure(known, one.said, asked.nab, asked.skab) for one in found),
+        figures=tuple(measure(known, one.said) for one in found),
         no_threshold={one.said.name: one.why for one in found if one.why is not None},
         learned=learned,
         history=history.data,

@@ -7,11 +7,9 @@ from typing import Any
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.events.alert import VERDICTS, rfc3339
 from training.evaluate.evaluation import Evaluation, Floors
-from training.evaluate.figures import FIGURES, Figures, Nab, OfSeries, worth
+from training.evaluate.figures import FIGURES, Figures, OfSeries, worth
 from training.evaluate.labelled import spans
 from training.metrics.events import Found
-from training.metrics.nab import NabScore
-from training.metrics.skab import Confusion
 
 FATES = ("received", "used", "late", "duplicate", "ignored", "dead")
 
@@ -49,8 +47,6 @@ def _detector(of: Figures) -> dict[str, Any]:
         "series_with": {name: of.mean(name)[1] for name in FIGURES},
         "all": None if of.found is None else found(of.found),
         "series": {name: _series(one) for name, one in of.series.items()},
-        "nab": None if of.nab is None else {name: _nab(one) for name, one in of.nab.items()},
-        "skab": None if of.skab is None else _skab(of.skab),
     }
 
 
@@ -84,19 +80,6 @@ def _series(of: OfSeries) -> dict[str, Any]:
         "buffer": of.volume.buffer,
         "incidents": None if of.found is None else found(of.found),
     }
-
-
-def _nab(of: Nab) -> dict[str, Any]:
-    return {name: None if score is None else _nab_score(score) for name, score in vars(of).items()}
-
-
-def _nab_score(of: NabScore) -> dict[str, Any]:
-    # No detection at all is a threshold of infinity, which JSON has not.
-    return asdict(of) | {"threshold": of.threshold if of.threshold < float("inf") else None}
-
-
-def _skab(of: Confusion) -> dict[str, Any]:
-    return asdict(of) | {"f1": of.f1, "far": of.far, "mar": of.mar}
 
 
 def _floors(of: Floors) -> dict[str, Any]:

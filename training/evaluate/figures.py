@@ -4,26 +4,21 @@ Never point-adjusted. A frame without a score counts as 0, the lowest score, and
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s, Int64s
 from training.data.framing import FramedHistory
 from training.metrics.events import Found, Span, compare, days_outside, spans_of
-from training.metrics.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
 from training.metrics.period import strongest_period
 from training.metrics.ranking import Ranking, rank
-from training.metrics.skab import Confusion, pooled
 from training.metrics.vus import Volume, vus
 
 Worth = Literal["true", "false", "open before"]
-# NAB detects where a score is at least the threshold; ours exceeds.
-ABOVE = float(np.nextafter(EXCEEDS, np.inf))
 
 
 @dataclass(frozen=True)
@@ -79,34 +74,16 @@ class OfSeries:
 
 
 @dataclass(frozen=True)
-class Nab:
-    """NAB's score under one profile: by the best of all thresholds (an oracle), and by ours in two readings of it.
-
-    Attributes:
-        opened: a detection is the frame at which an incident opens. None without a threshold.
-        above: a detection is every frame above the threshold. None without a threshold.
-    """
-
-    oracle: NabScore
-    opened: NabScore | None
-    above: NabScore | None
-
-
-@dataclass(frozen=True)
 class Figures:
     """Everything that is measured of one detector.
 
     Attributes:
         found: of all series together.
-        nab: by profile; None where not asked for.
-        skab: None where not asked for, or without a threshold.
     """
 
     name: str
     series: Mapping[str, OfSeries]
     found: Found | None
-    nab: Mapping[str, Nab] | None
-    skab: Confusion | None
 
     def mean(self, figure: str) -> tuple[float | None, int]:
         """A figure of `FIGURES` as mean over the series that have it, and how many do."""
@@ -150,7 +127,7 @@ def worth(known: Truth, incident: Span) -> Worth:
     return "open before" if any(incident.start < event.start < incident.end for event in events) else "false"
 
 
-def measure(known: Truth, said: Detections, with_nab: bool = False, with_skab: bool = False) -> Figures:
+def measure(known: Truth, said: Detections) -> Figures:
     """The figures of one detector."""
     of: dict[str, list[Span]] = defaultdict(list)
     for span in said.incidents or ():
@@ -162,8 +139,6 @@ def measure(known: Truth, said: Detections, with_nab: bool = False, with_skab: b
         name=said.name,
         series=series,
         found=None if said.incidents is None else compare(everything, said.incidents, days),
-        nab=_nab(known, said) if with_nab else None,
-        skab=_skab(known, said) if with_skab and said.incidents is not None else None,
     )
 
 
@@ -176,36 +151,3 @@ def _of_series(known: Truth, said: Detections, name: str, incidents: Sequence[Sp
         volume=vus(score, labels, known.buffers[name]),
         found=None if said.incidents is None else compare(known.events[name], incidents, days),
     )
-
-
-def _nab(known: Truth, said: Detections) -> dict[str, Nab]:
-    scored = _corpus(known, said.score)
-    at_ours: tuple[Corpus, Corpus] | None = None
-    if said.incidents is not None:
-        at_ours = _corpus(known, opened_at(known, said.incidents).astype(np.float64)), scored
-    return {
-        profile.name: Nab(
-            oracle=best_nab(scored, profile),
-            opened=None if at_ours is None else nab(at_ours[0], 1.0, profile),
-            above=None if at_ours is None else nab(at_ours[1], ABOVE, profile),
-        )
-        for profile in PROFILES
-    }
-
-
-def _corpus(known: Truth, score: Float64s) -> Corpus:
-    return corpus((score[at], known.labels[at]) for at in known.rows.values())
-
-
-def opened_at(known: Truth, incidents: Iterable[Span]) -> Bools:
-    """bool (T,): frames at which an incident opens."""
-    opened = np.zeros(len(known.labels), np.bool_)
-    for span in incidents:
-        at = known.rows[span.series]
-        opened[at.start + int(np.searchsorted(known.time[at], span.start))] = True
-    return opened
-
-
-def _skab(known: Truth, said: Detections) -> Confusion:
-    alarms = said.score > EXCEEDS  # false where there is no score
-    return pooled((alarms[at], known.labels[at]) for at in known.rows.values())

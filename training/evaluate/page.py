@@ -12,7 +12,7 @@ from training.evaluate.figures import FIGURES, worth
 from training.evaluate.labelled import spans
 from training.evaluate.markup import Markup, safe, table, tag
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
-from training.evaluate.report import TITLES, means, nab_row, skab_row, text
+from training.evaluate.report import TITLES, means, text
 from training.evaluate.summary import duration, plural, sentences
 from training.metrics.events import Span
 
@@ -85,19 +85,6 @@ def _detectors(of: Evaluation) -> Iterator[Markup]:
     yield tag("h2", "Beside simple detectors" if of.floors is not None else "Figures")
     yield tag("p", "Mean over the series that have the figure; delay: median over all events.", class_="soft")
     yield table(("detector", *TITLES.values()), [(one.name, *means(one)) for one in of.figures], OURS)
-    if of.asked.nab:
-        yield tag("h3", "NAB")
-        yield tag(
-            "p",
-            "Each as best / opened / above. Best: the one threshold that scores highest, an oracle, as published ones "
-            "are. Opened: our threshold, a detection where an alert opens. Above: our threshold, a detection in every "
-            "frame above it. The first 15 % of each series, at most 750 frames, are probation and do not count.",
-            class_="soft",
-        )
-        yield table(("detector", *(of.ours.nab or ())), [nab_row(one) for one in of.figures], OURS)
-    if of.asked.skab:
-        yield tag("h3", "SKAB")
-        yield table(("detector", "F1", "FAR, %", "MAR, %"), [skab_row(one) for one in of.figures], OURS)
 
 
 def _promise(of: Evaluation) -> Iterator[Markup]:

@@ -1,4 +1,4 @@
-"""An evaluation for a terminal: the summary, ours beside the floors, each series, and what benchmarks say."""
+"""An evaluation for a terminal: the summary, ours beside the floors, each series."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,6 @@ from training import screen
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.figures import FIGURES, Figures
 from training.evaluate.summary import duration, sentences
-from training.metrics.nab import NabScore
 
 NONE = "-"
 TITLES = {
@@ -31,7 +30,7 @@ def show(of: Evaluation) -> None:
 
 
 def tables(of: Evaluation) -> Iterable[Table]:
-    """One of means, one of series, and those of the benchmarks that were asked for."""
+    """One of means, one of series."""
     yield _table(
         "mean over series; delay: median of all events",
         ("detector", *TITLES.values()),
@@ -44,33 +43,6 @@ def tables(of: Evaluation) -> Iterable[Table]:
         ("series", *TITLES.values()),
         of_series[:MOST_SERIES],
     )
-    yield from benchmarks(of)
-
-
-def benchmarks(of: Evaluation) -> Iterable[Table]:
-    """NAB's and SKAB's."""
-    if of.asked.nab:
-        names = ("detector", *(of.ours.nab or ()))
-        yield _table("NAB: best threshold / alerts opened / frames above", names, [nab_row(one) for one in of.figures])
-    if of.asked.skab:
-        yield _table("SKAB", ("detector", "F1", "FAR, %", "MAR, %"), [skab_row(one) for one in of.figures])
-
-
-def nab_row(of: Figures) -> tuple[str, ...]:
-    """Name, and by profile the normalised scores: best of all thresholds / incidents opened / frames above."""
-    return (of.name, *(" / ".join(map(_nab, (one.oracle, one.opened, one.above))) for one in (of.nab or {}).values()))
-
-
-def _nab(score: NabScore | None) -> str:
-    return _number(None if score is None else score.normalised, ".1f")
-
-
-def skab_row(of: Figures) -> tuple[str, ...]:
-    """Name, F1, false alarm rate, missed alarm rate."""
-    skab = of.skab
-    if skab is None:
-        return (of.name, NONE, NONE, NONE)
-    return (of.name, _number(skab.f1, ".3f"), _number(skab.far, ".1f"), _number(skab.mar, ".1f"))
 
 
 def means(of: Figures) -> tuple[str, ...]:

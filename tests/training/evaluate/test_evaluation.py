@@ -42,9 +42,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     labelled_rows().to_parquet(folder / "rows.parquet", index=False)
     normal_rows().to_parquet(folder / "history.parquet", index=False)
     history = TrainOptions("plain", folder / "history.parquet", folder / "registry")
-    return evaluate(
-        plain_bundle(folder / "registry"), Asked(folder / "rows.parquet", LABELLED, None, history, True, True)
-    )
+    return evaluate(plain_bundle(folder / "registry"), Asked(folder / "rows.parquet", LABELLED, None, history))
 
 
 def test_the_figures_of_a_series_are_those_found_by_hand(measured: Evaluation) -> None:
@@ -101,19 +99,6 @@ def test_the_curve_has_the_share_above_each_level_that_calibration_kept(measured
     assert shares == sorted(shares, reverse=True)
 
 
-def test_skab_and_nab_are_computed_where_asked_for(measured: Evaluation) -> None:
-    skab, nab = measured.ours.skab, measured.ours.nab
-    assert skab is not None
-    assert (skab.true_alarms, skab.false_alarms, skab.true_rests, skab.missed) == (8, 2, 278, 12)
-    assert nab is not None
-    assert set(nab) == {"standard", "low FP", "low FN"}
-    opened, above = nab["standard"].opened, nab["standard"].above
-    assert opened is not None
-    assert above is not None
-    assert (opened.windows, opened.found, opened.false, above.false) == (2, 1, 1, 2)
-    assert nab["standard"].oracle.raw >= above.raw, "the best of all thresholds on frames"
-
-
 def test_floors_are_judged_on_the_same_frames_and_labels(measured: Evaluation) -> None:
     assert [one.name for one in measured.figures] == ["narrows", *FLOORS]
     for one in measured.figures[1:]:
@@ -126,8 +111,6 @@ def test_floors_are_judged_on_the_same_frames_and_labels(measured: Evaluation) -
 
 def test_the_alarm_that_never_rests_alarms_in_every_whole_frame_and_finds_no_event(measured: Evaluation) -> None:
     (always,) = (one for one in measured.figures if one.name == "always on")
-    assert always.skab is not None
-    assert (always.skab.true_alarms, always.skab.false_alarms, always.skab.true_rests) == (10, 190, 90)
     assert always.found is not None
     assert (always.found.found, always.found.opened_inside) == (1, 0), "open before the event: met, but not found"
 
@@ -149,7 +132,7 @@ def test_json_has_the_documented_keys_and_holds_nothing_that_json_has_not(measur
     again = json.loads(json.dumps(said, allow_nan=False))
     assert again == said
     (ours, *_) = said["detectors"]
-    assert set(ours) == {"name", "mean", "series_with", "all", "series", "nab", "skab"}
+    assert set(ours) == {"name", "mean", "series_with", "all", "series"}
     assert set(ours["series"]["a"]) == {
         "frames", "labelled", "unscored", "auc_roc", "auc_pr", "vus_roc", "vus_pr", "buffer", "incidents"
     }  # fmt: skip
@@ -300,7 +283,7 @@ def test_odd_rows_have_figures_words_and_a_page(odd: str, tmp_path: Path) -> Non
     change(labelled_rows()).to_parquet(tmp_path / "rows.parquet", index=False)
     normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
     history = TrainOptions("plain", tmp_path / "history.parquet", tmp_path / "registry")
-    asked = Asked(tmp_path / "rows.parquet", LABELLED, None, history, nab=True, skab=True)
+    asked = Asked(tmp_path / "rows.parquet", LABELLED, None, history)
     found = evaluate(plain_bundle(tmp_path / "registry"), asked)
     assert said in " ".join(sentences(found))
     assert json.dumps(facts(found), allow_nan=False)
@@ -363,14 +346,13 @@ def narrows(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_the_command_prints_a_table_or_json_and_writes_the_page_where_asked_to(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert narrows(monkeypatch, "--data", "rows.parquet", "--fit", "history.parquet", "--nab", "--skab") == 0
+    assert narrows(monkeypatch, "--data", "rows.parquet", "--fit", "history.parquet") == 0
     table = capsys.readouterr().out
-    for word in ("narrows", "isolation forest", "VUS-PR", "NAB", "SKAB", "by series"):
+    for word in ("narrows", "isolation forest", "VUS-PR", "by series"):
         assert word in table
     assert narrows(monkeypatch, "--data", "rows.parquet", "--json", "--report", "new/page.html") == 0
     said = json.loads(capsys.readouterr().out)
     assert set(said) == TOPS
-    assert said["detectors"][0]["nab"] is None
     assert (shop / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
 
 

@@ -61,7 +61,7 @@ def hostile_page(folder: Path) -> str:
     rows.to_parquet(folder / "rows.parquet", index=False)
     normal_rows(HOSTILE).to_parquet(folder / "history.parquet", index=False)
     history = TrainOptions("plain", folder / "history.parquet", folder / "registry")
-    asked = Asked(folder / "rows.parquet", LABELLED, None, history, nab=True, skab=True)
+    asked = Asked(folder / "rows.parquet", LABELLED, None, history)
     return page(evaluate(plain_bundle(folder / "registry", HOSTILE), asked))
 
 
@@ -92,7 +92,7 @@ def test_the_page_has_a_plot_for_each_series_the_curve_and_the_worst_windows(hos
     """Three series, one curve, and two windows of the one series that has high scores."""
     seen = Page(hostile)
     assert seen.seen.count("svg") >= 3 + 1 + 2
-    for heading in ("Beside simple detectors", "Realised beside promised", "Score over time", "NAB", "SKAB"):
+    for heading in ("Beside simple detectors", "Realised beside promised", "Score over time"):
         assert heading in seen.text
 
 

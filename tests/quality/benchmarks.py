@@ -1,0 +1,99 @@
+"""NAB's and SKAB's scores of an evaluation: of our detector and of every floor, as JSON can hold them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from stream.detect.incidents.incidents import EXCEEDS
+from stream.intake.columns import Bools, Float64s
+from tests.quality.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
+from tests.quality.skab import Confusion, pooled
+from training.evaluate.baselines import baselines
+from training.evaluate.evaluation import OURS, Evaluation
+from training.evaluate.figures import Detections, Truth
+from training.evaluate.labelled import spans
+from training.metrics.events import Span
+
+# NAB detects where a score is at least the threshold; ours exceeds.
+ABOVE = float(np.nextafter(EXCEEDS, np.inf))
+
+
+@dataclass(frozen=True)
+class Nab:
+    """NAB's score under one profile, by the best of all thresholds (an oracle) and by ours, read in two ways.
+
+    Attributes:
+        opened: a detection is the frame at which an incident opens. None without a threshold.
+        above: a detection is every frame above the threshold. None without a threshold.
+    """
+
+    oracle: NabScore
+    opened: NabScore | None
+    above: NabScore | None
+
+
+def detections(of: Evaluation) -> list[Detections]:
+    """Detections of our detector, then of every floor."""
+    ours = Detections(OURS, of.labelled.score, spans(of.labelled.incidents))
+    if of.floors is None or of.asked.history is None:
+        return [ours]
+    bundle, seed = of.bundle, of.asked.history.seed
+    floors = baselines(of.floors.learned, of.labelled.frames, bundle.definition, bundle.manifest, seed)
+    return [ours, *(floor.said for floor in floors)]
+
+
+def nab_scores(known: Truth, said: Detections) -> dict[str, Nab]:
+    """NAB's scores by the name of the profile."""
+    scored = _corpus(known, said.score)
+    at_ours: tuple[Corpus, Corpus] | None = None
+    if said.incidents is not None:
+        at_ours = _corpus(known, _opened(known, said.incidents).astype(np.float64)), scored
+    return {
+        profile.name: Nab(
+            oracle=best_nab(scored, profile),
+            opened=None if at_ours is None else nab(at_ours[0], 1.0, profile),
+            above=None if at_ours is None else nab(at_ours[1], ABOVE, profile),
+        )
+        for profile in PROFILES
+    }
+
+
+def skab_counts(known: Truth, said: Detections) -> Confusion | None:
+    """SKAB's counts of frames; None without a threshold."""
+    if said.incidents is None:
+        return None
+    alarms = said.score > EXCEEDS  # false where there is no score
+    return pooled((alarms[at], known.labels[at]) for at in known.rows.values())
+
+
+def nab_facts(of: dict[str, Nab]) -> dict[str, Any]:
+    """The scores as JSON can hold them."""
+    return {
+        profile: {name: None if score is None else _finite(score) for name, score in vars(one).items()}
+        for profile, one in of.items()
+    }
+
+
+def skab_facts(of: Confusion | None) -> dict[str, Any] | None:
+    """The counts and their rates as JSON can hold them."""
+    return None if of is None else asdict(of) | {"f1": of.f1, "far": of.far, "mar": of.mar}
+
+
+def _finite(of: NabScore) -> dict[str, Any]:
+    # No detection at all is a threshold of infinity, which JSON has not.
+    return asdict(of) | {"threshold": of.threshold if of.threshold < float("inf") else None}
+
+
+def _corpus(known: Truth, score: Float64s) -> Corpus:
+    return corpus((score[at], known.labels[at]) for at in known.rows.values())
+
+
+def _opened(known: Truth, incidents: Sequence[Span]) -> Bools:
+    """bool (T,): frames at which an incident opens."""
+    opened = np.zeros(len(known.labels), np.bool_)
+    for span in incidents:
+        at = known.rows[span.series]
+        opened[at.start + int(np.searchsorted(known.time[at], span.start))] = True
+    return opened
