@@ -13,19 +13,18 @@ group's committed offset tells. Whatever fails, every partition with uncommitted
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from stream.errors import BrokerError, FencedError
+from stream.errors import BrokerError
 from stream.events.alert import Headers
 from stream.kafka import failpoints
 from stream.kafka.client import (
     CALL_SECONDS,
     FENCING,
     GRACE_SECONDS,
-    TWIN_SECONDS,
     Clients,
     ErrorCallback,
     KafkaOptions,
@@ -34,14 +33,15 @@ from stream.kafka.client import (
 )
 from stream.kafka.commit.delivery_reports import Deliveries, Untaken
 from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.producer import TransactionalProducer
 from stream.kafka.commit.timeout import NeverCameBackError, bounded
 from stream.kafka.partition import Partition
 from stream.kafka.state.state_topic import encode_metadata
 
 log = structlog.get_logger()
 
-PURGE_SECONDS = 2.0
-AGAIN_SECONDS = 1.0
+# Number of a partition that is left to the client's partitioner.
+ANY_PARTITION = -1
 MAX_FAILURES = 10
 # No member of the group any more, which the consumer hears of seconds later.
 EXPELLED = (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION)
@@ -54,11 +54,6 @@ PASSING = (
     *FENCING,
     *EXPELLED,
 )
-UNMENDABLE = {
-    KafkaError.INVALID_TRANSACTION_TIMEOUT: "lower `serve.transaction_timeout`, or raise the broker's maximum",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user Write on its transactional id",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant this user IdempotentWrite",
-}
 
 
 class RolledBackError(Exception):
@@ -74,11 +69,12 @@ class CommitFault(Exception):
         self.error = error
 
 
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
 Fault = KafkaException | SystemError | CommitFault
 
 
 class Transaction:
-    """The transactional producer and the transaction that may be open on it."""
+    """The transaction that may be open on the producer of this process."""
 
     def __init__(
         self,
@@ -86,19 +82,12 @@ class Transaction:
         on_error: ErrorCallback,
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
-        introduction: Introduction | None = None,
+        early: Introduction | None = None,
     ) -> None:
         self._options = options
         self._on_error = on_error
         self._clock = clock
-        self._clients = clients
-        self._introduction = introduction
-        self._producer: Producer | None = None
-        # Made, but not let in yet: the broker is away, or still ends the transaction of a predecessor.
-        self._candidate: Producer | None = None
-        # A producer that was refused is not followed by another before this time.
-        self._again_at = clock()
-        self._fenced_at: float | None = None
+        self._producer = TransactionalProducer(options, on_error, clock, clients, early)
         self._deliveries = Deliveries()
         self._untaken = Untaken(clock)
         # Transactions in a row that failed for a reason that does not pass by itself.
@@ -107,43 +96,19 @@ class Transaction:
 
     @property
     def waits_for(self) -> str | None:
-        """What keeps it from committing; None where nothing is known to."""
-        if self._producer is None:
+        """Reason why nothing can be committed; None where there is none."""
+        if self._producer.client is None:
             return self._untaken.reason or "the broker: it has not let the producer in; it may still end a transaction"
         return self._untaken.reason
 
     def prepare(self) -> bool:
-        """Makes the producer where there is none; aborts what a dead predecessor left open. False: try again later."""
-        if self._producer is not None:
+        """Makes the producer ready where it is not; False: call again later. Raises as `TransactionalProducer` does."""
+        if self._producer.client is not None:
             return True
-        introduction, self._introduction = self._introduction, None
-        self._producer = None if introduction is None else introduction.producer(self._on_error)
-        if self._producer is not None:
-            return True
-        if self._clock() < self._again_at:
+        if not self._producer.prepare():
             return False
-        if self._candidate is None:
-            self._candidate = self._clients.producer(self._options, self._on_error)
-        try:
-            self._candidate.init_transactions(CALL_SECONDS)
-        except KafkaException as fault:
-            self._refused(fault)
-            return False
-        self._producer, self._candidate = self._candidate, None
         self._untaken.may_be_over()
         return True
-
-    def _refused(self, fault: KafkaException) -> None:
-        """What a failed `init_transactions` means: to be called again, or another producer, or the end."""
-        error = fault.args[0]
-        if error.code() in UNMENDABLE:
-            raise BrokerError(f"{error.str()}; {UNMENDABLE[error.code()]}") from fault
-        if remedy(fault) is Remedy.FENCED:
-            self._note_fencing()
-        if error.retriable() or error.code() == KafkaError._TIMED_OUT:
-            return
-        log.warning("transaction.not_ready", error=error.str())
-        self._candidate, self._again_at = None, self._clock() + AGAIN_SECONDS
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Adds a record to the transaction, beginning one if need be.
@@ -151,7 +116,8 @@ class Transaction:
         Raises:
             RolledBackError: the producer cannot go on.
         """
-        self._guarded(lambda producer: self._produce(producer, topic, key, value, headers))
+        reported = self._deliveries.reported
+        self._guarded(lambda producer: self._produce(producer, topic, key, value, reported, headers=headers))
 
     def begin(self) -> None:
         """Begins a transaction unless one is open."""
@@ -172,24 +138,26 @@ class Transaction:
 
     def abort(self) -> None:
         """Gives the open transaction up, if there is one."""
-        if self.begun_at is None or self._producer is None:
+        client = self._producer.client
+        if self.begun_at is None or client is None:
             return
         self.begun_at = None
         failpoints.at("aborting")
         try:
-            self._producer.abort_transaction(CALL_SECONDS)
+            client.abort_transaction(CALL_SECONDS)
         except (KafkaException, SystemError) as fault:
-            self._discard(fault, remedy(fault))
+            self._producer.discard(fault, remedy(fault))
 
     def _guarded(self, act: Callable[[Producer], None]) -> None:
-        if self._producer is None:
+        client = self._producer.client
+        if client is None:
             raise RolledBackError("no producer")
         try:
             if self.begun_at is None:
                 self._deliveries = Deliveries()
-                self._producer.begin_transaction()
+                client.begin_transaction()
                 self.begun_at = self._clock()
-            act(self._producer)
+            act(client)
         except (KafkaException, SystemError, CommitFault) as fault:
             self._give_up(fault)
             raise RolledBackError(str(fault)) from fault
@@ -204,16 +172,17 @@ class Transaction:
         if needed is Remedy.ABORT:
             self.abort()
             return
-        self._discard(fault, needed)
+        self.begun_at = None
+        self._producer.discard(fault, needed)
 
     def _cause(self, fault: Fault) -> Fault:
         """A transaction that has failed refuses the next record with "erroneous state"; why it has, the delivery
         reports tell."""
         state = isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError._STATE
-        if not state or self._producer is None:
+        if not state or self._producer.client is None:
             return fault
         with contextlib.suppress(KafkaException, SystemError):
-            self._producer.poll(0)
+            self._producer.client.poll(0)
         error = self._deliveries.error
         return fault if error is None else CommitFault(error.str(), Remedy.ABORT, error)
 
@@ -222,7 +191,7 @@ class Transaction:
         topics = self._deliveries.untaken()
         if topics:
             self._untaken.note(topics, self._deliveries.begun_on)
-            self._again_at = self._clock() + self._untaken.delay
+            self._producer.delay(self._untaken.delay)
         return bool(topics)
 
     def _report_taken_name(self, fault: Fault) -> None:
@@ -242,46 +211,27 @@ class Transaction:
                 "topics' max.message.bytes, at the permissions of this user, and at the broker's log"
             )
 
-    def _discard(self, fault: BaseException, needed: Remedy) -> None:
-        """Whichever call met a fencing, an abort's too, it counts."""
-        log.warning("producer.discarded", error=str(fault))
-        producer, self._producer, self.begun_at = self._producer, None, None
-        if producer is not None:
-            # A failed producer that is dropped with a full queue takes the process with it (librdkafka 2.16.0).
-            with contextlib.suppress(KafkaException, SystemError):
-                producer.purge()
-                producer.flush(PURGE_SECONDS)
-        if needed is Remedy.FENCED:
-            self._note_fencing()
-
-    def _note_fencing(self) -> None:
-        before, self._fenced_at = self._fenced_at, self._clock()
-        if before is not None and self._fenced_at - before < TWIN_SECONDS:
-            raise FencedError(
-                f"instance {self._options.instance!r} of group {self._options.group!r} was fenced twice within "
-                f"{TWIN_SECONDS:.0f} s: another process runs under this name; give each its own `kafka.instance`"
-            )
-
     def _produce(
-        self, producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers
+        self,
+        producer: Producer,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        on_delivery: DeliveryCallback,
+        partition: int = ANY_PARTITION,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
-        reported = self._deliveries.reported
-        self._patiently(
-            producer, lambda: producer.produce(topic, value, key, headers=list(headers), on_delivery=reported)
-        )
-        self._deliveries.sent(topic)
-
-    def _patiently(self, producer: Producer, produce: Callable[[], None]) -> None:
-        """Waits for room where the producer's queue is full."""
+        """Gives a record to the client, and waits for room where the client's queue is full."""
         deadline = self._clock() + CALL_SECONDS
         while True:
             try:
-                produce()
+                producer.produce(topic, value, key, partition, headers=list(headers), on_delivery=on_delivery)
             except BufferError:
                 producer.poll(0.05)
                 if self._clock() > deadline:
                     raise CommitFault("no room in the producer's queue", Remedy.REBUILD) from None
             else:
+                self._deliveries.sent(topic)
                 return
 
     def _commit(
@@ -330,13 +280,7 @@ class Transaction:
                 partition.snapshot_end = max(partition.snapshot_end, offset + 1)
 
         for series, record in partition.due_snapshots(max_replay):
-            self._patiently(
-                producer,
-                lambda series=series, record=record: producer.produce(  # type: ignore[misc]
-                    self._options.state, record, series.encode(), partition.number, on_delivery=delivered
-                ),
-            )
-            deliveries.sent(self._options.state)
+            self._produce(producer, self._options.state, series.encode(), record, delivered, partition.number)
 
 
 def _membership(consumer: Consumer) -> bytes:
