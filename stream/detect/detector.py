@@ -4,24 +4,25 @@ A pure function of a series' readings in order and of the definition. Batch boun
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from stream.detect.attribution import Witness
 from stream.detect.definition import Definition
-from stream.detect.frames.blindness import Sight, SightEvent
+from stream.detect.frames.blindness import Sight
 from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
 from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
-from stream.detect.incidents.incidents import EXCEEDS, IncidentEvent, Incidents, Judged
+from stream.detect.incidents.incidents import EXCEEDS, Incidents, Judged
 from stream.detect.incidents.level import levels
 from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments, grown
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s, Readings
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s, Readings, UInt8s
 
 
 class Detector:
@@ -82,8 +83,7 @@ class Detector:
 
     def _push(self, readings: Readings) -> Outcome:
         raw, disposition = self._framing.raw(readings)
-        verdicts, events, sights = self._judge(raw)
-        return Outcome(disposition, verdicts, tuple(events), tuple(sights))
+        return self._judge(raw, disposition)
 
     def _returned(self, slots: Int32s, stream_time: Int64s) -> list[int]:
         """Rows whose series comes back after the stream has gone on for longer than `retire_after_ns`."""
@@ -126,14 +126,13 @@ class Detector:
 
     def silence(self, series: str) -> Outcome:
         """The series has sent nothing for long: closes its open ticks and its incident. Unknown series: nothing."""
-        slot = self.slots.find(series)
+        slot, no_readings = self.slots.find(series), np.zeros(0, np.uint8)
         if slot is None:
-            return Outcome(np.zeros(0, np.uint8), self._nothing(), ())
+            return self._nothing(no_readings)
         raw = self._framing.clock.close(slot)
-        raw = RawFrames(raw.series, raw.time, raw.values, np.full(len(raw.time), -1))
-        verdicts, events, sights = self._judge(raw)
-        events += self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
-        return Outcome(np.zeros(0, np.uint8), verdicts, tuple(events), tuple(sights))
+        outcome = self._judge(replace(raw, row=np.full(len(raw.time), -1)), no_readings)
+        resolved = self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
+        return replace(outcome, events=(*outcome.events, *resolved))
 
     def has_open(self, series: str) -> bool:
         """Whether the series has an open tick or an open incident."""
@@ -232,9 +231,9 @@ class Detector:
             self._history.name(slot, name)
             self._threshold[slot] = self.definition.thresholds.of(name)
 
-    def _judge(self, raw: RawFrames) -> tuple[Verdicts, list[IncidentEvent], list[SightEvent]]:
+    def _judge(self, raw: RawFrames, disposition: UInt8s) -> Outcome:
         if not len(raw.time):
-            return self._nothing(), [], []
+            return self._nothing(disposition)
         spec = self.definition.spec
         frames = self._framing.frames(raw)
         sights = self._sight.push(frames, self.slots.name)
@@ -253,8 +252,13 @@ class Detector:
             vetoed=self._vetoed(score, witness), outside=_told_outside(frames),
         )  # fmt: skip
         events = self._incidents.push(judged, self.slots.name, witness.sensors, witness.outside)
-        verdicts = self._verdicts(frames, judged, error)
-        return verdicts, sorted(events, key=lambda event: event.row), sorted(sights, key=lambda sight: sight.row)
+        return Outcome(
+            disposition,
+            frames,
+            self._verdicts(frames, judged, error),
+            events=tuple(sorted(events, key=lambda event: event.row)),
+            sights=tuple(sorted(sights, key=lambda sight: sight.row)),
+        )
 
     def _vetoed(self, score: Float64s, witness: Witness) -> Bools:
         """bool (n,): frames that the rules keep from opening an incident."""
@@ -312,9 +316,11 @@ class Detector:
         unusual: Bools = judged.disagreement > self.definition.usual_disagreement
         return unusual
 
-    def _nothing(self) -> Verdicts:
+    def _nothing(self, disposition: UInt8s) -> Outcome:
+        """The outcome of readings that complete no frame."""
         nan, slots, times, none = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        return Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots, none, none)
+        verdicts = Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots, none, none)
+        return Outcome(disposition, Frames.none(len(self.definition.sensors)), verdicts, ())
 
 
 def _told_outside(frames: Frames) -> Bools:

@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from stream.detect.frames.blindness import SightEvent
+from stream.detect.frames.frames import Frames
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
@@ -77,9 +78,18 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a batch of readings led to: disposition uint8 (n,) per reading, verdicts, events in order of cause."""
+    """What the detector makes of a batch of readings.
+
+    Attributes:
+        disposition: uint8 (n,), a `Disposition` per reading.
+        frames: the frames that the batch completed, sorted by series, then time.
+        verdicts: a verdict for each of `frames`, in the order of the verdicts.
+        events: of incidents, in the order of the readings that caused them.
+        sights: of series that have gone blind or recovered, in the same order.
+    """
 
     disposition: UInt8s
+    frames: Frames
     verdicts: Verdicts
     events: tuple[IncidentEvent, ...]
     sights: tuple[SightEvent, ...] = ()
@@ -90,6 +100,7 @@ class Outcome:
         placed = list(zip(parts, starts, strict=True))
         return Outcome(
             disposition=np.concatenate([part.disposition for part in parts]),
+            frames=Frames.joined([part.frames for part in parts], starts),
             verdicts=Verdicts.joined([part.verdicts for part in parts], starts),
             events=tuple(replace(event, row=event.row + start) for part, start in placed for event in part.events),
             sights=tuple(replace(sight, row=sight.row + start) for part, start in placed for sight in part.sights),

@@ -1,5 +1,6 @@
 """Raw frames to frames: gaps, carried values, masks, operating state (DESIGN: from message to incident, 2 to 4)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -48,6 +49,25 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @staticmethod
+    def none(sensors: int) -> "Frames":
+        """No frame of `sensors` sensors."""
+        slots, times, flags = np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return Frames(slots, times, np.zeros((0, sensors)), slots, np.zeros(0, np.uint8), flags, times, None)
+
+    @staticmethod
+    def joined(parts: Sequence["Frames"], starts: Sequence[int]) -> "Frames":
+        """Those of consecutive parts of a batch, of which part i begins at reading starts[i]."""
+        order = np.argsort(np.concatenate([part.series for part in parts]), kind="stable")
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])[order]
+            for name in ("series", "time", "values", "imputed", "fitness", "after_gap")
+        }
+        row = np.concatenate([part.row + start for part, start in zip(parts, starts, strict=True)])
+        outside = [np.full_like(part.values, np.nan) if part.outside is None else part.outside for part in parts]
+        is_inside = all(part.outside is None for part in parts)
+        return Frames(row=row[order], outside=None if is_inside else np.concatenate(outside)[order], **columns)
 
 
 class Framer:

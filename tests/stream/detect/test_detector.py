@@ -1,5 +1,6 @@
 """The line against its slow twin, batch boundaries, and restore(C) = run(0..C)."""
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
+from stream.detect.frames.framing import Framing
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
 from stream.detect.policy import Maintenance, Rules, SensorRule, ValidRange
@@ -220,6 +222,16 @@ def test_a_restored_detector_goes_on_as_if_nothing_had_happened(
     a, b = first.push(rest), second.push(rest)
     assert verdicts_of([a]) == verdicts_of([b])
     assert events_of([a]) == events_of([b])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_an_outcome_carries_the_frames_that_framing_alone_gives(policy: str) -> None:
+    case = a_case(policy, 2)
+    readings, framing = case.cut(0, len(case)), Framing(case.definition.policy, case.definition.sensors)
+    framing.admit(readings.names)
+    alone, frames = framing.frames(framing.raw(readings)[0]), Detector(case.definition).push(readings).frames
+    for field in dataclasses.fields(frames):
+        np.testing.assert_array_equal(getattr(frames, field.name), getattr(alone, field.name))
 
 
 def test_every_reading_and_every_frame_is_accounted_for() -> None:

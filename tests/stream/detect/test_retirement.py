@@ -1,5 +1,6 @@
 """A series that the stream has long left behind starts anew: judged per reading, whatever the batches."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detect.detector import Detector
+from stream.detect.frames.frames import Frames
 from stream.detect.outcome import Outcome, Verdict
 from tests.oracles.naive import NaiveDetector, NaivePolicy
 from tests.stream.detect.test_detector import Case, a_case, events_of, the_twin, verdicts_of
@@ -59,6 +61,20 @@ def test_neither_batches_nor_sweeps_change_what_is_said(seed: int, cuts: list[in
     parts = pushed(case, cuts, sweep=sweep)
     assert events_of(parts) == events_of(whole)
     assert verdicts_of(parts) == verdicts_of(whole)
+
+
+@pytest.mark.parametrize("policy", ["wide", "wide, ruled"])
+def test_the_frames_of_a_batch_with_returns_are_those_of_its_parts(policy: str) -> None:
+    case = a_case(policy, 3)
+    (whole,) = pushed(case, [], sweep=False)
+    ends = np.unique(whole.frames.row) + 1
+    parts = [outcome.frames for outcome in pushed(case, ends.tolist(), sweep=False)]
+    pieces = Frames.joined(parts, [0, *ends[:-1].tolist()])
+    for field in dataclasses.fields(Frames):
+        np.testing.assert_array_equal(getattr(whole.frames, field.name), getattr(pieces, field.name))
+    seen, order = whole.verdicts, np.argsort(whole.frames.row, kind="stable")
+    for name in ("series", "time", "row", "imputed"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(whole.frames, name)[order])
 
 
 def test_a_gateway_that_lags_for_ever_is_not_retired_while_it_sends() -> None:
