@@ -70,8 +70,8 @@ def give(
 
     import msgspec
 
-    from stream.events.alert import encode
     from stream.events.feedback import Feedback
+    from stream.events.record import encode
 
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     said = {"alert_id": alert_id, "verdict": verdict.value, "at": at, "by": by, "note": note}

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from stream.detect.definition import Definition
-from stream.events.alert import Alert, encode
+from stream.events.alert import Alert
+from stream.events.record import encode
 from stream.replay import ReplayResult, layout_for, replay
 from stream.serve.compose import bundle_of, known_series
 from stream.settings import Settings

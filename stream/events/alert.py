@@ -1,30 +1,18 @@
-"""What narrows publishes: alerts, verdicts and dead letters, typed; the types are their JSON Schema.
+"""The alert record; its type is its JSON Schema.
 
 Fields may be added; within a major version none is renamed, removed or given another type.
 """
 
-import inspect
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
 
 from stream.detect.incidents.incidents import IncidentEvent, SensorShare
-from stream.detect.outcome import Verdict, Verdicts
-from stream.intake.columns import Dead, Reason
+from stream.events.record import SCHEMA_VERSION, Headers, rfc3339, schema_of
 
 if TYPE_CHECKING:  # It would bring torch, which commands that only read names and times do without.
     from stream.detect.definition import Definition
-
-SCHEMA_VERSION = 1
-# A topic takes 1 MiB by default, headers included: a longer message is cut in its letter, and the letter says so.
-LETTER_BYTES = 1_000_000
-NAMED_ELEMENTS = 100
-Headers = list[tuple[str, bytes]]
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -83,34 +71,6 @@ class Alert(msgspec.Struct, frozen=True):
     disagreement_unusual: bool
 
 
-VerdictName = Literal["scored", "warming", "degraded", "off"]
-# Invariant: in the order of `Verdict`.
-VERDICTS: tuple[VerdictName, ...] = ("scored", "warming", "degraded", "off")
-assert tuple(verdict.name.lower() for verdict in Verdict) == VERDICTS
-
-
-class FrameVerdict(msgspec.Struct, frozen=True):
-    """One frame's verdict, for the optional scores topic; numbers are null where the frame was not scored."""
-
-    series: str
-    time: str
-    verdict: VerdictName
-    score: float | None
-    level: float | None
-    error: float | None
-    disagreement: float | None
-    imputed: int
-    model_version: str
-
-
-def rfc3339(ns: int) -> str:
-    """ns since 1970 as RFC 3339 in UTC, with as many of 3, 6 or 9 decimals as it needs."""
-    whole, fraction = str(np.datetime64(ns, "ns")).split(".")
-    while fraction.endswith("000"):
-        fraction = fraction[:-3]
-    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
-
-
 def alert(event: IncidentEvent, definition: "Definition", source: Source, observed_at: datetime) -> Alert:
     """The record of an incident event of the detector that the definition is of."""
     until = event.time if event.ended_at is None else event.ended_at
@@ -142,11 +102,6 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
     )
 
 
-def encode(record: msgspec.Struct) -> bytes:
-    """A record as JSON; NaN and infinity do not occur in records."""
-    return msgspec.json.encode(record)
-
-
 def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:
     """CloudEvents 1.0, Kafka binding, binary mode."""
     headers = [
@@ -159,75 +114,6 @@ def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:
         ("content-type", b"application/json"),
     ]
     return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message for the dead-letter topic: the original key and bytes; why and whence stand in the headers."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-def dead_letters(dead: Iterable[Dead], topic: str, partition: int) -> Iterator[DeadLetter]:
-    """One letter for each message and reason, however many of its elements died of it.
-
-    `narrows_index` names the first elements, -1 for the whole message; `narrows_count` says how many there are.
-    """
-    for (offset, reason), same in groupby(sorted(dead, key=_message_and_reason), key=_message_and_reason):
-        group = list(same)
-        value = group[0].value
-        headers: Headers = [
-            ("narrows_reason", reason.value.encode()),
-            ("narrows_detail", group[0].detail.encode()),
-            ("narrows_topic", topic.encode()),
-            ("narrows_partition", str(partition).encode()),
-            ("narrows_offset", str(offset).encode()),
-            ("narrows_index", ",".join(str(one.index) for one in group[:NAMED_ELEMENTS]).encode()),
-            ("narrows_count", str(len(group)).encode()),
-        ]
-        if value is not None and len(value) > LETTER_BYTES:
-            headers.append(("narrows_truncated", str(len(value)).encode()))
-            value = value[:LETTER_BYTES]
-        yield DeadLetter(group[0].key, value, headers)
-
-
-def _message_and_reason(dead: Dead) -> tuple[int, Reason]:
-    return dead.position, dead.reason
-
-
-def frame_verdicts(verdicts: Verdicts, version: str) -> Iterator[FrameVerdict]:
-    """A record for each frame."""
-    columns = (verdicts.score, verdicts.level, verdicts.error, verdicts.disagreement)
-    score, level, error, disagreement = ([None if np.isnan(x) else x for x in c.tolist()] for c in columns)
-    for i, (slot, time, kind) in enumerate(
-        zip(verdicts.series.tolist(), verdicts.time.tolist(), verdicts.verdict.tolist(), strict=True)
-    ):
-        yield FrameVerdict(
-            series=verdicts.names[slot],
-            time=rfc3339(time),
-            verdict=VERDICTS[kind],
-            score=score[i],
-            level=level[i],
-            error=error[i],
-            disagreement=disagreement[i],
-            imputed=int(verdicts.imputed[i]),
-            model_version=version,
-        )
-
-
-def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a record that is published."""
-    schema = msgspec.json.schema(record)
-    for definition in schema["$defs"].values():
-        # Docstrings: as Python 3.13 keeps them, whatever Python this is.
-        definition["description"] = inspect.cleandoc(definition.get("description", ""))
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"narrows/{name}.v{SCHEMA_VERSION}.schema.json",
-        **schema,
-    }
 
 
 def alert_schema() -> dict[str, Any]:

@@ -11,9 +11,9 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from stream.errors import ConfigError, DataError
-from stream.events.alert import encode, rfc3339
 from stream.events.feedback import Feedback
 from stream.events.incident_view import Raised, newest, to_ns
+from stream.events.record import encode, rfc3339
 
 T = TypeVar("T", bound=msgspec.Struct)
 COLUMNS = tuple(field.name for field in msgspec.structs.fields(Feedback))

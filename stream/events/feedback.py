@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from stream.events.alert import schema_of
 from stream.events.incident_view import Raised, to_ns
+from stream.events.record import schema_of
 
 Verdict = Literal["confirmed", "false", "maintenance"]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stream.events.alert import SCHEMA_VERSION, Headers, schema_of
+from stream.events.record import SCHEMA_VERSION, Headers, schema_of
 
 Kind = Literal[
     "detector.bundle_activated",

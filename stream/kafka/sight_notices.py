@@ -1,7 +1,7 @@
 """What is told of a series that has gone blind, or sees again."""
 
 from stream.detect.frames.blindness import SightEvent
-from stream.events.alert import rfc3339
+from stream.events.record import rfc3339
 from stream.events.status import Notice, named
 
 

@@ -9,8 +9,11 @@ import structlog
 
 from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import IncidentEvent
-from stream.events.alert import Alert, Source, alert, alert_headers, dead_letters, encode, frame_verdicts
+from stream.events.alert import Alert, Source, alert, alert_headers
+from stream.events.dead_letter import dead_letters
+from stream.events.record import encode
 from stream.events.status import Kind, Notice, status, status_headers
+from stream.events.verdict import frame_verdicts
 from stream.kafka import failpoints
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.transaction import Transaction

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from stream.detect.definition import Definition
-from stream.events.alert import rfc3339
+from stream.events.record import rfc3339
 from stream.events.status import Notice
 from stream.serve.health import ThresholdHealth
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from stream.events.alert import Headers
+from stream.events.record import Headers
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition
 

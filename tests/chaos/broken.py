@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream import __main__ as narrows
-from stream.events.alert import Headers
+from stream.events.record import Headers
 from stream.kafka.assignment import Assignment
 from stream.kafka.commit.transaction import Transaction
 from stream.kafka.partition import Partition

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from stream.errors import FencedError
-from stream.events.alert import Headers
+from stream.events.record import Headers
 from stream.kafka import recovery
 from stream.kafka.assignment import Assignment
 from stream.kafka.commit import transaction

@@ -15,7 +15,10 @@ from stream.detect.detector import Detector
 from stream.detect.frames.clock import NEVER
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import SeriesState
-from stream.events.alert import Source, alert, dead_letters, encode, frame_verdicts
+from stream.events.alert import Source, alert
+from stream.events.dead_letter import dead_letters
+from stream.events.record import encode
+from stream.events.verdict import frame_verdicts
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import decode_metadata
 from tests.simulation.broker import Broker

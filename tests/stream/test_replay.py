@@ -28,7 +28,8 @@ from stream.detect.detector import Detector
 from stream.detect.outcome import Verdict
 from stream.detect.policy import Rules
 from stream.errors import BundleError, ConfigError
-from stream.events.alert import Alert, alert_schema, encode
+from stream.events.alert import Alert, alert_schema
+from stream.events.record import encode
 from stream.intake.parquet import Hints
 from stream.registry.registry import Registry
 from stream.replay import ReplayResult, layout_for, replay

@@ -3,8 +3,8 @@
 from typing import Any
 
 from stream.detect.incidents.incidents import SensorShare, alert_id
-from stream.events.alert import rfc3339
 from stream.events.incident_view import Raised
+from stream.events.record import rfc3339
 
 MINUTE = 60_000_000_000
 START = 1_772_409_600 * 1_000_000_000  # 2026-03-02T00:00:00Z

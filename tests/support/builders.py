@@ -16,7 +16,7 @@ from stream.detect.model.autoencoders import build
 from stream.detect.model.discriminator import build as build_discriminator
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
-from stream.events.alert import rfc3339
+from stream.events.record import rfc3339
 from stream.intake.columns import Readings
 from stream.registry.bundle import Contents, SelfTest, load, write
 from stream.registry.manifest import FORMAT, Manifest

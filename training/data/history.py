@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stream.errors import DataError
-from stream.events.alert import rfc3339
+from stream.events.record import rfc3339
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Batch, Layout, discover, read
 from stream.registry.manifest import Manifest

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from stream.detect.incidents.incidents import IncidentEvent
-from stream.events.alert import VERDICTS, rfc3339
+from stream.events.record import rfc3339
+from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import Evaluation, Floors
 from training.evaluate.figures import FIGURES, Figures, OfSeries, worth
 from training.evaluate.labelled import spans

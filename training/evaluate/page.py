@@ -6,7 +6,8 @@ from pathlib import Path
 
 from stream import strength
 from stream.detect.incidents.incidents import IncidentEvent
-from stream.events.alert import VERDICTS, rfc3339
+from stream.events.record import rfc3339
+from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import FIGURES, worth
 from training.evaluate.labelled import spans

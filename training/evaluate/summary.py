@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from stream.events.alert import VERDICTS
+from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import Evaluation
 from training.metrics.events import Found
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
-from stream.events.alert import rfc3339
+from stream.events.record import rfc3339
 from stream.intake.columns import Bools, Float64s, Int64s, UInt8s
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest

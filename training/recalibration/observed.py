@@ -17,7 +17,8 @@ from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Verdict
 from stream.detect.slots import Segments
 from stream.errors import DataError
-from stream.events.alert import VERDICTS, rfc3339
+from stream.events.record import rfc3339
+from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.intake.parquet import Hints, read
 from stream.intake.parquet_files import files

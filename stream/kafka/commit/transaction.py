@@ -19,7 +19,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream.errors import BrokerError
-from stream.events.alert import Headers
+from stream.events.record import Headers
 from stream.kafka import failpoints
 from stream.kafka.client import (
     CALL_SECONDS,

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from deploy.kafka.broker import Broker
 from stream import __main__ as cli
-from stream.events.alert import encode
+from stream.events.record import encode
 from tests.conftest import MakeTopic
 from tests.support.alert_records import raised
 from tests.support.live import read_committed

@@ -15,24 +15,17 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from stream.detect.incidents.incidents import IncidentEvent, SensorShare
 from stream.detect.outcome import Verdicts
-from stream.events.alert import (
-    Alert,
-    Source,
-    alert,
-    alert_headers,
-    alert_schema,
-    dead_letters,
-    encode,
-    frame_verdicts,
-    rfc3339,
-)
+from stream.events.alert import Alert, Source, alert, alert_headers, alert_schema
+from stream.events.dead_letter import dead_letters
+from stream.events.record import encode, rfc3339
+from stream.events.verdict import frame_verdicts
 from stream.intake.columns import Dead, Reason
 from tests.conftest import ROOT
 from tests.support.builders import a_definition
 
 COMMITTED = ROOT / "deploy" / "schemas" / "alert.v1.schema.json"
 REGENERATE = (
-    "python -c 'import json; from stream.events import alert_schema; print(json.dumps(alert_schema(), indent=2))' "
+    "python -c 'import json; from stream.events.alert import alert_schema; print json.dumps alert_schema, indent=2  ' "
     f"> {COMMITTED.relative_to(ROOT)}"
 )
 SECOND = 1_000_000_000

@@ -16,10 +16,10 @@ from stream import __main__ as cli
 from stream.detect.policy import FramePolicy
 from stream.errors import ConfigError, DataError
 from stream.events import precision
-from stream.events.alert import encode
 from stream.events.event_files import append, read_feedback
 from stream.events.feedback import Feedback, JudgedSpan, Judgements, Verdict, feedback_schema
 from stream.events.incident_view import Raised, newest
+from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
 from tests.conftest import ROOT
 from tests.support.alert_records import MINUTE, START, raised
@@ -31,7 +31,7 @@ from training.demo import pumps as physics
 
 COMMITTED = ROOT / "deploy" / "schemas" / "feedback.v1.schema.json"
 REGENERATE = (
-    "python -c 'import json; from stream.alerts.feedback import feedback_schema; "
+    "python -c 'import json; from stream.events.feedback import feedback_schema; "
     f"print(json.dumps(feedback_schema(), indent=2))' > {COMMITTED.relative_to(ROOT)}"
 )
 ENTRIES = [

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import jsonschema
 
-from stream.events.alert import encode
+from stream.events.record import encode
 from stream.events.status import Notice, status, status_headers, status_schema
 from tests.conftest import ROOT
 

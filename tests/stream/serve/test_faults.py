@@ -24,7 +24,8 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import bare
-from stream.events.alert import encode, frame_verdicts
+from stream.events.record import encode
+from stream.events.verdict import frame_verdicts
 from stream.intake.columns import Readings
 from stream.intake.decode import Decoder, Fields
 from stream.kafka.state.state_topic import Snapshot, decode_metadata, decode_snapshot

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import __main__ as cli
-from stream.events.alert import rfc3339
+from stream.events.record import rfc3339
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.promotion import promote
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry

@@ -1,0 +1,36 @@
+"""Parts of every published record: its version, its times, its JSON, its headers and its JSON Schema."""
+
+import inspect
+from typing import Any
+
+import msgspec
+import numpy as np
+
+SCHEMA_VERSION = 1
+Headers = list[tuple[str, bytes]]
+
+
+def rfc3339(ns: int) -> str:
+    """ns since 1970 as RFC 3339 in UTC, with as many of 3, 6 or 9 decimals as it needs."""
+    whole, fraction = str(np.datetime64(ns, "ns")).split(".")
+    while fraction.endswith("000"):
+        fraction = fraction[:-3]
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """A record as JSON; NaN and infinity do not occur in records."""
+    return msgspec.json.encode(record)
+
+
+def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a record that is published."""
+    schema = msgspec.json.schema(record)
+    for definition in schema["$defs"].values():
+        # Docstrings: as Python 3.13 keeps them, whatever Python this is.
+        definition["description"] = inspect.cleandoc(definition.get("description", ""))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"narrows/{name}.v{SCHEMA_VERSION}.schema.json",
+        **schema,
+    }
