@@ -9,32 +9,22 @@ synthetic anomalies. 8. Write the bundle; the first that the gate lets pass beco
 Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
 """
 
-import platform
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
-from torch import Tensor
 
 from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
-from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.detect.frames.scale import POOLED
 from stream.detect.incidents.threshold import ThresholdTable
-from stream.detect.model.autoencoders import load as load_model
-from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import FramePolicy, ModelSpec
+from stream.detect.policy import FramePolicy
 from stream.errors import DataError
-from stream.gate import REFUSED, forced
-from stream.intake.columns import UInt8s
 from stream.intake.sampling import steps
-from stream.registry.bundle import Contents, SelfTest, write
-from stream.registry.manifest import FORMAT, Manifest, read_manifest
-from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
+from stream.registry.bundle import Contents
+from stream.registry.manifest import Manifest
+from stream.registry.registry import Registry
 from stream.strength import verdict
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import everywhere, held_out, realised
@@ -43,22 +33,20 @@ from training.data.discarded import refuse_lost
 from training.data.feedback import leave_out
 from training.data.framing import FramedHistory, frame
 from training.data.history import History, columns, data_facts, load, without
-from training.data.scaling import scale_table, scaled_frames
+from training.data.scaling import scale_table
 from training.data.split import Part, Shares
 from training.data.vet import Finding, vet
 from training.defaults import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
-from training.fitting.disagreement import usual_disagreement
-from training.fitting.discriminator import MAX_EPOCHS, Discriminated, discriminate
-from training.fitting.error_scale import error_spread, member_spreads
-from training.fitting.fit import Epoch, FitOptions, Fitted, fit, seeds_of
+from training.fitting.discriminator import Discriminated
+from training.fitting.fit import FitOptions, Fitted, seeds_of
+from training.fitting.members import Progress, fit_ensemble
 from training.gate.champion import Contender
 from training.gate.criteria import facts as gate_facts
 from training.gate.criteria import overall
 from training.gate.gate import Held, judge
 from training.lengths import cut
 from training.options import TrainOptions
-
-SELFTEST_WINDOWS = 16
+from training.publish import draft_manifest, metrics_of, publish
 
 
 @dataclass(frozen=True)
@@ -81,29 +69,6 @@ class Trained:
     discriminated: Discriminated | None
     calibration: Calibration
     place: str
-
-
-@dataclass(frozen=True)
-class _Learned:
-    """What is learnt of the history's frames; `discriminated` is None where no discriminator is asked for."""
-
-    fitted: Fitted
-    discriminated: Discriminated | None
-    ensemble: Ensemble
-    usual_disagreement: float
-    selftest: SelfTest
-
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        return self.fitted.weights | (self.discriminated.weights if self.discriminated else {})
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a caller may show while it runs: a stage with a note, or an epoch."""
-
-    stage: Callable[[str, str], None]
-    epoch: Callable[[Epoch], None]
 
 
 def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, now: datetime | None = None) -> Trained:
@@ -129,7 +94,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
-    learned = _fit(framed, part, scales, policy, spec, options.model.standardise, fit_options, progress)
+    learned = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, fit_options, progress)
     fitted = learned.fitted
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
@@ -149,12 +114,12 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     progress.stage("strength", verdict(judged.strength))
     progress.stage("gate", overall(judged.criteria))
     on_gate = realised(levels[Part.GATE], calibration, rules)
-    manifest = _manifest(
+    manifest = draft_manifest(
         draft,
         seeds_of(spec, fit_options),
         calibration,
         data,
-        _metrics(learned, on_gate | gate_facts(judged.criteria), judged.strength),
+        metrics_of(learned, on_gate | gate_facts(judged.criteria), judged.strength),
         now or datetime.now(UTC),
     )
     kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
@@ -165,18 +130,6 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     return Trained(
         folder, manifest, aliases, history, findings, counts, fitted, learned.discriminated, calibration, place
     )
-
-
-def _metrics(learned: _Learned, gate: dict[str, Any], strength: dict[str, Any]) -> dict[str, Any]:
-    fitted = learned.fitted
-    return {
-        "fit_loss": list(fitted.fit_loss),
-        "stop_loss": list(fitted.best_loss),
-        "code_kl": [list(own) for own in fitted.divergence],
-        **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
-        "gate": gate,
-        "strength": strength,
-    }
 
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
@@ -208,96 +161,3 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
         history = without(history, dropped)
         policy, framed = framed_with(history)
     return history, policy, framed, findings
-
-
-def _fit(
-    framed: FramedHistory,
-    part: UInt8s,
-    scales: ScaleTable,
-    policy: FramePolicy,
-    spec: ModelSpec,
-    standardise: bool,
-    options: FitOptions,
-    progress: Progress,
-) -> _Learned:
-    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
-    frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
-    masked = holes if holes.any() else None
-    ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
-    plain = msgspec.structs.replace(spec, discriminator=0)
-    fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
-    held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
-    unseen = frames, masked, held_out, framed.series[held_out]
-    raw = ensemble = Ensemble(plain, fitted.weights)
-    if standardise:
-        ensemble = Ensemble(plain, fitted.weights, error_spread(raw, *unseen))
-    discriminated = None
-    if spec.discriminator:
-        progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
-        discriminated = discriminate(
-            load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
-            ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
-            clip=policy.clip,
-        )  # fmt: skip
-        ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
-    chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
-    windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
-    flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
-    tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
-    usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
-    return _Learned(fitted, discriminated, ensemble, usual, SelfTest(windows, tested.error))
-
-
-def _manifest(
-    draft: Definition,
-    seeds: tuple[int, ...],
-    calibration: Calibration,
-    data: dict[str, Any],
-    metrics: dict[str, Any],
-    now: datetime,
-) -> Manifest:
-    """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
-    made, created_at = stamp(now)
-    return Manifest(
-        format=FORMAT,
-        detector=draft.detector,
-        version=made,
-        created_at=created_at,
-        sensors=draft.sensors,
-        policy=draft.policy,
-        rules=draft.rules,
-        model=draft.spec,
-        seeds=seeds,
-        error_spread=tuple(draft.ensemble.spread.tolist()),
-        threshold_q=calibration.table.q,
-        threshold=calibration.facts(),
-        data=data,
-        metrics=metrics,
-        software={name: version(name) for name in ("torch", "numpy", "pyarrow")}
-        | {"python": platform.python_version()},
-        parent=None,
-        files=(),
-        usual_disagreement=draft.usual_disagreement,
-    )
-
-
-def stamp(now: datetime) -> tuple[str, str]:
-    """What a manifest says of its time, UTC: its version, which still lacks the hash, and RFC 3339."""
-    utc = now.astimezone(UTC)
-    return utc.strftime("%Y%m%dT%H%M%SZ"), utc.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
-    """Writes the version, points `candidate` at it, and `production` where there is none yet.
-
-    What the gate refused is written, to be looked at, and nothing points to it unless it was forced.
-    """
-    registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics["gate"]
-    folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
-    refused = gate["verdict"] == REFUSED
-    if refused and options.force is None:
-        return folder, read_manifest(folder), ()
-    reason = forced(gate, options.force or "") if refused else ""
-    registry.point(detector, CANDIDATE, folder.name, "train", reason)
-    first = registry.point_first(detector, PRODUCTION, folder.name, "train", reason)
-    return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)

@@ -13,8 +13,9 @@ from stream.registry.manifest import Manifest
 from training.data.history import peak_memory_mb
 from training.fitting.discriminator import KNOWS_NOTHING
 from training.fitting.fit import Epoch
+from training.fitting.members import Progress
 from training.fitting.posterior import COLLAPSED, alive
-from training.pipeline import Progress, Trained
+from training.pipeline import Trained
 
 # Lines of progress where no terminal is: enough to see it live, few enough to read.
 QUIET_SECONDS = 5.0

@@ -20,7 +20,8 @@ from training.calibration.levels import Levels, incident_events
 from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
 from training.evaluate.facts import facts
 from training.evaluate.labelled import Labelled, spans
-from training.pipeline import Progress, train
+from training.fitting.members import Progress
+from training.pipeline import train
 from training.revision.amend import Wanted, amend
 
 DETECTOR = "quality"

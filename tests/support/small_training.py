@@ -8,8 +8,9 @@ import pandas as pd
 from stream.registry.bundle import SERIES, WEIGHTS, calibration_levels
 from training.demo import fleet
 from training.fitting.fit import FitOptions
+from training.fitting.members import Progress
 from training.options import ModelOptions, ThresholdOptions, TrainOptions
-from training.pipeline import Progress, Trained, train
+from training.pipeline import Trained, train
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

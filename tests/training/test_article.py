@@ -19,8 +19,9 @@ from stream.intake.parquet import Hints
 from stream.registry.bundle import load
 from stream.replay import layout_for, replay
 from training.fitting.fit import FitOptions
+from training.fitting.members import Progress
 from training.options import ModelOptions, ThresholdOptions, TrainOptions
-from training.pipeline import Progress, train
+from training.pipeline import train
 
 SENSORS, FACTORS, NOISE = 50, 5, 0.3
 HISTORY, NORMAL, ANOMALOUS, RAISED = 8_000, 1_000, 200, 10

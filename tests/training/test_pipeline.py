@@ -23,8 +23,9 @@ from training.calibration.stored_levels import restored
 from training.data.vet import Kind
 from training.demo import pumps as physics
 from training.fitting.fit import Epoch
+from training.fitting.members import Progress
 from training.options import FrameOptions, ModelOptions, RuleOptions
-from training.pipeline import Progress, Trained, train
+from training.pipeline import Trained, train
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from training.demo.fleet import Fault, Fleet, generate, messages, write_history
 from training.demo.picture import draw
 from training.demo.scoreboard import Alert, Found, compare
 from training.fitting.fit import FitOptions
+from training.fitting.members import Progress
 from training.options import RuleOptions, ThresholdOptions, TrainOptions
-from training.pipeline import Progress, Trained, train
+from training.pipeline import Trained, train
 
 DETECTOR = "demo-pumps"
 # A day passes in seconds here: hourly updates of an open incident would hide the rest.

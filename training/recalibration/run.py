@@ -20,7 +20,7 @@ from training.calibration.levels import Levels
 from training.calibration.stored_levels import kept_grid
 from training.data.history import learned_until
 from training.data.spans import Span
-from training.pipeline import stamp
+from training.publish import stamp
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import sensor_drifts

@@ -20,7 +20,7 @@ from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, calibrate_kept
 from training.defaults import choose_rules
 from training.options import RuleOptions, ThresholdOptions
-from training.pipeline import stamp
+from training.publish import stamp
 from training.revision.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
 
 

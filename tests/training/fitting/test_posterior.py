@@ -22,12 +22,13 @@ from training.data.windows import Windows
 from training.demo import fleet
 from training.demo.pumps import SENSORS
 from training.fitting.fit import Epoch, FitOptions, Fitted, fit
+from training.fitting.members import Progress
 from training.fitting.objective import Objective
 from training.fitting.posterior import COLLAPSED, divergence, measured
 from training.fitting.prior_samples import PANELS, Sample, write
 from training.gate.criteria import collapsed
 from training.options import ModelOptions, ThresholdOptions, TrainOptions
-from training.pipeline import Progress, Trained, train
+from training.pipeline import Trained, train
 
 ROWS, WINDOW = 1200, 4
 FIT, STOP = np.arange(WINDOW - 1, 1000), np.arange(1010, ROWS)

@@ -1,0 +1,85 @@
+"""Fits the members of an ensemble and everything that belongs to them: units of errors, discriminator, self-test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from torch import Tensor
+
+from stream.detect.frames.scale import ScaleTable
+from stream.detect.model.autoencoders import load as load_model
+from stream.detect.model.ensemble import Ensemble
+from stream.detect.policy import FramePolicy, ModelSpec
+from stream.intake.columns import UInt8s
+from stream.registry.bundle import SelfTest
+from training.data.framing import FramedHistory
+from training.data.scaling import scaled_frames
+from training.data.split import Part
+from training.fitting.disagreement import usual_disagreement
+from training.fitting.discriminator import MAX_EPOCHS, Discriminated, discriminate
+from training.fitting.error_scale import error_spread, member_spreads
+from training.fitting.fit import Epoch, FitOptions, Fitted, fit, seeds_of
+
+SELFTEST_WINDOWS = 16
+
+
+@dataclass(frozen=True)
+class TrainedEnsemble:
+    """What is learnt of the history's frames; `discriminated` is None where no discriminator is asked for."""
+
+    fitted: Fitted
+    discriminated: Discriminated | None
+    ensemble: Ensemble
+    usual_disagreement: float
+    selftest: SelfTest
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return self.fitted.weights | (self.discriminated.weights if self.discriminated else {})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a caller may show while it runs: a stage with a note, or an epoch."""
+
+    stage: Callable[[str, str], None]
+    epoch: Callable[[Epoch], None]
+
+
+def fit_ensemble(
+    framed: FramedHistory,
+    part: UInt8s,
+    scales: ScaleTable,
+    policy: FramePolicy,
+    spec: ModelSpec,
+    standardise: bool,
+    options: FitOptions,
+    progress: Progress,
+) -> TrainedEnsemble:
+    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
+    frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
+    masked = holes if holes.any() else None
+    ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
+    plain = msgspec.structs.replace(spec, discriminator=0)
+    fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
+    held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
+    unseen = frames, masked, held_out, framed.series[held_out]
+    raw = ensemble = Ensemble(plain, fitted.weights)
+    if standardise:
+        ensemble = Ensemble(plain, fitted.weights, error_spread(raw, *unseen))
+    discriminated = None
+    if spec.discriminator:
+        progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
+        discriminated = discriminate(
+            load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
+            ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
+            clip=policy.clip,
+        )  # fmt: skip
+        ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
+    chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
+    windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
+    flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
+    tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
+    usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
+    return TrainedEnsemble(fitted, discriminated, ensemble, usual, SelfTest(windows, tested.error))

@@ -1,0 +1,83 @@
+"""The manifest of a new bundle, and its publication in the registry."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stream.detect.definition import Definition
+from stream.gate import REFUSED, forced
+from stream.registry.bundle import Contents, write
+from stream.registry.manifest import FORMAT, Manifest, read_manifest
+from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
+from training.calibration.calibrate import Calibration
+from training.fitting.members import TrainedEnsemble
+from training.options import TrainOptions
+
+
+def draft_manifest(
+    draft: Definition,
+    seeds: tuple[int, ...],
+    calibration: Calibration,
+    data: dict[str, Any],
+    metrics: dict[str, Any],
+    now: datetime,
+) -> Manifest:
+    """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
+    made, created_at = stamp(now)
+    return Manifest(
+        format=FORMAT,
+        detector=draft.detector,
+        version=made,
+        created_at=created_at,
+        sensors=draft.sensors,
+        policy=draft.policy,
+        rules=draft.rules,
+        model=draft.spec,
+        seeds=seeds,
+        error_spread=tuple(draft.ensemble.spread.tolist()),
+        threshold_q=calibration.table.q,
+        threshold=calibration.facts(),
+        data=data,
+        metrics=metrics,
+        software={name: version(name) for name in ("torch", "numpy", "pyarrow")}
+        | {"python": platform.python_version()},
+        parent=None,
+        files=(),
+        usual_disagreement=draft.usual_disagreement,
+    )
+
+
+def metrics_of(learned: TrainedEnsemble, gate: dict[str, Any], strength: dict[str, Any]) -> dict[str, Any]:
+    fitted = learned.fitted
+    return {
+        "fit_loss": list(fitted.fit_loss),
+        "stop_loss": list(fitted.best_loss),
+        "code_kl": [list(own) for own in fitted.divergence],
+        **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
+        "gate": gate,
+        "strength": strength,
+    }
+
+
+def stamp(now: datetime) -> tuple[str, str]:
+    """What a manifest says of its time, UTC: its version, which still lacks the hash, and RFC 3339."""
+    utc = now.astimezone(UTC)
+    return utc.strftime("%Y%m%dT%H%M%SZ"), utc.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
+    """Writes the version, points `candidate` at it, and `production` where there is none yet.
+
+    What the gate refused is written, to be looked at, and nothing points to it unless it was forced.
+    """
+    registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics["gate"]
+    folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
+    refused = gate["verdict"] == REFUSED
+    if refused and options.force is None:
+        return folder, read_manifest(folder), ()
+    reason = forced(gate, options.force or "") if refused else ""
+    registry.point(detector, CANDIDATE, folder.name, "train", reason)
+    first = registry.point_first(detector, PRODUCTION, folder.name, "train", reason)
+    return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)
