@@ -11,7 +11,7 @@ import msgspec
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
 from stream.kafka.client import Clients, KafkaOptions
-from stream.kafka.mock_cluster import InProcessCluster, Subscriber
+from stream.kafka.mock_cluster import MockCluster, Subscriber
 from stream.serve.compose import decoder
 from stream.serve.service import ServeOptions, Service
 from stream.settings import Settings
@@ -46,7 +46,7 @@ def stream_through(
         NarrowsError: the consumer ended, or did not get through in time.
     """
     streamed = Streamed()
-    with InProcessCluster() as cluster:
+    with MockCluster() as cluster:
         cluster.make((READINGS, ALERTS, DEAD, STATE, STATUS, SCORES))
         service = _Serving(_service(cluster.bootstrap, definition))
         alerts, scores = cluster.subscriber(ALERTS), cluster.subscriber(SCORES)
@@ -95,7 +95,7 @@ def _records(subscriber: Subscriber, wait: float) -> list[Mapping[str, Any]]:
 
 
 def _send(
-    cluster: InProcessCluster, messages: list[tuple[bytes, bytes, int]], seconds: float, watch: Callable[[float], None]
+    cluster: MockCluster, messages: list[tuple[bytes, bytes, int]], seconds: float, watch: Callable[[float], None]
 ) -> int:
     """Sends in slices, watching between them."""
     started, slices = time.monotonic(), 100

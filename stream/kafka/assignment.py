@@ -44,7 +44,7 @@ class Assignment:
 
     def roll_back(self, taken: Container[int] = ()) -> None:
         """Marks every partition with uncommitted progress, and those whose records were taken and may not have been
-        processed; `settle` carries it out, outside of callbacks."""
+        processed; `reset_rolled_back` carries it out, outside of callbacks."""
         for partition in self.partitions.values():
             if partition.needs_commit or partition.number in taken:
                 partition.rolled_back = True
@@ -52,22 +52,22 @@ class Assignment:
     def has_rolled_back(self) -> bool:
         return any(partition.rolled_back for partition in self.partitions.values())
 
-    def settle(self, consumer: Consumer) -> None:
+    def reset_rolled_back(self, consumer: Consumer) -> None:
         """Puts the marked partitions back to the first step of recovery."""
         marked = [p for p in self.partitions.values() if p.rolled_back]
         fetched = [TopicPartition(self._topic, p.number) for p in marked if p.fetching]
         if fetched:
             consumer.incremental_unassign(fetched)
         for partition in marked:
-            partition.leave()
+            partition.release()
             log.warning("partition.rolled_back", partition=partition.number, position=partition.position)
             self.partitions[partition.number] = self._make(partition.number)
             failpoints.at("rolled_back")
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The consumer is gone, and with it all that it held."""
         for partition in self.partitions.values():
-            partition.leave()
+            partition.release()
         self.partitions.clear()
 
     def fetch(self, consumer: Consumer, partition: Partition) -> None:
@@ -96,6 +96,6 @@ class Assignment:
     def _drop(self, consumer: Consumer, gone: list[TopicPartition], event: str) -> None:
         dropped = [self.partitions.pop(tp.partition) for tp in gone if tp.partition in self.partitions]
         for partition in dropped:
-            partition.leave()
+            partition.release()
         consumer.incremental_unassign([TopicPartition(self._topic, p.number) for p in dropped if p.fetching])
         log.info(event, partitions=[tp.partition for tp in gone])

@@ -9,7 +9,7 @@ QUIET_SECONDS = 5.0
 SILENT_SECONDS = 10.0
 
 
-class Contact:
+class BrokerLiveness:
     """When the broker was last heard of.
 
     Told by commits, which nothing else can answer, and by clients that have lost every broker. What was fetched says
@@ -19,14 +19,14 @@ class Contact:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lost = False
-        self.heard()
+        self.answered()
 
-    def heard(self) -> None:
+    def answered(self) -> None:
         """The broker has answered."""
         self._lost = False
         self._heard_at, self._heard_on = self._clock(), datetime.now(UTC)
 
-    def lost(self) -> None:
+    def disconnected(self) -> None:
         """A client has no connection to any broker left."""
         self._lost = True
 
@@ -35,7 +35,7 @@ class Contact:
         if not self._lost and self._silence() < QUIET_SECONDS:
             return None
         if is_answered():
-            self.heard()
+            self.answered()
             return None
         return self._heard_on if self._lost or self._silence() >= SILENT_SECONDS else None
 

@@ -41,7 +41,7 @@ def _end(action: str) -> None:
     os.kill(os.getpid(), ACTIONS[action])
 
 
-class FaultPoints:
+class Failpoints:
     """What to do where.
 
     Args:
@@ -75,7 +75,7 @@ class FaultPoints:
             self._act(self._action)
 
 
-_points = FaultPoints(os.environ.get(VARIABLE, ""))
+_points = Failpoints(os.environ.get(VARIABLE, ""))
 
 
 def at(place: str) -> None:
@@ -83,7 +83,7 @@ def at(place: str) -> None:
     _points.at(place)
 
 
-def install(points: FaultPoints) -> FaultPoints:
+def install(points: Failpoints) -> Failpoints:
     """Puts other orders in force, and returns those that were: for tests that run the loop in their own process."""
     global _points
     before, _points = _points, points

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
-from stream.kafka.broker_liveness import Contact
+from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import TWIN_SECONDS, KafkaOptions
 from stream.kafka.commit.transaction import is_member
 from stream.kafka.records import Records
@@ -23,9 +23,11 @@ log = structlog.get_logger()
 class Faults:
     """Errors of all clients: those that waiting mends are logged, the first of the others is kept for the loop."""
 
-    def __init__(self, options: KafkaOptions, contact: Contact, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, options: KafkaOptions, liveness: BrokerLiveness, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._options = options
-        self._contact = contact
+        self._liveness = liveness
         self._clock = clock
         self._final: NarrowsError | None = None
         self._fenced_at: float | None = None
@@ -33,7 +35,7 @@ class Faults:
     def note(self, error: KafkaError) -> None:
         """The `error_cb` of every client."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._contact.lost()
+            self._liveness.disconnected()
         final = self._meaning(error)
         if final is None:
             log.warning("kafka.error", error=error.str(), code=error.name())

@@ -15,7 +15,7 @@ from stream.kafka.client import LIBRDKAFKA
 SECONDS = 10.0
 
 
-class InProcessCluster:
+class MockCluster:
     """A context manager; lives as long as its one producer."""
 
     def __init__(self) -> None:

@@ -23,9 +23,9 @@ from stream.kafka.records import Records
 from stream.kafka.sight_notices import sight_notice
 from stream.kafka.state.admission import Admission
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.restored_state import TakeOver, activated
-from stream.kafka.state.resume_point import Place
-from stream.kafka.state.snapshot_schedule import Rotation, Since
+from stream.kafka.state.restored_state import RestoredState, activated
+from stream.kafka.state.resume_point import ResumePoint
+from stream.kafka.state.snapshot_schedule import ReplayStart, SnapshotSchedule
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
 
 log = structlog.get_logger()
@@ -83,10 +83,10 @@ class Partition:
         self.live_from = -1
         self.snapshot_end = self._state_start = 0
         self._topic_id = ""
-        self._hole = 0
-        self._taken: TakeOver | None = None
+        self._gap_before = 0
+        self._taken: RestoredState | None = None
         self.stream_time = NEVER
-        self._rotation = Rotation()
+        self._schedule = SnapshotSchedule()
         # Series with a snapshot that says "retired", and its as_of; deleted once no replay begins before it.
         self._retired: dict[str, int] = {}
         # Events of a replay that no commit has published; what is to be said in the next one.
@@ -121,20 +121,20 @@ class Partition:
     def needs_commit(self) -> bool:
         return self._uncommitted
 
-    def begin(self, place: Place, state_end: int) -> None:
+    def begin(self, place: ResumePoint, state_end: int) -> None:
         """Serving starts; the snapshots it starts from stand below `state_end`."""
         self.phase = Phase.SERVE
         self.position, self.live_from = place.replay_from, place.committed
         self._state_start, self.snapshot_end = place.state_start, state_end
-        self._topic_id, self.stream_time, self._hole = place.topic_id, place.stream_time, place.hole
-        self._taken = self._taken or TakeOver(place, self.definition)
+        self._topic_id, self.stream_time, self._gap_before = place.topic_id, place.stream_time, place.gap_before
+        self._taken = self._taken or RestoredState(place, self.definition)
         self.uncommitted_counts.update(self._taken.counts())
         if self.is_live:
             self._come_alive()
 
-    def restore(self, snapshots: Sequence[Snapshot], place: Place) -> TakeOver:
+    def restore(self, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
         """Takes over snapshots not newer than C, some of them or the last."""
-        taken = self._taken = self._taken or TakeOver(place, self.definition)
+        taken = self._taken = self._taken or RestoredState(place, self.definition)
         for snapshot in snapshots:
             self._admission.restore(snapshot, snapshot.as_of)
             if snapshot.fate == "retired":
@@ -147,7 +147,7 @@ class Partition:
 
         Each event was published with a snapshot of its series, so a replay from there derives none. Where it does
         (another processor, a score within rounding of 1), they are held and come with the first live batch; those of
-        a replay that deviates are dropped, see `TakeOver`.
+        a replay that deviates are dropped, see `RestoredState`.
         """
         _, fresh = records.cut(self.position)
         replayed, live = fresh.cut(self.live_from)
@@ -161,7 +161,7 @@ class Partition:
         told = self._process(live, live=True)
         failpoints.at("processed")
         self._uncommitted = True
-        self._rotation.passed(len(live))
+        self._schedule.count_messages(len(live))
         return self._with_held(told)
 
     def pending(self) -> Told | None:
@@ -173,7 +173,7 @@ class Partition:
         outcome = self.detector.silence(series)
         self._note_sights(outcome)
         self._uncommitted = True
-        self._rotation.must(series)
+        self._schedule.require(series)
         self.uncommitted_counts.update(_counts(outcome))
         return self._with_held(Told([(event, self.position - 1) for event in outcome.events], (), outcome))
 
@@ -185,26 +185,26 @@ class Partition:
         """Newest event time of the series, ns; NEVER where it is not here."""
         return int(self.detector.last_heard([series])[0])
 
-    def give_up(self, series: str) -> None:
+    def hand_over(self, series: str) -> None:
         """The series has moved to another partition: its incident is closed, then it leaves memory."""
         self._close(series)
         self._retire([series], "moved to another partition")
 
-    def take_back(self, series: str) -> None:
+    def reclaim(self, series: str) -> None:
         """The series was refused and is ours from now on: no snapshot may say otherwise."""
-        self._rotation.must(series)
+        self._schedule.require(series)
 
     def refuse(self, series: str, holder: int) -> None:
         """Another partition has the series: what is open here is closed, its readings here are dead letters."""
         self._close(series)
-        self._rotation.must(series)
+        self._schedule.require(series)
         self._uncommitted = True
         message = f"{series!r} is scored in partition {holder}; its readings in {self.number} are dead letters"
         self.notices.append(
             Notice("data.series_in_two_partitions", message, series, self.position, {"kept_in": holder})
         )
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The partition is no longer ours."""
         self._admission.release(self.detector.slots.names())
 
@@ -221,7 +221,7 @@ class Partition:
         self._uncommitted = True
         for state in () if warm else states:
             # No snapshot of the old layout may outlive this commit: a restart would take it for frames that are gone.
-            self._rotation.must(state.series)
+            self._schedule.require(state.series)
         self.notices.append(activated(old, definition.version, warm, self.position))
 
     def retire_expired(self) -> None:
@@ -233,7 +233,7 @@ class Partition:
     def due_snapshots(self, max_replay: int) -> list[tuple[str, bytes | None]]:
         """What this commit writes to the state topic: (series, snapshot, or None to delete the one there is)."""
         due: list[tuple[str, bytes | None]] = [
-            (series, self._snapshot(series)) for series in self._rotation.due(self.position, max_replay)
+            (series, self._snapshot(series)) for series in self._schedule.due(self.position, max_replay)
         ]
         for series, as_of in list(self._retired.items()):
             if as_of >= self.replay_from:
@@ -243,19 +243,19 @@ class Partition:
                 due.append((series, None))
         return due
 
-    def must_all_snapshots(self) -> None:
+    def require_all_snapshots(self) -> None:
         """The next commit, which there is, leaves nothing to replay."""
         self._uncommitted = True
-        self._rotation.must_all()
+        self._schedule.require_all()
 
     @property
     def replay_from(self) -> int:
         """R: the oldest offset that no snapshot covers."""
-        oldest = self._rotation.oldest
+        oldest = self._schedule.oldest
         return self.position if oldest is None else oldest.offset
 
     def metadata(self, owner: str) -> CommitMetadata:
-        oldest = self._rotation.oldest
+        oldest = self._schedule.oldest
         return CommitMetadata(
             f=FORMAT,
             r=self.replay_from,
@@ -265,7 +265,7 @@ class Partition:
             i=self._topic_id,
             o=owner,
             b=self.definition.version,
-            h=self._hole,
+            h=self._gap_before,
         )
 
     def take_notices(self) -> list[Notice]:
@@ -273,7 +273,7 @@ class Partition:
         notices, self.notices = self.notices, []
         return notices
 
-    def has_committed(self) -> Counter[str]:
+    def mark_committed(self) -> Counter[str]:
         """The transaction with this partition's progress is committed; returns what it counted."""
         self._uncommitted = False
         counts, self.uncommitted_counts = self.uncommitted_counts, Counter()
@@ -282,7 +282,7 @@ class Partition:
     def _with_held(self, told: Told) -> Told:
         events, self._held = self._held + told.events, []
         for event, _ in events:
-            self._rotation.must(event.series)
+            self._schedule.require(event.series)
         return replace(told, events=events)
 
     def _process(self, records: Records, *, live: bool) -> Told:
@@ -312,7 +312,7 @@ class Partition:
         for sight in outcome.sights:
             offset = self.position - 1 if position is None else int(position[sight.row])
             self.notices.append(sight_notice(sight, offset))
-            self._rotation.must(sight.series)
+            self._schedule.require(sight.series)
 
     def _stream_times(self, readings: Readings) -> tuple[Int64s, Int64s]:
         """int64 (n,) each: stream time before the message of each reading, and at the reading, itself included."""
@@ -328,7 +328,7 @@ class Partition:
         codes, first = np.unique(readings.series, return_index=True)
         order = np.argsort(first)
         for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
-            self._rotation.touch(readings.names[code], Since(int(readings.position[row]), int(before[row])))
+            self._schedule.touch(readings.names[code], ReplayStart(int(readings.position[row]), int(before[row])))
 
     def _come_alive(self) -> None:
         """The state is that of the last commit: from here on things are told, and the series are ours."""
@@ -336,7 +336,7 @@ class Partition:
         assert taken is not None
         self._held, self.notices, rewritten = taken.finish(self.detector, self._held, self.notices)
         for series in rewritten:
-            self._rotation.must(series)
+            self._schedule.require(series)
         self._uncommitted = bool(self.notices)
         self._admission.claim_all()
         log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
@@ -354,7 +354,7 @@ class Partition:
         for series in names:
             if self.detector.slots.find(series) is not None:
                 self.detector.forget(series)
-            self._rotation.must(series)
+            self._schedule.require(series)
             self._retired.pop(series, None)
             self._retired[series] = self.position - 1
         self._admission.release(names)

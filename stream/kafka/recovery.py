@@ -27,7 +27,7 @@ from stream.kafka import failpoints
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition, Phase
-from stream.kafka.state.resume_point import NO_LIMIT, Found, Place, place_of
+from stream.kafka.state.resume_point import NO_LIMIT, PartitionOffsets, ResumePoint, resume_point_of
 from stream.kafka.state.state_topic import Snapshot, decode_metadata, decode_snapshot
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class _Reading:
     """A state partition that is being read: newest snapshot of each series below L; then being taken over."""
 
     partition: Partition
-    place: Place
+    place: ResumePoint
     begun: float
     newest: dict[bytes, bytes | None] = field(default_factory=dict)
     end: int = 0
@@ -158,9 +158,9 @@ class Recovery:
         if found is None:
             return
         failpoints.at("asked")
-        self._plan(partition, place_of(found))
+        self._plan(partition, resume_point_of(found))
 
-    def _found(self, number: int) -> Found | None:
+    def _found(self, number: int) -> PartitionOffsets | None:
         """What the broker says of the partition; None where it cannot be served yet."""
         reader, tp = self.state_reader(), TopicPartition(self._options.input, number)
         (answer,) = self._consumer.committed([tp], timeout=ASK_SECONDS)
@@ -179,9 +179,9 @@ class Recovery:
         _, state_end = reader.get_watermark_offsets(state, timeout=ASK_SECONDS)
         new = answer.offset == OFFSET_INVALID
         metadata = None if new else decode_metadata(answer.metadata)
-        return Found(number, None if new else answer.offset, metadata, low, high, self._topic_id, state_end)
+        return PartitionOffsets(number, None if new else answer.offset, metadata, low, high, self._topic_id, state_end)
 
-    def _plan(self, partition: Partition, place: Place) -> None:
+    def _plan(self, partition: Partition, place: ResumePoint) -> None:
         """The bundle that scored up to C replays up to C; which one scores from there on is the service's to say."""
         if place.bundle is not None and not self._use(partition, place.bundle):
             return
@@ -298,7 +298,7 @@ class Recovery:
         failpoints.at("restored")
         self._serve(reading.partition, reading.place, reading.end)
 
-    def _serve(self, partition: Partition, place: Place, state_end: int = 0) -> None:
+    def _serve(self, partition: Partition, place: ResumePoint, state_end: int = 0) -> None:
         """Step 4."""
         self.waits.pop(partition.number, None)
         partition.begin(place, state_end if place.state_end == NO_LIMIT else place.state_end)

@@ -8,7 +8,7 @@ import structlog
 
 from stream.detect.definition import Definition
 from stream.kafka.assignment import Assignment
-from stream.kafka.broker_liveness import Contact
+from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.transaction import Transaction
 from stream.kafka.input import Input
@@ -41,7 +41,7 @@ class Lookout:
         self,
         options: KafkaOptions,
         assignment: Assignment,
-        contact: Contact,
+        liveness: BrokerLiveness,
         clock: Callable[[], float],
         log_every_s: float,
         show: Callable[[Health], None],
@@ -49,7 +49,7 @@ class Lookout:
     ) -> None:
         self._options = options
         self._assignment = assignment
-        self._contact = contact
+        self._liveness = liveness
         self._clock = clock
         self._log_every_s = log_every_s
         self._show = show
@@ -59,7 +59,7 @@ class Lookout:
 
     def has_committed(self) -> None:
         """The broker has: no better sign of life."""
-        self._contact.heard()
+        self._liveness.answered()
         self._committed_at = self._clock()
 
     def look(
@@ -91,7 +91,7 @@ class Lookout:
         self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[str]
     ) -> Health:
         partitions = tuple(look_at(p, recovery.waits.get(p.number)) for p in self._assignment.partitions.values())
-        away = self._contact.away_since(recovery.is_answered)
+        away = self._liveness.away_since(recovery.is_answered)
         is_member = bool(partitions) or source.is_member()
         return Health(
             instance=self._options.instance,

@@ -7,7 +7,7 @@ from types import FrameType
 
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
-from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.early_producer import EarlyProducer
 from stream.serve.connection import kafka_options
 from stream.serve.health import Board, Health, longest_turn_s
 from stream.serve.logs import configure
@@ -25,7 +25,7 @@ def run(settings: Settings, bundle: str | None = None) -> None:
     configure(settings.serve.log_format)
     options = kafka_options(settings)
     with _answering(settings.serve.health, options) as show:
-        _serve(settings, bundle, options, Introduction(options), show)
+        _serve(settings, bundle, options, EarlyProducer(options), show)
 
 
 @contextlib.contextmanager
@@ -45,7 +45,7 @@ def _serve(
     settings: Settings,
     bundle: str | None,
     options: KafkaOptions,
-    introduction: Introduction,
+    early_producer: EarlyProducer,
     show: Callable[[Health], None],
 ) -> None:
     # Torch takes longer to import than all the rest to begin: the broker has let the producer in meanwhile.
@@ -72,7 +72,7 @@ def _serve(
         definition,
         lambda served: decoder(settings, served),
         bundles=bundles_of(settings, reference, definition),
-        introduction=introduction,
+        early_producer=early_producer,
         show=show,
     )
 

@@ -18,9 +18,9 @@ from stream.events.status import Notice
 from stream.intake.decode import Decoder
 from stream.kafka import failpoints
 from stream.kafka.assignment import Assignment
-from stream.kafka.broker_liveness import Contact
+from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
-from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.transaction import RolledBackError, Transaction
 from stream.kafka.input import Faults, Input
 from stream.kafka.partition import Partition
@@ -80,7 +80,7 @@ class Service:
         definition: what is served at first.
         make_decoder: a decoder for the sensors of a definition.
         bundles: which definition is to be served later on; None: always the first.
-        introduction: a producer that is already being let in.
+        early_producer: a producer that is already being let in.
         show: is given what the loop looks like from outside, about once a second.
         wall: s since 1970: the age of a threshold.
     """
@@ -94,7 +94,7 @@ class Service:
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
         bundles: Bundles | None = None,
-        introduction: Introduction | None = None,
+        early_producer: EarlyProducer | None = None,
         show: Callable[[Health], None] = lambda health: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -115,17 +115,17 @@ class Service:
         self._failed_swaps = 0
         # A swap, from one version to another, that has failed too often to be tried again.
         self._refused_swap: tuple[str, str] | None = None
-        contact = Contact(clock)
-        self._faults = Faults(kafka, contact, clock)
+        liveness = BrokerLiveness(clock)
+        self._faults = Faults(kafka, liveness, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(options.silent_after_s, clock)
         self._sensors = SensorsSeen()
-        self._transaction = Transaction(kafka, self._faults.note, clock, clients, introduction)
+        self._transaction = Transaction(kafka, self._faults.note, clock, clients, early_producer)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._partition_counts = PartitionCounts(kafka)
         self._watch = ThresholdWatch(options.stale_after_s, wall)
-        self._lookout = Lookout(kafka, self._assignment, contact, clock, options.log_every_s, show, self._watch)
+        self._lookout = Lookout(kafka, self._assignment, liveness, clock, options.log_every_s, show, self._watch)
 
     @property
     def is_live(self) -> bool:
@@ -171,7 +171,7 @@ class Service:
         log.error("consumer.fenced", error=str(fencing), effect="joining the group anew")
         # One that does not know yet gives back what it holds; one that does calls nothing back.
         self._input.close()
-        self._assignment.forget()
+        self._assignment.clear()
         self._recovery.close()
         self.open()
 
@@ -208,7 +208,7 @@ class Service:
         ready = self._transaction.prepare()
         if not ready or self._assignment.has_rolled_back():
             self._abort()
-        self._assignment.settle(self._input.consumer)
+        self._assignment.reset_rolled_back(self._input.consumer)
         busy = ready and self._recovery.step()
         batches = self._input.take(self._options.batch, 0 if busy else self._options.poll_s)
         self._faults.check()
@@ -282,7 +282,7 @@ class Service:
         else:
             self._notices = []
             for partition in due:
-                self.counts.update(partition.has_committed())
+                self.counts.update(partition.mark_committed())
             self._publisher.has_committed()
             self._lookout.has_committed()
         self._committed_at = self._clock()
@@ -332,7 +332,7 @@ class Service:
         seconds = SWAP_SHARE * self._kafka.transaction_timeout_ms / 1000
         try:
             self._transaction.begin()
-            stale[0].must_all_snapshots()
+            stale[0].require_all_snapshots()
             self._commit(seconds)
             failpoints.at("swapping")
             if not self._assignment.has_rolled_back():

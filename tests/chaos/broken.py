@@ -13,8 +13,8 @@ from stream.events.record import Headers
 from stream.kafka.assignment import Assignment
 from stream.kafka.commit.transaction import Transaction
 from stream.kafka.partition import Partition
-from stream.kafka.state.restored_state import TakeOver
-from stream.kafka.state.resume_point import Place
+from stream.kafka.state.restored_state import RestoredState
+from stream.kafka.state.resume_point import ResumePoint
 from stream.kafka.state.state_topic import Snapshot
 
 SECONDS = 5.0
@@ -47,7 +47,7 @@ def offsets_before_alerts() -> None:
 def state_kept_on_abort() -> None:
     """After an abort the readings come again, but the detector has seen them: late, their alerts gone."""
 
-    def settle(self: Assignment, consumer: Consumer) -> None:
+    def reset_rolled_back(self: Assignment, consumer: Consumer) -> None:
         marked = [p for p in self.partitions.values() if p.rolled_back]
         for partition in marked:
             tp = TopicPartition(self._topic, partition.number)
@@ -57,14 +57,14 @@ def state_kept_on_abort() -> None:
             partition.position = partition.live_from = max(_committed(consumer, tp), 0)
             self.fetch(consumer, partition)
 
-    _replace(Assignment, "settle", settle)
+    _replace(Assignment, "reset_rolled_back", reset_rolled_back)
 
 
 def replay_that_tells() -> None:
     """Snapshots are not taken over: the replay derives what was published before, and it is published again."""
 
-    def restore(self: Partition, snapshots: Sequence[Snapshot], place: Place) -> TakeOver:
-        self._taken = self._taken or TakeOver(place, self.definition)
+    def restore(self: Partition, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
+        self._taken = self._taken or RestoredState(place, self.definition)
         return self._taken
 
     _replace(Partition, "restore", restore)

@@ -14,7 +14,7 @@ from stream.kafka.commit import transaction
 from stream.kafka.commit.transaction import RolledBackError, Transaction
 from stream.kafka.input import Faults
 from stream.kafka.partition import Partition
-from stream.kafka.state.resume_point import Found, Place, place_of
+from stream.kafka.state.resume_point import PartitionOffsets, ResumePoint, resume_point_of
 from stream.serve.service import Service
 from tests.simulation.wire import Kind
 from tests.simulation.world import Scope
@@ -90,7 +90,7 @@ def _talkative() -> Iterable[Change]:
     """What is replayed is told again."""
     begin = Partition.begin
 
-    def begin_live(self: Partition, place: Place, state_end: int) -> None:
+    def begin_live(self: Partition, place: ResumePoint, state_end: int) -> None:
         begin(self, replace(place, committed=place.replay_from), state_end)
 
     yield Partition, "begin", begin_live
@@ -99,21 +99,21 @@ def _talkative() -> Iterable[Change]:
 def _short_sighted() -> Iterable[Change]:
     """A restore stops one snapshot short of L."""
 
-    def short(found: Found) -> Place:
-        place = place_of(found)
+    def short(found: PartitionOffsets) -> ResumePoint:
+        place = resume_point_of(found)
         return replace(place, state_end=max(place.state_end - 1, place.state_start))
 
-    yield recovery, "place_of", short
+    yield recovery, "resume_point_of", short
 
 
 def _impatient() -> Iterable[Change]:
     """A restore takes the state topic's end for L, wherever it stands."""
 
-    def at_end(found: Found) -> Place:
-        place = place_of(found)
+    def at_end(found: PartitionOffsets) -> ResumePoint:
+        place = resume_point_of(found)
         return replace(place, state_end=min(found.state_end, place.state_end))
 
-    yield recovery, "place_of", at_end
+    yield recovery, "resume_point_of", at_end
 
 
 def _trusting() -> Iterable[Change]:
@@ -168,7 +168,7 @@ def _clinging() -> Iterable[Change]:
     def rejoin(self: Service, fencing: FencedError) -> None:
         if not self._faults.survives(fencing):
             raise fencing
-        self._assignment.forget()
+        self._assignment.clear()
         self._input.close()
         self._recovery.close()
         self.open()

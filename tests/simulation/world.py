@@ -12,7 +12,7 @@ import structlog
 from stream.errors import FencedError
 from stream.kafka import failpoints
 from stream.kafka.client import KafkaOptions
-from stream.kafka.failpoints import PLACES, FaultPoints
+from stream.kafka.failpoints import PLACES, Failpoints
 from stream.kafka.state.state_topic import decode_metadata
 from stream.serve.service import ServeOptions
 from tests.simulation.broker import Broker
@@ -109,7 +109,7 @@ class World:
             ViolationError: a promise is broken. Whatever else there is to raise is a fault in itself, and stays what it
                 is. Seed and steps are in its notes.
         """
-        before = failpoints.install(FaultPoints(""))
+        before = failpoints.install(Failpoints(""))
         try:
             for _ in range(self.scope.steps):
                 self._step()
@@ -288,7 +288,7 @@ class World:
                 process.wire.die(order)
             self._freeze(process.wire)
 
-        failpoints.install(FaultPoints(order, act))
+        failpoints.install(Failpoints(order, act))
 
     def _freeze(self, wire: Wire) -> None:
         """The world goes on without the process that is just running, maybe with another one of its name."""
@@ -317,7 +317,7 @@ class World:
     def _heal(self) -> None:
         """No more faults; everybody runs until everything is committed."""
         self._say("heal")
-        failpoints.install(FaultPoints(""))
+        failpoints.install(Failpoints(""))
         for process in list(self._twins):
             self._bury(process)
         for round_ in range(HEALING_ROUNDS):
@@ -347,7 +347,7 @@ class World:
         if self.broker.is_settling:
             return
         # The product's own recovery runs here: what is armed is meant for others.
-        armed = failpoints.install(FaultPoints(""))
+        armed = failpoints.install(Failpoints(""))
         got = restored(self.broker, self.options, self.serve, self._releases)
         for partition, commit in sorted(self.broker.committed.items()):
             wanted = self._passes[partition].up_to(commit.offset)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stream.kafka import failpoints
-from stream.kafka.failpoints import VARIABLE, FaultPoints
+from stream.kafka.failpoints import VARIABLE, Failpoints
 
 ROOT = Path(__file__).parents[2]
 # What a start spends its time on.
@@ -96,6 +96,6 @@ def _live(program: Sequence[str], log: Path, environment: Mapping[str, str], out
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
-    failpoints.install(FaultPoints(environment.get(VARIABLE, "")))
+    failpoints.install(Failpoints(environment.get(VARIABLE, "")))
     sys.argv[1:] = program[1:]
     runpy.run_module(program[0], run_name="__main__", alter_sys=True)

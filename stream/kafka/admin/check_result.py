@@ -7,7 +7,7 @@ from typing import Literal
 import structlog
 
 from stream.errors import BrokerError
-from stream.kafka.admin.cluster import Unanswered
+from stream.kafka.admin.cluster import NoAnswer
 
 log = structlog.get_logger()
 
@@ -15,7 +15,7 @@ Outcome = Literal["ok", "warning", "failure"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The outcome of one check.
 
     Attributes:
@@ -34,11 +34,11 @@ class Finding:
         return f"{self.seen}{expected}; {self.do}" if self.do else f"{self.seen}{expected}"
 
 
-def failures(findings: Iterable[Finding]) -> list[Finding]:
+def failures(findings: Iterable[CheckResult]) -> list[CheckResult]:
     return [finding for finding in findings if finding.outcome == "failure"]
 
 
-def refuse(findings: Iterable[Finding]) -> None:
+def refuse(findings: Iterable[CheckResult]) -> None:
     """Goes on where nothing failed.
 
     Raises:
@@ -50,7 +50,7 @@ def refuse(findings: Iterable[Finding]) -> None:
         raise BrokerError("\n  ".join([count, *(f"{finding.check}: {finding}" for finding in failed)]))
 
 
-def log_warnings(findings: Iterable[Finding]) -> None:
+def log_warnings(findings: Iterable[CheckResult]) -> None:
     for finding in findings:
         if finding.outcome == "warning":
             log.warning(
@@ -58,7 +58,7 @@ def log_warnings(findings: Iterable[Finding]) -> None:
             )
 
 
-def not_checked(check: str, unanswered: Unanswered, needed: str) -> Finding:
+def not_checked(check: str, unanswered: NoAnswer, needed: str) -> CheckResult:
     """A question the broker did not answer must not keep a service from starting that may do its work all the same."""
     do = f"grant this user {needed}" if unanswered.denied else "ask again: `narrows doctor`"
-    return Finding(check, "warning", f"could not be checked: {unanswered.why}", "", do)
+    return CheckResult(check, "warning", f"could not be checked: {unanswered.why}", "", do)

@@ -1,9 +1,9 @@
 """What must be true of the broker before the first reading; `topic_checks` has what concerns one topic alone."""
 
 from stream.detect.definition import Definition
-from stream.kafka.admin.check_result import Finding, not_checked
-from stream.kafka.admin.cluster import Cluster, Configuration, Unanswered, ask, uses
-from stream.kafka.admin.topic_checks import CREATE, of_topic, setting
+from stream.kafka.admin.check_result import CheckResult, not_checked
+from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, ask, uses
+from stream.kafka.admin.topic_checks import CREATE, check_topic, setting
 from stream.kafka.client import KafkaOptions
 
 HOUR_MS = 3_600_000
@@ -34,7 +34,7 @@ def snapshot_bytes(definition: Definition) -> int:
     )
 
 
-def findings(options: KafkaOptions, snapshot: int | None = None) -> list[Finding]:
+def findings(options: KafkaOptions, snapshot: int | None = None) -> list[CheckResult]:
     """The start-up checks.
 
     Args:
@@ -43,15 +43,15 @@ def findings(options: KafkaOptions, snapshot: int | None = None) -> list[Finding
     Raises:
         BrokerError: no broker answers.
     """
-    return of_cluster(ask(options), options, snapshot)
+    return check_cluster(ask(options), options, snapshot)
 
 
-def of_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[Finding]:
+def check_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[CheckResult]:
     """The same, of answers that are here."""
     brokers = "1 broker" if cluster.brokers == 1 else f"{cluster.brokers} brokers"
-    found = [Finding("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
+    found = [CheckResult("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
     for use, name in uses(options).items():
-        found += of_topic(cluster, use, name)
+        found += check_topic(cluster, use, name)
     found += _state(cluster, options, snapshot)
     found += _retention(cluster, options)
     found += _timeouts(cluster, options)
@@ -59,62 +59,62 @@ def of_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None) ->
     return found
 
 
-def _state(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[Finding]:
+def _state(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[CheckResult]:
     state, readings = cluster.topic(options.state), cluster.topic(options.input)
     found = []
     if state is not None and readings is not None:
         found.append(_partitions(options, state.partitions, readings.partitions))
     config = cluster.configurations.get(options.state)
-    if config is not None and not isinstance(config, Unanswered) and snapshot is not None:
+    if config is not None and not isinstance(config, NoAnswer) and snapshot is not None:
         found.append(_message_size(options.state, int(config["max.message.bytes"]), snapshot))
     return found
 
 
-def _partitions(options: KafkaOptions, states: int, inputs: int) -> Finding:
+def _partitions(options: KafkaOptions, states: int, inputs: int) -> CheckResult:
     seen = f"state topic {options.state!r} has {states} partitions, input topic {options.input!r} has {inputs}"
     if states == inputs:
-        return Finding("state.partitions", "ok", seen)
+        return CheckResult("state.partitions", "ok", seen)
     if states < inputs:
-        return Finding("state.partitions", "failure", seen, "as many", f"{CREATE} adds those that are missing")
-    return Finding(
+        return CheckResult("state.partitions", "failure", seen, "as many", f"{CREATE} adds those that are missing")
+    return CheckResult(
         "state.partitions", "failure", seen, "as many",
         f"raise the input topic's to {states}; or reset the group's offsets and point `kafka.state` at a new topic, "
         "whereupon every series warms up",
     )  # fmt: skip
 
 
-def _message_size(topic: str, limit: int, needed: int) -> Finding:
+def _message_size(topic: str, limit: int, needed: int) -> CheckResult:
     seen = f"state topic {topic!r} has max.message.bytes={limit}, a snapshot up to {needed}"
     if limit >= needed:
-        return Finding("state.message_size", "ok", seen)
-    return Finding(
+        return CheckResult("state.message_size", "ok", seen)
+    return CheckResult(
         "state.message_size", "failure", seen, f"at least {needed}", setting(topic, f"max.message.bytes={needed}")
     )
 
 
-def _retention(cluster: Cluster, options: KafkaOptions) -> list[Finding]:
+def _retention(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
     config = cluster.configurations.get(options.input)
-    if config is None or isinstance(config, Unanswered):
+    if config is None or isinstance(config, NoAnswer):
         return []
     found = [_time_kept(options.input, int(config["retention.ms"])), _bytes_kept(options.input, config)]
     return [*found, _offsets_kept(cluster.broker, options.input, int(config["retention.ms"]))]
 
 
-def _time_kept(topic: str, kept_ms: int) -> Finding:
+def _time_kept(topic: str, kept_ms: int) -> CheckResult:
     seen = f"input topic {topic!r} keeps readings for {span(kept_ms)}"
     if kept_ms == FOREVER_MS or kept_ms >= SHORT_RETENTION_MS:
-        return Finding("retention.time", "ok", seen)
-    return Finding(
+        return CheckResult("retention.time", "ok", seen)
+    return CheckResult(
         "retention.time", "warning", f"{seen}: a consumer that is away for longer loses readings",
         f"at least {span(SHORT_RETENTION_MS)}", setting(topic, "retention.ms=86400000"),
     )  # fmt: skip
 
 
-def _bytes_kept(topic: str, config: Configuration) -> Finding:
+def _bytes_kept(topic: str, config: Configuration) -> CheckResult:
     limit = int(config["retention.bytes"])
     if limit < 0:
-        return Finding("retention.bytes", "ok", f"input topic {topic!r} keeps readings whatever their size")
-    return Finding(
+        return CheckResult("retention.bytes", "ok", f"input topic {topic!r} keeps readings whatever their size")
+    return CheckResult(
         "retention.bytes", "warning",
         f"input topic {topic!r} keeps {limit:,} bytes a partition: a consumer that falls behind by more loses readings",
         "retention.bytes=-1, or room for the longest time that the consumer may be away",
@@ -122,15 +122,15 @@ def _bytes_kept(topic: str, config: Configuration) -> Finding:
     )  # fmt: skip
 
 
-def _offsets_kept(broker: Configuration | Unanswered, topic: str, kept_ms: int) -> Finding:
+def _offsets_kept(broker: Configuration | NoAnswer, topic: str, kept_ms: int) -> CheckResult:
     """A group without members loses its offsets after a while: what is still there would all be read once more."""
-    if isinstance(broker, Unanswered):
+    if isinstance(broker, NoAnswer):
         return not_checked("retention.offsets", broker, "DescribeConfigs on the cluster")
     offsets_ms = int(broker["offsets.retention.minutes"]) * MINUTE_MS
     seen = f"the broker keeps the offsets of a group that is away for {span(offsets_ms)}, readings for {span(kept_ms)}"
     if kept_ms != FOREVER_MS and kept_ms <= offsets_ms:
-        return Finding("retention.offsets", "ok", seen)
-    return Finding(
+        return CheckResult("retention.offsets", "ok", seen)
+    return CheckResult(
         "retention.offsets", "warning",
         f"{seen}: a consumer that is away for longer starts again with the oldest reading, and repeats its alerts",
         "offsets kept as long as readings",
@@ -138,9 +138,9 @@ def _offsets_kept(broker: Configuration | Unanswered, topic: str, kept_ms: int) 
     )  # fmt: skip
 
 
-def _timeouts(cluster: Cluster, options: KafkaOptions) -> list[Finding]:
+def _timeouts(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
     broker, names = cluster.broker, ("timeout.transaction", "timeout.session")
-    if isinstance(broker, Unanswered):
+    if isinstance(broker, NoAnswer):
         return [not_checked(name, broker, "DescribeConfigs on the cluster") for name in names]
     longest = int(broker["transaction.max.timeout.ms"])
     low, high = int(broker["group.min.session.timeout.ms"]), int(broker["group.max.session.timeout.ms"])
@@ -152,11 +152,11 @@ def _timeouts(cluster: Cluster, options: KafkaOptions) -> list[Finding]:
     ]
 
 
-def _within(check: str, name: str, value: int, low: int, high: int, theirs: str) -> Finding:
+def _within(check: str, name: str, value: int, low: int, high: int, theirs: str) -> CheckResult:
     seen = f"`{name}` is {value} ms, the broker takes {low} to {high}"
     if low <= value <= high:
-        return Finding(check, "ok", seen)
-    return Finding(check, "failure", seen, "one within", f"change `{name}`, or the broker's {theirs}")
+        return CheckResult(check, "ok", seen)
+    return CheckResult(check, "failure", seen, "one within", f"change `{name}`, or the broker's {theirs}")
 
 
 def span(milliseconds: int) -> str:
@@ -169,16 +169,16 @@ def span(milliseconds: int) -> str:
     return f"{milliseconds / 1000:g} s"
 
 
-def _group(cluster: Cluster, options: KafkaOptions) -> Finding:
+def _group(cluster: Cluster, options: KafkaOptions) -> CheckResult:
     group, check = cluster.group, "permission.group"
     grant = f"grant this user Read on group {options.group!r}"
-    if isinstance(group, Unanswered):
+    if isinstance(group, NoAnswer):
         if group.denied:
-            return Finding(check, "failure", f"group {options.group!r}: {group.why}", "Read", grant)
+            return CheckResult(check, "failure", f"group {options.group!r}: {group.why}", "Read", grant)
         return not_checked(check, group, f"Read on group {options.group!r}")
     if not group.operations:
-        return Finding(check, "warning", f"group {options.group!r}: the broker does not say what this user may do")
+        return CheckResult(check, "warning", f"group {options.group!r}: the broker does not say what this user may do")
     may = ", ".join(sorted(group.operations))
     if "READ" not in group.operations:
-        return Finding(check, "failure", f"group {options.group!r}: this user may {may}", "READ", grant)
-    return Finding(check, "ok", f"group {options.group!r}: READ")
+        return CheckResult(check, "failure", f"group {options.group!r}: this user may {may}", "READ", grant)
+    return CheckResult(check, "ok", f"group {options.group!r}: READ")

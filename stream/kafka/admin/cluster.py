@@ -35,7 +35,7 @@ NOT_YET = (
 
 
 @dataclass(frozen=True)
-class Unanswered:
+class NoAnswer:
     """A question without an answer; `denied`: for lack of a permission, `not_yet`: the broker is still busy with it."""
 
     why: str
@@ -43,7 +43,7 @@ class Unanswered:
     not_yet: bool = False
 
 
-NOTHING = Unanswered("the broker says nothing", denied=False)
+NOTHING = NoAnswer("the broker says nothing", denied=False)
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class Cluster:
     """The answers. A topic that is not there is in neither `topics` nor `configurations`."""
 
     brokers: int
-    topics: Mapping[str, Topic | Unanswered]
-    configurations: Mapping[str, Configuration | Unanswered]
-    broker: Configuration | Unanswered
-    group: Group | Unanswered
+    topics: Mapping[str, Topic | NoAnswer]
+    configurations: Mapping[str, Configuration | NoAnswer]
+    broker: Configuration | NoAnswer
+    group: Group | NoAnswer
 
     def topic(self, name: str) -> Topic | None:
         """The topic, where it is there and may be looked at."""
@@ -142,7 +142,7 @@ def ask(options: KafkaOptions) -> Cluster:
     )
 
 
-def answer(future: "Future[Any]", take: Callable[[Any], Answer]) -> Answer | Unanswered | None:
+def answer(future: "Future[Any]", take: Callable[[Any], Answer]) -> Answer | NoAnswer | None:
     """What the future holds; None where it says that there is no such thing."""
     try:
         return take(future.result(CONNECT_SECONDS))
@@ -150,9 +150,9 @@ def answer(future: "Future[Any]", take: Callable[[Any], Answer]) -> Answer | Una
         error = fault.args[0]
         if error.code() in ABSENT:
             return None
-        return Unanswered(f"{error.str()} ({error.name()})", error.code() in DENIED, error.code() in NOT_YET)
+        return NoAnswer(f"{error.str()} ({error.name()})", error.code() in DENIED, error.code() in NOT_YET)
     except TimeoutError:
-        return Unanswered("no answer", denied=False)
+        return NoAnswer("no answer", denied=False)
 
 
 def _nodes(admin: AdminClient, options: KafkaOptions, faults: list[KafkaError]) -> list[int]:
@@ -173,7 +173,7 @@ def _nodes(admin: AdminClient, options: KafkaOptions, faults: list[KafkaError]) 
         ) from fault
 
 
-def _ask_for_group(admin: AdminClient, name: str) -> Group | Unanswered:
+def _ask_for_group(admin: AdminClient, name: str) -> Group | NoAnswer:
     """Again for as long as its coordinator is only about to be."""
     deadline = time.monotonic() + ASK_SECONDS
     while True:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from stream.kafka.admin.check_result import Finding, not_checked
-from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, Unanswered, admin_client, answer, uses
+from stream.kafka.admin.check_result import CheckResult, not_checked
+from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, admin_client, answer, uses
 from stream.kafka.client import KafkaOptions, transactional_producer
 from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 
@@ -16,11 +16,11 @@ from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 LOOK_AGAIN_SECONDS = 2.0
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-Place = tuple[str, int]
+PartitionKey = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Progress:
+class PartitionProgress:
     """Of one input partition: the committed offset with its metadata, and what the topics hold.
 
     Attributes:
@@ -38,7 +38,7 @@ class Progress:
     state_end: int | None
 
 
-def of_service(cluster: Cluster, options: KafkaOptions, pause_s: float = LOOK_AGAIN_SECONDS) -> list[Finding]:
+def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float = LOOK_AGAIN_SECONDS) -> list[CheckResult]:
     """The further checks.
 
     Args:
@@ -50,44 +50,44 @@ def of_service(cluster: Cluster, options: KafkaOptions, pause_s: float = LOOK_AG
     if readings is None:
         return found
     progress = _progress(admin, cluster, options, readings.partitions)
-    if isinstance(progress, Unanswered):
+    if isinstance(progress, NoAnswer):
         return [*found, not_checked("offsets.committed", progress, f"Read on group {options.group!r}")]
-    return [*found, *of_progress(options, progress, readings.id)]
+    return [*found, *check_progress(options, progress, readings.id)]
 
 
-def _identity(cluster: Cluster, options: KafkaOptions) -> list[Finding]:
+def _identity(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
     name = options.instance
-    if isinstance(cluster.group, Unanswered):
+    if isinstance(cluster.group, NoAnswer):
         return [not_checked("instance", cluster.group, f"Read on group {options.group!r}")]
     if name not in cluster.group.instances:
-        return [Finding("instance", "ok", f"no instance {name!r} is in the group"), _transactional_id(options)]
+        return [CheckResult("instance", "ok", f"no instance {name!r} is in the group"), _transactional_id(options)]
     host, session_ms = cluster.group.instances[name], options.session_timeout_ms
     return [
-        Finding(
+        CheckResult(
             "instance", "warning",
             f"instance {name!r} runs at {host}, or has ended within {session_ms} ms: a second one is fenced",
             "", "nothing, if one process is meant to run; else give each its own `kafka.instance`",
         ),
-        Finding("permission.transaction", "ok", "not tried: that would fence the instance that runs"),
+        CheckResult("permission.transaction", "ok", "not tried: that would fence the instance that runs"),
     ]  # fmt: skip
 
 
-def _transactional_id(options: KafkaOptions) -> Finding:
+def _transactional_id(options: KafkaOptions) -> CheckResult:
     """As the service does when it starts; under the same name, for which alone the permission may have been given."""
     check, name = "permission.transaction", f"{options.group}.{options.instance}"
     producer = transactional_producer(options, lambda error: None)
     try:
         producer.init_transactions(ASK_SECONDS)
     except KafkaException as fault:
-        return Finding(
+        return CheckResult(
             check, "failure", f"transactional id {name!r}: {fault.args[0].str()}", "",
             f"grant this user Write and Describe on transactional id {name!r}; a time-out may also be a broker that "
             "cannot hold its transaction log yet",
         )  # fmt: skip
-    return Finding(check, "ok", f"transactional id {name!r}: WRITE")
+    return CheckResult(check, "ok", f"transactional id {name!r}: WRITE")
 
 
-def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptions, pause_s: float) -> Finding:
+def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptions, pause_s: float) -> CheckResult:
     """An end of the topic beyond its last stable offset, twice the same: nobody is committing there."""
     places = [
         (name, partition)
@@ -100,16 +100,16 @@ def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptio
         time.sleep(pause_s)
     stuck = sorted(set(first.items()) & set(_gaps(admin, first).items())) if first else []
     if not stuck:
-        return Finding("transactions", "ok", f"none is stuck in {len(places)} partitions")
+        return CheckResult("transactions", "ok", f"none is stuck in {len(places)} partitions")
     where = ", ".join(f"{name}-{partition} from offset {stable}" for (name, partition), stable in stuck)
-    return Finding(
+    return CheckResult(
         "transactions", "warning", f"open, no progress in {pause_s:g} s: {where}: read_committed readers wait there",
         "none open for longer than its transaction time-out",
         "if it stays: kafka-transactions.sh find-hanging, then abort; on the input it is a sender's",
     )  # fmt: skip
 
 
-def _gaps(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+def _gaps(admin: AdminClient, places: Iterable[PartitionKey]) -> dict[PartitionKey, int]:
     """Last stable offset of each partition that ends beyond it."""
     stable = _offsets(admin, places, LATEST, IsolationLevel.READ_COMMITTED)
     ends = _offsets(admin, places, LATEST, IsolationLevel.READ_UNCOMMITTED)
@@ -117,8 +117,8 @@ def _gaps(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
 
 
 def _offsets(
-    admin: AdminClient, places: Iterable[Place], spec: OffsetSpec, isolation: IsolationLevel
-) -> dict[Place, int]:
+    admin: AdminClient, places: Iterable[PartitionKey], spec: OffsetSpec, isolation: IsolationLevel
+) -> dict[PartitionKey, int]:
     """Offsets of those partitions that say them."""
     asked = {TopicPartition(*place): spec for place in places}
     if not asked:
@@ -130,14 +130,14 @@ def _offsets(
 
 def _progress(
     admin: AdminClient, cluster: Cluster, options: KafkaOptions, partitions: int
-) -> list[Progress] | Unanswered:
+) -> list[PartitionProgress] | NoAnswer:
     """Of every partition that says where it begins and ends."""
     request = ConsumerGroupTopicPartitions(
         options.group, [TopicPartition(options.input, partition) for partition in range(partitions)]
     )
     future = admin.list_consumer_group_offsets([request], request_timeout=ASK_SECONDS)[options.group]
     committed = answer(future, lambda found: list[TopicPartition](found.topic_partitions))
-    if committed is None or isinstance(committed, Unanswered):
+    if committed is None or isinstance(committed, NoAnswer):
         return committed or []
     inputs = [(options.input, partition) for partition in range(partitions)]
     state = cluster.topic(options.state)
@@ -145,7 +145,7 @@ def _progress(
     low = _offsets(admin, inputs, EARLIEST, IsolationLevel.READ_UNCOMMITTED)
     high = _offsets(admin, [*inputs, *states], LATEST, IsolationLevel.READ_UNCOMMITTED)
     return [
-        Progress(
+        PartitionProgress(
             tp.partition, tp.offset < 0, low[place] if tp.offset < 0 else tp.offset, decode_metadata(tp.metadata),
             low[place], high[place], high.get((options.state, tp.partition)),
         )
@@ -154,7 +154,7 @@ def _progress(
     ]  # fmt: skip
 
 
-def of_progress(options: KafkaOptions, progress: list[Progress], topic_id: str) -> list[Finding]:
+def check_progress(options: KafkaOptions, progress: list[PartitionProgress], topic_id: str) -> list[CheckResult]:
     """Can a restart go on from what is committed, and how far behind is it.
 
     Args:
@@ -162,10 +162,10 @@ def of_progress(options: KafkaOptions, progress: list[Progress], topic_id: str) 
     """
     if all(p.is_new for p in progress):
         seen = "nothing is committed: it starts with the oldest reading"
-        return [Finding("offsets.committed", "ok", seen), _lag(progress)]
+        return [CheckResult("offsets.committed", "ok", seen), _lag(progress)]
     made_anew = [p.partition for p in progress if topic_id and p.metadata and p.metadata.i not in ("", topic_id)]
     if made_anew:
-        return [Finding(
+        return [CheckResult(
             "offsets.committed", "failure",
             f"topic {options.input!r} is not the one that partitions {made_anew} were committed of: it was made anew",
             "", "nothing, if that was meant: it is read from its beginning and all series warm up; else `input.topic`",
@@ -173,17 +173,17 @@ def of_progress(options: KafkaOptions, progress: list[Progress], topic_id: str) 
     return [*_committed(options, progress), *_recovery(options, progress), _lag(progress)]
 
 
-def _committed(options: KafkaOptions, progress: list[Progress]) -> list[Finding]:
+def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list[CheckResult]:
     check, found = "offsets.committed", []
     lost = {p.partition: p.low - p.committed for p in progress if p.committed < p.low}
     if lost:
-        found.append(Finding(
+        found.append(CheckResult(
             check, "failure", f"readings were deleted before they were scored, by partition: {_listed(lost)}",
             "", f"raise retention.ms of topic {options.input!r}; `narrows run` goes on with the oldest that is there",
         ))  # fmt: skip
     beyond = {p.partition: p.committed - p.high for p in progress if p.committed > p.high}
     if beyond:
-        found.append(Finding(
+        found.append(CheckResult(
             check, "failure",
             f"topic {options.input!r} ends before what is committed, by partition: {_listed(beyond)}: it was made anew "
             "or cut short",
@@ -191,38 +191,40 @@ def _committed(options: KafkaOptions, progress: list[Progress]) -> list[Finding]
         ))  # fmt: skip
     bare = [p.partition for p in progress if p.metadata is None and not p.is_new]
     if bare:
-        found.append(Finding(
+        found.append(CheckResult(
             check, "warning", f"offsets of partitions {bare} were set by a tool: they do not say where to replay from",
             "", "nothing, if you have reset them: snapshots that are not newer are used",
         ))  # fmt: skip
     count = sum(not p.is_new for p in progress)
-    return found or [Finding(check, "ok", f"{count} of {len(progress)} partitions have offsets, all within the topic")]
+    return found or [
+        CheckResult(check, "ok", f"{count} of {len(progress)} partitions have offsets, all within the topic")
+    ]
 
 
-def _recovery(options: KafkaOptions, progress: list[Progress]) -> list[Finding]:
+def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[CheckResult]:
     known = [(p, p.metadata) for p in progress if p.metadata is not None]
     found = []
     cut = {p.partition: p.low - m.r for p, m in known if m.r < p.low <= p.committed}
     if cut:
-        found.append(Finding(
+        found.append(CheckResult(
             "offsets.replay", "warning", f"readings that a restart replays were deleted, by partition: {_listed(cut)}: "
             "series without a snapshot would warm up",
             "", f"raise retention.ms of topic {options.input!r}, or lower `serve.max_replay`",
         ))  # fmt: skip
     short = {p.partition: m.l - p.state_end for p, m in known if p.state_end is not None and m.l > p.state_end}
     if short:
-        found.append(Finding(
+        found.append(CheckResult(
             "offsets.snapshots", "failure",
             f"state topic {options.state!r} ends before the last snapshots, by partition: {_listed(short)}",
             "", "point `kafka.state` at the right one; if it was made anew, reset the group's offsets to do without",
         ))  # fmt: skip
     replay = max((p.committed - m.r for p, m in known), default=0)
-    return found or [Finding("offsets.replay", "ok", f"a restart replays at most {replay} messages of a partition")]
+    return found or [CheckResult("offsets.replay", "ok", f"a restart replays at most {replay} messages of a partition")]
 
 
-def _lag(progress: list[Progress]) -> Finding:
+def _lag(progress: list[PartitionProgress]) -> CheckResult:
     lag = {p.partition: max(p.high - p.committed, 0) for p in progress}
-    return Finding("lag", "ok", f"{sum(lag.values())} messages, by partition: {_listed(lag)}")
+    return CheckResult("lag", "ok", f"{sum(lag.values())} messages, by partition: {_listed(lag)}")
 
 
 def _listed(by_partition: Mapping[int, int]) -> str:

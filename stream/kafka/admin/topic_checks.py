@@ -1,7 +1,7 @@
 """What must be true of each topic, by what it is used for."""
 
-from stream.kafka.admin.check_result import Finding, Outcome, not_checked
-from stream.kafka.admin.cluster import Cluster, Configuration, Topic, Unanswered
+from stream.kafka.admin.check_result import CheckResult, Outcome, not_checked
+from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, Topic
 
 CREATE = "`narrows topics --create`"
 NEEDED = {"input": ("READ",), "state": ("READ", "WRITE")}
@@ -10,15 +10,15 @@ SAFE_COPIES = 3
 SAFE_IN_SYNC = 2
 
 
-def of_topic(cluster: Cluster, use: str, name: str) -> list[Finding]:
+def check_topic(cluster: Cluster, use: str, name: str) -> list[CheckResult]:
     """Is it there, may we use it, is it kept as it must be, does it survive the loss of a broker."""
     topic = cluster.topics.get(name)
     there = _there(use, name, topic)
-    if topic is None or isinstance(topic, Unanswered):
+    if topic is None or isinstance(topic, NoAnswer):
         return [there]
     found = [there, _permission(use, name, topic)]
     config = cluster.configurations.get(name)
-    if isinstance(config, Unanswered):
+    if isinstance(config, NoAnswer):
         found.append(not_checked(f"configuration.{use}", config, f"DescribeConfigs on topic {name!r}"))
     elif config is not None:
         found.append(_cleanup(use, name, config))
@@ -30,23 +30,23 @@ def setting(topic: str, value: str) -> str:
     return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {value}"
 
 
-def _there(use: str, name: str, topic: Topic | Unanswered | None) -> Finding:
+def _there(use: str, name: str, topic: Topic | NoAnswer | None) -> CheckResult:
     check, called = f"topic.{use}", f"topic {name!r} ({use})"
     if topic is None:
-        return Finding(
+        return CheckResult(
             check, "failure", f"{called} is missing", "", f"{CREATE} makes it, or name another in the configuration"
         )
-    if isinstance(topic, Unanswered):
+    if isinstance(topic, NoAnswer):
         if topic.denied:
-            return Finding(check, "failure", f"{called}: {topic.why}", " and ".join(_needs(use)), _grant(use, name))
+            return CheckResult(check, "failure", f"{called}: {topic.why}", " and ".join(_needs(use)), _grant(use, name))
         return not_checked(check, topic, f"Describe on topic {name!r}")
     if topic.leaderless:
-        return Finding(
+        return CheckResult(
             check, "warning", f"{called}: partitions {list(topic.leaderless)} have no leader", "a leader for each",
             "bring the brokers that hold them back; until then nothing is read from them or written to them",
         )  # fmt: skip
     partitions = "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
-    return Finding(check, "ok", f"{called}: {partitions}")
+    return CheckResult(check, "ok", f"{called}: {partitions}")
 
 
 def _needs(use: str) -> tuple[str, ...]:
@@ -57,49 +57,49 @@ def _grant(use: str, name: str) -> str:
     return f"grant this user {' and '.join(need.capitalize() for need in _needs(use))} on topic {name!r}"
 
 
-def _permission(use: str, name: str, topic: Topic) -> Finding:
+def _permission(use: str, name: str, topic: Topic) -> CheckResult:
     check = f"permission.{use}"
     if not topic.operations:
-        return Finding(check, "warning", f"topic {name!r}: the broker does not say what this user may do")
+        return CheckResult(check, "warning", f"topic {name!r}: the broker does not say what this user may do")
     if not topic.operations.issuperset(_needs(use)):
         may = ", ".join(sorted(topic.operations))
-        return Finding(
+        return CheckResult(
             check, "failure", f"topic {name!r}: this user may {may}", " and ".join(_needs(use)), _grant(use, name)
         )
-    return Finding(check, "ok", f"topic {name!r}: {', '.join(_needs(use))}")
+    return CheckResult(check, "ok", f"topic {name!r}: {', '.join(_needs(use))}")
 
 
-def _cleanup(use: str, name: str, config: Configuration) -> Finding:
+def _cleanup(use: str, name: str, config: Configuration) -> CheckResult:
     check, policy = f"cleanup.{use}", config["cleanup.policy"]
     seen = f"topic {name!r} ({use}) has cleanup.policy={policy}"
     if use == "state":
         if policy == "compact":
-            return Finding(check, "ok", seen)
-        return Finding(
+            return CheckResult(check, "ok", seen)
+        return CheckResult(
             check, "failure", f"{seen}: snapshots that are needed would be deleted", "compact",
             setting(name, "cleanup.policy=compact"),
         )  # fmt: skip
     if "compact" not in policy:
-        return Finding(check, "ok", seen)
+        return CheckResult(check, "ok", seen)
     # A record without a key is refused by a compacted topic: no transaction with such a dead letter could commit.
     lost = {"input": "readings of one series delete one another", "dead_letters": "letters without a key are refused"}
     effect = lost.get(use, "of each series only the last record stays")
     outcome: Outcome = "failure" if use in lost else "warning"
-    return Finding(check, outcome, f"{seen}: {effect}", "delete", setting(name, "cleanup.policy=delete"))
+    return CheckResult(check, outcome, f"{seen}: {effect}", "delete", setting(name, "cleanup.policy=delete"))
 
 
-def _copies(cluster: Cluster, use: str, name: str, topic: Topic) -> Finding:
+def _copies(cluster: Cluster, use: str, name: str, topic: Topic) -> CheckResult:
     check, config = f"replication.{use}", cluster.configurations.get(name)
     seen = f"topic {name!r} ({use}): {topic.replication} of {cluster.brokers} brokers hold each partition"
     if topic.replication == 1 and cluster.brokers > 1:
-        return Finding(
+        return CheckResult(
             check, "warning", f"{seen}: with that broker it is gone", f"{min(cluster.brokers, SAFE_COPIES)}",
             "reassign its partitions with kafka-reassign-partitions.sh",
         )  # fmt: skip
-    in_sync = SAFE_IN_SYNC if config is None or isinstance(config, Unanswered) else int(config["min.insync.replicas"])
+    in_sync = SAFE_IN_SYNC if config is None or isinstance(config, NoAnswer) else int(config["min.insync.replicas"])
     if topic.replication >= SAFE_COPIES and in_sync < SAFE_IN_SYNC:
-        return Finding(
+        return CheckResult(
             check, "warning", f"{seen}, min.insync.replicas={in_sync}: what a lone broker has taken counts as written",
             f"min.insync.replicas={SAFE_IN_SYNC}", setting(name, f"min.insync.replicas={SAFE_IN_SYNC}"),
         )  # fmt: skip
-    return Finding(check, "ok", seen)
+    return CheckResult(check, "ok", seen)

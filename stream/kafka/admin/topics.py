@@ -12,7 +12,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from stream.errors import BrokerError
 from stream.kafka.admin import checks
 from stream.kafka.admin.check_result import log_warnings, refuse
-from stream.kafka.admin.cluster import Cluster, Unanswered, admin_client, ask, uses
+from stream.kafka.admin.cluster import Cluster, NoAnswer, admin_client, ask, uses
 from stream.kafka.client import KafkaOptions
 
 ADMIN_SECONDS = 15.0
@@ -83,7 +83,7 @@ def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
     absent = {}
     for use, name in uses(options).items():
         found = cluster.topics.get(name)
-        if found is None or (isinstance(found, Unanswered) and found.denied):
+        if found is None or (isinstance(found, NoAnswer) and found.denied):
             absent[name] = use
     return absent
 
@@ -135,6 +135,6 @@ def _await(options: KafkaOptions, done: Iterable[Change]) -> None:
 
 def _is_known(cluster: Cluster, name: str, partitions: int) -> bool:
     found = cluster.topics.get(name)
-    if isinstance(found, Unanswered):
+    if isinstance(found, NoAnswer):
         return found.denied
     return found is not None and found.partitions == partitions

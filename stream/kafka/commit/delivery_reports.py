@@ -12,7 +12,7 @@ MAX_DELAY_SECONDS = 10.0
 STALE_SECONDS = 60.0
 
 
-class Deliveries:
+class DeliveryReports:
     """Records of one transaction that are not acknowledged yet, by topic.
 
     A transaction has its own: what a producer that was given up still reports is then nobody's concern.
@@ -42,12 +42,12 @@ class Deliveries:
         """What waits has had its time."""
         self._timed_out |= (+self._waiting).keys()
 
-    def untaken(self) -> list[str]:
+    def rejected(self) -> list[str]:
         """Topics that did not take all of their records within their time."""
         return sorted(self._timed_out)
 
 
-class Untaken:
+class RejectedTopics:
     """Topics that take no records, over the transactions in a row that failed for it.
 
     The client says no more than that time has passed: it retries a full disk and missing replicas by itself.
@@ -68,7 +68,7 @@ class Untaken:
         """All was taken."""
         self._since, self._tries, self._until = {}, 0, None
 
-    def may_be_over(self) -> None:
+    def expire_later(self) -> None:
         """A new producer was let in: the next try tells, if there is one."""
         self._until = self._clock() + STALE_SECONDS
 

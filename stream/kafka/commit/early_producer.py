@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from stream.kafka.client import CALL_SECONDS, GRACE_SECONDS, Clients, ErrorCallback, KafkaOptions
 
 
-class Introduction:
+class EarlyProducer:
     """Begins with its making; what fails is left to be tried again, and named, by whoever needs the producer.
 
     Invariant: once the producer was asked for, nothing here holds it. One that was not let in goes on asking for as

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import BrokerError, FencedError
 from stream.kafka.client import CALL_SECONDS, TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
-from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.early_producer import EarlyProducer
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class TransactionalProducer:
         on_error: ErrorCallback,
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
-        early: Introduction | None = None,
+        early: EarlyProducer | None = None,
     ) -> None:
         self._options = options
         self._on_error = on_error

@@ -1,4 +1,4 @@
-"""A call of the client that may never come back, bounded in time.
+"""A call of the client that may never come back, call_with_timeout in time.
 
 librdkafka's `send_offsets_to_transaction` does not look at its time-out while it waits for the group's coordinator:
 with a broker that went away at the wrong moment it blocks for good (librdkafka issues 5456 and 5511, seen with 2.16.1).
@@ -8,15 +8,15 @@ import threading
 from collections.abc import Callable
 
 
-class NeverCameBackError(Exception):
+class CallTimeoutError(Exception):
     """The call still runs; what it was made on must not be used again."""
 
 
-def bounded(call: Callable[[], object], seconds: float) -> None:
+def call_with_timeout(call: Callable[[], object], seconds: float) -> None:
     """Runs `call` in a thread of its own, which is left behind where it takes longer than `seconds`.
 
     Raises:
-        NeverCameBackError: it has not come back. Whatever `call` raises, otherwise.
+        CallTimeoutError: it has not come back. Whatever `call` raises, otherwise.
     """
     raised: list[BaseException] = []
 
@@ -30,7 +30,7 @@ def bounded(call: Callable[[], object], seconds: float) -> None:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise NeverCameBackError(f"no answer within {seconds:.1f} s")
+        raise CallTimeoutError(f"no answer within {seconds:.1f} s")
     if raised:
         # Left in the list, it would keep this frame alive, and with it all that `call` holds.
         raise raised.pop()

@@ -31,10 +31,10 @@ from stream.kafka.client import (
     Remedy,
     remedy,
 )
-from stream.kafka.commit.delivery_reports import Deliveries, Untaken
-from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.delivery_reports import DeliveryReports, RejectedTopics
+from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.producer import TransactionalProducer
-from stream.kafka.commit.timeout import NeverCameBackError, bounded
+from stream.kafka.commit.timeout import CallTimeoutError, call_with_timeout
 from stream.kafka.partition import Partition
 from stream.kafka.state.state_topic import encode_metadata
 
@@ -82,14 +82,14 @@ class Transaction:
         on_error: ErrorCallback,
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
-        early: Introduction | None = None,
+        early: EarlyProducer | None = None,
     ) -> None:
         self._options = options
         self._on_error = on_error
         self._clock = clock
         self._producer = TransactionalProducer(options, on_error, clock, clients, early)
-        self._deliveries = Deliveries()
-        self._untaken = Untaken(clock)
+        self._reports = DeliveryReports()
+        self._rejected = RejectedTopics(clock)
         # Transactions in a row that failed for a reason that does not pass by itself.
         self._failures = 0
         self.begun_at: float | None = None
@@ -98,8 +98,8 @@ class Transaction:
     def waits_for(self) -> str | None:
         """Reason why nothing can be committed; None where there is none."""
         if self._producer.client is None:
-            return self._untaken.reason or "the broker: it has not let the producer in; it may still end a transaction"
-        return self._untaken.reason
+            return self._rejected.reason or "the broker: it has not let the producer in; it may still end a transaction"
+        return self._rejected.reason
 
     def prepare(self) -> bool:
         """Makes the producer ready where it is not; False: call again later. Raises as `TransactionalProducer` does."""
@@ -107,7 +107,7 @@ class Transaction:
             return True
         if not self._producer.prepare():
             return False
-        self._untaken.may_be_over()
+        self._rejected.expire_later()
         return True
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
@@ -116,7 +116,7 @@ class Transaction:
         Raises:
             RolledBackError: the producer cannot go on.
         """
-        reported = self._deliveries.reported
+        reported = self._reports.reported
         self._guarded(lambda producer: self._produce(producer, topic, key, value, reported, headers=headers))
 
     def begin(self) -> None:
@@ -154,7 +154,7 @@ class Transaction:
             raise RolledBackError("no producer")
         try:
             if self.begun_at is None:
-                self._deliveries = Deliveries()
+                self._reports = DeliveryReports()
                 client.begin_transaction()
                 self.begun_at = self._clock()
             act(client)
@@ -165,7 +165,7 @@ class Transaction:
     def _give_up(self, fault: Fault) -> None:
         fault = self._cause(fault)
         needed = fault.needed if isinstance(fault, CommitFault) else remedy(fault)
-        untaken = {"untaken": self._untaken.reason} if self._note_untaken() else {}
+        untaken = {"untaken": self._rejected.reason} if self._note_untaken() else {}
         log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower(), **untaken)
         self._count_failure(fault)
         self._report_taken_name(fault)
@@ -183,15 +183,15 @@ class Transaction:
             return fault
         with contextlib.suppress(KafkaException, SystemError):
             self._producer.client.poll(0)
-        error = self._deliveries.error
+        error = self._reports.error
         return fault if error is None else CommitFault(error.str(), Remedy.ABORT, error)
 
     def _note_untaken(self) -> bool:
         """Whether topics took no records: they are named, and the next try waits, for it would meet the same."""
-        topics = self._deliveries.untaken()
+        topics = self._reports.rejected()
         if topics:
-            self._untaken.note(topics, self._deliveries.begun_on)
-            self._producer.delay(self._untaken.delay)
+            self._rejected.note(topics, self._reports.begun_on)
+            self._producer.delay(self._rejected.delay)
         return bool(topics)
 
     def _report_taken_name(self, fault: Fault) -> None:
@@ -231,7 +231,7 @@ class Transaction:
                 if self._clock() > deadline:
                     raise CommitFault("no room in the producer's queue", Remedy.REBUILD) from None
             else:
-                self._deliveries.sent(topic)
+                self._reports.sent(topic)
                 return
 
     def _commit(
@@ -241,7 +241,7 @@ class Transaction:
             self._snapshots(producer, partition, max_replay)
         failpoints.at("snapshots_written")
         if producer.flush(self._left(deadline)):
-            self._deliveries.give_up()
+            self._reports.give_up()
             raise CommitFault("records were not delivered in time", Remedy.REBUILD)
         failpoints.at("flushed")
         offsets = [
@@ -257,21 +257,23 @@ class Transaction:
         failpoints.at("committed")
         self.begun_at = None
         self._failures = 0
-        self._untaken.clear()
+        self._rejected.clear()
 
     def _send_offsets(
         self, producer: Producer, offsets: list[TopicPartition], membership: bytes, seconds: float
     ) -> None:
         try:
-            bounded(lambda: producer.send_offsets_to_transaction(offsets, membership, seconds), seconds + GRACE_SECONDS)
-        except NeverCameBackError as fault:
+            call_with_timeout(
+                lambda: producer.send_offsets_to_transaction(offsets, membership, seconds), seconds + GRACE_SECONDS
+            )
+        except CallTimeoutError as fault:
             raise CommitFault(f"offsets: {fault}", Remedy.REBUILD) from fault
 
     def _left(self, deadline: float) -> float:
         return max(deadline - self._clock(), 0.1)
 
     def _snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
-        deliveries = self._deliveries
+        deliveries = self._reports
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             deliveries.reported(error, message)

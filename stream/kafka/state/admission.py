@@ -23,7 +23,7 @@ class Refuser(Owner, Protocol):
 
     def refuse(self, series: str, holder: int) -> None: ...
 
-    def take_back(self, series: str) -> None: ...
+    def reclaim(self, series: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Admission:
             return
         if self._owners.claim(series, partition, time, partition.definition.policy.max_gap_ns):
             if self._refused.pop(series, None) is not None:
-                partition.take_back(series)
+                partition.reclaim(series)
             return
         holder = self._owners.holder(series)
         assert holder is not None

@@ -18,7 +18,7 @@ class Owner(Protocol):
     def last_heard(self, series: str) -> int:
         """Newest event time of the series, ns."""
 
-    def give_up(self, series: str) -> None:
+    def hand_over(self, series: str) -> None:
         """The series has moved: it leaves memory, and its incident is closed."""
 
 
@@ -49,7 +49,7 @@ class Owners:
             return True
         if time - holder.last_heard(series) <= max_gap:
             return False
-        holder.give_up(series)
+        holder.hand_over(series)
         self._owner[series] = owner
         return True
 

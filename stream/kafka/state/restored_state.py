@@ -17,17 +17,17 @@ from stream.detect.detector import Detector
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.series_state import SeriesState, bare
 from stream.events.status import Notice, named
-from stream.kafka.state.resume_point import Place
+from stream.kafka.state.resume_point import ResumePoint
 from stream.kafka.state.state_topic import Snapshot, layout_of
 
 # An event, and the offset of the reading that caused it.
 Derived = tuple[IncidentEvent, int]
 
 
-class TakeOver:
+class RestoredState:
     """From snapshots to states, at a place, by the definition that replays."""
 
-    def __init__(self, place: Place, definition: Definition) -> None:
+    def __init__(self, place: ResumePoint, definition: Definition) -> None:
         self._place = place
         self._definition = definition
         self._layout = layout_of(definition)
@@ -48,7 +48,7 @@ class TakeOver:
         state = snapshot.state
         if state is None:
             return None
-        is_short = snapshot.as_of < self._place.hole - 1
+        is_short = snapshot.as_of < self._place.gap_before - 1
         if is_short and not state.is_blind:
             # Whether it saw in between nobody knows: the time for which it must not see starts anew.
             state = replace(state, degraded_since=None)
@@ -67,7 +67,7 @@ class TakeOver:
     ) -> tuple[list[Derived], list[Notice], list[str]]:
         """At the end of the replay: what is to be told of the events and notices that it derived, and of how it began;
         the series whose snapshots must go with the next commit, as no replay finds what is put back here."""
-        if not (self._place.cut or self._is_heir or self.unfit):
+        if not (self._place.log_truncated or self._is_heir or self.unfit):
             return derived, [*self.notices(), *noted], []
         about = [event.series for event, _ in derived] + [notice.series for notice in noted if notice.series]
         untold = list(dict.fromkeys(about))
@@ -77,15 +77,15 @@ class TakeOver:
 
     def counts(self) -> Counter[str]:
         """What the progress line tells of it: readings never scored, series that have lost their frames."""
-        return Counter(lost=self._place.lost, history_lost=len(self.short) if self._place.cut else 0)
+        return Counter(lost=self._place.lost, history_lost=len(self.short) if self._place.log_truncated else 0)
 
     def notices(self) -> list[Notice]:
         """What subscribers must know of it."""
         notices, place = self._place.notices(), self._place
-        if place.cut:
+        if place.log_truncated:
             known = named(self.short) or "those that no snapshot knows"
-            message = f"readings before offset {place.hole} are gone or passed over; series that warm up: {known}"
-            details: dict[str, str | int] = {"count": len(self.short), "oldest": place.hole}
+            message = f"readings before offset {place.gap_before} are gone or passed over; series that warm up: {known}"
+            details: dict[str, str | int] = {"count": len(self.short), "oldest": place.gap_before}
             notices.append(Notice("data.history_lost", message, None, place.committed, details))
         if self._is_heir:
             notices.append(activated(str(place.bundle), self._definition.version, not self.unfit, place.committed))

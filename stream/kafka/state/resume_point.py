@@ -14,7 +14,7 @@ NO_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PartitionOffsets:
     """What the broker says of a partition.
 
     Attributes:
@@ -34,15 +34,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResumePoint:
     """Replay from R up to C without telling, live from C; snapshots at offsets state_start to state_end - 1.
 
     Attributes:
         bundle: version of the bundle that scored up to C; None where nobody says.
         stream_time: before offset R.
         lost: readings that were deleted before they were scored.
-        hole: between a snapshot of an offset before `hole` - 1 and the replay readings may be missing; 0: none are.
-        cut: whether they have gone since the last commit.
+        gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1; 0: none are.
+        log_truncated: those readings have gone since the last commit.
     """
 
     replay_from: int
@@ -53,8 +53,8 @@ class Place:
     stream_time: int = NEVER
     bundle: str | None = None
     lost: int = 0
-    hole: int = 0
-    cut: bool = False
+    gap_before: int = 0
+    log_truncated: bool = False
 
     def notices(self) -> list[Notice]:
         """What subscribers must know of it."""
@@ -64,7 +64,7 @@ class Place:
         return [Notice("data.readings_lost", message, None, self.committed, {"lost": self.lost})]
 
 
-def place_of(found: Found) -> Place:
+def resume_point_of(found: PartitionOffsets) -> ResumePoint:
     """Where to begin. What is out of the ordinary is logged."""
     if found.committed is None:
         log.info("partition.new", partition=found.partition, start=found.low)
@@ -96,7 +96,7 @@ def place_of(found: Found) -> Place:
             effect="retention has deleted readings that recovery needs: series that they may be missing from warm up",
         )  # fmt: skip
     cut = known is None or known.r < found.low
-    return Place(
+    return ResumePoint(
         replay_from=replay_from,
         committed=committed,
         state_start=0 if known is None else known.s,
@@ -105,17 +105,17 @@ def place_of(found: Found) -> Place:
         stream_time=NEVER if known is None else known.t,
         bundle=None if known is None else known.b,
         lost=lost,
-        hole=replay_from if known is None or cut else known.h,
-        cut=cut,
+        gap_before=replay_from if known is None or cut else known.h,
+        log_truncated=cut,
     )
 
 
-def _anew(found: Found) -> Place:
+def _anew(found: PartitionOffsets) -> ResumePoint:
     """From the oldest record, without any snapshot that stands in the state topic from an earlier life."""
-    return Place(found.low, found.low, found.state_end, found.state_end, found.topic_id)
+    return ResumePoint(found.low, found.low, found.state_end, found.state_end, found.topic_id)
 
 
-def _within(found: Found, committed: int) -> tuple[int, int]:
+def _within(found: PartitionOffsets, committed: int) -> tuple[int, int]:
     """The committed offset, or the nearest that the topic has, and how many unread messages are gone."""
     if committed > found.high:
         log.error(

@@ -7,42 +7,42 @@ from typing import NamedTuple
 SPREAD = 0.9
 
 
-class Since(NamedTuple):
+class ReplayStart(NamedTuple):
     """Where a series' first reading that no snapshot covers stands: its offset, and the stream time before it."""
 
     offset: int
     stream_time: int
 
 
-class Rotation:
+class SnapshotSchedule:
     """Series whose state has changed since their last snapshot, oldest first."""
 
     def __init__(self) -> None:
         # Invariant: in ascending order of offset.
-        self._dirty: dict[str, Since] = {}
-        self._must: dict[str, None] = {}
+        self._dirty: dict[str, ReplayStart] = {}
+        self._required: dict[str, None] = {}
         self._messages = 0
         # Snapshots that the messages so far have earned, and that no commit has written.
         self._credit = 0.0
 
     @property
-    def oldest(self) -> Since | None:
+    def oldest(self) -> ReplayStart | None:
         """What a replay must start from; None where snapshots cover everything."""
         return next(iter(self._dirty.values()), None)
 
-    def touch(self, series: str, since: Since) -> None:
+    def touch(self, series: str, since: ReplayStart) -> None:
         """The series has a reading at `since`; calls come in order of offset."""
         self._dirty.setdefault(series, since)
 
-    def must(self, series: str) -> None:
+    def require(self, series: str) -> None:
         """The next commit carries a snapshot of the series: it holds something that was told."""
-        self._must[series] = None
+        self._required[series] = None
 
-    def must_all(self) -> None:
+    def require_all(self) -> None:
         """The next commit leaves nothing to replay."""
-        self._must |= dict.fromkeys(self._dirty)
+        self._required |= dict.fromkeys(self._dirty)
 
-    def passed(self, messages: int) -> None:
+    def count_messages(self, messages: int) -> None:
         """So many more messages were processed."""
         self._messages += messages
 
@@ -54,7 +54,7 @@ class Rotation:
         """
         earned = len(self._dirty) * self._messages / (SPREAD * max_replay)
         self._credit = min(self._credit + earned, float(len(self._dirty)))
-        chosen = dict(self._must)
+        chosen = dict(self._required)
         for series, since in self._dirty.items():
             if self._credit < 1 and position - since.offset <= max_replay:
                 break
@@ -63,5 +63,5 @@ class Rotation:
                 self._credit = max(self._credit - 1, 0.0)
         for series in chosen:
             self._dirty.pop(series, None)
-        self._must, self._messages = {}, 0
+        self._required, self._messages = {}, 0
         return list(chosen)

@@ -3,14 +3,14 @@
 import pytest
 
 from stream.errors import ConfigError
-from stream.kafka.failpoints import PLACES, FaultPoints
+from stream.kafka.failpoints import PLACES, Failpoints
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("order", "action"), [("{}:3", "kill"), ("{}:3:freeze", "freeze"), ("{}:3:kill", "kill")])
 def test_the_nth_passage_of_the_named_place_acts_and_no_other(place: str, order: str, action: str) -> None:
     done: list[str] = []
-    points = FaultPoints(order.format(place), done.append)
+    points = Failpoints(order.format(place), done.append)
     for _ in range(5):
         for passed in PLACES:
             points.at(passed)
@@ -19,7 +19,7 @@ def test_the_nth_passage_of_the_named_place_acts_and_no_other(place: str, order:
 
 def test_without_an_order_nothing_happens() -> None:
     done: list[str] = []
-    points = FaultPoints("", done.append)
+    points = Failpoints("", done.append)
     for place in PLACES:
         points.at(place)
     assert done == []
@@ -28,4 +28,4 @@ def test_without_an_order_nothing_happens() -> None:
 @pytest.mark.parametrize("order", ["comitted:1", "committed", "committed:x", "committed:1:explode", ":1"])
 def test_an_order_that_names_nothing_there_is_is_refused(order: str) -> None:
     with pytest.raises(ConfigError, match=r"expected <place>:<n>\[:kill\|freeze\] with a place of assigned"):
-        FaultPoints(order)
+        Failpoints(order)

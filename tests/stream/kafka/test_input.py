@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from stream.errors import BrokerError, FencedError
-from stream.kafka.broker_liveness import Contact
+from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import TWIN_SECONDS, KafkaOptions
 from stream.kafka.input import Faults
 
@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def faults(clock: Clock) -> Faults:
-    return Faults(OPTIONS, Contact(clock), clock)
+    return Faults(OPTIONS, BrokerLiveness(clock), clock)
 
 
 def fenced(faults: Faults) -> FencedError:

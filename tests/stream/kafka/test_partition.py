@@ -15,7 +15,7 @@ from stream.intake.decode import Decoder, Fields
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.resume_point import Found, place_of
+from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
 from stream.kafka.state.state_topic import CommitMetadata, decode_snapshot
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
 
@@ -69,7 +69,7 @@ class Log:
 
     def start(self, high: int, owners: Owners | None = None, low: int = 0) -> Partition:
         """A partition that has taken over what the last commit left, replay still to come; `low`: oldest reading."""
-        place = place_of(Found(0, self.committed, self.metadata, low, high, "id", len(self.state)))
+        place = resume_point_of(PartitionOffsets(0, self.committed, self.metadata, low, high, "id", len(self.state)))
         partition, newest = self.partition(owners=owners), dict[str, bytes | None]()
         for series, record in self.state[place.state_start : place.state_end]:
             newest[series] = record
@@ -85,7 +85,7 @@ class Log:
             partition.snapshot_end = len(self.state)
         self.metadata, self.committed = partition.metadata("one"), partition.position
         partition.take_notices()
-        partition.has_committed()
+        partition.mark_committed()
 
 
 def state_of(partition: Partition) -> dict[str, bytes]:
@@ -153,7 +153,7 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
     first, second, owners = Log(), Log(), Owners()
     one, two = first.partition(1, owners), second.partition(2, owners)
     for partition, log in ((one, first), (two, second)):
-        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+        partition.begin(resume_point_of(PartitionOffsets(partition.number, None, None, 0, 99, "id", 0)), 0)
         assert log.committed is None
     whole = records(1, 40)
     one.take(whole)
@@ -176,7 +176,7 @@ def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> N
     log, owners = Log(), Owners()
     one, two = log.partition(1, owners), log.partition(2, owners)
     for partition in (one, two):
-        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+        partition.begin(resume_point_of(PartitionOffsets(partition.number, None, None, 0, 99, "id", 0)), 0)
 
     one.take(reading(0, 0))
     assert len(two.take(reading(0, 1)).dead) == 1
@@ -193,7 +193,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     whole = records(5, 90)
     running = log.start(len(whole))
     running.take(cut(whole, 0, 40))
-    running.must_all_snapshots()
+    running.require_all_snapshots()
     log.commit(running)
     three = a_definition(
         a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), Rules(close_after=2), q=0.7
@@ -216,7 +216,7 @@ def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old
     log, owners = Log(), Owners()
     one, two = log.partition(1, owners), log.partition(2, owners)
     for partition in (one, two):
-        partition.begin(place_of(Found(partition.number, None, None, 0, 99, "id", 0)), 0)
+        partition.begin(resume_point_of(PartitionOffsets(partition.number, None, None, 0, 99, "id", 0)), 0)
     opened: list[str] = []
     for i in range(30):
         value = json.dumps({"time": (START + i * SECOND) // 10**6, "series": "a", "s0": 9 * (i % 2), "s1": 0}).encode()
@@ -234,7 +234,7 @@ def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old
 def test_the_end_of_the_partition_holds_until_more_is_taken() -> None:
     """Whatever the order in which records and the end come out of one call."""
     partition = Log().partition()
-    partition.begin(place_of(Found(0, None, None, 0, 99, "id", 0)), 0)
+    partition.begin(resume_point_of(PartitionOffsets(0, None, None, 0, 99, "id", 0)), 0)
     assert not partition.at_end
     partition.end = 1
     partition.take(reading(0, 0))

@@ -85,7 +85,7 @@ def test_an_heir_with_other_sensors_keeps_clocks_and_incidents_and_its_next_life
     log, whole = Log(max_replay=200), records(seed, 90)
     running = log.start(len(whole))
     told = [event for event, _ in running.take(cut(whole, 0, 40)).events]
-    running.must_all_snapshots()
+    running.require_all_snapshots()
     log.commit(running)
     told += [event for event, _ in running.take(cut(whole, 40, 60)).events]
     log.commit(running)

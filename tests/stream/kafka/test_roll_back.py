@@ -15,7 +15,7 @@ from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.resume_point import Place
+from stream.kafka.state.resume_point import ResumePoint
 from stream.serve.service import ServeOptions, Service
 from tests.conftest import MakeTopic
 from tests.simulation.broker import Broker as MemoryBroker
@@ -136,6 +136,6 @@ def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> 
     assignment = Assignment("in", make, lambda: None, lambda: None)
     for number in range(3):
         assignment.partitions[number] = make(number)
-        assignment.partitions[number].begin(Place(10, 10, 0, 0, ""), 0)
+        assignment.partitions[number].begin(ResumePoint(10, 10, 0, 0, ""), 0)
     assignment.roll_back({1: "records taken in this turn"})
     assert [p.rolled_back for p in assignment.partitions.values()] == [False, True, False]

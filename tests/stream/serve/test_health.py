@@ -15,10 +15,10 @@ import pytest
 from stream import __main__ as cli
 from stream.errors import ConfigError
 from stream.intake.decode import Decoder, Fields
-from stream.kafka.broker_liveness import QUIET_SECONDS, SILENT_SECONDS, Contact
+from stream.kafka.broker_liveness import QUIET_SECONDS, SILENT_SECONDS, BrokerLiveness
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.resume_point import Place
+from stream.kafka.state.resume_point import ResumePoint
 from stream.serve.health import STARTING, Board, Health, PartitionHealth, ThresholdHealth, longest_turn_s
 from stream.serve.health_server import HealthServer
 from stream.serve.monitor import look_at, reasons
@@ -159,9 +159,9 @@ def test_a_partition_says_how_far_it_is() -> None:
     partition = Partition(3, definition, Decoder(Fields(), definition.sensors, None), Owners())
     assert look_at(partition, None) == PartitionHealth(3, "asking", "its turn", -1, 0)
     assert look_at(partition, "its committed offset: timed out").waits_for == "its committed offset: timed out"
-    partition.begin(Place(replay_from=10, committed=50, state_start=0, state_end=0, topic_id=""), 0)
+    partition.begin(ResumePoint(replay_from=10, committed=50, state_start=0, state_end=0, topic_id=""), 0)
     assert look_at(partition, None) == PartitionHealth(3, "replaying", "the replay of 40 messages", 10, 0)
-    partition.begin(Place(replay_from=50, committed=50, state_start=0, state_end=0, topic_id=""), 0)
+    partition.begin(ResumePoint(replay_from=50, committed=50, state_start=0, state_end=0, topic_id=""), 0)
     assert look_at(partition, None) == PartitionHealth(3, "live", None, 50, 0)
 
 
@@ -170,36 +170,36 @@ def test_a_partition_says_how_far_it_is() -> None:
 
 def test_a_broker_that_was_heard_of_lately_is_not_asked() -> None:
     clock, broker = Clock(), Asked(answers=False)
-    contact = Contact(clock)
+    liveness = BrokerLiveness(clock)
     clock.now += QUIET_SECONDS - 1
-    assert contact.away_since(broker) is None
+    assert liveness.away_since(broker) is None
     assert broker.questions == 0
 
 
 def test_a_broker_that_was_lost_is_away_until_it_answers() -> None:
-    contact, broker = Contact(Clock()), Asked(answers=False)
+    liveness, broker = BrokerLiveness(Clock()), Asked(answers=False)
     before = datetime.now(UTC)
-    contact.lost()
-    away = contact.away_since(broker)
+    liveness.disconnected()
+    away = liveness.away_since(broker)
     assert away is not None
     assert away <= before, "since it was last heard of"
-    assert contact.away_since(broker) == away
+    assert liveness.away_since(broker) == away
     broker.answers = True
-    assert contact.away_since(broker) is None
+    assert liveness.away_since(broker) is None
     broker.answers = False
-    assert contact.away_since(broker) is None, "heard of just before"
+    assert liveness.away_since(broker) is None, "heard of just before"
 
 
 def test_a_broker_that_is_silent_without_a_word_is_away_after_a_while() -> None:
     """A cut cable: no connection breaks, and nothing comes."""
     clock, broker = Clock(), Asked(answers=False)
-    contact = Contact(clock)
+    liveness = BrokerLiveness(clock)
     clock.now += SILENT_SECONDS - 1
-    assert contact.away_since(broker) is None, "one question without an answer is no outage"
+    assert liveness.away_since(broker) is None, "one question without an answer is no outage"
     clock.now += 1
-    assert contact.away_since(broker) is not None
-    contact.heard()
-    assert contact.away_since(broker) is None
+    assert liveness.away_since(broker) is not None
+    liveness.answered()
+    assert liveness.away_since(broker) is None
 
 
 # --- by HTTP

@@ -15,7 +15,7 @@ from stream.intake.decode import Decoder, Fields
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.resume_point import Found, place_of
+from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
 from stream.serve.sensor_coverage import ROUNDS, SensorsSeen
 from tests.conftest import MakeTopic
 from tests.support.builders import START, a_definition, a_policy, a_spec
@@ -44,7 +44,7 @@ class Fed:
     def __init__(self, definition: Definition, fields: Fields) -> None:
         self.fields, self.seen = fields, SensorsSeen()
         self.partition = Partition(0, definition, self.decoder(definition), Owners())
-        self.partition.begin(place_of(Found(0, None, None, 0, 10**9, "id", 0)), 0)
+        self.partition.begin(resume_point_of(PartitionOffsets(0, None, None, 0, 10**9, "id", 0)), 0)
         self.told: list[Notice] = []
 
     def decoder(self, definition: Definition) -> Decoder:

@@ -232,7 +232,7 @@ def test_a_snapshot_written_before_there_was_sight_is_read() -> None:
     log, whole = Log(blind_after_ns=AFTER), wired(60)
     running = log.start(len(whole))
     running.take(whole)
-    running.must_all_snapshots()
+    running.require_all_snapshots()
     log.commit(running)
     blind = [decode_snapshot(record) for _, record in log.state if record is not None]
     assert any(s is not None and s.state is not None and s.state.is_blind for s in blind)
@@ -250,7 +250,7 @@ def test_a_series_that_sees_writes_nothing_of_it_into_its_snapshot() -> None:
     log = Log(blind_after_ns=AFTER)
     running = log.start(10)
     running.take(cut(wired(10), 0, 1))
-    running.must_all_snapshots()
+    running.require_all_snapshots()
     ((_, record),) = running.due_snapshots(10)
     snapshot = decode_snapshot(record or b"")
     assert snapshot is not None

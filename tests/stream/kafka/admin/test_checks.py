@@ -15,10 +15,10 @@ from deploy.kafka.broker import Broker, free_port
 from stream.detect.detector import Detector
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.admin import cluster, topics
-from stream.kafka.admin.check_result import Finding, refuse
+from stream.kafka.admin.check_result import CheckResult, refuse
 from stream.kafka.admin.checks import findings, snapshot_bytes, span
-from stream.kafka.admin.cluster import Cluster, Topic, Unanswered
-from stream.kafka.admin.topic_checks import of_topic
+from stream.kafka.admin.cluster import Cluster, NoAnswer, Topic
+from stream.kafka.admin.topic_checks import check_topic
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import Snapshot, encode_snapshot
 from tests.conftest import TOPIC_TIMEOUT_S, MakeTopic
@@ -61,13 +61,13 @@ def place(broker: Broker, topic: MakeTopic) -> Place:
     return Place(broker, topic)
 
 
-def one(found: list[Finding], check: str) -> Finding:
+def one(found: list[CheckResult], check: str) -> CheckResult:
     """The finding of a check."""
     (finding,) = [finding for finding in found if finding.check == check]
     return finding
 
 
-def only(found: list[Finding], check: str) -> Finding:
+def only(found: list[CheckResult], check: str) -> CheckResult:
     """The finding of the check, which must be the only one that is not ok."""
     assert [finding.check for finding in found if finding.outcome != "ok"] == [check], [str(f) for f in found]
     return one(found, check)
@@ -221,12 +221,12 @@ def test_options_that_librdkafka_refuses_are_a_fault_of_the_configuration() -> N
         topics.check(options)
 
 
-def copies(brokers: int, replication: int, in_sync: int) -> Finding:
+def copies(brokers: int, replication: int, in_sync: int) -> CheckResult:
     """Of the alert topic, in a cluster of that size."""
     there = Topic(4, replication, (), frozenset({"WRITE"}))
     config = {"cleanup.policy": "delete", "min.insync.replicas": str(in_sync)}
-    known = Cluster(brokers, {"a": there}, {"a": config}, Unanswered("", denied=True), Unanswered("", denied=True))
-    return one(of_topic(known, "alerts", "a"), "replication.alerts")
+    known = Cluster(brokers, {"a": there}, {"a": config}, NoAnswer("", denied=True), NoAnswer("", denied=True))
+    return one(check_topic(known, "alerts", "a"), "replication.alerts")
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_a_topic_that_one_broker_can_lose_is_a_warning_where_there_are_more(
 
 def test_partitions_without_a_leader_are_a_warning() -> None:
     """The service waits for them; a restart changes nothing."""
-    known = Cluster(3, {"a": Topic(4, 3, (1, 2), frozenset({"WRITE"}))}, {}, {}, Unanswered("", denied=False))
-    assert "[1, 2] have no leader" in one(of_topic(known, "alerts", "a"), "topic.alerts").seen
+    known = Cluster(3, {"a": Topic(4, 3, (1, 2), frozenset({"WRITE"}))}, {}, {}, NoAnswer("", denied=False))
+    assert "[1, 2] have no leader" in one(check_topic(known, "alerts", "a"), "topic.alerts").seen
 
 
 def fullest_snapshots(resample: str) -> Iterator[tuple[int, int]]:

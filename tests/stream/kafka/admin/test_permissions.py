@@ -20,9 +20,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from deploy.kafka.broker import Broker
 from stream.errors import BrokerError
 from stream.kafka.admin import cluster, topics
-from stream.kafka.admin.check_result import Finding, refuse
-from stream.kafka.admin.checks import findings, of_cluster
-from stream.kafka.admin.live_checks import of_service
+from stream.kafka.admin.check_result import CheckResult, refuse
+from stream.kafka.admin.checks import check_cluster, findings
+from stream.kafka.admin.live_checks import check_service
 from stream.kafka.client import KafkaOptions
 from tests.conftest import create_topic
 from tests.support.builders import a_definition
@@ -126,14 +126,14 @@ def unread(options: KafkaOptions) -> dict[str, str]:
     return {f"configuration.{use}": "warning" for use in cluster.uses(options)}
 
 
-def all_findings(options: KafkaOptions) -> list[Finding]:
+def all_findings(options: KafkaOptions) -> list[CheckResult]:
     known = cluster.ask(options)
-    return [*of_cluster(known, options, 1000), *of_service(known, options, 0.0)]
+    return [*check_cluster(known, options, 1000), *check_service(known, options, 0.0)]
 
 
 def eventually(
-    options: KafkaOptions, expected: Mapping[str, str], look: Callable[[KafkaOptions], list[Finding]]
-) -> list[Finding]:
+    options: KafkaOptions, expected: Mapping[str, str], look: Callable[[KafkaOptions], list[CheckResult]]
+) -> list[CheckResult]:
     """The findings, as soon as the outcomes that are not ok are those expected, by check: rules take a moment."""
     deadline = time.monotonic() + PATIENCE_S
     while True:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Producer
 
 from stream.kafka.client import Clients, ErrorCallback, KafkaOptions
 from stream.kafka.commit import early_producer
-from stream.kafka.commit.early_producer import Introduction
+from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.transaction import Transaction
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
@@ -52,7 +52,7 @@ def made() -> Made:
     return Made()
 
 
-def a_transaction(made: Made, early: Introduction) -> Transaction:
+def a_transaction(made: Made, early: EarlyProducer) -> Transaction:
     return Transaction(OPTIONS, lambda error: None, lambda: made.broker.now, made.clients, early)
 
 
@@ -61,7 +61,7 @@ def say(transaction: Transaction, value: bytes) -> None:
 
 
 def test_one_that_was_let_in_is_the_one_that_is_used(made: Made) -> None:
-    transaction = a_transaction(made, Introduction(OPTIONS, made.clients))
+    transaction = a_transaction(made, EarlyProducer(OPTIONS, made.clients))
     assert transaction.prepare()
     say(transaction, b"1")
     assert made.alive() == [True], "no second one was made"
@@ -69,7 +69,7 @@ def test_one_that_was_let_in_is_the_one_that_is_used(made: Made) -> None:
 
 def test_it_is_handed_over_once(made: Made) -> None:
     """Nor does it stay with who made the introduction: a process does, for as long as it runs."""
-    early = Introduction(OPTIONS, made.clients)
+    early = EarlyProducer(OPTIONS, made.clients)
     producer = early.producer(lambda error: None)
     assert made.alive() == [True]
     assert early.producer(lambda error: None) is None
@@ -80,7 +80,7 @@ def test_it_is_handed_over_once(made: Made) -> None:
 def test_one_that_was_not_let_in_is_dropped_and_fences_nobody(made: Made) -> None:
     """It would go on asking to be let in, and fence the one that was made in its place."""
     made.wire.arm(Kind.UNSENT, "init_transactions", 1)
-    transaction = a_transaction(made, Introduction(OPTIONS, made.clients))
+    transaction = a_transaction(made, EarlyProducer(OPTIONS, made.clients))
     assert transaction.prepare()
     assert made.alive() == [False, True]
     say(transaction, b"1")
@@ -97,7 +97,7 @@ def test_one_that_is_let_in_after_it_was_asked_for_is_dropped(made: Made, monkey
             super().init_transactions(timeout)
 
     made.kind = Slow
-    early = Introduction(OPTIONS, made.clients)
+    early = EarlyProducer(OPTIONS, made.clients)
     assert early.producer(lambda error: None) is None
     answer.set()
     early._thread.join()
@@ -105,7 +105,7 @@ def test_one_that_is_let_in_after_it_was_asked_for_is_dropped(made: Made, monkey
 
 
 def test_one_that_is_discarded_later_is_gone(made: Made) -> None:
-    transaction = a_transaction(made, Introduction(OPTIONS, made.clients))
+    transaction = a_transaction(made, EarlyProducer(OPTIONS, made.clients))
     transaction.prepare()
     transaction.begin()
     made.broker.init("one")
@@ -115,7 +115,7 @@ def test_one_that_is_discarded_later_is_gone(made: Made) -> None:
 
 
 def test_its_errors_go_to_who_uses_it_and_to_nobody_before(made: Made) -> None:
-    early = Introduction(OPTIONS, made.clients)
+    early = EarlyProducer(OPTIONS, made.clients)
     heard: list[KafkaError] = []
     (listener,) = made.listeners
     listener(KafkaError(KafkaError._TRANSPORT))

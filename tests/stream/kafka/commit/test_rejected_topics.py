@@ -19,8 +19,8 @@ from stream.kafka.commit.delivery_reports import (
     FIRST_DELAY_SECONDS,
     MAX_DELAY_SECONDS,
     STALE_SECONDS,
-    Deliveries,
-    Untaken,
+    DeliveryReports,
+    RejectedTopics,
 )
 from stream.kafka.commit.transaction import RolledBackError, Transaction
 from tests.stream.serve.test_faults import configure
@@ -86,51 +86,53 @@ def test_each_try_that_fails_for_an_untaken_record_is_further_from_the_next() ->
     assert waits == [1.0, 2.0, 4.0, 8.0, MAX_DELAY_SECONDS, MAX_DELAY_SECONDS]
 
 
-def test_a_topic_is_untaken_since_the_first_of_the_tries_in_a_row(untaken: Untaken) -> None:
-    untaken.note(["alerts"], SINCE)
-    untaken.note(["alerts", "dead"], SINCE + timedelta(seconds=30))
-    assert str(untaken.reason).startswith(
+def test_a_topic_is_untaken_since_the_first_of_the_tries_in_a_row(rejected: RejectedTopics) -> None:
+    rejected.note(["alerts"], SINCE)
+    rejected.note(["alerts", "dead"], SINCE + timedelta(seconds=30))
+    assert str(rejected.reason).startswith(
         "the broker has not taken records of 'alerts', 'dead' since 2026-03-07T12:12:05Z: is its disk full"
     )
-    untaken.note(["dead"], SINCE + timedelta(seconds=60))
-    assert "of 'dead' since 2026-03-07T12:12:35Z" in str(untaken.reason), "alerts were taken meanwhile"
-    untaken.clear()
-    assert untaken.reason is None
-    untaken.note(["alerts"], SINCE)
-    assert untaken.delay == FIRST_DELAY_SECONDS, "tries count from the last that succeeded"
+    rejected.note(["dead"], SINCE + timedelta(seconds=60))
+    assert "of 'dead' since 2026-03-07T12:12:35Z" in str(rejected.reason), "alerts were taken meanwhile"
+    rejected.clear()
+    assert rejected.reason is None
+    rejected.note(["alerts"], SINCE)
+    assert rejected.delay == FIRST_DELAY_SECONDS, "tries count from the last that succeeded"
 
 
-def test_what_nobody_tries_to_write_any_more_is_not_called_untaken_for_ever(untaken: Untaken, clock: Clock) -> None:
+def test_a_topic_that_nobody_writes_to_any_more_is_not_reported_as_rejected_for_ever(
+    rejected: RejectedTopics, clock: Clock
+) -> None:
     """Its partitions have gone to others meanwhile; as long as no producer is let in, nothing can be tried."""
-    untaken.note(["alerts"], SINCE)
+    rejected.note(["alerts"], SINCE)
     clock.now += 10 * STALE_SECONDS
-    assert untaken.reason is not None
-    untaken.may_be_over()
+    assert rejected.reason is not None
+    rejected.expire_later()
     clock.now += STALE_SECONDS
-    assert untaken.reason is not None
+    assert rejected.reason is not None
     clock.now += 1
-    assert untaken.reason is None
+    assert rejected.reason is None
 
 
 def test_untaken_is_what_waits_when_time_is_up_and_what_the_client_gave_up() -> None:
-    deliveries = Deliveries()
+    deliveries = DeliveryReports()
     for topic in ("alerts", "alerts", "dead", "state"):
         deliveries.sent(topic)
     deliveries.reported(None, a_report("alerts"))
     deliveries.reported(None, a_report("dead"))
     deliveries.reported(KafkaError(KafkaError._MSG_TIMED_OUT), a_report("state"))
-    assert deliveries.untaken() == ["state"]
+    assert deliveries.rejected() == ["state"]
     deliveries.give_up()
-    assert deliveries.untaken() == ["alerts", "state"]
+    assert deliveries.rejected() == ["alerts", "state"]
 
 
 def test_a_record_that_is_refused_is_not_untaken() -> None:
     """Too large, not allowed: waiting does not mend it."""
-    deliveries = Deliveries()
+    deliveries = DeliveryReports()
     deliveries.sent("alerts")
     deliveries.reported(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), a_report("alerts"))
     deliveries.give_up()
-    assert deliveries.untaken() == []
+    assert deliveries.rejected() == []
     assert deliveries.error is not None
     assert deliveries.error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
@@ -164,8 +166,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def untaken(clock: Clock) -> Untaken:
-    return Untaken(clock)
+def rejected(clock: Clock) -> RejectedTopics:
+    return RejectedTopics(clock)
 
 
 def _said(live: Live, named: str, since: datetime) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ import weakref
 
 import pytest
 
-from stream.kafka.commit.timeout import NeverCameBackError, bounded
+from stream.kafka.commit.timeout import CallTimeoutError, call_with_timeout
 
 
 def test_what_comes_back_in_time_has_been_done_when_it_returns() -> None:
     done: list[int] = []
-    bounded(lambda: done.append(1), 5.0)
+    call_with_timeout(lambda: done.append(1), 5.0)
     assert done == [1]
 
 
@@ -22,7 +22,7 @@ def test_what_it_raises_is_raised() -> None:
         raise ValueError("the broker said no")
 
     with pytest.raises(ValueError, match="the broker said no"):
-        bounded(fail, 5.0)
+        call_with_timeout(fail, 5.0)
 
 
 def test_what_it_raises_keeps_nothing_alive_that_it_was_made_on() -> None:
@@ -37,7 +37,7 @@ def test_what_it_raises_keeps_nothing_alive_that_it_was_made_on() -> None:
         client = Client()
         held = weakref.ref(client)
         with contextlib.suppress(ValueError):
-            bounded(client.fail, 5.0)
+            call_with_timeout(client.fail, 5.0)
         del client
         assert held() is None
     finally:
@@ -47,7 +47,7 @@ def test_what_it_raises_keeps_nothing_alive_that_it_was_made_on() -> None:
 def test_what_never_comes_back_is_left_behind() -> None:
     never = threading.Event()
     begun = time.monotonic()
-    with pytest.raises(NeverCameBackError, match=r"no answer within 0\.1 s"):
-        bounded(never.wait, 0.1)
+    with pytest.raises(CallTimeoutError, match=r"no answer within 0\.1 s"):
+        call_with_timeout(never.wait, 0.1)
     assert time.monotonic() - begun < 5
     never.set()

@@ -14,7 +14,7 @@ from stream.kafka.client import TWIN_SECONDS, Clients, ErrorCallback, KafkaOptio
 from stream.kafka.commit.transaction import MAX_FAILURES, RolledBackError, Transaction
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.resume_point import Place
+from stream.kafka.state.resume_point import ResumePoint
 from tests.simulation.broker import Broker
 from tests.simulation.consumer import MemoryConsumer
 from tests.simulation.group import Group
@@ -66,7 +66,7 @@ def a_partition(position: int) -> Partition:
     """Live, with everything below `position` processed."""
     definition = a_definition()
     partition = Partition(0, definition, Decoder(Fields(), definition.sensors, None), Owners())
-    partition.begin(Place(position, position, 0, 0, ""), 0)
+    partition.begin(ResumePoint(position, position, 0, 0, ""), 0)
     return partition
 
 

@@ -125,7 +125,7 @@ def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
     for offset in range(end):
         assert running.take(message(offset, offset, spike * (offset == low + 1))).events == []
         if offset == 3 and known:
-            running.must_all_snapshots()
+            running.require_all_snapshots()
             log.commit(running)
     log.commit(running)
     assert ("a" in as_of(log)) == known
@@ -145,7 +145,7 @@ def test_a_blindness_that_only_the_hole_makes_is_told_by_no_life() -> None:
     for offset in range(12):
         running.take(message(offset, offset, 0.0 if offset < 3 or 4 <= offset < 7 else None))
         if offset == 3:
-            running.must_all_snapshots()
+            running.require_all_snapshots()
             log.commit(running)
     log.commit(running)
     for life in range(2):

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from stream.detect.frames.clock import NEVER
-from stream.kafka.state.resume_point import NO_LIMIT, Found, Place, place_of
+from stream.kafka.state.resume_point import NO_LIMIT, PartitionOffsets, ResumePoint, resume_point_of
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata
 
 KNOWN = CommitMetadata(f=FORMAT, r=60, s=5, l=17, t=1234, i="topic-1", o="one", b="v1")
 
 
-def found(**changes: Any) -> Found:
+def found(**changes: Any) -> PartitionOffsets:
     given: dict[str, Any] = {
         "partition": 0,
         "committed": 100,
@@ -20,42 +20,44 @@ def found(**changes: Any) -> Found:
         "high": 200,
         "topic_id": "topic-1",
     }
-    return Found(**({"state_end": 30} | given | changes))
+    return PartitionOffsets(**({"state_end": 30} | given | changes))
 
 
 def test_replay_begins_at_r_and_ends_at_c_with_the_snapshots_below_l() -> None:
-    assert place_of(found()) == Place(60, 100, 5, 17, "topic-1", 1234, "v1")
+    assert resume_point_of(found()) == ResumePoint(60, 100, 5, 17, "topic-1", 1234, "v1")
 
 
 def test_a_group_without_an_offset_begins_at_the_oldest_record_and_leaves_old_snapshots_alone() -> None:
-    assert place_of(found(committed=None, metadata=None, low=7)) == Place(7, 7, 30, 30, "topic-1")
+    assert resume_point_of(found(committed=None, metadata=None, low=7)) == ResumePoint(7, 7, 30, 30, "topic-1")
 
 
 def test_an_offset_set_by_a_tool_goes_on_with_the_snapshots_that_are_not_newer() -> None:
-    assert place_of(found(metadata=None)) == Place(100, 100, 0, NO_LIMIT, "topic-1", NEVER, hole=100, cut=True)
+    assert resume_point_of(found(metadata=None)) == ResumePoint(
+        100, 100, 0, NO_LIMIT, "topic-1", NEVER, gap_before=100, log_truncated=True
+    )
 
 
 def test_retention_that_has_eaten_r_replays_what_is_left() -> None:
-    place = place_of(found(low=80))
+    place = resume_point_of(found(low=80))
     assert (place.replay_from, place.committed, place.lost) == (80, 100, 0)
 
 
 def test_retention_that_has_eaten_c_says_how_much_was_never_scored() -> None:
-    place = place_of(found(low=130))
+    place = resume_point_of(found(low=130))
     assert (place.replay_from, place.committed, place.lost) == (130, 130, 30)
     (notice,) = place.notices()
     assert (notice.kind, notice.details) == ("data.readings_lost", {"lost": 30})
 
 
 def test_a_topic_made_anew_is_read_from_its_beginning_even_where_it_has_grown_past_c() -> None:
-    assert place_of(found(topic_id="topic-2", high=5_000)) == Place(0, 0, 30, 30, "topic-2")
+    assert resume_point_of(found(topic_id="topic-2", high=5_000)) == ResumePoint(0, 0, 30, 30, "topic-2")
 
 
 def test_a_broker_that_does_not_tell_topic_ids_keeps_the_one_that_is_known() -> None:
-    assert place_of(found(topic_id="")) == Place(60, 100, 5, 17, "topic-1", 1234, "v1")
+    assert resume_point_of(found(topic_id="")) == ResumePoint(60, 100, 5, 17, "topic-1", 1234, "v1")
 
 
 @pytest.mark.parametrize("high", [70, 40])
 def test_a_truncated_topic_goes_on_at_its_end(high: int) -> None:
-    place = place_of(found(high=high))
+    place = resume_point_of(found(high=high))
     assert (place.replay_from, place.committed, place.lost) == (min(60, high), high, 0)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.kafka.state.snapshot_schedule import Rotation, Since
+from stream.kafka.state.snapshot_schedule import ReplayStart, SnapshotSchedule
 
 MAX_REPLAY = 1_000
 
@@ -12,24 +12,24 @@ class Feed:
     """A partition's messages as far as the rotation sees them: which series each is of."""
 
     def __init__(self) -> None:
-        self.rotation = Rotation()
+        self.schedule = SnapshotSchedule()
         self.position = 0
         self.written: list[str] = []
 
     def send(self, series: list[str]) -> None:
         for name in series:
-            self.rotation.touch(name, Since(self.position, 0))
+            self.schedule.touch(name, ReplayStart(self.position, 0))
             self.position += 1
-        self.rotation.passed(len(series))
+        self.schedule.count_messages(len(series))
 
     def commit(self) -> list[str]:
-        due = self.rotation.due(self.position, MAX_REPLAY)
+        due = self.schedule.due(self.position, MAX_REPLAY)
         self.written += due
         return due
 
     @property
     def replay(self) -> int:
-        oldest = self.rotation.oldest
+        oldest = self.schedule.oldest
         return 0 if oldest is None else self.position - oldest.offset
 
 
@@ -82,8 +82,8 @@ def test_an_idle_series_costs_one_snapshot_and_no_more() -> None:
 def test_what_was_told_is_written_with_the_commit_that_tells_it() -> None:
     feed = Feed()
     feed.send(["a", "b", "c"])
-    feed.rotation.must("c")
+    feed.schedule.require("c")
     assert feed.commit() == ["c"]
-    feed.rotation.must_all()
+    feed.schedule.require_all()
     assert sorted(feed.commit()) == ["a", "b"]
     assert feed.replay == 0
