@@ -52,20 +52,20 @@ class Step:
 
 
 def steps(
-    definition: Definition,
+    detector: Detector,
     data: Path,
     layout: Layout,
     batch_rows: int = 8192,
     known: frozenset[str] | None = None,
 ) -> Iterator[Step]:
-    """Sends the rows in file order through a detector that has seen nothing before.
+    """Sends the rows in file order through a detector.
 
     Args:
+        detector: one that has seen nothing before.
         batch_rows: at most so many rows at a time; what comes of them does not depend on it.
         known: readings of other series are dead, as `unknown_series: refuse` makes them online; None = all are taken.
     """
-    detector = Detector(definition)
-    for batch in read(data, layout, definition.sensors, batch_rows):
+    for batch in read(data, layout, detector.definition.sensors, batch_rows):
         taken = batch if known is None else _of_series(batch, known)
         yield Step(taken, len(batch) - len(taken), detector.push(taken.readings))
 
@@ -138,7 +138,7 @@ def replay(
     done = ReplayResult()
     writer = _writer(scores, data) if scores is not None else None
     try:
-        for step in steps(definition, data, layout, batch_rows, known):
+        for step in steps(Detector(definition), data, layout, batch_rows, known):
             batch, outcome = step.batch, step.outcome
             done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + step.refused)
             done.counts.update(outcome.counts())

@@ -27,13 +27,14 @@ from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.strength import verdict
 from training.calibration.calibrate import Calibration, calibrate
-from training.calibration.held_out import everywhere, held_out, realised
+from training.calibration.held_out import held_out, realised
 from training.calibration.stored_levels import kept_levels
 from training.data.discarded import refuse_lost
 from training.data.feedback import leave_out
 from training.data.framing import FramedHistory, frame
 from training.data.history import History, columns, data_facts, load, without
 from training.data.scaling import scale_table
+from training.data.scored_history import frame_scores
 from training.data.split import Part, Shares
 from training.data.vet import Finding, vet
 from training.defaults import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
@@ -102,13 +103,12 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
         options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble,
         learned.usual_disagreement,
     )  # fmt: skip
-    seen = everywhere(history, framed, draft)
-    assert seen is not None, "the detector must frame as the framing did"
-    levels = {p: held_out(framed, part, p, seen, draft) for p in (Part.CALIBRATE, Part.GATE)}
+    scores = frame_scores(history, draft)
+    levels = {p: held_out(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
-    challenger = Contender(replace(draft, thresholds=calibration.table), seen)
+    challenger = Contender(replace(draft, thresholds=calibration.table), scores)
     held = Held(history, framed, part, levels, data)
     judged = judge(held, challenger, calibration, fitted, registry, options.seed)
     progress.stage("strength", verdict(judged.strength))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.frames.frames import Fitness
+from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
 from stream.detect.policy import FramePolicy
-from stream.detect.slots import Segments, last_true
+from stream.detect.slots import Segments, Slots, last_true
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 from stream.intake.parquet import Batch
 from training.data.split import Part
@@ -99,50 +99,78 @@ class FramedHistory:
 
 
 def frame(batches: Iterable[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -> FramedHistory:
-    """Frames of a history that was read in `batches`."""
-    framing = Framing(policy, sensors)
-    pieces, marks = [], []
-    fates = np.zeros(len(Disposition), np.int64)
+    """Frames a history that was read in `batches`."""
+    framing, history = Framing(policy, sensors), HistoryFrames(policy)
     for batch in batches:
         framing.admit(batch.columns.names)
         raw, disposition = framing.raw(batch.readings)
-        fates += np.bincount(disposition, minlength=len(Disposition))
-        fates[Disposition.IGNORED] += batch.ignored
-        fates[Disposition.DEAD] += len(batch.dead)
-        pieces.append(framing.frames(raw))
-        marks.append(_marks(batch, framing, policy))
-    series = np.concatenate([piece.series for piece in pieces])
-    order = np.argsort(series, kind="stable")
-    series, time = series[order], np.concatenate([piece.time for piece in pieces])[order]
-    imputed = np.concatenate([piece.imputed for piece in pieces])[order] > 0
-    after_gap = np.concatenate([piece.after_gap for piece in pieces])[order]
-    marked = _within_marks(series, time, np.concatenate(marks, axis=1))
-    return FramedHistory(
-        names=tuple(framing.slots.name(slot) for slot in range(framing.slots.capacity)),
-        series=series,
-        time=time,
-        fitness=np.concatenate([piece.fitness for piece in pieces])[order],
-        after_gap=after_gap,
-        marked=marked,
-        labelled=marked | carried_from(marked, imputed, Segments(series), policy.max_carry),
-        confirmed=np.zeros(len(series), np.bool_),
-        imputed=imputed,
-        step=np.where(after_gap, policy.interval_ns, np.diff(time, prepend=time[:1])),
-        dispositions={fate.name.lower(): int(fates[fate]) for fate in Disposition},
-        values=_sorted_values([piece.values for piece in pieces], order),
-    )
+        history.add(batch, disposition, framing.frames(raw), framing.slots)
+    return history.joined()
 
 
-def _marks(batch: Batch, framing: Framing, policy: FramePolicy) -> Int64s:
+class HistoryFrames:
+    """Collects the frames of a history batch by batch, with the labels of its readings."""
+
+    def __init__(self, policy: FramePolicy) -> None:
+        self._policy = policy
+        self._slots = Slots()
+        self._pieces: list[Frames] = []
+        self._marks: list[Int64s] = []
+        self._fates = np.zeros(len(Disposition), np.int64)
+
+    def add(self, batch: Batch, disposition: UInt8s, frames: Frames, slots: Slots) -> None:
+        """Takes the frames of one batch.
+
+        Args:
+            disposition: uint8 (n,), of each reading of the batch.
+            frames: their series are slots.
+            slots: those of the framing, the same object for every batch.
+        """
+        self._fates += np.bincount(disposition, minlength=len(Disposition))
+        self._fates[Disposition.IGNORED] += batch.ignored
+        self._fates[Disposition.DEAD] += len(batch.dead)
+        self._pieces.append(frames)
+        self._marks.append(_marks(batch, slots, self._policy))
+        self._slots = slots
+
+    def joined(self) -> FramedHistory:
+        """All frames, sorted by series, then time. The pieces are given up on the way: call it once."""
+        policy, pieces = self._policy, self._pieces
+        series = np.concatenate([piece.series for piece in pieces])
+        order = np.argsort(series, kind="stable")
+        series, time = series[order], np.concatenate([piece.time for piece in pieces])[order]
+        imputed = np.concatenate([piece.imputed for piece in pieces])[order] > 0
+        fitness = np.concatenate([piece.fitness for piece in pieces])[order]
+        after_gap = np.concatenate([piece.after_gap for piece in pieces])[order]
+        marked = _within_marks(series, time, np.concatenate(self._marks, axis=1))
+        values = [piece.values for piece in pieces]
+        pieces.clear()
+        return FramedHistory(
+            names=tuple(self._slots.name(slot) for slot in range(self._slots.capacity)),
+            series=series,
+            time=time,
+            fitness=fitness,
+            after_gap=after_gap,
+            marked=marked,
+            labelled=marked | carried_from(marked, imputed, Segments(series), policy.max_carry),
+            confirmed=np.zeros(len(series), np.bool_),
+            imputed=imputed,
+            step=np.where(after_gap, policy.interval_ns, np.diff(time, prepend=time[:1])),
+            dispositions={fate.name.lower(): int(self._fates[fate]) for fate in Disposition},
+            values=_sorted_values(values, order),
+        )
+
+
+def _marks(batch: Batch, slots: Slots, policy: FramePolicy) -> Int64s:
     """int64 (2, n): series and frame time of the labelled readings; with `resample` the time is their tick's."""
     columns = batch.columns
     if batch.labels is None or not batch.labels.any():
         return np.zeros((2, 0), np.int64)
-    slots = framing.slots.lookup(columns.names)[columns.series[batch.labels]]
+    series = slots.lookup(columns.names)[columns.series[batch.labels]]
     time = columns.time[batch.labels]
     if policy.resample != "none":
         time = time // policy.interval_ns * policy.interval_ns
-    return np.stack([slots.astype(np.int64), time])
+    return np.stack([series.astype(np.int64), time])
 
 
 def _within_marks(series: Int32s, time: Int64s, marks: Int64s) -> Bools:

@@ -19,10 +19,11 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Manifest
 from stream.registry.registry import PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
-from training.calibration.held_out import Everywhere, chosen_levels, everywhere
+from training.calibration.held_out import chosen_levels
 from training.calibration.levels import WEEK, incident_events
 from training.data.framing import FramedHistory
 from training.data.history import History, learned_until
+from training.data.scored_history import FrameScores, frame_scores
 from training.data.split import Part
 from training.data.synthetic import Kind, inject
 from training.gate.criteria import CHANCE, Criterion, not_judged
@@ -47,7 +48,7 @@ class Contender:
     """
 
     definition: Definition
-    seen: Everywhere
+    scores: FrameScores
     caution: float = 1.0
 
 
@@ -83,11 +84,11 @@ def beside_production(
         return _neither(
             f"production, {version}, promises {theirs}, this one {ours}: compare them with `narrows replay`"
         )
-    seen = everywhere(history, framed, definition)
-    if seen is None:
+    scores = frame_scores(history, definition)
+    if not np.array_equal(scores.time, framed.time):
         return _neither(f"production, {version}, makes other frames of these readings")
     caution = max(manifest.threshold.get("q_high", 0.0) / manifest.threshold_q, 1.0)
-    champion = Contender(definition, seen, caution)
+    champion = Contender(definition, scores, caution)
     common = _common(framed, *_rows(manifest, framed, part, data), challenger, champion)
     return _compared(common, calibration, seed)
 
@@ -125,7 +126,7 @@ class _Common:
 
 def _common(framed: FramedHistory, rows: Bools, which: str, challenger: Contender, champion: Contender) -> _Common:
     common = _Common(challenger, champion, framed, rows, which)
-    scored = np.isfinite(challenger.seen.level) & np.isfinite(champion.seen.level)
+    scored = np.isfinite(challenger.scores.level) & np.isfinite(champion.scores.level)
     return replace(common, inside=rows & scored & (framed.run_within(framed.normal) >= common.frames))
 
 
@@ -137,7 +138,7 @@ def _compared(common: _Common, calibration: Calibration, seed: int) -> list[Crit
 
 
 def _alerts(common: _Common, calibration: Calibration) -> Criterion:
-    levels = chosen_levels(common.framed, common.inside, common.challenger.seen, common.frames + 1)
+    levels = chosen_levels(common.framed, common.inside, common.challenger.scores, common.frames + 1)
     ours, theirs = (_opened(one, common) for one in (common.challenger, common.champion))
     more, fewer = (int((sign * (ours.series - theirs.series) > 0).sum()) for sign in (1, -1))
     # A champion that is silent beyond its promise is none to be held to.
@@ -171,7 +172,7 @@ class _Opened:
 
 
 def _opened(one: Contender, common: _Common) -> _Opened:
-    levels = chosen_levels(common.framed, common.inside, one.seen, common.frames + 1)
+    levels = chosen_levels(common.framed, common.inside, one.scores, common.frames + 1)
     score = levels.level / one.definition.thresholds.of_each(levels.names)[levels.series]
     opened = [e for e in incident_events(levels, score, one.definition.rules) if e.state == "opened"]
     place = {name: i for i, name in enumerate(levels.names)}

@@ -55,7 +55,7 @@ def judge(
     tried = strength(framed, held.part, definition, fitted.weights, seed)
     criteria = [
         of_synthetic(strips, definition, seed),
-        of_labelled(framed, held.part, challenger.seen.level, gate, definition),
+        of_labelled(framed, held.part, challenger.scores.level, gate, definition),
         *strong_enough(tried, cut_off=not fitted.stopped_early),
         *collapsed(spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),

@@ -22,16 +22,16 @@ from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.intake.parquet import Hints, read
 from stream.intake.parquet_files import files
-from stream.replay import layout_for
+from stream.replay import Step, layout_for
 from training.calibration.levels import Levels, incident_events
-from training.data.framing import FramedHistory, frame
+from training.data.framing import FramedHistory
 from training.data.history import CELLS, History, fingerprint
+from training.data.scored_history import scored_history
 from training.data.spans import Span
 
 NO_END = np.iinfo(np.int64).max
 # How far a score in a file may be from level / threshold: it was divided so once.
 SAME_SCORE = 1e-9
-KEPT = ("series", "time", "level", "score", "vetoed", "imputed")
 SCORES = {"series", "time", "verdict", "score", "level", "imputed"}
 
 
@@ -43,7 +43,6 @@ class Observed:
         framed: what they are; without a sensor (F = 0) where only verdicts are known.
         level, score: float64 (T,), NaN where there is none.
         vetoed: bool (T,), frames that the rules keep from opening an incident, exceeding or not.
-        imputed: bool (T,), a sensor is carried or masked.
         alerts: from the first exceeding to the first quiet frame of each incident.
         facts: what was read, for the manifest.
     """
@@ -52,7 +51,6 @@ class Observed:
     level: Float64s
     score: Float64s
     vetoed: Bools
-    imputed: Bools
     alerts: tuple[Span, ...]
     facts: dict[str, Any]
 
@@ -71,28 +69,19 @@ def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
     if not any(map(len, batches)):
         raise DataError(f"{data}: no usable rows; expected newer readings of {list(definition.sensors)}")
     history = History(layout, batches, definition.sensors, 0.0)
-    framed = frame(batches, definition.policy, definition.sensors)
+    detector = Detector(definition, weighs_all=True)
+    passed = scored_history((Step(batch, 0, detector.push(batch.readings)) for batch in batches), detector)
+    framed, scores = passed.frames, passed.scores
     if not len(framed):
         raise DataError(
             f"{data}: {history.rows} readings make no frame: {framed.dispositions}; expected newer readings"
         )
-    detector = Detector(definition, weighs_all=True)
-    events: list[IncidentEvent] = []
-    pieces = []
-    for outcome in (detector.push(batch.readings) for batch in batches):
-        events += outcome.events
-        # The rest is not kept.
-        pieces.append([getattr(outcome.verdicts, name) for name in KEPT])
-    slots, times, level, score, vetoed, imputed = map(np.concatenate, zip(*pieces, strict=True))
-    order = np.lexsort((times, slots))
-    assert np.array_equal(times[order], framed.time), "the detector must frame as the framing did"
     return Observed(
         framed=framed,
-        level=level[order],
-        score=score[order],
-        vetoed=vetoed[order],
-        imputed=imputed[order] > 0,
-        alerts=alert_spans(events),
+        level=scores.level,
+        score=scores.score,
+        vetoed=scores.vetoed,
+        alerts=alert_spans(passed.events),
         facts=_facts(str(data), framed, fingerprint(history)) | {"dispositions": framed.dispositions},
     )
 
@@ -127,7 +116,6 @@ def observe_scores(definition: Definition, scores: Path) -> Observed:
         level=level,
         score=score,
         vetoed=nothing,
-        imputed=table["imputed"].to_numpy() > 0,
         alerts=alert_spans(incident_events(levels, score[scored], definition.rules)),
         facts=_facts(str(scores), framed, ""),
     )

@@ -57,7 +57,7 @@ def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer
         "exceeding": observed.score > EXCEEDS,
         "incident": _incidents(observed, usual, block),
         "near": framed.run_within(usual) < block - 1,
-        "imputed": observed.imputed,
+        "imputed": framed.imputed,
     }
     counts, left = {}, np.ones(len(framed), np.bool_)
     for reason, holds in reasons.items():

@@ -123,7 +123,7 @@ def seen(given: Given, newer: Levels) -> Seen:
         np.diff(newer.series, prepend=-1) > 0, nothing, nothing, nothing, nothing, newer.step, {},
     )  # fmt: skip
     alerts = alert_spans(incident_events(newer, score, given.rules))
-    observed = Observed(framed, newer.level, score, newer.vetoed, nothing, alerts, {})
+    observed = Observed(framed, newer.level, score, newer.vetoed, alerts, {})
     above = (score > EXCEEDS).astype(np.float64)
     count = np.bincount(newer.series, minlength=size).astype(np.float64)
     return Seen(

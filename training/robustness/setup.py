@@ -25,9 +25,10 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.registry.bundle import all_weights
 from stream.registry.manifest import Manifest
 from training.calibration.calibrate import calibrate
-from training.calibration.held_out import everywhere, held_out
+from training.calibration.held_out import held_out
 from training.calibration.levels import Levels
 from training.data.scaling import scaled_frames
+from training.data.scored_history import frame_scores
 from training.data.split import Part
 from training.data.windows import evenly
 from training.defaults import DISCRIMINATOR
@@ -191,9 +192,8 @@ class _Camp:
     def levels(self, definition: Definition) -> Levels:
         """Held-out normal levels by this detector."""
         learned = self.learned
-        seen = everywhere(learned.history, learned.frames, definition)
-        assert seen is not None, "the detector must frame as the framing did"
-        return held_out(learned.frames, learned.part, Part.CALIBRATE, seen, definition)
+        scores = frame_scores(learned.history, definition)
+        return held_out(learned.frames, learned.part, Part.CALIBRATE, scores, definition)
 
     def usual(self, ensemble: Ensemble) -> float:
         """How far these members usually disagree on held-out normal frames."""

@@ -1,5 +1,7 @@
 """What newer readings may say, and what they say of sensors: against the obvious version, and against known truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,7 +73,6 @@ def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
         np.ones(size),
         np.where(exceeding, 2.0, 0.5),
         np.zeros(size, np.bool_),
-        np.zeros(size, np.bool_),
         alerts,
         {},
     )
@@ -87,9 +88,9 @@ def test_each_reason_is_counted_once_and_first_come() -> None:
     size = 400
     history = framed([0] * 200 + [1] * 200, np.zeros((size, 1)))
     history.fitness[:10], history.labelled[5:20] = Fitness.OFF, True
-    imputed = np.arange(size) == 399
+    history = replace(history, imputed=np.arange(size) == 399)
     level = np.where(np.arange(size) == 398, np.nan, 1.0)
-    observed = Observed(history, level, 0.5 * level, np.zeros(size, np.bool_), imputed, (), {})
+    observed = Observed(history, level, 0.5 * level, np.zeros(size, np.bool_), (), {})
     spans = (Span("s0", 18 * MINUTE, 30 * MINUTE), Span("s1", 0, 10 * MINUTE), Span("", 190 * MINUTE, NO_END))
     counts = sift(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
     told = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")

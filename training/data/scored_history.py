@@ -1,0 +1,90 @@
+"""A history as the online detector scores it, from one pass over its readings."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.outcome import Verdicts
+from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s
+from stream.replay import Step
+from training.data.framing import FramedHistory, HistoryFrames
+from training.data.history import History
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Scores of T frames, sorted by series, then time.
+
+    Attributes:
+        series: int32 (T,), the detector's slots: series are numbered in the order of their first reading.
+        time: int64 (T,), ns.
+        level, score: float64 (T,), NaN where there is none.
+        vetoed: bool (T,), frames that the rules keep from opening an incident.
+    """
+
+    series: Int32s
+    time: Int64s
+    level: Float64s
+    score: Float64s
+    vetoed: Bools
+
+    @staticmethod
+    def joined(pieces: Iterable[Verdicts]) -> "FrameScores":
+        """Collects the verdicts of consecutive batches; of each batch only these five columns stay in memory."""
+        rows = [(v.series, v.time, v.level, v.score, v.vetoed) for v in pieces]
+        series, time, level, score, vetoed = (np.concatenate(column) for column in zip(*rows, strict=True))
+        order = np.lexsort((time, series))
+        return FrameScores(series[order], time[order], level[order], score[order], vetoed[order])
+
+
+@dataclass(frozen=True)
+class ScoredHistory:
+    """Frames, their scores and the incidents of a history.
+
+    Attributes:
+        frames: T frames.
+        scores: one row for each of them.
+        events: of all incidents, in the order in which they were raised.
+        counts: readings by disposition and `received`; frames by verdict.
+    """
+
+    frames: FramedHistory
+    scores: FrameScores
+    events: tuple[IncidentEvent, ...]
+    counts: Counter[str]
+
+
+def frame_scores(history: History, definition: Definition) -> FrameScores:
+    """Scores a history that is framed already. The rules look at every scored frame, also below the threshold."""
+    detector = Detector(definition, weighs_all=True)
+    return FrameScores.joined(detector.push(batch.readings).verdicts for batch in history.batches)
+
+
+def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
+    """Collects what a replay gives.
+
+    Args:
+        steps: the readings through `detector`, at least one batch.
+        detector: must not forget series on the way.
+    """
+    frames = HistoryFrames(detector.definition.policy)
+    counts: Counter[str] = Counter()
+    events: list[IncidentEvent] = []
+
+    def verdicts() -> Iterable[Verdicts]:
+        for step in steps:
+            outcome = step.outcome
+            counts.update(ignored=step.batch.ignored, dead=len(step.batch.dead) + step.refused)
+            counts.update(outcome.counts())
+            events.extend(outcome.events)
+            frames.add(step.batch, outcome.disposition, outcome.frames, detector.slots)
+            yield outcome.verdicts
+
+    scores = FrameScores.joined(verdicts())
+    counts["received"] = sum(counts[fate.name.lower()] for fate in Disposition)
+    return ScoredHistory(frames.joined(), scores, tuple(events), counts)
