@@ -257,15 +257,15 @@ class Partition:
     def metadata(self, owner: str) -> CommitMetadata:
         oldest = self._schedule.oldest
         return CommitMetadata(
-            f=FORMAT,
-            r=self.replay_from,
-            s=self._state_start,
-            l=self.snapshot_end,
-            t=self.stream_time if oldest is None else oldest.stream_time,
-            i=self._topic_id,
-            o=owner,
-            b=self.definition.version,
-            h=self._gap_before,
+            format=FORMAT,
+            replay_from=self.replay_from,
+            state_start=self._state_start,
+            state_end=self.snapshot_end,
+            stream_time=self.stream_time if oldest is None else oldest.stream_time,
+            topic_id=self._topic_id,
+            instance=owner,
+            bundle=self.definition.version,
+            gap_before=self._gap_before,
         )
 
     def take_notices(self) -> list[Notice]:

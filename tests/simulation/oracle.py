@@ -89,7 +89,7 @@ class Pass:
     def _first(self) -> Definition:
         """What the partition was served with at its first commit: that is told by nobody."""
         own = [decode_metadata(c.metadata) for c in self._broker.history if c.partition == self._partition]
-        return self._definition_of("v1" if not own or own[0] is None else own[0].b)
+        return self._definition_of("v1" if not own or own[0] is None else own[0].bundle)
 
     def _swaps(self, end: int) -> list[tuple[int, int]]:
         """Offset and version of each swap that was told up to `end`, and is not done yet."""
@@ -217,12 +217,12 @@ def check_commits(broker: Broker, options: KafkaOptions, max_replay: int) -> Non
         metadata = decode_metadata(commit.metadata)
         if metadata is None:
             raise ViolationError(f"{commit}: metadata that nobody can read")
-        at = (commit.offset, metadata.r, metadata.l)
+        at = (commit.offset, metadata.replay_from, metadata.state_end)
         last = before.get(commit.partition, (0, 0, 0))
         demand(all(now >= then for now, then in zip(at, last, strict=True)), f"{commit}: goes back behind {last}")
-        demand(0 <= metadata.r <= commit.offset, f"{commit}: replays from beyond the offset")
-        demand(commit.offset - metadata.r <= max_replay, f"{commit}: replays more than {max_replay}")
-        demand(metadata.l <= broker.logs[options.state, commit.partition].end, f"{commit}: L beyond the end")
+        demand(0 <= metadata.replay_from <= commit.offset, f"{commit}: replays from beyond the offset")
+        demand(commit.offset - metadata.replay_from <= max_replay, f"{commit}: replays more than {max_replay}")
+        demand(metadata.state_end <= broker.logs[options.state, commit.partition].end, f"{commit}: L beyond the end")
         before[commit.partition] = at
 
 

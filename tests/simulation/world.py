@@ -175,7 +175,7 @@ class World:
             self.broker.logs["state", commit.partition].compact()
             metadata = decode_metadata(commit.metadata)
             if metadata is not None:
-                self.broker.logs["in", commit.partition].low = metadata.r
+                self.broker.logs["in", commit.partition].low = metadata.replay_from
         self._say("deleted and compacted")
 
     def _advance(self) -> None:

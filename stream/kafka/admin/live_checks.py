@@ -163,7 +163,7 @@ def check_progress(options: KafkaOptions, progress: list[PartitionProgress], top
     if all(p.is_new for p in progress):
         seen = "nothing is committed: it starts with the oldest reading"
         return [CheckResult("offsets.committed", "ok", seen), _lag(progress)]
-    made_anew = [p.partition for p in progress if topic_id and p.metadata and p.metadata.i not in ("", topic_id)]
+    made_anew = [p.partition for p in progress if topic_id and p.metadata and p.metadata.topic_id not in ("", topic_id)]
     if made_anew:
         return [CheckResult(
             "offsets.committed", "failure",
@@ -204,21 +204,25 @@ def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list
 def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[CheckResult]:
     known = [(p, p.metadata) for p in progress if p.metadata is not None]
     found = []
-    cut = {p.partition: p.low - m.r for p, m in known if m.r < p.low <= p.committed}
+    cut = {p.partition: p.low - m.replay_from for p, m in known if m.replay_from < p.low <= p.committed}
     if cut:
         found.append(CheckResult(
             "offsets.replay", "warning", f"readings that a restart replays were deleted, by partition: {_listed(cut)}: "
             "series without a snapshot would warm up",
             "", f"raise retention.ms of topic {options.input!r}, or lower `serve.max_replay`",
         ))  # fmt: skip
-    short = {p.partition: m.l - p.state_end for p, m in known if p.state_end is not None and m.l > p.state_end}
+    short = {
+        p.partition: m.state_end - p.state_end
+        for p, m in known
+        if p.state_end is not None and m.state_end > p.state_end
+    }
     if short:
         found.append(CheckResult(
             "offsets.snapshots", "failure",
             f"state topic {options.state!r} ends before the last snapshots, by partition: {_listed(short)}",
             "", "point `kafka.state` at the right one; if it was made anew, reset the group's offsets to do without",
         ))  # fmt: skip
-    replay = max((p.committed - m.r for p, m in known), default=0)
+    replay = max((p.committed - m.replay_from for p, m in known), default=0)
     return found or [CheckResult("offsets.replay", "ok", f"a restart replays at most {replay} messages of a partition")]
 
 

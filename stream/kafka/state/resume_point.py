@@ -82,30 +82,30 @@ def resume_point_of(found: PartitionOffsets) -> ResumePoint:
             effect="the offset was set by a tool; going on from there with clocks and incidents of the snapshots that "
             "are not newer, series warm up",
         )  # fmt: skip
-    elif known.i and found.topic_id and known.i != found.topic_id:
+    elif known.topic_id and found.topic_id and known.topic_id != found.topic_id:
         log.error(
             "partition.of_another_topic", partition=found.partition, committed=found.committed,
             effect="the input topic was made anew: starting at its beginning, all series warm up",
         )  # fmt: skip
         return _anew(found)
     committed, lost = _within(found, found.committed)
-    replay_from = committed if known is None else min(max(known.r, found.low), committed)
-    if known is not None and known.r < found.low:
+    replay_from = committed if known is None else min(max(known.replay_from, found.low), committed)
+    if known is not None and known.replay_from < found.low:
         log.warning(
-            "replay.cut", partition=found.partition, needed=known.r, oldest=found.low,
+            "replay.cut", partition=found.partition, needed=known.replay_from, oldest=found.low,
             effect="retention has deleted readings that recovery needs: series that they may be missing from warm up",
         )  # fmt: skip
-    cut = known is None or known.r < found.low
+    cut = known is None or known.replay_from < found.low
     return ResumePoint(
         replay_from=replay_from,
         committed=committed,
-        state_start=0 if known is None else known.s,
-        state_end=NO_LIMIT if known is None else known.l,
-        topic_id=found.topic_id or ("" if known is None else known.i),
-        stream_time=NEVER if known is None else known.t,
-        bundle=None if known is None else known.b,
+        state_start=0 if known is None else known.state_start,
+        state_end=NO_LIMIT if known is None else known.state_end,
+        topic_id=found.topic_id or ("" if known is None else known.topic_id),
+        stream_time=NEVER if known is None else known.stream_time,
+        bundle=None if known is None else known.bundle,
         lost=lost,
-        gap_before=replay_from if known is None or cut else known.h,
+        gap_before=replay_from if known is None or cut else known.gap_before,
         log_truncated=cut,
     )
 

@@ -31,28 +31,45 @@ class Snapshot(msgspec.Struct, frozen=True):
     holder: int | None = None
 
 
-class CommitMetadata(msgspec.Struct, frozen=True):
-    """Stands beside the committed offset C and says how to get back to the state at C.
+# Names of the fields on the wire, one letter each: the metadata travels with every commit.
+WIRE_NAMES = {
+    "format": "f",
+    "replay_from": "r",
+    "state_start": "s",
+    "state_end": "l",
+    "stream_time": "t",
+    "topic_id": "i",
+    "instance": "o",
+    "bundle": "b",
+    "gap_before": "h",
+}
+
+
+class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
+    """Stands beside the committed offset C and says how to restore the state at C.
 
     Attributes:
-        r: oldest offset not covered by a snapshot: replay starts here.
-        s, l: the snapshots to read stand at the state topic's offsets s to l - 1: from the end it had when this
-            partition began, to after the last snapshot of this commit.
-        t: stream time before offset r, ns.
-        i: id of the input topic: another one is another topic of the same name.
-        o: the instance that committed. b: bundle version.
-        h: between a snapshot of an offset before h - 1 and the replay readings are missing: it gives no frames.
+        replay_from: R, the oldest offset that no snapshot covers: the replay starts here.
+        state_start, state_end: the snapshots to read stand at offsets state_start to state_end - 1 of the state topic.
+            `state_start` is the end it had when this partition began; `state_end` (L) follows the last snapshot of
+            this commit.
+        stream_time: before offset `replay_from`, ns.
+        topic_id: of the input topic. A topic that was deleted and made again has the same name and another id.
+        instance: the process that committed.
+        bundle: version that scored up to C.
+        gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1, so that their frames
+            cannot be restored.
     """
 
-    f: int
-    r: int
-    s: int
-    l: int  # noqa: E741 - one letter each: this travels with every commit
-    t: int
-    i: str
-    o: str
-    b: str
-    h: int = 0
+    format: int
+    replay_from: int
+    state_start: int
+    state_end: int
+    stream_time: int
+    topic_id: str
+    instance: str
+    bundle: str
+    gap_before: int = 0
 
 
 def layout_of(definition: Definition) -> str:
@@ -88,4 +105,4 @@ def decode_metadata(text: str | None) -> CommitMetadata | None:
         metadata = msgspec.json.decode(text or "", type=CommitMetadata)
     except msgspec.MsgspecError:
         return None
-    return metadata if metadata.f == FORMAT else None
+    return metadata if metadata.format == FORMAT else None

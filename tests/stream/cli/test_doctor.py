@@ -81,8 +81,8 @@ def some(n: int) -> Iterator[tuple[str, bytes]]:
 
 def commit(live: Live, offset: int, **metadata: Any) -> None:
     """As the service would have committed it for partition 0."""
-    usual = {"f": FORMAT, "r": 0, "s": 0, "l": 0, "t": 0, "i": "", "o": "one", "b": "v"}
-    known = msgspec.convert(usual | metadata, CommitMetadata)
+    usual = CommitMetadata(FORMAT, 0, 0, 0, 0, topic_id="", instance="one", bundle="v")
+    known = msgspec.structs.replace(usual, **metadata)
     set_offset(live, TopicPartition(live.input, 0, offset, metadata=encode_metadata(known)))
 
 
@@ -218,11 +218,11 @@ def test_readings_deleted_before_they_were_scored_are_a_failure(
     result = narrows("doctor", "--json")
     assert result.unwell == {"offsets.committed": "failure"}
     assert "by partition: 0: 5" in result.checks["offsets.committed"]["seen"]
-    commit(live, 9, r=6)
+    commit(live, 9, replay_from=6)
     result = narrows("doctor", "--json")
     assert (result.code, result.unwell) == (0, {"offsets.replay": "warning"})
     assert "by partition: 0: 2" in result.checks["offsets.replay"]["seen"]
-    commit(live, 9, r=8)
+    commit(live, 9, replay_from=8)
     assert narrows("doctor", "--json").unwell == {}
 
 
@@ -238,8 +238,8 @@ def send_to_first(live: Live, n: int) -> None:
     ("offset", "metadata", "check", "said"),
     [
         (11, {}, "offsets.committed", "ends before what is committed, by partition: 0: 1"),
-        (5, {"i": "of-another-life"}, "offsets.committed", "it was made anew"),
-        (5, {"l": 4}, "offsets.snapshots", "ends before the last snapshots, by partition: 0: 4"),
+        (5, {"topic_id": "of-another-life"}, "offsets.committed", "it was made anew"),
+        (5, {"state_end": 4}, "offsets.snapshots", "ends before the last snapshots, by partition: 0: 4"),
     ],
 )
 def test_topics_made_anew_under_a_service_are_a_failure(

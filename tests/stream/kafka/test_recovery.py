@@ -122,12 +122,12 @@ def test_a_partition_waits_for_the_bundle_that_scored_it_and_the_others_are_serv
         broker.logs["in", 1].append(Entry(b"other", json.dumps(said).encode(), (), SENT_AT_MS))
     at = broker.committed[0]
     serve(process, broker, (1,))
-    assert metadata(broker, 1).b == "v1"
+    assert metadata(broker, 1).bundle == "v1"
     assert broker.committed[0] == at
     assert process.service._recovery.waits[0] == "its bundle v2: the registry shows nothing; is it mounted?"
     shelf.mounted, shelf.newest = True, 2
     serve(process, broker, (0, 1))
-    assert {decode_metadata(c.metadata).b for c in broker.history if c.partition == 0} == {"v2"}  # type: ignore[union-attr]
+    assert {decode_metadata(c.metadata).bundle for c in broker.history if c.partition == 0} == {"v2"}  # type: ignore[union-attr]
     assert [s["details"]["to"] for s in statuses(broker) if s["partition"] == 0] == []
     check_lives(map(name_of, committed_alerts(broker, OPTIONS)))
 
@@ -153,7 +153,7 @@ def test_a_bundle_that_is_gone_for_good_is_followed_by_the_served_one_as_at_a_sw
     (said,) = statuses(broker)
     assert (said["kind"], said["offset"]) == ("detector.bundle_activated", end)
     assert said["details"] == {"from": "v2", "to": "v1", "frames": "kept"}
-    assert metadata(broker).b == "v1"
+    assert metadata(broker).bundle == "v1"
     check_lives(map(name_of, committed_alerts(broker, OPTIONS)))
 
 
@@ -179,7 +179,16 @@ class Reader:
     def __init__(self) -> None:
         self.broker = a_broker()
         self.state = self.broker.logs["state", 0]
-        said = CommitMetadata(f=FORMAT, r=3, s=0, l=2, t=START, i="id", o="one", b="v1")
+        said = CommitMetadata(
+            format=FORMAT,
+            replay_from=3,
+            state_start=0,
+            state_end=2,
+            stream_time=START,
+            topic_id="id",
+            instance="one",
+            bundle="v1",
+        )
         self.broker.committed[0] = Committed(0, 3, encode_metadata(said))
         for offset in range(3):
             self.broker.logs["in", 0].append(Entry(b"a", b"{}", (), SENT_AT_MS + offset))

@@ -172,7 +172,7 @@ def kept(live: Live, admin: AdminClient) -> dict[int, Kept]:
         assert snapshot is not None
         newest[record.partition][record.key] = snapshot
     found = {tp.partition: (tp.offset, decode_metadata(tp.metadata)) for tp in asked.topic_partitions}
-    return {p: Kept(at, said.r, newest[p]) for p, (at, said) in found.items() if said is not None}
+    return {p: Kept(at, said.replay_from, newest[p]) for p, (at, said) in found.items() if said is not None}
 
 
 def after_the_cut(live: Live, partition: int, left: Kept, low: int) -> Outcome:

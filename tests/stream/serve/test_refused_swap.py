@@ -33,7 +33,7 @@ class Refusing(Broker):
         generation: int,
     ) -> None:
         metadata = [decode_metadata(said) for _, said in offsets.values()]
-        if self.refused < self.patience and any(said is not None and said.b == "v2" for said in metadata):
+        if self.refused < self.patience and any(said is not None and said.bundle == "v2" for said in metadata):
             self.refused += 1
             raise fault(KafkaError.OFFSET_METADATA_TOO_LARGE, "more than it takes", abort=True)
         super().add_offsets(name, epoch, timeout, offsets, member, generation)
@@ -67,7 +67,7 @@ class InMemory:
 
     def versions(self) -> set[str]:
         """That scored what was committed."""
-        return {said.b for c in self.broker.history if (said := decode_metadata(c.metadata)) is not None}
+        return {said.bundle for c in self.broker.history if (said := decode_metadata(c.metadata)) is not None}
 
     def check(self) -> int:
         """That all is committed, and alerts are those of one pass that swaps where it was said. Returns how many."""

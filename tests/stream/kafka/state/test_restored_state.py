@@ -210,7 +210,7 @@ def test_a_service_that_finds_its_replay_cut_says_so_once_and_its_next_life_is_e
     kill(process, broker)
     end, told = broker.committed[0].offset, len(list(committed_alerts(broker, OPTIONS)))
     feed(broker, plant, 40)
-    log.low = broker.draw.randint(metadata(broker).r + 1, end + 3)
+    log.low = broker.draw.randint(metadata(broker).replay_from + 1, end + 3)
     start = max(end, log.low)
     process = a_service(broker)
     serve(process, broker)

@@ -8,7 +8,16 @@ from stream.detect.frames.clock import NEVER
 from stream.kafka.state.resume_point import NO_LIMIT, PartitionOffsets, ResumePoint, resume_point_of
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata
 
-KNOWN = CommitMetadata(f=FORMAT, r=60, s=5, l=17, t=1234, i="topic-1", o="one", b="v1")
+KNOWN = CommitMetadata(
+    format=FORMAT,
+    replay_from=60,
+    state_start=5,
+    state_end=17,
+    stream_time=1234,
+    topic_id="topic-1",
+    instance="one",
+    bundle="v1",
+)
 
 
 def found(**changes: Any) -> PartitionOffsets:
