@@ -88,7 +88,7 @@ def train(
     the model: the version is written, and nothing points to it.
     """
     from stream.cli.feedback_source import judgements
-    from stream.cli.training_options import fit_options, train_options
+    from stream.cli.training_options import train_options
     from stream.gate import refuse
     from training import report
     from training.pipeline import train as make_bundle
@@ -98,7 +98,7 @@ def train(
     if alerts and said is None:
         raise ConfigError("--alerts: alerts teach nothing by themselves; add --feedback with what was said of them")
     options = train_options(settings, data, said, reason if force else None)
-    trained = make_bundle(options, fit_options(settings), report.progress())
+    trained = make_bundle(options, report.progress())
     if as_json:
         print_json(report.facts(trained))
     else:
@@ -182,7 +182,7 @@ def robustness(
     """
     import torch
 
-    from stream.cli.training_options import bounds, fit_options, train_options
+    from stream.cli.training_options import train_options
     from stream.serve.compose import bundle_of, known_series
     from stream.settings.hints import hints
     from training.evaluate.labelled import judge
@@ -196,8 +196,8 @@ def robustness(
     folder, manifest, definition = bundle_of(settings, bundle)
     print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
     frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
-    field = gather(folder, manifest, definition, train_options(settings, fit), fit_options(settings))
-    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed, bounds(settings)))
+    field = gather(folder, manifest, definition, train_options(settings, fit))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed, settings.recalibrate))
     if as_json:
         print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
     else:
@@ -240,7 +240,7 @@ def calibrate(
     """
     import torch
 
-    from stream.cli.training_options import bounds, excluded, not_normal
+    from stream.cli.training_options import excluded, not_normal
     from stream.registry.registry import Registry
     from stream.settings.hints import hints
     from training.recalibration import report as renew_report
@@ -262,7 +262,7 @@ def calibrate(
             print(f"feedback on alerts that nobody knows: {', '.join(said.unknown)}", file=sys.stderr)
         spans += not_normal(said)
     source = Source(data, scores, hints(settings))
-    renewed = renew(registry, settings.detector, reference, source, spans, bounds(settings), reason, dry_run)
+    renewed = renew(registry, settings.detector, reference, source, spans, settings.recalibrate, reason, dry_run)
     if as_json:
         print_json(renew_report.facts(renewed, registry))
     else:

@@ -17,7 +17,13 @@ ONLY_MAIN_JOINS = partial(house.foreign_imports, of="training", only_in=("traini
 ONLY_THE_EDGE_IS_CONFIGURED = partial(
     house.foreign_imports,
     of="stream.settings",
-    only_in=("stream.settings", "stream.serve", "stream.cli", "stream.__main__"),
+    only_in=("stream.settings", "stream.serve", "stream.cli", "stream.__main__", "training"),
+)
+TRAINING_IS_GIVEN_SECTIONS = partial(
+    house.forbidden_imports,
+    by="training",
+    of=("stream.settings",),
+    but=("stream.settings.data", "stream.settings.detection"),
 )
 NO_SERVING_IN_TRAINING = partial(
     house.forbidden_imports, by="training", of=("stream.kafka", "stream.serve", "stream.cli", "stream.__main__")
@@ -75,8 +81,8 @@ def test_only_the_composition_root_joins_the_two_halves(product: list[house.Modu
 
 
 def test_settings_are_read_at_the_edge_only(product: list[house.Module]) -> None:
-    """All others are given plain values."""
-    nothing_in(ONLY_THE_EDGE_IS_CONFIGURED(product))
+    """`serve` and `cli` load the configuration; training is given its sections, all others plain values."""
+    nothing_in(ONLY_THE_EDGE_IS_CONFIGURED(product) + TRAINING_IS_GIVEN_SECTIONS(product))
 
 
 def test_nothing_loads_code_from_data(everything: list[house.Module]) -> None:
@@ -158,9 +164,14 @@ BREACHES: list[tuple[Rule, dict[str, str], str]] = [
     ),
     (
         ONLY_THE_EDGE_IS_CONFIGURED,
-        {"stream/serve/a.py": "import stream.settings", "training/a.py": "from stream.settings import Settings"},
-        "training.a:1 imports stream.settings.Settings; only stream.settings, stream.serve, stream.cli, "
-        "stream.__main__ may",
+        {"stream/serve/a.py": "import stream.settings", "stream/kafka/a.py": "from stream.settings import Settings"},
+        "stream.kafka.a:1 imports stream.settings.Settings; only stream.settings, stream.serve, stream.cli, "
+        "stream.__main__, training may",
+    ),
+    (
+        TRAINING_IS_GIVEN_SECTIONS,
+        {"training/a.py": "from stream.settings.data import FrameSettings\nfrom stream.settings import load"},
+        "training.a:2 imports stream.settings.load",
     ),
     (house.code_from_data, {"training/a.py": "import picklepool\nimport pickle"}, "training.a:2 imports pickle"),
     (house.code_from_data, {"training/a.py": "import torch\ntorch.load('a')"}, "training.a:2 calls torch.load"),

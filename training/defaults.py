@@ -4,9 +4,10 @@ from typing import Literal
 
 import numpy as np
 
-from stream.detect.policy import SECOND, FramePolicy, ModelSpec, Rules
+from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, ValidRange
 from stream.errors import ConfigError, DataError
-from training.options import FrameOptions, ModelOptions, RuleOptions
+from stream.settings.data import FrameSettings
+from stream.settings.detection import ModelSettings, RuleSettings
 
 # A gap this many times the usual step is a gap, not jitter.
 GAP_STEPS = 10
@@ -17,7 +18,7 @@ HIDDEN, CHANNELS = 64, 32
 
 
 def choose_policy(
-    options: FrameOptions, layout: Literal["wide", "long"], steps: dict[str, int], sensors: int
+    frames: FrameSettings, rules: RuleSettings, layout: Literal["wide", "long"], steps: dict[str, int], sensors: int
 ) -> FramePolicy:
     """The frame policy.
 
@@ -28,32 +29,32 @@ def choose_policy(
     Raises:
         DataError: no series has two readings, so that there is no interval.
     """
-    if not steps and options.interval_ns is None:
+    if not steps and frames.interval is None:
         raise DataError("no series has two readings at different times; set `frames.interval`, or give more history")
-    interval = options.interval_ns if options.interval_ns is not None else int(np.median(list(steps.values())))
+    interval = frames.interval if frames.interval is not None else int(np.median(list(steps.values())))
     # Pooled series may tick at different rates: the slowest one's jitter must not count as gaps.
-    gap = options.max_gap_ns if options.max_gap_ns is not None else GAP_STEPS * max([interval, *steps.values()])
-    missing = options.max_missing if options.max_missing is not None else sensors // 4
-    resample = "last" if layout == "long" and options.resample == "none" else options.resample
+    gap = frames.max_gap if frames.max_gap is not None else GAP_STEPS * max([interval, *steps.values()])
+    missing = frames.max_missing if frames.max_missing is not None else sensors // 4
+    resample = "last" if layout == "long" and frames.resample == "none" else frames.resample
     one_value = layout == "long" and min(steps.values(), default=0) >= LEAST_OF_TICK * interval
     return FramePolicy(
         interval_ns=interval,
         max_gap_ns=gap,
         resample=resample,
-        grace_ns=options.grace_ns,
+        grace_ns=frames.grace,
         # Nothing is missed of a tick of which nothing more will come.
         close_complete=resample == "last" and one_value,
-        max_carry=options.max_carry,
+        max_carry=frames.max_carry,
         max_missing=min(missing, sensors - 1),
-        clip=options.clip,
-        score_when=options.score_when,
-        settle_ns=options.settle_ns,
-        maintenance=options.maintenance,
-        valid=options.valid,
+        clip=frames.clip,
+        score_when=frames.score_when,
+        settle_ns=frames.settle,
+        maintenance=tuple(Maintenance(span.series, span.start, span.end) for span in frames.maintenance),
+        valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
     )
 
 
-def choose_spec(options: ModelOptions, sensors: int, window: int, smoothing: int) -> ModelSpec:
+def choose_spec(options: ModelSettings, sensors: int, window: int, smoothing: int) -> ModelSpec:
     """The model's sizes for this W and M: a code far below the window, however small that is.
 
     The code is the strait, not the hidden layer: with few units that dropout thins, a small window teaches nothing.
@@ -80,37 +81,41 @@ def choose_spec(options: ModelOptions, sensors: int, window: int, smoothing: int
     )
 
 
-def longest_support(options: ModelOptions) -> int:
+def longest_support(options: ModelSettings) -> int:
     """W + M, where a short history does not call for less."""
     window = WINDOW if options.window is None else options.window
     return window + (SMOOTHING if options.smoothing is None else options.smoothing)
 
 
-def ruled(frames: FrameOptions, rules: RuleOptions) -> set[str]:
+def ruled(rules: RuleSettings) -> set[str]:
     """The sensors that have a rule."""
-    return {limits.sensor for limits in frames.valid} | {rule.sensor for rule in rules.sensors}
+    return {name for name, rule in rules.sensors.items() if rule.valid or rule.vetoes}
 
 
-def refuse_unknown(frames: FrameOptions, rules: RuleOptions, sensors: tuple[str, ...]) -> None:
+def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
     """Rules are for sensors that the history has.
 
     Raises:
         ConfigError: names every one that it has not.
     """
-    unknown = [f"rules.sensors.{name}" for name in sorted(ruled(frames, rules)) if name not in sensors]
+    unknown = [f"rules.sensors.{name}" for name in sorted(ruled(rules)) if name not in sensors]
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: no such sensor in the history, which has {', '.join(sensors)}")
 
 
-def choose_rules(options: RuleOptions, policy: FramePolicy, spec: ModelSpec) -> Rules:
+def choose_rules(options: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> Rules:
     """Incident rules: quiet for W + M frames before an incident is over, told again at most every W frames."""
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
     return Rules(
         close_after=options.close_after if options.close_after is not None else spec.window + spec.smoothing,
         close_ratio=options.close_ratio,
-        update_every_ns=options.update_every_ns if options.update_every_ns is not None else hourly,
-        max_duration_ns=options.max_duration_ns,
+        update_every_ns=options.update_every if options.update_every is not None else hourly,
+        max_duration_ns=options.max_duration,
         severity_edges=options.severity_edges,
         top_sensors=options.top_sensors,
-        sensors=options.sensors,
+        sensors=tuple(
+            SensorRule(name, rule.direction, rule.min_absolute, rule.min_relative)
+            for name, rule in options.sensors.items()
+            if rule.vetoes
+        ),
     )

@@ -9,6 +9,7 @@ from stream.detect.model.autoencoders import MIN_CONV_WINDOW
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import UInt8s
+from stream.settings.detection import ModelSettings, ThresholdSettings
 from training.calibration.calibrate import least_blocks
 from training.calibration.levels import WEEK
 from training.calibration.tail import blocks
@@ -16,7 +17,6 @@ from training.data.framing import FramedHistory
 from training.data.split import Part, Shares, split
 from training.defaults import SMOOTHING, WINDOW
 from training.fitting.fit import least_windows
-from training.options import ModelOptions, ThresholdOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Cut:
     why_shorter: str | None
 
 
-def cut(framed: FramedHistory, model: ModelOptions, threshold: ThresholdOptions, shares: Shares) -> Cut:
+def cut(framed: FramedHistory, model: ModelSettings, threshold: ThresholdSettings, shares: Shares) -> Cut:
     """The history in parts, for what is asked for; what is left open is `WINDOW` and `SMOOTHING`, or as long as may be.
 
     Halved until the parts hold enough windows to fit and to stop, and enough levels for the promise. Where no length
@@ -62,7 +62,7 @@ def _too_short(framed: FramedHistory, longest: int) -> str:
     )
 
 
-def _lengths(model: ModelOptions, sensors: int) -> Iterator[tuple[int, int]]:
+def _lengths(model: ModelSettings, sensors: int) -> Iterator[tuple[int, int]]:
     """W and M to try, the longest first. Windows have more values than the code, and so than one."""
     longest = WINDOW if model.window is None else model.window
     shortest = longest if model.window is not None else MIN_CONV_WINDOW if model.kind == "conv" else 1
@@ -78,7 +78,7 @@ def _parts(framed: FramedHistory, window: int, smoothing: int, shares: Shares) -
     return split(framed.series, framed.time, framed.normal, shares, window + smoothing - 1)
 
 
-def _enough(framed: FramedHistory, part: UInt8s, window: int, smoothing: int, threshold: ThresholdOptions) -> bool:
+def _enough(framed: FramedHistory, part: UInt8s, window: int, smoothing: int, threshold: ThresholdSettings) -> bool:
     """Whether each part holds what is needed of it."""
     levels = np.flatnonzero(framed.within(part, Part.CALIBRATE, window + smoothing - 1))
     series = framed.series[levels].astype(np.int64)

@@ -39,7 +39,7 @@ from training.data.split import Part, Shares
 from training.data.vet import Finding, vet
 from training.defaults import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
 from training.fitting.discriminator import Discriminated
-from training.fitting.fit import FitOptions, Fitted, seeds_of
+from training.fitting.fit import Fitted, seeds_of
 from training.fitting.members import Progress, fit_ensemble
 from training.gate.champion import Contender
 from training.gate.criteria import facts as gate_facts
@@ -72,7 +72,7 @@ class Trained:
     place: str
 
 
-def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, now: datetime | None = None) -> Trained:
+def train(options: TrainOptions, progress: Progress, now: datetime | None = None) -> Trained:
     """Makes a bundle of history and publishes it.
 
     Args:
@@ -85,9 +85,9 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     history = load(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", columns(history.layout))
-    refuse_unknown(options.frames, options.rules, history.sensors)
+    refuse_unknown(options.rules, history.sensors)
     history, policy, framed, findings = _framed(options, history)
-    lengths = cut(framed, options.model, options.threshold, Shares(*options.parts))
+    lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
     if lengths.why_shorter is not None:
         progress.stage("window", f"W = {spec.window}, M = {spec.smoothing}: {lengths.why_shorter}")
@@ -95,7 +95,7 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
-    learned = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, fit_options, progress)
+    learned = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)
     fitted = learned.fitted
     # Out of reach: levels are wanted of it, and incidents would only cost time.
     beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
@@ -105,18 +105,18 @@ def train(options: TrainOptions, fit_options: FitOptions, progress: Progress, no
     )  # fmt: skip
     scores = frame_scores(history, draft)
     levels = {p: held_out(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
-    calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.seed)
+    calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
     challenger = Contender(replace(draft, thresholds=calibration.table), scores)
     held = Held(history, framed, part, levels, data)
-    judged = judge(held, challenger, calibration, fitted, registry, options.seed)
+    judged = judge(held, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", verdict(judged.strength))
     progress.stage("gate", overall(judged.criteria))
     on_gate = realised(levels[Part.GATE], calibration, rules)
     manifest = draft_manifest(
         draft,
-        seeds_of(spec, fit_options),
+        seeds_of(spec, options.fit),
         calibration,
         data,
         metrics_of(learned, on_gate | gate_facts(judged.criteria), judged.strength),
@@ -138,7 +138,7 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
     lag = longest_support(options.model) - 1
 
     def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
-        policy = choose_policy(options.frames, history.layout.format, found, len(history.sensors))
+        policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
         framed = frame(history.batches, policy, history.sensors)
         if options.feedback is not None:
             framed = leave_out(framed, options.feedback.spans(), lag, policy.max_carry)
@@ -156,8 +156,8 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
     findings = vet(values, framed.time[seen], history.sensors, framed.series[seen])
     # A sensor that `score_when` may speak of, or a rule does, stays: a switch that is always on in history is flat.
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
-    dropped -= ruled(options.frames, options.rules)
-    if options.drop_sensors and dropped:
+    dropped -= ruled(options.rules)
+    if options.train.drop_sensors and dropped:
         history = without(history, dropped)
         policy, framed = framed_with(history)
     return history, policy, framed, findings

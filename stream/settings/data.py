@@ -57,7 +57,7 @@ class Wire(NamedTuple):
     value: str
 
 
-class Input(Section):
+class InputSettings(Section):
     """Where readings come from and how one is laid out; the same for Kafka and Parquet."""
 
     topic: Topic = Field(default="readings", description="Topic to read.")
@@ -108,7 +108,7 @@ class Input(Section):
         return Wire(self.format or "wide", self.time or "time", self.sensor or "sensor", self.value or "value")
 
 
-class Maintenance(Section):
+class MaintenanceSpan(Section):
     """Frames of `series` with start <= time < end are off."""
 
     series: str = Field(default="", description='Name of the series. "": every series.')
@@ -122,7 +122,7 @@ class Maintenance(Section):
         return self
 
 
-class Frames(Section):
+class FrameSettings(Section):
     """How readings become frames; travels in the bundle."""
 
     interval: PositiveDuration | None = Field(
@@ -153,7 +153,7 @@ class Frames(Section):
         description='Expression over sensors, such as `speed > 100`; frames where it is false are off. "": always on.',
     )
     settle: Duration = Field(default=0, description="Frames stay off for this long after `score_when` was last false.")
-    maintenance: tuple[Maintenance, ...] = Field(
+    maintenance: tuple[MaintenanceSpan, ...] = Field(
         default=(), description="Spans {series, start, end} whose frames are off."
     )
 

@@ -8,7 +8,7 @@ from stream.settings.quantities import Float, Int, LevelLength, Positive, Positi
 from stream.settings.section import Section
 
 
-class Model(Section):
+class ModelSettings(Section):
     """The shape of the autoencoder; a bundle keeps its own."""
 
     kind: Literal["dense", "conv", "variational", "linear"] = Field(
@@ -86,7 +86,7 @@ class Parts(Section):
         return self
 
 
-class Train(Section):
+class TrainSettings(Section):
     """How `narrows train` fits."""
 
     seed: Int = Field(default=0, ge=0, le=2**31 - 1, description="Member k starts from seed + k.")
@@ -115,7 +115,7 @@ class Train(Section):
     )
 
 
-class Threshold(Section):
+class ThresholdSettings(Section):
     """Where the boundary comes from."""
 
     method: Literal["budget", "percentile"] = Field(
@@ -131,7 +131,7 @@ class Threshold(Section):
     )
 
 
-class Recalibrate(Section):
+class RecalibrationSettings(Section):
     """How far newer readings may move the thresholds, and on what ground."""
 
     max_step: Float = Field(
@@ -160,7 +160,7 @@ def _ascending_above_one(edges: tuple[float, float, float]) -> tuple[float, floa
 Limits = tuple[Float | None, Float | None]
 
 
-class SensorRule(Section):
+class SensorRuleSettings(Section):
     """What is asked of one sensor after the model."""
 
     direction: Literal["both", "above", "below"] = Field(
@@ -187,7 +187,7 @@ class SensorRule(Section):
         return self.direction != "both" or self.min_absolute > 0 or self.min_relative > 0
 
 
-class Rules(Section):
+class RuleSettings(Section):
     """The life of an incident; travels in the bundle."""
 
     close_after: Positive | None = Field(
@@ -203,7 +203,7 @@ class Rules(Section):
         default=(2.0, 5.0, 20.0), description="Peak scores at which medium, high and critical begin; ascending, > 1."
     )
     top_sensors: Int = Field(default=5, ge=1, le=100, description="Sensors named in an event, at most.")
-    sensors: dict[str, SensorRule] = Field(
+    sensors: dict[str, SensorRuleSettings] = Field(
         default_factory=dict,
         description="Sensor names mapped to rules {direction: both, above, below; min_absolute; min_relative; valid: "
         "[low, high]}: deviations that are worth an incident, and values that cannot be. Empty: none.",

@@ -76,7 +76,7 @@ Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
-class Kafka(Section):
+class KafkaSettings(Section):
     """Broker, login, names of topics."""
 
     bootstrap: str = Field(

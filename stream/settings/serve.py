@@ -8,7 +8,7 @@ from stream.settings.quantities import Address, Int, Positive, PositiveDuration,
 from stream.settings.section import Section
 
 
-class Serve(Section):
+class ServeSettings(Section):
     """The running consumer."""
 
     batch: Int = Field(default=8192, ge=1, le=100_000, description="Messages taken at once, at most.")

@@ -8,10 +8,16 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from stream.settings.data import Frames, Input
-from stream.settings.detection import Model, Recalibrate, Rules, Threshold, Train
-from stream.settings.kafka import Kafka
-from stream.settings.serve import Serve
+from stream.settings.data import FrameSettings, InputSettings
+from stream.settings.detection import (
+    ModelSettings,
+    RecalibrationSettings,
+    RuleSettings,
+    ThresholdSettings,
+    TrainSettings,
+)
+from stream.settings.kafka import KafkaSettings
+from stream.settings.serve import ServeSettings
 from stream.storage.location import uri_of
 
 
@@ -75,15 +81,19 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
         description="What is served: production, candidate, or a version.",
     )
-    input: Input = Field(default_factory=Input, description="Where readings come from.")
-    frames: Frames = Field(default_factory=Frames, description="How readings become frames.")
-    model: Model = Field(default_factory=Model, description="The shape of the autoencoder.")
-    train: Train = Field(default_factory=Train, description="How it is fitted.")
-    threshold: Threshold = Field(default_factory=Threshold, description="Where the boundary comes from.")
-    recalibrate: Recalibrate = Field(default_factory=Recalibrate, description="How far it may follow newer readings.")
-    rules: Rules = Field(default_factory=Rules, description="The life of an incident.")
-    kafka: Kafka = Field(default_factory=Kafka, description="Broker, login, topics.")
-    serve: Serve = Field(default_factory=Serve, description="The running consumer.")
+    input: InputSettings = Field(default_factory=InputSettings, description="Where readings come from.")
+    frames: FrameSettings = Field(default_factory=FrameSettings, description="How readings become frames.")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="The shape of the autoencoder.")
+    train: TrainSettings = Field(default_factory=TrainSettings, description="How it is fitted.")
+    threshold: ThresholdSettings = Field(
+        default_factory=ThresholdSettings, description="Where the boundary comes from."
+    )
+    recalibrate: RecalibrationSettings = Field(
+        default_factory=RecalibrationSettings, description="How far it may follow newer readings."
+    )
+    rules: RuleSettings = Field(default_factory=RuleSettings, description="The life of an incident.")
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings, description="Broker, login, topics.")
+    serve: ServeSettings = Field(default_factory=ServeSettings, description="The running consumer.")
 
     @property
     def topics(self) -> Topics:

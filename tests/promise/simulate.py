@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.settings.detection import ThresholdSettings
 from tests.promise.worlds import ERRORS, RULES, Errors, World, alone, fleet
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels, incidents
-from training.options import ThresholdOptions
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ class Case:
 
     name: str
     world: World
-    options: ThresholdOptions
+    options: ThresholdSettings
     weeks: float
 
     @property
@@ -64,7 +64,7 @@ def kept(case: Case, repeats: int, seed: int = 0) -> Kept:
     return Kept(case.name, np.array(ratios), sum(one.extrapolated for one in found))
 
 
-def realised(truth: Levels, thresholds: Floats, options: ThresholdOptions) -> float:
+def realised(truth: Levels, thresholds: Floats, options: ThresholdSettings) -> float:
     """Incidents per series and week over the budget, or the share above over the promised one."""
     score = truth.level / thresholds[truth.series]
     if options.method == "budget":
@@ -87,7 +87,7 @@ def _supported(name: str, errors: Errors) -> list[Case]:
     return [
         Case(f"{name}, {series}, {options.method}", world, options, weeks)
         for series, (world, per_week, weeks) in worlds.items()
-        for options in (budget(per_week), ThresholdOptions("percentile", percentile=99.0))
+        for options in (budget(per_week), ThresholdSettings(method="percentile", percentile=99.0))
     ]
 
 
@@ -96,9 +96,14 @@ def _extrapolated(name: str, errors: Errors) -> list[Case]:
     return [
         Case(f"{name}, one, budget, extrapolated", one, budget(1.0), 200.0),
         Case(f"{name}, 20 unlike, budget, extrapolated", few, budget(0.2), 40.0),
-        Case(f"{name}, one, percentile, extrapolated", one, ThresholdOptions("percentile", percentile=99.9), 200.0),
+        Case(
+            f"{name}, one, percentile, extrapolated",
+            one,
+            ThresholdSettings(method="percentile", percentile=99.9),
+            200.0,
+        ),
     ]
 
 
-def budget(per_week: float) -> ThresholdOptions:
-    return ThresholdOptions("budget", alerts_per_week=per_week)
+def budget(per_week: float) -> ThresholdSettings:
+    return ThresholdSettings(method="budget", alerts_per_week=per_week)

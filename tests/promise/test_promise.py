@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from stream.errors import DataError
+from stream.settings.detection import ThresholdSettings
 from tests.oracles.naive_interval import independent_interval
 from tests.promise.simulate import Case, cases, kept
 from tests.promise.worlds import RULES, alone, fleet, white
 from training.calibration.calibrate import calibrate
 from training.calibration.series_scale import level_scales
 from training.calibration.tail import blocks, quantile_interval
-from training.options import ThresholdOptions
 
 CASES = {case.name: case for case in cases()}
 MANY = [name for name in CASES if "200" in name]
@@ -71,7 +71,7 @@ def test_strict_refuses_where_the_tail_is_extrapolated_and_nowhere_else() -> Non
             calibrate(levels, RULES, _strict(case), 0)
 
 
-def _strict(case: Case) -> ThresholdOptions:
+def _strict(case: Case) -> ThresholdSettings:
     return replace(case.options, strict=True)
 
 

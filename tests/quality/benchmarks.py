@@ -39,7 +39,7 @@ def detections(of: Evaluation) -> list[Detections]:
     ours = Detections(OURS, of.labelled.score, spans(of.labelled.incidents))
     if of.floors is None or of.asked.history is None:
         return [ours]
-    bundle, seed = of.bundle, of.asked.history.seed
+    bundle, seed = of.bundle, of.asked.history.train.seed
     floors = baselines(of.floors.learned, of.labelled.frames, bundle.definition, bundle.manifest, seed)
     return [ours, *(floor.said for floor in floors)]
 

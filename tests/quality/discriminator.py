@@ -17,13 +17,13 @@ from stream.detect.definition import Definition
 from stream.detect.model.ensemble import Ensemble
 from stream.intake.layout import Hints
 from stream.registry.bundle import load, weights
+from stream.settings.detection import ModelSettings
 from tests.conftest import ROOT
 from tests.quality.run import QUIET
 from tests.real_data.cases import ANSWERS, LABEL, TIME, Case, nab, skab, smd
+from tests.support.options import fit_options, train_options
 from training.evaluate.figures import Detections, measure, truth
 from training.evaluate.labelled import judge
-from training.fitting.fit import FitOptions
-from training.options import ModelOptions, TrainOptions
 from training.pipeline import train
 
 SEEDS = (0, 1)
@@ -60,9 +60,11 @@ def _cases(data: Path, wanted: tuple[str, ...]) -> Iterator[Case]:
 def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[float]]:
     history, live = case.write(folder)
     hints = Hints(time=TIME, exclude=ANSWERS)
-    model = ModelOptions(members=2, discriminator=True)
-    options = TrainOptions("quality", history, folder / "registry", hints=hints, model=model, seed=seed)
-    trained = train(options, FitOptions(seed=seed), QUIET)
+    model = ModelSettings(members=2, discriminator=True)
+    options = train_options(
+        "quality", history, folder / "registry", hints=hints, model=model, fit=fit_options(seed=seed)
+    )
+    trained = train(options, QUIET)
     judged = load(trained.folder)[1]
     plain = msgspec.structs.replace(judged.spec, discriminator=0)
     without = replace(judged, spec=plain, ensemble=Ensemble(plain, weights(trained.folder), judged.ensemble.spread))

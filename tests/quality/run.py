@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from stream.cli.training_options import fit_options, train_options
+from stream.cli.training_options import train_options
 from stream.intake.layout import Hints
 from stream.registry.bundle import load
 from stream.registry.registry import Registry
 from stream.settings import load as load_settings
+from stream.settings.detection import RuleSettings, ThresholdSettings
 from tests.quality.benchmarks import detections, nab_facts, nab_scores, skab_counts, skab_facts
 from tests.quality.cases import CASES
 from tests.quality.nab import STANDARD, corpus, nab
@@ -26,7 +27,11 @@ from training.revision.amend import Wanted, amend
 
 DETECTOR = "quality"
 # Beside the default, which is a budget of alerts: the promise that is counted in frames, with its own default.
-PERCENTILE = Wanted(rules={}, threshold={"method": "percentile", "percentile": 99.0})
+PERCENTILE = Wanted(
+    RuleSettings(),
+    ThresholdSettings(method="percentile", percentile=99.0),
+    frozenset({"threshold.method", "threshold.percentile"}),
+)
 QUIET = Progress(lambda name, note: None, lambda epoch: None)
 # Thresholds that the oracle tries, from the median of all scores up.
 TRIED = 80
@@ -62,7 +67,7 @@ def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
         registry=folder / "registry",
         hints=Hints(time=TIME, exclude=ANSWERS),
     )
-    trained = train(options, fit_options(settings), QUIET)
+    trained = train(options, QUIET)
     answers = Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])
     asked = Asked(live, answers, history=options)
     budget = evaluate(Bundle(*_named(trained.folder)), asked)

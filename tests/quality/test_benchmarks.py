@@ -3,10 +3,10 @@
 import pytest
 
 from tests.quality.benchmarks import detections, nab_facts, nab_scores, skab_counts, skab_facts
+from tests.support.options import train_options
 from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
 from training.evaluate.evaluation import Asked, Evaluation, evaluate
 from training.metrics.floors import FLOORS
-from training.options import TrainOptions
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = tmp_path_factory.mktemp("plain")
     labelled_rows().to_parquet(folder / "rows.parquet", index=False)
     normal_rows().to_parquet(folder / "history.parquet", index=False)
-    history = TrainOptions("plain", folder / "history.parquet", folder / "registry")
+    history = train_options("plain", folder / "history.parquet", folder / "registry")
     return evaluate(plain_bundle(folder / "registry"), Asked(folder / "rows.parquet", LABELLED, None, history))
 
 

@@ -156,14 +156,14 @@ def foreign_imports(found: list[Module], *, of: str, only_in: tuple[str, ...]) -
     ]
 
 
-def forbidden_imports(found: list[Module], *, by: str, of: tuple[str, ...]) -> list[str]:
-    """Imports of any of the packages `of` in the package `by`."""
+def forbidden_imports(found: list[Module], *, by: str, of: tuple[str, ...], but: tuple[str, ...] = ()) -> list[str]:
+    """Imports of any of the packages `of` in the package `by`, but for those of `but`."""
     return [
         module.at(line, f"imports {name}")
         for module in found
         if within(module.name, by)
         for line, name in imports(module)
-        if within(name, *of)
+        if within(name, *of) and not within(name, *but)
     ]
 
 

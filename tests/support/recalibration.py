@@ -4,10 +4,10 @@ import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s
+from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import kept_grid, kept_levels, restored
-from training.options import ThresholdOptions
 from training.recalibration.recalibrate import Given
 
 MINUTE = 60 * 10**9
@@ -44,7 +44,7 @@ def arranged(level: list[Float64s]) -> Levels:
     )
 
 
-def given(levels: Levels, promise: ThresholdOptions) -> Given:
+def given(levels: Levels, promise: ThresholdSettings) -> Given:
     """What a bundle has of levels that it was calibrated on."""
     calibration = calibrate(levels, RULES, promise, 0)
     table = kept_levels(levels, calibration, RULES)

@@ -1,23 +1,23 @@
 """A small history and quick training runs on it, for tests of what comes of a history."""
 
-import dataclasses
 from pathlib import Path
 
 import pandas as pd
 
 from stream.registry.bundle import SERIES, WEIGHTS, calibration_levels
+from stream.settings.detection import ModelSettings, ThresholdSettings
+from tests.support.options import fit_options, train_options
 from training.demo import fleet
-from training.fitting.fit import FitOptions
 from training.fitting.members import Progress
-from training.options import ModelOptions, ThresholdOptions, TrainOptions
+from training.options import FitOptions, TrainOptions
 from training.pipeline import Trained, train
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 QUIET = Progress(lambda name, note: None, lambda epoch: None)
-QUICK = FitOptions(max_epochs=2, min_windows=1024)
-SMALL = ModelOptions(window=6, smoothing=3, hidden=16, latent=3)
-PERCENTILE = ThresholdOptions("percentile", percentile=95.0)
+QUICK = fit_options(max_epochs=2, min_windows=1024)
+SMALL = ModelSettings(window=6, smoothing=3, hidden=16, latent=3)
+PERCENTILE = ThresholdSettings(method="percentile", percentile=95.0)
 
 
 def a_history() -> pd.DataFrame:
@@ -35,12 +35,12 @@ def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes
     """A bundle of a history, in a registry of its own below `folder`."""
     folder.mkdir(exist_ok=True)
     history.to_parquet(folder / "history.parquet", index=False)
-    return train(options(folder, **changes), fit, QUIET)
+    return train(options(folder, fit=fit, **changes), QUIET)
 
 
 def options(folder: Path, **changes: object) -> TrainOptions:
-    plain = TrainOptions("pumps", folder / "history.parquet", folder / "registry", model=SMALL, threshold=PERCENTILE)
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+    plain = {"model": SMALL, "threshold": PERCENTILE, "fit": QUICK}
+    return train_options("pumps", folder / "history.parquet", folder / "registry", **plain | changes)
 
 
 def contents(trained: Trained) -> tuple[bytes, bytes, float, bytes]:

@@ -18,9 +18,9 @@ from sklearn.metrics import roc_auc_score
 from stream.intake.parquet import Hints
 from stream.registry.bundle import load
 from stream.replay import layout_for, replay
-from training.fitting.fit import FitOptions
+from stream.settings.detection import ModelSettings, ThresholdSettings
+from tests.support.options import fit_options, train_options
 from training.fitting.members import Progress
-from training.options import ModelOptions, ThresholdOptions, TrainOptions
 from training.pipeline import train
 
 SENSORS, FACTORS, NOISE = 50, 5, 0.3
@@ -49,15 +49,15 @@ def experiment(folder: Path, seed: int) -> Figures:
         values[row, raised] += draw.uniform(3.0, 6.0, RAISED) * values[:HISTORY, raised].std(axis=0)
     write(folder / "history.parquet", 0, values[:HISTORY])
     write(folder / "test.parquet", HISTORY, values[HISTORY:])
-    options = TrainOptions(
-        detector="article",
-        data=folder / "history.parquet",
-        registry=folder / "registry",
-        model=ModelOptions(window=1, smoothing=1, latent=8),
-        threshold=ThresholdOptions(method="percentile", percentile=99.0),
-        seed=seed,
+    options = train_options(
+        "article",
+        folder / "history.parquet",
+        folder / "registry",
+        model=ModelSettings(window=1, smoothing=1, latent=8),
+        threshold=ThresholdSettings(method="percentile", percentile=99.0),
+        fit=fit_options(seed=seed, max_epochs=60),
     )
-    _, definition = load(train(options, FitOptions(seed=seed, max_epochs=60), QUIET).folder)
+    _, definition = load(train(options, QUIET).folder)
     test, verdicts = folder / "test.parquet", folder / "verdicts.parquet"
     replay(definition, test, layout_for(test, Hints(), definition), lambda alert: None, verdicts)
     score = pq.read_table(verdicts).sort_by("row")["score"].to_numpy()

@@ -1,6 +1,5 @@
 """How long windows are where the configuration leaves it open: as ever, and shorter only where history is short."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,12 @@ import pytest
 
 from stream.errors import DataError
 from stream.registry.bundle import load
+from stream.settings.detection import ModelSettings, ThresholdSettings
+from tests.support.options import changed
 from tests.support.small_training import a_history, contents, made
-from training.options import ModelOptions, ThresholdOptions
 
-BUDGET = ThresholdOptions("budget", alerts_per_week=1.0)
-OPEN = ModelOptions()
+BUDGET = ThresholdSettings(method="budget", alerts_per_week=1.0)
+OPEN = ModelSettings()
 
 
 def one_sensor(rows: int) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def one_sensor(rows: int) -> pd.DataFrame:
     return pd.DataFrame({"time": time, "level": np.sin(np.arange(rows) / 12) + 0.1 * draw.standard_normal(rows)})
 
 
-def lengths(folder: Path, rows: int, model: ModelOptions, threshold: ThresholdOptions) -> tuple[int, int]:
+def lengths(folder: Path, rows: int, model: ModelSettings, threshold: ThresholdSettings) -> tuple[int, int]:
     """W and M of what a history of so many rows trains."""
     trained = made(folder, one_sensor(rows), model=model, threshold=threshold)
     spec = load(trained.folder)[1].spec
@@ -32,7 +32,7 @@ def lengths(folder: Path, rows: int, model: ModelOptions, threshold: ThresholdOp
 def test_a_history_that_is_long_enough_trains_what_it_would_with_the_lengths_given(tmp_path: Path) -> None:
     """To the bit."""
     left_open = made(tmp_path / "open", a_history(), model=OPEN)
-    given = made(tmp_path / "given", a_history(), model=ModelOptions(window=32, smoothing=3))
+    given = made(tmp_path / "given", a_history(), model=ModelSettings(window=32, smoothing=3))
     assert contents(left_open) == contents(given)
 
 
@@ -41,20 +41,20 @@ def test_a_history_that_is_long_enough_trains_what_it_would_with_the_lengths_giv
     [
         (1700, OPEN, BUDGET, (32, 3)),
         (700, OPEN, BUDGET, (8, 3)),
-        (700, OPEN, ThresholdOptions("percentile", percentile=95.0), (32, 3)),
+        (700, OPEN, ThresholdSettings(method="percentile", percentile=95.0), (32, 3)),
         (186, OPEN, BUDGET, (2, 2)),
-        (186, OPEN, ThresholdOptions("percentile", percentile=95.0), (8, 3)),
-        (186, dataclasses.replace(OPEN, latent=3), BUDGET, None),
-        (186, dataclasses.replace(OPEN, smoothing=1), BUDGET, (2, 1)),
-        (186, dataclasses.replace(OPEN, kind="conv"), BUDGET, None),
+        (186, OPEN, ThresholdSettings(method="percentile", percentile=95.0), (8, 3)),
+        (186, changed(OPEN, latent=3), BUDGET, None),
+        (186, changed(OPEN, smoothing=1), BUDGET, (2, 1)),
+        (186, changed(OPEN, kind="conv"), BUDGET, None),
         (150, OPEN, BUDGET, None),
     ],
 )  # fmt: skip
 def test_windows_are_the_longest_that_the_history_has_enough_of(
     tmp_path: Path,
     rows: int,
-    model: ModelOptions,
-    threshold: ThresholdOptions,
+    model: ModelSettings,
+    threshold: ThresholdSettings,
     expected: tuple[int, int] | None,
 ) -> None:
     """Wide enough for a code that is asked for, long enough for a convolution; else what is missing is said."""

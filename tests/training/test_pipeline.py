@@ -1,6 +1,5 @@
 """From history in Parquet to a bundle in the registry: what may teach, what may not, and what is left of a failure."""
 
-import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,9 @@ from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels, load
 from stream.registry.registry import Registry
 from stream.replay import layout_for, replay
+from stream.settings.data import FrameSettings
+from stream.settings.detection import ModelSettings, RuleSettings, SensorRuleSettings
+from tests.support.options import changed, fit_options
 from tests.support.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
 from training import report
 from training.calibration.levels import WEEK
@@ -24,7 +26,6 @@ from training.data.vet import Kind
 from training.demo import pumps as physics
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
-from training.options import FrameOptions, ModelOptions, RuleOptions
 from training.pipeline import Trained, train
 
 
@@ -84,14 +85,14 @@ def test_the_same_seed_gives_the_same_bundle_and_another_seed_another(
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     assert contents(made(tmp_path / "again", pumps)) == contents(trained)
-    other = made(tmp_path / "other", pumps, dataclasses.replace(QUICK, seed=7))
+    other = made(tmp_path / "other", pumps, fit_options(QUICK, seed=7))
     assert contents(other)[0] != contents(trained)[0]
     assert (trained.manifest.seeds, other.manifest.seeds) == ((0,), (7,))
 
 
 def test_the_first_bundle_is_production_and_the_next_only_candidate(pumps: pd.DataFrame, tmp_path: Path) -> None:
     first = made(tmp_path, pumps)
-    second = train(options(tmp_path), QUICK, QUIET, datetime(2040, 1, 1, tzinfo=UTC))
+    second = train(options(tmp_path), QUIET, datetime(2040, 1, 1, tzinfo=UTC))
     assert (first.aliases, second.aliases) == (("candidate", "production"), ("candidate",))
     registry = Registry(tmp_path / "registry")
     assert registry.alias("pumps", "production") == first.manifest.version
@@ -122,7 +123,7 @@ def test_an_interrupt_while_fitting_leaves_the_registry_as_it_was(pumps: pd.Data
             raise KeyboardInterrupt("Ctrl-C")
 
     with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
-        train(options(tmp_path), QUICK, Progress(QUIET.stage, interrupted))
+        train(options(tmp_path), Progress(QUIET.stage, interrupted))
     assert {path: path.read_bytes() for path in (tmp_path / "registry").rglob("*") if path.is_file()} == before
     assert Registry(tmp_path / "registry").alias("pumps", "candidate") == first.manifest.version
 
@@ -134,7 +135,7 @@ def test_a_first_training_that_is_interrupted_leaves_no_registry(pumps: pd.DataF
 
     pumps.to_parquet(tmp_path / "history.parquet", index=False)
     with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
-        train(options(tmp_path), QUICK, Progress(interrupted, QUIET.epoch))
+        train(options(tmp_path), Progress(interrupted, QUIET.epoch))
     assert not (tmp_path / "registry").exists()
 
 
@@ -152,7 +153,7 @@ def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_other
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Normal levels are then about 1; the weights are the same either way."""
-    plain = made(tmp_path, pumps, model=dataclasses.replace(SMALL, standardise=False))
+    plain = made(tmp_path, pumps, model=changed(SMALL, standardise=False))
     assert plain.manifest.error_spread == (1.0,) * len(physics.SENSORS)
     assert len(set(trained.manifest.error_spread)) == len(physics.SENSORS)
     assert contents(plain)[0] == contents(trained)[0]
@@ -161,6 +162,9 @@ def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_other
     assert load(plain.folder)[1].thresholds.scale[-1] == pytest.approx(
         pooled * np.mean(trained.manifest.error_spread), rel=0.5
     )
+
+
+DROPPING = fit_options(QUICK, drop_sensors=True)
 
 
 def odd_sensors(pumps: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +184,7 @@ def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps
     assert set(kept.manifest.sensors) > set(found)
     scales = load(kept.folder)[1].scales
     assert (scales.scale[:, kept.manifest.sensors.index("running")] == 1.0).all(), "a constant sensor has scale 1"
-    dropped = made(tmp_path / "dropped", history, hints=hints, drop_sensors=True)
+    dropped = made(tmp_path / "dropped", history, DROPPING, hints=hints)
     assert dropped.manifest.sensors == physics.SENSORS
     assert len(dropped.manifest.data["vetting"]) == 3
     assert load(dropped.folder)[1].scales.mean.shape == (5, len(physics.SENSORS))
@@ -188,8 +192,8 @@ def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps
 
 def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
     trained = made(
-        tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
-        frames=FrameOptions(score_when="running > 0"),
+        tmp_path, odd_sensors(pumps), DROPPING, hints=Hints(label="bad"),
+        frames=FrameSettings(score_when="running > 0"),
     )  # fmt: skip
     assert trained.manifest.sensors == (*physics.SENSORS, "running")
 
@@ -198,11 +202,12 @@ def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
     pumps: pd.DataFrame, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A rule that nothing can pass: at the same threshold the calibrate part has no incident left."""
-    sensors = tuple(SensorRule(name, min_absolute=1e9) for name in physics.SENSORS)
-    valid = (ValidRange("flow", -1e6, 1e6),)
-    ruled = made(tmp_path, pumps, rules=RuleOptions(sensors=sensors), frames=FrameOptions(valid=valid))
+    rules = {name: SensorRuleSettings(min_absolute=1e9) for name in physics.SENSORS}
+    rules["flow"] = SensorRuleSettings(min_absolute=1e9, valid=(-1e6, 1e6))
+    ruled = made(tmp_path, pumps, rules=RuleSettings(sensors=rules))
     _, definition = load(ruled.folder)
-    assert (definition.rules.sensors, definition.policy.valid) == (sensors, valid)
+    sensors = tuple(SensorRule(name, "both", 1e9, 0.0) for name in physics.SENSORS)
+    assert (definition.rules.sensors, definition.policy.valid) == (sensors, (ValidRange("flow", -1e6, 1e6),))
     assert ruled.calibration.table.q == trained.calibration.table.q, "a percentile of the level asks no rule"
     assert (ruled.calibration.implied_per_week, trained.calibration.implied_per_week > 0) == (0, True)
     report.show(ruled)
@@ -213,27 +218,26 @@ def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
 
 def test_values_that_cannot_be_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
     """A gauge that sends -999 for nothing: with its range told, the bundle is that of history without these values."""
-    frames = FrameOptions(valid=(ValidRange("flow", low=0.0),))
+    rules = RuleSettings(sensors={"flow": SensorRuleSettings(valid=(0.0, None))})
     missing = pumps.copy()
     missing.loc[missing.index % 50 == 7, "flow"] = np.nan
     broken = missing.fillna({"flow": -999.0})
-    bundles = [contents(made(tmp_path / name, data, frames=frames)) for name, data in (("m", missing), ("b", broken))]
+    bundles = [contents(made(tmp_path / name, data, rules=rules)) for name, data in (("m", missing), ("b", broken))]
     assert bundles[0] == bundles[1]
 
 
 def test_a_rule_for_a_sensor_that_is_not_there_is_refused_with_those_that_are(
     pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    rules = RuleOptions(sensors=(SensorRule("flwo", "above"),))
-    frames = FrameOptions(valid=(ValidRange("presure", 0.0),))
+    wrong = {"flwo": SensorRuleSettings(direction="above"), "presure": SensorRuleSettings(valid=(0.0, None))}
     with pytest.raises(ConfigError, match=r"rules\.sensors\.flwo, rules\.sensors\.presure: no such sensor .* flow, "):
-        made(tmp_path, pumps, rules=rules, frames=frames)
+        made(tmp_path, pumps, rules=RuleSettings(sensors=wrong))
 
 
 def test_a_sensor_with_a_rule_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
     trained = made(
-        tmp_path, odd_sensors(pumps), drop_sensors=True, hints=Hints(label="bad"),
-        frames=FrameOptions(valid=(ValidRange("running", 0.0, 1.0),)),
+        tmp_path, odd_sensors(pumps), DROPPING, hints=Hints(label="bad"),
+        rules=RuleSettings(sensors={"running": SensorRuleSettings(valid=(0.0, 1.0))}),
     )  # fmt: skip
     assert trained.manifest.sensors == (*physics.SENSORS, "running")
 
@@ -259,7 +263,7 @@ def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
     # A tick of whole rows closes with the first row after it.
     after = pumps.groupby("series").tail(1).assign(time=lambda rows: rows["time"] + pd.Timedelta(minutes=1))
     rows = pd.concat([pumps, after])[["time", "series", *sensors]]
-    wide = made(tmp_path / "wide", rows, frames=FrameOptions(resample="last"))
+    wide = made(tmp_path / "wide", rows, frames=FrameSettings(resample="last"))
     assert contents(long) == contents(wide)
     assert (long.manifest.policy.resample, wide.manifest.policy.resample) == ("last", "last")
     assert (long.manifest.policy.close_complete, wide.manifest.policy.close_complete) == (True, False)
@@ -287,7 +291,7 @@ def test_a_sensor_that_vetting_leaves_out_leaves_the_bundle_of_a_history_without
     shaped = long_of if layout == "long" else pd.DataFrame.copy
     kept = made(tmp_path / "kept", shaped(pumps[["time", "series", *sorted(physics.SENSORS)]]))
     flat = pumps.assign(idle=1.0)[["time", "series", *sorted([*physics.SENSORS, "idle"])]]
-    dropped = made(tmp_path / "dropped", shaped(flat), drop_sensors=True, frames=FrameOptions(max_missing=1))
+    dropped = made(tmp_path / "dropped", shaped(flat), DROPPING, frames=FrameSettings(max_missing=1))
     assert dropped.manifest.sensors == kept.manifest.sensors
     assert contents(dropped) == contents(kept)
 
@@ -320,16 +324,16 @@ def test_history_that_is_all_labelled_or_off_is_refused(pumps: pd.DataFrame, tmp
     with pytest.raises(DataError, match=r"all of 3200 frames are labelled, .* expected normal operation"):
         made(tmp_path, pumps.assign(bad=1), hints=Hints(label="bad"))
     with pytest.raises(DataError, match=r"outside `score_when: flow < 0`"):
-        made(tmp_path, pumps, frames=FrameOptions(score_when="flow < 0"))
+        made(tmp_path, pumps, frames=FrameSettings(score_when="flow < 0"))
     with pytest.raises(ConfigError, match=r"score_when: no sensor 'speed'"):
-        made(tmp_path, pumps, frames=FrameOptions(score_when="speed > 0"))
+        made(tmp_path, pumps, frames=FrameSettings(score_when="speed > 0"))
 
 
 def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path) -> None:
     middle = float(pumps["flow"].median())
     off = int((pumps["flow"] <= middle).sum())
     trained = made(
-        tmp_path, pumps, frames=FrameOptions(score_when=f"flow > {middle}"), model=ModelOptions(window=2, smoothing=1)
+        tmp_path, pumps, frames=FrameSettings(score_when=f"flow > {middle}"), model=ModelSettings(window=2, smoothing=1)
     )
     assert trained.parts["off"] == off
     assert load(trained.folder)[1].policy.score_when == f"flow > {middle}"
@@ -347,20 +351,20 @@ def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained:
 @pytest.mark.parametrize(
     "model",
     [
-        ModelOptions(kind="dense", window=1, smoothing=1, hidden=5, latent=2, loss="huber"),
-        ModelOptions(
+        ModelSettings(kind="dense", window=1, smoothing=1, hidden=5, latent=2, loss="huber"),
+        ModelSettings(
             kind="conv", window=6, smoothing=3, hidden=8, latent=3, members=2, error_span="newest", discriminator=True
         ),
-        ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
-        ModelOptions(kind="linear", window=6, smoothing=3, latent=3, standardise=False, discriminator=True),
+        ModelSettings(kind="variational", window=6, smoothing=3, latent=3, members=3, error_span="window"),
+        ModelSettings(kind="linear", window=6, smoothing=3, latent=3, standardise=False, discriminator=True),
     ],
     ids=lambda model: model.kind,
 )
 def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
-    pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ModelOptions
+    pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ModelSettings
 ) -> None:
     """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
-    trained = made(tmp_path, pumps, dataclasses.replace(QUICK, max_epochs=8, anneal=3), model=model)
+    trained = made(tmp_path, pumps, fit_options(QUICK, max_epochs=8, anneal=3), model=model)
     manifest, definition = load(trained.folder)
     assert manifest.model.kind == model.kind
     assert manifest.model.loss == model.loss

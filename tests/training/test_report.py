@@ -1,6 +1,5 @@
 """What a training run tells: how much of the history went where and why, and what came of it."""
 
-import dataclasses
 import json
 import re
 from pathlib import Path
@@ -9,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream.detect.policy import Maintenance
 from stream.intake.parquet import Hints
+from stream.settings.data import FrameSettings, MaintenanceSpan
+from tests.support.options import changed
 from tests.support.small_training import MINUTE, SMALL, a_history, made
 from training import report
-from training.options import FrameOptions
 from training.pipeline import Trained
 
 
@@ -59,14 +58,16 @@ def test_what_was_left_out_is_said_with_its_reasons_and_adds_up(
     """300 frames in maintenance, 240 labelled, 8 of them in it, 100 without most sensors, and what each cut purges."""
     history = pumps.assign(bad=0)
     time = history["time"].astype("int64")
-    span = Maintenance("pump-02", int(time.min()) + 100 * MINUTE, int(time.min()) + 400 * MINUTE)
+    span = MaintenanceSpan.model_construct(
+        series="pump-02", start=int(time.min()) + 100 * MINUTE, end=int(time.min()) + 400 * MINUTE
+    )
     history.loc[history.index[history["series"] == "pump-02"][392:632], "bad"] = 1
     cut = history.index[history["series"] == "pump-04"][200:305]
     history.loc[cut, ["flow", "pressure", "current"]] = np.nan
     again = history.iloc[[5, 6, 7]]
     trained = made(
-        tmp_path, pd.concat([history, again]), frames=FrameOptions(maintenance=(span,)), hints=Hints(label="bad"),
-        model=dataclasses.replace(SMALL, members=3),
+        tmp_path, pd.concat([history, again]), hints=Hints(label="bad"),
+        frames=changed(FrameSettings(), maintenance=(span,)), model=changed(SMALL, members=3),
     )  # fmt: skip
     left_out = {name: trained.parts[name] for name in ("labelled", "off", "degraded", "purged")}
     assert left_out == {"labelled": 240, "off": 292, "degraded": 100, "purged": 96}

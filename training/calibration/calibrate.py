@@ -15,6 +15,7 @@ from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
+from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
 from training.calibration.series_scale import LEAST, level_scales
 from training.calibration.tail import (
@@ -25,7 +26,6 @@ from training.calibration.tail import (
     quantile_interval,
     resampled_tails,
 )
-from training.options import ThresholdOptions
 
 CONFIDENCE = 0.9
 # Tails that a few peaks may come from, and how many of them the upper end of q holds for.
@@ -85,7 +85,7 @@ class _Quantile:
     needed: float
 
 
-def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int) -> Calibration:
+def calibrate(levels: Levels, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:
     """The threshold that keeps what `options` promises on normal data.
 
     Raises:
@@ -98,7 +98,7 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdOptions, seed: int
 
 
 def calibrate_kept(
-    levels: Levels, table: ThresholdTable, rules: Rules, options: ThresholdOptions, seed: int
+    levels: Levels, table: ThresholdTable, rules: Rules, options: ThresholdSettings, seed: int
 ) -> Calibration:
     """The same from the levels that a bundle keeps: `levels.level` holds ratios, the scales are those of `table`.
 
@@ -112,7 +112,7 @@ def calibrate_kept(
     return _calibrated(levels, levels.level, _blocks(levels), table, rules, options, seed)
 
 
-def least_blocks(options: ThresholdOptions, weeks: float) -> int:
+def least_blocks(options: ThresholdSettings, weeks: float) -> int:
     """Blocks of levels, over so many series-weeks, that the promise needs: a tail is fitted to their maxima, or not."""
     return MIN_MAXIMA if options.method == "budget" and options.alerts_per_week * weeks < SUPPORT else MIN_BLOCKS
 
@@ -129,7 +129,7 @@ def _calibrated(
     block: Int64s,
     table: ThresholdTable,
     rules: Rules,
-    options: ThresholdOptions,
+    options: ThresholdSettings,
     seed: int,
 ) -> Calibration:
     if options.method == "percentile":

@@ -108,7 +108,7 @@ def data_facts(
         "labelled": int(framed.labelled.sum()),
         "frames": parts,
         "vetting": [f"{f.sensor}: {f.kind}, {f.reason}" for f in findings],
-        "vetted_out": options.drop_sensors,
+        "vetted_out": options.train.drop_sensors,
         **said,
     }
 

@@ -30,9 +30,9 @@ class Shares:
         stop: share of `fit`, its end, that ends training, in (0, 1).
     """
 
-    fit: float = 0.6
-    calibrate: float = 0.2
-    gate: float = 0.2
+    fit: float
+    calibrate: float
+    gate: float
     stop: float = 0.1
 
     def of(self) -> dict[Part, float]:

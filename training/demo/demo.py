@@ -10,22 +10,22 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
 from stream.intake.columns import Float64s, Int64s
+from stream.intake.layout import Hints
 from stream.registry.bundle import load
+from stream.settings.data import FrameSettings
+from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
 from training.demo.fleet import Fault, Fleet, generate, messages, write_history
 from training.demo.picture import draw
 from training.demo.scoreboard import Alert, Found, compare
-from training.fitting.fit import FitOptions
 from training.fitting.members import Progress
-from training.options import RuleOptions, ThresholdOptions, TrainOptions
+from training.options import FitOptions, TrainOptions
 from training.pipeline import Trained, train
 
 DETECTOR = "demo-pumps"
 # A day passes in seconds here: hourly updates of an open incident would hide the rest.
-TOLD_EVERY_NS = 4 * 3600 * 1_000_000_000
+UPDATE_EVERY_S = 4 * 3600
 # One in ten weeks: with the default, one a week, a dozen pumps would tell of nothing once or twice in the day shown.
-BUDGET = ThresholdOptions(alerts_per_week=0.1)
-# Enough for a demonstration; the defaults of `narrows train` go on for longer.
-FIT = FitOptions(max_epochs=30, patience=5, max_windows=65_536)
+BUDGET = ThresholdSettings(alerts_per_week=0.1)
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,23 @@ def prepare(folder: Path, progress: Progress, seed: int = 0) -> Prepared:
     fleet = generate(seed=seed)
     history = folder / "history.parquet"
     write_history(fleet, history)
-    rules = RuleOptions(update_every_ns=TOLD_EVERY_NS)
-    options = TrainOptions(DETECTOR, history, folder / "registry", rules=rules, threshold=BUDGET, seed=seed)
-    trained = train(options, FIT, progress)
+    rules = RuleSettings(update_every=UPDATE_EVERY_S)
+    # Enough for a demonstration; the defaults of `narrows train` go on for longer.
+    fit = FitOptions(TrainSettings(seed=seed, max_epochs=30, patience=5, max_windows_per_epoch=65_536))
+    options = TrainOptions(
+        DETECTOR,
+        history,
+        folder / "registry",
+        Hints(),
+        FrameSettings(),
+        ModelSettings(),
+        rules,
+        BUDGET,
+        fit,
+        None,
+        None,
+    )
+    trained = train(options, progress)
     return Prepared(fleet, trained, load(trained.folder)[1])
 
 

@@ -21,6 +21,7 @@ from stream.intake.columns import Bools, Float64s, UInt8s
 from stream.intake.parquet import Hints
 from stream.intake.parquet_files import files
 from stream.registry.manifest import Manifest
+from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory, frame
@@ -29,7 +30,7 @@ from training.data.split import Part, Shares, split
 from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
 from training.metrics.floors import FLOORS, Floor, Score, always_on
-from training.options import ThresholdOptions, TrainOptions
+from training.options import TrainOptions
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     """
     history = load(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
     frames = frame(history.batches, definition.policy, definition.sensors)
-    part = split(frames.series, frames.time, frames.normal, Shares(*options.parts), _support(definition) - 1)
+    part = split(
+        frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), _support(definition) - 1
+    )
     if fingerprint(history) != manifest.data.get("fingerprint"):
         why = "other readings than the bundle was trained on"
     elif frames.counted(part) != manifest.data.get("frames"):
@@ -103,7 +106,7 @@ class _Ground:
     learned: Learned
     judged: FramedHistory
     definition: Definition
-    promise: ThresholdOptions | None
+    promise: ThresholdSettings | None
     seed: int
 
     def baseline(self, name: str, floor: Floor) -> Baseline:
@@ -121,7 +124,7 @@ class _Ground:
             return Baseline(Detections(name, level, None), str(reason))
         return Baseline(self._alarmed(name, level / threshold), None)
 
-    def _threshold(self, fitted: Mapping[str, Score], promise: ThresholdOptions) -> Float64s:
+    def _threshold(self, fitted: Mapping[str, Score], promise: ThresholdSettings) -> Float64s:
         """float64 (T,): of each frame's series, by the bundle's promise on the frames that its own came from."""
         frames, support = self.learned.frames, _support(self.definition)
         held_out = frames.within(self.learned.part, Part.CALIBRATE, support - 1)
@@ -137,12 +140,12 @@ class _Ground:
         return Detections(name, score, spans(newest.values()))
 
 
-def promise_of(manifest: Manifest) -> ThresholdOptions | None:
+def promise_of(manifest: Manifest) -> ThresholdSettings | None:
     """What the bundle's threshold promises; None where its manifest does not say. The data decide how well."""
     method, promised = manifest.threshold.get("method"), manifest.threshold.get("promised", 0.0)
     if method == "budget":
-        return ThresholdOptions("budget", alerts_per_week=promised)
-    return ThresholdOptions("percentile", percentile=promised) if method == "percentile" else None
+        return ThresholdSettings(method="budget", alerts_per_week=promised)
+    return ThresholdSettings(method="percentile", percentile=promised) if method == "percentile" else None
 
 
 def _support(definition: Definition) -> int:

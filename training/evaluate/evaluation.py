@@ -122,7 +122,7 @@ def evaluate(bundle: Bundle, asked: Asked) -> Evaluation:
 
 def _floors(bundle: Bundle, asked: Asked, history: TrainOptions, judged: FramedHistory, known: Truth) -> Floors:
     learned = learn(history, bundle.definition, bundle.manifest)
-    found = baselines(learned, judged, bundle.definition, bundle.manifest, history.seed)
+    found = baselines(learned, judged, bundle.definition, bundle.manifest, history.train.seed)
     return Floors(
         figures=tuple(measure(known, one.said) for one in found),
         no_threshold={one.said.name: one.why for one in found if one.why is not None},

@@ -16,46 +16,12 @@ from stream.intake.columns import Bools, Int64s
 from training.data.windows import Windows, evenly
 from training.fitting.objective import Objective
 from training.fitting.posterior import measured
+from training.options import FitOptions
 
 Float32s = NDArray[np.float32]
 
 # Windows: fewer teach nothing, or tell nothing of what was learned. Longer windows overlap more, so more are needed.
 MIN_FIT, MIN_STOP, FIT_PER_FRAME, ENOUGH = 50, 5, 8, 100
-
-
-@dataclass(frozen=True, slots=True)
-class FitOptions:
-    """How to train; the defaults suit a few thousand windows as well as millions.
-
-    Attributes:
-        seed: members get the seeds `seed`, `seed` + 1, ...
-        learning_rate: of AdamW, at the start; a member's is multiplied by `cooling` after `patience` / 2 epochs without
-            improvement.
-        weight_decay: of AdamW.
-        batch: windows per step and member.
-        max_epochs: at the latest, training ends then.
-        patience: epochs in a row without improvement after which a member is done; once all are, training ends.
-        improvement: relative fall of the stop loss that counts as one.
-        min_windows: windows per epoch and member at least: small data are gone through several times.
-        max_windows: windows per epoch and member at most: of large data each epoch sees another sample.
-        max_stop: stop windows looked at after each epoch, evenly spaced.
-        anneal: variational: epochs over which beta grows from 0 to its value, fewer where `max_epochs` leaves no more
-            than that. A code that must pay from the start learns to say nothing (Bowman et al. 2016, "Generating
-            sentences from a continuous space", section 3.1). Weights of those epochs are not kept.
-    """
-
-    seed: int = 0
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    batch: int = 256
-    max_epochs: int = 200
-    patience: int = 10
-    improvement: float = 5e-3
-    cooling: float = 0.3
-    min_windows: int = 16_384
-    max_windows: int = 131_072
-    max_stop: int = 16_384
-    anneal: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +72,7 @@ class Fitted:
 
 def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
     """The members' seeds, as `fit` uses them."""
-    return tuple(range(options.seed, options.seed + spec.members))
+    return tuple(range(options.train.seed, options.train.seed + spec.members))
 
 
 def least_windows(window: int) -> tuple[int, int]:
@@ -155,7 +121,7 @@ class _Run:
         self._model, self._options = model, options
         self._fit_ends, self._stop_ends = fit_ends, stop_ends
         self._optimizer = torch.optim.AdamW(
-            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+            model.parameters(), lr=options.train.learning_rate, weight_decay=options.train.weight_decay, fused=True
         )
         members = model.spec.members
         # Each member's order of windows and the cells blanked in them.
@@ -173,7 +139,7 @@ class _Run:
         options = self._options
         epochs: list[Epoch] = []
         trained, seconds, begun = 0, 0.0, time.perf_counter()
-        while len(epochs) < options.max_epochs and bool(self._runs.any()):
+        while len(epochs) < options.train.max_epochs and bool(self._runs.any()):
             started = time.perf_counter()
             share = self._share_of_beta(len(epochs) + 1)
             fit_loss, count = self._train(share)
@@ -183,7 +149,7 @@ class _Run:
                 self._keep(stop_loss, fit_loss, len(epochs) + 1)
                 self._cool()
             trained, seconds = trained + count, seconds + lap
-            left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.max_epochs - len(epochs) - 1)
+            left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.train.max_epochs - len(epochs) - 1)
             loss, held_out = float(fit_loss.mean()), float(stop_loss.mean())
             epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, int(self._stale.min())))
             progress(epochs[-1])
@@ -200,11 +166,11 @@ class _Run:
     @property
     def _runs(self) -> Tensor:
         """bool (K,): members that are not done."""
-        return self._stale < self._options.patience
+        return self._stale < self._options.train.patience
 
     def _share_of_beta(self, epoch: int) -> float:
         """0 to 1; 1 throughout where there is no beta."""
-        rising = min(self._options.anneal, self._options.max_epochs - 1)
+        rising = min(self._options.anneal, self._options.train.max_epochs - 1)
         if not isinstance(self._model, Variational) or epoch > rising:
             return 1.0
         return (epoch - 1) / rising
@@ -214,7 +180,7 @@ class _Run:
         self._model.train()
         orders = self._draw()
         total = torch.zeros(len(orders))
-        for here in orders.split(self._options.batch, dim=1):  # type: ignore[no-untyped-call]
+        for here in orders.split(self._options.train.batch_size, dim=1):  # type: ignore[no-untyped-call]
             losses = self._objective.training(here, share)
             self._optimizer.zero_grad()
             losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
@@ -225,7 +191,8 @@ class _Run:
     def _draw(self) -> Tensor:
         """(K, n): each member's windows of this epoch, by their ends, in its own order."""
         options, count = self._options, len(self._fit_ends)
-        wanted = min(max(count, options.min_windows), max(options.max_windows, options.batch))
+        most = max(options.train.max_windows_per_epoch, options.train.batch_size)
+        wanted = min(max(count, options.min_windows), most)
         rounds = -(-wanted // count)
         orders = [
             torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:wanted] for draw in self._draws
@@ -259,7 +226,7 @@ class _Run:
         self._best_epoch = [epoch if new else old for new, old in zip(better, self._best_epoch, strict=True)]
 
     def _cool(self) -> None:
-        due = (self._stale > 0) & (self._stale % max(1, self._options.patience // 2) == 0)
+        due = (self._stale > 0) & (self._stale % max(1, self._options.train.patience // 2) == 0)
         self._rate = torch.where(due, self._rate * self._options.cooling, self._rate)
 
     @torch.no_grad()

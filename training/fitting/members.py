@@ -19,7 +19,8 @@ from training.data.split import Part
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, Discriminated, discriminate
 from training.fitting.error_scale import error_spread, member_spreads
-from training.fitting.fit import Epoch, FitOptions, Fitted, fit, seeds_of
+from training.fitting.fit import Epoch, Fitted, fit, seeds_of
+from training.options import FitOptions
 
 SELFTEST_WINDOWS = 16
 
@@ -73,8 +74,8 @@ def fit_ensemble(
         progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
         discriminated = discriminate(
             load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
-            ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options), min(options.max_epochs, MAX_EPOCHS),
-            clip=policy.clip,
+            ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options),
+            min(options.train.max_epochs, MAX_EPOCHS), clip=policy.clip,
         )  # fmt: skip
         ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]

@@ -19,10 +19,10 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
+from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from training.calibration.calibrate import Calibration, calibrate_kept
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import KeptLevels
-from training.options import ThresholdOptions
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import (
@@ -53,24 +53,6 @@ SAME_STEP = 1e-12
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """How far a recalibration may go, and on what ground.
-
-    Attributes:
-        max_step: factor by which a threshold may change in one run. max_total: from the trained one, in all.
-        min_blocks: of W + M frames, per series. min_series: share of the bundle's series that must have them, and whose
-            levels must not be refused.
-        margin: factor by which levels may have fallen, or moved without widening.
-    """
-
-    max_step: float = 1.5
-    max_total: float = 2.0
-    min_blocks: int = 50
-    min_series: float = 0.8
-    margin: float = 1.25
-
-
-@dataclass(frozen=True)
 class Given:
     """A bundle's thresholds and what they rest on."""
 
@@ -78,7 +60,7 @@ class Given:
     kept: KeptLevels
     grid: Float64s
     rules: Rules
-    promise: ThresholdOptions
+    promise: ThresholdSettings
     seed: int
 
 
@@ -144,7 +126,7 @@ class Recalibrated:
         }
 
 
-def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None) -> Recalibrated:
+def recalibrate(given: Given, seen: Seen, bounds: RecalibrationSettings, promised: float | None) -> Recalibrated:
     """Judges what newer readings show, and moves the thresholds as far as it bears.
 
     Args:
@@ -176,7 +158,7 @@ def recalibrate(given: Given, seen: Seen, bounds: Bounds, promised: float | None
     return _moved(given, drift, bounds, factor, tail)
 
 
-def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
+def refusals(drift: Drift, bounds: RecalibrationSettings) -> tuple[str, ...]:
     """Why no threshold may follow from what was seen."""
     enough = sum(one.level is not None for one in drift.series)
     wanted = bounds.min_series * len(drift.series)
@@ -192,7 +174,7 @@ def refusals(drift: Drift, bounds: Bounds) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refused(drift: Drift, table: ThresholdTable, bounds: Bounds) -> Recalibrated:
+def _refused(drift: Drift, table: ThresholdTable, bounds: RecalibrationSettings) -> Recalibrated:
     return Recalibrated(drift, refusals(drift, bounds), table, table, None, 0, 0)
 
 
@@ -231,7 +213,7 @@ def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: i
     return factor
 
 
-def _tail(given: Given, bounds: Bounds, levels: Levels, ratio: Float64s, factor: Float64s) -> TailRate:
+def _tail(given: Given, bounds: RecalibrationSettings, levels: Levels, ratio: Float64s, factor: Float64s) -> TailRate:
     """How often levels come near the threshold, of the series that it may follow."""
     near = (factor <= bounds.max_total)[levels.series]
     if not near.any():
@@ -241,7 +223,7 @@ def _tail(given: Given, bounds: Bounds, levels: Levels, ratio: Float64s, factor:
     return tail_rate(counted, ratio[near] / of_row, given.kept, given.table.q / float(of_row.max()))
 
 
-def _series(given: Given, seen: Seen, bounds: Bounds, s: int, change: Estimate | None) -> SeriesDrift:
+def _series(given: Given, seen: Seen, bounds: RecalibrationSettings, s: int, change: Estimate | None) -> SeriesDrift:
     table, name, block = given.table, given.table.names[s], given.kept.block
     first, last = np.searchsorted(seen.levels.series, [s, s + 1])
     blocks, is_enough = -(-int(last - first) // block), seen.usual[s] >= bounds.min_blocks * block
@@ -271,7 +253,7 @@ def _series(given: Given, seen: Seen, bounds: Bounds, s: int, change: Estimate |
 def _pool(
     given: Given,
     seen: Seen,
-    bounds: Bounds,
+    bounds: RecalibrationSettings,
     growth: Estimate,
     law: Law,
     ratio: Float64s,
@@ -305,7 +287,7 @@ def _pool(
     )
 
 
-def _of_all(drift: Drift, bounds: Bounds) -> tuple[Said, ...]:
+def _of_all(drift: Drift, bounds: RecalibrationSettings) -> tuple[Said, ...]:
     """What is said of the bundle as a whole: by all levels together, and by many of its series."""
     said = list(drift.pool.said if drift.pool is not None else ())
     refusing = (1.0 - bounds.min_series) * len(drift.series)
@@ -319,7 +301,7 @@ def _of_all(drift: Drift, bounds: Bounds) -> tuple[Said, ...]:
     return tuple(said)
 
 
-def _moved(given: Given, drift: Drift, bounds: Bounds, factor: Float64s, tail: TailRate) -> Recalibrated:
+def _moved(given: Given, drift: Drift, bounds: RecalibrationSettings, factor: Float64s, tail: TailRate) -> Recalibrated:
     """The thresholds where they are to be, within their bounds."""
     table, kept = given.table, given.kept
     calibration = None

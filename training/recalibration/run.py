@@ -1,7 +1,7 @@
 """`narrows calibrate`: a child of a version with the same weights, and thresholds that newer readings have moved."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels, load
 from stream.registry.manifest import Manifest, calibrated_at
 from stream.registry.registry import Registry
+from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import kept_grid
 from training.data.history import learned_until
@@ -25,7 +26,7 @@ from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import sensor_drifts
 from training.recalibration.observed import Observed, observe, observe_scores
-from training.recalibration.recalibrate import Bounds, Given, Recalibrated, Seen, recalibrate
+from training.recalibration.recalibrate import Given, Recalibrated, Seen, recalibrate
 from training.recalibration.selection import Sifted, sift
 from training.revision.child import kept_by, promise_of, publish_child
 
@@ -65,7 +66,7 @@ def renew(
     reference: str,
     source: Source,
     spans: Sequence[Span],
-    bounds: Bounds,
+    bounds: RecalibrationSettings,
     reason: str = "",
     dry_run: bool = False,
     now: datetime | None = None,
@@ -151,7 +152,7 @@ def _renumbered(levels: Levels, own: Int64s, names: tuple[str, ...]) -> Levels:
     return replace(levels, names=names, series=series).rows(np.argsort(series, kind="stable"))
 
 
-def _child(renewed: Renewed, bounds: Bounds, now: datetime) -> Manifest:
+def _child(renewed: Renewed, bounds: RecalibrationSettings, now: datetime) -> Manifest:
     """The manifest of a child that is not written yet."""
     version, created_at = stamp(now)
     parent, result = renewed.parent, renewed.result
@@ -166,7 +167,7 @@ def _child(renewed: Renewed, bounds: Bounds, now: datetime) -> Manifest:
         recalibrated={
             "before": calibrated_at(parent),
             "data": renewed.facts,
-            "bounds": asdict(bounds),
+            "bounds": bounds.model_dump(),
             **result.facts(),
         },
     )

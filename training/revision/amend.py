@@ -4,11 +4,9 @@ What is not asked for stays as the parent has it. The threshold follows from the
 child's rules in force: a promise on alerts is one on incidents, and rules say when one ends.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -17,19 +15,30 @@ from stream.errors import ConfigError
 from stream.registry.bundle import load
 from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.registry import Registry
+from stream.settings.detection import RuleSettings, ThresholdSettings
 from training.calibration.calibrate import Calibration, calibrate_kept
 from training.defaults import choose_rules
-from training.options import RuleOptions, ThresholdOptions
 from training.publish import stamp
 from training.revision.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
+
+# Rules that follow from what a bundle keeps: the setting, and the field of the bundle's rules.
+RULES = {
+    "close_after": "close_after",
+    "close_ratio": "close_ratio",
+    "update_every": "update_every_ns",
+    "max_duration": "max_duration_ns",
+    "severity_edges": "severity_edges",
+    "top_sensors": "top_sensors",
+}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What shall change: fields of `RuleOptions` (None: chosen from the parent) and of `ThresholdOptions`."""
+    """The values to set: those of `names`, such as `rules.close_after`, as the two sections have them."""
 
-    rules: Mapping[str, Any]
-    threshold: Mapping[str, Any]
+    rules: RuleSettings
+    threshold: ThresholdSettings
+    names: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ def amend(
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
-    rules = choose_rules(RuleOptions(**{**_options(parent.rules), **wanted.rules}), parent.policy, parent.model)
+    rules = _rules(parent, wanted)
     threshold = _threshold(parent, wanted)
     amended = _changes(parent, rules, threshold)
     if not amended:
@@ -81,19 +90,22 @@ def amend(
     return Amended(child, parent, written, calibration)
 
 
-def _options(rules: Rules) -> dict[str, Any]:
-    """The parent's rules as options, none left open."""
-    return msgspec.structs.asdict(rules)
+def _rules(parent: Manifest, wanted: Wanted) -> Rules:
+    """The parent's rules, with what is wanted in its place; what that leaves open follows from the parent."""
+    chosen = choose_rules(wanted.rules, parent.policy, parent.model)
+    changes = {field: getattr(chosen, field) for name, field in RULES.items() if f"rules.{name}" in wanted.names}
+    return msgspec.structs.replace(parent.rules, **changes)
 
 
-def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdOptions:
+def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdSettings:
     """The parent's promise, with what is wanted in its place.
 
     Raises:
         ConfigError: a promise of another method than the one in force.
     """
-    options = replace(promise_of(parent), **wanted.threshold)
-    idle = [name for method, name in PROMISES.items() if name in wanted.threshold and method != options.method]
+    given = {name: value for name, value in wanted.threshold if f"threshold.{name}" in wanted.names}
+    options = promise_of(parent).model_copy(update=given)
+    idle = [name for method, name in PROMISES.items() if name in given and method != options.method]
     if idle:
         (method,) = (method for method, name in PROMISES.items() if name == idle[0])
         raise ConfigError(
@@ -103,13 +115,13 @@ def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdOptions:
     return options
 
 
-def _changes(parent: Manifest, rules: Rules, threshold: ThresholdOptions) -> dict[str, Change]:
+def _changes(parent: Manifest, rules: Rules, threshold: ThresholdSettings) -> dict[str, Change]:
     """What differs from the parent, by the names of the configuration; durations in ns."""
-    old = {f"rules.{name}": value for name, value in _options(parent.rules).items()}
-    new = {f"rules.{name}": value for name, value in _options(rules).items()}
+    old = {f"rules.{name}": value for name, value in msgspec.structs.asdict(parent.rules).items()}
+    new = {f"rules.{name}": value for name, value in msgspec.structs.asdict(rules).items()}
     old["threshold.method"], new["threshold.method"] = said_of_threshold(parent, "method"), threshold.method
     promise = f"threshold.{PROMISES[threshold.method]}"
-    new[promise] = asdict(threshold)[PROMISES[threshold.method]]
+    new[promise] = getattr(threshold, PROMISES[threshold.method])
     old[promise] = (
         said_of_threshold(parent, "promised") if threshold.method == said_of_threshold(parent, "method") else None
     )

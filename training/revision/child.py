@@ -1,6 +1,5 @@
 """A version with the weights of another: what amendment and recalibration share."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from stream.registry.alias_history import Action
 from stream.registry.bundle import calibration_levels, load, write_child
 from stream.registry.manifest import Manifest
 from stream.registry.registry import CANDIDATE, Registry
+from stream.settings.detection import ThresholdSettings
 from training.calibration.stored_levels import KeptLevels, restored
 from training.gate.criteria import inherited
-from training.options import ThresholdOptions
 
 PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
@@ -62,14 +61,14 @@ def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> Kep
     return restored(calibration_levels(folder), thresholds, block, weeks, rate)
 
 
-def promise_of(manifest: Manifest) -> ThresholdOptions:
+def promise_of(manifest: Manifest) -> ThresholdSettings:
     """What a bundle's threshold promises.
 
     Raises:
         BundleError: its manifest does not say.
     """
     method, promised = (said_of_threshold(manifest, name) for name in ("method", "promised"))
-    return replace(ThresholdOptions(), method=method, **{PROMISES[method]: promised})
+    return ThresholdSettings().model_copy(update={"method": method, PROMISES[method]: promised})
 
 
 def said_of_threshold(manifest: Manifest, name: str) -> Any:  # noqa: ANN401 - free-form facts of the manifest

@@ -25,8 +25,8 @@ from stream.events.incident_view import Raised
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
+from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate_kept
-from training.options import ThresholdOptions
 from training.revision.child import kept_by
 
 # Fewer alerts of a series that were confirmed or false say little of the next ones.
@@ -229,7 +229,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     levels = kept_by(folder, manifest, definition.thresholds)
     highest = 1.0
     for name, value in _promises(manifest.threshold):
-        options = ThresholdOptions(**{"method": manifest.threshold["method"], name: value})
+        options = ThresholdSettings().model_copy(update={"method": manifest.threshold["method"], name: value})
         try:
             found = calibrate_kept(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
         except DataError:

@@ -19,9 +19,9 @@ from torch import Tensor
 from stream.detect.definition import Definition
 from stream.errors import DataError
 from stream.intake.columns import Bools, Int64s
+from stream.settings.detection import RecalibrationSettings
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
-from training.recalibration.recalibrate import Bounds
 from training.robustness.pgd import Attack, Budget, Effort, Norm
 from training.robustness.poisoning import Poisoning, poison
 from training.robustness.replay_attack import Playback, nearest, playback
@@ -44,7 +44,7 @@ class Asked:
     strips: int = 60
     effort: Effort = field(default_factory=Effort)
     seed: int = 0
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: RecalibrationSettings = field(default_factory=RecalibrationSettings)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ import numpy as np
 
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.intake.columns import Float64s
+from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory
 from training.recalibration import batch_means
 from training.recalibration.observed import Observed, alert_spans
-from training.recalibration.recalibrate import Bounds, Given, Recalibrated, Seen, recalibrate, trained_scale
+from training.recalibration.recalibrate import Given, Recalibrated, Seen, recalibrate, trained_scale
 from training.recalibration.selection import sift
 
 RUNS = 6
@@ -88,7 +89,7 @@ WAYS: dict[str, Attack] = {
 }
 
 
-def poison(given: Given, held_out: Levels, bounds: Bounds, seed: int) -> tuple[Poisoning, ...]:
+def poison(given: Given, held_out: Levels, bounds: RecalibrationSettings, seed: int) -> tuple[Poisoning, ...]:
     """Recalibrates a bundle `RUNS` times: on normal levels as they are, then with each attacker and share.
 
     Args:
@@ -137,7 +138,7 @@ def seen(given: Given, newer: Levels) -> Seen:
     )
 
 
-def gone_again(given: Given, held_out: Levels, bounds: Bounds, draw: np.random.Generator) -> Levels:
+def gone_again(given: Given, held_out: Levels, bounds: RecalibrationSettings, draw: np.random.Generator) -> Levels:
     """Newer normal levels of the bundle's series, which go as the held-out ones went: once, or until there are enough.
 
     Had they another course, thresholds would follow that as well, and what is an attacker's doing could not be told.
@@ -159,7 +160,9 @@ def gone_again(given: Given, held_out: Levels, bounds: Bounds, draw: np.random.G
     )
 
 
-def _poisoned(given: Given, newer: list[Levels], bounds: Bounds, how: str, share: float, attack: Attack) -> Poisoning:
+def _poisoned(
+    given: Given, newer: list[Levels], bounds: RecalibrationSettings, how: str, share: float, attack: Attack
+) -> Poisoning:
     now, way, reasons = given, [thresholds(given)], list[str | None]()
     for run, normal in enumerate(newer):
         result = recalibrate(now, seen(now, attack(now, normal, run)), bounds, None)

@@ -24,6 +24,7 @@ from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.registry.bundle import all_weights
 from stream.registry.manifest import Manifest
+from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.held_out import held_out
 from training.calibration.levels import Levels
@@ -36,9 +37,9 @@ from training.evaluate.baselines import Learned, learn, promise_of
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, discriminate
 from training.fitting.error_scale import error_spread, member_spreads
-from training.fitting.fit import FitOptions, fit
+from training.fitting.fit import fit
 from training.gate.segments import support
-from training.options import ThresholdOptions, TrainOptions
+from training.options import FitOptions, TrainOptions
 from training.recalibration.recalibrate import Given
 from training.recalibration.run import given_by
 from training.robustness.segments import Float32s, affordable
@@ -79,14 +80,11 @@ class Field:
     normal: Levels
 
 
-def gather(
-    folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions, options: FitOptions
-) -> Field:
+def gather(folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions) -> Field:
     """Trains the surrogate, a discriminator, and the ensemble where the bundle has one member; calibrates them.
 
     Args:
-        history: how the bundle was trained, `data` being its history.
-        options: how its weights were fitted; the seed is that of the bundle.
+        history: how the bundle was trained, `data` being its history; the seed is that of the bundle.
 
     Raises:
         DataError: a history that nothing can be learned from, or a bundle that does not say what it promises.
@@ -95,15 +93,15 @@ def gather(
     promise = promise_of(manifest)
     if promise is None:
         raise DataError(f"{folder}: its manifest does not say what its threshold promises; train again")
-    camp = _Camp(learn(history, definition, manifest), definition, promise, history.seed)
+    camp = _Camp(learn(history, definition, manifest), definition, promise, history.train.seed)
     members = definition.spec.members
     if members > 1:
         known = replace(definition, usual_disagreement=camp.usual(definition.ensemble))
         ensemble = Contestant(known, all_weights(folder))
-        surrogate = camp.member(camp.fitted(1, replace(options, seed=max(manifest.seeds) + 1)), 0)
+        surrogate = camp.member(camp.fitted(1, history.fit.with_seed(max(manifest.seeds) + 1)), 0)
     else:
         print(f"the bundle has one member; training {MEMBERS} and a surrogate to compare with", file=sys.stderr)
-        trained = camp.fitted(MEMBERS + 1, replace(options, seed=manifest.seeds[0]))
+        trained = camp.fitted(MEMBERS + 1, history.fit.with_seed(manifest.seeds[0]))
         ensemble = camp.contestant({name: value[:MEMBERS] for name, value in trained.items()})
         surrogate = camp.member(trained, MEMBERS)
     alone = tuple(camp.member(ensemble.weights, k) for k in range(ensemble.definition.spec.members))
@@ -111,7 +109,7 @@ def gather(
     return Field(
         ensemble=ensemble,
         alone=alone,
-        counterpart=camp.counterpart(ensemble, manifest.seeds[0], options.max_epochs),
+        counterpart=camp.counterpart(ensemble, manifest.seeds[0], history.train.max_epochs),
         surrogate=surrogate,
         trained=members == 1,
         recorded=recorded,
@@ -128,7 +126,7 @@ class _Camp:
 
     learned: Learned
     definition: Definition
-    promise: ThresholdOptions
+    promise: ThresholdSettings
     seed: int
 
     def fitted(self, members: int, options: FitOptions) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from stream import __main__ as cli
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.manifest import MANIFEST
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
+from stream.settings.detection import RuleSettings, ThresholdSettings
 from tests.support.builders import a_definition, a_spec, publish
 from tests.support.commands import Result
 from tests.support.small_training import a_history, made
@@ -49,7 +50,8 @@ def models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 
 def a_child(trained: Trained) -> str:
     registry = Registry(trained.folder.parents[2])
-    changes = Wanted({"close_after": 40}, {"percentile": 90.0})
+    names = frozenset({"rules.close_after", "threshold.percentile"})
+    changes = Wanted(RuleSettings(close_after=40), ThresholdSettings(percentile=90.0), names)
     later = datetime(2040, 1, 1, tzinfo=UTC)
     return amend(registry, "pumps", trained.manifest.version, changes, now=later).manifest.version
 

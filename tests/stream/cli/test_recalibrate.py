@@ -14,11 +14,11 @@ from stream import __main__ as cli
 from stream.intake.columns import Float64s
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
+from stream.settings.detection import ModelSettings, ThresholdSettings
 from tests.support.commands import Result
+from tests.support.options import fit_options
 from tests.support.small_training import MINUTE, made
 from training.data.spans import Span, within_spans
-from training.fitting.fit import FitOptions
-from training.options import ModelOptions, ThresholdOptions
 from training.recalibration.observed import NO_END, alert_spans
 
 SENSORS = ("flow", "pressure", "current", "heat")
@@ -26,9 +26,9 @@ MIXING = np.array([[1.0, 0.2], [0.3, 1.0], [0.8, -0.6], [-0.4, 0.9]])
 SERIES, HISTORY, NEWER = 3, 2500, 1500
 START = 1_772_409_600 * 1_000_000_000
 # Two things that go on, two numbers in the code: what is left is the sensors' noise.
-MODEL = ModelOptions(kind="linear", window=1, smoothing=6, latent=2)
-FIT = FitOptions(max_epochs=40, learning_rate=0.01, patience=40)
-PROMISE = ThresholdOptions("budget", alerts_per_week=20.0)
+MODEL = ModelSettings(kind="linear", window=1, smoothing=6, latent=2)
+FIT = fit_options(max_epochs=40, learning_rate=0.01, patience=40)
+PROMISE = ThresholdSettings(method="budget", alerts_per_week=20.0)
 LATER = START + HISTORY * MINUTE
 
 

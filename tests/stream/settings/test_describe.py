@@ -38,7 +38,7 @@ def test_the_schema_accepts_what_is_shown_and_the_defaults_in_it_are_as_written(
     jsonschema.Draft202012Validator.check_schema(schema)
     shown = yaml.safe_load(as_yaml(load(None, ["frames.grace=2s"], {})))
     jsonschema.validate(shown, schema)
-    assert schema["$defs"]["Rules"]["properties"]["max_duration"]["default"] == "7d"
+    assert schema["$defs"]["RuleSettings"]["properties"]["max_duration"]["default"] == "7d"
     with pytest.raises(jsonschema.ValidationError, match="'tiem' was unexpected"):
         jsonschema.validate({"input": {"tiem": "x"}}, schema)
 

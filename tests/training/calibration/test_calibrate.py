@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from stream.detect.incidents.incidents import Incidents, Judged
 from stream.detect.policy import Rules
 from stream.errors import DataError
+from stream.settings.detection import ThresholdSettings
+from tests.support.options import changed
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.levels import Levels, incidents
 from training.calibration.series_scale import LEAST
-from training.options import ThresholdOptions
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -61,7 +62,7 @@ def share_above(level: Floats, calibration: Calibration) -> float:
     return float((level > calibration.table.of("s0")).mean())
 
 
-BUDGET = ThresholdOptions("budget", alerts_per_week=50.0)
+BUDGET = ThresholdSettings(method="budget", alerts_per_week=50.0)
 KINDS = {"white": white, "slow": slow}
 
 
@@ -71,7 +72,7 @@ def test_a_percentile_keeps_its_promise_on_levels_it_has_not_seen(kind: str, per
     """The share above on 200,000 new levels, in the middle of 9 calibrations, is near the promise."""
     draw = np.random.default_rng(0)
     truth, promise = KINDS[kind](draw, 200_000), 1.0 - percentile / 100.0
-    options = ThresholdOptions("percentile", percentile=percentile)
+    options = ThresholdSettings(method="percentile", percentile=percentile)
     found = [calibrate(levels_of([KINDS[kind](draw, 8_000)]), RULES, options, seed) for seed in range(9)]
     shares = [share_above(truth, calibration) / promise for calibration in found]
     assert 0.7 < float(np.median(shares)) < 1.3, shares
@@ -98,7 +99,7 @@ def test_a_budget_far_beyond_the_data_is_met_within_a_small_factor(kind: str) ->
     truth = levels_of([KINDS[kind](draw, 100_000)])
     rates = []
     for seed in range(7):
-        found = calibrate(levels_of([KINDS[kind](draw, 2_520)]), RULES, replace(BUDGET, alerts_per_week=1.0), seed)
+        found = calibrate(levels_of([KINDS[kind](draw, 2_520)]), RULES, changed(BUDGET, alerts_per_week=1.0), seed)
         assert found.extrapolated
         assert found.q_high >= found.q_point
         rates.append(incidents(truth, truth.level / found.table.of("s0"), RULES) / truth.weeks)
@@ -110,7 +111,7 @@ def test_a_budget_far_beyond_the_data_is_met_within_a_small_factor(kind: str) ->
 def test_incidents_on_the_calibrate_part_never_exceed_what_was_allowed(seed: int, per_week: float, series: int) -> None:
     draw = np.random.default_rng(seed)
     levels = levels_of([slow(draw, int(draw.integers(400, 1_500))) for _ in range(series)])
-    found = calibrate(levels, RULES, replace(BUDGET, alerts_per_week=per_week), 0)
+    found = calibrate(levels, RULES, changed(BUDGET, alerts_per_week=per_week), 0)
     assert found.extrapolated or found.implied_per_week <= per_week
     assert all(found.table.of(name) > 0 for name in (*levels.names, "unheard of"))
 
@@ -124,7 +125,7 @@ def test_a_q_so_low_that_incidents_merge_is_not_chosen() -> None:
     levels = levels_of([level])
     scored = levels.level / 0.5
     assert incidents(levels, scored, RULES) == 1, "the trap is there: one incident, were q as low as this"
-    found = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=10 / levels.weeks), 0)
+    found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=10 / levels.weeks), 0)
     threshold = found.table.of("s0")
     assert threshold > 3.0
     assert found.share_above < 0.3
@@ -134,7 +135,7 @@ def test_a_q_so_low_that_incidents_merge_is_not_chosen() -> None:
 def test_a_budget_of_more_alerts_than_there_are_blocks_still_leaves_normal_frames_below(kind: str) -> None:
     """Twenty blocks cannot open a thousand incidents at any threshold: the budget alone would let q fall to nothing."""
     levels = levels_of([KINDS[kind](np.random.default_rng(5), 20 * BLOCK)])
-    found = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=1_000 / levels.weeks), 0)
+    found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=1_000 / levels.weeks), 0)
     assert not found.extrapolated
     assert 0.0 < found.share_above <= 0.05
 
@@ -179,7 +180,7 @@ def test_what_the_rules_veto_counts_as_no_incident_and_the_threshold_falls_to_wh
     vetoed[large] = True
     ruled = replace(levels, vetoed=vetoed)
     assert (incidents(levels, level / 2, RULES), incidents(ruled, level / 2, RULES)) == (40, 20)
-    options = ThresholdOptions("budget", alerts_per_week=10 / levels.weeks)
+    options = ThresholdSettings(method="budget", alerts_per_week=10 / levels.weeks)
     plain, found = calibrate(levels, RULES, options, 0), calibrate(ruled, RULES, options, 0)
     assert plain.table.of("s0") > 9.0
     assert 3.0 < found.table.of("s0") < 4.0
@@ -191,19 +192,19 @@ def test_rules_that_veto_everything_still_leave_normal_frames_below(per_week: fl
     """No threshold opens an incident then; the day one passes, it must not be for a frame like all others."""
     levels = levels_of([white(np.random.default_rng(7), 5_040)])
     levels = replace(levels, vetoed=np.ones(len(levels), np.bool_))
-    found = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=per_week), 0)
+    found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=per_week), 0)
     assert found.share_above <= 0.05
     assert found.implied_per_week == 0
 
 
 def test_what_the_data_cannot_support_is_labelled_with_how_much_would_do() -> None:
     levels = levels_of([white(np.random.default_rng(4), 5_040)])  # half a week
-    found = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=1.0), 0)
+    found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=1.0), 0)
     assert found.extrapolated
     assert found.weeks == pytest.approx(0.5)
     assert found.weeks_needed == pytest.approx(2.3)
     assert found.facts()["extrapolated"] is True
-    percentile = calibrate(levels, RULES, ThresholdOptions("percentile", percentile=99.999), 0)
+    percentile = calibrate(levels, RULES, ThresholdSettings(method="percentile", percentile=99.999), 0)
     assert percentile.extrapolated, "0.05 of 5,040 levels lie above"
     assert percentile.weeks_needed == pytest.approx(0.5 / 0.0504)
     assert percentile.table.of("s0") >= levels.level.max()
@@ -212,17 +213,17 @@ def test_what_the_data_cannot_support_is_labelled_with_how_much_would_do() -> No
 def test_strict_refuses_what_the_data_cannot_support_and_says_how_much_would_do() -> None:
     levels = levels_of([white(np.random.default_rng(4), 5_040)])
     with pytest.raises(DataError, match=r"0\.5 series-weeks .* promise of 1 \(budget\); 2\.3 would"):
-        calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=1.0, strict=True), 0)
+        calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=1.0, strict=True), 0)
     with pytest.raises(DataError, match=r"promise of 99\.999 \(percentile\); 9\.92 would"):
-        calibrate(levels, RULES, ThresholdOptions("percentile", percentile=99.999, strict=True), 0)
-    kept = calibrate(levels, RULES, ThresholdOptions("percentile", percentile=95.0, strict=True), 0)
+        calibrate(levels, RULES, ThresholdSettings(method="percentile", percentile=99.999, strict=True), 0)
+    kept = calibrate(levels, RULES, ThresholdSettings(method="percentile", percentile=95.0, strict=True), 0)
     assert not kept.extrapolated, "strict takes what the data support"
 
 
 def test_data_that_need_a_smaller_budget_support_it_once_they_are_as_long_as_said() -> None:
     draw = np.random.default_rng(5)
     short = levels_of([white(draw, 3_000)])
-    options = ThresholdOptions("budget", alerts_per_week=5.0)
+    options = ThresholdSettings(method="budget", alerts_per_week=5.0)
     needed = calibrate(short, RULES, options, 0).weeks_needed
     rows = int(needed / short.weeks * 3_000) + 1
     assert not calibrate(levels_of([white(draw, rows)]), RULES, options, 0).extrapolated
@@ -233,7 +234,7 @@ def test_a_scale_of_few_blocks_goes_to_the_pool_only_as_far_as_its_own_frames_le
     draw = np.random.default_rng(6)
     quiet = [white(draw, 4_000) for _ in range(5)]
     levels = levels_of([*quiet, white(draw, 2 * BLOCK), 10 * white(draw, 2 * BLOCK), 10 * white(draw, 200 * BLOCK)])
-    table = calibrate(levels, RULES, ThresholdOptions("percentile"), 0).table
+    table = calibrate(levels, RULES, ThresholdSettings(method="percentile"), 0).table
     scale = dict(zip(table.names, table.scale.tolist(), strict=True))
     means = {name: float(levels.level[levels.series == i].mean()) for i, name in enumerate(levels.names)}
     pool = scale[""]
@@ -247,7 +248,7 @@ def test_a_scale_of_few_blocks_goes_to_the_pool_only_as_far_as_its_own_frames_le
 def test_a_series_without_levels_has_the_pooled_threshold() -> None:
     draw = np.random.default_rng(7)
     levels = levels_of([white(draw, 3_000), np.zeros(0), white(draw, 3_000)])
-    table = calibrate(levels, RULES, ThresholdOptions("percentile"), 0).table
+    table = calibrate(levels, RULES, ThresholdSettings(method="percentile"), 0).table
     assert table.of("s1") == table.of("")
     assert table.rows.tolist() == [3_000, 0, 3_000, 6_000]
 
@@ -259,7 +260,7 @@ def test_constant_levels_give_a_threshold_that_they_do_not_exceed(
     constant: float, method: str, per_week: float
 ) -> None:
     levels = levels_of([np.full(4_000, constant), np.full(4_000, constant)])
-    options = ThresholdOptions(method, alerts_per_week=per_week)  # type: ignore[arg-type]
+    options = ThresholdSettings(method=method, alerts_per_week=per_week)  # type: ignore[arg-type]
     found = calibrate(levels, RULES, options, 0)
     assert found.table.of("s0") == pytest.approx(max(constant, LEAST))
     assert (found.share_above, found.implied_per_week) == (0.0, 0.0)
@@ -267,7 +268,7 @@ def test_constant_levels_give_a_threshold_that_they_do_not_exceed(
 
 def test_a_fleet_supports_a_budget_that_no_series_of_it_does() -> None:
     draw = np.random.default_rng(8)
-    options = ThresholdOptions("budget", alerts_per_week=1.0)
+    options = ThresholdSettings(method="budget", alerts_per_week=1.0)
     one = levels_of([white(draw, 2_520)])
     many = levels_of([white(draw, 2_520) for _ in range(12)])
     assert calibrate(one, RULES, options, 0).extrapolated
@@ -281,7 +282,7 @@ def test_a_thousand_series_of_different_size_share_one_quantile() -> None:
     draw = np.random.default_rng(9)
     sizes = np.exp(draw.normal(0.0, 2.0, 1_000))
     levels = levels_of([size * white(draw, 60) for size in sizes])
-    found = calibrate(levels, RULES, ThresholdOptions("percentile", percentile=95.0), 0)
+    found = calibrate(levels, RULES, ThresholdSettings(method="percentile", percentile=95.0), 0)
     scale = found.table.scale[:-1]
     assert np.corrcoef(np.log(scale), np.log(sizes))[0, 1] > 0.95
     assert found.blocks == 5_000
@@ -293,12 +294,12 @@ def test_too_few_levels_are_refused_with_their_number() -> None:
     with pytest.raises(DataError, match=r"12 held-out levels, 1 blocks of 12 frames"):
         calibrate(levels_of([np.ones(12)]), RULES, BUDGET, 0)
     with pytest.raises(DataError, match="a tail of 3 blocks, needed 10; give longer history"):
-        calibrate(levels_of([np.ones(36)]), RULES, replace(BUDGET, alerts_per_week=1.0), 0)
+        calibrate(levels_of([np.ones(36)]), RULES, changed(BUDGET, alerts_per_week=1.0), 0)
 
 
 def test_the_same_levels_and_seed_give_the_same_thresholds() -> None:
     levels = levels_of([slow(np.random.default_rng(10), 3_000)])
-    for options in (BUDGET, replace(BUDGET, alerts_per_week=0.5), ThresholdOptions("percentile")):
+    for options in (BUDGET, changed(BUDGET, alerts_per_week=0.5), ThresholdSettings(method="percentile")):
         assert calibrate(levels, RULES, options, 3).facts() == calibrate(levels, RULES, options, 3).facts()
 
 
@@ -317,7 +318,7 @@ def test_a_machine_that_rests_most_of_the_time_does_not_set_the_threshold_of_the
     rows, kinds = 60 * BLOCK, [white(draw, 60 * BLOCK) for _ in range(20)]
     busy = np.arange(rows) % (20 * BLOCK) < 2 * BLOCK
     resting = np.where(busy, kinds[0], 1e-3 * kinds[0])
-    options = ThresholdOptions("budget", alerts_per_week=1.0)
+    options = ThresholdSettings(method="budget", alerts_per_week=1.0)
     alone = calibrate(levels_of(kinds[1:]), RULES, options, 0).table
     together = calibrate(levels_of([*kinds[1:], resting]), RULES, options, 0).table
     assert together.of("s3") < 3.0 * alone.of("s3")

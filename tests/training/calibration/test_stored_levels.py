@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.errors import BundleError, DataError
+from stream.settings.detection import ThresholdSettings
 from tests.training.calibration.test_calibrate import BLOCK, RULES, levels_of, slow, white
 from training.calibration.calibrate import Calibration, calibrate, calibrate_kept
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import KeptLevels, kept_levels, restored
-from training.options import ThresholdOptions
 
-PERCENTILE = ThresholdOptions("percentile")
+PERCENTILE = ThresholdSettings(method="percentile")
 
 
 def a_fleet(seed: int, series: int, rows: int, vetoed: float = 0.0) -> Levels:
@@ -37,7 +37,7 @@ def through_the_bundle(levels: Levels, calibration: Calibration, rules: Rules) -
     return restored(pq.read_table(file), calibration.table, levels.block, levels.weeks)
 
 
-def again(levels: Levels, calibration: Calibration, rules: Rules, options: ThresholdOptions, seed: int) -> Calibration:
+def again(levels: Levels, calibration: Calibration, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:
     """The threshold from what a bundle with this calibration keeps."""
     kept = through_the_bundle(levels, calibration, rules)
     return calibrate_kept(kept, calibration.table, rules, options, seed)
@@ -49,8 +49,8 @@ def same(found: Calibration, expected: Calibration) -> bool:
 
 
 OPTIONS = st.one_of(
-    st.floats(0.2, 3000.0).map(lambda rate: ThresholdOptions("budget", alerts_per_week=rate)),
-    st.floats(51.0, 99.999).map(lambda share: ThresholdOptions("percentile", percentile=share)),
+    st.floats(0.2, 3000.0).map(lambda rate: ThresholdSettings(method="budget", alerts_per_week=rate)),
+    st.floats(51.0, 99.999).map(lambda share: ThresholdSettings(method="percentile", percentile=share)),
 )
 RULES_OF_ALL_KINDS = st.builds(
     Rules, close_after=st.integers(1, 60), close_ratio=st.floats(0.05, 0.99), max_duration_ns=st.just(10**13)
@@ -67,7 +67,7 @@ RULES_OF_ALL_KINDS = st.builds(
     options=OPTIONS,
 )
 def test_the_promise_they_were_kept_for_gives_the_same_threshold_and_facts_to_the_bit(
-    seed: int, series: int, rows: int, vetoed: float, rules: Rules, options: ThresholdOptions
+    seed: int, series: int, rows: int, vetoed: float, rules: Rules, options: ThresholdSettings
 ) -> None:
     levels = a_fleet(seed, series, rows, vetoed)
     trained = calibrate(levels, rules, options, seed)
@@ -88,7 +88,7 @@ def test_another_promise_or_other_rules_give_what_all_levels_would_or_a_larger_t
     """Larger only where rules keep an incident open further down than levels are kept."""
     levels = a_fleet(seed, 2, rows, vetoed)
     kept = through_the_bundle(levels, calibrate(levels, RULES, PERCENTILE, seed), RULES)
-    options = ThresholdOptions("budget", alerts_per_week=rate)
+    options = ThresholdSettings(method="budget", alerts_per_week=rate)
     expected = calibrate(levels, rules, options, seed)
     found = calibrate_kept(kept, expected.table, rules, options, seed)
     assert found.table.q >= expected.table.q
@@ -99,12 +99,18 @@ def test_another_promise_or_other_rules_give_what_all_levels_would_or_a_larger_t
 @pytest.mark.parametrize(
     ("promise", "half"),
     [
-        (ThresholdOptions("budget", alerts_per_week=40.0), ThresholdOptions("budget", alerts_per_week=20.0)),
-        (ThresholdOptions("percentile", percentile=98.0), ThresholdOptions("percentile", percentile=99.0)),
+        (
+            ThresholdSettings(method="budget", alerts_per_week=40.0),
+            ThresholdSettings(method="budget", alerts_per_week=20.0),
+        ),
+        (
+            ThresholdSettings(method="percentile", percentile=98.0),
+            ThresholdSettings(method="percentile", percentile=99.0),
+        ),
     ],
 )
 def test_levels_that_go_far_twice_as_often_today_call_for_the_threshold_of_half_the_promise(
-    promise: ThresholdOptions, half: ThresholdOptions
+    promise: ThresholdSettings, half: ThresholdSettings
 ) -> None:
     levels = a_fleet(5, 2, 1_500)
     trained = calibrate(levels, RULES, promise, 0)
@@ -119,8 +125,8 @@ def test_levels_that_go_far_twice_as_often_today_call_for_the_threshold_of_half_
 @pytest.mark.parametrize("percentile", [90.0, 97.0, 99.9, 99.99])
 def test_another_percentile_gives_what_all_levels_would(percentile: float) -> None:
     levels = a_fleet(3, 3, 1_500)
-    trained = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=20.0), 0)
-    options = ThresholdOptions("percentile", percentile=percentile)
+    trained = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=20.0), 0)
+    options = ThresholdSettings(method="percentile", percentile=percentile)
     found, expected = again(levels, trained, RULES, options, 0), calibrate(levels, RULES, options, 0)
     assert (found.table.q, found.q_point, found.extrapolated) == (
         expected.table.q,
@@ -142,14 +148,14 @@ def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_a
     trained = calibrate(levels, RULES, PERCENTILE, 0)
     kept = through_the_bundle(levels, trained, RULES)
     deep = Rules(close_after=BLOCK, close_ratio=0.01)
-    found = calibrate_kept(kept, trained.table, deep, ThresholdOptions("budget", alerts_per_week=500.0), 0)
+    found = calibrate_kept(kept, trained.table, deep, ThresholdSettings(method="budget", alerts_per_week=500.0), 0)
     assert found.table.q == trained.ratio.max()
     assert found.implied_per_week == 0.0
 
 
 def test_a_fifth_of_the_levels_or_a_little_more_is_kept_with_times_and_a_grid_below() -> None:
     levels = a_fleet(6, 4, 4_000)
-    trained = calibrate(levels, RULES, ThresholdOptions("budget", alerts_per_week=20.0), 0)
+    trained = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=20.0), 0)
     table = kept_levels(levels, trained, RULES).to_pandas()
     kept, grid = table[table["series"].notna()], table[table["series"].isna()]
     ratio = trained.ratio

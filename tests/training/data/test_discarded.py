@@ -9,9 +9,9 @@ import pytest
 
 from stream.errors import DataError
 from stream.intake.parquet import Hints
-from tests.support.small_training import MINUTE, a_history, contents, long_of, made
+from stream.settings.data import FrameSettings
+from tests.support.small_training import a_history, contents, long_of, made
 from training.demo import pumps as physics
-from training.options import FrameOptions
 from training.pipeline import Trained
 
 
@@ -89,6 +89,6 @@ def test_readings_beyond_the_first_of_a_tick_are_used(
     pumps: pd.DataFrame, tmp_path: Path, resample: Literal["last", "mean"]
 ) -> None:
     """That there are more of them than ticks is what was asked for."""
-    trained = made(tmp_path, pumps, frames=FrameOptions(resample=resample, interval_ns=5 * MINUTE))
+    trained = made(tmp_path, pumps, frames=FrameSettings(resample=resample, interval=300))
     assert trained.manifest.data["dispositions"]["used"] == len(pumps)
     assert sum(trained.parts.values()) == pytest.approx(len(pumps) / 5, abs=4)

@@ -12,10 +12,12 @@ from stream.detect.frames.frames import Fitness
 from stream.detect.policy import FramePolicy, Maintenance
 from stream.intake.columns import Readings
 from stream.intake.parquet import Batch
+from stream.settings.data import FrameSettings
+from stream.settings.detection import RuleSettings
+from tests.support.options import changed
 from training.data.framing import FramedHistory, frame
 from training.data.split import Part, Shares, split
 from training.defaults import choose_policy
-from training.options import FrameOptions
 
 SECOND = 1_000_000_000
 
@@ -30,6 +32,7 @@ def batch(time_s: list[float], values: list[float], labels: list[int] | None = N
     return Batch(readings, None if labels is None else np.array(labels, np.bool_))
 
 
+RULES = RuleSettings()
 TICKS = FramePolicy(interval_ns=10 * SECOND, max_gap_ns=60 * SECOND, resample="mean", max_carry=2, max_missing=0)
 # Two sensors, so that a tick in which one is missing is closed by a reading of a later tick.
 PAIR = ("s", "t")
@@ -92,7 +95,7 @@ def test_held_out_levels_share_no_frame_with_what_was_fitted_and_none_with_a_lab
     """By brute force: the frames under each level against those under each window, and against labels and gaps."""
     framed = a_history(seed)
     support = window + smoothing - 1
-    part = split(framed.series, framed.time, framed.normal, Shares(), support)
+    part = split(framed.series, framed.time, framed.normal, Shares(0.6, 0.2, 0.2), support)
     fitted = [framed.within(part, p, window) for p in (Part.FIT, Part.STOP)]
     taught = {row for ends in fitted for end in np.flatnonzero(ends) for row in range(end - window + 1, end + 1)}
     for p in (Part.CALIBRATE, Part.GATE):
@@ -115,7 +118,7 @@ def test_held_out_levels_share_no_frame_with_what_was_fitted_and_none_with_a_lab
 def test_every_frame_is_counted_once_in_its_part_or_by_why_it_is_in_none(seed: int) -> None:
     off = Maintenance("a", 40 * SECOND, 70 * SECOND)
     framed = a_history(seed, (off,))
-    part = split(framed.series, framed.time, framed.normal, Shares(), purge=4)
+    part = split(framed.series, framed.time, framed.normal, Shares(0.6, 0.2, 0.2), purge=4)
     expected = dict.fromkeys(framed.counted(part), 0)
     for row, p in enumerate(part.tolist()):
         if p != Part.NONE:
@@ -158,15 +161,15 @@ def test_ticks_close_with_their_last_sensor_only_where_each_has_one_value_a_tick
     layout: Literal["wide", "long"], resample: Literal["none", "last", "mean"], interval: int | None, complete: bool
 ) -> None:
     found = {"a": 10 * SECOND, "b": 10 * SECOND - 7, "c": 60 * SECOND}
-    policy = choose_policy(FrameOptions(interval_ns=interval, resample=resample), layout, found, 9)
+    policy = choose_policy(changed(FrameSettings(), interval=interval, resample=resample), RULES, layout, found, 9)
     assert policy.close_complete == complete
 
 
 def test_a_policy_takes_from_the_data_what_the_configuration_leaves_open() -> None:
     found = {"a": 10 * SECOND, "b": 10 * SECOND, "c": 60 * SECOND}
-    policy = choose_policy(FrameOptions(), "wide", found, 9)
+    policy = choose_policy(FrameSettings(), RULES, "wide", found, 9)
     assert (policy.interval_ns, policy.max_gap_ns, policy.max_missing) == (10 * SECOND, 600 * SECOND, 2)
-    given = FrameOptions(interval_ns=5, max_gap_ns=7, max_missing=0, resample="mean")
-    policy = choose_policy(given, "long", {}, 9)
+    given = changed(FrameSettings(), interval=5, max_gap=7, max_missing=0, resample="mean")
+    policy = choose_policy(given, RULES, "long", {}, 9)
     assert (policy.interval_ns, policy.max_gap_ns, policy.max_missing, policy.resample) == (5, 7, 0, "mean")
-    assert choose_policy(FrameOptions(max_missing=9), "wide", found, 3).max_missing == 2, "one must be there"
+    assert choose_policy(FrameSettings(max_missing=9), RULES, "wide", found, 3).max_missing == 2, "one must be there"

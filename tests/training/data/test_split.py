@@ -70,7 +70,7 @@ def test_no_two_parts_of_a_series_are_nearer_than_the_purge_and_none_goes_back_i
     series = draw.integers(0, 3, 1500).astype(np.int32)
     time = draw.permutation(1500).astype(np.int64)
     usable = draw.random(1500) < 0.8
-    parts = split(series, time, usable, Shares(), purge)
+    parts = split(series, time, usable, Shares(0.6, 0.2, 0.2), purge)
     assert not parts[~usable].any()
     for one in range(3):
         mine = parts[series == one][np.argsort(time[series == one])]
@@ -84,8 +84,8 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     draw = np.random.default_rng(0)
     series, time = np.repeat(np.arange(3, dtype=np.int32), 400), np.tile(np.arange(400, dtype=np.int64), 3)
     usable, order = draw.random(1200) < 0.9, draw.permutation(1200)
-    parts = split(series, time, usable, Shares(), 5)
-    assert (split(series[order], time[order], usable[order], Shares(), 5) == parts[order]).all()
+    parts = split(series, time, usable, Shares(0.6, 0.2, 0.2), 5)
+    assert (split(series[order], time[order], usable[order], Shares(0.6, 0.2, 0.2), 5) == parts[order]).all()
 
 
 def test_shares_count_usable_rows() -> None:
@@ -105,18 +105,18 @@ def test_a_gate_of_nothing_is_allowed() -> None:
 def test_a_series_too_short_for_all_parts_is_for_fit_alone() -> None:
     series = np.r_[np.zeros(1000, np.int32), np.ones(8, np.int32)]
     time = np.r_[np.arange(1000), np.arange(8)].astype(np.int64)
-    parts = split(series, time, np.ones(1008, np.bool_), Shares(), purge=41)
+    parts = split(series, time, np.ones(1008, np.bool_), Shares(0.6, 0.2, 0.2), purge=41)
     assert set(parts[1000:].tolist()) == {Part.FIT}
 
 
 def test_a_part_without_rows_is_named_with_the_figures() -> None:
     with pytest.raises(DataError, match=r"stop and calibrate and gate: 100 usable of 100 rows in 1 series.* 41 frames"):
-        split(*one_series(100), Shares(), purge=41)
+        split(*one_series(100), Shares(0.6, 0.2, 0.2), purge=41)
     series, time, usable = one_series(100)
     with pytest.raises(DataError, match=r"no row is left for fit .*: 0 usable of 100 rows"):
-        split(series, time, ~usable, Shares(), purge=0)
+        split(series, time, ~usable, Shares(0.6, 0.2, 0.2), purge=0)
     with pytest.raises(DataError, match="0 usable of 0 rows in 0 series"):
-        split(series[:0], time[:0], usable[:0], Shares(), purge=0)
+        split(series[:0], time[:0], usable[:0], Shares(0.6, 0.2, 0.2), purge=0)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_part_without_rows_is_named_with_the_figures() -> None:
         (Shares(0.6, 0.2, 0.1), r"add up to 1, seen 0\.9"),
         (Shares(1.0, 0.0, 0.0), r"calibrate 0 must be above 0"),
         (Shares(0.9, 0.2, -0.1), r"gate -0\.1 at least 0"),
-        (Shares(stop=0.0), r"stop is a share of fit, between 0 and 1, seen 0"),
+        (Shares(0.6, 0.2, 0.2, stop=0.0), r"stop is a share of fit, between 0 and 1, seen 0"),
     ],
 )
 def test_shares_that_make_no_sense_are_refused(shares: Shares, message: str) -> None:

@@ -16,6 +16,8 @@ from stream.errors import BundleError, DataError
 from stream.events.alert import Alert
 from stream.intake.parquet import Hints
 from stream.replay import layout_for, replay
+from stream.settings.detection import ThresholdSettings
+from tests.support.options import train_options
 from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle
 from tests.support.small_training import QUICK, a_history, made, options
 from training.demo import fleet
@@ -27,7 +29,7 @@ from training.evaluate.page import page
 from training.evaluate.summary import sentences
 from training.metrics.events import Span
 from training.metrics.floors import FLOORS
-from training.options import ThresholdOptions, TrainOptions
+from training.options import TrainOptions
 
 TOPS = {
     "data", "label", "bundle", "version", "detector", "threshold", "readings", "frames", "unscored", "events",
@@ -41,7 +43,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = tmp_path_factory.mktemp("plain")
     labelled_rows().to_parquet(folder / "rows.parquet", index=False)
     normal_rows().to_parquet(folder / "history.parquet", index=False)
-    history = TrainOptions("plain", folder / "history.parquet", folder / "registry")
+    history = train_options("plain", folder / "history.parquet", folder / "registry")
     return evaluate(plain_bundle(folder / "registry"), Asked(folder / "rows.parquet", LABELLED, None, history))
 
 
@@ -157,7 +159,7 @@ def test_an_alert_that_reaches_into_an_event_from_before_is_neither_true_nor_fal
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a bundle trained on four pumps, their history, and labelled rows that follow it."""
     folder = tmp_path_factory.mktemp("trained")
-    made(folder, a_history(), QUICK, threshold=ThresholdOptions(alerts_per_week=20.0))
+    made(folder, a_history(), QUICK, threshold=ThresholdSettings(alerts_per_week=20.0))
     plant = fleet.generate(pumps=4, history_days=800 / 1440, live_days=0.2)
     live = plant.live.assign(anomaly=False)
     for fault in plant.faults:
@@ -175,7 +177,7 @@ def bundle_in(folder: Path) -> Bundle:
 
 
 def trained_as(folder: Path, **changes: object) -> TrainOptions:
-    return options(folder, threshold=ThresholdOptions(alerts_per_week=20.0), **changes)
+    return options(folder, threshold=ThresholdSettings(alerts_per_week=20.0), **changes)
 
 
 def test_scores_and_alerts_are_those_of_a_replay(trained: Path, tmp_path: Path) -> None:
@@ -263,7 +265,7 @@ def test_a_history_without_the_column_of_labels_serves_the_floors_all_the_same(t
     """As it served the training, which the column was not configured for."""
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
     normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
-    history = TrainOptions("plain", tmp_path / "history.parquet", tmp_path / "registry", LABELLED)
+    history = train_options("plain", tmp_path / "history.parquet", tmp_path / "registry", hints=LABELLED)
     found = evaluate(plain_bundle(tmp_path / "registry"), Asked(tmp_path / "rows.parquet", LABELLED, history=history))
     assert [one.name for one in found.figures] == ["narrows", *FLOORS]
 
@@ -282,7 +284,7 @@ def test_odd_rows_have_figures_words_and_a_page(odd: str, tmp_path: Path) -> Non
     change, said = ODD[odd]
     change(labelled_rows()).to_parquet(tmp_path / "rows.parquet", index=False)
     normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
-    history = TrainOptions("plain", tmp_path / "history.parquet", tmp_path / "registry")
+    history = train_options("plain", tmp_path / "history.parquet", tmp_path / "registry")
     asked = Asked(tmp_path / "rows.parquet", LABELLED, None, history)
     found = evaluate(plain_bundle(tmp_path / "registry"), asked)
     assert said in " ".join(sentences(found))
@@ -316,7 +318,7 @@ def test_rows_and_history_that_lack_a_sensor_are_refused(tmp_path: Path) -> None
     narrow.to_parquet(tmp_path / "narrow.parquet", index=False)
     with pytest.raises(BundleError, match=r"missing \['s1'\]"):
         judge(bundle.definition, tmp_path / "narrow.parquet", LABELLED)
-    history = TrainOptions("plain", tmp_path / "narrow.parquet", tmp_path / "registry")
+    history = train_options("plain", tmp_path / "narrow.parquet", tmp_path / "registry")
     with pytest.raises(DataError, match=r"narrow.parquet: no column 's1'"):
         evaluate(bundle, Asked(tmp_path / "rows.parquet", LABELLED, history=history))
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.options import train_options
 from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
 from training.evaluate.evaluation import Asked, evaluate
 from training.evaluate.page import page
 from training.evaluate.plots import peaks
 from training.evaluate.worst import worst
-from training.options import TrainOptions
 
 HOSTILE = ("<script>alert('x')</script>", '$\\frac{1} & "half"$')
 FETCHING = {"src", "href", "xlink:href", "srcset", "data", "poster", "action", "background", "formaction"}
@@ -60,7 +60,7 @@ def hostile_page(folder: Path) -> str:
     rows["series"] = rows["series"] + HOSTILE[0]
     rows.to_parquet(folder / "rows.parquet", index=False)
     normal_rows(HOSTILE).to_parquet(folder / "history.parquet", index=False)
-    history = TrainOptions("plain", folder / "history.parquet", folder / "registry")
+    history = train_options("plain", folder / "history.parquet", folder / "registry")
     asked = Asked(folder / "rows.parquet", LABELLED, None, history)
     return page(evaluate(plain_bundle(folder / "registry", HOSTILE), asked))
 

@@ -12,10 +12,11 @@ from stream.detect.model.discriminator import PREFIX
 from stream.detect.model.discriminator_penalty import MOST
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
+from tests.support.options import fit_options
 from training.data.synthetic import KINDS, Kind, inject
 from training.fitting.discriminator import KNOWS_NOTHING, Discriminated, discriminate
 from training.fitting.error_scale import error_spread, member_spreads
-from training.fitting.fit import FitOptions, fit
+from training.fitting.fit import fit
 
 WINDOW, SENSORS, ROWS = 8, 4, 1200
 FIT, STOP, HELD_OUT, LATER = np.split(np.arange(WINDOW - 1, ROWS), [500, 600, 900])
@@ -39,7 +40,7 @@ FRAMES = correlated()
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Tensor]:
     """Of two autoencoders."""
-    options = FitOptions(max_epochs=6, min_windows=2048, batch=64, learning_rate=5e-3)
+    options = fit_options(max_epochs=6, min_windows=2048, batch_size=64, learning_rate=5e-3)
     return fit(FRAMES, None, FIT, STOP, SPEC, options, lambda epoch: None).weights
 
 
@@ -133,7 +134,7 @@ def test_a_window_of_one_value_has_a_discriminator_too(span: str) -> None:
     spec = ModelSpec("dense", 1, 1, 1, 2, 1, error_span=span, discriminator=4)  # type: ignore[arg-type]
     bare = msgspec.structs.replace(spec, discriminator=0)
     frames = np.ascontiguousarray(FRAMES[:, :1])
-    weights = fit(frames, None, FIT, STOP, bare, FitOptions(max_epochs=1, min_windows=256), lambda epoch: None).weights
+    weights = fit(frames, None, FIT, STOP, bare, fit_options(max_epochs=1, min_windows=256), lambda epoch: None).weights
     ensemble = Ensemble(bare, weights)
     ends, spreads = (FIT, STOP, HELD_OUT), np.ones((1, 1))
     found = discriminate(load(spec, weights), ensemble, spreads, frames, None, *ends, (0,), max_epochs=1)

@@ -1,7 +1,5 @@
 """Training: it learns, it stops, it keeps each member's best, and it is the same twice."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,11 +9,13 @@ from stream.detect.model.autoencoders import load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from tests.oracles.naive import naive_errors
-from training.fitting.fit import Epoch, FitOptions, Fitted, fit, seeds_of
+from tests.support.options import fit_options
+from training.fitting.fit import Epoch, Fitted, fit, seeds_of
+from training.options import FitOptions
 
 ROWS, WINDOW, SENSORS = 800, 4, 6
 FIT, STOP = np.arange(WINDOW - 1, 600), np.arange(610, ROWS)
-QUICK = FitOptions(max_epochs=4, min_windows=1024, batch=64, learning_rate=5e-3)
+QUICK = fit_options(max_epochs=4, min_windows=1024, batch_size=64, learning_rate=5e-3)
 
 
 def spec_of(kind: str = "dense", members: int = 2, **others: object) -> ModelSpec:
@@ -66,7 +66,7 @@ def slow_stop_losses(spec: ModelSpec, fitted: Fitted, masked: NDArray[np.bool_])
 @pytest.mark.parametrize("kind", ["dense", "conv"])
 def test_it_learns_what_its_sensors_have_in_common(kind: str) -> None:
     """The variance is 1 and the noise 0.01 or less: most of it is explained within a few hundred steps."""
-    options = FitOptions(max_epochs=20, min_windows=2048, batch=64, learning_rate=5e-3)
+    options = fit_options(max_epochs=20, min_windows=2048, batch_size=64, learning_rate=5e-3)
     fitted = quick(spec_of(kind), options)
     assert max(fitted.best_loss) < 0.1
     assert fitted.epochs[-1].loss < fitted.epochs[0].loss / 2
@@ -77,7 +77,7 @@ def test_the_kept_weights_are_those_of_the_best_stop_loss_of_each_member(share: 
     masked = np.random.default_rng(1).random((ROWS, SENSORS)) < share
     spec = spec_of(members=3, noise=0.1, loss=loss)
     # A wild rate, so that the last epoch is not the best one.
-    fitted = quick(spec, FitOptions(max_epochs=10, min_windows=512, batch=32, learning_rate=0.2), masked)
+    fitted = quick(spec, fit_options(max_epochs=10, min_windows=512, batch_size=32, learning_rate=0.2), masked)
     np.testing.assert_allclose(fitted.best_loss, slow_stop_losses(spec, fitted, masked), rtol=1e-4)
     assert np.mean(fitted.best_loss) <= min(epoch.stop_loss for epoch in fitted.epochs) * (1 + 1e-6)
     assert any(best < len(fitted.epochs) for best in fitted.best_epoch)
@@ -86,7 +86,7 @@ def test_the_kept_weights_are_those_of_the_best_stop_loss_of_each_member(share: 
 def test_the_loss_of_training_is_told_per_member_of_the_epoch_that_its_weights_are_from() -> None:
     one = quick(spec_of(members=1))
     assert one.fit_loss == pytest.approx([one.epochs[one.best_epoch[0] - 1].loss])
-    three = quick(spec_of(members=3), replace(QUICK, max_epochs=1))
+    three = quick(spec_of(members=3), fit_options(QUICK, max_epochs=1))
     assert len(set(three.fit_loss)) == 3
     assert np.mean(three.fit_loss) == pytest.approx(three.epochs[0].loss)
 
@@ -94,7 +94,7 @@ def test_the_loss_of_training_is_told_per_member_of_the_epoch_that_its_weights_a
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     first, second = quick(spec_of(noise=0.3)).weights, quick(spec_of(noise=0.3)).weights
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = quick(spec_of(noise=0.3), replace(QUICK, seed=9)).weights
+    other = quick(spec_of(noise=0.3), fit_options(QUICK, seed=9)).weights
     assert not torch.equal(first["encode.weight"], other["encode.weight"])
 
 
@@ -106,11 +106,13 @@ def test_a_member_depends_on_its_own_seed_and_not_on_how_many_others_there_are(
 
     The rate is wild and patience short, so that members cool down and are done at different epochs.
     """
-    options = FitOptions(max_epochs=30, min_windows=512, batch=64, learning_rate=2e-2, patience=2, improvement=0.05)
+    options = fit_options(
+        max_epochs=30, min_windows=512, batch_size=64, learning_rate=2e-2, patience=2, improvement=0.05
+    )
     together = quick(spec_of(kind, members=3, dropout=dropout, noise=noise), options)
     assert len(set(together.best_epoch)) > 1
     for member in range(3):
-        alone = quick(spec_of(kind, members=1, dropout=dropout, noise=noise), replace(options, seed=member))
+        alone = quick(spec_of(kind, members=1, dropout=dropout, noise=noise), fit_options(options, seed=member))
         assert alone.best_epoch == together.best_epoch[member : member + 1]
         for name, value in alone.weights.items():
             torch.testing.assert_close(together.weights[name][member], value[0], rtol=1e-3, atol=1e-4)
@@ -118,7 +120,7 @@ def test_a_member_depends_on_its_own_seed_and_not_on_how_many_others_there_are(
 
 def test_a_model_trained_with_blanked_cells_fills_in_a_sensor_that_it_does_not_see() -> None:
     """The clean window is what it is trained to make: a sensor at 0 is made from the others."""
-    options = FitOptions(max_epochs=20, min_windows=2048, batch=64, learning_rate=5e-3)
+    options = fit_options(max_epochs=20, min_windows=2048, batch_size=64, learning_rate=5e-3)
     windows = torch.from_numpy(correlated()).unfold(0, WINDOW, 1).transpose(1, 2)[STOP - WINDOW + 1]  # (N, W, F)
     blanked = windows.clone()
     blanked[:, :, 2] = 0.0
@@ -138,7 +140,7 @@ def test_a_window_of_one_value_is_learned_with_blanks_too() -> None:
 
 
 def test_training_ends_once_no_member_improves() -> None:
-    options = FitOptions(learning_rate=0.0, patience=3, min_windows=256, max_epochs=50)
+    options = fit_options(learning_rate=0.0, patience=3, min_windows=256, max_epochs=50)
     fitted = quick(spec_of(), options)
     assert fitted.stopped_early
     assert [epoch.stale for epoch in fitted.epochs] == [0, 1, 2, 3]
@@ -195,4 +197,4 @@ def test_values_that_are_not_finite_are_a_fault_of_the_data() -> None:
 
 
 def test_seeds_follow_on_from_the_first() -> None:
-    assert seeds_of(spec_of(members=3), FitOptions(seed=40)) == (40, 41, 42)
+    assert seeds_of(spec_of(members=3), fit_options(seed=40)) == (40, 41, 42)

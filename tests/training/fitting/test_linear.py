@@ -7,9 +7,10 @@ from sklearn.decomposition import PCA
 
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
+from stream.settings.detection import ModelSettings
+from tests.support.options import fit_options
 from training.defaults import choose_spec
-from training.fitting.fit import FitOptions, Fitted, fit
-from training.options import ModelOptions
+from training.fitting.fit import Fitted, fit
 
 WINDOW, SENSORS, LATENT, ROWS = 5, 4, 2, 3000
 FIT, STOP = np.arange(WINDOW - 1, 2400), np.arange(2400 + WINDOW, ROWS)
@@ -36,7 +37,7 @@ def frames() -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def fitted(frames: NDArray[np.float32]) -> Fitted:
     """With the defaults of training."""
-    return fit(frames, None, FIT, STOP, SPEC, FitOptions(), lambda epoch: None)
+    return fit(frames, None, FIT, STOP, SPEC, fit_options(), lambda epoch: None)
 
 
 def windows_of(frames: NDArray[np.float32], ends: NDArray[np.int64]) -> Floats:
@@ -81,6 +82,6 @@ def test_its_error_is_that_of_principal_component_analysis(frames: NDArray[np.fl
 
 def test_the_spec_says_that_it_has_no_hidden_units_dropout_or_noise() -> None:
     spec = choose_spec(
-        ModelOptions(kind="linear", hidden=16, dropout=0.2, noise=0.4, latent=3), sensors=4, window=32, smoothing=10
+        ModelSettings(kind="linear", hidden=16, dropout=0.2, noise=0.4, latent=3), sensors=4, window=32, smoothing=10
     )
     assert (spec.hidden, spec.dropout, spec.noise, spec.latent) == (0, 0.0, 0.0, 3)

@@ -1,6 +1,5 @@
 """The variational model: what its code costs, that it does not collapse unseen, and windows drawn from its prior."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +15,25 @@ from stream import __main__ as cli
 from stream.detect.model.autoencoders import Variational, build, load
 from stream.detect.policy import ModelSpec
 from stream.errors import BundleError
+from stream.settings.detection import ModelSettings, ThresholdSettings
 from tests.support.builders import a_definition, a_spec, publish
+from tests.support.options import fit_options, train_options
 from training import report
 from training.data.windows import Windows
 from training.demo import fleet
 from training.demo.pumps import SENSORS
-from training.fitting.fit import Epoch, FitOptions, Fitted, fit
+from training.fitting.fit import Epoch, Fitted, fit
 from training.fitting.members import Progress
 from training.fitting.objective import Objective
 from training.fitting.posterior import COLLAPSED, divergence, measured
 from training.fitting.prior_samples import PANELS, Sample, write
 from training.gate.criteria import collapsed
-from training.options import ModelOptions, ThresholdOptions, TrainOptions
+from training.options import FitOptions
 from training.pipeline import Trained, train
 
 ROWS, WINDOW = 1200, 4
 FIT, STOP = np.arange(WINDOW - 1, 1000), np.arange(1010, ROWS)
-OPTIONS = FitOptions(max_epochs=14, patience=4, min_windows=1024, batch=64, learning_rate=5e-3, anneal=6)
+OPTIONS = fit_options(max_epochs=14, patience=4, min_windows=1024, batch_size=64, learning_rate=5e-3, anneal=6)
 
 
 def spec_of(members: int = 1, **others: object) -> ModelSpec:
@@ -119,7 +120,7 @@ def test_weights_are_kept_once_the_code_pays_in_full_and_chosen_by_the_mean_code
 
 @pytest.mark.parametrize("epochs", [1, 2, 5])
 def test_a_short_training_anneals_in_the_epochs_it_has(epochs: int) -> None:
-    found = fitted(spec_of(), replace(OPTIONS, max_epochs=epochs, anneal=6))
+    found = fitted(spec_of(), fit_options(OPTIONS, max_epochs=epochs, anneal=6))
     assert found.best_epoch == (epochs,)
 
 
@@ -160,15 +161,16 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(history: Path) -> Trained:
-    options = TrainOptions(
+    options = train_options(
         "pump",
         history,
         history.parent / "registry",
-        model=ModelOptions(kind="variational", window=6, smoothing=3, latent=3, members=2),
-        threshold=ThresholdOptions("percentile", percentile=95.0),
+        model=ModelSettings(kind="variational", window=6, smoothing=3, latent=3, members=2),
+        threshold=ThresholdSettings(method="percentile", percentile=95.0),
+        fit=fit_options(max_epochs=20, min_windows=8192, patience=20, anneal=5),
     )
     quiet = Progress(lambda name, note: None, lambda epoch: None)
-    return train(options, FitOptions(max_epochs=20, min_windows=8192, patience=20, anneal=5), quiet)
+    return train(options, quiet)
 
 
 def test_the_bundle_and_the_report_say_what_the_code_tells(

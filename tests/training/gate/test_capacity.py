@@ -1,6 +1,5 @@
 """How constrained models are of which one knows: what copies is too strong, what knows nothing is too weak."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec, Rules
 from stream.intake.columns import Bools
+from stream.settings.detection import ModelSettings
 from tests.oracles.naive import naive_errors
 from tests.support.builders import a_policy
+from tests.support.options import fit_options
 from tests.support.small_training import QUICK, SMALL, a_history, made
 from training.data.framing import FramedHistory
 from training.data.split import Part
@@ -29,7 +30,6 @@ from training.data.synthetic import KINDS, SIZES, inject
 from training.gate.capacity import strength
 from training.gate.injection import Step, Trial
 from training.gate.segments import strips_of, support
-from training.options import ModelOptions
 
 Float64s = NDArray[np.float64]
 ROWS = 400
@@ -218,22 +218,22 @@ def pumps() -> pd.DataFrame:
 
 # Of 30 values; nothing is blanked or dropped.
 LOOSE = {"window": 6, "smoothing": 3, "latent": 29, "noise": 0.0, "dropout": 0.0}
-THOROUGH = dataclasses.replace(QUICK, max_epochs=15, min_windows=4096, learning_rate=1e-2)
+THOROUGH = fit_options(QUICK, max_epochs=15, min_windows=4096, learning_rate=1e-2)
 
 
 @pytest.mark.parametrize(
     ("model", "verdict"),
     [
-        (ModelOptions(kind="linear", **LOOSE), "too strong"),  # type: ignore[arg-type]
-        (ModelOptions(kind="dense", hidden=256, **LOOSE), "too strong"),  # type: ignore[arg-type]
-        (ModelOptions(window=6, smoothing=3), "fine"),
-        (ModelOptions(window=1), "fine"),
-        (ModelOptions(kind="conv", window=8, hidden=8, members=3), "fine"),
+        (ModelSettings(kind="linear", **LOOSE), "too strong"),  # type: ignore[arg-type]
+        (ModelSettings(kind="dense", hidden=256, **LOOSE), "too strong"),  # type: ignore[arg-type]
+        (ModelSettings(window=6, smoothing=3), "fine"),
+        (ModelSettings(window=1), "fine"),
+        (ModelSettings(kind="conv", window=8, hidden=8, members=3), "fine"),
     ],
     ids=["loose linear", "loose dense", "default", "a reading", "conv"],
 )
 def test_a_trained_model_that_may_copy_does_and_the_default_does_not(
-    pumps: pd.DataFrame, tmp_path: Path, model: ModelOptions, verdict: str
+    pumps: pd.DataFrame, tmp_path: Path, model: ModelSettings, verdict: str
 ) -> None:
     found = made(tmp_path, pumps, THOROUGH, model=model)
     strong = found.manifest.metrics["strength"]
@@ -247,13 +247,13 @@ def test_the_sizes_chosen_for_few_sensors_leave_a_model_constrained(
     pumps: pd.DataFrame, tmp_path: Path, sensors: list[str], window: int
 ) -> None:
     """Few values for a code of one unit are not taken for freedom to copy."""
-    found = made(tmp_path, pumps[["time", "series", *sensors]], THOROUGH, model=ModelOptions(window=window))
+    found = made(tmp_path, pumps[["time", "series", *sensors]], THOROUGH, model=ModelSettings(window=window))
     assert found.manifest.metrics["strength"]["verdict"] == "fine", found.manifest.metrics["strength"]["said"]
 
 
 def test_sizes_that_are_found_are_told_from_the_least_on(pumps: pd.DataFrame, tmp_path: Path) -> None:
     """And the same training gives the same table."""
-    fit = dataclasses.replace(QUICK, max_epochs=6)
+    fit = fit_options(QUICK, max_epochs=6)
     strong = made(tmp_path / "one", pumps, fit, model=SMALL).manifest.metrics["strength"]
     assert made(tmp_path / "two", pumps, fit, model=SMALL).manifest.metrics["strength"] == strong
     assert list(strong["kinds"]) == list(KINDS)

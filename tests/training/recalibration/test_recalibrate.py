@@ -10,20 +10,21 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from stream.intake.columns import Float64s
+from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from tests.oracles import naive_drift as naive
+from tests.support.options import changed
 from tests.support.recalibration import BLOCK, arranged, given, levels_of, smoothed
 from training.calibration.calibrate import calibrate_kept
 from training.calibration.levels import Levels
-from training.options import ThresholdOptions
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import Advice
-from training.recalibration.recalibrate import Bounds, Given, Recalibrated, recalibrate
+from training.recalibration.recalibrate import Given, Recalibrated, recalibrate
 from training.recalibration.reference_levels import law_of
 from training.robustness.poisoning import Attack, adding, child, crowding, growing, part_time, seen, thresholds
 
-PERCENTILE, BUDGET = ThresholdOptions("percentile"), ThresholdOptions("budget", alerts_per_week=20.0)
-BOUNDS = Bounds()
+PERCENTILE, BUDGET = ThresholdSettings(method="percentile"), ThresholdSettings(method="budget", alerts_per_week=20.0)
+BOUNDS = RecalibrationSettings()
 SERIES, ROWS = 2, 4000
 
 
@@ -33,7 +34,7 @@ def bundle(request: pytest.FixtureRequest) -> Given:
 
 
 def judged(bundle: Given, newer: Levels, **bounds: float) -> Recalibrated:
-    return recalibrate(bundle, seen(bundle, newer), replace(BOUNDS, **bounds), None)  # type: ignore[arg-type]
+    return recalibrate(bundle, seen(bundle, newer), changed(BOUNDS, **bounds), None)
 
 
 @drawn(rows=st.lists(st.integers(1, 90), min_size=1, max_size=3), size=st.integers(1, 7))

@@ -1,6 +1,5 @@
 """Other rules or thresholds without a retraining: what a child version shares with its parent, and what it does not."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import pandas as pd
 import pytest
 
 from stream.cli.training_options import AMENDABLE, NOT_AMENDABLE, wanted
-from stream.detect.policy import SensorRule
 from stream.errors import BundleError, ConfigError
 from stream.registry.bundle import CALIBRATION, FILES, SERIES, WEIGHTS, load
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.settings import load as load_settings
+from stream.settings.detection import RuleSettings, SensorRuleSettings, ThresholdSettings
 from tests.support.builders import a_definition, publish
+from tests.support.options import changed
 from tests.support.small_training import a_history, made
-from training.options import RuleOptions, ThresholdOptions
 from training.pipeline import Trained
 from training.revision.amend import Amended, Wanted, amend
 
@@ -31,7 +30,7 @@ def pumps() -> pd.DataFrame:
 @pytest.fixture(scope="module", params=[70.0, 1.0])
 def trained(request: pytest.FixtureRequest, pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A bundle with a budget: one that the data support, and one beyond them."""
-    options = ThresholdOptions("budget", alerts_per_week=request.param)
+    options = ThresholdSettings(method="budget", alerts_per_week=request.param)
     return made(tmp_path_factory.mktemp("trained"), pumps, threshold=options)
 
 
@@ -56,7 +55,7 @@ def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained
 def test_another_budget_gives_the_threshold_that_training_for_it_gives(
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    options = ThresholdOptions("budget", alerts_per_week=3.0)
+    options = ThresholdSettings(method="budget", alerts_per_week=3.0)
     expected = made(tmp_path, pumps, threshold=options)
     child = amended(trained, "threshold.alerts_per_week=3")
     assert child.manifest.threshold_q == expected.manifest.threshold_q != trained.manifest.threshold_q
@@ -67,8 +66,8 @@ def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_t
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """A promise on alerts is one on incidents: more of them call for a larger threshold."""
-    options = ThresholdOptions("budget", alerts_per_week=trained.manifest.threshold["promised"])
-    expected = made(tmp_path, pumps, threshold=options, rules=RuleOptions(close_after=1))
+    options = ThresholdSettings(method="budget", alerts_per_week=trained.manifest.threshold["promised"])
+    expected = made(tmp_path, pumps, threshold=options, rules=RuleSettings(close_after=1))
     child = amended(trained, "rules.close_after=1")
     assert child.manifest.rules == expected.manifest.rules
     assert child.manifest.threshold == expected.manifest.threshold
@@ -76,15 +75,15 @@ def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_t
 
 
 def test_what_sensor_rules_vetoed_is_vetoed_in_the_child_as_in_training(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    sensors = tuple(SensorRule(name, min_absolute=1e9) for name in pumps.columns[2:])
-    ruled = RuleOptions(close_after=4, sensors=sensors)
-    options = ThresholdOptions("budget", alerts_per_week=35.0)
+    sensors = {name: SensorRuleSettings(min_absolute=1e9) for name in pumps.columns[2:]}
+    ruled = RuleSettings(close_after=4, sensors=sensors)
+    options = ThresholdSettings(method="budget", alerts_per_week=35.0)
     trained = made(tmp_path / "trained", pumps, threshold=options, rules=ruled)
-    expected = made(tmp_path / "expected", pumps, threshold=options, rules=replace(ruled, close_after=1))
+    expected = made(tmp_path / "expected", pumps, threshold=options, rules=changed(ruled, close_after=1))
     child = amended(trained, "rules.close_after=1")
     assert child.manifest.rules == expected.manifest.rules
     assert child.manifest.threshold == expected.manifest.threshold
-    unruled = made(tmp_path / "unruled", pumps, threshold=options, rules=RuleOptions(close_after=1))
+    unruled = made(tmp_path / "unruled", pumps, threshold=options, rules=RuleSettings(close_after=1))
     assert child.manifest.threshold_q != unruled.manifest.threshold_q, "the rules must matter here"
 
 
@@ -187,7 +186,8 @@ def test_only_what_set_says_is_wanted_and_not_what_the_file_says(tmp_path: Path)
     file.write_text("rules: {close_after: 99, close_ratio: 0.5}\nthreshold: {alerts_per_week: 5}\nmodel: {window: 8}\n")
     given = ["rules={close_after: 40}", "rules.max_duration=1h", "registry=elsewhere", "detector=pumps"]
     changes = wanted(load_settings(file, given, {"NARROWS_RULES__TOP_SENSORS": "3"}), given)
-    assert changes == Wanted(rules={"close_after": 40, "max_duration_ns": 3600 * 10**9}, threshold={})
+    assert changes.names == {"rules.close_after", "rules.max_duration"}
+    assert (changes.rules.close_after, changes.rules.max_duration) == (40, 3600 * 10**9)
     with pytest.raises(ConfigError, match=r"nothing to change; give --set with one of rules\.close_after, "):
         wanted(load_settings(file, ["detector=pumps"], {}), ["detector=pumps"])
 
@@ -199,10 +199,13 @@ def test_each_rule_and_threshold_of_the_configuration_can_be_amended_or_it_is_sa
     assert set(AMENDABLE) | {path for path in NOT_AMENDABLE if "." in path} == known
 
 
+NINE = Wanted(RuleSettings(close_after=9), ThresholdSettings(), frozenset({"rules.close_after"}))
+
+
 def test_a_bundle_that_does_not_say_what_it_promised_is_refused(tmp_path: Path) -> None:
     publish(tmp_path, a_definition())
     with pytest.raises(BundleError, match=r"does not say threshold\.method, .*; train again"):
-        amend(Registry(tmp_path), "test", PRODUCTION, Wanted({"close_after": 9}, {}))
+        amend(Registry(tmp_path), "test", PRODUCTION, NINE)
 
 
 def test_an_altered_parent_has_no_child(pumps: pd.DataFrame, tmp_path: Path) -> None:

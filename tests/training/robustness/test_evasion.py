@@ -27,14 +27,15 @@ from stream.detect.outcome import Verdict
 from stream.detect.policy import ValidRange
 from stream.intake.parquet import Batch
 from stream.registry.bundle import load
+from stream.settings.detection import RecalibrationSettings
 from tests.support.builders import START, a_definition, a_policy, a_spec, readings
-from tests.support.small_training import QUICK, SMALL, a_history, made
+from tests.support.options import changed
+from tests.support.small_training import SMALL, a_history, made
 from tests.support.small_training import options as small_options
 from training.data.framing import FramedHistory, frame
 from training.fitting.disagreement import usual_disagreement
 from training.gate.segments import support
 from training.pipeline import Trained
-from training.recalibration.recalibrate import Bounds
 from training.robustness.evasion import SIZES
 from training.robustness.pgd import Attack, Budget, Effort, Norm
 from training.robustness.poisoning import RUNS, SHARES, WAYS
@@ -218,7 +219,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     sensor = next(name for name in history.columns if name not in ("time", "series"))
     live.loc[live["anomaly"] == 1, sensor] += 6 * history[sensor].std()
     live.to_parquet(folder / "live.parquet", index=False)
-    return made(folder, history, model=replace(SMALL, members=3))
+    return made(folder, history, model=changed(SMALL, members=3))
 
 
 Told = Callable[..., dict[str, Any]]
@@ -268,7 +269,10 @@ def test_the_command_measures_attackers_budgets_and_norms(told: Told, trained: T
     assert [(one["how"], one["share"]) for one in said["poisoning"]] == [
         ("nobody attacks", 0.0), *((how, share) for how in WAYS for share in SHARES)
     ]  # fmt: skip
-    assert all(len(one["factors"]) == RUNS and one["threshold"] <= Bounds().max_total for one in said["poisoning"])
+    assert all(
+        len(one["factors"]) == RUNS and one["threshold"] <= RecalibrationSettings().max_total
+        for one in said["poisoning"]
+    )
     assert said["playback"][-1]["sensors"] == len(trained.manifest.sensors)
     assert plot.read_bytes()[:4] == b"\x89PNG"
 
@@ -290,7 +294,7 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
     """Trained where the bundle has none, and adding to the level; left out where it has one."""
     history, frames = a_history(), np.arange(40)
     for has_one in (False, True):
-        model = replace(SMALL, members=2, discriminator=has_one)
+        model = changed(SMALL, members=2, discriminator=has_one)
         bundle = made(tmp_path / f"{has_one}", history, model=model)
         field = gathered(bundle)
         own, other = (discriminator.parted(one.weights) for one in (field.ensemble, field.counterpart))
@@ -310,7 +314,7 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
 
 def gathered(bundle: Trained) -> Field:
     manifest, definition = load(bundle.folder)
-    return gather(bundle.folder, manifest, definition, small_options(bundle.folder.parents[3]), QUICK)
+    return gather(bundle.folder, manifest, definition, small_options(bundle.folder.parents[3]))
 
 
 def test_rows_in_which_nothing_is_found_are_refused(

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from tests.support.recalibration import BLOCK, arranged, given, levels_of
 from training.calibration.levels import Levels
-from training.options import ThresholdOptions
-from training.recalibration.recalibrate import Bounds, Given
+from training.recalibration.recalibrate import Given
 from training.robustness.poisoning import (
     AT_ONCE,
     NOISE,
@@ -23,7 +23,7 @@ from training.robustness.poisoning import (
     thresholds,
 )
 
-BOUNDS = Bounds(min_blocks=20, max_step=1.15, max_total=1.25)
+BOUNDS = RecalibrationSettings(min_blocks=20, max_step=1.15, max_total=1.25)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def held_out() -> Levels:
 
 @pytest.fixture(scope="module")
 def bundle(held_out: Levels) -> Given:
-    return given(held_out, ThresholdOptions("percentile"))
+    return given(held_out, ThresholdSettings(method="percentile"))
 
 
 @pytest.fixture(scope="module")

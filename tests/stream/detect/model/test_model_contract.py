@@ -16,8 +16,9 @@ from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from tests.support.builders import weights_of
+from tests.support.options import fit_options
 from training.fitting.error_scale import error_spread
-from training.fitting.fit import FitOptions, fit
+from training.fitting.fit import fit
 
 KINDS = get_args(get_type_hints(ModelSpec)["kind"])
 SHORTEST = dict.fromkeys(KINDS, 1) | {"conv": MIN_CONV_WINDOW}
@@ -191,7 +192,7 @@ def test_it_learns_is_scored_with_the_loss_it_learned_with_and_counts_each_senso
     """The stop loss is the mean error of the stop windows; in units of its spread each sensor's mean error is 1."""
     spec = spec_of(kind, 4, 4, members=1, loss=loss, error_span="window", latent=2, hidden=12, noise=0.1)
     frames, stop = correlated(), np.arange(420, 500)
-    options = FitOptions(max_epochs=12, min_windows=2048, batch=64, learning_rate=5e-3, anneal=4)
+    options = fit_options(max_epochs=12, min_windows=2048, batch_size=64, learning_rate=5e-3, anneal=4)
     fitted = fit(frames, None, np.arange(3, 400), stop, spec, options, lambda epoch: None)
     plain = Ensemble(spec, fitted.weights)
     assert fitted.best_loss[0] < 0.5 * plain_loss(loss)
