@@ -25,12 +25,19 @@ def encode(record: msgspec.Struct) -> bytes:
 
 def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
     """JSON Schema (2020-12) of a record that is published."""
-    schema = msgspec.json.schema(record)
-    for definition in schema["$defs"].values():
-        # Docstrings: as Python 3.13 keeps them, whatever Python this is.
-        definition["description"] = inspect.cleandoc(definition.get("description", ""))
+    definitions, reference = definitions_of(record)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"narrows/{name}.v{SCHEMA_VERSION}.schema.json",
-        **schema,
+        **reference,
+        "$defs": definitions,
     }
+
+
+def definitions_of(record: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, str]]:
+    """JSON Schema of a struct and of those it refers to, by name; and the reference to its own."""
+    (reference,), definitions = msgspec.json.schema_components((record,), ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        # Python before 3.13 keeps the indentation of docstrings: the schema must not depend on the version.
+        definition["description"] = inspect.cleandoc(definition.get("description", ""))
+    return definitions, reference

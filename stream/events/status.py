@@ -1,63 +1,33 @@
-"""What the detector says of itself: the records of the status topic.
+"""The status record: what subscribers of the status topic read, its headers and its JSON Schema.
 
-An event that belongs to a partition stands in the transaction of the offsets it is about: it is told exactly once.
+A status event of a partition is written in the transaction of the offsets it is about, so it is published exactly once.
 """
 
 import hashlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from stream.events import data_events, detector_events
 from stream.events.record import SCHEMA_VERSION, Headers, schema_of
+from stream.events.status_event import StatusEvent, details_schema, kind_of
 
-Kind = Literal[
-    "detector.bundle_activated",
-    "detector.bundle_refused",
-    "detector.stale_threshold",
-    "detector.drift",
-    "data.readings_lost",
-    "data.history_lost",
-    "data.series_in_two_partitions",
-    "data.series_retired",
-    "data.series_blind",
-    "data.series_sees_again",
-    "data.sensors_missing",
-    "data.sensors_complete",
-    "data.partitions_changed",
-]
-# Names that a message lists when it is about many.
-NAMED = 10
+EVENT_MODULES = (data_events.__name__, detector_events.__name__)
 
 
 class Status(msgspec.Struct, frozen=True):
     """One thing that an operator, or a program that follows the alerts, must know.
 
     Attributes:
-        kind: `detector.bundle_activated`: from `offset` of the partition on, scores are those of bundle `details.to`.
-            `detector.bundle_refused`: `details.version` is not served, the old bundle goes on; the message says why.
-            `detector.stale_threshold`: the thresholds of `details.bundle` are `details.age_days` days old, longer than
-            `serve.stale_after`; once a day while it holds.
-            `detector.drift`: `details.opened` incidents of one process where `details.promised` were promised: far too
-            many for long, or none (`details.drift`); once a day while it holds.
-            `data.readings_lost`: retention deleted `details.lost` readings of the partition before they were scored.
-            `data.history_lost`: readings that a restart needs are gone, or a tool has passed over them:
-                `details.count` series of the partition warm up at offset `details.oldest`.
-            `data.series_in_two_partitions`: readings of the series in this partition are dead letters from now on.
-            `data.series_retired`: `details.count` series have left memory: silent for `serve.retire_after`, or moved.
-            `data.series_blind`: no frame of the series since `details.since` could be scored, longer than
-            `serve.blind_after`; `details.masked` are the sensors without a value.
-            `data.series_sees_again`: a series that was blind since `details.since` has a frame that can be scored.
-            `data.sensors_missing`: sensors of `details.bundle` that have never come with a value: `details.missing`.
-            `data.sensors_complete`: all have come, after some were told to be missing.
-            `data.partitions_changed`: the input topic has `details.to` partitions now: series may have moved.
-        partition, offset, series: what it is about; null where it is about all of them.
+        kind: kind of the event; it says which `details` there are.
+        observed_at: wall clock of the detector, RFC 3339.
+        partition, offset, series: what the event is about; null where it is about all of them.
         message: for people. details: for programs, by kind.
     """
 
     schema_version: int
-    kind: Kind
+    kind: str
     detector: str
     instance: str
     observed_at: str
@@ -68,41 +38,26 @@ class Status(msgspec.Struct, frozen=True):
     details: dict[str, str | int]
 
 
-class Notice(msgspec.Struct, frozen=True):
-    """A status event before it is known who says it, and when."""
-
-    kind: Kind
-    message: str
-    series: str | None = None
-    offset: int | None = None
-    details: dict[str, str | int] = {}
-
-
-def named(names: Sequence[str]) -> str:
-    """Names for a message, the first of them where they are many."""
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-
-
-def status(notice: Notice, detector: str, instance: str, partition: int | None, observed_at: datetime) -> Status:
-    """The record of a notice."""
+def status(event: StatusEvent, detector: str, instance: str, partition: int | None, observed_at: datetime) -> Status:
+    """The record of an event; `partition` None: the event is about the whole process."""
     return Status(
         schema_version=SCHEMA_VERSION,
-        kind=notice.kind,
+        kind=event.kind,
         detector=detector,
         instance=instance,
         observed_at=observed_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         partition=partition,
-        offset=notice.offset,
-        series=notice.series,
-        message=notice.message,
-        details=notice.details,
+        offset=event.offset,
+        series=event.series,
+        message=event.message,
+        details=event.details,
     )
 
 
 def status_headers(record: Status) -> Headers:
-    """CloudEvents 1.0, Kafka binding, binary mode; events that say the same of the same place share a `ce_id`."""
-    said = hashlib.sha256(msgspec.json.encode(record.details, order="sorted")).hexdigest()[:8]
-    about = (record.detector, record.kind, record.partition, record.offset, record.series, said)
+    """CloudEvents 1.0, Kafka binding, binary mode. Two instances that report the same event use the same `ce_id`."""
+    digest = hashlib.sha256(msgspec.json.encode(record.details, order="sorted")).hexdigest()[:8]
+    about = (record.detector, record.kind, record.partition, record.offset, record.series, digest)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", "/".join("-" if part is None else str(part) for part in about).encode()),
@@ -115,5 +70,15 @@ def status_headers(record: Status) -> Headers:
 
 
 def status_schema() -> dict[str, Any]:
-    """JSON Schema of the status record."""
-    return schema_of(Status, "status")
+    """JSON Schema of the status record: one alternative per kind, each with its own details."""
+    known = (event for event in StatusEvent.__subclasses__() if event.__module__ in EVENT_MODULES)
+    events = sorted(known, key=kind_of)
+    schema = schema_of(Status, "status")
+    record = schema["$defs"]["Status"]
+    record["properties"]["kind"] = {"enum": [kind_of(event) for event in events]}
+    record["oneOf"] = [
+        {"properties": {"kind": {"const": kind_of(event)}, "details": {"$ref": f"#/$defs/{event.__name__}"}}}
+        for event in events
+    ]
+    schema["$defs"] |= {event.__name__: details_schema(event) for event in events}
+    return schema

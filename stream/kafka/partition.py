@@ -15,15 +15,16 @@ from stream.detect.frames.clock import NEVER
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import bare
-from stream.events.status import Notice, named
+from stream.events.data_events import SeriesInTwoPartitions, SeriesRetired, blindness_event
+from stream.events.detector_events import BundleActivated
+from stream.events.status_event import StatusEvent
 from stream.intake.columns import Dead, Decoded, Int64s, Readings
 from stream.intake.decode import Decoder
 from stream.kafka import failpoints
 from stream.kafka.records import Records
-from stream.kafka.sight_notices import sight_notice
 from stream.kafka.state.admission import Admission
 from stream.kafka.state.owners import Owners
-from stream.kafka.state.restored_state import RestoredState, activated
+from stream.kafka.state.restored_state import RestoredState
 from stream.kafka.state.resume_point import ResumePoint
 from stream.kafka.state.snapshot_schedule import ReplayStart, SnapshotSchedule
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
@@ -91,7 +92,7 @@ class Partition:
         self._retired: dict[str, int] = {}
         # Events of a replay that no commit has published; what is to be said in the next one.
         self._held: list[tuple[IncidentEvent, int]] = []
-        self.notices: list[Notice] = []
+        self.notices: list[StatusEvent] = []
         # Something live was processed, or a silence told, since the last commit.
         self._uncommitted = False
         self.uncommitted_counts: Counter[str] = Counter()
@@ -199,10 +200,7 @@ class Partition:
         self._close(series)
         self._schedule.require(series)
         self._uncommitted = True
-        message = f"{series!r} is scored in partition {holder}; its readings in {self.number} are dead letters"
-        self.notices.append(
-            Notice("data.series_in_two_partitions", message, series, self.position, {"kept_in": holder})
-        )
+        self.notices.append(SeriesInTwoPartitions.of(series, holder, self.number, self.position))
 
     def release(self) -> None:
         """The partition is no longer ours."""
@@ -222,7 +220,7 @@ class Partition:
         for state in () if warm else states:
             # No snapshot of the old layout may outlive this commit: a restart would take it for frames that are gone.
             self._schedule.require(state.series)
-        self.notices.append(activated(old, definition.version, warm, self.position))
+        self.notices.append(BundleActivated.of(old, definition.version, warm=warm, offset=self.position))
 
     def retire_expired(self) -> None:
         """Lets go of the series that the stream has long left behind."""
@@ -268,7 +266,7 @@ class Partition:
             gap_before=self._gap_before,
         )
 
-    def take_notices(self) -> list[Notice]:
+    def take_notices(self) -> list[StatusEvent]:
         """Status events for this commit."""
         notices, self.notices = self.notices, []
         return notices
@@ -311,7 +309,7 @@ class Partition:
         """
         for sight in outcome.sights:
             offset = self.position - 1 if position is None else int(position[sight.row])
-            self.notices.append(sight_notice(sight, offset))
+            self.notices.append(blindness_event(sight, offset))
             self._schedule.require(sight.series)
 
     def _stream_times(self, readings: Readings) -> tuple[Int64s, Int64s]:
@@ -359,10 +357,7 @@ class Partition:
             self._retired[series] = self.position - 1
         self._admission.release(names)
         self._uncommitted = True
-        only = names[0] if len(names) == 1 else None
-        self.notices.append(
-            Notice("data.series_retired", f"{named(names)}: {why}", only, self.position, {"count": len(names)})
-        )
+        self.notices.append(SeriesRetired.of(names, why, self.position))
 
     def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:
         if self.detector.slots.find(series) is not None:

@@ -3,7 +3,7 @@
 import structlog
 from confluent_kafka import Consumer, KafkaException
 
-from stream.events.status import Notice
+from stream.events.data_events import PartitionsChanged
 from stream.kafka.client import KafkaOptions
 
 log = structlog.get_logger()
@@ -18,7 +18,7 @@ class PartitionCounts:
         self._options = options
         self._count: int | None = None
 
-    def changed(self, reader: Consumer) -> Notice | None:
+    def changed(self, reader: Consumer) -> PartitionsChanged | None:
         """A notice where the count is another than at the last look; None as well where the broker does not say."""
         topic = self._options.input
         try:
@@ -36,5 +36,4 @@ class PartitionCounts:
             "topic.partitions_changed", topic=topic, before=before, now=count,
             todo="`narrows topics --create` adds the state topic's; until then the new partitions are not served",
         )  # fmt: skip
-        message = f"{topic} has {count} partitions, it had {before}: series that have moved warm up in their new one"
-        return Notice("data.partitions_changed", message, details={"from": before, "to": count})
+        return PartitionsChanged.of(topic, before, count)

@@ -1,7 +1,7 @@
 """What the loop has to tell, as records of the output topics; logged once it is committed."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from stream.detect.incidents.incidents import IncidentEvent
 from stream.events.alert import Alert, Source, alert, alert_headers
 from stream.events.dead_letter import dead_letters
 from stream.events.record import encode
-from stream.events.status import Kind, Notice, status, status_headers
+from stream.events.status import status, status_headers
+from stream.events.status_event import StatusEvent
 from stream.events.verdict import frame_verdicts
 from stream.kafka import failpoints
 from stream.kafka.client import KafkaOptions
@@ -22,14 +23,6 @@ from stream.kafka.partition import Partition, Told
 from stream.kafka.records import Records
 
 log = structlog.get_logger()
-
-# Status events that call for somebody; the others are told in passing.
-LEVELS: Mapping[Kind, int] = {
-    "data.sensors_missing": logging.ERROR,
-    "data.series_blind": logging.WARNING,
-    "detector.stale_threshold": logging.WARNING,
-    "detector.drift": logging.WARNING,
-}
 
 
 class Publisher:
@@ -57,7 +50,7 @@ class Publisher:
                 self._transaction.send(self._options.scores, verdict.series.encode(), encode(verdict), [])
         failpoints.at("published")
 
-    def notices(self, notices: Iterable[Notice], partition: int | None) -> None:
+    def notices(self, notices: Iterable[StatusEvent], partition: int | None) -> None:
         """Status events; `partition` None: of the process."""
         for notice in notices:
             record = status(notice, self._detector, self._options.instance, partition, datetime.now(UTC))
@@ -65,8 +58,7 @@ class Publisher:
             self._transaction.send(self._options.status, key, encode(record), status_headers(record))
             about = {"partition": partition, "offset": notice.offset, "series": notice.series, **notice.details}
             said = {name: value for name, value in about.items() if value is not None}
-            level = LEVELS.get(notice.kind, logging.INFO)
-            self._lines.append((level, notice.kind, {"message": notice.message, **said}))
+            self._lines.append((notice.log_level, notice.kind, {"message": notice.message, **said}))
 
     def has_committed(self) -> None:
         """What was published can be read."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.events.status import Notice, named
+from stream.events.data_events import SensorsComplete, SensorsMissing
+from stream.events.status_event import StatusEvent
 from stream.kafka.partition import Partition, Told
 
 # Frames of each series, on the average, without a sensor: one that comes in every other frame, by chance, is not among
@@ -29,7 +30,7 @@ class SensorsSeen:
         self._series: set[str] = set()
         self._others: set[str] = set()
 
-    def note(self, partition: Partition, told: Told) -> list[Notice]:
+    def note(self, partition: Partition, told: Told) -> list[StatusEvent]:
         """What is to be told after a batch of the partition."""
         if partition.definition.sensors != self._sensors:
             self._begin(partition.definition.sensors)
@@ -61,28 +62,13 @@ class SensorsSeen:
             return self._frames / max(len(self._series), 1)
         return self._frames + self._ignored / max(len(self._others), 1)
 
-    def _notices(self, definition: Definition) -> list[Notice]:
+    def _notices(self, definition: Definition) -> list[StatusEvent]:
         missing = tuple(name for name, seen in zip(self._sensors, self._seen, strict=True) if not seen)
         waited = not missing or self._rounds() >= ROUNDS + 2 * definition.policy.max_carry
         if missing == self._told or not waited:
             return []
         self._told = missing
-        return [self._missing(definition.version, missing) if missing else self._complete(definition.version)]
-
-    def _missing(self, version: str, missing: tuple[str, ...]) -> Notice:
+        if not missing:
+            return [SensorsComplete.of(definition.version, len(self._sensors))]
         seen = [name for name in self._sensors if name not in missing]
-        others = sorted(self._others)
-        message = (
-            f"{len(missing)} of the {len(self._sensors)} sensors of bundle {version} have never come with a value: "
-            f"{named(missing)}. Seen: {named(seen) or 'none of them'}; other names in the messages: "
-            f"{named(others) or 'none'}. Point `bundle` at one trained on what this topic sends, or set "
-            "`input.format`, `input.sensors` and its neighbours to where the sensors stand"
-        )
-        details: dict[str, str | int] = {
-            "bundle": version, "missing": ", ".join(missing), "seen": ", ".join(seen), "others": ", ".join(others),
-        }  # fmt: skip
-        return Notice("data.sensors_missing", message, details=details)
-
-    def _complete(self, version: str) -> Notice:
-        message = f"all {len(self._sensors)} sensors of bundle {version} have come with a value"
-        return Notice("data.sensors_complete", message, details={"bundle": version})
+        return [SensorsMissing.of(definition.version, missing, seen, sorted(self._others))]

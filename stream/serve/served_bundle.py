@@ -7,7 +7,7 @@ import structlog
 
 from stream.detect.definition import Definition
 from stream.errors import BundleError, NarrowsError
-from stream.events.status import Notice
+from stream.events.detector_events import BundleRefused
 from stream.registry.registry import ALIASES, Registry
 
 log = structlog.get_logger()
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 class Bundles(Protocol):
     """Where the loop gets its definitions from."""
 
-    def current(self) -> tuple[Definition, Notice | None]:
+    def current(self) -> tuple[Definition, BundleRefused | None]:
         """The definition to serve, looked up now; a notice where a new one was refused."""
 
     def version(self, version: str) -> Definition | None:
@@ -34,7 +34,7 @@ class Fixed:
         self._known: Mapping[str, Definition] = {d.version: d for d in definitions}
         self._served = definitions[0]
 
-    def current(self) -> tuple[Definition, Notice | None]:
+    def current(self) -> tuple[Definition, BundleRefused | None]:
         return self._served, None
 
     def version(self, version: str) -> Definition | None:
@@ -59,7 +59,7 @@ class FromRegistry:
         self._load = load
         self._refused: str | None = None
 
-    def current(self) -> tuple[Definition, Notice | None]:
+    def current(self) -> tuple[Definition, BundleRefused | None]:
         """A version that cannot be served is refused once, and the one before serves on."""
         wanted = self._wanted()
         if wanted is None or wanted in (self._served.version, self._refused):
@@ -69,8 +69,7 @@ class FromRegistry:
         except (NarrowsError, OSError) as fault:
             self._refused = wanted
             log.error("bundle.refused", version=wanted, serving=self._served.version, error=str(fault))
-            details: dict[str, str | int] = {"version": wanted, "serving": self._served.version}
-            return self._served, Notice("detector.bundle_refused", str(fault), details=details)
+            return self._served, BundleRefused(wanted, self._served.version, message=str(fault))
         self._before, self._served, self._refused = self._served, definition, None
         return definition, None
 

@@ -14,7 +14,8 @@ import structlog
 
 from stream.detect.definition import Definition
 from stream.errors import FencedError
-from stream.events.status import Notice
+from stream.events.detector_events import BundleRefused
+from stream.events.status_event import StatusEvent
 from stream.intake.decode import Decoder
 from stream.kafka import failpoints
 from stream.kafka.assignment import Assignment
@@ -111,7 +112,7 @@ class Service:
         self._counted_at = clock() - COUNT_SECONDS
         self.counts: Counter[str] = Counter()
         # Status events that belong to no partition and are not committed yet.
-        self._notices: list[Notice] = []
+        self._notices: list[StatusEvent] = []
         self._failed_swaps = 0
         # A swap, from one version to another, that has failed too often to be tried again.
         self._refused_swap: tuple[str, str] | None = None
@@ -351,8 +352,7 @@ class Service:
             return
         self._refused_swap, self._failed_swaps = (old, version), 0
         message = f"taking {version} over failed {MAX_SWAPS} times in a row; see the log for transaction.failed"
-        details: dict[str, str | int] = {"version": version, "serving": old}
-        self._notices.append(Notice("detector.bundle_refused", message, details=details))
+        self._notices.append(BundleRefused(version, old, message=message))
 
     def _make_partition(self, number: int) -> Partition:
         self._silence.forget(number)

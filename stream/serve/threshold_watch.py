@@ -14,8 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from stream.detect.definition import Definition
+from stream.events.detector_events import Drift, DriftKind, StaleThreshold
 from stream.events.record import rfc3339
-from stream.events.status import Notice
+from stream.events.status_event import StatusEvent
 from stream.serve.health import ThresholdHealth
 
 SECOND_NS, DAY_S, WEEK_S = 1e9, 86_400.0, 7 * 86_400.0
@@ -51,7 +52,7 @@ class ThresholdWatch:
         self._segments: deque[tuple[int, float]] = deque(maxlen=SEGMENTS)
         self._opened, self._promised, self._since_last = 0, 0.0, 0.0
 
-    def note(self, served: Definition, counts: Counter[str]) -> list[Notice]:
+    def note(self, served: Definition, counts: Counter[str]) -> list[StatusEvent]:
         """What is to be told, given what was committed since the start of the process."""
         if served.version != self._version:
             self._begin(served.version)
@@ -59,8 +60,8 @@ class ThresholdWatch:
         if scored or opened:
             self._counted = {name: counts[name] for name in self._counted}
             self._count(served, scored, opened)
-        return [*self._told("stale", self._is_stale(served), self._stale, served),
-                *self._told("drift", self._drift() is not None, self._drifted, served)]  # fmt: skip
+        events = (self._stale_threshold(served), self._drift_event(served))
+        return [event for event in events if event is not None and self._is_due(event)]
 
     def health(self, served: Definition) -> ThresholdHealth:
         """For whoever asks."""
@@ -83,7 +84,7 @@ class ThresholdWatch:
             self._segments.append((self._opened, self._promised))
             self._opened, self._promised = 0, 0.0
 
-    def _drift(self) -> str | None:
+    def _drift(self) -> DriftKind | None:
         """ "many": far more incidents than promised; "none": none for long; None: neither."""
         if sum(opened >= TIMES * promised for opened, promised in self._segments) >= DRIFTED:
             return "many"
@@ -97,37 +98,26 @@ class ThresholdWatch:
         age = self._age_s(served)
         return age is not None and self._stale_after_s is not None and age > self._stale_after_s
 
-    def _told(self, what: str, holds: bool, notice: Callable[[Definition], Notice], served: Definition) -> list[Notice]:
+    def _is_due(self, event: StatusEvent) -> bool:
+        """At most one event of a kind a day."""
         now = self._wall()
-        if not holds or now - self._told_at.get(what, -AGAIN_S) < AGAIN_S:
-            return []
-        self._told_at[what] = now
-        return [notice(served)]
+        if now - self._told_at.get(event.kind, -AGAIN_S) < AGAIN_S:
+            return False
+        self._told_at[event.kind] = now
+        return True
 
-    def _stale(self, served: Definition) -> Notice:
-        days = int((self._age_s(served) or 0.0) // DAY_S)
-        message = (
-            f"the thresholds of bundle {served.version} are {days} days old; see whether they still fit with "
-            "`narrows calibrate --data NEWER --dry-run`, then calibrate or train"
-        )
-        at = rfc3339(served.promise.calibrated_at or 0)
-        return Notice(
-            "detector.stale_threshold",
-            message,
-            details={"bundle": served.version, "calibrated_at": at, "age_days": days},
-        )
+    def _stale_threshold(self, served: Definition) -> StaleThreshold | None:
+        age, at = self._age_s(served), served.promise.calibrated_at
+        if age is None or at is None or not self._is_stale(served):
+            return None
+        return StaleThreshold.of(served.version, at, age_days=int(age // DAY_S))
 
-    def _drifted(self, served: Definition) -> Notice:
-        opened = sum(opened for opened, _ in self._segments)
-        promised = sum(promised for _, promised in self._segments)
-        if self._drift() == "none":
-            opened, promised = 0, self._since_last
-        message = (
-            f"{opened} incidents where the thresholds of bundle {served.version} promise {promised:.3g}, "
-            f"{served.promise.alerts_per_week:.3g} per series and week; look at what they are, then see what has "
-            "drifted with `narrows calibrate --data NEWER --dry-run`"
-        )
-        details: dict[str, str | int] = {
-            "bundle": served.version, "opened": opened, "promised": f"{promised:.3g}", "drift": self._drift() or "",
-        }  # fmt: skip
-        return Notice("detector.drift", message, details=details)
+    def _drift_event(self, served: Definition) -> Drift | None:
+        drift = self._drift()
+        if drift is None:
+            return None
+        opened, promised = 0, self._since_last
+        if drift == "many":
+            opened = sum(opened for opened, _ in self._segments)
+            promised = sum(promised for _, promised in self._segments)
+        return Drift.of(served.version, drift, opened, promised, served.promise.alerts_per_week)

@@ -16,7 +16,9 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.series_state import SeriesState, bare
-from stream.events.status import Notice, named
+from stream.events.data_events import HistoryLost
+from stream.events.detector_events import BundleActivated
+from stream.events.status_event import StatusEvent
 from stream.kafka.state.resume_point import ResumePoint
 from stream.kafka.state.state_topic import Snapshot, layout_of
 
@@ -63,8 +65,8 @@ class RestoredState:
         return bare(state, self._definition)
 
     def finish(
-        self, detector: Detector, derived: list[Derived], noted: list[Notice]
-    ) -> tuple[list[Derived], list[Notice], list[str]]:
+        self, detector: Detector, derived: list[Derived], noted: list[StatusEvent]
+    ) -> tuple[list[Derived], list[StatusEvent], list[str]]:
         """At the end of the replay: what is to be told of the events and notices that it derived, and of how it began;
         the series whose snapshots must go with the next commit, as no replay finds what is put back here."""
         if not (self._place.log_truncated or self._is_heir or self.unfit):
@@ -79,21 +81,13 @@ class RestoredState:
         """What the progress line tells of it: readings never scored, series that have lost their frames."""
         return Counter(lost=self._place.lost, history_lost=len(self.short) if self._place.log_truncated else 0)
 
-    def notices(self) -> list[Notice]:
+    def notices(self) -> list[StatusEvent]:
         """What subscribers must know of it."""
-        notices, place = self._place.notices(), self._place
+        place = self._place
+        notices: list[StatusEvent] = [*place.notices()]
         if place.log_truncated:
-            known = named(self.short) or "those that no snapshot knows"
-            message = f"readings before offset {place.gap_before} are gone or passed over; series that warm up: {known}"
-            details: dict[str, str | int] = {"count": len(self.short), "oldest": place.gap_before}
-            notices.append(Notice("data.history_lost", message, None, place.committed, details))
+            notices.append(HistoryLost.of(self.short, place.gap_before, place.committed))
         if self._is_heir:
-            notices.append(activated(str(place.bundle), self._definition.version, not self.unfit, place.committed))
+            old, new = str(place.bundle), self._definition.version
+            notices.append(BundleActivated.of(old, new, warm=not self.unfit, offset=place.committed))
         return notices
-
-
-def activated(old: str, new: str, warm: bool, offset: int) -> Notice:
-    """From `offset` on `new` scores; `warm`: with the frames that there are."""
-    message = f"{old} -> {new}: {'frames kept' if warm else 'sensors or ticks differ, series warm up'}"
-    details: dict[str, str | int] = {"from": old, "to": new, "frames": "kept" if warm else "dropped"}
-    return Notice("detector.bundle_activated", message, None, offset, details)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from stream.detect.frames.clock import NEVER
-from stream.events.status import Notice
+from stream.events.data_events import ReadingsLost
 from stream.kafka.state.state_topic import CommitMetadata
 
 log = structlog.get_logger()
@@ -56,12 +56,11 @@ class ResumePoint:
     gap_before: int = 0
     log_truncated: bool = False
 
-    def notices(self) -> list[Notice]:
+    def notices(self) -> list[ReadingsLost]:
         """What subscribers must know of it."""
         if not self.lost:
             return []
-        message = f"retention deleted {self.lost} messages before they were scored, up to offset {self.committed}"
-        return [Notice("data.readings_lost", message, None, self.committed, {"lost": self.lost})]
+        return [ReadingsLost.of(self.lost, self.committed)]
 
 
 def resume_point_of(found: PartitionOffsets) -> ResumePoint:

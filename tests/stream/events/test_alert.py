@@ -25,7 +25,8 @@ from tests.support.builders import a_definition
 
 COMMITTED = ROOT / "deploy" / "schemas" / "alert.v1.schema.json"
 REGENERATE = (
-    "python -c 'import json; from stream.events.alert import alert_schema; print json.dumps alert_schema, indent=2  ' "
+    "python -c 'import json; from stream.events.alert import alert_schema as schema; "
+    "print(json.dumps(schema(), indent=2))' "
     f"> {COMMITTED.relative_to(ROOT)}"
 )
 SECOND = 1_000_000_000

@@ -5,21 +5,27 @@ from datetime import UTC, datetime
 
 import jsonschema
 
+from stream.events.data_events import PartitionsChanged, ReadingsLost, SeriesInTwoPartitions
+from stream.events.detector_events import BundleRefused
 from stream.events.record import encode
-from stream.events.status import Notice, status, status_headers, status_schema
+from stream.events.status import status, status_headers, status_schema
 from tests.conftest import ROOT
 
 COMMITTED = ROOT / "deploy" / "schemas" / "status.v1.schema.json"
+REGENERATE = (
+    "python -c 'import json; from stream.events.status import status_schema as schema; "
+    f"print(json.dumps(schema(), indent=2))' > {COMMITTED.relative_to(ROOT)}"
+)
 NOW = datetime(2026, 3, 7, 12, tzinfo=UTC)
 
 
 def test_the_committed_schema_is_that_of_the_record() -> None:
-    assert json.loads(COMMITTED.read_text()) == status_schema()
+    assert json.loads(COMMITTED.read_text()) == status_schema(), REGENERATE
 
 
 def test_a_record_fits_the_schema_and_names_itself_in_its_headers() -> None:
-    notice = Notice("data.readings_lost", "retention deleted 10 messages", None, 40, {"lost": 10})
-    record = status(notice, "pumps", "one", 3, NOW)
+    event = ReadingsLost.of(10, offset=40)
+    record = status(event, "pumps", "one", 3, NOW)
     jsonschema.validate(json.loads(encode(record)), status_schema())
     headers = dict(status_headers(record))
     assert headers["ce_type"] == b"narrows.data.readings_lost.v1"
@@ -29,8 +35,8 @@ def test_a_record_fits_the_schema_and_names_itself_in_its_headers() -> None:
 
 
 def test_the_same_event_has_the_same_id_whoever_tells_it() -> None:
-    notice = Notice("data.series_in_two_partitions", "pump-1 twice", "pump-1", 7, {"kept_in": 1})
-    ids = {dict(status_headers(status(notice, "pumps", who, 2, NOW)))["ce_id"] for who in ("one", "two")}
+    event = SeriesInTwoPartitions.of("pump-1", kept_in=1, refused_in=2, offset=7)
+    ids = {dict(status_headers(status(event, "pumps", who, 2, NOW)))["ce_id"] for who in ("one", "two")}
     assert len(ids) == 1
 
 
@@ -38,8 +44,8 @@ def test_two_refusals_have_two_ids_and_one_that_is_told_twice_has_one() -> None:
     """They are about no partition: a subscriber that drops repeated ids must not lose the second."""
 
     def refused(version: str, serving: str, who: str = "one") -> bytes:
-        notice = Notice("detector.bundle_refused", "no", details={"version": version, "serving": serving})
-        return dict(status_headers(status(notice, "pumps", who, None, NOW)))["ce_id"]
+        event = BundleRefused(version, serving, message="no")
+        return dict(status_headers(status(event, "pumps", who, None, NOW)))["ce_id"]
 
     assert len({refused("v2", "v1"), refused("v3", "v1"), refused("v2", "v3")}) == 3
     assert refused("v2", "v1", "two") == refused("v2", "v1")
@@ -47,7 +53,7 @@ def test_two_refusals_have_two_ids_and_one_that_is_told_twice_has_one() -> None:
 
 def test_two_changes_of_the_number_of_partitions_have_two_ids() -> None:
     def changed(before: int, now: int) -> bytes:
-        notice = Notice("data.partitions_changed", "more", details={"from": before, "to": now})
-        return dict(status_headers(status(notice, "pumps", "one", None, NOW)))["ce_id"]
+        event = PartitionsChanged.of("readings", before, now)
+        return dict(status_headers(status(event, "pumps", "one", None, NOW)))["ce_id"]
 
     assert len({changed(4, 6), changed(6, 8)}) == 2

@@ -10,7 +10,8 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
-from stream.events.status import Notice, status_schema
+from stream.events.status import status_schema
+from stream.events.status_event import StatusEvent
 from stream.intake.decode import Decoder, Fields
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
@@ -45,12 +46,12 @@ class Fed:
         self.fields, self.seen = fields, SensorsSeen()
         self.partition = Partition(0, definition, self.decoder(definition), Owners())
         self.partition.begin(resume_point_of(PartitionOffsets(0, None, None, 0, 10**9, "id", 0)), 0)
-        self.told: list[Notice] = []
+        self.told: list[StatusEvent] = []
 
     def decoder(self, definition: Definition) -> Decoder:
         return Decoder(self.fields, definition.sensors, None)
 
-    def take(self, messages: Iterable[Message], batch: int = 50) -> list[Notice]:
+    def take(self, messages: Iterable[Message], batch: int = 50) -> list[StatusEvent]:
         """All that has been told so far."""
         texts: list[bytes | None] = [json.dumps(message).encode() for message in messages]
         for start in range(0, len(texts), batch):
@@ -65,7 +66,7 @@ def fed(definition: Definition, **fields: Any) -> Fed:
     return Fed(definition, Fields(series="series", **fields))
 
 
-def kinds(notices: list[Notice]) -> list[str]:
+def kinds(notices: list[StatusEvent]) -> list[str]:
     return [notice.kind for notice in notices]
 
 

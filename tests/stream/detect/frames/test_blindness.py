@@ -18,7 +18,8 @@ from stream.detect.frames.blindness import SightEvent
 from stream.detect.outcome import Outcome
 from stream.detect.policy import FramePolicy
 from stream.detect.series_state import SeriesState
-from stream.events.status import Notice, status_schema
+from stream.events.status import status_schema
+from stream.events.status_event import StatusEvent
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.state_topic import decode_snapshot, encode_snapshot
@@ -171,7 +172,7 @@ def wired(n: int, seed: int = 0) -> Records:
     return Records([b"k"] * n, values, list(range(n)), [START // 1_000_000] * n, [None] * n)  # type: ignore[list-item]
 
 
-def sights(partition: Partition) -> list[Notice]:
+def sights(partition: Partition) -> list[StatusEvent]:
     return [notice for notice in partition.notices if notice.kind in SIGHTS]
 
 
@@ -179,7 +180,7 @@ def sights(partition: Partition) -> list[Notice]:
 def test_what_was_committed_is_not_told_again_and_nothing_is_left_out(seed: int, sizes: list[int]) -> None:
     """At every commit: a restart has the same state, nothing to tell of the past, and the same to tell of the rest."""
     log, whole = Log(blind_after_ns=AFTER), wired(sum(sizes) + 40, seed)
-    running, at, committed = log.start(len(whole)), 0, list[Notice]()
+    running, at, committed = log.start(len(whole)), 0, list[StatusEvent]()
     for size in sizes:
         running.take(cut(whole, at, at + size))
         at += size

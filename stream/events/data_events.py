@@ -1,0 +1,154 @@
+"""Status events about the data: readings, series, sensors and partitions."""
+
+import logging
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from stream.detect.frames.blindness import SightEvent
+from stream.events.record import rfc3339
+from stream.events.status_event import StatusEvent, named
+
+
+class ReadingsLost(StatusEvent, frozen=True, tag="data.readings_lost"):
+    """Retention deleted `lost` readings of the partition before they were scored."""
+
+    lost: int
+
+    @classmethod
+    def of(cls, lost: int, offset: int) -> "ReadingsLost":
+        """`offset`: where the partition goes on."""
+        message = f"retention deleted {lost} messages before they were scored, up to offset {offset}"
+        return cls(lost, message=message, offset=offset)
+
+
+class HistoryLost(StatusEvent, frozen=True, tag="data.history_lost"):
+    """Readings that a restart needs are gone, or a tool has moved the offset past them.
+
+    Attributes:
+        count: series of the partition that warm up. oldest: the first offset that is left.
+    """
+
+    count: int
+    oldest: int
+
+    @classmethod
+    def of(cls, series: Sequence[str], oldest: int, offset: int) -> "HistoryLost":
+        """`series`: those that warm up. `offset`: where the partition goes on."""
+        known = named(series) or "those that no snapshot knows"
+        message = f"readings before offset {oldest} are gone or passed over; series that warm up: {known}"
+        return cls(len(series), oldest, message=message, offset=offset)
+
+
+class SeriesInTwoPartitions(StatusEvent, frozen=True, tag="data.series_in_two_partitions"):
+    """From now on, readings of `series` in this partition are dead letters; partition `kept_in` scores the series."""
+
+    kept_in: int
+
+    @classmethod
+    def of(cls, series: str, kept_in: int, refused_in: int, offset: int) -> "SeriesInTwoPartitions":
+        """`refused_in`: the partition whose readings become dead letters."""
+        message = f"{series!r} is scored in partition {kept_in}; its readings in {refused_in} are dead letters"
+        return cls(kept_in, message=message, series=series, offset=offset)
+
+
+class SeriesRetired(StatusEvent, frozen=True, tag="data.series_retired"):
+    """`count` series have left memory: silent for `serve.retire_after`, or moved to another partition."""
+
+    count: int
+
+    @classmethod
+    def of(cls, series: Sequence[str], reason: str, offset: int) -> "SeriesRetired":
+        """One event for all series that leave together."""
+        only = series[0] if len(series) == 1 else None
+        return cls(len(series), message=f"{named(series)}: {reason}", series=only, offset=offset)
+
+
+class SeriesBlind(StatusEvent, frozen=True, tag="data.series_blind"):
+    """For longer than `serve.blind_after`, no frame of the series could be scored.
+
+    Attributes:
+        since, at: event times of the first and the last such frame, RFC 3339.
+        masked: sensors without a value, separated by commas.
+    """
+
+    log_level: ClassVar[int] = logging.WARNING
+    since: str
+    at: str
+    masked: str
+
+
+class SeriesSeesAgain(StatusEvent, frozen=True, tag="data.series_sees_again"):
+    """A series that was blind since `since` has a frame that can be scored.
+
+    Attributes:
+        at: event time of that frame, RFC 3339. masked: sensors that had no value, separated by commas.
+    """
+
+    since: str
+    at: str
+    masked: str
+
+
+def blindness_event(change: SightEvent, offset: int) -> SeriesBlind | SeriesSeesAgain:
+    """The event of a series that has become blind, or sees again; `offset`: of the message that caused it."""
+    series, since, at, names = change.series, rfc3339(change.since), rfc3339(change.time), change.masked
+    if change.sees:
+        message = f"{series!r} has frames that can be scored again, after none since {since}"
+        return SeriesSeesAgain(since, at, ", ".join(names), message=message, series=series, offset=offset)
+    message = (
+        f"{series!r} is not watched: no frame since {since} can be scored, as {len(names)} sensors have no value "
+        f"({named(names)}), more than `frames.max_missing`; look at its wiring and its gateway"
+    )
+    return SeriesBlind(since, at, ", ".join(names), message=message, series=series, offset=offset)
+
+
+class SensorsMissing(StatusEvent, frozen=True, tag="data.sensors_missing"):
+    """Some sensors of `bundle` have never come with a value: the bundle is for another topic, or the topic is misread.
+
+    Attributes:
+        missing, seen: sensors of the bundle that never came, and those that did.
+        others: other names in the messages. All three are separated by commas.
+    """
+
+    log_level: ClassVar[int] = logging.ERROR
+    bundle: str
+    missing: str
+    seen: str
+    others: str
+
+    @classmethod
+    def of(cls, bundle: str, missing: Sequence[str], seen: Sequence[str], others: Sequence[str]) -> "SensorsMissing":
+        """`missing` and `seen` together are all sensors of the bundle."""
+        message = (
+            f"{len(missing)} of the {len(missing) + len(seen)} sensors of bundle {bundle} have never come with a "
+            f"value: {named(missing)}. Seen: {named(seen) or 'none of them'}; other names in the messages: "
+            f"{named(others) or 'none'}. Point `bundle` at one trained on what this topic sends, or set "
+            "`input.format`, `input.sensors` and its neighbours to where the sensors stand"
+        )
+        return cls(bundle, *(", ".join(names) for names in (missing, seen, others)), message=message)
+
+
+class SensorsComplete(StatusEvent, frozen=True, tag="data.sensors_complete"):
+    """All sensors of `bundle` have come with a value, after some were reported missing."""
+
+    bundle: str
+
+    @classmethod
+    def of(cls, bundle: str, sensors: int) -> "SensorsComplete":
+        """`sensors`: how many the bundle has."""
+        return cls(bundle, message=f"all {sensors} sensors of bundle {bundle} have come with a value")
+
+
+class PartitionsChanged(StatusEvent, frozen=True, tag="data.partitions_changed"):
+    """The input topic has `to` partitions, before it had `old`: series may have moved to another one."""
+
+    old: int = msgspec.field(name="from")
+    to: int
+
+    @classmethod
+    def of(cls, topic: str, old: int, new: int) -> "PartitionsChanged":
+        """`topic`: the input topic."""
+        message = f"{topic} has {new} partitions, it had {old}: series that have moved warm up in their new one"
+        return cls(old, new, message=message)
