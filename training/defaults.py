@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from stream.detect.model.autoencoders import kind_of
 from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, ValidRange
 from stream.errors import ConfigError, DataError
 from stream.settings.data import FrameSettings
@@ -14,7 +15,6 @@ GAP_STEPS = 10
 # A usual step this much shorter than a tick is jitter; below it, ticks get several values of a sensor.
 LEAST_OF_TICK = 0.9
 WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
-HIDDEN, CHANNELS = 64, 32
 
 
 def choose_policy(
@@ -60,22 +60,21 @@ def choose_spec(options: ModelSettings, sensors: int, window: int, smoothing: in
     The code is the strait, not the hidden layer: with few units that dropout thins, a small window teaches nothing.
     """
     size = window * sensors
-    usual = CHANNELS if options.kind == "conv" else HIDDEN
+    usual = kind_of(options.kind).usual_hidden
     hidden = options.hidden if options.hidden is not None else usual if size > 1 else 1
     latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
-    linear = options.kind == "linear"  # one layer, fitted to what it sees: it has none of these
     return ModelSpec(
         kind=options.kind,
         window=window,
         smoothing=smoothing,
         sensors=sensors,
-        hidden=0 if linear else hidden,
+        hidden=hidden if usual else 0,
         latent=latent,
         members=options.members,
-        dropout=0.0 if linear else options.dropout,
+        dropout=options.dropout if usual else 0.0,
         error_span=options.error_span,
         loss=options.loss,
-        noise=0.0 if linear else options.noise,
+        noise=options.noise if usual else 0.0,
         beta=options.beta,
         discriminator=DISCRIMINATOR if options.discriminator else 0,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.model.autoencoders import MIN_CONV_WINDOW
+from stream.detect.model.autoencoders import kind_of
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import UInt8s
@@ -65,7 +65,7 @@ def _too_short(framed: FramedHistory, longest: int) -> str:
 def _lengths(model: ModelSettings, sensors: int) -> Iterator[tuple[int, int]]:
     """W and M to try, the longest first. Windows have more values than the code, and so than one."""
     longest = WINDOW if model.window is None else model.window
-    shortest = longest if model.window is not None else MIN_CONV_WINDOW if model.kind == "conv" else 1
+    shortest = longest if model.window is not None else kind_of(model.kind).min_window
     smoothing = SMOOTHING if model.smoothing is None else model.smoothing
     yield longest, smoothing
     for halvings in range(1, longest.bit_length()):

@@ -98,8 +98,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shape of the autoencoder; with it and the weights a member can be built.
 
     Attributes:
-        kind: "dense" | "conv" | "variational" | "linear".
-        window: W, frames per window, >= 1 (conv: >= 4).
+        kind: a name in `stream.detect.model.autoencoders.KINDS`.
+        window: W, frames per window, at least the `min_window` of the kind.
         smoothing: M, errors per level, >= 1.
         sensors: F.
         hidden: units of the layer before the code (conv: channels; linear: none, whatever stands here).
@@ -114,7 +114,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         discriminator: hidden units of the discriminator beside it, see `stream.detect.discriminator`; 0: there is none.
     """
 
-    kind: Literal["dense", "conv", "variational", "linear"]
+    kind: str
     window: int
     smoothing: int
     sensors: int

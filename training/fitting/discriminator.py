@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from stream.detect.model.autoencoders import Autoencoder
 from stream.detect.model.discriminator import Discriminator, build, frames_seen
 from stream.detect.model.ensemble import Ensemble
+from stream.detect.model.kind import Autoencoder
 from stream.intake.columns import Bools, Float64s, Int64s
 from training.data.synthetic import KINDS, SIZES, Kind, inject
 from training.data.windows import Windows, evenly

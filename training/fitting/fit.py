@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stream.detect.model.autoencoders import Autoencoder, Variational, build, load
+from stream.detect.model.autoencoders import build, load
+from stream.detect.model.kind import Autoencoder, GenerativeAutoencoder
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
@@ -107,7 +108,7 @@ def fit(
     stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
     model = build(spec, seeds_of(spec, options))
     fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
-    if isinstance(best := load(spec, fitted.weights), Variational):
+    if isinstance(best := load(spec, fitted.weights), GenerativeAutoencoder):
         fitted = replace(fitted, divergence=measured(best, windows, stopping))
     return fitted
 
@@ -171,7 +172,7 @@ class _Run:
     def _share_of_beta(self, epoch: int) -> float:
         """0 to 1; 1 throughout where there is no beta."""
         rising = min(self._options.anneal, self._options.train.max_epochs - 1)
-        if not isinstance(self._model, Variational) or epoch > rising:
+        if not isinstance(self._model, GenerativeAutoencoder) or epoch > rising:
             return 1.0
         return (epoch - 1) / rising
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss
 
-from stream.detect.model.autoencoders import Autoencoder, Variational, drawn
+from stream.detect.model.kind import Autoencoder
+from stream.detect.model.layers import drawn
 from training.data.windows import Windows
-from training.fitting.posterior import divergence
 
 
 class Objective:
@@ -40,14 +40,11 @@ class Objective:
             share: of beta that is in force, 0 to 1.
         """
         windows, kept = self._windows.at(ends)
-        seen = self._blanked(windows)
-        if not isinstance(self._model, Variational):
-            return self._mean_error(self._model(seen), windows, kept)
-        mean, log_variance = self._model.posterior(seen)
-        codes = mean + (log_variance / 2).exp() * drawn(mean, self._draws, Tensor.normal_)  # (K, n, latent)
-        told = divergence(mean, log_variance).sum(dim=2).mean(dim=1)  # (K,)
-        weight = share * self._model.spec.beta / windows[0, 0].numel()
-        return self._mean_error(self._model.decoded(codes), windows, kept) + weight * told
+        made, penalty = self._model.training_pass(self._blanked(windows), self._draws)
+        error = self._mean_error(made, windows, kept)
+        if penalty is None:
+            return error
+        return error + share * self._model.spec.beta / windows[0, 0].numel() * penalty
 
     def reconstruction(self, ends: Tensor) -> Tensor:
         """Mean error over the unmasked cells of the windows that end at the rows `ends` (K, n), nothing blanked."""

@@ -7,7 +7,7 @@ into the same one. Such a model passes for trained, and its errors are those of 
 import torch
 from torch import Tensor
 
-from stream.detect.model.autoencoders import Variational
+from stream.detect.model.kind import GenerativeAutoencoder, divergence
 from stream.detect.policy import ModelSpec
 from training.data.windows import Windows
 
@@ -17,16 +17,8 @@ COLLAPSED = 0.01
 LEAST_ALIVE = 0.25
 
 
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of each dimension of a code from the prior, a standard normal; nats, >= 0.
-
-    Source: Kingma and Welling 2014, "Auto-encoding variational Bayes", appendix B.
-    """
-    return (mean.square() + log_variance.exp() - 1.0 - log_variance) / 2.0
-
-
 @torch.no_grad()
-def measured(model: Variational, windows: Windows, ends: Tensor) -> tuple[tuple[float, ...], ...]:
+def measured(model: GenerativeAutoencoder, windows: Windows, ends: Tensor) -> tuple[tuple[float, ...], ...]:
     """Per member, the divergence of each dimension, mean over the windows that end at the rows `ends` (n,)."""
     total = torch.zeros(model.spec.members, model.spec.latent)
     for here in ends.split(1024):  # type: ignore[no-untyped-call]

@@ -15,7 +15,8 @@ import torch
 
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED
-from stream.detect.model.autoencoders import Variational, load
+from stream.detect.model.autoencoders import load
+from stream.detect.model.kind import GenerativeAutoencoder
 from stream.errors import BundleError
 from stream.intake.columns import Float64s
 from stream.registry.bundle import weights
@@ -44,7 +45,7 @@ def sample(folder: Path, definition: Definition, count: int, seed: int) -> Sampl
     """
     spec = definition.spec
     model = load(spec, weights(folder))
-    if not isinstance(model, Variational):
+    if not isinstance(model, GenerativeAutoencoder):
         raise BundleError(
             f"{folder}: a {spec.kind} model has no prior to draw windows from; "
             "train one with `model.kind: variational`, or point `bundle` at one"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from stream.detect.model.autoencoders import Layer, checked
+from stream.detect.model.layers import Layer, checked
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stream.detect.model.autoencoders import load
+from stream.detect.model.autoencoders import load, tile_of
 from stream.detect.model.discriminator import parted
 from stream.detect.model.discriminator_penalty import Doubt
 from stream.detect.model.reduction import Bools, Float32s, Float64s, Reduction, median
-from stream.detect.model.tiles import Tile, steady, tile_of
+from stream.detect.model.tiles import Tile, steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from stream.intake.columns import Int64s

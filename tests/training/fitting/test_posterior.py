@@ -12,7 +12,9 @@ from torch.distributions import Normal, kl_divergence
 from typer.testing import CliRunner
 
 from stream import __main__ as cli
-from stream.detect.model.autoencoders import Variational, build, load
+from stream.detect.model.autoencoders import build, load
+from stream.detect.model.kind import divergence
+from stream.detect.model.variational import Variational
 from stream.detect.policy import ModelSpec
 from stream.errors import BundleError
 from stream.settings.detection import ModelSettings, ThresholdSettings
@@ -25,7 +27,7 @@ from training.demo.pumps import SENSORS
 from training.fitting.fit import Epoch, Fitted, fit
 from training.fitting.members import Progress
 from training.fitting.objective import Objective
-from training.fitting.posterior import COLLAPSED, divergence, measured
+from training.fitting.posterior import COLLAPSED, measured
 from training.fitting.prior_samples import PANELS, Sample, write
 from training.gate.criteria import collapsed
 from training.options import FitOptions

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import conv1d, conv_transpose1d, pad, relu
 
-from stream.detect.model.autoencoders import Autoencoder, build, load
+from stream.detect.model.autoencoders import build, load
+from stream.detect.model.kind import Autoencoder
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 

@@ -1,6 +1,4 @@
-"""What holds for every kind of model: those that `ModelSpec` knows, so a kind that is added is held to it too."""
-
-from typing import get_args, get_type_hints
+"""What holds for every kind of model: those that are listed in `KINDS`, so a kind that is added is held to it too."""
 
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load as unpacked
 from safetensors.torch import save as packed
 
-from stream.detect.model.autoencoders import MIN_CONV_WINDOW, build, load
+from stream.detect.model.autoencoders import KINDS, build, load
 from stream.detect.model.discriminator import PREFIX, frames_seen, parted
 from stream.detect.model.discriminator import load as load_discriminator
 from stream.detect.model.ensemble import Ensemble
@@ -20,8 +18,7 @@ from tests.support.options import fit_options
 from training.fitting.error_scale import error_spread
 from training.fitting.fit import fit
 
-KINDS = get_args(get_type_hints(ModelSpec)["kind"])
-SHORTEST = dict.fromkeys(KINDS, 1) | {"conv": MIN_CONV_WINDOW}
+SHORTEST = {name: kind.min_window for name, kind in KINDS.items()}
 # Windows and sensors; the shortest window of a kind, one value in it, and numbers that fit no multiple of anything.
 SHAPES = [
     (kind, max(window, SHORTEST[kind]), sensors)
