@@ -244,7 +244,7 @@ def calibrate(
     from stream.registry.registry import Registry
     from stream.settings.hints import hints
     from training.recalibration import report as renew_report
-    from training.recalibration.run import Source, renew
+    from training.recalibration.run import NewerData, run_recalibration
 
     if (data is None) == (scores is None):
         raise ConfigError("calibrate: give either --data or --scores")
@@ -261,8 +261,8 @@ def calibrate(
         if said.unknown:
             print(f"feedback on alerts that nobody knows: {', '.join(said.unknown)}", file=sys.stderr)
         spans += not_normal(said)
-    source = Source(data, scores, hints(settings))
-    renewed = renew(registry, settings.detector, reference, source, spans, settings.recalibrate, reason, dry_run)
+    newer, limits = NewerData(data, scores, hints(settings)), settings.recalibrate
+    renewed = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)
     if as_json:
         print_json(renew_report.facts(renewed, registry))
     else:

@@ -27,10 +27,10 @@ from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.strength import verdict
 from training.calibration.calibrate import Calibration, calibrate
-from training.calibration.held_out import held_out, realised
-from training.calibration.stored_levels import kept_levels
-from training.data.discarded import refuse_lost
-from training.data.feedback import leave_out
+from training.calibration.held_out import held_out_levels, threshold_effect
+from training.calibration.stored_levels import stored_table
+from training.data.discarded import refuse_discarded
+from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
 from training.data.history import History, columns, data_facts, load, without
 from training.data.scaling import scale_table
@@ -104,7 +104,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         learned.usual_disagreement,
     )  # fmt: skip
     scores = frame_scores(history, draft)
-    levels = {p: held_out(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
+    levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
@@ -113,7 +113,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     judged = judge(held, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", verdict(judged.strength))
     progress.stage("gate", overall(judged.criteria))
-    on_gate = realised(levels[Part.GATE], calibration, rules)
+    on_gate = threshold_effect(levels[Part.GATE], calibration, rules)
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),
@@ -122,7 +122,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         metrics_of(learned, on_gate | gate_facts(judged.criteria), judged.strength),
         now or datetime.now(UTC),
     )
-    kept = kept_levels(levels[Part.CALIBRATE], calibration, rules)
+    kept = stored_table(levels[Part.CALIBRATE], calibration, rules)
     folder, manifest, aliases = publish(
         options, manifest, Contents(learned.weights, scales, calibration.table, kept, learned.selftest)
     )
@@ -141,11 +141,11 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
         policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
         framed = frame(history.batches, policy, history.sensors)
         if options.feedback is not None:
-            framed = leave_out(framed, options.feedback.spans(), lag, policy.max_carry)
+            framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
         return policy, framed
 
     policy, framed = framed_with(history)
-    refuse_lost(history, policy, framed.dispositions)
+    refuse_discarded(history, policy, framed.dispositions)
     seen = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not seen.any():
         raise DataError(

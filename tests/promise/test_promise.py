@@ -12,7 +12,7 @@ from tests.oracles.naive_interval import independent_interval
 from tests.promise.simulate import Case, cases, kept
 from tests.promise.worlds import RULES, alone, fleet, white
 from training.calibration.calibrate import calibrate
-from training.calibration.series_scale import level_scales
+from training.calibration.series_scale import series_scales
 from training.calibration.tail import blocks, quantile_interval
 
 CASES = {case.name: case for case in cases()}
@@ -81,7 +81,7 @@ def test_a_scale_is_its_own_where_series_differ_and_that_of_all_where_they_do_no
     off = {}
     for spread in (0.0, 1.0):
         world = fleet(white, 100, 0.5, spread, seed=1)
-        found = level_scales(world.calibration(draw))
+        found = series_scales(world.calibration(draw))
         own = np.log(found.scale[:-1] / world.size)
         off[spread] = float(np.std(own[1::2]))  # the short ones
     assert off[1.0] < 0.12, "5 to 15 blocks tell a scale to a tenth; those of others tell nothing of it"
@@ -106,5 +106,5 @@ def test_a_level_has_no_part_in_the_scale_that_it_is_measured_by() -> None:
         vetoed=np.tile(levels.vetoed, 3),
     )
     changed = replace(three, level=np.where(np.arange(3 * count) < half, 2 * three.level, three.level))
-    before, after = level_scales(three), level_scales(changed)
+    before, after = series_scales(three), series_scales(changed)
     assert after.ratio[:half] == pytest.approx(2 * before.ratio[:half], rel=0.3)

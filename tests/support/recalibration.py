@@ -7,8 +7,8 @@ from stream.intake.columns import Float64s
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels
-from training.calibration.stored_levels import kept_grid, kept_levels, restored
-from training.recalibration.recalibrate import Given
+from training.calibration.stored_levels import restored_levels, stored_grid, stored_table
+from training.recalibration.recalibrate import BundleThresholds
 
 MINUTE = 60 * 10**9
 BLOCK = 20
@@ -44,9 +44,9 @@ def arranged(level: list[Float64s]) -> Levels:
     )
 
 
-def given(levels: Levels, promise: ThresholdSettings) -> Given:
+def given(levels: Levels, promise: ThresholdSettings) -> BundleThresholds:
     """What a bundle has of levels that it was calibrated on."""
     calibration = calibrate(levels, RULES, promise, 0)
-    table = kept_levels(levels, calibration, RULES)
-    kept = restored(table, calibration.table, levels.block, levels.weeks)
-    return Given(calibration.table, kept, kept_grid(table), RULES, promise, 0)
+    table = stored_table(levels, calibration, RULES)
+    kept = restored_levels(table, calibration.table, levels.block, levels.weeks)
+    return BundleThresholds(calibration.table, kept, stored_grid(table), RULES, promise, 0)

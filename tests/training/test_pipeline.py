@@ -21,7 +21,7 @@ from tests.support.options import changed, fit_options
 from tests.support.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
 from training import report
 from training.calibration.levels import WEEK
-from training.calibration.stored_levels import restored
+from training.calibration.stored_levels import restored_levels
 from training.data.vet import Kind
 from training.demo import pumps as physics
 from training.fitting.fit import Epoch
@@ -342,7 +342,7 @@ def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path)
 def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained: Trained) -> None:
     manifest, definition = load(trained.folder)
     kept = calibration_levels(trained.folder)
-    levels = restored(kept, definition.thresholds, 6 + 3, manifest.threshold["weeks"])
+    levels = restored_levels(kept, definition.thresholds, 6 + 3, manifest.threshold["weeks"])
     assert len(levels) == manifest.data["frames"]["calibrate"] == round(trained.calibration.weeks * WEEK / MINUTE)
     assert (levels.level > manifest.threshold_q).mean() == trained.calibration.share_above
     assert kept["time"].drop_null().to_pandas().between(manifest.data["from"], manifest.data["to"]).all()

@@ -17,7 +17,7 @@ from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
-from training.calibration.series_scale import LEAST, level_scales
+from training.calibration.series_scale import LEAST, series_scales
 from training.calibration.tail import (
     MIN_MAXIMA,
     Excursions,
@@ -92,12 +92,12 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdSettings, seed: in
         DataError: no levels at all, or too few for the promise and `strict`.
     """
     block = _blocks(levels)
-    scales = level_scales(levels)
+    scales = series_scales(levels)
     table = ThresholdTable((*levels.names, POOLED), scales.scale, scales.rows, 1.0, median=medians(levels))
     return _calibrated(levels, scales.ratio, block, table, rules, options, seed)
 
 
-def calibrate_kept(
+def calibrate_stored(
     levels: Levels, table: ThresholdTable, rules: Rules, options: ThresholdSettings, seed: int
 ) -> Calibration:
     """The same from the levels that a bundle keeps: `levels.level` holds ratios, the scales are those of `table`.

@@ -13,14 +13,16 @@ from training.data.split import Part
 from training.gate.segments import support
 
 
-def held_out(framed: FramedHistory, part: UInt8s, wanted: Part, scores: FrameScores, definition: Definition) -> Levels:
+def held_out_levels(
+    framed: FramedHistory, part: UInt8s, wanted: Part, scores: FrameScores, definition: Definition
+) -> Levels:
     """Levels of a part: those whose whole support, W + M - 1 frames, is normal and of the part."""
     frames = support(definition.spec)
     inside = framed.within(part, wanted, frames) & np.isfinite(scores.level)
-    return chosen_levels(framed, inside, scores, frames + 1)
+    return levels_at(framed, inside, scores, frames + 1)
 
 
-def chosen_levels(framed: FramedHistory, inside: Bools, scores: FrameScores, block: int) -> Levels:
+def levels_at(framed: FramedHistory, inside: Bools, scores: FrameScores, block: int) -> Levels:
     """Levels of some frames, bool (T,), all of which have one."""
     return Levels(
         names=framed.names,
@@ -33,7 +35,7 @@ def chosen_levels(framed: FramedHistory, inside: Bools, scores: FrameScores, blo
     )
 
 
-def realised(levels: Levels, calibration: Calibration, rules: Rules) -> dict[str, float | None]:
+def threshold_effect(levels: Levels, calibration: Calibration, rules: Rules) -> dict[str, float | None]:
     """What the threshold does on held-out data that nothing has seen: share above, incidents per series and week."""
     if not len(levels):
         return {"levels": 0, "weeks": 0.0, "share_above": None, "alerts_per_week": None}

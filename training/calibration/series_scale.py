@@ -26,7 +26,7 @@ MEDIAN_SQUARE, DEVIATIONS = 0.4549, 1.4826
 
 
 @dataclass(frozen=True)
-class Scales:
+class SeriesScales:
     """Of S series with n levels.
 
     Attributes:
@@ -41,7 +41,7 @@ class Scales:
     ratio: Float64s
 
 
-def level_scales(levels: Levels) -> Scales:
+def series_scales(levels: Levels) -> SeriesScales:
     """The scales of all series, shrunk to their median in the logarithm.
 
     Source: Efron and Morris (1972), "Limiting the risk of Bayes and empirical Bayes estimators". Departs from it in
@@ -71,7 +71,7 @@ def level_scales(levels: Levels) -> Scales:
     halves = np.stack([middle - start, end - middle])
     by_other = np.stack([scale(second, (end - middle) / levels.block), scale(first, (middle - start) / levels.block)])
     measure = np.repeat(by_other.T.ravel(), halves.T.ravel())
-    return Scales(scales, rows, np.maximum(levels.level, LEAST) / measure)
+    return SeriesScales(scales, rows, np.maximum(levels.level, LEAST) / measure)
 
 
 def _shrunk(own: Float64s, centre: float, noise: Float64s, between: float) -> Float64s:

@@ -25,7 +25,7 @@ COLUMNS = {"series", "place", "time", "vetoed", "quantile", "ratio"}
 
 
 @dataclass(frozen=True)
-class KeptLevels(Levels):
+class StoredLevels(Levels):
     """Levels of which only those >= `lowest` and the largest of each block are known; the others are 0, at time 0.
 
     Attributes:
@@ -55,7 +55,7 @@ class KeptLevels(Levels):
         return self.today
 
 
-def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Table:
+def stored_table(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Table:
     """What the bundle keeps of the levels that `calibration` is of.
 
     Rows with a series are levels: series, place in it (0, 1, ...), time, vetoed, ratio. Rows with a quantile are the
@@ -79,11 +79,13 @@ def kept_levels(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Ta
     )
 
 
-def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: float, rate: float = 1.0) -> KeptLevels:
+def restored_levels(
+    table: pa.Table, thresholds: ThresholdTable, block: int, weeks: float, rate: float = 1.0
+) -> StoredLevels:
     """The levels again, all in their places.
 
     Args:
-        table: as `kept_levels` made it.
+        table: as `stored_table` made it.
         thresholds: those of the same bundle: how many levels each series had.
         block: frames that share support, W + M.
         weeks: series-weeks that the levels cover.
@@ -104,7 +106,7 @@ def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: flo
     level, time, vetoed = (np.zeros(counts.sum(), kind) for kind in (np.float64, np.int64, np.bool_))
     level[at], time[at] = rows["ratio"].to_numpy(), rows["time"].cast(pa.int64()).to_numpy()
     vetoed[at] = rows["vetoed"].to_numpy()
-    return KeptLevels(
+    return StoredLevels(
         names=names,
         series=np.repeat(np.arange(len(names)), counts).astype(np.int32),
         time=time,
@@ -113,12 +115,12 @@ def restored(table: pa.Table, thresholds: ThresholdTable, block: int, weeks: flo
         block=block,
         vetoed=vetoed,
         covered=weeks,
-        lowest=_lowest(kept_grid(table)),
+        lowest=_lowest(stored_grid(table)),
         today=rate,
     )
 
 
-def kept_grid(table: pa.Table) -> Float64s:
+def stored_grid(table: pa.Table) -> Float64s:
     """float64 (g,): the quantiles 0, 0.01, ... of all ratios, up to that from which on all levels are kept."""
     grid: Float64s = table.filter(pc.is_valid(table["quantile"]))["ratio"].to_numpy()
     return grid

@@ -17,7 +17,7 @@ from training.data.history import History
 MOST_LOST = 0.1  # share of readings
 
 
-def refuse_lost(history: History, policy: FramePolicy, dispositions: Mapping[str, int]) -> None:
+def refuse_discarded(history: History, policy: FramePolicy, dispositions: Mapping[str, int]) -> None:
     """Refuses history of which a large share is late or duplicate, unless it merely says the same thing twice.
 
     Raises:

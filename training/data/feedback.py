@@ -14,7 +14,7 @@ from training.data.framing import FramedHistory, carried_from
 from training.data.spans import Span, within_spans
 
 
-def leave_out(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int, max_carry: int) -> FramedHistory:
+def apply_feedback(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int, max_carry: int) -> FramedHistory:
     """The history with the frames of confirmed alerts marked as such, and those of maintenance off.
 
     False alerts were normal operation, which is what is to be learnt: their frames stay as they are.

@@ -19,7 +19,7 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Manifest
 from stream.registry.registry import PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
-from training.calibration.held_out import chosen_levels
+from training.calibration.held_out import levels_at
 from training.calibration.levels import WEEK, incident_events
 from training.data.framing import FramedHistory
 from training.data.history import History, learned_until
@@ -138,7 +138,7 @@ def _compared(common: _Common, calibration: Calibration, seed: int) -> list[Crit
 
 
 def _alerts(common: _Common, calibration: Calibration) -> Criterion:
-    levels = chosen_levels(common.framed, common.inside, common.challenger.scores, common.frames + 1)
+    levels = levels_at(common.framed, common.inside, common.challenger.scores, common.frames + 1)
     ours, theirs = (_opened(one, common) for one in (common.challenger, common.champion))
     more, fewer = (int((sign * (ours.series - theirs.series) > 0).sum()) for sign in (1, -1))
     # A champion that is silent beyond its promise is none to be held to.
@@ -172,7 +172,7 @@ class _Opened:
 
 
 def _opened(one: Contender, common: _Common) -> _Opened:
-    levels = chosen_levels(common.framed, common.inside, one.scores, common.frames + 1)
+    levels = levels_at(common.framed, common.inside, one.scores, common.frames + 1)
     score = levels.level / one.definition.thresholds.of_each(levels.names)[levels.series]
     opened = [e for e in incident_events(levels, score, one.definition.rules) if e.state == "opened"]
     place = {name: i for i, name in enumerate(levels.names)}

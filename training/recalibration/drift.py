@@ -41,7 +41,7 @@ class Advice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Reason:
     """An advice, and the sentence that says why."""
 
     advice: Advice
@@ -79,7 +79,7 @@ class SeriesDrift:
     since_training: float | None
     exceeding: float
     sensors: tuple[SensorDrift, ...]
-    said: tuple[Said, ...]
+    said: tuple[Reason, ...]
 
     @property
     def judged(self) -> bool:
@@ -114,7 +114,7 @@ class PoolDrift:
     repeated: float
     exceeding: Estimate
     promised: float | None
-    said: tuple[Said, ...]
+    said: tuple[Reason, ...]
 
     def facts(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -128,7 +128,7 @@ class Drift:
 
     series: tuple[SeriesDrift, ...]
     pool: PoolDrift | None
-    said: tuple[Said, ...] = field(default=())
+    said: tuple[Reason, ...] = field(default=())
 
     @property
     def advice(self) -> Advice:
@@ -144,7 +144,7 @@ class Drift:
         return counts
 
 
-def worst(said: tuple[Said, ...]) -> Advice:
+def worst(said: tuple[Reason, ...]) -> Advice:
     """Fine where nothing was said."""
     return max((one.advice for one in said), key=list(Advice).index, default=Advice.FINE)
 
@@ -185,19 +185,19 @@ def _moments(values: Float64s, batch: np.ndarray, widened: float) -> tuple[Estim
     return middle, batch_means.mean((values - middle.value) ** 2, batch, widened)
 
 
-def of_sensor(drift: SensorDrift, is_flat: bool) -> list[Said]:
+def sensor_reasons(drift: SensorDrift, is_flat: bool) -> list[Reason]:
     """What one sensor says. `is_flat`: it did not vary in training, so its variance has no unit."""
     m, v, said = drift.mean, drift.variance, []
     if m.low > MOVED or m.high < -MOVED:
-        said.append(Said(Advice.RETRAIN, f"{drift.sensor} stands {m.value:+.2g} standard deviations off"))
+        said.append(Reason(Advice.RETRAIN, f"{drift.sensor} stands {m.value:+.2g} standard deviations off"))
     if not is_flat and v.high < STILL:
-        said.append(Said(Advice.RETRAIN, f"{drift.sensor} varies {v.value:.2g} times as much as in training: stuck?"))
+        said.append(Reason(Advice.RETRAIN, f"{drift.sensor} varies {v.value:.2g} times as much as in training: stuck?"))
     if not is_flat and v.low > WIDER:
-        said.append(Said(Advice.RECALIBRATE, f"{drift.sensor} varies {v.value:.2g} times as much as in training"))
+        said.append(Reason(Advice.RECALIBRATE, f"{drift.sensor} varies {v.value:.2g} times as much as in training"))
     return said
 
 
-def of_level(level: Estimate, since_training: float, margin: float, most: float) -> list[Said]:
+def level_reasons(level: Estimate, since_training: float, margin: float, most: float) -> list[Reason]:
     """What the median level of a series, or of all, says.
 
     Args:
@@ -210,37 +210,37 @@ def of_level(level: Estimate, since_training: float, margin: float, most: float)
             f"levels fell to {total.value:.2g} of those of training: stuck or replaced sensors, replayed data, "
             "or a calmer machine"
         )
-        return [Said(Advice.RETRAIN, reason)]
+        return [Reason(Advice.RETRAIN, reason)]
     if total.low > 1.0 and total.value > most:
-        return [Said(Advice.RETRAIN, f"levels rose to {total.value:.3g} times those of training, at most {most:g}")]
+        return [Reason(Advice.RETRAIN, f"levels rose to {total.value:.3g} times those of training, at most {most:g}")]
     if (level.low > 1.0 or level.high < 1.0) and max(level.value, 1.0 / level.value) > TRIFLE:
-        return [Said(Advice.RECALIBRATE, f"levels are {level.value:.3g} times those that the threshold was made for")]
+        return [Reason(Advice.RECALIBRATE, f"levels are {level.value:.3g} times those that the threshold was made for")]
     return []
 
 
-def of_shape(since_training: Estimate, spread: float, margin: float) -> list[Said]:
+def shape_reasons(since_training: Estimate, spread: float, margin: float) -> list[Reason]:
     """Whether levels were moved, not widened, or some alone: all grow alike where noise does, the spread included."""
     if spread > UNLIKE * since_training.value:
         reason = (
             f"the spread of levels is {spread:.3g} times its own, while their median is {since_training.value:.3g} "
             "times that of training: a part of the time is not as it was"
         )
-        return [Said(Advice.RETRAIN, reason)]
+        return [Reason(Advice.RETRAIN, reason)]
     if since_training.low > margin and spread < 1.0 + (since_training.value - 1.0) / 2.0:
         reason = (
             f"levels moved to {since_training.value:.3g} times those of training, while their spread is "
             f"{spread:.3g} times its own: shifted, not widened"
         )
-        return [Said(Advice.RETRAIN, reason)]
+        return [Reason(Advice.RETRAIN, reason)]
     return []
 
 
-def of_exceedances(share: Estimate, explained: float) -> list[Said]:
+def exceedance_reasons(share: Estimate, explained: float) -> list[Reason]:
     """Whether more frames exceed than levels that have grown as these have would."""
     if share.low > SOME + TIMES * explained:
         reason = (
             f"{share.value:.2%} of the frames exceed the threshold, where {explained:.2%} would: incidents, to be "
             "excluded, or a tail that training has not seen"
         )
-        return [Said(Advice.RETRAIN, reason)]
+        return [Reason(Advice.RETRAIN, reason)]
     return []

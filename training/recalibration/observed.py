@@ -36,7 +36,7 @@ SCORES = {"series", "time", "verdict", "score", "level", "imputed"}
 
 
 @dataclass(frozen=True)
-class Observed:
+class NewerReadings:
     """T frames of newer readings, sorted by series, then time.
 
     Attributes:
@@ -55,7 +55,7 @@ class Observed:
     facts: dict[str, Any]
 
 
-def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
+def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerReadings:
     """Sends readings through the detector of a bundle, as `narrows replay` does.
 
     Raises:
@@ -76,17 +76,17 @@ def observe(definition: Definition, data: Path, hints: Hints) -> Observed:
         raise DataError(
             f"{data}: {history.rows} readings make no frame: {framed.dispositions}; expected newer readings"
         )
-    return Observed(
+    return NewerReadings(
         framed=framed,
         level=scores.level,
         score=scores.score,
         vetoed=scores.vetoed,
-        alerts=alert_spans(passed.events),
+        alerts=incident_spans(passed.events),
         facts=_facts(str(data), framed, fingerprint(history)) | {"dispositions": framed.dispositions},
     )
 
 
-def observe_scores(definition: Definition, scores: Path) -> Observed:
+def read_scores(definition: Definition, scores: Path) -> NewerReadings:
     """The same from the verdicts that `narrows replay --scores` wrote with this bundle: nothing of inputs is known.
 
     Alerts are what the scores open; where rules of sensors vetoed some, more than were told, never fewer.
@@ -111,17 +111,17 @@ def observe_scores(definition: Definition, scores: Path) -> Observed:
     nothing = np.zeros(len(time), np.bool_)
     scored = np.flatnonzero(np.isfinite(score))
     levels = Levels(names, series[scored], time[scored], level[scored], framed.step[scored], 1, nothing[scored])
-    return Observed(
+    return NewerReadings(
         framed=framed,
         level=level,
         score=score,
         vetoed=nothing,
-        alerts=alert_spans(incident_events(levels, score[scored], definition.rules)),
+        alerts=incident_spans(incident_events(levels, score[scored], definition.rules)),
         facts=_facts(str(scores), framed, ""),
     )
 
 
-def alert_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
+def incident_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
     """The span of each incident; one that is still open has no end."""
     spans: dict[tuple[str, int], int] = {}
     for event in events:

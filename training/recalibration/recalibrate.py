@@ -20,9 +20,9 @@ from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
 from stream.settings.detection import RecalibrationSettings, ThresholdSettings
-from training.calibration.calibrate import Calibration, calibrate_kept
+from training.calibration.calibrate import Calibration, calibrate_stored
 from training.calibration.levels import Levels
-from training.calibration.stored_levels import KeptLevels
+from training.calibration.stored_levels import StoredLevels
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import (
@@ -30,17 +30,17 @@ from training.recalibration.drift import (
     Advice,
     Drift,
     PoolDrift,
-    Said,
+    Reason,
     SensorDrift,
     SeriesDrift,
-    of_exceedances,
-    of_level,
-    of_sensor,
-    of_shape,
+    exceedance_reasons,
+    level_reasons,
     over,
+    sensor_reasons,
+    shape_reasons,
 )
-from training.recalibration.reference_levels import Law, law_of
-from training.recalibration.replayed_levels import repeated_share
+from training.recalibration.reference_levels import ReferenceLevels, reference_levels
+from training.recalibration.replayed_levels import replayed_share
 from training.recalibration.tail_rate import TailRate, tail_rate
 
 # What so many blocks of a series say weighs as much as what all series say.
@@ -53,11 +53,11 @@ SAME_STEP = 1e-12
 
 
 @dataclass(frozen=True)
-class Given:
+class BundleThresholds:
     """A bundle's thresholds and what they rest on."""
 
     table: ThresholdTable
-    kept: KeptLevels
+    kept: StoredLevels
     grid: Float64s
     rules: Rules
     promise: ThresholdSettings
@@ -65,7 +65,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Evidence:
     """What newer readings show, per series of the bundle in the order of its table (S,).
 
     Attributes:
@@ -85,7 +85,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Recalibrated:
+class Recalibration:
     """What came of it.
 
     Attributes:
@@ -126,7 +126,9 @@ class Recalibrated:
         }
 
 
-def recalibrate(given: Given, seen: Seen, bounds: RecalibrationSettings, promised: float | None) -> Recalibrated:
+def recalibrate(
+    given: BundleThresholds, seen: Evidence, bounds: RecalibrationSettings, promised: float | None
+) -> Recalibration:
     """Judges what newer readings show, and moves the thresholds as far as it bears.
 
     Args:
@@ -136,7 +138,7 @@ def recalibrate(given: Given, seen: Seen, bounds: RecalibrationSettings, promise
     if not len(levels):
         drift = Drift(tuple(_series(given, seen, bounds, s, None) for s in range(len(table.names) - 1)), None)
         return _refused(replace(drift, said=_of_all(drift, bounds)), table, bounds)
-    ratio, law = levels.level / table.scale[levels.series], law_of(given.kept, given.grid)
+    ratio, law = levels.level / table.scale[levels.series], reference_levels(given.kept, given.grid)
     batch, alone = batch_means.batches(levels.series, levels.block), _own_median(table, law.quantile(0.5))
     growth = _growth(law, ratio, batch, float(seen.exceeding.sum()), over(len(levels), len(given.kept)), table.q)
     known = Segments(levels.series)
@@ -174,8 +176,8 @@ def refusals(drift: Drift, bounds: RecalibrationSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refused(drift: Drift, table: ThresholdTable, bounds: RecalibrationSettings) -> Recalibrated:
-    return Recalibrated(drift, refusals(drift, bounds), table, table, None, 0, 0)
+def _refused(drift: Drift, table: ThresholdTable, bounds: RecalibrationSettings) -> Recalibration:
+    return Recalibration(drift, refusals(drift, bounds), table, table, None, 0, 0)
 
 
 def trained_scale(table: ThresholdTable) -> Float64s:
@@ -193,7 +195,9 @@ def _own_median(table: ThresholdTable, usual: float) -> Float64s:
     return found
 
 
-def _growth(law: Law, ratio: Float64s, batch: Int64s, exceeding: float, widened: float, q: float) -> Estimate:
+def _growth(
+    law: ReferenceLevels, ratio: Float64s, batch: Int64s, exceeding: float, widened: float, q: float
+) -> Estimate:
     """By which factor levels have grown, of which those above q are not known.
 
     By the median of those that are, beside the kept ones that would be; but no more than where all that exceed are
@@ -213,7 +217,9 @@ def _shrunk(changes: dict[int, Estimate], levels: Levels, growth: float, rows: i
     return factor
 
 
-def _tail(given: Given, bounds: RecalibrationSettings, levels: Levels, ratio: Float64s, factor: Float64s) -> TailRate:
+def _tail(
+    given: BundleThresholds, bounds: RecalibrationSettings, levels: Levels, ratio: Float64s, factor: Float64s
+) -> TailRate:
     """How often levels come near the threshold, of the series that it may follow."""
     near = (factor <= bounds.max_total)[levels.series]
     if not near.any():
@@ -223,7 +229,9 @@ def _tail(given: Given, bounds: RecalibrationSettings, levels: Levels, ratio: Fl
     return tail_rate(counted, ratio[near] / of_row, given.kept, given.table.q / float(of_row.max()))
 
 
-def _series(given: Given, seen: Seen, bounds: RecalibrationSettings, s: int, change: Estimate | None) -> SeriesDrift:
+def _series(
+    given: BundleThresholds, seen: Evidence, bounds: RecalibrationSettings, s: int, change: Estimate | None
+) -> SeriesDrift:
     table, name, block = given.table, given.table.names[s], given.kept.block
     first, last = np.searchsorted(seen.levels.series, [s, s + 1])
     blocks, is_enough = -(-int(last - first) // block), seen.usual[s] >= bounds.min_blocks * block
@@ -232,13 +240,13 @@ def _series(given: Given, seen: Seen, bounds: RecalibrationSettings, s: int, cha
     said = [
         one
         for sensor in seen.sensors.get(name, ())
-        for one in of_sensor(sensor, (name, sensor.sensor) in seen.flat)
+        for one in sensor_reasons(sensor, (name, sensor.sensor) in seen.flat)
         if is_enough
     ]
     if change is not None:
-        said += of_level(change, since, bounds.margin, bounds.max_total)
+        said += level_reasons(change, since, bounds.margin, bounds.max_total)
     if exceeding > MOSTLY and is_enough:
-        said.append(Said(Advice.RETRAIN, f"{exceeding:.0%} of its frames exceed the threshold"))
+        said.append(Reason(Advice.RETRAIN, f"{exceeding:.0%} of its frames exceed the threshold"))
     return SeriesDrift(
         series=name,
         blocks=blocks,
@@ -251,11 +259,11 @@ def _series(given: Given, seen: Seen, bounds: RecalibrationSettings, s: int, cha
 
 
 def _pool(
-    given: Given,
-    seen: Seen,
+    given: BundleThresholds,
+    seen: Evidence,
     bounds: RecalibrationSettings,
     growth: Estimate,
-    law: Law,
+    law: ReferenceLevels,
     ratio: Float64s,
     tail: TailRate,
     promised: float | None,
@@ -265,14 +273,14 @@ def _pool(
     low, high = np.quantile(ratio, [0.1, 0.9])
     cut = table.q / growth.value
     spread = since * float(high - low) / max(law.cut(0.9, cut) - law.cut(0.1, cut), 1e-12)
-    repeated = repeated_share(seen.levels, ratio, given.kept)
-    said = of_level(growth, since, bounds.margin, bounds.max_total)
+    repeated = replayed_share(seen.levels, ratio, given.kept)
+    said = level_reasons(growth, since, bounds.margin, bounds.max_total)
     if not said or said[0].advice is Advice.RECALIBRATE:
-        said += of_shape(growth.times(since), spread, bounds.margin)
-    said += [*tail.said, *of_exceedances(seen.above, 1.0 - law.share_below(cut) + (promised or 0.0))]
+        said += shape_reasons(growth.times(since), spread, bounds.margin)
+    said += [*tail.said, *exceedance_reasons(seen.above, 1.0 - law.share_below(cut) + (promised or 0.0))]
     if repeated > REPEATED:
         reason = f"{repeated:.0%} of the levels go the way of others to the bit: replayed or copied data"
-        said.append(Said(Advice.RETRAIN, reason))
+        said.append(Reason(Advice.RETRAIN, reason))
     return PoolDrift(
         level=growth,
         since_training=growth.times(since),
@@ -287,7 +295,7 @@ def _pool(
     )
 
 
-def _of_all(drift: Drift, bounds: RecalibrationSettings) -> tuple[Said, ...]:
+def _of_all(drift: Drift, bounds: RecalibrationSettings) -> tuple[Reason, ...]:
     """What is said of the bundle as a whole: by all levels together, and by many of its series."""
     said = list(drift.pool.said if drift.pool is not None else ())
     refusing = (1.0 - bounds.min_series) * len(drift.series)
@@ -296,18 +304,20 @@ def _of_all(drift: Drift, bounds: RecalibrationSettings) -> tuple[Said, ...]:
         if len(those) > most:
             first = next(one.reason for one in those[0].said if one.advice is advice)
             said.append(
-                Said(advice, f"{len(those)} of {len(drift.series)} series, such as {those[0].series!r}: {first}")
+                Reason(advice, f"{len(those)} of {len(drift.series)} series, such as {those[0].series!r}: {first}")
             )
     return tuple(said)
 
 
-def _moved(given: Given, drift: Drift, bounds: RecalibrationSettings, factor: Float64s, tail: TailRate) -> Recalibrated:
+def _moved(
+    given: BundleThresholds, drift: Drift, bounds: RecalibrationSettings, factor: Float64s, tail: TailRate
+) -> Recalibration:
     """The thresholds where they are to be, within their bounds."""
     table, kept = given.table, given.kept
     calibration = None
     if tail.rate != kept.rate:
         newer = replace(kept, today=tail.rate)
-        calibration = calibrate_kept(newer, table, given.rules, given.promise, given.seed)
+        calibration = calibrate_stored(newer, table, given.rules, given.promise, given.seed)
     q = table.q if calibration is None else calibration.table.q
     trained = trained_scale(table) * _trained_q(given)
     assert drift.pool is not None
@@ -320,7 +330,7 @@ def _moved(given: Given, drift: Drift, bounds: RecalibrationSettings, factor: Fl
     wanted[-1] *= (factor[-1] if all_move else 1.0) * q / table.q
     allowed = _limited(wanted, trained, bounds.max_total)
     final = _limited(allowed, before, bounds.max_step)
-    return Recalibrated(
+    return Recalibration(
         drift=drift,
         refused=(),
         before=table,
@@ -340,15 +350,15 @@ def _moved(given: Given, drift: Drift, bounds: RecalibrationSettings, factor: Fl
 
 def _moves(level: Estimate) -> bool:
     """Whether it is more than chance and a trifle that a level is not what the threshold was made for."""
-    return bool(of_level(level, 1.0, np.inf, np.inf))
+    return bool(level_reasons(level, 1.0, np.inf, np.inf))
 
 
-def _trained_q(given: Given) -> float:
+def _trained_q(given: BundleThresholds) -> float:
     """The q that training would have found for the promise and the rules of today."""
     if given.kept.rate == 1.0:
         return given.table.q
     alone = replace(given.kept, today=1.0)
-    return calibrate_kept(alone, given.table, given.rules, given.promise, given.seed).table.q
+    return calibrate_stored(alone, given.table, given.rules, given.promise, given.seed).table.q
 
 
 def _limited(wanted: Float64s, centre: Float64s, factor: float) -> Float64s:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.intake.columns import Float64s
-from training.calibration.stored_levels import KeptLevels
+from training.calibration.stored_levels import StoredLevels
 from training.recalibration.batch_means import Estimate
 
 # Growth is looked for within these bounds, so closely.
@@ -18,7 +18,7 @@ LEAST_GROWTH, MOST_GROWTH, HALVINGS = 0.1, 10.0, 40
 
 
 @dataclass(frozen=True)
-class Law:
+class ReferenceLevels:
     """The distribution of ratios level / scale.
 
     Attributes:
@@ -64,7 +64,7 @@ class Law:
         return float(np.exp((low + high) / 2))
 
 
-def law_of(kept: KeptLevels, grid: Float64s) -> Law:
-    """The law of the kept levels; `grid` as `training.kept.kept_grid` gives it."""
+def reference_levels(kept: StoredLevels, grid: Float64s) -> ReferenceLevels:
+    """The law of the kept levels; `grid` as `stored_grid` gives it."""
     known = kept.level[kept.level >= kept.reach] if kept.reach else kept.level
-    return Law(np.sort(known), len(kept), grid)
+    return ReferenceLevels(np.sort(known), len(kept), grid)

@@ -4,13 +4,13 @@ import numpy as np
 
 from stream.intake.columns import Bools, Float64s, Int32s
 from training.calibration.levels import Levels
-from training.calibration.stored_levels import KeptLevels
+from training.calibration.stored_levels import StoredLevels
 
 # Logarithms of growth are the same where they agree to so many decimals: their rounding is far finer, chance coarser.
 DECIMALS = 10
 
 
-def repeated_share(levels: Levels, ratio: Float64s, kept: KeptLevels) -> float:
+def replayed_share(levels: Levels, ratio: Float64s, kept: StoredLevels) -> float:
     """Share of the steps from one level to the next that stand elsewhere too, less the share usual among kept levels.
 
     Steps, since they are the same whatever scale a level was divided by; those among levels as large as the bundle

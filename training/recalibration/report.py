@@ -9,7 +9,7 @@ from rich.table import Table
 
 from stream.registry.registry import Registry
 from training.recalibration.drift import Advice, SeriesDrift
-from training.recalibration.run import Renewed
+from training.recalibration.run import RecalibrationRun
 from training.revision.child import aliases_of
 
 # Series that a table shows, the worst first.
@@ -29,7 +29,7 @@ LEFT_OUT = {
 }
 
 
-def facts(renewed: Renewed, registry: Registry) -> dict[str, Any]:
+def facts(renewed: RecalibrationRun, registry: Registry) -> dict[str, Any]:
     """All of it, as JSON can hold it."""
     result, drift, child = renewed.result, renewed.result.drift, renewed.child
     parent = renewed.parent
@@ -51,7 +51,7 @@ def facts(renewed: Renewed, registry: Registry) -> dict[str, Any]:
     }
 
 
-def show(renewed: Renewed, registry: Registry) -> None:
+def show(renewed: RecalibrationRun, registry: Registry) -> None:
     """The tables, on stdout."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
     console.print(_frames(renewed))
@@ -59,7 +59,7 @@ def show(renewed: Renewed, registry: Registry) -> None:
     console.print(_summary(renewed, registry))
 
 
-def _verdict(renewed: Renewed) -> str | None:
+def _verdict(renewed: RecalibrationRun) -> str | None:
     """None where there was too little to say."""
     drift = renewed.result.drift
     too_little = bool(renewed.result.refused) and drift.advice is not Advice.RETRAIN
@@ -82,7 +82,7 @@ def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
     }
 
 
-def _frames(renewed: Renewed) -> Table:
+def _frames(renewed: RecalibrationRun) -> Table:
     table = _table("frames", "", "")
     for name, count in renewed.facts["frames"].items():
         if count:
@@ -90,7 +90,7 @@ def _frames(renewed: Renewed) -> Table:
     return table
 
 
-def _worst(renewed: Renewed) -> Table:
+def _worst(renewed: RecalibrationRun) -> Table:
     """The series that say most."""
     table = _table("series", "verdict", "blocks", "level", "exceeding", "threshold", "why")
     steps = renewed.result.steps.tolist()
@@ -109,7 +109,7 @@ def _worst(renewed: Renewed) -> Table:
     return table
 
 
-def _summary(renewed: Renewed, registry: Registry) -> Table:
+def _summary(renewed: RecalibrationRun, registry: Registry) -> Table:
     result, child, pool = renewed.result, renewed.child, renewed.result.drift.pool
     table = _table("in all", "")
     table.add_row("verdict", _verdict(renewed) or "not judged")
@@ -125,7 +125,7 @@ def _summary(renewed: Renewed, registry: Registry) -> Table:
     return table
 
 
-def _outcome(renewed: Renewed, registry: Registry) -> Iterable[tuple[str, str]]:
+def _outcome(renewed: RecalibrationRun, registry: Registry) -> Iterable[tuple[str, str]]:
     result, child = renewed.result, renewed.child
     frames = renewed.facts["frames"]
     if result.refused and not frames["used"] and any(frames.values()):

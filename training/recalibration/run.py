@@ -18,21 +18,21 @@ from stream.registry.manifest import Manifest, calibrated_at
 from stream.registry.registry import Registry
 from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
-from training.calibration.stored_levels import kept_grid
+from training.calibration.stored_levels import stored_grid
 from training.data.history import learned_until
 from training.data.spans import Span
 from training.publish import stamp
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import sensor_drifts
-from training.recalibration.observed import Observed, observe, observe_scores
-from training.recalibration.recalibrate import Given, Recalibrated, Seen, recalibrate
-from training.recalibration.selection import Sifted, sift
+from training.recalibration.observed import NewerReadings, read_scores, score_readings
+from training.recalibration.recalibrate import BundleThresholds, Evidence, Recalibration, recalibrate
+from training.recalibration.selection import Selection, select_levels
 from training.revision.child import kept_by, promise_of, publish_child
 
 
 @dataclass(frozen=True)
-class Source:
+class NewerData:
     """Newer readings, or the verdicts on them that `narrows replay --scores` wrote; one of the two."""
 
     data: Path | None
@@ -41,7 +41,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Renewed:
+class RecalibrationRun:
     """What came of it: a child version, unless it is refused or was not asked for.
 
     Attributes:
@@ -49,7 +49,7 @@ class Renewed:
     """
 
     parent: Manifest
-    result: Recalibrated
+    result: Recalibration
     facts: dict[str, Any]
     child: Manifest | None
 
@@ -60,17 +60,17 @@ class Renewed:
         return self.parent.threshold if calibration is None else calibration.facts()
 
 
-def renew(
+def run_recalibration(
     registry: Registry,
     detector: str,
     reference: str,
-    source: Source,
+    source: NewerData,
     spans: Sequence[Span],
     bounds: RecalibrationSettings,
     reason: str = "",
     dry_run: bool = False,
     now: datetime | None = None,
-) -> Renewed:
+) -> RecalibrationRun:
     """Judges newer readings by a bundle, and publishes a child with thresholds that fit them where they may be moved.
 
     Args:
@@ -86,18 +86,18 @@ def renew(
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
-    given = given_by(folder, parent, definition)
+    given = bundle_thresholds(folder, parent, definition)
     observed = (
-        observe_scores(definition, source.scores)
+        read_scores(definition, source.scores)
         if source.data is None and source.scores is not None
-        else observe(definition, source.data or Path(), source.hints)
+        else score_readings(definition, source.data or Path(), source.hints)
     )
     known = definition.thresholds.names[:-1]
-    sifted = sift(observed, spans, frozenset(known), learned_until(parent), given.kept.block)
+    sifted = select_levels(observed, spans, frozenset(known), learned_until(parent), given.kept.block)
     seen = _seen(definition, observed, sifted, given.kept.block)
     result = recalibrate(given, seen, bounds, parent.threshold.get("share_above"))
     facts = observed.facts | {"frames": sifted.counts, "excluded_spans": len(spans)}
-    renewed = Renewed(parent, result, facts, None)
+    renewed = RecalibrationRun(parent, result, facts, None)
     if result.refused or dry_run:
         return renewed
     child = _child(renewed, bounds, now or datetime.now(UTC))
@@ -105,23 +105,23 @@ def renew(
     return replace(renewed, child=written)
 
 
-def given_by(folder: Path, manifest: Manifest, definition: Definition) -> Given:
+def bundle_thresholds(folder: Path, manifest: Manifest, definition: Definition) -> BundleThresholds:
     """A bundle's thresholds and what they rest on.
 
     Raises:
         BundleError: it keeps no levels, or does not say what it promises.
     """
-    return Given(
+    return BundleThresholds(
         table=definition.thresholds,
         kept=kept_by(folder, manifest, definition.thresholds),
-        grid=kept_grid(calibration_levels(folder)),
+        grid=stored_grid(calibration_levels(folder)),
         rules=definition.rules,
         promise=promise_of(manifest),
         seed=manifest.seeds[0],
     )
 
 
-def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int) -> Seen:
+def _seen(definition: Definition, observed: NewerReadings, sifted: Selection, block: int) -> Evidence:
     """The same in the order of the bundle's series."""
     framed, names = observed.framed, definition.thresholds.names[:-1]
     place = {name: s for s, name in enumerate(names)}
@@ -132,7 +132,7 @@ def _seen(definition: Definition, observed: Observed, sifted: Sifted, block: int
         return np.bincount(own[framed.series], which, len(names) + 1)[:-1]
 
     scales = definition.scales
-    return Seen(
+    return Evidence(
         levels=_renumbered(sifted.levels, own, names),
         usual=count(sifted.usual),
         scored=count(scored),
@@ -152,7 +152,7 @@ def _renumbered(levels: Levels, own: Int64s, names: tuple[str, ...]) -> Levels:
     return replace(levels, names=names, series=series).rows(np.argsort(series, kind="stable"))
 
 
-def _child(renewed: Renewed, bounds: RecalibrationSettings, now: datetime) -> Manifest:
+def _child(renewed: RecalibrationRun, bounds: RecalibrationSettings, now: datetime) -> Manifest:
     """The manifest of a child that is not written yet."""
     version, created_at = stamp(now)
     parent, result = renewed.parent, renewed.result

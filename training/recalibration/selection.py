@@ -11,7 +11,7 @@ from stream.detect.slots import Segments
 from stream.intake.columns import Bools
 from training.calibration.levels import Levels
 from training.data.spans import Span, within_spans
-from training.recalibration.observed import Observed
+from training.recalibration.observed import NewerReadings
 
 # Where incidents, or what is near them, are more than this share of a series, they are too many to be trouble, all of
 # them: leaving them out would leave the quietest stretches only. What exceeds is left out all the same.
@@ -19,7 +19,7 @@ MANY, MANY_NEAR = 0.25, 0.05
 
 
 @dataclass(frozen=True)
-class Sifted:
+class Selection:
     """What is left of T frames.
 
     Attributes:
@@ -33,7 +33,9 @@ class Sifted:
     counts: dict[str, int]
 
 
-def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer_than: int, block: int) -> Sifted:
+def select_levels(
+    observed: NewerReadings, spans: Sequence[Span], known: frozenset[str], newer_than: int, block: int
+) -> Selection:
     """Takes out what must not set thresholds: levels above the threshold, whole incidents and W + M - 1 frames around.
 
     Args:
@@ -67,14 +69,14 @@ def sift(observed: Observed, spans: Sequence[Span], known: frozenset[str], newer
     levels = Levels(framed.names, framed.series, framed.time, observed.level, framed.step, block, observed.vetoed).rows(
         left
     )
-    return Sifted(usual, levels, counts)
+    return Selection(usual, levels, counts)
 
 
-def _incidents(observed: Observed, usual: Bools, block: int) -> Bools:
+def _incidents(observed: NewerReadings, usual: Bools, block: int) -> Bools:
     """bool (T,): frames in incidents, or around, of the series in which these are few."""
     framed = observed.framed
     inside = within_spans(observed.alerts, framed.names, framed.series, framed.time)
-    allowed = usual & ~before_any(inside, block - 1, Segments(framed.series))
+    allowed = usual & ~flagged_ahead(inside, block - 1, Segments(framed.series))
     with_near = usual & (framed.run_within(allowed) < block - 1) & (framed.run_within(usual) >= block - 1)
     size = len(framed.names)
     all_of_them = np.bincount(framed.series, usual, size)
@@ -84,7 +86,7 @@ def _incidents(observed: Observed, usual: Bools, block: int) -> Bools:
     return found
 
 
-def before_any(flags: Bools, rows: int, segments: Segments) -> Bools:
+def flagged_ahead(flags: Bools, rows: int, segments: Segments) -> Bools:
     """bool (n,): rows that are flagged, or have a flagged one among the `rows` after them in their run."""
     count = np.concatenate([[0], np.cumsum(flags)])
     at = np.arange(len(flags))

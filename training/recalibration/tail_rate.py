@@ -10,11 +10,11 @@ import numpy as np
 
 from stream.intake.columns import Bools, Float64s
 from training.calibration.levels import Levels
-from training.calibration.stored_levels import KeptLevels
+from training.calibration.stored_levels import StoredLevels
 from training.calibration.tail import block_maxima
 from training.recalibration import batch_means
 from training.recalibration.batch_means import BATCHES, T
-from training.recalibration.drift import Advice, Said
+from training.recalibration.drift import Advice, Reason
 
 # So many blocks weigh as much as those that were seen: a rate of few is shrunk to the known one.
 PRIOR = 10
@@ -35,10 +35,10 @@ class TailRate:
     seen: int
     expected: float
     rate: float
-    said: tuple[Said, ...]
+    said: tuple[Reason, ...]
 
 
-def tail_rate(levels: Levels, ratio: Float64s, kept: KeptLevels, upto: float) -> TailRate:
+def tail_rate(levels: Levels, ratio: Float64s, kept: StoredLevels, upto: float) -> TailRate:
     """Compares the blocks of newer levels with the kept ones, in the zone that the highest of them reach below `upto`.
 
     Args:
@@ -69,13 +69,13 @@ def _largest_up_to(levels: Levels, ratio: Float64s, upto: float) -> Float64s:
     return block_maxima(np.where(levels.vetoed | (ratio > upto), 0.0, ratio), levels.in_block)
 
 
-def _said(seen: int, expected: float) -> Said:
+def _said(seen: int, expected: float) -> Reason:
     told = f"{seen} blocks come near the threshold, {expected:.3g} are usual"
     if seen > FAR * expected:
-        return Said(Advice.RETRAIN, f"{told}: levels crowd below it while their bulk stays where it was")
+        return Reason(Advice.RETRAIN, f"{told}: levels crowd below it while their bulk stays where it was")
     if seen < expected / FAR:
-        return Said(Advice.RETRAIN, f"{told}: the tail is gone while the bulk stays: replayed or chosen data")
-    return Said(Advice.RECALIBRATE, f"{told}: the tail has changed")
+        return Reason(Advice.RETRAIN, f"{told}: the tail is gone while the bulk stays: replayed or chosen data")
+    return Reason(Advice.RECALIBRATE, f"{told}: the tail has changed")
 
 
 def _dispersion(near: Bools, levels: Levels) -> float:

@@ -16,7 +16,7 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.registry import Registry
 from stream.settings.detection import RuleSettings, ThresholdSettings
-from training.calibration.calibrate import Calibration, calibrate_kept
+from training.calibration.calibrate import Calibration, calibrate_stored
 from training.defaults import choose_rules
 from training.publish import stamp
 from training.revision.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
@@ -74,7 +74,7 @@ def amend(
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
     levels = kept_by(folder, parent, definition.thresholds)
-    calibration = calibrate_kept(levels, definition.thresholds, rules, threshold, parent.seeds[0])
+    calibration = calibrate_stored(levels, definition.thresholds, rules, threshold, parent.seeds[0])
     version, created_at = stamp(now or datetime.now(UTC))
     manifest = msgspec.structs.replace(
         parent,

@@ -13,7 +13,7 @@ from stream.registry.bundle import calibration_levels, load, write_child
 from stream.registry.manifest import Manifest
 from stream.registry.registry import CANDIDATE, Registry
 from stream.settings.detection import ThresholdSettings
-from training.calibration.stored_levels import KeptLevels, restored
+from training.calibration.stored_levels import StoredLevels, restored_levels
 from training.gate.criteria import inherited
 
 PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
@@ -50,7 +50,7 @@ def aliases_of(child: Manifest) -> tuple[str, ...]:
     return () if child.metrics["gate"].get("verdict") == REFUSED else (CANDIDATE,)
 
 
-def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> KeptLevels:
+def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> StoredLevels:
     """The levels that a bundle keeps.
 
     Raises:
@@ -58,7 +58,7 @@ def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> Kep
     """
     block = manifest.model.window + manifest.model.smoothing
     weeks, rate = said_of_threshold(manifest, "weeks"), manifest.threshold.get("rate", 1.0)
-    return restored(calibration_levels(folder), thresholds, block, weeks, rate)
+    return restored_levels(calibration_levels(folder), thresholds, block, weeks, rate)
 
 
 def promise_of(manifest: Manifest) -> ThresholdSettings:

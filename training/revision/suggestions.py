@@ -26,7 +26,7 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
 from stream.settings.detection import ThresholdSettings
-from training.calibration.calibrate import calibrate_kept
+from training.calibration.calibrate import calibrate_stored
 from training.revision.child import kept_by
 
 # Fewer alerts of a series that were confirmed or false say little of the next ones.
@@ -231,7 +231,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     for name, value in _promises(manifest.threshold):
         options = ThresholdSettings().model_copy(update={"method": manifest.threshold["method"], name: value})
         try:
-            found = calibrate_kept(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
+            found = calibrate_stored(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
         except DataError:
             return  # the levels support nothing higher either
         factor = found.table.q / manifest.threshold_q

@@ -16,9 +16,9 @@ from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory
 from training.recalibration import batch_means
-from training.recalibration.observed import Observed, alert_spans
-from training.recalibration.recalibrate import Given, Recalibrated, Seen, recalibrate, trained_scale
-from training.recalibration.selection import sift
+from training.recalibration.observed import NewerReadings, incident_spans
+from training.recalibration.recalibrate import BundleThresholds, Evidence, Recalibration, recalibrate, trained_scale
+from training.recalibration.selection import select_levels
 
 RUNS = 6
 SHARES = (0.05, 0.1, 0.3, 1.0)
@@ -28,7 +28,7 @@ AT_ONCE = 2
 NOISE = 1e-3
 
 # Newer levels as an attacker makes them of normal ones, for the bundle of this moment, in run 0, 1, ...
-Attack = Callable[[Given, Levels, int], Levels]
+Attack = Callable[[BundleThresholds, Levels, int], Levels]
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ def growing(factor: float) -> Attack:
 def adding(amount: float) -> Attack:
     """Every level is a little higher each time, by a part of the scale that training found."""
 
-    def attack(bundle: Given, newer: Levels, run: int) -> Levels:
+    def attack(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
         return replace(newer, level=newer.level + amount * (run + 1) * trained_scale(bundle.table)[newer.series])
 
     return attack
 
 
-def crowding(bundle: Given, newer: Levels, run: int) -> Levels:
+def crowding(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
     """All levels are just below the threshold in force."""
     below = np.random.default_rng(run).uniform(0.92, 0.97, len(newer))
     return replace(newer, level=bundle.table.of_each(newer.names)[newer.series] * below)
@@ -73,7 +73,7 @@ def crowding(bundle: Given, newer: Levels, run: int) -> Levels:
 def part_time(attack: Attack, share: float) -> Attack:
     """The same in a share of the time, in stretches of some blocks."""
 
-    def own(bundle: Given, newer: Levels, run: int) -> Levels:
+    def own(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
         stretch = np.arange(len(newer)) // (AT_ONCE * newer.block)
         chosen = (np.random.default_rng([run, 1]).random(stretch.max() + 1) < share)[stretch]
         return replace(newer, level=np.where(chosen, attack(bundle, newer, run).level, newer.level))
@@ -89,7 +89,9 @@ WAYS: dict[str, Attack] = {
 }
 
 
-def poison(given: Given, held_out: Levels, bounds: RecalibrationSettings, seed: int) -> tuple[Poisoning, ...]:
+def poison(
+    given: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, seed: int
+) -> tuple[Poisoning, ...]:
     """Recalibrates a bundle `RUNS` times: on normal levels as they are, then with each attacker and share.
 
     Args:
@@ -103,19 +105,19 @@ def poison(given: Given, held_out: Levels, bounds: RecalibrationSettings, seed: 
     )
 
 
-def thresholds(given: Given) -> Float64s:
+def thresholds(given: BundleThresholds) -> Float64s:
     """float64 (S,): of each series."""
     found: Float64s = (given.table.scale * given.table.q)[:-1]
     return found
 
 
-def child(given: Given, result: Recalibrated) -> Given:
+def child(given: BundleThresholds, result: Recalibration) -> BundleThresholds:
     """What the next recalibration finds."""
     rate = given.kept.rate if result.calibration is None else result.calibration.rate
     return replace(given, table=result.table, kept=replace(given.kept, today=rate))
 
 
-def seen(given: Given, newer: Levels) -> Seen:
+def seen(given: BundleThresholds, newer: Levels) -> Evidence:
     """What a recalibration sees of newer levels, all frames being usual: the incidents of the bundle's thresholds."""
     score = newer.level / given.table.of_each(newer.names)[newer.series]
     nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), given.kept.block
@@ -123,12 +125,12 @@ def seen(given: Given, newer: Levels) -> Seen:
         newer.names, newer.series, newer.time, np.zeros((len(newer), 0)), np.zeros(len(newer), np.uint8),
         np.diff(newer.series, prepend=-1) > 0, nothing, nothing, nothing, nothing, newer.step, {},
     )  # fmt: skip
-    alerts = alert_spans(incident_events(newer, score, given.rules))
-    observed = Observed(framed, newer.level, score, newer.vetoed, alerts, {})
+    alerts = incident_spans(incident_events(newer, score, given.rules))
+    observed = NewerReadings(framed, newer.level, score, newer.vetoed, alerts, {})
     above = (score > EXCEEDS).astype(np.float64)
     count = np.bincount(newer.series, minlength=size).astype(np.float64)
-    return Seen(
-        levels=sift(observed, (), frozenset(newer.names), -1, block).levels,
+    return Evidence(
+        levels=select_levels(observed, (), frozenset(newer.names), -1, block).levels,
         usual=count,
         scored=count,
         exceeding=np.bincount(newer.series, above, size).astype(np.float64),
@@ -138,7 +140,9 @@ def seen(given: Given, newer: Levels) -> Seen:
     )
 
 
-def gone_again(given: Given, held_out: Levels, bounds: RecalibrationSettings, draw: np.random.Generator) -> Levels:
+def gone_again(
+    given: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, draw: np.random.Generator
+) -> Levels:
     """Newer normal levels of the bundle's series, which go as the held-out ones went: once, or until there are enough.
 
     Had they another course, thresholds would follow that as well, and what is an attacker's doing could not be told.
@@ -161,7 +165,7 @@ def gone_again(given: Given, held_out: Levels, bounds: RecalibrationSettings, dr
 
 
 def _poisoned(
-    given: Given, newer: list[Levels], bounds: RecalibrationSettings, how: str, share: float, attack: Attack
+    given: BundleThresholds, newer: list[Levels], bounds: RecalibrationSettings, how: str, share: float, attack: Attack
 ) -> Poisoning:
     now, way, reasons = given, [thresholds(given)], list[str | None]()
     for run, normal in enumerate(newer):

@@ -26,7 +26,7 @@ from stream.registry.bundle import all_weights
 from stream.registry.manifest import Manifest
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
-from training.calibration.held_out import held_out
+from training.calibration.held_out import held_out_levels
 from training.calibration.levels import Levels
 from training.data.scaling import scaled_frames
 from training.data.scored_history import frame_scores
@@ -40,8 +40,8 @@ from training.fitting.error_scale import error_spread, member_spreads
 from training.fitting.fit import fit
 from training.gate.segments import support
 from training.options import FitOptions, TrainOptions
-from training.recalibration.recalibrate import Given
-from training.recalibration.run import given_by
+from training.recalibration.recalibrate import BundleThresholds
+from training.recalibration.run import bundle_thresholds
 from training.robustness.segments import Float32s, affordable
 from training.robustness.target import Contestant
 
@@ -76,7 +76,7 @@ class Field:
     recorded: Float32s
     seen: tuple[Float32s, Float32s]
     why_not: str
-    given: Given
+    given: BundleThresholds
     normal: Levels
 
 
@@ -115,7 +115,7 @@ def gather(folder: Path, manifest: Manifest, definition: Definition, history: Tr
         recorded=recorded,
         seen=seen,
         why_not=camp.learned.why,
-        given=given_by(folder, manifest, definition),
+        given=bundle_thresholds(folder, manifest, definition),
         normal=camp.levels(definition),
     )
 
@@ -154,10 +154,10 @@ class _Camp:
         print(f"training a discriminator beside the {spec.members} members", file=sys.stderr)
         unseen = self._unseen()
         spreads = member_spreads(Ensemble(plain, own), *unseen)
-        frames, holes, held_out, _ = unseen
+        frames, holes, held_out_levels, _ = unseen
         found = discriminate(
             load(spec, own), ensemble.definition.ensemble, spreads, frames, holes, self._ends(Part.FIT),
-            self._ends(Part.STOP), held_out, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
+            self._ends(Part.STOP), held_out_levels, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
             clip=self.definition.policy.clip,
         )  # fmt: skip
         return self.contestant(own | found.weights, unit)
@@ -191,7 +191,7 @@ class _Camp:
         """Held-out normal levels by this detector."""
         learned = self.learned
         scores = frame_scores(learned.history, definition)
-        return held_out(learned.frames, learned.part, Part.CALIBRATE, scores, definition)
+        return held_out_levels(learned.frames, learned.part, Part.CALIBRATE, scores, definition)
 
     def usual(self, ensemble: Ensemble) -> float:
         """How far these members usually disagree on held-out normal frames."""

@@ -19,7 +19,7 @@ from tests.support.commands import Result
 from tests.support.options import fit_options
 from tests.support.small_training import MINUTE, made
 from training.data.spans import Span, within_spans
-from training.recalibration.observed import NO_END, alert_spans
+from training.recalibration.observed import NO_END, incident_spans
 
 SENSORS = ("flow", "pressure", "current", "heat")
 MIXING = np.array([[1.0, 0.2], [0.3, 1.0], [0.8, -0.6], [-0.4, 0.9]])
@@ -317,4 +317,4 @@ def test_a_span_holds_from_its_start_to_before_its_end_and_a_nameless_one_everyw
     found = within_spans([Span("b", 2, 3), Span("c", 0, 9)], names, series, time)
     assert found.tolist() == [False, False, False, False, True, False]
     assert within_spans([Span("", 3, NO_END)], names, series, time).tolist() == [False, False, True] * 2
-    assert alert_spans([]) == ()
+    assert incident_spans([]) == ()

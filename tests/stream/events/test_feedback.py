@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.support.alert_records import MINUTE, START, raised
 from tests.support.small_training import SECOND, a_history, contents, made
 from tests.training.data.test_framing import batch
-from training.data.feedback import leave_out
+from training.data.feedback import apply_feedback
 from training.data.framing import frame
 from training.demo import pumps as physics
 
@@ -235,7 +235,7 @@ def test_frames_before_an_alert_are_its_series_own_and_no_others() -> None:
     rows = [float(second) for second in range(9)]
     values = [*rows[:3], *[float("nan")] * 3, *rows[6:]]
     framed = frame([batch(rows, rows, series="a"), batch(rows, values, series="b")], policy, ("s",))
-    left = leave_out(framed, [JudgedSpan("b", SECOND, 3 * SECOND, "confirmed")], 5, policy.max_carry)
+    left = apply_feedback(framed, [JudgedSpan("b", SECOND, 3 * SECOND, "confirmed")], 5, policy.max_carry)
     assert np.flatnonzero(left.confirmed).tolist() == [9, 10, 11, 12, 13]
     unheard = [JudgedSpan("unheard of", 0, LAST_NS, "confirmed")]
-    assert not leave_out(framed, unheard, 5, policy.max_carry).confirmed.any()
+    assert not apply_feedback(framed, unheard, 5, policy.max_carry).confirmed.any()

@@ -15,9 +15,9 @@ from stream.detect.policy import Rules
 from stream.errors import BundleError, DataError
 from stream.settings.detection import ThresholdSettings
 from tests.training.calibration.test_calibrate import BLOCK, RULES, levels_of, slow, white
-from training.calibration.calibrate import Calibration, calibrate, calibrate_kept
+from training.calibration.calibrate import Calibration, calibrate, calibrate_stored
 from training.calibration.levels import Levels
-from training.calibration.stored_levels import KeptLevels, kept_levels, restored
+from training.calibration.stored_levels import StoredLevels, restored_levels, stored_table
 
 PERCENTILE = ThresholdSettings(method="percentile")
 
@@ -31,16 +31,16 @@ def a_fleet(seed: int, series: int, rows: int, vetoed: float = 0.0) -> Levels:
     return replace(levels, vetoed=draw.random(len(levels)) < vetoed)
 
 
-def through_the_bundle(levels: Levels, calibration: Calibration, rules: Rules) -> KeptLevels:
+def through_the_bundle(levels: Levels, calibration: Calibration, rules: Rules) -> StoredLevels:
     file = io.BytesIO()
-    pq.write_table(kept_levels(levels, calibration, rules), file)
-    return restored(pq.read_table(file), calibration.table, levels.block, levels.weeks)
+    pq.write_table(stored_table(levels, calibration, rules), file)
+    return restored_levels(pq.read_table(file), calibration.table, levels.block, levels.weeks)
 
 
 def again(levels: Levels, calibration: Calibration, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:
     """The threshold from what a bundle with this calibration keeps."""
     kept = through_the_bundle(levels, calibration, rules)
-    return calibrate_kept(kept, calibration.table, rules, options, seed)
+    return calibrate_stored(kept, calibration.table, rules, options, seed)
 
 
 def same(found: Calibration, expected: Calibration) -> bool:
@@ -90,7 +90,7 @@ def test_another_promise_or_other_rules_give_what_all_levels_would_or_a_larger_t
     kept = through_the_bundle(levels, calibrate(levels, RULES, PERCENTILE, seed), RULES)
     options = ThresholdSettings(method="budget", alerts_per_week=rate)
     expected = calibrate(levels, rules, options, seed)
-    found = calibrate_kept(kept, expected.table, rules, options, seed)
+    found = calibrate_stored(kept, expected.table, rules, options, seed)
     assert found.table.q >= expected.table.q
     if rules.close_ratio >= RULES.close_ratio:
         assert same(found, expected)
@@ -115,8 +115,8 @@ def test_levels_that_go_far_twice_as_often_today_call_for_the_threshold_of_half_
     levels = a_fleet(5, 2, 1_500)
     trained = calibrate(levels, RULES, promise, 0)
     kept = through_the_bundle(levels, trained, RULES)
-    found = calibrate_kept(replace(kept, today=2.0), trained.table, RULES, promise, 0)
-    expected = calibrate_kept(kept, trained.table, RULES, half, 0)
+    found = calibrate_stored(replace(kept, today=2.0), trained.table, RULES, promise, 0)
+    expected = calibrate_stored(kept, trained.table, RULES, half, 0)
     assert found.table.q == expected.table.q > trained.table.q
     assert found.implied_per_week == 2.0 * expected.implied_per_week
     assert (found.rate, found.promised) == (2.0, trained.promised)
@@ -148,7 +148,7 @@ def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_a
     trained = calibrate(levels, RULES, PERCENTILE, 0)
     kept = through_the_bundle(levels, trained, RULES)
     deep = Rules(close_after=BLOCK, close_ratio=0.01)
-    found = calibrate_kept(kept, trained.table, deep, ThresholdSettings(method="budget", alerts_per_week=500.0), 0)
+    found = calibrate_stored(kept, trained.table, deep, ThresholdSettings(method="budget", alerts_per_week=500.0), 0)
     assert found.table.q == trained.ratio.max()
     assert found.implied_per_week == 0.0
 
@@ -156,7 +156,7 @@ def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_a
 def test_a_fifth_of_the_levels_or_a_little_more_is_kept_with_times_and_a_grid_below() -> None:
     levels = a_fleet(6, 4, 4_000)
     trained = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=20.0), 0)
-    table = kept_levels(levels, trained, RULES).to_pandas()
+    table = stored_table(levels, trained, RULES).to_pandas()
     kept, grid = table[table["series"].notna()], table[table["series"].isna()]
     ratio = trained.ratio
     assert 0.2 * len(levels) <= len(kept) <= 0.35 * len(levels)
@@ -173,10 +173,10 @@ def test_a_fifth_of_the_levels_or_a_little_more_is_kept_with_times_and_a_grid_be
 def test_kept_levels_of_another_bundle_or_an_older_kind_are_refused() -> None:
     levels = a_fleet(7, 2, 500)
     trained = calibrate(levels, RULES, PERCENTILE, 0)
-    table = kept_levels(levels, trained, RULES)
+    table = stored_table(levels, trained, RULES)
     with pytest.raises(BundleError, match=r"kept levels: columns \['series'.*expected columns.*train again"):
-        restored(table.drop_columns(["place"]), trained.table, BLOCK, 1.0)
+        restored_levels(table.drop_columns(["place"]), trained.table, BLOCK, 1.0)
     lost = ThresholdTable(trained.table.names, trained.table.scale, trained.table.rows - 1, 1.0)
     with pytest.raises(BundleError, match="train again"):
-        restored(table, lost, BLOCK, 1.0)
+        restored_levels(table, lost, BLOCK, 1.0)
     assert isinstance(table, pa.Table)

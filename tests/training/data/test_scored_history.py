@@ -23,7 +23,7 @@ from training.data.framing import FramedHistory, frame
 from training.data.history import History
 from training.data.scored_history import frame_scores, scored_history
 from training.evaluate.labelled import judge
-from training.recalibration.observed import observe
+from training.recalibration.observed import score_readings
 
 POLICIES = (
     FramePolicy(interval_ns=MINUTE, max_gap_ns=3 * MINUTE, max_carry=1, max_missing=1, score_when="s0 > -1"),
@@ -86,7 +86,7 @@ def a_pass_of_evaluation(definition: Definition, data: Path) -> object:
 
 
 def a_pass_of_recalibration(definition: Definition, data: Path) -> object:
-    return observe(definition, data, LABELLED)
+    return score_readings(definition, data, LABELLED)
 
 
 @pytest.mark.parametrize("one_pass", [a_pass_of_evaluation, a_pass_of_recalibration])

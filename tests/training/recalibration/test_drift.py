@@ -15,9 +15,16 @@ from training.data.framing import FramedHistory
 from training.data.spans import Span
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
-from training.recalibration.drift import Advice, of_exceedances, of_level, of_sensor, of_shape, sensor_drifts
-from training.recalibration.observed import NO_END, Observed
-from training.recalibration.selection import sift
+from training.recalibration.drift import (
+    Advice,
+    exceedance_reasons,
+    level_reasons,
+    sensor_drifts,
+    sensor_reasons,
+    shape_reasons,
+)
+from training.recalibration.observed import NO_END, NewerReadings
+from training.recalibration.selection import select_levels
 
 MINUTE = 60 * 10**9
 BLOCK = 10
@@ -68,7 +75,7 @@ def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
         any(a.series == f"s{s}" and a.start_ns <= t < a.end_ns for a in alerts)
         for s, t in zip(series, history.time.tolist(), strict=True)
     ]
-    observed = Observed(
+    observed = NewerReadings(
         history,
         np.ones(size),
         np.where(exceeding, 2.0, 0.5),
@@ -76,7 +83,7 @@ def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
         alerts,
         {},
     )
-    found = sift(observed, (), frozenset(history.names), -1, block)
+    found = select_levels(observed, (), frozenset(history.names), -1, block)
     expected = naive.sifted(series, gap.tolist(), (~bad).tolist(), incident, exceeding.tolist(), block)
     rows = np.flatnonzero(expected)
     assert found.levels.time.tolist() == history.time[rows].tolist()
@@ -90,13 +97,13 @@ def test_each_reason_is_counted_once_and_first_come() -> None:
     history.fitness[:10], history.labelled[5:20] = Fitness.OFF, True
     history = replace(history, imputed=np.arange(size) == 399)
     level = np.where(np.arange(size) == 398, np.nan, 1.0)
-    observed = Observed(history, level, 0.5 * level, np.zeros(size, np.bool_), (), {})
+    observed = NewerReadings(history, level, 0.5 * level, np.zeros(size, np.bool_), (), {})
     spans = (Span("s0", 18 * MINUTE, 30 * MINUTE), Span("s1", 0, 10 * MINUTE), Span("", 190 * MINUTE, NO_END))
-    counts = sift(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
+    counts = select_levels(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
     told = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")
     # Old: three frames of each series. Near: 8 frames after each thing that was left out, W + M - 2.
     assert [counts[name] for name in told] == [6, 15, 10 + 7, 2, 1, 1, 16]
-    assert sift(observed, spans[2:], frozenset({"s0"}), -1, BLOCK).counts["unknown_series"] == 200
+    assert select_levels(observed, spans[2:], frozenset({"s0"}), -1, BLOCK).counts["unknown_series"] == 200
 
 
 @given(seed=st.integers(0, 1000), rows=st.integers(30, 90), missing=st.sampled_from([0.0, 0.3]))
@@ -134,7 +141,7 @@ def said_of(values: Float64s, is_flat: bool = False) -> list[Advice]:
     scales = ScaleTable(("s0", POOLED), np.zeros((2, 1)), np.ones((2, 1)), np.array([4000, 4000]))
     history = framed([0] * len(values), values[:, None])
     ((drift,),) = sensor_drifts(history, np.ones(len(values), np.bool_), scales, ("flow",), BLOCK).values()
-    return [said.advice for said in of_sensor(drift, is_flat)]
+    return [said.advice for said in sensor_reasons(drift, is_flat)]
 
 
 def test_a_sensor_that_is_as_it_was_says_nothing() -> None:
@@ -186,23 +193,23 @@ EXACT = {value: Estimate(value, value, value) for value in (0.5, 0.79, 0.81, 1.0
 def test_levels_may_follow_within_bounds_that_count_from_training(
     level: float, since: float, advice: list[Advice]
 ) -> None:
-    assert [said.advice for said in of_level(EXACT[level], since, margin=1.25, most=2.0)] == advice
+    assert [said.advice for said in level_reasons(EXACT[level], since, margin=1.25, most=2.0)] == advice
 
 
 def test_what_is_not_sure_is_not_said() -> None:
-    assert of_level(Estimate(1.3, 0.9, 1.8), 1.0, 1.25, 2.0) == []
-    assert of_shape(Estimate(1.5, 1.2, 1.8), 1.0, 1.25) == []
-    assert of_exceedances(Estimate(0.3, 0.0, 0.6), 0.01) == []
+    assert level_reasons(Estimate(1.3, 0.9, 1.8), 1.0, 1.25, 2.0) == []
+    assert shape_reasons(Estimate(1.5, 1.2, 1.8), 1.0, 1.25) == []
+    assert exceedance_reasons(Estimate(0.3, 0.0, 0.6), 0.01) == []
 
 
 def test_levels_that_rose_without_widening_are_shifted() -> None:
-    assert [said.advice for said in of_shape(EXACT[1.3], 1.1, 1.25)] == [Advice.RETRAIN]
-    assert of_shape(EXACT[1.3], 1.2, 1.25) == []
-    assert of_shape(EXACT[1.2], 0.9, 1.25) == []
-    assert [said.advice for said in of_shape(EXACT[1.0], 1.6, 1.25)] == [Advice.RETRAIN]
-    assert of_shape(EXACT[1.0], 1.4, 1.25) == []
+    assert [said.advice for said in shape_reasons(EXACT[1.3], 1.1, 1.25)] == [Advice.RETRAIN]
+    assert shape_reasons(EXACT[1.3], 1.2, 1.25) == []
+    assert shape_reasons(EXACT[1.2], 0.9, 1.25) == []
+    assert [said.advice for said in shape_reasons(EXACT[1.0], 1.6, 1.25)] == [Advice.RETRAIN]
+    assert shape_reasons(EXACT[1.0], 1.4, 1.25) == []
 
 
 def test_exceedances_that_growth_does_not_explain_take_a_person() -> None:
-    assert [said.advice for said in of_exceedances(Estimate(0.1, 0.06, 0.14), 0.01)] == [Advice.RETRAIN]
-    assert of_exceedances(Estimate(0.1, 0.06, 0.14), 0.02) == []
+    assert [said.advice for said in exceedance_reasons(Estimate(0.1, 0.06, 0.14), 0.01)] == [Advice.RETRAIN]
+    assert exceedance_reasons(Estimate(0.1, 0.06, 0.14), 0.02) == []

@@ -14,13 +14,13 @@ from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from tests.oracles import naive_drift as naive
 from tests.support.options import changed
 from tests.support.recalibration import BLOCK, arranged, given, levels_of, smoothed
-from training.calibration.calibrate import calibrate_kept
+from training.calibration.calibrate import calibrate_stored
 from training.calibration.levels import Levels
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import Advice
-from training.recalibration.recalibrate import Given, Recalibrated, recalibrate
-from training.recalibration.reference_levels import law_of
+from training.recalibration.recalibrate import BundleThresholds, Recalibration, recalibrate
+from training.recalibration.reference_levels import reference_levels
 from training.robustness.poisoning import Attack, adding, child, crowding, growing, part_time, seen, thresholds
 
 PERCENTILE, BUDGET = ThresholdSettings(method="percentile"), ThresholdSettings(method="budget", alerts_per_week=20.0)
@@ -29,11 +29,11 @@ SERIES, ROWS = 2, 4000
 
 
 @pytest.fixture(scope="module", params=[PERCENTILE, BUDGET], ids=["percentile", "budget"])
-def bundle(request: pytest.FixtureRequest) -> Given:
+def bundle(request: pytest.FixtureRequest) -> BundleThresholds:
     return given(levels_of(1, SERIES, ROWS), request.param)
 
 
-def judged(bundle: Given, newer: Levels, **bounds: float) -> Recalibrated:
+def judged(bundle: BundleThresholds, newer: Levels, **bounds: float) -> Recalibration:
     return recalibrate(bundle, seen(bundle, newer), changed(BOUNDS, **bounds), None)
 
 
@@ -65,11 +65,13 @@ def test_the_median_of_levels_that_share_most_of_their_errors_is_inside_its_inte
 
 @pytest.mark.parametrize("growth", [0.8, 1.0, 1.3, 1.7])
 @pytest.mark.parametrize("at", [0.9, 1.2, 9.0])
-def test_how_much_levels_have_grown_is_found_though_they_are_cut_off(bundle: Given, growth: float, at: float) -> None:
+def test_how_much_levels_have_grown_is_found_though_they_are_cut_off(
+    bundle: BundleThresholds, growth: float, at: float
+) -> None:
     """As the kept levels say, cut off at 90 % of their median or far above it, to 5 %."""
     levels = smoothed(np.random.default_rng(5), 200_000) / np.median(smoothed(np.random.default_rng(5), 200_000))
     left = np.median((growth * levels)[growth * levels <= at * growth])
-    found = law_of(bundle.kept, bundle.grid).growth(Estimate(left, left, left), at * growth)
+    found = reference_levels(bundle.kept, bundle.grid).growth(Estimate(left, left, left), at * growth)
     assert found.value == pytest.approx(growth, rel=0.05)
 
 
@@ -121,7 +123,7 @@ def test_a_series_too_short_in_training_is_compared_with_all_of_them_whose_scale
 
 @pytest.mark.parametrize("growth", [1.2, 1.4])
 def test_a_threshold_follows_noise_that_grew_although_nothing_above_it_is_looked_at(
-    bundle: Given, growth: float
+    bundle: BundleThresholds, growth: float
 ) -> None:
     """All levels grow alike: so must the threshold, to 5 %, though a tenth of the frames exceed it and are left out."""
     result = judged(bundle, levels_of(7, SERIES, ROWS, growth))
@@ -129,13 +131,13 @@ def test_a_threshold_follows_noise_that_grew_although_nothing_above_it_is_looked
     assert result.steps == pytest.approx([growth] * SERIES, rel=0.05)
 
 
-def test_a_threshold_follows_noise_that_shrank_within_the_margin(bundle: Given) -> None:
+def test_a_threshold_follows_noise_that_shrank_within_the_margin(bundle: BundleThresholds) -> None:
     result = judged(bundle, levels_of(8, SERIES, ROWS, 0.87))
     assert not result.refused
     assert result.steps == pytest.approx([0.87] * SERIES, rel=0.05)
 
 
-def test_one_series_that_grew_moves_alone(bundle: Given) -> None:
+def test_one_series_that_grew_moves_alone(bundle: BundleThresholds) -> None:
     newer = levels_of(9, SERIES, ROWS)
     result = judged(bundle, replace(newer, level=newer.level * np.where(newer.series == 1, 1.25, 1.0)))
     assert not result.refused
@@ -154,7 +156,7 @@ def test_one_series_that_grew_moves_alone(bundle: Given) -> None:
     ids=["shifted", "fallen", "far too high"],
 )
 def test_levels_that_moved_are_refused_with_the_reason(
-    bundle: Given, change: Callable[[Float64s], Float64s], said: str
+    bundle: BundleThresholds, change: Callable[[Float64s], Float64s], said: str
 ) -> None:
     newer = levels_of(10, SERIES, ROWS)
     result = judged(bundle, replace(newer, level=change(newer.level)))
@@ -164,7 +166,7 @@ def test_levels_that_moved_are_refused_with_the_reason(
         raise AssertionError("; ".join(result.refused))
 
 
-def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: Given) -> None:
+def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: BundleThresholds) -> None:
     few = judged(bundle, levels_of(11, SERIES, 30 * BLOCK))
     said = r"0 of 2 series have 50 blocks of levels that may set a threshold \(the most: \d\d\) and .* of 2; 2 are"
     assert re.match(said, few.refused[0])
@@ -174,7 +176,7 @@ def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: Given) ->
     assert not judged(bundle, half, min_series=0.5).refused
 
 
-def test_one_run_and_all_runs_are_bounded(bundle: Given) -> None:
+def test_one_run_and_all_runs_are_bounded(bundle: BundleThresholds) -> None:
     """Noise that stays 1.4 times as large: at most 1.1 a run, at most 1.2 in all."""
     first = judged(bundle, levels_of(12, SERIES, ROWS, 1.4), max_step=1.1)
     assert first.steps == pytest.approx([1.1] * SERIES)
@@ -185,7 +187,7 @@ def test_one_run_and_all_runs_are_bounded(bundle: Given) -> None:
     assert (total > 1.2).all()
 
 
-def test_a_child_of_a_child_is_bounded_by_what_was_trained(bundle: Given) -> None:
+def test_a_child_of_a_child_is_bounded_by_what_was_trained(bundle: BundleThresholds) -> None:
     first = judged(bundle, levels_of(14, SERIES, ROWS, 1.35))
     now = child(bundle, first)
     assert first.table.trained is not None
@@ -209,7 +211,7 @@ def test_a_child_of_a_child_is_bounded_by_what_was_trained(bundle: Given) -> Non
     ],
     ids=["growing", "adding", "crowding 5 %", "crowding 10 %", "crowding 30 %"],
 )
-def test_slow_poisoning_run_after_run_is_stopped(bundle: Given, attack: Attack, furthest: float) -> None:
+def test_slow_poisoning_run_after_run_is_stopped(bundle: BundleThresholds, attack: Attack, furthest: float) -> None:
     """Six runs, each on the bundle of the last, whoever attacks knowing every threshold in force.
 
     Measured over twelve: levels that grow by a fifth each time lift the threshold to 1.78 of the trained one, levels
@@ -227,7 +229,9 @@ def test_slow_poisoning_run_after_run_is_stopped(bundle: Given, attack: Attack, 
 
 
 @pytest.mark.parametrize("copies", [1, 6])
-def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_down(bundle: Given, copies: int) -> None:
+def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_down(
+    bundle: BundleThresholds, copies: int
+) -> None:
     """The quietest third of the time, once, or again and again: refused, as levels fell, or go the way of others."""
     old = levels_of(1, SERIES, ROWS * 3 // (copies * 2) * 2)
     quiet = []
@@ -240,7 +244,7 @@ def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_dow
     assert any("to the bit" in reason or "fell" in reason or "tail is gone" in reason for reason in result.refused)
 
 
-def test_the_readings_of_the_calibration_itself_are_refused_as_repeated(bundle: Given) -> None:
+def test_the_readings_of_the_calibration_itself_are_refused_as_repeated(bundle: BundleThresholds) -> None:
     """Under newer times: nothing in them is new."""
     result = judged(bundle, levels_of(1, SERIES, ROWS))
     assert any("% of the levels go the way of others to the bit" in reason for reason in result.refused)
@@ -259,5 +263,5 @@ def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold() -> None:
     assert 1.25 < result.calibration.rate < 3.0
     assert (result.steps > 1.0).all()
     now = child(bundle, result)
-    assert calibrate_kept(now.kept, now.table, now.rules, PERCENTILE, now.seed).table.q == now.table.q
+    assert calibrate_stored(now.kept, now.table, now.rules, PERCENTILE, now.seed).table.q == now.table.q
     assert [s.advice for s in result.drift.said if "tail has changed" in s.reason] == [Advice.RECALIBRATE]

@@ -8,7 +8,7 @@ import pytest
 from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from tests.support.recalibration import BLOCK, arranged, given, levels_of
 from training.calibration.levels import Levels
-from training.recalibration.recalibrate import Given
+from training.recalibration.recalibrate import BundleThresholds
 from training.robustness.poisoning import (
     AT_ONCE,
     NOISE,
@@ -32,12 +32,12 @@ def held_out() -> Levels:
 
 
 @pytest.fixture(scope="module")
-def bundle(held_out: Levels) -> Given:
+def bundle(held_out: Levels) -> BundleThresholds:
     return given(held_out, ThresholdSettings(method="percentile"))
 
 
 @pytest.fixture(scope="module")
-def found(bundle: Given, held_out: Levels) -> tuple[Poisoning, ...]:
+def found(bundle: BundleThresholds, held_out: Levels) -> tuple[Poisoning, ...]:
     return poison(bundle, held_out, BOUNDS, 0)
 
 
@@ -57,7 +57,7 @@ def test_thresholds_walk_within_the_bounds_and_a_refused_run_moves_none(found: t
     assert grown.factors[-1] is None
 
 
-def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_enough(bundle: Given) -> None:
+def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_enough(bundle: BundleThresholds) -> None:
     """Series are known by name; one that the bundle does not know is left out, one without a level has none."""
     long, short = np.linspace(3.0, 4.0, 1000), np.linspace(1.0, 2.0, 150)
     mixed = replace(arranged([np.full(50, 9.0), short, long]), names=("new", "s1", "s0"))
@@ -73,7 +73,7 @@ def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_e
     assert (none.names, len(none)) == (("s0", "s1"), 1000)
 
 
-def test_an_attacker_has_his_share_of_the_time_in_whole_stretches(bundle: Given, held_out: Levels) -> None:
+def test_an_attacker_has_his_share_of_the_time_in_whole_stretches(bundle: BundleThresholds, held_out: Levels) -> None:
     for attack in (growing(1.2), adding(0.15), crowding):
         everything, nothing = (part_time(attack, share)(bundle, held_out, 1) for share in (1.0, 0.0))
         np.testing.assert_array_equal(everything.level, attack(bundle, held_out, 1).level)
@@ -84,7 +84,7 @@ def test_an_attacker_has_his_share_of_the_time_in_whole_stretches(bundle: Given,
         assert (stretches.all(axis=1) | ~stretches.any(axis=1)).all()
 
 
-def test_levels_are_made_for_the_thresholds_in_force(bundle: Given, held_out: Levels) -> None:
+def test_levels_are_made_for_the_thresholds_in_force(bundle: BundleThresholds, held_out: Levels) -> None:
     below = crowding(bundle, held_out, 0).level / thresholds(bundle)[held_out.series]
     assert 0.92 <= below.min() < below.max() <= 0.97
     tripled = replace(bundle, table=replace(bundle.table, q=3 * bundle.table.q))
