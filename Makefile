@@ -17,6 +17,9 @@ SEED ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := stream training deploy tests
+# A copy of the checkout whose product is what the wheel holds: a file that packaging forgets fails a test.
+UNPACKED := target/unpacked
+export NARROWS_DATA ?= $(abspath ../shared/data)
 
 # $(call stage,what,command): says what it does, does it, says how long that took.
 define stage
@@ -26,7 +29,7 @@ endef
 .PHONY: help
 help:
 	@echo "make demo    train on a generated fleet and watch it find the faults; no services needed"
-	@echo "make test    lint, format check, types and all tests; real-broker tests need Java 17 and Maven"
+	@echo "make test    lint, format check, types, and all tests on the built wheel; real-broker tests need Java 17 and Maven"
 	@echo "make kafka   a real Apache Kafka in the foreground, on 127.0.0.1:$(PORT); PORT=, DATA=folder to keep"
 	@echo "make real    train on real data, stream it through a real broker, compare with the labels; CASES=smd|nab|skab"
 	@echo "make quality how well the defaults detect on real labelled data, beside floors; three seeds; CASES=smd|skab|nab|normal"
@@ -44,7 +47,11 @@ test: $(VENV)/.installed-dev
 	$(call stage,lint,$(BIN)/ruff check .)
 	$(call stage,format check,$(BIN)/ruff format --check .)
 	$(call stage,types,$(BIN)/mypy --strict $(CHECKED))
-	$(call stage,tests,$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10)
+	$(call stage,wheel,rm -rf target/wheel $(UNPACKED) && \
+	  $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir target/wheel . && \
+	  $(BIN)/python -m zipfile -e target/wheel/narrows-*.whl $(UNPACKED) && \
+	  cp -R .ci deploy tests LICENSE Makefile README.md pyproject.toml $(UNPACKED))
+	$(call stage,tests on the unpacked wheel,cd $(UNPACKED) && $(abspath $(BIN))/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10)
 
 # The launcher needs the standard library only, hence no environment.
 .PHONY: kafka
