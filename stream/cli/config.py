@@ -2,7 +2,8 @@
 
 import typer
 
-from stream.cli.options import AsJson, ConfigFile, Overrides, config_file, print_json, settings_from
+from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, config_file, settings_from
+from stream.cli.reports.output import print_json
 
 config_app = typer.Typer(
     help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None

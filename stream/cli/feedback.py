@@ -1,4 +1,4 @@
-"""`narrows feedback`: what people say of alerts."""
+"""`narrows feedback`: verdicts of people on alerts, given and summed up."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,21 +7,30 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stream.cli.options import AsJson, ConfigFile, Overrides, print_json, settings_from
+from stream.cli.options.parameters import (
+    AlertsFrom,
+    AsJson,
+    Bundle,
+    ConfigFile,
+    FeedbackFrom,
+    Overrides,
+    settings_from,
+)
+from stream.cli.reports.output import print_json, print_result
 
 GIVE = "give"
 
 
-class Said(StrEnum):
-    """The verdicts."""
+class VerdictName(StrEnum):
+    """The verdicts on the command line."""
 
     CONFIRMED = "confirmed"
     FALSE = "false"
     MAINTENANCE = "maintenance"
 
 
-class _Direct(TyperGroup):
-    """`narrows feedback ALERT_ID VERDICT` is `narrows feedback give ALERT_ID VERDICT`."""
+class _GiveByDefault(TyperGroup):
+    """Takes `narrows feedback ALERT_ID VERDICT` as `narrows feedback give ALERT_ID VERDICT`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer brings a click of its own
         named = bool(args) and (args[0] in self.commands or args[0] == "--help")
@@ -29,30 +38,17 @@ class _Direct(TyperGroup):
 
 
 feedback_app = typer.Typer(
-    cls=_Direct,
+    cls=_GiveByDefault,
     help="What people say of alerts: narrows feedback ALERT_ID VERDICT; narrows feedback report.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-FeedbackFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--feedback", metavar="FILE", help="What was said of alerts: JSON lines, .csv or .parquet; or `topic`."
-    ),
-]
-AlertsFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--alerts", metavar="FILE", help="The alerts it is about: JSON lines as of `narrows replay`; or `topic`."
-    ),
-]
-
 
 @feedback_app.command(GIVE)
 def give(
     alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert's `alert_id`.")],
-    verdict: Annotated[Said, typer.Argument(metavar="VERDICT", help="confirmed, false or maintenance.")],
+    verdict: Annotated[VerdictName, typer.Argument(metavar="VERDICT", help="confirmed, false or maintenance.")],
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="Why.")] = None,
     by: Annotated[str | None, typer.Option(metavar="TEXT", help="Who says so.")] = None,
     file: Annotated[
@@ -74,8 +70,8 @@ def give(
     from stream.events.record import encode
 
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    said = {"alert_id": alert_id, "verdict": verdict.value, "at": at, "by": by, "note": note}
-    entry = msgspec.convert(said, Feedback)
+    fields = {"alert_id": alert_id, "verdict": verdict.value, "at": at, "by": by, "note": note}
+    entry = msgspec.convert(fields, Feedback)
     settings = settings_from(config, overrides)
     if file is not None:
         from stream.events.event_files import append
@@ -89,3 +85,31 @@ def give(
         print_json(msgspec.to_builtins(entry))
     else:
         print(f"{alert_id}: {verdict.value}, written to {file or f'topic {settings.topics.feedback}'}")
+
+
+@feedback_app.command("report")
+def report(
+    feedback: FeedbackFrom = None,
+    alerts: AlertsFrom = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many alerts of each series were worth it, and what would have spared the false ones.
+
+    What is proposed for the alerts of a bundle is a command line; nothing is changed.
+    """
+    from stream.cli.options.feedback_source import judgements_from
+    from stream.cli.reports.feedback import show
+    from stream.events import precision
+    from training.revision.suggestions import proposed
+
+    settings = settings_from(config, overrides)
+    judgements = judgements_from(settings, feedback, alerts)
+    # The options that name the registry; the proposed command lines repeat them.
+    given = [] if config is None else ["--config", str(config)]
+    for override in overrides or ():
+        given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
+    suggestions = proposed(judgements, settings.registry, settings.detector, bundle or settings.bundle, given)
+    print_result({**precision.facts(judgements), **suggestions}, as_json, show)

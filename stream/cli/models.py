@@ -1,11 +1,13 @@
-"""`narrows models`: which bundles there are, what is in them, which of them is served."""
+"""`narrows models`: the versions in the registry, their contents, their amendment, and the one that is served."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.options import AsJson, ConfigFile, Overrides, settings_from, tell
+from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, Reason, settings_from
+from stream.cli.reports.output import conclude_child, print_json, print_result
 
 if TYPE_CHECKING:
     from stream.registry.registry import Registry
@@ -14,8 +16,10 @@ models_app = typer.Typer(
     help="The registry: which bundles there are, and which is served.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Who and why; kept in the registry's history.")]
-Named = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or production or candidate.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="A version, or production or candidate.")]
+OptionalVersion = Annotated[
+    str | None, typer.Argument(metavar="[VERSION]", help="A version or alias; the configured `bundle`.")
+]
 
 
 def _opened(config: ConfigFile, overrides: Overrides) -> tuple["Registry", str]:
@@ -29,12 +33,11 @@ def _opened(config: ConfigFile, overrides: Overrides) -> tuple["Registry", str]:
 @models_app.command("list")
 def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """List the versions of the detector, oldest first, and what points to them."""
-    from stream.cli.reports import model_facts as versions
-    from stream.cli.reports import models as versions_screen
+    from stream.cli.reports import model_facts, models
 
     registry, detector = _opened(config, overrides)
-    rows = versions.listed(registry, detector)
-    tell(rows, as_json, versions_screen.show_list)
+    rows = model_facts.listed(registry, detector)
+    print_result(rows, as_json, models.show_list)
     if not rows:
         none = f"{registry.place()}: no version of detector {detector!r}"
         print(f"{none}; `narrows train` makes one, or set `registry` or `detector`", file=sys.stderr)
@@ -42,21 +45,18 @@ def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json:
 
 @models_app.command("show")
 def models_show(
-    version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="A version or alias; the configured `bundle`.")
-    ] = None,
+    version: OptionalVersion = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what one bundle is: sensors, policy, rules, model, data, threshold, metrics, files."""
-    from stream.cli.reports import model_facts as versions
-    from stream.cli.reports import models as versions_screen
+    from stream.cli.reports import model_facts, models
     from stream.registry.registry import Registry
 
     settings = settings_from(config, overrides)
-    page = versions.page(Registry(settings.registry), settings.detector, version or settings.bundle)
-    tell(page, as_json, versions_screen.show_page)
+    page = model_facts.page(Registry(settings.registry), settings.detector, version or settings.bundle)
+    print_result(page, as_json, models.show_page)
 
 
 @models_app.command("diff")
@@ -68,16 +68,15 @@ def models_diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what differs between two bundles: rules, thresholds of every series, policy, model, data."""
-    from stream.cli.reports import model_facts as versions
-    from stream.cli.reports import models as versions_screen
+    from stream.cli.reports import model_facts, models
 
-    difference = versions.difference(*_opened(config, overrides), before, after)
-    tell(difference, as_json, versions_screen.show_difference)
+    difference = model_facts.difference(*_opened(config, overrides), before, after)
+    print_result(difference, as_json, models.show_difference)
 
 
 @models_app.command("promote")
 def models_promote(
-    version: Named,
+    version: Version,
     reason: Reason = "",
     force: Annotated[
         bool, typer.Option("--force", help="Also where the gate refused it; --reason says who and why.")
@@ -90,13 +89,12 @@ def models_promote(
 
     Exit code 4 where the gate refused it.
     """
-    from stream.cli.reports import model_facts as versions
-    from stream.cli.reports import models as versions_screen
+    from stream.cli.reports import model_facts, models
     from stream.registry.promotion import promote
 
     registry, detector = _opened(config, overrides)
-    moved = versions.moved(promote(registry, detector, version, reason, force), registry, detector)
-    tell(moved, as_json, versions_screen.show_move)
+    moved = model_facts.moved(promote(registry, detector, version, reason, force), registry, detector)
+    print_result(moved, as_json, models.show_move)
 
 
 @models_app.command("rollback")
@@ -104,20 +102,72 @@ def models_rollback(
     reason: Reason = "", config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False
 ) -> None:
     """Point production to the version it pointed to before, once that is verified; twice goes back two steps."""
-    from stream.cli.reports import model_facts as versions
-    from stream.cli.reports import models as versions_screen
+    from stream.cli.reports import model_facts, models
     from stream.registry.promotion import rollback
 
     registry, detector = _opened(config, overrides)
-    moved = versions.moved(rollback(registry, detector, reason), registry, detector)
-    tell(moved, as_json, versions_screen.show_move)
+    moved = model_facts.moved(rollback(registry, detector, reason), registry, detector)
+    print_result(moved, as_json, models.show_move)
 
 
 @models_app.command("history")
 def models_history(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """List every move of production and candidate, oldest first."""
-    from stream.cli.reports import model_facts as versions
-    from stream.cli.reports import models as versions_screen
+    from stream.cli.reports import model_facts, models
 
-    moves = versions.history(*_opened(config, overrides))
-    tell(moves, as_json, versions_screen.show_history)
+    moves = model_facts.history(*_opened(config, overrides))
+    print_result(moves, as_json, models.show_history)
+
+
+@models_app.command("amend")
+def models_amend(
+    version: OptionalVersion = None,
+    reason: Reason = "",
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a child of a version with the rules and threshold that --set gives, and the same weights.
+
+    No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
+    Exit code 4 where the gate refused the version: the child is written, and nothing points to it.
+    """
+    from stream.cli.options.amendment import amendment_from
+    from stream.registry.registry import Registry
+    from training.revision import report
+    from training.revision.amend import amend
+
+    settings = settings_from(config, overrides)
+    changes = amendment_from(settings, overrides or ())
+    registry = Registry(settings.registry)
+    amended = amend(registry, settings.detector, version or settings.bundle, changes, reason)
+    if as_json:
+        print_json(report.facts(amended, registry))
+    else:
+        report.show(amended, registry)
+    conclude_child(amended.manifest)
+
+
+@models_app.command("sample")
+def models_sample(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet: sample, step, sensors.")],
+    count: Annotated[int, typer.Option("--n", min=1, max=1_000_000, metavar="N", help="Windows to draw.")] = 100,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of them, PNG.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws other windows.")] = 0,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+) -> None:
+    """Draw windows that a variational model takes for normal, from the prior of its code.
+
+    In the sensors' units, by the pooled scale.
+    """
+    from stream.serve.compose import bundle_of
+    from training.fitting.prior_samples import picture, sample, write
+
+    folder, _, definition = bundle_of(settings_from(config, overrides), bundle)
+    drawn = sample(folder, definition, count, seed)
+    write(drawn, output)
+    if plot is not None:
+        picture(drawn, plot)
+    print(f"wrote {count} windows of {definition.spec.window} frames to {output}", file=sys.stderr)

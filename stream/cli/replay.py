@@ -1,62 +1,91 @@
-"""`narrows replay` as people and pipes see it."""
+"""`narrows replay`: history through the detector, without Kafka."""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import torch
+import typer
 
-from stream.detect.definition import Definition
-from stream.events.alert import Alert
-from stream.events.record import encode
-from stream.replay import ReplayResult, layout_for, replay
-from stream.serve.compose import bundle_of, known_series
-from stream.settings import Settings
-from stream.settings.hints import hints
+from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
 
-# The share at which training refuses history.
+if TYPE_CHECKING:
+    from stream.detect.definition import Definition
+    from stream.events.alert import Alert
+    from stream.replay import ReplayResult
+    from stream.settings import Settings
+
+# Training refuses history that loses this share of its readings.
 MOST_LOST = 0.1
 
 
-def replay_command(settings: Settings, data: Path, bundle: str | None, scores: Path | None, as_json: bool) -> None:
-    """Alerts on stdout: JSON lines, or a table where that is a terminal; the counts on stderr."""
+def replay(
+    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the readings.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="B", help="Another version, alias or folder: show how alerts differ from its.")
+    ] = None,
+    scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal.
+
+    With --against, through two bundles: which alerts of the other are gone, which are new, which have moved.
+    """
+    settings = settings_from(config, overrides)
+    if against is not None:
+        from stream.cli.replay_diff import compare
+
+        compare(settings, data, bundle, against, scores, as_json)
+    else:
+        _replay(settings, data, bundle, scores, as_json)
+
+
+def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path | None, as_json: bool) -> None:
+    """Prints alerts on stdout, as JSON lines or as a table on a terminal, and the counts on stderr."""
+    import torch
+
+    from stream.events.record import encode
+    from stream.replay import layout_for, replay
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, hints(settings).without_label(), definition)
     print(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors", file=sys.stderr)
-    kept: list[Alert] = []
-    table = sys.stdout.isatty() and not as_json
+    alerts: list[Alert] = []
+    as_table = sys.stdout.isatty() and not as_json
 
-    def tell(record: Alert) -> None:
-        if table:
-            kept.append(record)
+    def publish(alert: "Alert") -> None:
+        if as_table:
+            alerts.append(alert)
         else:
-            sys.stdout.write(encode(record).decode() + "\n")
+            sys.stdout.write(encode(alert).decode() + "\n")
 
-    done = replay(definition, data, layout, tell, scores, known=known_series(settings, definition))
-    if table:
-        import msgspec
-        from rich.console import Console
+    result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
+    if as_table:
+        from stream.cli.reports.alerts import show_incidents
 
-        from stream.cli.reports.alerts import incidents_table
-
-        Console().print(incidents_table([msgspec.to_builtins(record) for record in kept]))
-    counts = ", ".join(f"{name} {count:,}" for name, count in sorted(done.counts.items()) if count)
-    print(f"{done.alerts} alert events; {counts}", file=sys.stderr)
-    for doubt in _doubts(done, definition):
-        print(f"warning: {doubt}", file=sys.stderr)
+        show_incidents(alerts)
+    counts = ", ".join(f"{name} {count:,}" for name, count in sorted(result.counts.items()) if count)
+    print(f"{result.alerts} alert events; {counts}", file=sys.stderr)
+    for warning in _warnings(result, definition):
+        print(f"warning: {warning}", file=sys.stderr)
     if scores is not None:
         print(f"verdicts: {scores}", file=sys.stderr)
 
 
-def _doubts(done: ReplayResult, definition: Definition) -> Iterator[str]:
-    """What makes the alerts worth little, and what to look at."""
-    strangers = sorted(done.series - set(definition.scales.names))
-    if strangers:
+def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]:
+    """Reasons why these alerts are worth little, with what to look at."""
+    unknown = sorted(result.series - set(definition.scales.names))
+    if unknown:
         yield (
-            f"{len(strangers)} of {len(done.series)} series were not in training, {strangers[0]!r} for one: scored by "
+            f"{len(unknown)} of {len(result.series)} series were not in training, {unknown[0]!r} for one: scored by "
             "the pooled scale; a file without a column of series is named by its own name"
         )
-    lost, received = done.counts["late"] + done.counts["duplicate"], done.counts["received"]
+    lost, received = result.counts["late"] + result.counts["duplicate"], result.counts["received"]
     if lost > MOST_LOST * received:
         yield f"{lost:,} of {received:,} readings are late or duplicate; does `input.series` name the asset?"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from stream.cli.options import print_json
+from stream.cli.reports.output import print_json
 from stream.errors import BundleError
 from stream.events.alert import Alert
 from stream.events.difference import KINDS, Change, as_data, by_series, counted, difference
@@ -20,30 +20,33 @@ from stream.settings.hints import hints
 
 
 class Side(NamedTuple):
-    """What one bundle made of the rows."""
+    """The alerts and counts of one bundle."""
 
     version: str
     alerts: list[Raised]
     counts: dict[str, int]
 
 
-def against_command(
+def compare(
     settings: Settings, data: Path, bundle: str | None, against: str, scores: Path | None, as_json: bool
 ) -> None:
-    """The changes on stdout: a table on a terminal, JSON lines elsewhere, or with `as_json` one document of it all.
+    """Prints how the alerts of two bundles on the same rows differ, on stdout; the counts on stderr.
+
+    The output is a table on a terminal and JSON lines elsewhere. With `as_json` it is one document.
 
     Args:
-        bundle: a folder, version or alias; None: as configured. `scores` are its.
-        against: the other, whose alerts stand on the side `before`.
+        bundle: folder, version or alias of the side `after`; None = the configured one.
+        against: folder, version or alias of the side `before`.
+        scores: a Parquet file for the verdicts of the side `after`; None = not written.
 
     Raises:
-        BundleError: a bundle that is not there, or that cannot score these data; says which.
+        BundleError: one of the bundles is absent or cannot score these data; names it.
     """
     torch.set_num_threads(1)
     try:
         before = _side(settings, data, against, None)
-    except BundleError as fault:
-        raise BundleError(f"--against {against}: {fault}") from fault
+    except BundleError as error:
+        raise BundleError(f"--against {against}: {error}") from error
     after = _side(settings, data, bundle, scores)
     changes = difference(before.alerts, after.alerts)
     totals = counted(changes)
@@ -59,8 +62,8 @@ def against_command(
     kinds = ", ".join(f"{totals[kind]} {kind}" for kind in KINDS)
     print(f"{before.version} -> {after.version}: {kinds}", file=sys.stderr)
     for name, side in (("before", before), ("after", after)):
-        said = ", ".join(f"{what} {count:,}" for what, count in sorted(side.counts.items()) if count)
-        print(f"{name}: {len(side.alerts)} alerts; {said}", file=sys.stderr)
+        counts = ", ".join(f"{what} {count:,}" for what, count in sorted(side.counts.items()) if count)
+        print(f"{name}: {len(side.alerts)} alerts; {counts}", file=sys.stderr)
 
 
 def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> Side:
@@ -68,11 +71,11 @@ def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | Non
     layout = layout_for(data, hints(settings).without_label(), definition)
     events: list[Raised] = []
 
-    def tell(record: Alert) -> None:
-        events.append(msgspec.convert(record, Raised, from_attributes=True))
+    def publish(alert: Alert) -> None:
+        events.append(msgspec.convert(alert, Raised, from_attributes=True))
 
-    done = replay(definition, data, layout, tell, scores, known=known_series(settings, definition))
-    return Side(definition.version, list(newest(events).values()), dict(done.counts))
+    result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
+    return Side(definition.version, list(newest(events).values()), dict(result.counts))
 
 
 def _sides(before: Side, after: Side) -> dict[str, Any]:

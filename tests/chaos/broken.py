@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream import __main__ as narrows
+from stream.cli import app as narrows
 from stream.events.record import Headers
 from stream.kafka.assignment import Assignment
 from stream.kafka.commit.transaction import Transaction

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.cli.training_options import train_options
+from stream.cli.options.training import train_options
 from stream.intake.layout import Hints
 from stream.registry.bundle import load
 from stream.registry.registry import Registry

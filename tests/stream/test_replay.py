@@ -22,7 +22,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Verdict

@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stream.events.alert import Alert
 from stream.intake.columns import Float64s, Int64s
 
 Event = Mapping[str, Any]
@@ -66,6 +69,11 @@ def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
             Text(", ".join(shares)),
         )
     return table
+
+
+def show_incidents(alerts: Iterable[Alert]) -> None:
+    """Prints the table of incidents on stdout."""
+    Console().print(incidents_table([msgspec.to_builtins(alert) for alert in alerts]))
 
 
 def found_table(found: Mapping[str, Any]) -> Table:

@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 import pytest
 import yaml
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.cli import config as config_command
 from stream.errors import FencedError, NarrowsError
+from tests.conftest import ROOT
 
 HEAVY = ("torch", "pandas", "pyarrow", "sklearn", "numpy", "confluent_kafka", "matplotlib", "rich", "training")
 
@@ -43,7 +44,7 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize("arguments", [["--help"], ["config", "check"], ["config", "show"], ["init"]])
 def test_a_quick_command_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     script = (
-        "import sys, stream.__main__ as cli\n"
+        "import sys, stream.cli.app as cli\n"
         f"sys.argv = ['narrows', *{arguments!r}]\n"
         "try:\n    cli.main()\n"
         "finally:\n    print(*sys.modules, file=sys.stderr)\n"
@@ -57,7 +58,7 @@ def test_a_quick_command_imports_nothing_heavy(tmp_path: Path, arguments: list[s
 
 
 def _environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    return {"PYTHONPATH": str(ROOT)}
 
 
 @pytest.mark.parametrize("command", [[], ["config"]])
@@ -121,6 +122,15 @@ def test_the_table_and_the_schema_are_printed(narrows: Narrows) -> None:
     assert "| `model.window` | integer >= 1, <= 4096 or null | `null` |" in narrows("config", "table").out
     assert {"path", "type", "default", "effect"} == set(json.loads(narrows("config", "table", "--json").out)[0])
     assert json.loads(narrows("config", "schema").out)["properties"]["detector"]["default"] == "detector"
+
+
+def test_the_former_name_calibrate_runs_recalibrate_and_says_so_on_stderr(narrows: Narrows) -> None:
+    present, former = narrows("recalibrate"), narrows("calibrate")
+    assert (present.code, present.out, present.err) == (2, "", "narrows: recalibrate: give either --data or --scores\n")
+    assert former == (2, "", "narrows: `calibrate` is now called `recalibrate`\n" + present.err)
+    listed = narrows("--help").out
+    assert "recalibrate" in listed
+    assert " calibrate " not in listed
 
 
 class Twin(NarrowsError):

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from confluent_kafka.cimpl import NewPartitions
 
 from deploy.kafka.broker import Broker, free_port
-from stream import __main__ as cli
-from stream.cli.doctor import examine
+from stream.cli import app as cli
+from stream.cli.reports.doctor import examine
 from stream.kafka.admin import cluster
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, encode_metadata
 from stream.registry.bundle import load as load_bundle

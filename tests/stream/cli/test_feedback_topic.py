@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from deploy.kafka.broker import Broker
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.events.record import encode
 from tests.conftest import MakeTopic
 from tests.support.alert_records import raised

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from stream import __main__ as cli
-from stream.cli.guess import detector_name, rate
+from stream.cli import app as cli
+from stream.cli.options.guess import detector_name, rate
 from stream.errors import ConfigError
 from stream.intake.columns import Readings
 from stream.intake.layout import discover

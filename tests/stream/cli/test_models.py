@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pandas as pd
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.manifest import MANIFEST
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry

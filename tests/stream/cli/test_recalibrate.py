@@ -1,4 +1,4 @@
-"""`narrows calibrate` from Parquet to a child version: what it leaves out, moves, refuses, and how it is undone."""
+"""`narrows recalibrate` from Parquet to a child version: what it leaves out, moves, refuses, and how it is undone."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.intake.columns import Float64s
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
@@ -103,9 +103,9 @@ def newer(plant: Plant, seed: int = 1, count: int = NEWER, start: int = LATER) -
 
 
 def test_where_nothing_has_drifted_it_says_so_and_moves_nothing(narrows: Narrows, registry: Registry) -> None:
-    told = narrows("calibrate", "--data", newer(Plant()), "--dry-run", "--json")
+    told = narrows("recalibrate", "--data", newer(Plant()), "--dry-run", "--json")
     assert (told.code, told.data["verdict"], told.data["refused"]) == (0, "fine", [])
-    assert narrows("calibrate", "--data", "newer.parquet", "--dry-run", "--set", "input.label=anomaly").code == 0
+    assert narrows("recalibrate", "--data", "newer.parquet", "--dry-run", "--set", "input.label=anomaly").code == 0
     assert [one["verdict"] for one in told.data["by_series"]] == ["fine"] * SERIES
     assert told.data["step"]["series"] == 0
     assert sum(told.data["data"]["frames"].values()) == SERIES * NEWER
@@ -121,7 +121,7 @@ def test_where_nothing_has_drifted_it_says_so_and_moves_nothing(narrows: Narrows
 def test_wider_noise_makes_a_child_that_is_promoted_and_rolled_back(narrows: Narrows, registry: Registry) -> None:
     parent = registry.resolve("pumps", PRODUCTION)
     data = newer(Plant(noise=0.57))
-    told = narrows("calibrate", "--data", data, "--json", "--reason", "new gauges").data
+    told = narrows("recalibrate", "--data", data, "--json", "--reason", "new gauges").data
     assert told["verdict"] == "recalibrate"
     child = told["version"]
     assert registry.alias("pumps", CANDIDATE) == child
@@ -139,7 +139,7 @@ def test_wider_noise_makes_a_child_that_is_promoted_and_rolled_back(narrows: Nar
     assert new.recalibrated["data"]["fingerprint"] == told["data"]["fingerprint"]
     assert new.recalibrated["bounds"]["max_step"] == 1.5
     assert narrows("models", "promote", "candidate").code == 0
-    again = narrows("calibrate", "--data", data, "--dry-run", "--json")
+    again = narrows("recalibrate", "--data", data, "--dry-run", "--json")
     assert again.code == 4, "what has set thresholds once sets none again"
     assert again.data["data"]["frames"]["old"] == SERIES * NEWER
     assert narrows("models", "rollback").code == 0
@@ -148,7 +148,7 @@ def test_wider_noise_makes_a_child_that_is_promoted_and_rolled_back(narrows: Nar
 
 def test_a_child_raises_fewer_alerts_on_noise_that_grew(narrows: Narrows) -> None:
     wide = Plant(noise=0.57)
-    narrows("calibrate", "--data", newer(wide))
+    narrows("recalibrate", "--data", newer(wide))
     data = newer(wide, seed=2, start=LATER + NEWER * MINUTE)
     before, after = (
         sum(
@@ -173,7 +173,7 @@ def test_a_child_raises_fewer_alerts_on_noise_that_grew(narrows: Narrows) -> Non
 def test_what_takes_training_is_refused_with_the_reason(
     narrows: Narrows, registry: Registry, plant: Plant, said: str
 ) -> None:
-    told = narrows("calibrate", "--data", newer(plant), "--json")
+    told = narrows("recalibrate", "--data", newer(plant), "--json")
     assert told.code == 4
     assert told.data["verdict"] == "retrain"
     assert any(said in reason for reason in told.data["refused"]), told.data["refused"]
@@ -182,11 +182,11 @@ def test_what_takes_training_is_refused_with_the_reason(
 
 
 def test_people_get_tables_that_say_the_same(narrows: Narrows) -> None:
-    told = narrows("calibrate", "--data", newer(Plant(moved=2.0)))
+    told = narrows("recalibrate", "--data", newer(Plant(moved=2.0)))
     assert told.code == 4
     for word in ("exceeding", "m0", "retrain", "verdict", "refused", "flow stands +"):
         assert word in told.out
-    told = narrows("calibrate", "--data", newer(Plant()), "--dry-run")
+    told = narrows("recalibrate", "--data", newer(Plant()), "--dry-run")
     for words in (
         "nothing was published",
         "confirmed: the readings move none",
@@ -198,7 +198,7 @@ def test_people_get_tables_that_say_the_same(narrows: Narrows) -> None:
 def test_readings_that_were_learned_from_are_refused_as_such(narrows: Narrows) -> None:
     path = "again.parquet"
     Plant().rows(1, HISTORY, START).to_parquet(path)
-    told = narrows("calibrate", "--data", path, "--dry-run")
+    told = narrows("recalibrate", "--data", path, "--dry-run")
     assert told.code == 4
     assert f"none of {SERIES * HISTORY:,} frames is left, most are `old`: not newer than" in " ".join(told.out.split())
     assert "0.00%" not in told.out
@@ -213,11 +213,11 @@ def test_incidents_labels_and_named_spans_set_no_threshold(narrows: Narrows) -> 
     rows.loc[at, "flow"] += 300.0
     rows.to_parquet("newer.parquet", index=False)
     Path("spans.yaml").write_text("- {series: m1, start: 2026-03-03T23:00:00Z, end: 2026-03-04T03:00:00Z}\n")
-    alerted = narrows("calibrate", "--data", "newer.parquet", "--dry-run", "--json").data
+    alerted = narrows("recalibrate", "--data", "newer.parquet", "--dry-run", "--json").data
     labelled = narrows(
-        "calibrate", "--data", "newer.parquet", "--set", "input.label=anomaly", "--dry-run", "--json"
+        "recalibrate", "--data", "newer.parquet", "--set", "input.label=anomaly", "--dry-run", "--json"
     ).data
-    excluded = narrows("calibrate", "--data", "newer.parquet", "--exclude", "spans.yaml", "--dry-run", "--json").data
+    excluded = narrows("recalibrate", "--data", "newer.parquet", "--exclude", "spans.yaml", "--dry-run", "--json").data
     assert (alerted["verdict"], labelled["verdict"], excluded["verdict"]) == ("fine", "fine", "fine")
     assert alerted["data"]["frames"]["exceeding"] >= 45
     assert alerted["data"]["frames"]["incident"] >= 8
@@ -230,7 +230,7 @@ def test_verdicts_that_replay_wrote_give_the_same_thresholds_as_the_readings(nar
     data = newer(Plant(noise=0.57))
     narrows("replay", "--data", data, "--scores", "scores.parquet")
     by_readings, by_scores = (
-        narrows("calibrate", *source, "--dry-run", "--json").data
+        narrows("recalibrate", *source, "--dry-run", "--json").data
         for source in (("--data", data), ("--scores", "scores.parquet"))
     )
     assert by_scores["step"] == by_readings["step"]
@@ -242,12 +242,12 @@ def test_series_that_the_bundle_does_not_know_and_old_readings_are_left_out(narr
     rows = Plant().rows(1, NEWER, LATER - 100 * MINUTE)
     rows = pd.concat([rows, rows[rows["series"] == "m0"].assign(series="new")])
     rows.to_parquet("newer.parquet", index=False)
-    frames = narrows("calibrate", "--data", "newer.parquet", "--dry-run", "--json").data["data"]["frames"]
+    frames = narrows("recalibrate", "--data", "newer.parquet", "--dry-run", "--json").data["data"]["frames"]
     assert (frames["old"], frames["unknown_series"]) == (400, NEWER - 100)
 
 
 def test_old_readings_alone_are_refused_with_the_numbers(narrows: Narrows, trained: Path) -> None:
-    told = narrows("calibrate", "--data", str(trained / "history.parquet"), "--json")
+    told = narrows("recalibrate", "--data", str(trained / "history.parquet"), "--json")
     assert (told.code, told.data["verdict"]) == (4, None)
     assert told.data["refused"][0].startswith("0 of 3 series have 50 blocks")
     assert told.data["data"]["frames"]["old"] == SERIES * HISTORY
@@ -256,7 +256,7 @@ def test_old_readings_alone_are_refused_with_the_numbers(narrows: Narrows, train
 def test_old_readings_under_new_times_are_refused_as_replayed(narrows: Narrows, trained: Path) -> None:
     rows = pd.read_parquet(trained / "history.parquet")
     rows.assign(time=rows["time"] + pd.Timedelta(HISTORY, "min")).to_parquet("newer.parquet", index=False)
-    told = narrows("calibrate", "--data", "newer.parquet", "--json")
+    told = narrows("recalibrate", "--data", "newer.parquet", "--json")
     assert told.code == 4
     assert any("go the way of others to the bit: replayed" in reason for reason in told.data["refused"])
 
@@ -266,7 +266,7 @@ def test_an_amended_child_is_as_old_as_its_threshold(narrows: Narrows, registry:
     narrows("models", "amend", "--set", "rules.top_sensors=2")
     amended = registry.manifest("pumps", CANDIDATE)
     assert amended.calibrated_at == registry.manifest("pumps", PRODUCTION).created_at
-    narrows("calibrate", "--data", newer(Plant()), "--bundle", CANDIDATE)
+    narrows("recalibrate", "--data", newer(Plant()), "--bundle", CANDIDATE)
     confirmed = registry.manifest("pumps", CANDIDATE)
     assert (confirmed.parent, confirmed.calibrated_at) == (amended.version, "")
     assert confirmed.threshold == amended.threshold
@@ -277,16 +277,16 @@ def test_feedback_on_alerts_that_nobody_knows_is_told_of(narrows: Narrows) -> No
     Path("alerts.jsonl").write_text("")
     narrows("feedback", "give", "no-such-alert", "maintenance", "--file", "said.jsonl")
     about = ("--feedback", "said.jsonl", "--alerts", "alerts.jsonl")
-    told = narrows("calibrate", "--data", newer(Plant()), *about, "--dry-run")
+    told = narrows("recalibrate", "--data", newer(Plant()), *about, "--dry-run")
     assert told.code == 0
     assert "feedback on alerts that nobody knows: no-such-alert" in told.err
 
 
 def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
-    assert "give either --data or --scores" in narrows("calibrate").err
+    assert "give either --data or --scores" in narrows("recalibrate").err
     data = newer(Plant(), count=50)
     Path("spans.yaml").write_text("- {series: m1, start: yesterday}\n")
-    wrong = narrows("calibrate", "--data", data, "--exclude", "spans.yaml")
+    wrong = narrows("recalibrate", "--data", data, "--exclude", "spans.yaml")
     assert wrong.code == 2
     assert "expected an ISO 8601 time" in wrong.err
     assert "expected a list of spans" in wrong.err
@@ -297,18 +297,18 @@ def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
         "- {serie: m1}": "entry 1: start: Field required",
     }.items():
         Path("spans.yaml").write_text(rubbish)
-        wrong = narrows("calibrate", "--data", data, "--exclude", "spans.yaml")
+        wrong = narrows("recalibrate", "--data", data, "--exclude", "spans.yaml")
         assert (wrong.code, said in wrong.err, "pydantic" in wrong.err) == (2, True, False), wrong.err
-    assert "No such file" in narrows("calibrate", "--data", data, "--exclude", "none.yaml").err
-    alone = narrows("calibrate", "--data", data, "--alerts", "alerts.jsonl")
+    assert "No such file" in narrows("recalibrate", "--data", data, "--exclude", "none.yaml").err
+    alone = narrows("recalibrate", "--data", data, "--alerts", "alerts.jsonl")
     assert (alone.code, "add --feedback" in alone.err) == (2, True)
-    no_verdicts = narrows("calibrate", "--scores", data)
+    no_verdicts = narrows("recalibrate", "--scores", data)
     assert no_verdicts.code == 1
     assert "expected verdicts, as `narrows replay --scores` writes them" in no_verdicts.err
     narrows("replay", "--data", data, "--scores", "scores.parquet")
     scores = pd.read_parquet("scores.parquet")
     scores.assign(score=scores["score"] * 1.01).to_parquet("others.parquet")
-    assert "are not level / threshold of bundle" in narrows("calibrate", "--scores", "others.parquet").err
+    assert "are not level / threshold of bundle" in narrows("recalibrate", "--scores", "others.parquet").err
 
 
 def test_a_span_holds_from_its_start_to_before_its_end_and_a_nameless_one_everywhere() -> None:

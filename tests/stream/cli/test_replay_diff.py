@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from tests.support.commands import Result
 from tests.support.plain_bundle import MINUTE, labelled_rows, plain_bundle
 

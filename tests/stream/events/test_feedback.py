@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.detect.policy import FramePolicy
 from stream.errors import ConfigError, DataError
 from stream.events import precision
@@ -214,7 +214,7 @@ def test_the_command_reads_feedback_and_alerts_and_says_what_it_left_out(
     monkeypatch.setattr(sys, "argv", ["narrows", "train", "--data", "history.parquet", "--alerts", "alerts.jsonl"])
     with pytest.raises(SystemExit, match=r"^2$"):
         cli.main()
-    assert "add --feedback with what was said of them" in capsys.readouterr().err
+    assert "add --feedback with the verdicts on them" in capsys.readouterr().err
     settings = ["--set", "train.feedback=said.jsonl", "--set", "train.alerts=alerts.jsonl", "--set", "registry=again"]
     again = json.loads(narrows(monkeypatch, capsys, "train", "--data", "history.parquet", *settings, *small, "--json"))
     assert again["data"]["frames"]["confirmed"] == 38

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.errors import ConfigError
 from stream.intake.decode import Decoder, Fields
 from stream.kafka.broker_liveness import QUIET_SECONDS, SILENT_SECONDS, BrokerLiveness

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.errors import BundleError, DataError
 from stream.events.alert import Alert
 from stream.intake.parquet import Hints

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.distributions import Normal, kl_divergence
 from typer.testing import CliRunner
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.detect.model.autoencoders import build, load
 from stream.detect.model.kind import divergence
 from stream.detect.model.variational import Variational

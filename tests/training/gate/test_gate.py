@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.events.record import rfc3339
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.promotion import promote

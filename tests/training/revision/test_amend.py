@@ -7,7 +7,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from stream.cli.training_options import AMENDABLE, NOT_AMENDABLE, wanted
+from stream.cli.options.amendment import AMENDABLE, NOT_AMENDABLE, amendment_from
 from stream.errors import BundleError, ConfigError
 from stream.registry.bundle import CALIBRATION, FILES, SERIES, WEIGHTS, load
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
@@ -37,7 +37,7 @@ def trained(request: pytest.FixtureRequest, pumps: pd.DataFrame, tmp_path_factor
 def amended(trained: Trained, *settings: str, reference: str | None = None) -> Amended:
     """The child of a version by `--set`."""
     registry = Registry(trained.folder.parents[2])
-    changes = wanted(load_settings(None, settings, {}), settings)
+    changes = amendment_from(load_settings(None, settings, {}), settings)
     return amend(registry, "pumps", reference or trained.folder.name, changes, "a test", LATER)
 
 
@@ -165,7 +165,7 @@ def test_what_an_amendment_cannot_change_is_refused_all_at_once_with_the_reasons
     overrides = ["rules.close_after=4", "input.sensors=[a]", "frames.clip=3", "model.window=8", "kafka.group=g"]
     overrides += ["rules.sensors={pressure: {direction: above}}"]
     with pytest.raises(ConfigError, match="models amend: cannot change") as caught:
-        wanted(load_settings(None, overrides, {}), overrides)
+        amendment_from(load_settings(None, overrides, {}), overrides)
     _, *faults = str(caught.value).split("\n  ")
     assert [fault.partition(":")[0] for fault in faults] == [
         "input.sensors",
@@ -185,11 +185,11 @@ def test_only_what_set_says_is_wanted_and_not_what_the_file_says(tmp_path: Path)
     file = tmp_path / "narrows.yaml"
     file.write_text("rules: {close_after: 99, close_ratio: 0.5}\nthreshold: {alerts_per_week: 5}\nmodel: {window: 8}\n")
     given = ["rules={close_after: 40}", "rules.max_duration=1h", "registry=elsewhere", "detector=pumps"]
-    changes = wanted(load_settings(file, given, {"NARROWS_RULES__TOP_SENSORS": "3"}), given)
+    changes = amendment_from(load_settings(file, given, {"NARROWS_RULES__TOP_SENSORS": "3"}), given)
     assert changes.names == {"rules.close_after", "rules.max_duration"}
     assert (changes.rules.close_after, changes.rules.max_duration) == (40, 3600 * 10**9)
     with pytest.raises(ConfigError, match=r"nothing to change; give --set with one of rules\.close_after, "):
-        wanted(load_settings(file, ["detector=pumps"], {}), ["detector=pumps"])
+        amendment_from(load_settings(file, ["detector=pumps"], {}), ["detector=pumps"])
 
 
 def test_each_rule_and_threshold_of_the_configuration_can_be_amended_or_it_is_said_why_not() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.events.event_files import append, read_alerts
 from stream.events.feedback import Feedback, Judgements, Verdict
 from stream.events.incident_view import Raised, newest

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.model import discriminator

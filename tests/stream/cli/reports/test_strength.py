@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream import __main__ as cli
+from stream.cli import app as cli
 from stream.strength import rows
 from tests.support.plain_bundle import LABELLED, labelled_rows, plain_bundle
 from tests.training.evaluate.test_page import Page

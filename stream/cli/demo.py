@@ -1,29 +1,60 @@
-"""Streaming for `narrows demo`: messages through the real consumer, alerts shown as they open."""
+"""`narrows demo`: a generated fleet, trained and streamed through the real consumer on an in-process cluster."""
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
+import typer
 
-from stream.detect.definition import Definition
+from stream.cli.options.parameters import AsJson
+from stream.cli.reports.output import print_json
 from stream.errors import NarrowsError
-from stream.kafka.client import Clients, KafkaOptions
-from stream.kafka.mock_cluster import MockCluster, Subscriber
-from stream.serve.compose import decoder
-from stream.serve.service import ServeOptions, Service
-from stream.settings import Settings
+
+if TYPE_CHECKING:
+    from stream.detect.definition import Definition
+    from stream.kafka.mock_cluster import MockCluster, Subscriber
+    from stream.serve.service import Service
 
 PATIENCE_S = 60.0
 READINGS, ALERTS, DEAD, STATE = "readings", "alerts", "alerts.dead", "state"
 STATUS, SCORES = "alerts.status", "scores"
 
 
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where its files go.")] = Path(
+        "narrows-demo"
+    ),
+    seconds: Annotated[float, typer.Option(min=0, help="Over which the stream is spread; 0: full speed.")] = 8.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show it all on a generated fleet: train, stream, alerts, injected versus found.
+
+    Needs no broker, network or file.
+    """
+    from stream.cli.reports.demo import Screen
+    from training.demo import demo as offline
+    from training.report import progress
+
+    screen = Screen(quiet=as_json)
+    prepared = offline.prepare(output, progress())
+    screen.injected(offline.injected(prepared))
+    streamed = stream_through(prepared.definition, offline.stream(prepared), screen.tell, seconds)
+    found = offline.conclude(prepared, streamed.events)
+    shown = offline.star(prepared.fleet)
+    image = output / f"{shown.series}.png"
+    offline.picture(prepared, shown.series, streamed.events, streamed.verdicts, image)
+    if as_json:
+        print_json({"found": found.as_dict(), "counts": streamed.counts, "picture": str(image)})
+    else:
+        screen.conclude(found.as_dict(), shown.series, *offline.scores_of(shown.series, streamed.verdicts), image)
+
+
 @dataclass
-class Streamed:
-    """What came out: alert events and verdicts as mappings, in order of arrival; what the service counted."""
+class StreamResult:
+    """Alert events and verdicts as parsed JSON, in order of arrival, and the counts of the service."""
 
     events: list[Mapping[str, Any]] = field(default_factory=list)
     verdicts: list[Mapping[str, Any]] = field(default_factory=list)
@@ -31,30 +62,32 @@ class Streamed:
 
 
 def stream_through(
-    definition: Definition,
+    definition: "Definition",
     messages: Iterable[tuple[bytes, bytes, int]],
-    tell: Callable[[Mapping[str, Any]], None],
+    on_alert: Callable[[Mapping[str, Any]], None],
     seconds: float,
-) -> Streamed:
+) -> StreamResult:
     """Sends (key, value, timestamp in ms) through the real consumer on the in-process cluster.
 
     Args:
-        tell: gets each alert event as a subscriber reads it.
-        seconds: over which the sending is spread, so that one can watch; 0 = as fast as it goes.
+        on_alert: called with each alert event as a subscriber reads it.
+        seconds: time over which the sending is spread, so that one can watch; 0 = full speed.
 
     Raises:
-        NarrowsError: the consumer ended, or did not get through in time.
+        NarrowsError: the consumer ended, or took longer than `PATIENCE_S`.
     """
-    streamed = Streamed()
+    from stream.kafka.mock_cluster import MockCluster
+
+    streamed = StreamResult()
     with MockCluster() as cluster:
         cluster.make((READINGS, ALERTS, DEAD, STATE, STATUS, SCORES))
-        service = _Serving(_service(cluster.bootstrap, definition))
+        service = _ServiceThread(_service(cluster.bootstrap, definition))
         alerts, scores = cluster.subscriber(ALERTS), cluster.subscriber(SCORES)
 
         def watch(wait: float) -> None:
             for event in _records(alerts, wait):
                 streamed.events.append(event)
-                tell(event)
+                on_alert(event)
             streamed.verdicts += _records(scores, 0.0)
 
         try:
@@ -70,7 +103,12 @@ def stream_through(
     return streamed
 
 
-def _service(bootstrap: str, definition: Definition) -> Service:
+def _service(bootstrap: str, definition: "Definition") -> "Service":
+    from stream.kafka.client import Clients, KafkaOptions
+    from stream.serve.compose import decoder
+    from stream.serve.service import ServeOptions, Service
+    from stream.settings import Settings
+
     options = KafkaOptions(
         group="demo",
         instance="demo",
@@ -84,20 +122,25 @@ def _service(bootstrap: str, definition: Definition) -> Service:
         session_timeout_ms=6000,
     )
     settings = Settings()
-    # The in-process cluster does not tell topic ids: asking it costs ten seconds.
+    # The in-process cluster has no topic ids: asking it costs ten seconds.
     clients = Clients(topic_id=lambda _options: "")
     pace = ServeOptions(commit_interval_s=0.2)
     return Service(options, pace, definition, lambda served: decoder(settings, served), clients=clients)
 
 
-def _records(subscriber: Subscriber, wait: float) -> list[Mapping[str, Any]]:
+def _records(subscriber: "Subscriber", wait: float) -> list[Mapping[str, Any]]:
+    import msgspec
+
     return [msgspec.json.decode(value) for value in subscriber.values(wait)]
 
 
 def _send(
-    cluster: MockCluster, messages: list[tuple[bytes, bytes, int]], seconds: float, watch: Callable[[float], None]
+    cluster: "MockCluster",
+    messages: list[tuple[bytes, bytes, int]],
+    seconds: float,
+    watch: Callable[[float], None],
 ) -> int:
-    """Sends in slices, watching between them."""
+    """Sends the messages in slices, calls `watch` after each, and returns their number."""
     started, slices = time.monotonic(), 100
     size = -(-len(messages) // slices)
     for number in range(slices):
@@ -109,10 +152,10 @@ def _send(
     return len(messages)
 
 
-class _Serving:
-    """The service in a thread of its own."""
+class _ServiceThread:
+    """The service, running in its own thread."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: "Service") -> None:
         self.service = service
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="narrows-demo", daemon=True)
@@ -125,10 +168,11 @@ class _Serving:
             self._fault = fault
 
     def ready(self) -> None:
-        """Waits until the partitions are served."""
+        """Waits until the service reads its partitions."""
         self._until(lambda: self.service.is_live, lambda wait: self._thread.join(wait))
 
     def wait_for(self, received: int, watch: Callable[[float], None]) -> None:
+        """Calls `watch` until the service has received so many messages."""
         self._until(lambda: self.service.counts["received"] >= received, watch)
 
     def _until(self, done: Callable[[], bool], pause: Callable[[float], None]) -> None:
@@ -141,5 +185,6 @@ class _Serving:
             pause(0.05)
 
     def stop(self) -> None:
+        """Ends the service and waits for its thread."""
         self.service.stop()
         self._thread.join(PATIENCE_S)

@@ -1,15 +1,13 @@
-"""What the commands have in common: how they are configured, and how they print JSON. Imports nothing heavy."""
+"""Options that several commands share, and the settings that they lead to. Imports nothing heavy."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from stream.settings import Settings
 
-T = TypeVar("T")
 DEFAULT_CONFIG = Path("narrows.yaml")
 
 ConfigFile = Annotated[
@@ -24,10 +22,22 @@ Bundle = Annotated[
     str | None, typer.Option(metavar="B", help="Version, alias or folder, instead of the configured one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Who and why; kept in the registry's history.")]
+Labelled = Annotated[
+    Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: readings with labels.")
+]
+FeedbackFrom = Annotated[
+    str | None,
+    typer.Option("--feedback", metavar="FILE", help="Verdicts on alerts: JSON lines, .csv or .parquet; or `topic`."),
+]
+AlertsFrom = Annotated[
+    str | None,
+    typer.Option("--alerts", metavar="FILE", help="The alerts judged: JSON lines as of `narrows replay`; or `topic`."),
+]
 
 
 def settings_from(config: Path | None, overrides: list[str] | None) -> "Settings":
-    """The configuration of a command.
+    """The settings of a command, from file, environment and `--set`.
 
     Raises:
         ConfigError: every fault with its path.
@@ -38,20 +48,5 @@ def settings_from(config: Path | None, overrides: list[str] | None) -> "Settings
 
 
 def config_file(config: Path | None) -> Path | None:
-    """The file named, else ./narrows.yaml, else none."""
+    """The file named by `--config`, else ./narrows.yaml, else None."""
     return DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
-
-
-def tell(found: T, as_json: bool, show: Callable[[T], None]) -> None:
-    """What a command found, as JSON or as `show` puts it for people."""
-    if as_json:
-        print_json(found)
-    else:
-        show(found)
-
-
-def print_json(data: object) -> None:
-    """One JSON document on stdout."""
-    import json
-
-    print(json.dumps(data, indent=2, ensure_ascii=False))

@@ -1,0 +1,77 @@
+"""The `narrows` command: its commands, and the exit code of each error.
+
+stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 4 refused by the gate, 5 fenced
+by another process of the same name, 130 interrupted. Command modules import heavy packages in function bodies only,
+so that `--help` is quick.
+"""
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from stream.cli.config import config_app
+from stream.cli.demo import demo
+from stream.cli.doctor import doctor
+from stream.cli.evaluate import evaluate
+from stream.cli.feedback import feedback_app
+from stream.cli.init import init
+from stream.cli.models import models_app
+from stream.cli.recalibrate import recalibrate
+from stream.cli.replay import replay
+from stream.cli.robustness import robustness
+from stream.cli.run import run
+from stream.cli.topics import topics
+from stream.cli.train import train
+from stream.errors import NarrowsError
+
+# Former names of commands that are still understood.
+RENAMED = {"calibrate": "recalibrate"}
+
+
+class _Commands(TyperGroup):
+    """The commands; a former name runs the command and says its present name on stderr."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - typer brings a click of its own
+        present = RENAMED.get(cmd_name, cmd_name)
+        if present != cmd_name:
+            print(f"narrows: `{cmd_name}` is now called `{present}`", file=sys.stderr)
+        return super().get_command(ctx, present)
+
+
+# Plain help: rich's would take twice the time to start, and does not survive a pipe.
+app = typer.Typer(
+    cls=_Commands,
+    help="Anomalies in sensor streams: Kafka in, a deliberately constrained autoencoder, Kafka out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor):
+    app.command()(command)
+app.add_typer(models_app, name="models")
+app.add_typer(feedback_app, name="feedback")
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Runs the command line of this process; ends the process with the exit code of the error, if one is raised."""
+    # Nothing here has plugins; looking for them among all installed packages costs a tenth of the start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    # Read when torch is first imported: threads that spin while they wait make a busy machine ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app(prog_name="narrows")
+    except NarrowsError as error:
+        print(f"narrows: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        raise  # The reader of our output has gone; nobody is left to be told.
+    except OSError as error:
+        print(f"narrows: {error}; check the path, its permissions and the space that is left", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

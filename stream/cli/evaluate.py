@@ -1,0 +1,54 @@
+"""`narrows evaluate`: a bundle measured on labelled readings."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
+from stream.cli.reports.output import print_json
+
+
+def evaluate(
+    data: Labelled,
+    fit: Annotated[
+        Path | None,
+        typer.Option("--fit", metavar="PATH", help="The bundle's history: adds baselines that learn from it."),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a page with plots here, as HTML.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a bundle on labelled Parquet: what it finds, what it promised, and what simple detectors do."""
+    import torch
+
+    from stream.cli.options.training import train_options
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+    from training.evaluate import evaluation
+
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    loaded = evaluation.Bundle(*bundle_of(settings, bundle))
+    print(f"bundle {loaded.folder.name} of {loaded.manifest.detector}", file=sys.stderr)
+    history = None if fit is None else train_options(settings, fit)
+    known = known_series(settings, loaded.definition)
+    measured = evaluation.evaluate(loaded, evaluation.Asked(data, hints(settings), known, history))
+    if as_json:
+        from training.evaluate.facts import facts
+
+        print_json(facts(measured))
+    else:
+        from training.evaluate.report import show
+
+        show(measured)
+    if report is not None:
+        from training.evaluate.page import write
+
+        write(measured, report)
+        print(f"report: {report}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The options of commands, and the values that `training` and `stream` take instead of them."""

@@ -1,0 +1,59 @@
+"""`narrows robustness`: a bundle attacked on labelled readings."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
+from stream.cli.reports.output import print_json
+
+
+def robustness(
+    data: Labelled,
+    fit: Annotated[
+        Path,
+        typer.Option("--fit", metavar="PATH", help="The bundle's history: surrogates and thresholds come from it."),
+    ],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of evasion and poisoning, PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
+
+    And how far thresholds walk where somebody feeds `narrows recalibrate`. Takes some minutes: a member is trained to
+    attack through, six where the bundle has one alone, and a discriminator to compare with where it has none.
+    """
+    import torch
+
+    from stream.cli.options.training import train_options
+    from stream.serve.compose import bundle_of, known_series
+    from stream.settings.hints import hints
+    from training.evaluate.labelled import judge
+    from training.robustness import report
+    from training.robustness.evasion import Asked, measure
+    from training.robustness.pgd import Effort
+    from training.robustness.setup import gather
+
+    torch.set_num_threads(1)
+    settings = settings_from(config, overrides)
+    folder, manifest, definition = bundle_of(settings, bundle)
+    print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
+    frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
+    field = gather(folder, manifest, definition, train_options(settings, fit))
+    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed, settings.recalibrate))
+    if as_json:
+        print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
+    else:
+        report.show(measured)
+    if plot is not None:
+        from training.robustness.plot import draw
+
+        draw(measured, plot)
+        print(f"plot: {plot}", file=sys.stderr)
