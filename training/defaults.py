@@ -106,7 +106,7 @@ def choose_rules(options: RuleSettings, policy: FramePolicy, spec: ModelSpec) ->
     """Incident rules: quiet for W + M frames before an incident is over, told again at most every W frames."""
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
     return Rules(
-        close_after=options.close_after if options.close_after is not None else spec.window + spec.smoothing,
+        close_after=options.close_after if options.close_after is not None else spec.block,
         close_ratio=options.close_ratio,
         update_every_ns=options.update_every if options.update_every is not None else hourly,
         max_duration_ns=options.max_duration,

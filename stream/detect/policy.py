@@ -127,3 +127,13 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise: float = 0.0
     beta: float = 0.1
     discriminator: int = 0
+
+    @property
+    def receptive_field(self) -> int:
+        """W + M - 1: the frames that one level depends on."""
+        return self.window + self.smoothing - 1
+
+    @property
+    def block(self) -> int:
+        """W + M: levels at least this many frames apart share no frame. Calibration and rules count in it."""
+        return self.window + self.smoothing

@@ -73,7 +73,7 @@ def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[fl
 
 def _ranked(definition: Definition, live: Path) -> list[float]:
     seen = judge(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:]))
-    known = truth(seen.frames, definition.spec.window + definition.spec.smoothing - 1)
+    known = truth(seen.frames, definition.spec.receptive_field)
     figures = measure(known, Detections("narrows", seen.score, None))
     means = [figures.mean(name)[0] for name in FIGURES]
     return [mean for mean in means if mean is not None]

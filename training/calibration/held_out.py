@@ -10,16 +10,15 @@ from training.calibration.levels import Levels, incidents
 from training.data.framing import FramedHistory
 from training.data.scored_history import FrameScores
 from training.data.split import Part
-from training.gate.segments import support
 
 
 def held_out_levels(
     framed: FramedHistory, part: UInt8s, wanted: Part, scores: FrameScores, definition: Definition
 ) -> Levels:
     """Levels of a part: those whose whole support, W + M - 1 frames, is normal and of the part."""
-    frames = support(definition.spec)
-    inside = framed.within(part, wanted, frames) & np.isfinite(scores.level)
-    return levels_at(framed, inside, scores, frames + 1)
+    spec = definition.spec
+    inside = framed.within(part, wanted, spec.receptive_field) & np.isfinite(scores.level)
+    return levels_at(framed, inside, scores, spec.block)
 
 
 def levels_at(framed: FramedHistory, inside: Bools, scores: FrameScores, block: int) -> Levels:

@@ -76,7 +76,7 @@ def injected(prepared: Prepared) -> list[Mapping[str, Any]]:
 def conclude(prepared: Prepared, events: Sequence[Mapping[str, Any]]) -> Found:
     """Injected versus found. An alert that starts while a fault is still in the windows belongs to it."""
     spec = prepared.definition.spec
-    grace = (spec.window + spec.smoothing - 1) * prepared.fleet.interval_ns
+    grace = spec.receptive_field * prepared.fleet.interval_ns
     return compare(prepared.fleet.faults, _alerts(events), grace)
 
 

@@ -67,7 +67,7 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     history = load(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
     frames = frame(history.batches, definition.policy, definition.sensors)
     part = split(
-        frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), _support(definition) - 1
+        frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field
     )
     if fingerprint(history) != manifest.data.get("fingerprint"):
         why = "other readings than the bundle was trained on"
@@ -126,9 +126,9 @@ class _Ground:
 
     def _threshold(self, fitted: Mapping[str, Score], promise: ThresholdSettings) -> Float64s:
         """float64 (T,): of each frame's series, by the bundle's promise on the frames that its own came from."""
-        frames, support = self.learned.frames, _support(self.definition)
-        held_out = frames.within(self.learned.part, Part.CALIBRATE, support - 1)
-        levels = _as_levels(frames, _levels(fitted, frames, self.definition), held_out, support)
+        frames, spec = self.learned.frames, self.definition.spec
+        held_out = frames.within(self.learned.part, Part.CALIBRATE, spec.receptive_field)
+        levels = _as_levels(frames, _levels(fitted, frames, self.definition), held_out, spec.block)
         table = calibrate(levels, self.definition.rules, promise, self.seed).table
         thresholds: Float64s = table.of_each(self.judged.names)[self.judged.series]
         return thresholds
@@ -146,11 +146,6 @@ def promise_of(manifest: Manifest) -> ThresholdSettings | None:
     if method == "budget":
         return ThresholdSettings(method="budget", alerts_per_week=promised)
     return ThresholdSettings(method="percentile", percentile=promised) if method == "percentile" else None
-
-
-def _support(definition: Definition) -> int:
-    """Frames that share support: W + M."""
-    return definition.spec.window + definition.spec.smoothing
 
 
 def _fitted(floor: Floor, learned: Learned) -> Mapping[str, Score]:

@@ -101,7 +101,7 @@ def evaluate(bundle: Bundle, asked: Asked) -> Evaluation:
     """
     definition, manifest = bundle.definition, bundle.manifest
     labelled = judge(definition, asked.data, asked.hints, asked.known)
-    grace = definition.spec.window + definition.spec.smoothing - 1
+    grace = definition.spec.receptive_field
     known = truth(labelled.frames, grace)
     ours = measure(known, Detections(OURS, labelled.score, spans(labelled.incidents)))
     assert ours.found is not None, "the detector has a threshold"

@@ -48,7 +48,7 @@ class Window:
 
 def worst(labelled: Labelled, definition: Definition) -> list[Window]:
     """The highest peaks, at least twice W + M frames apart, none of them small; of many series two of each at most."""
-    apart = 2 * (definition.spec.window + definition.spec.smoothing)
+    apart = 2 * definition.spec.block
     score, runs = np.nan_to_num(labelled.score, nan=-1.0), Segments(labelled.frames.series)
     left = np.full(len(runs.start), max(2, WINDOWS // len(runs.start)))
     least = LEAST * score.max()

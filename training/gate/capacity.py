@@ -20,7 +20,7 @@ from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, UNITS, Kind
 from training.gate.injection import Step, Trial
-from training.gate.segments import FEWEST, Strips, affordable, strips_of, support
+from training.gate.segments import FEWEST, Strips, affordable, strips_of
 
 Verdict = Literal["fine", "too strong", "too weak", "not judged"]
 
@@ -125,7 +125,7 @@ class Strength:
             "said": self.said,
             "part": self.part.name.lower(),
             "strips": self.strips,
-            "frames": support(self.spec),
+            "frames": self.spec.receptive_field,
             "freedom": self.freedom,
             "most_freedom": most_freedom(self.spec),
             "explained": self.explained,
@@ -165,7 +165,7 @@ def strength(
     judged, strips = _chosen(framed, part, definition.spec, seed)
     if len(strips) < FEWEST:
         return _not_judged(
-            f"{len(strips)} strips of {support(definition.spec)} frames in the calibrate part, fewer in gate; "
+            f"{len(strips)} strips of {definition.spec.receptive_field} frames in the calibrate part, fewer in gate; "
             f"{FEWEST} are needed: give longer history, or a shorter `model.window`"
         )
     trial = Trial(strips, definition, weights)
@@ -185,8 +185,9 @@ def strength(
 
 def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, Strips]:
     """Strips of gate; where they are too few, of calibrate."""
+    frames = spec.receptive_field
     gate, calibrate = (
-        strips_of(framed, framed.within(part, wanted, support(spec)), support(spec), affordable(spec), seed)
+        strips_of(framed, framed.within(part, wanted, frames), frames, affordable(spec), seed)
         for wanted in (Part.GATE, Part.CALIBRATE)
     )
     return (Part.GATE, gate) if len(gate) >= FEWEST else (Part.CALIBRATE, calibrate)

@@ -28,7 +28,7 @@ from training.data.split import Part
 from training.data.synthetic import Kind, inject
 from training.gate.criteria import CHANCE, Criterion, not_judged
 from training.gate.false_alerts import DAY, FEWEST_DAYS, chance, daily_rates, left_open
-from training.gate.segments import FEWEST, Strips, affordable, strips_of, support
+from training.gate.segments import FEWEST, Strips, affordable, strips_of
 from training.gate.separability import ONE_SIDED
 
 # So many times as many false alerts, and what was promised; so much less of the synthetic anomalies found.
@@ -121,7 +121,7 @@ class _Common:
     @property
     def frames(self) -> int:
         """That one of them, or the other, looks at for a level."""
-        return max(support(one.definition.spec) for one in (self.challenger, self.champion))
+        return max(one.definition.spec.receptive_field for one in (self.challenger, self.champion))
 
 
 def _common(framed: FramedHistory, rows: Bools, which: str, challenger: Contender, champion: Contender) -> _Common:

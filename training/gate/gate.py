@@ -16,7 +16,7 @@ from training.gate.capacity import strength
 from training.gate.champion import Contender, beside_production
 from training.gate.criteria import Criterion, collapsed, strong_enough
 from training.gate.false_alerts import promise_kept
-from training.gate.segments import affordable, strips_of, support
+from training.gate.segments import affordable, strips_of
 from training.gate.separability import of_labelled, of_synthetic
 
 
@@ -50,7 +50,7 @@ def judge(
 ) -> Judged:
     """Tries the model out, and judges it."""
     definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]
-    spec, frames = definition.spec, support(definition.spec)
+    spec, frames = definition.spec, definition.spec.receptive_field
     strips = strips_of(framed, framed.within(held.part, Part.GATE, frames), frames, affordable(spec), seed)
     tried = strength(framed, held.part, definition, fitted.weights, seed)
     criteria = [

@@ -12,7 +12,7 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.model.autoencoders import load
 from stream.intake.columns import Bools
 from training.data.synthetic import Kind, inject
-from training.gate.segments import Float32s, Strips, support
+from training.gate.segments import Float32s, Strips
 
 # Deviations of the white noise that tells what a model is free to copy: small, so that all of it is within normal.
 SMALL = 0.1
@@ -58,7 +58,7 @@ class Trial:
         made = inject(self._values, kind, size, seed, begin=begin, clip=clip, allowed=self._strips.free)
         if made.why_none is not None:
             return made.why_none
-        end = window if kind == "spike" else support(self._spec)
+        end = window if kind == "spike" else self._spec.receptive_field
         was, now = (values[:, end - window : end] for values in (self._values[made.rows], made.strips))
         found = self._found(self._strips.of(made.rows), made.strips)
         return Step(size, len(made.rows), found, self._given_back(was, now))

@@ -64,7 +64,7 @@ class Strips:
         Args:
             values: float32 (n, L, F), scaled, in the place of their own.
         """
-        spec, frames = definition.spec, support(definition.spec)
+        spec, frames = definition.spec, definition.spec.receptive_field
         values = (self.scaled(definition) if values is None else values)[:, -frames:]
         holes = self.masked[:, -frames:].reshape(-1, spec.sensors)
         flat = np.ascontiguousarray(values.reshape(-1, spec.sensors))
@@ -95,8 +95,3 @@ def strips_of(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: 
 def affordable(spec: ModelSpec) -> int:
     """How many strips are to be tried."""
     return min(MOST, max(FEWEST, MOST_VALUES // (spec.members * spec.smoothing * spec.window * spec.sensors)))
-
-
-def support(spec: ModelSpec) -> int:
-    """Frames that the errors of one level look at."""
-    return spec.window + spec.smoothing - 1

@@ -56,7 +56,7 @@ def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> Sto
     Raises:
         BundleError: it keeps none to compute thresholds from.
     """
-    block = manifest.model.window + manifest.model.smoothing
+    block = manifest.model.block
     weeks, rate = said_of_threshold(manifest, "weeks"), manifest.threshold.get("rate", 1.0)
     return restored_levels(calibration_levels(folder), thresholds, block, weeks, rate)
 

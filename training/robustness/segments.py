@@ -15,7 +15,6 @@ from stream.intake.columns import Bools, Float64s, Int64s
 from training.data.framing import FramedHistory
 from training.data.scaling import scaled_frames
 from training.data.windows import evenly
-from training.gate.segments import support
 
 Float32s = NDArray[np.float32]
 # Of strips that are held at once: 64 MB of float32.
@@ -68,7 +67,7 @@ def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple
         seen: float32 (F,) each, the smallest and the largest scaled value of each sensor in training.
     """
     scaled, holes = scaled_frames(frames, definition.scales, definition.policy.clip), np.isnan(frames.values)
-    rows = ends[:, None] + np.arange(1 - support(definition.spec), 1)  # (N, L)
+    rows = ends[:, None] + np.arange(1 - definition.spec.receptive_field, 1)  # (N, L)
     values, masked = scaled[rows], holes[rows]
     series = tuple(frames.names[i] for i in frames.series[ends].tolist())
     low, high = (np.broadcast_to(limit[:, None], values.shape) for limit in _limits(series, definition, seen))
@@ -83,7 +82,7 @@ def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple
 
 def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_events: bool) -> Int64s:
     """At most so many rows, evenly spaced, whose strips are whole and hold a labelled frame, or none."""
-    length = support(definition.spec)
+    length = definition.spec.receptive_field
     whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= length
     labelled = last_true(frames.marked, Segments(frames.series))
     event = (labelled >= 0) & (np.arange(len(frames)) - labelled < length)
@@ -92,7 +91,7 @@ def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_e
 
 def affordable(definition: Definition, most: int) -> int:
     """So many strips at most, fewer where they are large."""
-    return max(1, min(most, CELLS // (support(definition.spec) * definition.spec.sensors)))
+    return max(1, min(most, CELLS // (definition.spec.receptive_field * definition.spec.sensors)))
 
 
 def _limits(

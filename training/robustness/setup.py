@@ -38,7 +38,6 @@ from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, discriminate
 from training.fitting.error_scale import error_spread, member_spreads
 from training.fitting.fit import fit
-from training.gate.segments import support
 from training.options import FitOptions, TrainOptions
 from training.recalibration.recalibrate import BundleThresholds
 from training.recalibration.run import bundle_thresholds
@@ -199,7 +198,7 @@ class _Camp:
 
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
         """Strips of the fit part, and the range of each sensor in it."""
-        frames, length = self._frames()[0], support(self.definition.spec)
+        frames, length = self._frames()[0], self.definition.spec.receptive_field
         part = self.learned.part
         whole = np.flatnonzero(self.learned.frames.within(part, Part.FIT, length))
         ends = evenly(whole, affordable(self.definition, RECORDED))

@@ -16,7 +16,6 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.intake.columns import Float64s, Int64s, Readings
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
-from training.gate.segments import support
 
 # Standard deviations of the sensor per frame.
 SPEEDS = (0.003, 0.01, 0.03, 0.1)
@@ -47,13 +46,13 @@ class Drift:
 def drift(definition: Definition, frames: FramedHistory) -> tuple[Drift, ...]:
     """Walks sensors away on the longest normal stretch in which the score does not exceed by itself; () where none."""
     stretch = _stretch(definition, frames)
-    if len(stretch) < 2 * support(definition.spec):
+    if len(stretch) < 2 * definition.spec.receptive_field:
         return ()
     alone = _alone(definition, frames.names[frames.series[stretch[0]]])
     values, times = frames.values[stretch], frames.time[stretch]
     sensors = evenly(np.arange(values.shape[1]), SENSORS).tolist()
     # The walk begins once there are levels.
-    walk = np.maximum(np.arange(len(stretch)) - support(definition.spec), 0)
+    walk = np.maximum(np.arange(len(stretch)) - definition.spec.receptive_field, 0)
     scale = alone.scales.scale[0]
     found = []
     for speed in SPEEDS:

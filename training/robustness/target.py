@@ -10,7 +10,6 @@ from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.incidents.level import levels
 from stream.intake.columns import Bools, Float64s
-from training.gate.segments import support
 from training.robustness.differentiable_score import Score
 from training.robustness.segments import Strips
 
@@ -32,7 +31,7 @@ class Contestant:
         spec = self.definition.spec
         error, _ = self._judged(strips)
         last = np.arange(len(strips), dtype=np.int64) * spec.smoothing + spec.smoothing - 1
-        run = np.full(len(strips), support(self.definition.spec))
+        run = np.full(len(strips), self.definition.spec.receptive_field)
         return levels(error.ravel(), last, run, spec.window, spec.smoothing)
 
     def betrays(self, strips: Strips) -> Bools:

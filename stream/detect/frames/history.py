@@ -36,7 +36,7 @@ class History:
         self._spec = spec
         self._clip = policy.clip
         self._scales = scales
-        self.depth = spec.window + spec.smoothing - 1
+        self.depth = spec.receptive_field
         # Ring position of the next frame. Invariant: 0 <= head[s] < depth.
         self._head = np.zeros(0, np.int64)
         # Frames since the last gap or off frame. Invariant: 0 <= filled[s] <= depth; older rows are never read.

@@ -22,14 +22,13 @@ OPEN_SENSOR_BYTES = 27
 def snapshot_bytes(definition: Definition) -> int:
     """Upper bound of a snapshot's size, for names of series up to some hundred bytes."""
     spec, policy = definition.spec, definition.policy
-    frames = spec.window + spec.smoothing - 1
     ticks = 0 if policy.resample == "none" else policy.grace_ns // policy.interval_ns + 2
     names = sum(len(name.encode()) for name in definition.sensors)
     return (
         SNAPSHOT_BYTES
         + names
         + SENSOR_BYTES * spec.sensors
-        + frames * 8 * (spec.sensors + 1)
+        + spec.receptive_field * 8 * (spec.sensors + 1)
         + ticks * (OPEN_TICK_BYTES + OPEN_SENSOR_BYTES * spec.sensors)
     )
 

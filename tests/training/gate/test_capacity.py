@@ -29,7 +29,7 @@ from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, inject
 from training.gate.capacity import strength
 from training.gate.injection import Step, Trial
-from training.gate.segments import strips_of, support
+from training.gate.segments import strips_of
 
 Float64s = NDArray[np.float64]
 ROWS = 400
@@ -56,7 +56,7 @@ def framed_of(values: Float64s) -> FramedHistory:
 
 def whole(rows: int, spec: ModelSpec) -> Bools:
     """bool (rows,): those with enough frames before them."""
-    return np.arange(rows) >= support(spec) - 1
+    return np.arange(rows) >= spec.receptive_field - 1
 
 
 def correlated(sensors: int, seed: int = 0) -> Float64s:
@@ -150,7 +150,7 @@ def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> No
     values[::17, 1] = np.nan
     model = build(spec, range(3)).eval()
     definition = definition_of(spec, model.weights(), threshold=1.2)
-    strips = strips_of(framed_of(values), whole(len(values), spec), support(spec), 30, 0)
+    strips = strips_of(framed_of(values), whole(len(values), spec), spec.receptive_field, 30, 0)
     trial = Trial(strips, definition, model.weights())
     step = trial.step("noise_burst", 1.0, 0)
     assert isinstance(step, Step)
@@ -173,7 +173,7 @@ def test_a_projection_gives_back_what_it_projects() -> None:
     spec, values = linear(6, 3, 4, members=2), correlated(3)
     weights = projection(spec, values)
     definition = definition_of(spec, weights)
-    strips = strips_of(framed_of(values), whole(len(values), spec), support(spec), 60, 0)
+    strips = strips_of(framed_of(values), whole(len(values), spec), spec.receptive_field, 60, 0)
     normal = strips.scaled(definition)
     down = weights["code.weight"][0].numpy()
     for kind in KINDS:

@@ -34,7 +34,6 @@ from tests.support.small_training import SMALL, a_history, made
 from tests.support.small_training import options as small_options
 from training.data.framing import FramedHistory, frame
 from training.fitting.disagreement import usual_disagreement
-from training.gate.segments import support
 from training.pipeline import Trained
 from training.robustness.evasion import SIZES
 from training.robustness.pgd import Attack, Budget, Effort, Norm
@@ -79,7 +78,7 @@ def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: s
     frames = some_frames(definition, values)
     given = readings(["a"] * 40, frames.time, values)
     told = Detector(definition).push(given).verdicts.level
-    ends = np.arange(support(definition.spec) - 1, 40)
+    ends = np.arange(definition.spec.receptive_field - 1, 40)
     strips = cut(frames, ends, definition, WIDE)
     true, kept, _ = strips.tensors
     np.testing.assert_array_equal(contestant.levels(strips), told[ends])
@@ -97,7 +96,7 @@ def test_what_a_discriminator_adds_is_part_of_the_level_that_is_descended_on(spa
     definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.spread))
     values = noise(40)
     values[10, 0] = values[22, 1] = np.nan
-    strips = cut(some_frames(definition, values), np.arange(support(definition.spec) - 1, 40), definition, WIDE)
+    strips = cut(some_frames(definition, values), np.arange(definition.spec.receptive_field - 1, 40), definition, WIDE)
     true, kept, _ = strips.tensors
     contestant = Contestant(definition, weights)
     assert (contestant.levels(strips) > Contestant(plain, {}).levels(strips)).mean() > 0.5
@@ -161,7 +160,7 @@ def test_a_cell_may_be_changed_to_what_its_sensor_can_show() -> None:
 
 def test_strips_of_events_are_whole_and_hold_a_labelled_frame() -> None:
     definition = replace(a_contestant().definition, policy=a_policy(max_carry=0))
-    length, values = support(definition.spec), noise(60)
+    length, values = definition.spec.receptive_field, noise(60)
     values[12] = np.nan
     frames = some_frames(definition, values, slice(10, 20))
     rows = whole_rows(frames, definition, 1000, of_events=True)
@@ -174,7 +173,7 @@ def test_strips_of_events_are_whole_and_hold_a_labelled_frame() -> None:
 def test_playing_back_every_sensor_hides_what_the_recording_hides() -> None:
     contestant = a_contestant()
     frames = some_frames(contestant.definition, np.concatenate([noise(20, 0.01), noise(20, 20.0)]))
-    length = support(contestant.definition.spec)
+    length = contestant.definition.spec.receptive_field
     calm, loud = (cut(frames, ends, contestant.definition, WIDE) for ends in (np.arange(8, 20), np.arange(28, 40)))
     limit = (contestant.levels(calm).max() + contestant.levels(loud).min()) / 2
     thresholds = replace(contestant.definition.thresholds, scale=np.full(3, limit), q=1.0)
@@ -202,7 +201,7 @@ def test_a_drift_is_noticed_sooner_or_later_and_how_far_it_got_is_told() -> None
     found = drift(definition, some_frames(definition, np.zeros((400, 2))))
     assert [(one.sensors, one.noticed) for one in found] == [(2, 0), (2, 2), (2, 2), (2, 2)]
     assert found[0].reached is None
-    assert found[0].furthest == pytest.approx(0.003 * (399 - support(definition.spec)))
+    assert found[0].furthest == pytest.approx(0.003 * (399 - definition.spec.receptive_field))
     for slow in found[1:]:
         assert slow.reached == pytest.approx(np.sqrt(2), abs=4 * slow.speed)
 
