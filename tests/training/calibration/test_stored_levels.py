@@ -139,7 +139,7 @@ def test_a_percentile_below_the_kept_levels_is_refused_with_what_is_kept() -> No
     levels = a_fleet(4, 2, 1_500)
     trained = calibrate(levels, RULES, PERCENTILE, 0)
     with pytest.raises(DataError, match=r"keeps levels from percentile \d+(\.\d)? on, not down to 55; ask for a high"):
-        again(levels, trained, RULES, replace(PERCENTILE, percentile=55.0), 0)
+        again(levels, trained, RULES, ThresholdSettings(method="percentile", percentile=55.0), 0)
 
 
 def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_all_the_same() -> None:
