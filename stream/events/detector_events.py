@@ -53,7 +53,7 @@ class StaleThreshold(StatusEvent, frozen=True, tag="detector.stale_threshold"):
         """`calibrated_at`: ns since 1970."""
         message = (
             f"the thresholds of bundle {bundle} are {age_days} days old; see whether they still fit with "
-            "`narrows calibrate --data NEWER --dry-run`, then calibrate or train"
+            "`narrows recalibrate --data NEWER --dry-run`, then recalibrate or train"
         )
         return cls(bundle, rfc3339(calibrated_at), age_days, message=message)
 
@@ -78,6 +78,6 @@ class Drift(StatusEvent, frozen=True, tag="detector.drift"):
         message = (
             f"{opened} incidents where the thresholds of bundle {bundle} promise {promised:.3g}, "
             f"{per_week:.3g} per series and week; look at what they are, then see what has "
-            "drifted with `narrows calibrate --data NEWER --dry-run`"
+            "drifted with `narrows recalibrate --data NEWER --dry-run`"
         )
         return cls(bundle, opened, f"{promised:.3g}", drift, message=message)

@@ -135,7 +135,7 @@ class RecalibrationSettings(Section):
     """How far newer readings may move the thresholds, and on what ground."""
 
     max_step: Float = Field(
-        default=1.5, gt=1, description="Factor by which `narrows calibrate` may change a threshold in one run."
+        default=1.5, gt=1, description="Factor by which `narrows recalibrate` may change a threshold in one run."
     )
     max_total: Float = Field(
         default=2.0, gt=1, description="Factor by which all runs together may; only training begins anew."

@@ -1,4 +1,4 @@
-"""`narrows calibrate`: a child of a version with the same weights, and thresholds that newer readings have moved."""
+"""`narrows recalibrate`: a child of a version with the same weights, and thresholds that newer readings have moved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

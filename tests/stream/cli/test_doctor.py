@@ -150,7 +150,7 @@ def test_a_bundle_that_the_gate_refused_or_whose_threshold_is_old_is_a_warning(n
     result = narrows("doctor", "--json", "--set", "serve.stale_after=1s")
     assert (result.code, result.unwell) == (0, {"gate": "warning", "threshold": "warning"})
     assert "too weak: explains nothing" in result.checks["gate"]["seen"]
-    assert "narrows calibrate --data NEWER" in result.checks["threshold"]["do"]
+    assert "narrows recalibrate --data NEWER" in result.checks["threshold"]["do"]
 
 
 def test_a_bundle_of_another_detector_is_a_failure(narrows: Narrows, live: Live) -> None:

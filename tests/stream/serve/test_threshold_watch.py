@@ -70,7 +70,7 @@ def test_what_is_told_of_a_stale_threshold_says_since_when_and_what_to_do() -> N
     watched = Watched(served(age_days=100.5))
     (notice,) = watched.watch.note(watched.definition, watched.counts)
     assert notice.details == {"bundle": "v1", "calibrated_at": "2033-02-06T15:33:20Z", "age_days": 100}
-    assert "narrows calibrate --data NEWER --dry-run" in notice.message
+    assert "narrows recalibrate --data NEWER --dry-run" in notice.message
     health = watched.watch.health(watched.definition)
     assert health.is_stale
     assert health.age_s == pytest.approx(100.5 * DAY_S)
