@@ -106,8 +106,9 @@ def stream_through(
 def _service(bootstrap: str, definition: "Definition") -> "Service":
     from stream.kafka.client import Clients, KafkaOptions
     from stream.serve.compose import decoder
-    from stream.serve.service import ServeOptions, Service
+    from stream.serve.service import Service
     from stream.settings import Settings
+    from stream.settings.serve import ServeSettings
 
     options = KafkaOptions(
         group="demo",
@@ -124,7 +125,7 @@ def _service(bootstrap: str, definition: "Definition") -> "Service":
     settings = Settings()
     # The in-process cluster has no topic ids: asking it costs ten seconds.
     clients = Clients(topic_id=lambda _options: "")
-    pace = ServeOptions(commit_interval_s=0.2)
+    pace = ServeSettings.model_validate({"commit_interval": "200ms"})
     return Service(options, pace, definition, lambda served: decoder(settings, served), clients=clients)
 
 

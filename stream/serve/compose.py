@@ -11,7 +11,6 @@ from stream.registry.manifest import Manifest
 from stream.registry.registry import ALIASES, Registry
 from stream.replay import check_meeting
 from stream.serve.served_bundle import FromRegistry
-from stream.serve.service import ServeOptions
 from stream.settings import Settings
 
 SECOND_NS = 1e9
@@ -63,20 +62,3 @@ def decoder(settings: Settings, definition: Definition) -> Decoder:
         max_bytes=given.max_bytes,
     )
     return Decoder(fields, definition.sensors, known_series(settings, definition))
-
-
-def serve_options(settings: Settings) -> ServeOptions:
-    """The pace of the loop."""
-    serve = settings.serve
-    return ServeOptions(
-        batch=serve.batch,
-        poll_s=serve.poll / SECOND_NS,
-        commit_interval_s=serve.commit_interval / SECOND_NS,
-        max_replay=serve.max_replay,
-        silent_after_s=None if serve.silent_after is None else serve.silent_after / SECOND_NS,
-        retire_after_ns=serve.retire_after,
-        blind_after_ns=serve.blind_after,
-        bundle_poll_s=serve.bundle_poll / SECOND_NS,
-        log_every_s=serve.log_every / SECOND_NS,
-        stale_after_s=None if serve.stale_after is None else serve.stale_after / SECOND_NS,
-    )

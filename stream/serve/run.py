@@ -53,7 +53,7 @@ def _serve(
 
     from stream.kafka.admin import topics
     from stream.kafka.admin.checks import snapshot_bytes
-    from stream.serve.compose import bundle_of, bundles_of, decoder, serve_options
+    from stream.serve.compose import bundle_of, bundles_of, decoder
     from stream.serve.service import Service
 
     # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
@@ -68,7 +68,7 @@ def _serve(
     topics.check(options, snapshot_bytes(definition))
     service = Service(
         options,
-        serve_options(settings),
+        settings.serve,
         definition,
         lambda served: decoder(settings, served),
         bundles=bundles_of(settings, reference, definition),

@@ -8,11 +8,11 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
 from stream.detect.definition import Definition
+from stream.detect.policy import SECOND
 from stream.errors import FencedError
 from stream.events.detector_events import BundleRefused
 from stream.events.status_event import StatusEvent
@@ -36,6 +36,7 @@ from stream.serve.sensor_coverage import SensorsSeen
 from stream.serve.served_bundle import Bundles, Fixed
 from stream.serve.silence import Silence
 from stream.serve.threshold_watch import ThresholdWatch
+from stream.settings.serve import ServeSettings
 
 log = structlog.get_logger()
 
@@ -46,32 +47,9 @@ SWAP_SHARE = 0.7
 MAX_SWAPS = 5
 
 
-@dataclass(frozen=True)
-class ServeOptions:
-    """How the loop runs.
-
-    Attributes:
-        batch: records per turn at most. poll_s: how long a turn waits for them.
-        commit_interval_s: between two commits; an alert does not wait for it.
-        max_replay: messages per partition that a restart may have to replay.
-        silent_after_s: wall clock without a reading after which a series' incident is closed; None = never.
-        retire_after_ns: stream time without a reading after which a series leaves memory; None = never.
-        blind_after_ns: event time of degraded frames after which a series is told to be blind; None = never.
-        bundle_poll_s: between two looks at which bundle is to be served.
-        log_every_s: between two progress lines.
-        stale_after_s: age of a threshold that is told of; None = never.
-    """
-
-    batch: int = 8192
-    poll_s: float = 0.005
-    commit_interval_s: float = 0.5
-    max_replay: int = 200_000
-    silent_after_s: float | None = None
-    retire_after_ns: int | None = None
-    blind_after_ns: int | None = 600 * 10**9
-    bundle_poll_s: float = 10.0
-    log_every_s: float = 10.0
-    stale_after_s: float | None = 90 * 86_400.0
+def in_seconds(duration: int | None) -> float | None:
+    """Seconds of a setting in ns; None stays None."""
+    return None if duration is None else duration / SECOND
 
 
 class Service:
@@ -89,7 +67,7 @@ class Service:
     def __init__(
         self,
         kafka: KafkaOptions,
-        options: ServeOptions,
+        options: ServeSettings,
         definition: Definition,
         make_decoder: Callable[[Definition], Decoder],
         clock: Callable[[], float] = time.monotonic,
@@ -119,14 +97,14 @@ class Service:
         liveness = BrokerLiveness(clock)
         self._faults = Faults(kafka, liveness, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
-        self._silence = Silence(options.silent_after_s, clock)
+        self._silence = Silence(in_seconds(options.silent_after), clock)
         self._sensors = SensorsSeen()
         self._transaction = Transaction(kafka, self._faults.note, clock, clients, early_producer)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._partition_counts = PartitionCounts(kafka)
-        self._watch = ThresholdWatch(options.stale_after_s, wall)
-        self._lookout = Lookout(kafka, self._assignment, liveness, clock, options.log_every_s, show, self._watch)
+        self._watch = ThresholdWatch(in_seconds(options.stale_after), wall)
+        self._lookout = Lookout(kafka, self._assignment, liveness, clock, options.log_every / SECOND, show, self._watch)
 
     @property
     def is_live(self) -> bool:
@@ -211,7 +189,7 @@ class Service:
             self._abort()
         self._assignment.reset_rolled_back(self._input.consumer)
         busy = ready and self._recovery.step()
-        batches = self._input.take(self._options.batch, 0 if busy else self._options.poll_s)
+        batches = self._input.take(self._options.batch, 0 if busy else self._options.poll / SECOND)
         self._faults.check()
         try:
             self._process(batches)
@@ -260,7 +238,7 @@ class Service:
         now = self._clock()
         if self._publisher.alert_waits and now - self._committed_at >= ALERT_COMMIT_SECONDS:
             return True
-        return now - begun >= self._options.commit_interval_s
+        return now - begun >= self._options.commit_interval / SECOND
 
     def _commit(self, seconds: float = CALL_SECONDS) -> None:
         """Commits all progress, or marks it for roll-back."""
@@ -296,7 +274,7 @@ class Service:
     def _look_around(self) -> None:
         """What may have changed: the bundle to serve, the number of partitions, whether the threshold still fits."""
         now = self._clock()
-        if now - self._looked_at >= self._options.bundle_poll_s:
+        if now - self._looked_at >= self._options.bundle_poll / SECOND:
             self._look_up_bundle()
         if now - self._counted_at >= COUNT_SECONDS:
             self._counted_at = now
@@ -357,5 +335,5 @@ class Service:
     def _make_partition(self, number: int) -> Partition:
         self._silence.forget(number)
         decoder = self._make_decoder(self._definition)
-        retire_after_ns, blind_after_ns = self._options.retire_after_ns, self._options.blind_after_ns
+        retire_after_ns, blind_after_ns = self._options.retire_after, self._options.blind_after
         return Partition(number, self._definition, decoder, self._owners, retire_after_ns, blind_after_ns)

@@ -17,7 +17,8 @@ from stream.intake.decode import Decoder, Fields
 from stream.kafka.admin import topics
 from stream.registry.bundle import load
 from stream.serve.logs import configure
-from stream.serve.service import ServeOptions, Service
+from stream.serve.service import Service
+from stream.settings.serve import ServeSettings
 from tests.bench.at_least_once import AtLeastOnce
 from tests.bench.job import Job, Measured, Stopwatch, answer
 
@@ -84,7 +85,7 @@ def measure(job: Job) -> Measured:
     observer, before = Observer(job.readings), psutil.Process().memory_info().rss
     fields = Fields(format="long" if job.long else "wide")
     made = partial(CountingDecoder, observer, fields)
-    service = Service(options, ServeOptions(), definition, made, observer)
+    service = Service(options, ServeSettings(), definition, made, observer)
     if not job.exactly_once:
         plain = AtLeastOnce(options, observer)
         service._transaction = service._publisher._transaction = plain  # type: ignore[assignment]

@@ -6,13 +6,13 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from stream.errors import BrokerError
 from stream.kafka.client import main_consumer
-from stream.serve.service import ServeOptions
+from stream.settings.serve import ServeSettings
 from tests.bench.job import PATIENCE_S, Job, Measured, Stopwatch, answer
 
 
 def measure(job: Job) -> Measured:
     """From the first message, which is not counted, to the last."""
-    pace = ServeOptions()
+    pace = ServeSettings()
     consumer = main_consumer(job.kafka(), _fail)
     consumer.assign([TopicPartition(job.input, number, 0) for number in range(job.partitions)])
     # Each partition ends with an event that says so: counted with the records, so that none has to be looked at.
@@ -20,10 +20,10 @@ def measure(job: Job) -> Measured:
     first = total = 0
     deadline = time.monotonic() + PATIENCE_S
     while not first and time.monotonic() < deadline:
-        first = total = len(consumer.consume(1, pace.poll_s))
+        first = total = len(consumer.consume(1, pace.poll / 1e9))
     stopwatch = Stopwatch()
     while total < expected and time.monotonic() < deadline:
-        total += len(consumer.consume(pace.batch, pace.poll_s))
+        total += len(consumer.consume(pace.batch, pace.poll / 1e9))
     seconds = stopwatch.read()
     consumer.close()
     return Measured(total - first - job.partitions, *seconds, {"received": total - job.partitions})

@@ -8,16 +8,20 @@ from stream.detect.definition import Definition
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
-from stream.serve.service import ServeOptions
+from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.log import Entry
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
 from tests.simulation.wire import Wire
+from tests.support.builders import MS
+from tests.support.options import changed
 
 OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
-SERVE = ServeOptions(batch=5, commit_interval_s=0.1, max_replay=1000, bundle_poll_s=0.05, log_every_s=1e9)
+SERVE = changed(
+    ServeSettings(), batch=5, commit_interval=100 * MS, max_replay=1000, bundle_poll=50 * MS, log_every=10**18
+)
 TURNS = 3000
 
 

@@ -9,7 +9,8 @@ from confluent_kafka import Consumer, Producer
 from stream.detect.detector import Detector
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import Clients, ErrorCallback, KafkaOptions
-from stream.serve.service import ServeOptions, Service
+from stream.serve.service import Service
+from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
 from tests.simulation.consumer import MemoryConsumer, MemoryReader
 from tests.simulation.plant import Releases, decoder
@@ -60,7 +61,7 @@ def a_process(
     instance: str,
     broker: Broker,
     options: KafkaOptions,
-    serve: ServeOptions,
+    serve: ServeSettings,
     freeze: Callable[[Wire], None],
     releases: Releases,
 ) -> Process:

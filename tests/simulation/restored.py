@@ -4,7 +4,7 @@ import random
 
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import KafkaOptions
-from stream.serve.service import ServeOptions
+from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.oracle import ViolationError
@@ -16,7 +16,7 @@ TURNS = 1000
 
 
 def restored(
-    broker: Broker, options: KafkaOptions, serve: ServeOptions, releases: Releases
+    broker: Broker, options: KafkaOptions, serve: ServeSettings, releases: Releases
 ) -> dict[int, dict[str, SeriesState]]:
     """State of every series by partition. To be asked when no offset or marker is pending."""
     copy = Broker(broker.topics, Group(broker.topics[options.input]), random.Random(0), broker.now)

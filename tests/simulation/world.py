@@ -14,7 +14,7 @@ from stream.kafka import failpoints
 from stream.kafka.client import KafkaOptions
 from stream.kafka.failpoints import PLACES, Failpoints
 from stream.kafka.state.state_topic import decode_metadata
-from stream.serve.service import ServeOptions
+from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.log import Entry, Fate, Transaction
@@ -23,7 +23,8 @@ from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
 from tests.simulation.restored import restored
 from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Kind, Wire
-from tests.support.builders import SECOND
+from tests.support.builders import MS, SECOND
+from tests.support.options import changed
 
 HEALING_ROUNDS = 500
 MAX_DEPTH = 2
@@ -76,22 +77,23 @@ class World:
         self.options = KafkaOptions(
             "g", "", "in", "alerts", "dead", "state", "status", scores, {}, transaction, session
         )
-        self.serve = ServeOptions(
+        self.serve = changed(
+            ServeSettings(),
             batch=self._draw.choice((1, 3, 8, 50)),
-            poll_s=0.005,
-            commit_interval_s=self._draw.choice((0.02, 0.2, 0.5)),
+            poll=5 * MS,
+            commit_interval=self._draw.choice((20, 200, 500)) * MS,
             max_replay=self._draw.choice((4, 8, 20)),
-            silent_after_s=3.0 if self.scope.silence else None,
-            retire_after_ns=10 * SECOND if self.scope.retire else None,
-            blind_after_ns=0,
-            bundle_poll_s=0.05,
-            log_every_s=1e9,
+            silent_after=3 * SECOND if self.scope.silence else None,
+            retire_after=10 * SECOND if self.scope.retire else None,
+            blind_after=0,
+            bundle_poll=50 * MS,
+            log_every=10**18,
         )
         topics = {"in": n, "alerts": 2, "dead": 1, "state": n, "status": 1, "scores": 1}
         self.broker = Broker(topics, Group(n), self._draw)
         self._plant = Plant(self._draw, n)
         self._releases = Releases(self.scope.ticks)
-        after = self.serve.retire_after_ns, self.serve.blind_after_ns
+        after = self.serve.retire_after, self.serve.blind_after
         self._passes = [Pass(self.broker, self.options, p, after, self._releases.version) for p in range(n)]
         self.processes: dict[str, Process | None] = {f"i{k}": None for k in range(self.scope.services)}
         # Frozen ones whose name somebody else has taken since.

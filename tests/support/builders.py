@@ -24,6 +24,7 @@ from stream.registry.registry import Registry
 from stream.storage.opening import Storage
 
 SECOND = 1_000_000_000
+MS = 1_000_000
 START = 1_700_000_000 * SECOND
 
 

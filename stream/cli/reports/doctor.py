@@ -19,9 +19,10 @@ from stream.kafka.admin.cluster import ask
 from stream.kafka.admin.live_checks import LOOK_AGAIN_SECONDS, check_service
 from stream.kafka.client import KafkaOptions
 from stream.registry.manifest import Manifest
-from stream.serve.compose import SECOND_NS, bundle_of, serve_options
+from stream.serve.compose import SECOND_NS, bundle_of
 from stream.serve.connection import kafka_options
 from stream.serve.logs import configure
+from stream.serve.service import in_seconds
 from stream.serve.threshold_watch import ThresholdWatch
 from stream.settings import Settings
 
@@ -87,7 +88,7 @@ def _gate(manifest: Manifest) -> CheckResult:
 
 def _threshold(settings: Settings, definition: Definition) -> CheckResult:
     """As the service would tell of it."""
-    watch = ThresholdWatch(serve_options(settings).stale_after_s, time.time)
+    watch = ThresholdWatch(in_seconds(settings.serve.stale_after), time.time)
     for notice in watch.note(definition, Counter()):
         return _told("threshold", notice.message, "warning")
     return CheckResult(

@@ -16,7 +16,8 @@ from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import ResumePoint
-from stream.serve.service import ServeOptions, Service
+from stream.serve.service import Service
+from stream.settings.serve import ServeSettings
 from tests.conftest import MakeTopic
 from tests.simulation.broker import Broker as MemoryBroker
 from tests.simulation.group import Group
@@ -27,6 +28,7 @@ from tests.simulation.wire import Kind, Wire
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
 from tests.support.builders import a_definition, a_spec
 from tests.support.live import PARTITIONS, Live, read_committed
+from tests.support.options import changed
 
 
 class FaultyClock:
@@ -90,7 +92,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
         session_timeout_ms=6000,
     )
     with pytest.raises(MemoryError, match="in the middle of publishing"):
-        Service(options, ServeOptions(), live.definition, decoder, clock).run()
+        Service(options, ServeSettings(), live.definition, decoder, clock).run()
     asker = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": options.group})
     offsets = asker.committed([TopicPartition(live.input, p) for p in range(PARTITIONS)], timeout=20)
     asker.close()
@@ -114,7 +116,9 @@ def test_what_ends_it_is_not_hidden_by_an_abort_that_is_fenced_on_the_way_out() 
         raise MemoryError("no memory left")
 
     options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
-    process = a_process("one", broker, options, ServeOptions(commit_interval_s=1e9), fail, Releases(ticks=False))
+    process = a_process(
+        "one", broker, options, changed(ServeSettings(), commit_interval=10**18), fail, Releases(ticks=False)
+    )
     transaction = process.service._transaction
     transaction.prepare()
     transaction.begin()

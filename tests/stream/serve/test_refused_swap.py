@@ -9,13 +9,15 @@ from confluent_kafka import KafkaError
 
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import decode_metadata
-from stream.serve.service import MAX_SWAPS, ServeOptions
+from stream.serve.service import MAX_SWAPS
+from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker, fault
 from tests.simulation.group import Group
 from tests.simulation.log import Entry
 from tests.simulation.oracle import Pass, check_published
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import a_process
+from tests.support.options import changed
 
 
 class Refusing(Broker):
@@ -47,7 +49,7 @@ class InMemory:
         self.options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
         self.releases = Releases(ticks=False)
         self._plant = Plant(random.Random(0), 1)
-        serve = ServeOptions(commit_interval_s=0.02, bundle_poll_s=0.0)
+        serve = changed(ServeSettings(), commit_interval=20_000_000, bundle_poll=0)
         process = a_process("one", self.broker, self.options, serve, lambda wire: None, self.releases)
         self.service = process.service
         self.service.open()
