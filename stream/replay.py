@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Outcome, Verdict
@@ -49,6 +50,13 @@ class Step:
     batch: Batch
     refused: int
     outcome: Outcome
+
+    def counts(self) -> Counter[Count]:
+        """Readings by disposition and frames by verdict, as the service counts them."""
+        counts = self.outcome.counts()
+        counts.update({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused})
+        counts[Count.RECEIVED] = sum(counts[Count[fate.name]] for fate in Disposition)
+        return counts
 
 
 def steps(
@@ -114,7 +122,7 @@ def check_meeting(where: str, layout: Literal["wide", "long"], definition: Defin
 class ReplayResult:
     """What a replay did with its readings and frames, the alerts it told, and the series it saw."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[Count] = field(default_factory=Counter)
     alerts: int = 0
     series: set[str] = field(default_factory=set)
 
@@ -140,8 +148,7 @@ def replay(
     try:
         for step in steps(Detector(definition), data, layout, batch_rows, known):
             batch, outcome = step.batch, step.outcome
-            done.counts.update(ignored=batch.ignored, dead=len(batch.dead) + step.refused)
-            done.counts.update(outcome.counts())
+            done.counts.update(step.counts())
             done.series.update(outcome.verdicts.names.values())
             for record in _alerts(definition, data, outcome, batch.columns.position):
                 done.alerts += 1
@@ -151,7 +158,6 @@ def replay(
     finally:
         if writer is not None:
             writer.close()
-    done.counts["received"] = sum(done.counts[fate.name.lower()] for fate in Disposition)
     return done
 
 

@@ -11,6 +11,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson
 from stream.cli.reports.output import print_json
+from stream.counters import Count
 from stream.errors import NarrowsError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def stream_through(
         finally:
             service.stop()
         watch(1.0)
-        streamed.counts = dict(service.service.counts)
+        streamed.counts = dict(service.service.counts.items())
         for subscriber in (alerts, scores):
             subscriber.close()
     return streamed
@@ -174,7 +175,7 @@ class _ServiceThread:
 
     def wait_for(self, received: int, watch: Callable[[float], None]) -> None:
         """Calls `watch` until the service has received so many messages."""
-        self._until(lambda: self.service.counts["received"] >= received, watch)
+        self._until(lambda: self.service.counts[Count.RECEIVED] >= received, watch)
 
     def _until(self, done: Callable[[], bool], pause: Callable[[float], None]) -> None:
         deadline = time.monotonic() + PATIENCE_S

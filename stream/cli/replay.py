@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
+from stream.counters import Count
 
 if TYPE_CHECKING:
     from stream.detect.definition import Definition
@@ -86,6 +87,6 @@ def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]
             f"{len(unknown)} of {len(result.series)} series were not in training, {unknown[0]!r} for one: scored by "
             "the pooled scale; a file without a column of series is named by its own name"
         )
-    lost, received = result.counts["late"] + result.counts["duplicate"], result.counts["received"]
+    lost, received = result.counts[Count.LATE] + result.counts[Count.DUPLICATE], result.counts[Count.RECEIVED]
     if lost > MOST_LOST * received:
         yield f"{lost:,} of {received:,} readings are late or duplicate; does `input.series` name the asset?"

@@ -75,7 +75,7 @@ def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | Non
         events.append(msgspec.convert(alert, Raised, from_attributes=True))
 
     result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
-    return Side(definition.version, list(newest(events).values()), dict(result.counts))
+    return Side(definition.version, list(newest(events).values()), dict(result.counts.items()))
 
 
 def _sides(before: Side, after: Side) -> dict[str, Any]:

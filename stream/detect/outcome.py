@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from stream.counters import Count
 from stream.detect.frames.blindness import SightEvent
 from stream.detect.frames.frames import Frames
 from stream.detect.incidents.incidents import IncidentEvent
@@ -106,11 +107,11 @@ class Outcome:
             sights=tuple(replace(sight, row=sight.row + start) for part, start in placed for sight in part.sights),
         )
 
-    def counts(self) -> Counter[str]:
-        """Readings by disposition and frames by verdict, each under its name in small letters; `disagreeing` frames."""
+    def counts(self) -> Counter[Count]:
+        """Readings by disposition, frames by verdict, and frames whose members disagree."""
         fates = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
         verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
-        counted = Counter({fate.name.lower(): fates[fate] for fate in Disposition})
-        counted.update({verdict.name.lower(): verdicts[verdict] for verdict in Verdict})
-        counted["disagreeing"] = int(self.verdicts.disagreeing.sum())
+        counted = Counter({Count[fate.name]: fates[fate] for fate in Disposition})
+        counted.update({Count[verdict.name]: verdicts[verdict] for verdict in Verdict})
+        counted[Count.DISAGREEING] = int(self.verdicts.disagreeing.sum())
         return counted

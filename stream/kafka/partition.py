@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import structlog
 
+from stream.counters import DEAD_PREFIX, Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.clock import NEVER
@@ -95,7 +96,7 @@ class Partition:
         self.notices: list[StatusEvent] = []
         # Something live was processed, or a silence told, since the last commit.
         self._uncommitted = False
-        self.uncommitted_counts: Counter[str] = Counter()
+        self.uncommitted_counts: Counter[Count] = Counter()
 
     def use(self, definition: Definition, decoder: Decoder) -> None:
         """Scores with `definition` from here on, without any series: for a partition that holds none yet."""
@@ -271,7 +272,7 @@ class Partition:
         notices, self.notices = self.notices, []
         return notices
 
-    def mark_committed(self) -> Counter[str]:
+    def mark_committed(self) -> Counter[Count]:
         """The transaction with this partition's progress is committed; returns what it counted."""
         self._uncommitted = False
         counts, self.uncommitted_counts = self.uncommitted_counts, Counter()
@@ -371,16 +372,16 @@ class Partition:
         return encode_snapshot(Snapshot(FORMAT, self._layout, self.position - 1, series, fate, state, holder))
 
 
-def _counts(outcome: Outcome) -> Counter[str]:
+def _counts(outcome: Outcome) -> Counter[Count]:
     """What the progress line tells of an outcome: readings, frames, incident events."""
     counts = outcome.counts()
-    counts.update(f"incidents.{event.state}" for event in outcome.events)
-    counts["incidents.exceeding"] += sum(e.state == "opened" and e.cause == "model" for e in outcome.events)
+    counts.update(Count(f"incidents.{event.state}") for event in outcome.events)
+    counts[Count.INCIDENTS_EXCEEDING] += sum(e.state == "opened" and e.cause == "model" for e in outcome.events)
     return counts
 
 
-def _decoded_counts(decoded: Decoded, dead: Sequence[Dead]) -> Counter[str]:
+def _decoded_counts(decoded: Decoded, dead: Sequence[Dead]) -> Counter[Count]:
     """Messages that did not become readings of ours, and all that came."""
-    counts = Counter(received=decoded.received, ignored=decoded.ignored, dead=len(dead))
-    counts.update(f"dead.{one.reason}" for one in dead)
+    counts = Counter({Count.RECEIVED: decoded.received, Count.IGNORED: decoded.ignored, Count.DEAD: len(dead)})
+    counts.update(Count(f"{DEAD_PREFIX}{one.reason}") for one in dead)
     return counts

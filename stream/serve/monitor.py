@@ -6,6 +6,7 @@ from datetime import datetime
 
 import structlog
 
+from stream.counters import DEAD_PREFIX, DEAD_REASONS, Count
 from stream.detect.definition import Definition
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
@@ -21,10 +22,7 @@ log = structlog.get_logger()
 
 # Between two looks.
 LOOK_SECONDS = 1.0
-PROGRESS = (
-    "received", "used", "late", "duplicate", "ignored", "dead", "lost", "history_lost", "scored", "warming",
-    "degraded", "off", "disagreeing", "incidents.opened",
-)  # fmt: skip
+SUMS = tuple(count for count in Count if count not in DEAD_REASONS)
 RECOVERING: dict[Phase, State] = {Phase.ASK: "asking", Phase.READ: "restoring", Phase.SERVE: "replaying"}
 
 
@@ -63,7 +61,7 @@ class Lookout:
         self._committed_at = self._clock()
 
     def look(
-        self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[str]
+        self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[Count]
     ) -> None:
         """Where it is time to, shows the health, and logs it with the progress."""
         now = self._clock()
@@ -77,18 +75,18 @@ class Lookout:
             if health.waits_for:
                 log.warning("service.waiting", waits_for=health.waits_for, partitions=health.waiting)
 
-    def log_progress(self, counts: Counter[str]) -> None:
+    def log_progress(self, counts: Counter[Count]) -> None:
         self._logged_at = self._clock()
         partitions = self._assignment.partitions.values()
         log.info(
-            "progress", **{k: counts[k] for k in PROGRESS}, partitions=len(partitions),
+            "progress", **{count: counts[count] for count in SUMS}, partitions=len(partitions),
             recovering=sum(not p.is_live for p in partitions), series=sum(len(p.detector.slots) for p in partitions),
             open_incidents=sum(p.detector.open_incidents for p in partitions),
-            dead_reasons={k.removeprefix("dead."): n for k, n in counts.items() if k.startswith("dead.")},
+            dead_reasons={c.removeprefix(DEAD_PREFIX): counts[c] for c in DEAD_REASONS if counts[c]},
         )  # fmt: skip
 
     def _health(
-        self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[str]
+        self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[Count]
     ) -> Health:
         partitions = tuple(look_at(p, recovery.waits.get(p.number)) for p in self._assignment.partitions.values())
         away = self._liveness.away_since(recovery.is_answered)
@@ -100,7 +98,7 @@ class Lookout:
             waits_for=tuple(reasons(away, transaction.waits_for, partitions, is_member)),
             partitions=partitions,
             broker_away_since=away,
-            counts=dict(counts),
+            counts={count.value: counts[count] for count in Count},
             turned_at=self._clock(),
             committed_at=self._committed_at,
             threshold=self._watch.health(served),

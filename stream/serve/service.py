@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.policy import SECOND
 from stream.errors import FencedError
@@ -88,7 +89,7 @@ class Service:
         self._committed_at = 0.0
         self._looked_at = clock()
         self._counted_at = clock() - COUNT_SECONDS
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[Count] = Counter()
         # Status events that belong to no partition and are not committed yet.
         self._notices: list[StatusEvent] = []
         self._failed_swaps = 0

@@ -11,8 +11,9 @@ was told may be told again, and what builds up is told later.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.events.detector_events import Drift, DriftKind, StaleThreshold
 from stream.events.record import rfc3339
@@ -41,7 +42,7 @@ class ThresholdWatch:
         self._stale_after_s = stale_after_s
         self._wall = wall
         self._told_at: dict[str, float] = {}
-        self._counted: Mapping[str, int] = {"scored": 0, "incidents.exceeding": 0}
+        self._counted = {Count.SCORED: 0, Count.INCIDENTS_EXCEEDING: 0}
         self._begin("")
 
     def _begin(self, version: str) -> None:
@@ -52,11 +53,11 @@ class ThresholdWatch:
         self._segments: deque[tuple[int, float]] = deque(maxlen=SEGMENTS)
         self._opened, self._promised, self._since_last = 0, 0.0, 0.0
 
-    def note(self, served: Definition, counts: Counter[str]) -> list[StatusEvent]:
+    def note(self, served: Definition, counts: Counter[Count]) -> list[StatusEvent]:
         """What is to be told, given what was committed since the start of the process."""
         if served.version != self._version:
             self._begin(served.version)
-        scored, opened = (counts[name] - self._counted[name] for name in ("scored", "incidents.exceeding"))
+        scored, opened = (counts[name] - self._counted[name] for name in self._counted)
         if scored or opened:
             self._counted = {name: counts[name] for name in self._counted}
             self._count(served, scored, opened)

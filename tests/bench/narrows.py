@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.intake.columns import Decoded
 from stream.intake.decode import Decoder, Fields
@@ -50,7 +51,7 @@ class Observer:
             self._stopwatch, self.early = Stopwatch(), self.decoded
         if self.decoded >= self._readings:
             service.stop()
-        if self._stopwatch is not None and service.counts["received"] >= self._readings:
+        if self._stopwatch is not None and service.counts[Count.RECEIVED] >= self._readings:
             self.seconds = self._stopwatch.read()
             self.memory = psutil.Process().memory_info().rss
 
@@ -92,8 +93,11 @@ def measure(job: Job) -> Measured:
     observer.service = service
     profile = _profiled(service) if job.profile else _plain(service)
     if not observer.memory:
-        raise RuntimeError(f"{job.name}: ended with {service.counts['received']} of {job.readings} readings committed")
-    counts, readings = dict(service.counts), job.readings - observer.early
+        raise RuntimeError(
+            f"{job.name}: ended with {service.counts[Count.RECEIVED]} of {job.readings} readings committed"
+        )
+    counts: dict[str, int] = dict(service.counts.items())
+    readings = job.readings - observer.early
     return Measured(readings, *observer.seconds, counts, observer.memory, before, profile)
 
 

@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
 from stream.cli import app as cli
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Verdict
@@ -148,8 +149,8 @@ def test_the_verdicts_have_a_row_per_frame_and_the_documented_columns(tmp_path: 
         "series", "time", "verdict", "score", "level", "error", "disagreement", "imputed", "row",
     ]  # fmt: skip
     assert table.schema.field("time").type == pa.timestamp("ns", "UTC")
-    frames = {name: done.counts[name] for name in ("scored", "warming", "degraded", "off")}
-    assert table.num_rows == sum(frames.values()) == done.counts["used"], "wide: a frame per reading that is used"
+    frames = {name: done.counts[Count(name)] for name in ("scored", "warming", "degraded", "off")}
+    assert table.num_rows == sum(frames.values()) == done.counts[Count.USED], "wide: a frame per reading that is used"
     seen = table["verdict"].to_pylist()
     assert {name: seen.count(name) for name in frames} == frames
     assert min(frames["scored"], frames["warming"], frames["degraded"]) > 0
@@ -167,8 +168,8 @@ def test_every_row_of_the_file_is_accounted_for(policy: str, tmp_path: Path) -> 
     undated = pa.compute.if_else(gone, pa.scalar(None, table["time"].type), table["time"])
     pq.write_table(table.set_column(0, "time", undated), tmp_path / "rows.parquet")
     done, _ = replayed(a_detector(policy=policy), tmp_path / "rows.parquet")
-    fates = {name: done.counts[name] for name in ("used", "late", "duplicate", "ignored", "dead")}
-    assert done.counts["received"] == sum(fates.values()) == ROWS
+    fates = {name: done.counts[Count(name)] for name in ("used", "late", "duplicate", "ignored", "dead")}
+    assert done.counts[Count.RECEIVED] == sum(fates.values()) == ROWS
     assert fates["dead"] == 10
     assert min(fates["used"], fates["late"], fates["duplicate"]) > 0
 
@@ -178,8 +179,8 @@ def test_series_that_are_refused_online_are_refused_here(tmp_path: Path) -> None
     everything, alerts = replayed(a_detector(), data)
     done, kept = replayed(a_detector(), data, tmp_path / "s.parquet", known=known)
     assert kept == [alert for alert in alerts if alert["series"] in known]
-    assert done.counts["dead"] == rows().series.count("new")
-    assert done.counts["received"] == everything.counts["received"] == ROWS
+    assert done.counts[Count.DEAD] == rows().series.count("new")
+    assert done.counts[Count.RECEIVED] == everything.counts[Count.RECEIVED] == ROWS
     assert set(pq.read_table(tmp_path / "s.parquet")["series"].to_pylist()) == known
 
 
@@ -199,15 +200,15 @@ def test_long_data_give_the_alerts_of_wide_data(tmp_path: Path) -> None:
     assert [(a["alert_id"], a["sequence"], a["score"]) for a in long] == [
         (a["alert_id"], a["sequence"], a["score"]) for a in wide
     ]
-    assert done.counts["received"] == 2 * ROWS
+    assert done.counts[Count.RECEIVED] == 2 * ROWS
 
 
 def test_sensors_of_other_bundles_in_long_data_are_ignored_and_counted(tmp_path: Path) -> None:
     table = long_of(rows().table().append_column("s2", pa.array(np.ones(ROWS))))
     pq.write_table(table, tmp_path / "long.parquet")
     done, _ = replayed(a_definition(a_spec(), a_policy(resample="last")), tmp_path / "long.parquet")
-    assert done.counts["ignored"] == ROWS
-    assert done.counts["received"] == 3 * ROWS
+    assert done.counts[Count.IGNORED] == ROWS
+    assert done.counts[Count.RECEIVED] == 3 * ROWS
 
 
 MISFITS: dict[str, tuple[Callable[[pa.Table], pa.Table], Definition, str]] = {
@@ -237,7 +238,7 @@ def test_long_data_may_lack_a_sensor_that_the_frames_may_lack(tmp_path: Path) ->
     pq.write_table(long_of(rows().table().drop_columns("s1")), tmp_path / "rows.parquet")
     definition = a_definition(a_spec(), a_policy(resample="last", max_missing=1))
     done, _ = replayed(definition, tmp_path / "rows.parquet")
-    assert done.counts["scored"] > 0
+    assert done.counts[Count.SCORED] > 0
 
 
 def test_the_verdicts_must_not_go_where_the_data_are(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ PRODUCT = ("stream", "training")
 # Rooms in the order of the flow: a module imports from its own room and from those before it.
 FLOW = (
     "stream.errors",
+    "stream.counters",
     "stream.intake",
     "stream.detect",
     "stream.events",
@@ -43,7 +44,15 @@ FLOW = (
     "stream.cli",
     "stream.__main__",
 )
-PURE_IMPORTS = ("numpy", "torch", "msgspec", "stream.errors", "stream.intake.columns", "stream.detect")
+PURE_IMPORTS = (
+    "numpy",
+    "torch",
+    "msgspec",
+    "stream.errors",
+    "stream.counters",
+    "stream.intake.columns",
+    "stream.detect",
+)
 IMPURE_STDLIB = frozenset(
     {"asyncio", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random", "shutil", "socket", "sqlite3"}
     | {"subprocess", "sys", "tempfile", "threading", "time", "urllib"}

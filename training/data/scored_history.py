@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Verdicts
-from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.replay import Step
 from training.data.framing import FramedHistory, HistoryFrames
 from training.data.history import History
@@ -56,7 +57,7 @@ class ScoredHistory:
     frames: FramedHistory
     scores: FrameScores
     events: tuple[IncidentEvent, ...]
-    counts: Counter[str]
+    counts: Counter[Count]
 
 
 def frame_scores(history: History, definition: Definition) -> FrameScores:
@@ -73,18 +74,16 @@ def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
         detector: must not forget series on the way.
     """
     frames = HistoryFrames(detector.definition.policy)
-    counts: Counter[str] = Counter()
+    counts: Counter[Count] = Counter()
     events: list[IncidentEvent] = []
 
     def verdicts() -> Iterable[Verdicts]:
         for step in steps:
             outcome = step.outcome
-            counts.update(ignored=step.batch.ignored, dead=len(step.batch.dead) + step.refused)
-            counts.update(outcome.counts())
+            counts.update(step.counts())
             events.extend(outcome.events)
             frames.add(step.batch, outcome.disposition, outcome.frames, detector.slots)
             yield outcome.verdicts
 
     scores = FrameScores.joined(verdicts())
-    counts["received"] = sum(counts[fate.name.lower()] for fate in Disposition)
     return ScoredHistory(frames.joined(), scores, tuple(events), counts)

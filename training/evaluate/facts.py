@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from stream.counters import Count
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
@@ -25,8 +26,8 @@ def facts(of: Evaluation) -> dict[str, Any]:
         "version": manifest.version,
         "detector": manifest.detector,
         "threshold": {"q": manifest.threshold_q, **manifest.threshold},
-        "readings": {name: labelled.counts[name] for name in FATES},
-        "frames": {name: labelled.counts[name] for name in VERDICTS} | {"labelled": int(of.truth.labels.sum())},
+        "readings": {name: labelled.counts[Count(name)] for name in FATES},
+        "frames": {name: labelled.counts[Count(name)] for name in VERDICTS} | {"labelled": int(of.truth.labels.sum())},
         "unscored": dict(zip(("frames", "labelled"), of.unscored, strict=True)),
         "events": sum(map(len, of.truth.events.values())),
         "grace_frames": of.truth.grace,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incidents import IncidentEvent
@@ -35,7 +36,7 @@ class Labelled:
     frames: FramedHistory
     score: Float64s
     incidents: tuple[IncidentEvent, ...]
-    counts: Counter[str]
+    counts: Counter[Count]
 
 
 def answers(data: Path, hints: Hints) -> Hints:
@@ -62,7 +63,7 @@ def judge(definition: Definition, data: Path, hints: Hints, known: frozenset[str
     scored = scored_history(steps(detector, data, layout, known=known), detector)
     score, counts = scored.scores.score, scored.counts
     if np.isnan(score).all():
-        seen = ", ".join(f"{counts[kind.name.lower()]:,} {kind.name.lower()}" for kind in Verdict)
+        seen = ", ".join(f"{counts[Count[kind.name]]:,} {kind.name.lower()}" for kind in Verdict)
         spec = definition.spec
         raise DataError(
             f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); expected runs of more than "

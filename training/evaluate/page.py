@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from stream import strength
+from stream.counters import Count
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
@@ -102,7 +103,7 @@ def _promise(of: Evaluation) -> Iterator[Markup]:
         ("share of frames above", _figure(p.promised_share, ".3%"), _figure(p.share, ".3%")),
     ]
     numbers = table(("", "promised", "realised"), rows)
-    verdicts = table(("frames", ""), [(name, f"{of.labelled.counts[name]:,}") for name in VERDICTS])
+    verdicts = table(("frames", ""), [(name, f"{of.labelled.counts[Count(name)]:,}") for name in VERDICTS])
     if not of.curve:
         yield numbers
         yield verdicts

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from stream.events.verdict import VERDICTS
+from stream.counters import Count
 from training.evaluate.evaluation import Evaluation
 from training.metrics.events import Found
 
 # Fewer than this many promised alerts in the rows at hand: none or several say little.
 FEW = 2.3
-LOST = ("late", "duplicate", "ignored", "dead")
+LOST = (Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD)
+UNSCORED = (Count.WARMING, Count.DEGRADED, Count.OFF)
 
 
 def sentences(of: Evaluation) -> list[str]:
@@ -71,17 +72,17 @@ def _shares(of: Evaluation) -> str:
 def _counted(of: Evaluation) -> Iterator[str]:
     frames, labelled = of.unscored
     if frames:
-        why = _listed(of, VERDICTS[1:])
+        why = _listed(of, UNSCORED)
         yield (
             f"{frames:,} of {len(of.truth.labels):,} frames had no score ({why}), {labelled:,} of them labelled: they "
             "count as the lowest score and as no alarm."
         )
     lost = _listed(of, LOST)
     if lost:
-        yield f"Of {of.labelled.counts['received']:,} readings some made no frame: {lost}."
+        yield f"Of {of.labelled.counts[Count.RECEIVED]:,} readings some made no frame: {lost}."
 
 
-def _listed(of: Evaluation, names: Sequence[str]) -> str:
+def _listed(of: Evaluation, names: Sequence[Count]) -> str:
     return ", ".join(f"{of.labelled.counts[name]:,} {name}" for name in names if of.labelled.counts[name])
 
 

@@ -12,6 +12,7 @@ from copy import copy
 
 from msgspec.structs import replace
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incidents import IncidentEvent
@@ -77,9 +78,10 @@ class RestoredState:
             detector.put_back(series, self._told.get(series))
         return [], self.notices(), untold
 
-    def counts(self) -> Counter[str]:
+    def counts(self) -> Counter[Count]:
         """What the progress line tells of it: readings never scored, series that have lost their frames."""
-        return Counter(lost=self._place.lost, history_lost=len(self.short) if self._place.log_truncated else 0)
+        short = len(self.short) if self._place.log_truncated else 0
+        return Counter({Count.LOST: self._place.lost, Count.HISTORY_LOST: short})
 
     def notices(self) -> list[StatusEvent]:
         """What subscribers must know of it."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.policy import Rules
 from stream.intake.decode import Decoder, Fields
@@ -160,7 +161,7 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
     told = two.take(whole)
     assert told.events == []
     assert {dead.reason for dead in told.dead} == {"series_in_two_partitions"}
-    assert two.uncommitted_counts["received"] == two.uncommitted_counts["dead"] == len(told.dead)
+    assert two.uncommitted_counts[Count.RECEIVED] == two.uncommitted_counts[Count.DEAD] == len(told.dead)
     assert {notice.kind for notice in two.notices} == {"data.series_in_two_partitions"}
     second.commit(two)
     again = second.start(99, Owners(lambda number: number == 1))

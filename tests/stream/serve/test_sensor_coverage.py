@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from deploy.kafka.broker import Broker
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.events.status import status_schema
 from stream.events.status_event import StatusEvent
@@ -103,7 +104,7 @@ def test_a_wide_topic_that_sends_half_of_the_sensors_is_told_of() -> None:
 def test_a_long_topic_of_other_sensors_is_told_of_though_nothing_of_it_is_used() -> None:
     topic = fed(long(3), format="long")
     (notice,) = topic.take(values(40, ["p1", "p2"]))
-    assert topic.partition.uncommitted_counts["ignored"] == 80
+    assert topic.partition.uncommitted_counts[Count.IGNORED] == 80
     assert notice.details == {"bundle": "v1", "missing": "s0, s1, s2", "seen": "", "others": "p1, p2"}
     assert "Seen: none of them; other names in the messages: p1, p2." in notice.message
 

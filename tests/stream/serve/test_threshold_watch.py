@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from deploy.kafka.broker import Broker
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.incidents.threshold import Promise
 from stream.events.status import status_schema
@@ -38,11 +39,13 @@ class Watched:
         self.now = NOW_S
         self.definition = definition
         self.watch = ThresholdWatch(stale_after_s, lambda: self.now)
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[Count] = Counter()
 
     def after(self, scored: int = 0, opened: int = 0) -> list[str]:
         """Kinds of what is told after a commit of so many frames and incidents."""
-        self.counts.update({"scored": scored, "incidents.exceeding": opened, "incidents.opened": opened + 1})
+        self.counts.update(
+            {Count.SCORED: scored, Count.INCIDENTS_EXCEEDING: opened, Count.INCIDENTS_OPENED: opened + 1}
+        )
         return [notice.kind for notice in self.watch.note(self.definition, self.counts)]
 
     def weeks(self, opened: list[int], series: int = 1) -> list[str]:
@@ -104,7 +107,7 @@ def test_five_times_as_many_incidents_as_promised_for_half_of_the_span_are_a_dri
 def test_what_is_told_of_a_drift_has_the_numbers() -> None:
     watched = Watched(served())
     watched.weeks([9] * (SEGMENTS - 5))
-    watched.counts.update({"scored": FRAMES_A_WEEK, "incidents.exceeding": 9})
+    watched.counts.update({Count.SCORED: FRAMES_A_WEEK, Count.INCIDENTS_EXCEEDING: 9})
     (notice,) = watched.watch.note(watched.definition, watched.counts)
     assert notice.kind == "detector.drift"
     assert notice.details == {"bundle": "v1", "opened": 36, "promised": "4", "drift": "many"}
@@ -132,7 +135,7 @@ def test_no_incident_where_many_were_promised_is_a_drift_and_the_first_one_ends_
 def test_incidents_that_rules_on_ranges_open_are_not_promised_and_not_counted() -> None:
     watched = Watched(served())
     for _ in range(40):
-        watched.counts["incidents.opened"] += 50
+        watched.counts[Count.INCIDENTS_OPENED] += 50
         watched.after(FRAMES_A_WEEK, 1)
     assert watched.watch.health(watched.definition).drift is None
 

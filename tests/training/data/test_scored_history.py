@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.clock import RawFrames
@@ -77,8 +78,8 @@ def test_one_pass_gives_the_frames_of_framing_alone_and_the_verdicts_on_them(
     mean_square = np.nanmean(expected.values[scored] ** 2, axis=1)
     np.testing.assert_array_equal(scored, expected.fitness == 0)
     np.testing.assert_allclose(found.scores.score[scored], mean_square, rtol=1e-5)
-    assert found.counts["scored"] == scored.sum()
-    assert found.counts["received"] == 240 + len(batches)
+    assert found.counts[Count.SCORED] == scored.sum()
+    assert found.counts[Count.RECEIVED] == 240 + len(batches)
 
 
 def a_pass_of_evaluation(definition: Definition, data: Path) -> object:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream.cli import app as cli
+from stream.counters import Count
 from stream.errors import BundleError, DataError
 from stream.events.alert import Alert
 from stream.intake.parquet import Hints
@@ -72,7 +73,7 @@ def test_a_series_without_labels_is_in_no_mean_of_areas_and_one_without_scores_c
     assert mean == pytest.approx((a + 0.5) / 2)
     assert series == 2
     assert measured.unscored == (FRAMES, 10)
-    assert measured.labelled.counts["degraded"] == FRAMES
+    assert measured.labelled.counts[Count.DEGRADED] == FRAMES
 
 
 def test_incidents_of_all_series_are_counted_together(measured: Evaluation) -> None:
@@ -243,7 +244,7 @@ def test_series_that_are_refused_online_are_not_judged(trained: Path) -> None:
     found = evaluate(bundle_in(trained), Asked(trained / "live.parquet", Hints(), known))
     rows = pq.read_metadata(trained / "live.parquet").num_rows
     assert set(found.ours.series) == known
-    assert (found.labelled.counts["dead"], found.labelled.counts["received"]) == (rows // 2, rows)
+    assert (found.labelled.counts[Count.DEAD], found.labelled.counts[Count.RECEIVED]) == (rows // 2, rows)
     assert f"Of {rows:,} readings some made no frame: {rows // 2:,} dead" in " ".join(sentences(found))
 
 

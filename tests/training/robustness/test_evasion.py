@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.cli import app as cli
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.model import discriminator
@@ -335,12 +336,12 @@ def test_usual_disagreement_is_kept_in_the_bundle_and_counted_by_the_detector(tr
     manifest, definition = load(trained.folder)
     assert 0.0 < manifest.usual_disagreement < 1.0
     assert definition.usual_disagreement == manifest.usual_disagreement
-    detector, counts = Detector(definition), Counter[str]()
+    detector, counts = Detector(definition), Counter[Count]()
     for batch in trained.history.batches:
         verdicts = (outcome := detector.push(batch.readings)).verdicts
         counts.update(outcome.counts())
         unusual = (verdicts.disagreement > manifest.usual_disagreement) & (verdicts.verdict == Verdict.SCORED)
         np.testing.assert_array_equal(verdicts.disagreeing, unusual)
-    assert 0 < counts["disagreeing"] < 0.1 * counts["scored"]
+    assert 0 < counts[Count.DISAGREEING] < 0.1 * counts[Count.SCORED]
     alone = a_contestant(members=1).definition.ensemble
     assert usual_disagreement(alone, WIDE[0][None], None, np.zeros(1, np.int64)) == 0.0

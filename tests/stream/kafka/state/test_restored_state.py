@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from stream.counters import Count
 from stream.detect.detector import Detector
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Verdict
@@ -74,7 +75,7 @@ def test_series_whose_readings_retention_has_eaten_warm_up_and_nothing_is_invent
     for series in short & set(again.detector.slots.names()):
         assert frame_times(again, series) <= times_from(whole, low)
     assert [(n.kind, n.details) for n in again.notices] == [("data.history_lost", {"count": len(short), "oldest": low})]
-    assert again.uncommitted_counts["history_lost"] == len(short)
+    assert again.uncommitted_counts[Count.HISTORY_LOST] == len(short)
     assert again.needs_commit, "what is to be said is said at once"
     for end in range(at + 5, len(whole) + 1, 5):
         events = again.take(cut(whole, at, end)).events
@@ -109,8 +110,8 @@ def test_an_incident_that_is_open_across_the_hole_is_resolved_and_what_is_late_i
     again.take(message(12, 3, 9.0))
     for offset in range(13, 30):
         events += [event for event, _ in again.take(message(offset, offset, 0.0)).events]
-    assert (again.uncommitted_counts["duplicate"], again.uncommitted_counts["late"]) == (1, 1)
-    assert again.uncommitted_counts["warming"] == 1, "a window is two frames, and the replay has given one"
+    assert (again.uncommitted_counts[Count.DUPLICATE], again.uncommitted_counts[Count.LATE]) == (1, 1)
+    assert again.uncommitted_counts[Count.WARMING] == 1, "a window is two frames, and the replay has given one"
     assert [(event.alert_id, event.sequence, event.state) for event in events[told:]] == [
         (events[0].alert_id, told, "resolved")
     ]
@@ -219,7 +220,7 @@ def test_a_service_that_finds_its_replay_cut_says_so_once_and_its_next_life_is_e
     *lost, said = statuses(broker)
     assert [notice["details"] for notice in lost] == ([{"lost": log.low - end}] if log.low > end else [])
     assert (said["kind"], said["offset"], said["details"]["oldest"]) == ("data.history_lost", start, log.low)
-    assert process.service.counts["history_lost"] == said["details"]["count"]
+    assert process.service.counts[Count.HISTORY_LOST] == said["details"]["count"]
     states = process.states()[0]
     kill(process, broker)
     process = a_service(broker)
