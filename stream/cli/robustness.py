@@ -22,13 +22,13 @@ def robustness(
     strips: Annotated[int, typer.Option(min=1, max=10_000, help="To attack, at most; time grows with it.")] = 60,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Of each descent; time grows with it.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn at random.")] = 0,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of evasion and poisoning, PNG.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of the evasion rates, PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
 
-    And how far thresholds walk where somebody feeds `narrows recalibrate`. Takes some minutes: a member is trained to
-    attack through, six where the bundle has one alone, and a discriminator to compare with where it has none.
+    Takes some minutes: a member is trained to attack through, six where the bundle has one alone, and a discriminator
+    to compare with where it has none.
     """
     import torch
 
@@ -37,17 +37,17 @@ def robustness(
     from stream.settings.hints import hints
     from training.evaluate.labelled import judge
     from training.robustness import report
-    from training.robustness.evasion import Asked, measure
+    from training.robustness.evasion import EvasionOptions, measure
     from training.robustness.pgd import Effort
-    from training.robustness.setup import gather
+    from training.robustness.setup import prepare
 
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
     folder, manifest, definition = bundle_of(settings, bundle)
     print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
     frames = judge(definition, data, hints(settings), known_series(settings, definition)).frames
-    field = gather(folder, manifest, definition, train_options(settings, fit))
-    measured = measure(field, frames, definition, Asked(strips, Effort(steps), seed, settings.recalibrate))
+    setup = prepare(folder, manifest, definition, train_options(settings, fit))
+    measured = measure(setup, frames, definition, EvasionOptions(strips, Effort(steps), seed))
     if as_json:
         print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
     else:

@@ -1,1 +1,1 @@
-"""Attacks on the score: what somebody who may change readings can hide, and what it costs him."""
+"""Evasion of a detector by an attacker who may change readings within a budget: `narrows robustness`."""

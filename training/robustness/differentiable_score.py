@@ -1,8 +1,8 @@
-"""The level of a strip with its gradient: what an attacker who has the weights can compute.
+"""Level of a strip with its gradient, which an attacker who has the weights can compute.
 
-The very statistic: errors of cells in units of their sensors' spread, mean over the unmasked cells of a window (or of
-its newest frame), what a discriminator adds, median over the members, mean over M. Through the trainable form of the
-model; the verdict on what an attack finds is always the frozen ensemble's.
+It is the level that the detector compares, computed through the trainable form of the model: errors of cells in units
+of their sensors' spread, mean over the unmasked cells of a window (or of its newest frame), plus the penalty of a
+discriminator, median over the members, mean over M. The verdict on an attack is always that of the frozen ensemble.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from stream.intake.columns import Float64s
 from training.fitting.objective import cell_errors
 
 
-class Score:
+class DifferentiableScore:
     """Levels by K members.
 
     Args:
-        weights: as `Ensemble` takes them.
+        weights: those of `Ensemble`.
         spread: float64 (F,), the unit of each sensor's error.
     """
 
@@ -30,32 +30,32 @@ class Score:
         self._spec = spec
         autoencoder, judge = discriminator.parted(weights)
         self._model = load(spec, autoencoder)
-        self._judge = discriminator.load(spec, judge) if judge else None
+        self._discriminator = discriminator.load(spec, judge) if judge else None
         self._spread = torch.from_numpy(spread).float()
 
-    def levels(self, strips: Tensor, kept: Tensor) -> Tensor:
-        """(N,), in units of error.
+    def levels(self, strips: Tensor, counted: Tensor) -> Tensor:
+        """Computes the level of each strip, (N,), in units of error.
 
         Args:
             strips: float32 (N, W + M - 1, F), scaled, finite.
-            kept: float32 (N, W + M - 1, F), 1 where a cell counts, 0 where it is masked.
+            counted: float32 (N, W + M - 1, F), 1 where a cell counts, 0 where it is masked.
         """
         members, frames = self._spec.members, 1 if self._spec.error_span == "newest" else self._spec.window
-        windows, counts = self._windows(strips), self._windows(kept)[:, -frames:]  # (N * M, W, F)
-        each = windows.expand(members, *windows.shape)
-        made, seen = self._model(each)[:, :, -frames:], each[:, :, -frames:]
-        cells = cell_errors(made, seen, self._spec.loss) / self._spread
+        windows, counts = self._windows(strips), self._windows(counted)[:, -frames:]  # (N * M, W, F)
+        inputs = windows.expand(members, *windows.shape)
+        expected, observed = self._model(inputs)[:, :, -frames:], inputs[:, :, -frames:]
+        cells = cell_errors(expected, observed, self._spec.loss) / self._spread
         errors = (cells * counts).sum(dim=(2, 3)) / counts.sum(dim=(1, 2))  # (K, N * M)
-        if self._judge is not None:
-            errors = errors + self._doubt(self._judge, (made - seen) * counts, counts)
+        if self._discriminator is not None:
+            errors = errors + self._penalty(self._discriminator, (expected - observed) * counts, counts)
         return _median(errors).view(len(strips), -1).mean(dim=1)
 
-    def _doubt(self, judge: discriminator.Discriminator, residuals: Tensor, counts: Tensor) -> Tensor:
-        """(K, N * M): as `stream.detect.doubt.Doubt` adds it."""
-        odd = ((judge(residuals) - judge.floor[:, None]) * judge.slope[:, None]).clamp(0, MOST)  # (K, N * M, F)
-        sees = (counts.sum(dim=1) > 0).float()  # (N * M, F)
-        doubt: Tensor = judge.reach[:, None] * (odd * sees).sum(dim=2) / sees.sum(dim=1)
-        return doubt
+    def _penalty(self, judge: discriminator.Discriminator, residuals: Tensor, counts: Tensor) -> Tensor:
+        """Computes (K, N * M) like `stream.detect.model.discriminator_penalty`."""
+        excess = ((judge(residuals) - judge.floor[:, None]) * judge.slope[:, None]).clamp(0, MOST)  # (K, N * M, F)
+        present = (counts.sum(dim=1) > 0).float()  # (N * M, F)
+        penalty: Tensor = judge.reach[:, None] * (excess * present).sum(dim=2) / present.sum(dim=1)
+        return penalty
 
     def _windows(self, strips: Tensor) -> Tensor:
         """(N, L, F) -> (N * M, W, F)"""
@@ -63,6 +63,6 @@ class Score:
 
 
 def _median(errors: Tensor) -> Tensor:
-    """Over the first axis; of an even number the mean of the middle two, which torch's own is not."""
+    """Median over the first axis. Of an even number it is the mean of the middle two, unlike torch's own."""
     ordered = errors.sort(dim=0).values
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2.0

@@ -1,10 +1,9 @@
-"""What an attacker who may change readings within a budget can hide, from one member and from the ensemble.
+"""Evasion: the share of found anomalies that an attacker hides who may change readings within a budget.
 
-1. Strips of labelled events that the ensemble or one of its members finds. 2. Each attacker lowers their level as far
-as budget and knowledge let him; the verdict is the frozen detector's. 3. The evasion rate is the share of the strips
-that a detector had found and finds no more; beside it, the share of the evaded that the members' disagreement betrays.
-4. What needs no gradient: sensors that play back recorded data, and one that drifts away slowly. 5. What takes time:
-levels made for the recalibration of thresholds.
+1. Strips of labelled events are chosen that the ensemble or one of its members finds.
+2. Each attacker lowers their level as far as budget and knowledge allow. The verdict is the frozen detector's.
+3. The evasion rate is the share of strips that a detector had found and no longer finds. Beside it stands the share of
+   the evaded strips on which the members disagree unusually.
 """
 
 import time
@@ -14,60 +13,54 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from stream.detect.definition import Definition
 from stream.errors import DataError
 from stream.intake.columns import Bools, Int64s
-from stream.settings.detection import RecalibrationSettings
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
 from training.robustness.pgd import Attack, Budget, Effort, Norm
-from training.robustness.poisoning import Poisoning, poison
-from training.robustness.replay_attack import Playback, nearest, playback
-from training.robustness.segments import Strips, cut, whole_rows
-from training.robustness.setup import Field
-from training.robustness.slow_drift import Drift, drift
-from training.robustness.target import Contestant
+from training.robustness.segments import Strips, cut, nearest, whole_rows
+from training.robustness.setup import Setup
+from training.robustness.target import Target
 
-Knows = Literal["recorded data", "a surrogate", "one member", "everything"]
+Knowledge = Literal["recorded data", "a surrogate", "one member", "everything"]
 NORMS: tuple[Norm, ...] = ("linf", "l2")
 SIZES = (0.1, 0.2, 0.4, 0.8, 1.6)
-# Strips of events that are looked through for those that exceed.
+# Strips of events among which those that exceed are looked for.
 LOOKED_AT = 2000
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How much to try: strips at most, the effort of an attacker, a seed, the bounds of a recalibration."""
+class EvasionOptions:
+    """Most strips to attack, the effort of an attacker, and a seed."""
 
     strips: int = 60
     effort: Effort = field(default_factory=Effort)
     seed: int = 0
-    bounds: RecalibrationSettings = field(default_factory=RecalibrationSettings)
 
 
 @dataclass(frozen=True)
 class Evasion:
-    """What one attacker achieved with one budget.
+    """Evasion rates of one attacker with one budget.
 
     Attributes:
-        alone: evasion rate of the members as detectors of their own, mean; None where none had found a strip.
-        ensemble: that of all together.
-        betrayed: of the strips that evade the ensemble, the share with an unusual disagreement; None: none evades.
-        counterpart: evasion rate of the ensemble's counterpart, of the same strips; who knows everything knows it too.
+        alone: mean rate of the members as detectors of their own; None where none had found a strip.
+        ensemble: rate of all members together.
+        flagged: of the strips that evade the ensemble, the share with an unusual disagreement; None where none evades.
+        counterpart: rate of the counterpart on the same strips. An attacker who knows everything knows it too.
     """
 
-    knows: Knows
+    knows: Knowledge
     budget: Budget
     alone: float | None
     ensemble: float | None
-    betrayed: float | None
+    flagged: float | None
     counterpart: float | None
 
     @property
     def ratio(self) -> float | None:
-        """Of the ensemble's evasion rate to that of a single member."""
+        """Ratio of the ensemble's evasion rate to that of a single member."""
         if self.ensemble is None or not self.alone:
             return None
         return self.ensemble / self.alone
@@ -75,156 +68,148 @@ class Evasion:
 
 @dataclass(frozen=True)
 class Robustness:
-    """All that table, JSON and plot tell of.
+    """Everything that table, JSON and plot show.
 
     Attributes:
-        looked_at: strips of events; exceeding: those that a detector finds; strips: those attacked.
-        found: of these, by the ensemble, by a single member (mean), and by the counterpart.
-        betrayed: share of the strips that the ensemble finds, untouched, with an unusual disagreement.
-        normal_betrayed: the same of strips outside of events; what it costs to listen to it.
-        seconds: all of it took.
+        looked_at: number of strips of events.
+        exceeding: number of those that a detector finds.
+        strips: number of those attacked.
+        found: of the attacked, the number found by the ensemble, by a single member (mean) and by the counterpart.
+        flagged: share of the untouched strips found by the ensemble that have an unusual disagreement.
+        normal_flagged: the same share of strips outside of events.
+        seconds: duration of the measurement.
     """
 
-    asked: Asked
-    field: Field
+    options: EvasionOptions
+    setup: Setup
     looked_at: int
     exceeding: int
     strips: int
     found: tuple[int, float, int]
-    betrayed: float | None
-    normal_betrayed: float | None
+    flagged: float | None
+    normal_flagged: float | None
     evasions: tuple[Evasion, ...]
-    playbacks: tuple[Playback, ...]
-    drifts: tuple[Drift, ...]
-    poisonings: tuple[Poisoning, ...]
     seconds: float
 
 
-def measure(known: Field, frames: FramedHistory, definition: Definition, asked: Asked) -> Robustness:
+def measure(setup: Setup, frames: FramedHistory, definition: Definition, options: EvasionOptions) -> Robustness:
     """Attacks the strips of labelled events in these frames.
 
     Raises:
-        DataError: no labelled frame, or none of their strips exceeds a threshold: there is nothing to hide.
+        DataError: no frame is labelled, or no strip of an event exceeds a threshold, so there is nothing to hide.
     """
     begun = time.perf_counter()
     rows, normal = (whole_rows(frames, definition, LOOKED_AT, of_events=one) for one in (True, False))
-    exceeding = _exceeding(known, cut(frames, rows, definition, known.seen)) if len(rows) else rows
+    exceeding = _exceeding(setup, cut(frames, rows, definition, setup.trained_range)) if len(rows) else rows
     if not len(exceeding):
         raise DataError(
             f"{len(rows)} strips of labelled events were looked at, and no detector finds one: nothing to hide; give "
             "labelled rows with anomalies that are found, or a bundle that promises less"
         )
-    strips = cut(frames, rows[evenly(exceeding, asked.strips)], definition, known.seen)
-    ring = _Ring(known, strips, asked)
-    quiet = known.ensemble.betrays(cut(frames, normal, definition, known.seen))
-    evasions = tuple(ring.evasions())
+    strips = cut(frames, rows[evenly(exceeding, options.strips)], definition, setup.trained_range)
+    attacks = _Attacks(setup, strips, options)
+    disagreeing = setup.ensemble.flags_disagreement(cut(frames, normal, definition, setup.trained_range))
+    evasions = tuple(attacks.evasions())
     return Robustness(
-        asked=asked,
-        field=known,
+        options=options,
+        setup=setup,
         looked_at=len(rows),
         exceeding=len(exceeding),
         strips=len(strips),
         found=(
-            int(ring.found.sum()),
-            float(np.mean([own.sum() for own in ring.found_alone])),
-            int(ring.found_counterpart.sum()),
+            int(attacks.found.sum()),
+            float(np.mean([own.sum() for own in attacks.found_alone])),
+            int(attacks.found_counterpart.sum()),
         ),
-        betrayed=_share(known.ensemble.betrays(strips), ring.found),
-        normal_betrayed=_share(quiet, np.ones(len(quiet), np.bool_)),
+        flagged=_share(setup.ensemble.flags_disagreement(strips), attacks.found),
+        normal_flagged=_share(disagreeing, np.ones(len(disagreeing), np.bool_)),
         evasions=evasions,
-        playbacks=playback(known.ensemble, strips, known.recorded),
-        drifts=drift(known.ensemble.definition, frames),
-        poisonings=poison(known.given, known.normal, asked.bounds, asked.seed),
         seconds=time.perf_counter() - begun,
     )
 
 
-def _exceeding(field: Field, strips: Strips) -> Int64s:
-    above = [one.exceeds(strips) for one in (field.ensemble, *field.alone)]
+def _exceeding(setup: Setup, strips: Strips) -> Int64s:
+    above = [one.exceeds(strips) for one in (setup.ensemble, *setup.members)]
     return np.flatnonzero(np.any(above, axis=0))
 
 
-class _Ring:
-    """The strips under attack, and which of them each contestant had found."""
+class _Attacks:
+    """The strips under attack, and the subset that each target had found."""
 
-    def __init__(self, field: Field, strips: Strips, asked: Asked) -> None:
-        self._field, self._strips, self._asked = field, strips, asked
-        self._true, self._kept, self._box = strips.tensors
-        self.found = field.ensemble.exceeds(strips)
-        self.found_alone = [one.exceeds(strips) for one in field.alone]
-        self.found_counterpart = field.counterpart.exceeds(strips)
+    def __init__(self, setup: Setup, strips: Strips, options: EvasionOptions) -> None:
+        self._setup, self._strips, self._options = setup, strips, options
+        self._true, self._counted, self._box = strips.tensors
+        self.found = setup.ensemble.exceeds(strips)
+        self.found_alone = [one.exceeds(strips) for one in setup.members]
+        self.found_counterpart = setup.counterpart.exceeds(strips)
 
     def evasions(self) -> Iterator[Evasion]:
-        """Attacker by attacker, from who knows least on; budgets rising."""
+        """Attacker by attacker, knowledge rising; budgets rising."""
         for norm in NORMS:
             budgets = [Budget(norm, size) for size in SIZES]
             recorded = [self._towards_recorded(budget) for budget in budgets]
             yield from self._transferred("recorded data", budgets, recorded)
-            yield from self._transferred("a surrogate", budgets, self._descended(self._field.surrogate, budgets))
-            by_member = [self._descended(one, budgets) for one in self._field.alone]
+            yield from self._transferred("a surrogate", budgets, self._descended(self._setup.surrogate, budgets))
+            by_member = [self._descended(one, budgets) for one in self._setup.members]
             own = [
-                _mean(self._evades(one, found, strips[at]) for one, found, strips in self._members(by_member))
+                _mean(_share(~one.exceeds(strips[at]), found) for one, found, strips in self._members(by_member))
                 for at in range(len(budgets))
             ]
             for at, budget in enumerate(budgets):
-                yield self._mean_of("one member", budget, own[at], [strips[at] for strips in by_member])
-            everything = self._descended(self._field.ensemble, budgets)
-            against = self._descended(self._field.counterpart, budgets)
+                yield self._rates("one member", budget, own[at], [strips[at] for strips in by_member])
+            everything = self._descended(self._setup.ensemble, budgets)
+            against = self._descended(self._setup.counterpart, budgets)
             for budget, rate, strips, others in zip(budgets, own, everything, against, strict=True):
-                counterpart = self._evades(self._field.counterpart, self.found_counterpart, others)
-                yield replace(self._mean_of("everything", budget, rate, [strips]), counterpart=counterpart)
+                counterpart = _share(~self._setup.counterpart.exceeds(others), self.found_counterpart)
+                yield replace(self._rates("everything", budget, rate, [strips]), counterpart=counterpart)
 
-    def _members(self, by_member: list[list[Strips]]) -> Iterator[tuple[Contestant, Bools, list[Strips]]]:
-        return zip(self._field.alone, self.found_alone, by_member, strict=True)
+    def _members(self, by_member: list[list[Strips]]) -> Iterator[tuple[Target, Bools, list[Strips]]]:
+        return zip(self._setup.members, self.found_alone, by_member, strict=True)
 
-    def _transferred(self, knows: Knows, budgets: Sequence[Budget], by_budget: list[Strips]) -> Iterator[Evasion]:
-        """Of an attacker who knows no contestant: the same strips are shown to all."""
+    def _transferred(self, knows: Knowledge, budgets: Sequence[Budget], by_budget: list[Strips]) -> Iterator[Evasion]:
+        """Rates of an attacker who knows no target: all targets are given the same strips."""
         for budget, strips in zip(budgets, by_budget, strict=True):
-            contestants = zip(self._field.alone, self.found_alone, strict=True)
-            alone = _mean(self._evades(one, found, strips) for one, found in contestants)
-            yield self._mean_of(knows, budget, alone, [strips])
+            targets = zip(self._setup.members, self.found_alone, strict=True)
+            alone = _mean(_share(~one.exceeds(strips), found) for one, found in targets)
+            yield self._rates(knows, budget, alone, [strips])
 
-    def _mean_of(self, knows: Knows, budget: Budget, alone: float | None, attacks: list[Strips]) -> Evasion:
-        """The rates of the ensemble and its counterpart, mean over attacks of one kind."""
-        ensemble, counterpart = self._field.ensemble, self._field.counterpart
-        betrayals = [_share(ensemble.betrays(strips), self._hidden(ensemble, self.found, strips)) for strips in attacks]
-        rate = _mean(self._evades(ensemble, self.found, strips) for strips in attacks)
-        other = _mean(self._evades(counterpart, self.found_counterpart, strips) for strips in attacks)
-        return Evasion(knows, budget, alone, rate, _mean(betrayals), other)
+    def _rates(self, knows: Knowledge, budget: Budget, alone: float | None, attacks: list[Strips]) -> Evasion:
+        """Rates of the ensemble and its counterpart, mean over attacks of one kind."""
+        ensemble, counterpart = self._setup.ensemble, self._setup.counterpart
+        hidden = [~ensemble.exceeds(strips) for strips in attacks]
+        flagged = [
+            _share(ensemble.flags_disagreement(strips), self.found & one)
+            for strips, one in zip(attacks, hidden, strict=True)
+        ]
+        rate = _mean(_share(one, self.found) for one in hidden)
+        other = _mean(_share(~counterpart.exceeds(strips), self.found_counterpart) for strips in attacks)
+        return Evasion(knows, budget, alone, rate, _mean(flagged), other)
 
-    def _evades(self, contestant: Contestant, found: Bools, strips: Strips) -> float | None:
-        return _share(~contestant.exceeds(strips), found)
-
-    def _hidden(self, contestant: Contestant, found: Bools, strips: Strips) -> Bools:
-        hidden: Bools = found & ~contestant.exceeds(strips)
-        return hidden
-
-    def _descended(self, target: Contestant, budgets: Sequence[Budget]) -> list[Strips]:
-        """The strips with the lowest level by this contestant, for each budget; each begins where the last has led."""
-        draw, score = torch.Generator().manual_seed(self._asked.seed), target.score()
-        clean = score.levels(self._true, self._kept).detach().numpy()
-        assert np.allclose(clean, target.levels(self._strips), rtol=1e-3), "what is descended on must be the level"
-        attack = Attack(lambda strips: score.levels(strips, self._kept), self._true, self._box)
+    def _descended(self, target: Target, budgets: Sequence[Budget]) -> list[Strips]:
+        """Strips with the lowest level by this target, for each budget. Each begins at the result of the last."""
+        draw, score = torch.Generator().manual_seed(self._options.seed), target.score()
+        clean = score.levels(self._true, self._counted).detach().numpy()
+        assert np.allclose(clean, target.levels(self._strips), rtol=1e-3), "the attacked level must be the detector's"
+        attack = Attack(lambda strips: score.levels(strips, self._counted), self._true, self._box)
         reached, here = [], self._true
         for budget in budgets:
-            here = attack.best(budget, self._asked.effort, here, draw)
-            reached.append(self._changed(here))
+            here = attack.best(budget, self._options.effort, here, draw)
+            reached.append(self._strips.changed(here.numpy()))
         return reached
 
     def _towards_recorded(self, budget: Budget) -> Strips:
-        """Each strip moved towards the recorded strip that is nearest to it, as far as the budget lets it."""
+        """Each strip moved towards its nearest recorded strip, as far as the budget allows."""
         attack = Attack(lambda strips: strips.sum(dim=(1, 2)), self._true, self._box)
-        return self._changed(attack.within(budget, torch.from_numpy(nearest(self._strips, self._field.recorded))))
-
-    def _changed(self, values: Tensor) -> Strips:
-        return self._strips.changed(values.numpy())
+        recorded = torch.from_numpy(nearest(self._strips, self._setup.recorded))
+        return self._strips.changed(attack.within(budget, recorded).numpy())
 
 
-def _share(holds: Bools, among: Bools) -> float | None:
-    """Of those that are among, the share for which it holds; None where there are none."""
-    return float(holds[among].mean()) if among.any() else None
+def _share(chosen: Bools, among: Bools) -> float | None:
+    """Share of `among` that is chosen; None where `among` is empty."""
+    return float(chosen[among].mean()) if among.any() else None
 
 
 def _mean(rates: Iterator[float | None] | list[float | None]) -> float | None:
+    """Mean of the rates that are known; None where none is."""
     known = [rate for rate in rates if rate is not None]
     return float(np.mean(known)) if known else None

@@ -1,4 +1,4 @@
-"""Strips: the W + M - 1 frames that one level rests on, as an attacker holds them."""
+"""Strips under attack: the W + M - 1 frames that one level depends on, and the limits of their values."""
 
 from dataclasses import dataclass, replace
 
@@ -17,19 +17,19 @@ from training.data.scaling import scaled_frames
 from training.data.windows import evenly
 
 Float32s = NDArray[np.float32]
-# Of strips that are held at once: 64 MB of float32.
+# Most cells of strips in memory at once: 64 MB of float32.
 CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
 class Strips:
-    """N strips of L = W + M - 1 frames, scaled; the level of the last frame is what is attacked.
+    """N strips of L = W + M - 1 frames, scaled. The level of the last frame is attacked.
 
     Attributes:
         series: of each strip.
         values: float32 (N, L, F), finite; masked cells hold 0.
-        masked: bool (N, L, F), cells without a value: they count for nothing, and nobody can change them.
-        low, high: float32 (N, L, F), what each cell may be changed to; low <= values <= high.
+        masked: bool (N, L, F), cells without a value. They count for nothing, and no attack changes them.
+        low, high: float32 (N, L, F), limits of each cell under attack; low <= values <= high.
     """
 
     series: tuple[str, ...]
@@ -43,34 +43,32 @@ class Strips:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Values, 1 where a cell counts, and the box: what an attack takes."""
-        kept = torch.from_numpy(1.0 - self.masked.astype(np.float32))
-        return torch.from_numpy(self.values), kept, (torch.from_numpy(self.low), torch.from_numpy(self.high))
+        """Values, weights of cells (1, or 0 where masked), and the limits, as an attack takes them."""
+        counted = torch.from_numpy(1.0 - self.masked.astype(np.float32))
+        return torch.from_numpy(self.values), counted, (torch.from_numpy(self.low), torch.from_numpy(self.high))
 
     def changed(self, values: Float32s) -> "Strips":
         """The same strips with other values."""
         return replace(self, values=values)
 
-    def rows(self, chosen: Int64s) -> "Strips":
-        """Some of them."""
-        arrays = {name: getattr(self, name)[chosen] for name in ("values", "masked", "low", "high")}
-        return Strips(tuple(self.series[i] for i in chosen.tolist()), **arrays)
 
+def cut(
+    frames: FramedHistory, ends: Int64s, definition: Definition, trained_range: tuple[Float32s, Float32s]
+) -> Strips:
+    """Cuts the strips that end at these rows. All of them must be whole and without a gap.
 
-def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple[Float32s, Float32s]) -> Strips:
-    """The strips that end at these rows, all of them whole and without a gap.
-
-    A cell may be changed to what its sensor can show: its valid range where a rule has one, else what it has shown in
-    training, and never beyond the clip. Where its true value is further out, it may stay there.
+    A cell may be changed within the valid range of its sensor where a rule has one, else within its range in training,
+    and never beyond the clip. A true value outside of these limits may stay.
 
     Args:
-        seen: float32 (F,) each, the smallest and the largest scaled value of each sensor in training.
+        trained_range: float32 (F,) each, the smallest and the largest scaled value of each sensor in training.
     """
-    scaled, holes = scaled_frames(frames, definition.scales, definition.policy.clip), np.isnan(frames.values)
+    scaled, missing = scaled_frames(frames, definition.scales, definition.policy.clip), np.isnan(frames.values)
     rows = ends[:, None] + np.arange(1 - definition.spec.receptive_field, 1)  # (N, L)
-    values, masked = scaled[rows], holes[rows]
+    values, masked = scaled[rows], missing[rows]
     series = tuple(frames.names[i] for i in frames.series[ends].tolist())
-    low, high = (np.broadcast_to(limit[:, None], values.shape) for limit in _limits(series, definition, seen))
+    limits = _limits(series, definition, trained_range)
+    low, high = (np.broadcast_to(limit[:, None], values.shape) for limit in limits)
     return Strips(
         series,
         values,
@@ -81,7 +79,7 @@ def cut(frames: FramedHistory, ends: Int64s, definition: Definition, seen: tuple
 
 
 def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_events: bool) -> Int64s:
-    """At most so many rows, evenly spaced, whose strips are whole and hold a labelled frame, or none."""
+    """At most `most` rows, evenly spaced, whose strips are whole and hold a labelled frame, or none."""
     length = definition.spec.receptive_field
     whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= length
     labelled = last_true(frames.marked, Segments(frames.series))
@@ -90,19 +88,30 @@ def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_e
 
 
 def affordable(definition: Definition, most: int) -> int:
-    """So many strips at most, fewer where they are large."""
+    """Number of strips that fit into memory, `most` at most."""
     return max(1, min(most, CELLS // (definition.spec.receptive_field * definition.spec.sensors)))
 
 
+def nearest(strips: Strips, recorded: Float32s) -> Float32s:
+    """float32 (N, L, F): the recorded strip nearest to each, 0 where a cell is masked.
+
+    Args:
+        recorded: float32 (n, L, F), scaled.
+    """
+    distance = torch.cdist(torch.from_numpy(strips.values).flatten(1), torch.from_numpy(recorded).flatten(1))
+    chosen: Float32s = recorded[distance.argmin(dim=1).numpy()]
+    return np.where(strips.masked, np.float32(0), chosen)
+
+
 def _limits(
-    series: tuple[str, ...], definition: Definition, seen: tuple[Float32s, Float32s]
+    series: tuple[str, ...], definition: Definition, trained_range: tuple[Float32s, Float32s]
 ) -> tuple[Float64s, Float64s]:
     """Smallest and largest scaled value of each strip's sensors: float64 (N, F) each."""
     rows = np.array([definition.scales.row(name) for name in series], np.int64)
     mean, scale, clip = definition.scales.mean[rows], definition.scales.scale[rows], definition.policy.clip
     ranges = Ranges(definition.policy.valid, definition.sensors)
 
-    def scaled_limit(limit: Float64s, shown: Float32s) -> Float64s:
-        return np.clip(np.where(np.isfinite(limit), (limit - mean) / scale, shown), -clip, clip)
+    def limits(valid: Float64s, trained: Float32s) -> Float64s:
+        return np.clip(np.where(np.isfinite(valid), (valid - mean) / scale, trained), -clip, clip)
 
-    return scaled_limit(ranges.low, seen[0]), scaled_limit(ranges.high, seen[1])
+    return limits(ranges.low, trained_range[0]), limits(ranges.high, trained_range[1])

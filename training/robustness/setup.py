@@ -1,8 +1,8 @@
-"""Who takes part: the ensemble, its members one by one, its counterpart, and a surrogate trained on the same data.
+"""Setup of the attacks: the ensemble, its members one by one, its counterpart, and a surrogate.
 
 The counterpart has the same members, with a discriminator where the ensemble has none, and without it where it has one.
-Each keeps the bundle's promise on the same held-out frames, so a single member is what the bundle would have been with
-K = 1, and the counterpart what it would have been with the other `model.discriminator`.
+Every target keeps the bundle's promise on the same held-out frames. So a single member is the bundle with K = 1, and
+the counterpart is the bundle with the other choice of `model.discriminator`.
 """
 
 import sys
@@ -39,162 +39,148 @@ from training.fitting.discriminator import MAX_EPOCHS, discriminate
 from training.fitting.error_scale import error_spread, member_spreads
 from training.fitting.fit import fit
 from training.options import FitOptions, TrainOptions
-from training.recalibration.recalibrate import BundleThresholds
-from training.recalibration.run import bundle_thresholds
 from training.robustness.segments import Float32s, affordable
-from training.robustness.target import Contestant
+from training.robustness.target import Target
 
-# Members of the ensemble that a bundle of one member is compared with.
+# Members of the ensemble that is trained beside a bundle of one member.
 MEMBERS = 5
 # Recorded normal strips that an attacker chooses from.
 RECORDED = 2000
 
 
 @dataclass(frozen=True)
-class Field:
-    """The contestants, and what an attacker may know of the data.
+class Setup:
+    """The targets, and the data that an attacker may know.
 
     Attributes:
         ensemble: all K members.
-        alone: each of them as a detector of its own.
-        counterpart: all K members, with a discriminator or without, as the ensemble is not.
+        members: each of them as a detector of its own.
+        counterpart: all K members, with a discriminator where the ensemble has none, and without where it has one.
         surrogate: a member with another seed, in no ensemble.
         trained: the ensemble was trained here, as the bundle has one member.
         recorded: float32 (n, L, F), scaled: strips of the data that the weights were fitted on.
-        seen: float32 (F,) each, the smallest and the largest scaled value of each sensor in these data.
-        why_not: in words, where the history is not the bundle's own; else empty.
-        given: what a recalibration of the bundle starts from.
-        normal: held-out normal levels by the bundle.
+        trained_range: float32 (F,) each, the smallest and the largest scaled value of each sensor in these data.
+        other_history: in words, how the history differs from the bundle's own; empty where it does not.
     """
 
-    ensemble: Contestant
-    alone: tuple[Contestant, ...]
-    counterpart: Contestant
-    surrogate: Contestant
+    ensemble: Target
+    members: tuple[Target, ...]
+    counterpart: Target
+    surrogate: Target
     trained: bool
     recorded: Float32s
-    seen: tuple[Float32s, Float32s]
-    why_not: str
-    given: BundleThresholds
-    normal: Levels
+    trained_range: tuple[Float32s, Float32s]
+    other_history: str
 
 
-def gather(folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions) -> Field:
+def prepare(folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions) -> Setup:
     """Trains the surrogate, a discriminator, and the ensemble where the bundle has one member; calibrates them.
 
     Args:
-        history: how the bundle was trained, `data` being its history; the seed is that of the bundle.
+        history: options of the bundle's training, with its history as `data`. The seed is that of the bundle.
 
     Raises:
-        DataError: a history that nothing can be learned from, or a bundle that does not say what it promises.
-        BundleError: a bundle that keeps no levels.
+        DataError: the history is unusable, or the bundle's manifest has no promise.
     """
-    promise = promise_of(manifest)
-    if promise is None:
-        raise DataError(f"{folder}: its manifest does not say what its threshold promises; train again")
-    camp = _Camp(learn(history, definition, manifest), definition, promise, history.train.seed)
+    builder = target_builder(folder, manifest, definition, history)
     members = definition.spec.members
     if members > 1:
-        known = replace(definition, usual_disagreement=camp.usual(definition.ensemble))
-        ensemble = Contestant(known, all_weights(folder))
-        surrogate = camp.member(camp.fitted(1, history.fit.with_seed(max(manifest.seeds) + 1)), 0)
+        ensemble = builder.bundle(folder)
+        surrogate = builder.member(builder.fitted(1, history.fit.with_seed(max(manifest.seeds) + 1)), 0)
     else:
         print(f"the bundle has one member; training {MEMBERS} and a surrogate to compare with", file=sys.stderr)
-        trained = camp.fitted(MEMBERS + 1, history.fit.with_seed(manifest.seeds[0]))
-        ensemble = camp.contestant({name: value[:MEMBERS] for name, value in trained.items()})
-        surrogate = camp.member(trained, MEMBERS)
-    alone = tuple(camp.member(ensemble.weights, k) for k in range(ensemble.definition.spec.members))
-    recorded, seen = camp.recorded()
-    return Field(
+        trained = builder.fitted(MEMBERS + 1, history.fit.with_seed(manifest.seeds[0]))
+        ensemble = builder.target({name: value[:MEMBERS] for name, value in trained.items()})
+        surrogate = builder.member(trained, MEMBERS)
+    recorded, trained_range = builder.recorded()
+    return Setup(
         ensemble=ensemble,
-        alone=alone,
-        counterpart=camp.counterpart(ensemble, manifest.seeds[0], history.train.max_epochs),
+        members=tuple(builder.member(ensemble.weights, k) for k in range(ensemble.definition.spec.members)),
+        counterpart=builder.counterpart(ensemble, manifest.seeds[0], history.train.max_epochs),
         surrogate=surrogate,
         trained=members == 1,
         recorded=recorded,
-        seen=seen,
-        why_not=camp.learned.why,
-        given=bundle_thresholds(folder, manifest, definition),
-        normal=camp.levels(definition),
+        trained_range=trained_range,
+        other_history=builder.learned.why,
     )
 
 
 @dataclass(frozen=True)
-class _Camp:
-    """Where members are trained, and given a threshold, on the bundle's frames."""
+class TargetBuilder:
+    """Trains members on the bundle's frames, and gives them thresholds that keep its promise."""
 
     learned: Learned
     definition: Definition
     promise: ThresholdSettings
     seed: int
 
+    def bundle(self, folder: Path) -> Target:
+        """The bundle itself, with its usual disagreement on these frames."""
+        usual = self._usual_disagreement(self.definition.ensemble)
+        return Target(replace(self.definition, usual_disagreement=usual), all_weights(folder))
+
     def fitted(self, members: int, options: FitOptions) -> dict[str, Tensor]:
-        """Weights of so many new members, of the bundle's shape, without a discriminator."""
+        """Weights of new members of the bundle's shape, without a discriminator."""
         spec = msgspec.structs.replace(self.definition.spec, members=members, discriminator=0)
-        frames, holes = self._frames()
-        done = fit(frames, holes, self._ends(Part.FIT), self._ends(Part.STOP), spec, options, lambda epoch: None)
+        frames, missing = self._frames()
+        done = fit(frames, missing, self._ends(Part.FIT), self._ends(Part.STOP), spec, options, lambda epoch: None)
         return done.weights
 
-    def member(self, of: Mapping[str, Tensor], k: int) -> Contestant:
+    def member(self, weights: Mapping[str, Tensor], k: int) -> Target:
         """Member k as a detector of its own."""
-        return self.contestant({name: value[k : k + 1].clone() for name, value in of.items()})
+        return self.target({name: value[k : k + 1].clone() for name, value in weights.items()})
 
-    def counterpart(self, ensemble: Contestant, seed: int, max_epochs: int) -> Contestant:
-        """The same members with a discriminator that is trained here, or without the one that they have.
+    def counterpart(self, ensemble: Target, seed: int, max_epochs: int) -> Target:
+        """The same members with a discriminator that is trained here, or without their own.
 
-        Errors keep their unit: it is that of the members, and what a discriminator adds is calibrated in it.
+        Errors keep their unit: it is that of the members, and a discriminator's penalty is calibrated in it.
         """
         own, judge = parted(ensemble.weights)
         unit = ensemble.definition.ensemble.spread
         if judge:
-            return self.contestant(own, unit)
+            return self.target(own, unit)
         plain = ensemble.definition.spec
         spec = msgspec.structs.replace(plain, discriminator=DISCRIMINATOR)
         print(f"training a discriminator beside the {spec.members} members", file=sys.stderr)
         unseen = self._unseen()
         spreads = member_spreads(Ensemble(plain, own), *unseen)
-        frames, holes, held_out_levels, _ = unseen
-        found = discriminate(
-            load(spec, own), ensemble.definition.ensemble, spreads, frames, holes, self._ends(Part.FIT),
-            self._ends(Part.STOP), held_out_levels, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
+        frames, missing, ends, _ = unseen
+        trained = discriminate(
+            load(spec, own), ensemble.definition.ensemble, spreads, frames, missing, self._ends(Part.FIT),
+            self._ends(Part.STOP), ends, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
             clip=self.definition.policy.clip,
         )  # fmt: skip
-        return self.contestant(own | found.weights, unit)
+        return self.target(own | trained.weights, unit)
 
-    def contestant(self, of: Mapping[str, Tensor], unit: Float64s | None = None) -> Contestant:
+    def target(self, weights: Mapping[str, Tensor], unit: Float64s | None = None) -> Target:
         """A detector of these members, with its own threshold and usual disagreement.
 
         Args:
-            unit: float64 (F,), of errors; None for its own, or the bundle's where there is a discriminator: what that
-                adds to an error was calibrated in it.
+            unit: float64 (F,), of errors. None: the members' own, or the bundle's where there is a discriminator,
+                whose penalty was calibrated in it.
         """
-        judged, bundle = bool(parted(of)[1]), self.definition
+        penalised, bundle = bool(parted(weights)[1]), self.definition
         spec = msgspec.structs.replace(
             bundle.spec,
-            members=len(next(iter(of.values()))),
-            discriminator=(bundle.spec.discriminator or DISCRIMINATOR) if judged else 0,
+            members=len(next(iter(weights.values()))),
+            discriminator=(bundle.spec.discriminator or DISCRIMINATOR) if penalised else 0,
         )
-        if unit is None and (judged or (bundle.ensemble.spread == 1.0).all()):
+        if unit is None and (penalised or (bundle.ensemble.spread == 1.0).all()):
             unit = bundle.ensemble.spread
         if unit is None:
-            unit = error_spread(Ensemble(spec, of), *self._unseen())
-        ensemble = Ensemble(spec, of, unit)
+            unit = error_spread(Ensemble(spec, weights), *self._unseen())
+        ensemble = Ensemble(spec, weights, unit)
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
-        draft = replace(
-            self.definition, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=self.usual(ensemble)
-        )
-        found = calibrate(self.levels(draft), draft.rules, self.promise, self.seed)
-        return Contestant(replace(draft, thresholds=found.table), of)
+        usual = self._usual_disagreement(ensemble)
+        draft = replace(bundle, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=usual)
+        calibration = calibrate(self.levels(draft), draft.rules, self.promise, self.seed)
+        return Target(replace(draft, thresholds=calibration.table), weights)
 
     def levels(self, definition: Definition) -> Levels:
         """Held-out normal levels by this detector."""
         learned = self.learned
         scores = frame_scores(learned.history, definition)
         return held_out_levels(learned.frames, learned.part, Part.CALIBRATE, scores, definition)
-
-    def usual(self, ensemble: Ensemble) -> float:
-        """How far these members usually disagree on held-out normal frames."""
-        return usual_disagreement(ensemble, *self._frames(), self._ends(Part.CALIBRATE))
 
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
         """Strips of the fit part, and the range of each sensor in it."""
@@ -205,15 +191,30 @@ class _Camp:
         fitted = frames[(part == Part.FIT) | (part == Part.STOP)]
         return frames[ends[:, None] + np.arange(1 - length, 1)], (fitted.min(axis=0), fitted.max(axis=0))
 
+    def _usual_disagreement(self, ensemble: Ensemble) -> float:
+        return usual_disagreement(ensemble, *self._frames(), self._ends(Part.CALIBRATE))
+
     def _frames(self) -> tuple[Float32s, Bools | None]:
-        holes = np.isnan(self.learned.frames.values)
+        missing = np.isnan(self.learned.frames.values)
         frames = scaled_frames(self.learned.frames, self.definition.scales, self.definition.policy.clip)
-        return frames, holes if holes.any() else None
+        return frames, missing if missing.any() else None
 
     def _unseen(self) -> tuple[Float32s, Bools | None, Int64s, Int32s]:
-        """Frames with the normal windows that no weight has seen: ends, and the series of each."""
+        """Frames with the normal windows that no weight was fitted on: their ends, and the series of each."""
         ends = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
         return *self._frames(), ends, self.learned.frames.series[ends]
 
     def _ends(self, part: Part) -> Int64s:
         return np.flatnonzero(self.learned.frames.within(self.learned.part, part, self.definition.spec.window))
+
+
+def target_builder(folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions) -> TargetBuilder:
+    """Reads the history of a bundle.
+
+    Raises:
+        DataError: the history is unusable, or the bundle's manifest has no promise.
+    """
+    promise = promise_of(manifest)
+    if promise is None:
+        raise DataError(f"{folder}: its manifest does not say what its threshold promises; train again")
+    return TargetBuilder(learn(history, definition, manifest), definition, promise, history.train.seed)

@@ -12,6 +12,16 @@ from hypothesis import strategies as st
 from stream.intake.columns import Float64s
 from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from tests.oracles import naive_drift as naive
+from tests.robustness.poisoning import (
+    Attack,
+    adding,
+    child,
+    crowding,
+    growing,
+    part_time,
+    recalibration_input,
+    thresholds,
+)
 from tests.support.options import changed
 from tests.support.recalibration import BLOCK, arranged, given, levels_of, smoothed
 from training.calibration.calibrate import calibrate_stored
@@ -21,7 +31,6 @@ from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import Advice
 from training.recalibration.recalibrate import BundleThresholds, Recalibration, recalibrate
 from training.recalibration.reference_levels import reference_levels
-from training.robustness.poisoning import Attack, adding, child, crowding, growing, part_time, seen, thresholds
 
 PERCENTILE, BUDGET = ThresholdSettings(method="percentile"), ThresholdSettings(method="budget", alerts_per_week=20.0)
 BOUNDS = RecalibrationSettings()
@@ -34,7 +43,7 @@ def bundle(request: pytest.FixtureRequest) -> BundleThresholds:
 
 
 def judged(bundle: BundleThresholds, newer: Levels, **bounds: float) -> Recalibration:
-    return recalibrate(bundle, seen(bundle, newer), changed(BOUNDS, **bounds), None)
+    return recalibrate(bundle, recalibration_input(bundle, newer), changed(BOUNDS, **bounds), None)
 
 
 @drawn(rows=st.lists(st.integers(1, 90), min_size=1, max_size=3), size=st.integers(1, 7))

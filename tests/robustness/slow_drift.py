@@ -1,6 +1,6 @@
-"""Slow drift: a sensor walks away so slowly that every window looks right. How far does it get before an alert?
+"""Slow drift: a sensor moves away so slowly that every window looks normal, until the score exceeds.
 
-Through the real detector, on normal frames of the labelled data.
+The drifts go through the real detector, on normal frames of the labelled data.
 """
 
 from dataclasses import dataclass, replace
@@ -19,21 +19,19 @@ from training.data.windows import evenly
 
 # Standard deviations of the sensor per frame.
 SPEEDS = (0.003, 0.01, 0.03, 0.1)
-# Frames that are shown to the detector, at most; sensors that walk, each for itself.
+# Most frames that are shown to the detector, and most sensors that drift, one at a time.
 FRAMES, SENSORS = 1500, 8
-# Frames pushed at once: a readings' batch for each sensor and speed.
-AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Drift:
-    """One speed, over the sensors that walked.
+class SlowDrift:
+    """Drifts of one speed, one sensor at a time.
 
     Attributes:
         speed: standard deviations per frame.
-        sensors: how many walked; noticed: of them, those on which the score exceeded.
-        reached: standard deviations, median over the sensors that were noticed, when the score first exceeded.
-        furthest: standard deviations at the end of the stretch: where those that were not noticed have got to.
+        sensors: number of sensors; noticed: number of those on which the score exceeded.
+        reached: standard deviations at which the score first exceeded, median over the noticed sensors.
+        furthest: standard deviations at the end of the stretch, which the unnoticed sensors have reached.
     """
 
     speed: float
@@ -43,24 +41,24 @@ class Drift:
     furthest: float
 
 
-def drift(definition: Definition, frames: FramedHistory) -> tuple[Drift, ...]:
-    """Walks sensors away on the longest normal stretch in which the score does not exceed by itself; () where none."""
+def slow_drifts(definition: Definition, frames: FramedHistory) -> tuple[SlowDrift, ...]:
+    """Drifts sensors on the longest normal stretch in which the score does not exceed; () where there is none."""
     stretch = _stretch(definition, frames)
     if len(stretch) < 2 * definition.spec.receptive_field:
         return ()
-    alone = _alone(definition, frames.names[frames.series[stretch[0]]])
+    alone = _for_one_series(definition, frames.names[frames.series[stretch[0]]])
     values, times = frames.values[stretch], frames.time[stretch]
     sensors = evenly(np.arange(values.shape[1]), SENSORS).tolist()
-    # The walk begins once there are levels.
-    walk = np.maximum(np.arange(len(stretch)) - definition.spec.receptive_field, 0)
+    # The drift begins once there are levels.
+    steps = np.maximum(np.arange(len(stretch)) - definition.spec.receptive_field, 0)
     scale = alone.scales.scale[0]
-    found = []
+    results = []
     for speed in SPEEDS:
-        walked = [_with(values, f, speed * walk * scale[f]) for f in sensors]
-        first = [at for own in walked if (at := _exceeds_at(alone, times, own)) is not None]
-        reached = float(np.median([speed * walk[at] for at in first])) if first else None
-        found.append(Drift(speed, len(sensors), len(first), reached, float(speed * walk[-1])))
-    return tuple(found)
+        drifted = [_with(values, f, speed * steps * scale[f]) for f in sensors]
+        first = [at for own in drifted if (at := _exceeds_at(alone, times, own)) is not None]
+        reached = float(np.median([speed * steps[at] for at in first])) if first else None
+        results.append(SlowDrift(speed, len(sensors), len(first), reached, float(speed * steps[-1])))
+    return tuple(results)
 
 
 def _stretch(definition: Definition, frames: FramedHistory) -> Int64s:
@@ -71,33 +69,33 @@ def _stretch(definition: Definition, frames: FramedHistory) -> Int64s:
         return np.zeros(0, np.int64)
     end = int(run.argmax())
     rows = np.arange(end - int(run[end]) + 1, end + 1)
-    alone = _alone(definition, frames.names[frames.series[end]])
+    alone = _for_one_series(definition, frames.names[frames.series[end]])
     first = 0
     while first < len(rows):
-        shown = rows[first : first + FRAMES]
-        at = _exceeds_at(alone, frames.time[shown], frames.values[shown])
+        stretch = rows[first : first + FRAMES]
+        at = _exceeds_at(alone, frames.time[stretch], frames.values[stretch])
         if at is None:
-            return shown
+            return stretch
         first += at + 1
     return np.zeros(0, np.int64)
 
 
 def _with(values: Float64s, sensor: int, added: Float64s) -> Float64s:
-    walked = values.copy()
-    walked[:, sensor] += added
-    return walked
+    changed = values.copy()
+    changed[:, sensor] += added
+    return changed
 
 
 def _exceeds_at(definition: Definition, times: Int64s, values: Float64s) -> int | None:
-    """The first of these frames of one series at which the score exceeds; None where none does."""
-    place = np.arange(len(times), dtype=np.int64)
-    readings = Readings(("walk",), np.zeros(len(times), np.int32), times, values, place)
+    """First of these frames of one series at which the score exceeds; None where none does."""
+    offset = np.arange(len(times), dtype=np.int64)
+    readings = Readings(("drift",), np.zeros(len(times), np.int32), times, values, offset)
     exceeding = np.flatnonzero(Detector(definition).push(readings).verdicts.score > EXCEEDS)
     return int(exceeding[0]) if len(exceeding) else None
 
 
-def _alone(definition: Definition, series: str) -> Definition:
-    """The definition with the scale and threshold of one series for whatever series comes."""
+def _for_one_series(definition: Definition, series: str) -> Definition:
+    """The definition with the scale and threshold of one series for every series."""
     row, thresholds = definition.scales.row(series), definition.thresholds
     scales, one = definition.scales, np.ones(1, np.int64)
     return replace(

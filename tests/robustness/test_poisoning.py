@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from stream.settings.detection import RecalibrationSettings, ThresholdSettings
-from tests.support.recalibration import BLOCK, arranged, given, levels_of
-from training.calibration.levels import Levels
-from training.recalibration.recalibrate import BundleThresholds
-from training.robustness.poisoning import (
+from tests.robustness.poisoning import (
     AT_ONCE,
     NOISE,
     RUNS,
     Poisoning,
     adding,
     crowding,
-    gone_again,
     growing,
     part_time,
     poison,
+    repeated_levels,
     thresholds,
 )
+from tests.support.recalibration import BLOCK, arranged, given, levels_of
+from training.calibration.levels import Levels
+from training.recalibration.recalibrate import BundleThresholds
 
 BOUNDS = RecalibrationSettings(min_blocks=20, max_step=1.15, max_total=1.25)
 
@@ -61,7 +61,7 @@ def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_e
     """Series are known by name; one that the bundle does not know is left out, one without a level has none."""
     long, short = np.linspace(3.0, 4.0, 1000), np.linspace(1.0, 2.0, 150)
     mixed = replace(arranged([np.full(50, 9.0), short, long]), names=("new", "s1", "s0"))
-    newer = gone_again(bundle, mixed, BOUNDS, np.random.default_rng(0))
+    newer = repeated_levels(bundle, mixed, BOUNDS, np.random.default_rng(0))
     assert newer.names == ("s0", "s1")
     for s, known in ((0, long), (1, np.tile(short, 3))):
         level = newer.level[newer.series == s]
@@ -69,7 +69,7 @@ def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_e
         assert len(np.unique(level)) == len(level)
     assert len(newer) == 1450 > 20 * BLOCK
     assert (np.diff(newer.time) > 0).all()
-    none = gone_again(bundle, mixed.rows(mixed.series == 2), BOUNDS, np.random.default_rng(0))
+    none = repeated_levels(bundle, mixed.rows(mixed.series == 2), BOUNDS, np.random.default_rng(0))
     assert (none.names, len(none)) == (("s0", "s1"), 1000)
 
 

@@ -1,7 +1,7 @@
-"""Poisoning of recalibration: how far thresholds walk that follow levels which somebody makes, run after run.
+"""Poisoning of recalibration: an attacker makes newer levels, and thresholds follow them run after run.
 
-He knows the thresholds in force, and controls a share of the time. The judge is `training.recalibrate` itself, which
-sees levels alone: sensors that stand where they never stood would betray him, and are left out in his favour.
+The attacker knows the thresholds in force and controls a share of the time. The decision is that of
+`training.recalibration.recalibrate`, from levels alone. Its check of sensors is left out, in the attacker's favour.
 """
 
 import itertools
@@ -22,25 +22,25 @@ from training.recalibration.selection import select_levels
 
 RUNS = 6
 SHARES = (0.05, 0.1, 0.3, 1.0)
-# Blocks that an attacker has for himself at a time.
+# Blocks in a stretch that the attacker controls.
 AT_ONCE = 2
-# Copies to the bit are refused: levels that go as others went differ by so much noise, as a part of them.
+# Copies to the bit are refused: repeated levels differ by this much noise, as a share of them.
 NOISE = 1e-3
 
-# Newer levels as an attacker makes them of normal ones, for the bundle of this moment, in run 0, 1, ...
+# Makes newer levels of normal ones, for the present bundle, in run 0, 1, ...
 Attack = Callable[[BundleThresholds, Levels, int], Levels]
 
 
 @dataclass(frozen=True)
 class Poisoning:
-    """What one attacker achieved.
+    """Result of one attacker, on the series whose threshold moved furthest.
 
     Attributes:
-        how: in words. share: of the time that is his; 0 where nobody attacks.
-        factors: of each run, by how much the threshold moved, of the series in which it has got furthest; None where
-            the run was refused.
-        threshold: where it is in the end, as a part of where it was.
-        reason: the first that a run was refused for; None where none was.
+        how: the attack in words.
+        share: share of the time that the attacker controls; 0 where nobody attacks.
+        factors: factor of the threshold in each run; None where the run was refused.
+        threshold: factor of the threshold over all runs.
+        reason: reason of the first refusal; None where no run was refused.
     """
 
     how: str
@@ -51,12 +51,12 @@ class Poisoning:
 
 
 def growing(factor: float) -> Attack:
-    """Everything grows a little more each time, as noise would: the attack that looks most innocent."""
+    """All levels grow by a factor in each run, like growing noise: the least conspicuous attack."""
     return lambda bundle, newer, run: replace(newer, level=newer.level * factor ** (run + 1))
 
 
 def adding(amount: float) -> Attack:
-    """Every level is a little higher each time, by a part of the scale that training found."""
+    """All levels rise in each run, by a share of the scale that training found."""
 
     def attack(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
         return replace(newer, level=newer.level + amount * (run + 1) * trained_scale(bundle.table)[newer.series])
@@ -65,13 +65,13 @@ def adding(amount: float) -> Attack:
 
 
 def crowding(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
-    """All levels are just below the threshold in force."""
+    """All levels stand just below the threshold in force."""
     below = np.random.default_rng(run).uniform(0.92, 0.97, len(newer))
     return replace(newer, level=bundle.table.of_each(newer.names)[newer.series] * below)
 
 
 def part_time(attack: Attack, share: float) -> Attack:
-    """The same in a share of the time, in stretches of some blocks."""
+    """The attack in a share of the time, in stretches of `AT_ONCE` blocks."""
 
     def own(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
         stretch = np.arange(len(newer)) // (AT_ONCE * newer.block)
@@ -81,7 +81,7 @@ def part_time(attack: Attack, share: float) -> Attack:
     return own
 
 
-# By how much levels grow, or are moved, in each run: small enough to pass for noise at first.
+# Small enough to pass for noise in the first run.
 WAYS: dict[str, Attack] = {
     "levels grow by 20 % a run": growing(1.2),
     "levels are moved up by 15 % a run": adding(0.15),
@@ -95,9 +95,9 @@ def poison(
     """Recalibrates a bundle `RUNS` times: on normal levels as they are, then with each attacker and share.
 
     Args:
-        held_out: normal levels by the bundle's own detector: newer ones go as they went.
+        held_out: normal levels by the bundle's own detector; newer ones repeat their course.
     """
-    newer = [gone_again(given, held_out, bounds, np.random.default_rng([seed, run])) for run in range(RUNS)]
+    newer = [repeated_levels(given, held_out, bounds, np.random.default_rng([seed, run])) for run in range(RUNS)]
     attacks = [(how, share, part_time(attack, share)) for how, attack in WAYS.items() for share in SHARES]
     return tuple(
         _poisoned(given, newer, bounds, how, share, attack)
@@ -112,13 +112,13 @@ def thresholds(given: BundleThresholds) -> Float64s:
 
 
 def child(given: BundleThresholds, result: Recalibration) -> BundleThresholds:
-    """What the next recalibration finds."""
+    """Starting point of the next recalibration."""
     rate = given.kept.rate if result.calibration is None else result.calibration.rate
     return replace(given, table=result.table, kept=replace(given.kept, today=rate))
 
 
-def seen(given: BundleThresholds, newer: Levels) -> Evidence:
-    """What a recalibration sees of newer levels, all frames being usual: the incidents of the bundle's thresholds."""
+def recalibration_input(given: BundleThresholds, newer: Levels) -> Evidence:
+    """Input of a recalibration from newer levels, with the incidents of the bundle's thresholds; all frames usual."""
     score = newer.level / given.table.of_each(newer.names)[newer.series]
     nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), given.kept.block
     framed = FramedHistory(
@@ -140,12 +140,12 @@ def seen(given: BundleThresholds, newer: Levels) -> Evidence:
     )
 
 
-def gone_again(
+def repeated_levels(
     given: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, draw: np.random.Generator
 ) -> Levels:
-    """Newer normal levels of the bundle's series, which go as the held-out ones went: once, or until there are enough.
+    """Newer normal levels of the bundle's series, which repeat the course of the held-out ones until there are enough.
 
-    Had they another course, thresholds would follow that as well, and what is an attacker's doing could not be told.
+    On another course thresholds would move by themselves, and the effect of an attacker could not be told apart.
     """
     names, enough = given.table.names[:-1], bounds.min_blocks * held_out.block
     place = {name: s for s, name in enumerate(held_out.names)}
@@ -153,14 +153,14 @@ def gone_again(
     for name in names:
         own = np.flatnonzero(held_out.series == place.get(name, -1))
         rows.append(np.tile(own, -(-enough // max(len(own), 1)) if len(own) < enough else 1))
-    gone, step = held_out.rows(np.concatenate(rows)), int(np.median(held_out.step))
+    levels, step = held_out.rows(np.concatenate(rows)), int(np.median(held_out.step))
     return replace(
-        gone,
+        levels,
         names=names,
         series=np.repeat(np.arange(len(names)), [len(own) for own in rows]).astype(np.int32),
-        time=np.arange(len(gone), dtype=np.int64) * step,
-        step=np.full(len(gone), step),
-        level=gone.level * np.exp(NOISE * draw.normal(size=len(gone))),
+        time=np.arange(len(levels), dtype=np.int64) * step,
+        step=np.full(len(levels), step),
+        level=levels.level * np.exp(NOISE * draw.normal(size=len(levels))),
     )
 
 
@@ -169,7 +169,7 @@ def _poisoned(
 ) -> Poisoning:
     now, way, reasons = given, [thresholds(given)], list[str | None]()
     for run, normal in enumerate(newer):
-        result = recalibrate(now, seen(now, attack(now, normal, run)), bounds, None)
+        result = recalibrate(now, recalibration_input(now, attack(now, normal, run)), bounds, None)
         now = now if result.refused else child(now, result)
         way.append(thresholds(now))
         reasons.append(result.refused[0] if result.refused else None)

@@ -1,0 +1,1 @@
+"""Attacks that take no gradient: replayed sensors, slow drift, poisoned recalibration. `python -m tests.robustness`."""

@@ -1,0 +1,74 @@
+"""`python -m tests.robustness`: from a bundle and labelled rows to tables and JSON."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stream.errors import DataError
+from stream.intake.layout import Hints
+from stream.registry.bundle import load
+from stream.settings.detection import RecalibrationSettings
+from tests.robustness.poisoning import RUNS, SHARES, WAYS
+from tests.robustness.report import facts, show
+from tests.robustness.study import Study, study
+from tests.support.attacked_pumps import attacked_pumps
+from tests.support.options import changed
+from tests.support.small_training import SMALL, made, options
+from training.evaluate.evaluation import Bundle
+from training.evaluate.labelled import judge
+from training.pipeline import Trained
+from training.recalibration.run import bundle_thresholds
+from training.robustness.setup import target_builder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return attacked_pumps(tmp_path_factory.mktemp("pumps"))
+
+
+def studied(trained: Trained, live: Path, strips: int = 12) -> Study:
+    bundle = Bundle(trained.folder, *load(trained.folder))
+    frames = judge(bundle.definition, live, Hints()).frames
+    return study(bundle, frames, options(trained.folder.parents[3]), strips, RecalibrationSettings())
+
+
+def test_a_study_has_every_attack_in_its_json_and_its_tables(
+    trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = studied(trained, trained.folder.parents[3] / "live.parquet")
+    said = json.loads(json.dumps(facts(of), allow_nan=False))
+    assert set(said) == {
+        "version", "looked_at", "strips", "replay_attacks", "slow_drifts", "poisonings", "seconds"
+    }  # fmt: skip
+    assert said["strips"] == 12
+    assert [(one["how"], one["share"]) for one in said["poisonings"]] == [
+        ("nobody attacks", 0.0), *((how, share) for how in WAYS for share in SHARES)
+    ]  # fmt: skip
+    assert all(len(one["factors"]) == RUNS for one in said["poisonings"])
+    assert all(one["threshold"] <= RecalibrationSettings().max_total for one in said["poisonings"])
+    assert said["replay_attacks"][-1]["sensors"] == len(trained.manifest.sensors)
+    show(of)
+    printed = capsys.readouterr().out
+    for title in ("sensors that replay", "a sensor that drifts away", "recalibration poisoned 6 times"):
+        assert title in printed
+
+
+def test_held_out_levels_are_those_of_the_bundle_below_its_thresholds_mostly(trained: Trained, tmp_path: Path) -> None:
+    history = pd.read_parquet(trained.folder.parents[3] / "history.parquet")
+    for has_one in (False, True):
+        bundle = made(tmp_path / f"{has_one}", history, model=changed(SMALL, members=2, discriminator=has_one))
+        manifest, definition = load(bundle.folder)
+        given = bundle_thresholds(bundle.folder, manifest, definition)
+        builder = target_builder(bundle.folder, manifest, definition, options(bundle.folder.parents[3]))
+        normal = builder.levels(definition)
+        above = (normal.level / given.table.of_each(normal.names)[normal.series] > 1.0).mean()
+        assert above <= 0.1
+
+
+def test_rows_in_which_the_bundle_finds_nothing_are_refused(trained: Trained, tmp_path: Path) -> None:
+    live = pd.read_parquet(trained.folder.parents[3] / "history.parquet").groupby("series").tail(100).assign(anomaly=0)
+    live.to_parquet(tmp_path / "quiet.parquet", index=False)
+    with pytest.raises(DataError, match="finds none of 0 strips of labelled events"):
+        studied(trained, tmp_path / "quiet.parquet")
