@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -142,6 +143,17 @@ def topic_id(options: KafkaOptions) -> str:
     except (KafkaException, TimeoutError) as fault:
         log.warning("topic.id_unknown", topic=options.input, error=str(fault))
         return ""
+
+
+def group_membership(consumer: Consumer) -> bytes | None:
+    """The group's metadata of the consumer, as a commit carries it; None where the consumer is no member.
+
+    The broker does not check a commit that carries no member. The metadata reads `CGMDv2:`, int32 generation, group
+    NUL, member NUL.
+    """
+    metadata: bytes = consumer.consumer_group_metadata()
+    generation = int.from_bytes(metadata[7:11], sys.byteorder, signed=True)
+    return metadata if generation >= 0 and metadata[11:].split(b"\0")[1] else None
 
 
 @dataclass(frozen=True)

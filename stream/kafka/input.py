@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
-from stream.kafka.client import TWIN_SECONDS, KafkaOptions
-from stream.kafka.commit.transaction import is_member
+from stream.kafka.client import TWIN_SECONDS, KafkaOptions, group_membership
 from stream.kafka.records import Records
 
 log = structlog.get_logger()
@@ -85,7 +84,7 @@ class Input:
         self._faults = faults
         assignment.subscribe(self.consumer)
 
-    def take(self, records: int, seconds: float) -> dict[int, Records]:
+    def poll(self, records: int, seconds: float) -> dict[int, Records]:
         """Records by partition, waiting for `records` of them at most `seconds`. Rebalance callbacks run in here.
 
         What librdkafka still had queued of partitions that have gone, or are not fetched yet, is dropped: nothing of
@@ -105,8 +104,8 @@ class Input:
         }
 
     def is_member(self) -> bool:
-        """Whether the group counts us in, with partitions or without."""
-        return is_member(self.consumer)
+        """True where we are a member of the group, with partitions or without."""
+        return group_membership(self.consumer) is not None
 
     def close(self) -> None:
         """Leaves; the revoke callback makes the last commit."""

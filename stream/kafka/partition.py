@@ -1,56 +1,46 @@
-"""One partition of the input topic: its detector, where we are in it, and what its last commit covers."""
+"""One partition of the input topic: its detector, its position, and what its last commit covers."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum, auto
-from typing import Literal
 
-import numpy as np
 import structlog
 
-from stream.counters import DEAD_PREFIX, Count
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.clock import NEVER
-from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import bare
-from stream.events.data_events import SeriesInTwoPartitions, SeriesRetired, blindness_event
+from stream.events.data_events import SeriesInTwoPartitions, blindness_event
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
-from stream.intake.columns import Dead, Decoded, Int64s, Readings
+from stream.intake.columns import Int64s
 from stream.intake.decode import Decoder
 from stream.kafka import failpoints
+from stream.kafka.batch_result import BatchResult, CausedEvent, decoded_counts, outcome_counts
 from stream.kafka.records import Records
 from stream.kafka.state.admission import Admission
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.restored_state import RestoredState
 from stream.kafka.state.resume_point import ResumePoint
-from stream.kafka.state.snapshot_schedule import ReplayStart, SnapshotSchedule
+from stream.kafka.state.retirement import Retirement
+from stream.kafka.state.snapshot_schedule import SnapshotSchedule, stream_times
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
 
 log = structlog.get_logger()
 
+# Series, and its snapshot; None deletes the snapshot in the state topic.
+StateRecord = tuple[str, bytes | None]
+
 
 class Phase(Enum):
-    """Where a partition is on its way to being served."""
+    """Next step of a partition on its way to being served."""
 
     ASK = auto()  # for its committed offset
     READ = auto()  # its snapshots
-    SERVE = auto()  # replays readings below `live_from`, then lives
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a batch gives to publish: events with the offset that caused each, dead letters, the outcome itself;
-    the series it had readings of, and all that was in it."""
-
-    events: list[tuple[IncidentEvent, int]] = field(default_factory=list)
-    dead: tuple[Dead, ...] = ()
-    outcome: Outcome | None = None
-    series: tuple[str, ...] = ()
-    decoded: Decoded | None = None
+    SERVE = auto()  # replays readings below `live_from`, then processes live ones
 
 
 class Partition:
@@ -73,142 +63,131 @@ class Partition:
         self.number = number
         self.phase = Phase.ASK
         self._retire_after_ns, self._blind_after_ns = retire_after_ns, blind_after_ns
-        self._admission = Admission(self, owners)
+        self._schedule = SnapshotSchedule()
+        self._admission = Admission(self, owners, self._schedule)
+        self._retirement = Retirement(self._schedule, self._admission)
         self.use(definition, decoder)
         # Set by the client while records of this partition are being fetched.
         self.fetching = False
         self.rolled_back = False
-        # Offset of the end of the partition, when it was last seen.
+        # Offset of the end of the partition, when the client last reported it.
         self.end = -1
-        # Next offset to process; records below it are dropped. Equals what a commit would commit.
+        # Next offset to process; records below it are dropped. Equals the offset that a commit would commit.
         self.position = -1
         self.live_from = -1
-        self.snapshot_end = self._state_start = 0
-        self._topic_id = ""
-        self._gap_before = 0
-        self._taken: RestoredState | None = None
+        # Offset in the state topic after the last snapshot that is known to be written.
+        self.snapshot_end = 0
+        self._place: ResumePoint | None = None
+        # What the snapshots gave, until the partition is live.
+        self._restored: RestoredState | None = None
         self.stream_time = NEVER
-        self._schedule = SnapshotSchedule()
-        # Series with a snapshot that says "retired", and its as_of; deleted once no replay begins before it.
-        self._retired: dict[str, int] = {}
-        # Events of a replay that no commit has published; what is to be said in the next one.
-        self._held: list[tuple[IncidentEvent, int]] = []
+        # Events that no commit has published and that no live batch has brought.
+        self._unpublished: list[CausedEvent] = []
         self.notices: list[StatusEvent] = []
-        # Something live was processed, or a silence told, since the last commit.
-        self._uncommitted = False
+        # Progress since the last commit: a live message was processed, say, or a series closed as silent.
+        self.needs_commit = False
         self.uncommitted_counts: Counter[Count] = Counter()
 
     def use(self, definition: Definition, decoder: Decoder) -> None:
-        """Scores with `definition` from here on, without any series: for a partition that holds none yet."""
+        """Scores with `definition` from here on, with an empty memory: for a partition that holds no series yet."""
         self.definition = definition
-        self._decoder = decoder
+        self.decoder = decoder
         self._layout = layout_of(definition)
         self.detector = Detector(definition, self._retire_after_ns, self._blind_after_ns)
 
     @property
     def is_live(self) -> bool:
+        """True once the replay has reached the committed offset."""
         return self.phase is Phase.SERVE and self.position >= self.live_from
 
     @property
     def at_end(self) -> bool:
-        """Whether nothing was taken since the end of the partition was last seen. More may be on its way to us."""
+        """True where nothing was processed since the client last reached the end; more may be on its way."""
         return self.end >= self.position
 
     @property
-    def others(self) -> frozenset[str]:
-        """Names in the messages that are no sensors of the bundle: see `Decoder`."""
-        return self._decoder.others
-
-    @property
-    def needs_commit(self) -> bool:
-        return self._uncommitted
-
-    def begin(self, place: ResumePoint, state_end: int) -> None:
-        """Serving starts; the snapshots it starts from stand below `state_end`."""
-        self.phase = Phase.SERVE
-        self.position, self.live_from = place.replay_from, place.committed
-        self._state_start, self.snapshot_end = place.state_start, state_end
-        self._topic_id, self.stream_time, self._gap_before = place.topic_id, place.stream_time, place.gap_before
-        self._taken = self._taken or RestoredState(place, self.definition)
-        self.uncommitted_counts.update(self._taken.counts())
-        if self.is_live:
-            self._come_alive()
+    def replay_from(self) -> int:
+        """R: the oldest offset that no snapshot covers."""
+        return self._schedule.replay_start(self.position, self.stream_time).offset
 
     def restore(self, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
-        """Takes over snapshots not newer than C, some of them or the last."""
-        taken = self._taken = self._taken or RestoredState(place, self.definition)
+        """Restores some of the snapshots that are not newer than C; called until all are restored."""
+        restored = self._restored = self._restored or RestoredState(place, self.definition)
         for snapshot in snapshots:
             self._admission.restore(snapshot, snapshot.as_of)
-            if snapshot.fate == "retired":
-                self._retired[snapshot.series] = snapshot.as_of
-        self.detector.restore(state for state in map(taken.state, snapshots) if state is not None)
-        return taken
+            self._retirement.restore(snapshot)
+        self.detector.restore(state for state in map(restored.state, snapshots) if state is not None)
+        return restored
 
-    def take(self, records: Records) -> Told:
-        """Processes records in order: those below C are replayed in silence, the others are told.
+    def begin(self, place: ResumePoint, state_end: int) -> None:
+        """Begins to serve from `place`; the restored snapshots stand below offset `state_end` of the state topic."""
+        self.phase = Phase.SERVE
+        self.position, self.live_from = place.replay_from, place.committed
+        self._place, self.snapshot_end, self.stream_time = place, state_end, place.stream_time
+        self._restored = self._restored or RestoredState(place, self.definition)
+        self.uncommitted_counts.update(self._restored.counts())
+        if self.is_live:
+            self._become_live()
 
-        Each event was published with a snapshot of its series, so a replay from there derives none. Where it does
-        (another processor, a score within rounding of 1), they are held and come with the first live batch; those of
-        a replay that deviates are dropped, see `RestoredState`.
+    def process(self, records: Records) -> BatchResult:
+        """Processes records in order: those below C are replayed, the others give the result.
+
+        Every published event was committed with a snapshot of its series, so a replay from there derives no event.
+        Another processor may derive one all the same, from a score within rounding of 1. Such events are published
+        with the first live batch; `RestoredState` drops those of a replay that deviates.
         """
         _, fresh = records.cut(self.position)
         replayed, live = fresh.cut(self.live_from)
         if len(replayed):
-            self._held += self._process(replayed, live=False).events
+            self._unpublished += self._detect(replayed, live=False).events
             failpoints.at("replaying")
             if self.is_live:
-                self._come_alive()
+                self._become_live()
         if not len(live):
-            return Told()
-        told = self._process(live, live=True)
+            return BatchResult()
+        result = self._detect(live, live=True)
         failpoints.at("processed")
-        self._uncommitted = True
+        self.needs_commit = True
         self._schedule.count_messages(len(live))
-        return self._with_held(told)
+        return self._with_unpublished(result)
 
-    def pending(self) -> Told | None:
-        """Events that no batch of this partition will bring: of series that were taken from it."""
-        return self._with_held(Told()) if self._held and self.is_live and self._uncommitted else None
+    def pending(self) -> BatchResult | None:
+        """Events that no batch of this partition will bring: of series that another partition took over."""
+        if not (self._unpublished and self.is_live and self.needs_commit):
+            return None
+        return self._with_unpublished(BatchResult())
 
-    def silence(self, series: str) -> Told:
-        """The series has sent nothing for long; what that closes is told and snapshotted at the next commit."""
-        outcome = self.detector.silence(series)
-        self._note_sights(outcome)
-        self._uncommitted = True
+    def silence(self, series: str) -> BatchResult:
+        """Closes the open tick and incident of a series that has sent nothing for long."""
+        result = self._close(series)
+        self.needs_commit = True
         self._schedule.require(series)
-        self.uncommitted_counts.update(_counts(outcome))
-        return self._with_held(Told([(event, self.position - 1) for event in outcome.events], (), outcome))
-
-    def has_open(self, series: str) -> bool:
-        """Whether the series has an open tick or incident, which silence would close."""
-        return self.detector.has_open(series)
+        return self._with_unpublished(result)
 
     def last_heard(self, series: str) -> int:
-        """Newest event time of the series, ns; NEVER where it is not here."""
+        """Newest event time of the series, ns; NEVER where it is not in memory."""
         return int(self.detector.last_heard([series])[0])
 
     def hand_over(self, series: str) -> None:
-        """The series has moved to another partition: its incident is closed, then it leaves memory."""
-        self._close(series)
+        """Closes what is open of a series that has moved to another partition, and retires it here."""
+        self._unpublished += self._close(series).events
         self._retire([series], "moved to another partition")
 
-    def reclaim(self, series: str) -> None:
-        """The series was refused and is ours from now on: no snapshot may say otherwise."""
-        self._schedule.require(series)
-
     def refuse(self, series: str, holder: int) -> None:
-        """Another partition has the series: what is open here is closed, its readings here are dead letters."""
-        self._close(series)
+        """Closes what is open of a series that partition `holder` has; its readings here become dead letters."""
+        self._unpublished += self._close(series).events
+        if self.detector.slots.find(series) is not None:
+            self.detector.forget(series)
         self._schedule.require(series)
-        self._uncommitted = True
+        self.needs_commit = True
         self.notices.append(SeriesInTwoPartitions.of(series, holder, self.number, self.position))
 
     def release(self) -> None:
-        """The partition is no longer ours."""
+        """Gives up the ownership of all series: the partition is no longer ours."""
         self._admission.release(self.detector.slots.names())
 
     def swap(self, definition: Definition, decoder: Decoder) -> None:
-        """Scores with another bundle from here on: warm where frames fit, else only clocks and incidents are kept.
+        """Scores with another bundle from here on: frames are kept where they fit, clocks and incidents always.
 
         Invariant: everything before is committed, with nothing left to replay: a restore begins with the new bundle.
         """
@@ -217,171 +196,108 @@ class Partition:
         self.use(definition, decoder)
         warm = layout == self._layout
         self.detector.restore(state if warm else bare(state, definition) for state in states)
-        self._uncommitted = True
+        self.needs_commit = True
         for state in () if warm else states:
-            # No snapshot of the old layout may outlive this commit: a restart would take it for frames that are gone.
+            # A snapshot of the old layout must not outlive this commit: a restart would look for frames that are gone.
             self._schedule.require(state.series)
         self.notices.append(BundleActivated.of(old, definition.version, warm=warm, offset=self.position))
 
     def retire_expired(self) -> None:
-        """Lets go of the series that the stream has long left behind."""
+        """Retires the series without a reading for `retire_after_ns` of stream time."""
         expired = self.detector.expired(self.stream_time)
         if expired:
             self._retire(expired, "silent for longer than `serve.retire_after`")
 
-    def due_snapshots(self, max_replay: int) -> list[tuple[str, bytes | None]]:
-        """What this commit writes to the state topic: (series, snapshot, or None to delete the one there is)."""
-        due: list[tuple[str, bytes | None]] = [
-            (series, self._snapshot(series)) for series in self._schedule.due(self.position, max_replay)
+    def due_snapshots(self, max_replay: int) -> list[StateRecord]:
+        """Records that this commit writes to the state topic."""
+        due: list[StateRecord] = [
+            (name, self._snapshot(name)) for name in self._schedule.due(self.position, max_replay)
         ]
-        for series, as_of in list(self._retired.items()):
-            if as_of >= self.replay_from:
-                break
-            del self._retired[series]
-            if self._fate(series) == "retired":
-                due.append((series, None))
-        return due
+        return due + [(series, None) for series in self._retirement.deletable(self.replay_from)]
 
     def require_all_snapshots(self) -> None:
-        """The next commit, which there is, leaves nothing to replay."""
-        self._uncommitted = True
+        """Makes the next commit leave nothing to replay."""
+        self.needs_commit = True
         self._schedule.require_all()
 
-    @property
-    def replay_from(self) -> int:
-        """R: the oldest offset that no snapshot covers."""
-        oldest = self._schedule.oldest
-        return self.position if oldest is None else oldest.offset
-
-    def metadata(self, owner: str) -> CommitMetadata:
-        oldest = self._schedule.oldest
-        return CommitMetadata(
-            format=FORMAT,
-            replay_from=self.replay_from,
-            state_start=self._state_start,
-            state_end=self.snapshot_end,
-            stream_time=self.stream_time if oldest is None else oldest.stream_time,
-            topic_id=self._topic_id,
-            instance=owner,
-            bundle=self.definition.version,
-            gap_before=self._gap_before,
-        )
+    def metadata(self, instance: str) -> CommitMetadata:
+        """The metadata of a commit of this partition by `instance`."""
+        assert self._place is not None, "only a partition that is served commits"
+        start = self._schedule.replay_start(self.position, self.stream_time)
+        return self._place.metadata(start, self.snapshot_end, instance, self.definition.version)
 
     def take_notices(self) -> list[StatusEvent]:
-        """Status events for this commit."""
+        """Removes and returns the status events for this commit."""
         notices, self.notices = self.notices, []
         return notices
 
     def mark_committed(self) -> Counter[Count]:
-        """The transaction with this partition's progress is committed; returns what it counted."""
-        self._uncommitted = False
+        """Notes that all progress is committed; returns what it counted."""
+        self.needs_commit = False
         counts, self.uncommitted_counts = self.uncommitted_counts, Counter()
         return counts
 
-    def _with_held(self, told: Told) -> Told:
-        events, self._held = self._held + told.events, []
-        for event, _ in events:
-            self._schedule.require(event.series)
-        return replace(told, events=events)
-
-    def _process(self, records: Records, *, live: bool) -> Told:
-        decoded = self._decoder.decode(records.values, records.keys, records.offsets, records.timestamps_ms)
-        before, after = self._stream_times(decoded.readings)
+    def _detect(self, records: Records, *, live: bool) -> BatchResult:
+        decoded = self.decoder.decode(records.values, records.keys, records.offsets, records.timestamps_ms)
+        before, after = stream_times(decoded.readings, self.stream_time)
+        if len(after):
+            self.stream_time = int(after[-1])
         if live:
             self._admission.claim(decoded.readings)
         admitted = self._admission.admit(decoded.readings, self.live_from)
         readings = admitted.of(decoded.readings)
         outcome = self.detector.push(readings, admitted.rows(after))
         self.position = records.offsets[-1] + 1
-        self._touch(readings, admitted.rows(before))
+        self._schedule.touch_all(readings, admitted.rows(before))
         self._note_sights(outcome, readings.position)
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
         if not live:
-            return Told(events)
+            return BatchResult(events)
         refused = self._admission.letters(decoded.readings, records)
-        self.uncommitted_counts.update(_counts(outcome))
-        self.uncommitted_counts.update(_decoded_counts(decoded, decoded.dead + refused))
-        return Told(events, decoded.dead + refused, outcome, readings.names, decoded)
+        self.uncommitted_counts.update(outcome_counts(outcome))
+        self.uncommitted_counts.update(decoded_counts(decoded, decoded.dead + refused))
+        return BatchResult(events, decoded.dead + refused, outcome, readings.names, decoded)
+
+    def _with_unpublished(self, result: BatchResult) -> BatchResult:
+        """Adds the events that wait; each requires a snapshot of its series in the same commit."""
+        events, self._unpublished = self._unpublished + result.events, []
+        for event, _ in events:
+            self._schedule.require(event.series)
+        return replace(result, events=events)
 
     def _note_sights(self, outcome: Outcome, position: Int64s | None = None) -> None:
-        """Says who has gone blind or sees again, once: with a snapshot, so that a replay from there derives none.
+        """Reports series that became blind or see again, with a snapshot, so that a replay from there reports none.
 
-        Where a replay does (`blind_after` has become shorter), it comes with the first live commit.
+        A replay may report one all the same where `blind_after` became shorter: in the first live commit.
         """
         for sight in outcome.sights:
             offset = self.position - 1 if position is None else int(position[sight.row])
             self.notices.append(blindness_event(sight, offset))
             self._schedule.require(sight.series)
 
-    def _stream_times(self, readings: Readings) -> tuple[Int64s, Int64s]:
-        """int64 (n,) each: stream time before the message of each reading, and at the reading, itself included."""
-        if not len(readings):
-            return readings.time, readings.time
-        after = np.maximum(np.maximum.accumulate(readings.time), self.stream_time)
-        first = np.searchsorted(readings.position, readings.position)
-        before = np.where(first == 0, self.stream_time, after[np.maximum(first - 1, 0)])
-        self.stream_time = int(after[-1])
-        return before, after
-
-    def _touch(self, readings: Readings, before: Int64s) -> None:
-        codes, first = np.unique(readings.series, return_index=True)
-        order = np.argsort(first)
-        for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
-            self._schedule.touch(readings.names[code], ReplayStart(int(readings.position[row]), int(before[row])))
-
-    def _come_alive(self) -> None:
-        """The state is that of the last commit: from here on things are told, and the series are ours."""
-        taken, self._taken = self._taken, None
-        assert taken is not None
-        self._held, self.notices, rewritten = taken.finish(self.detector, self._held, self.notices)
+    def _become_live(self) -> None:
+        """The state is now that of the last commit: events are published from here on, and the series are ours."""
+        restored, self._restored = self._restored, None
+        assert restored is not None
+        self._unpublished, self.notices, rewritten = restored.finish(self.detector, self._unpublished, self.notices)
         for series in rewritten:
             self._schedule.require(series)
-        self._uncommitted = bool(self.notices)
+        self.needs_commit = bool(self.notices)
         self._admission.claim_all()
         log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
 
-    def _close(self, series: str) -> None:
-        """Ends what is open of a series and takes it out of memory."""
+    def _close(self, series: str) -> BatchResult:
         outcome = self.detector.silence(series)
         self._note_sights(outcome)
-        self.uncommitted_counts.update(_counts(outcome))
-        self._held += [(event, self.position - 1) for event in outcome.events]
-        if self.detector.slots.find(series) is not None:
-            self.detector.forget(series)
+        self.uncommitted_counts.update(outcome_counts(outcome))
+        return BatchResult([(event, self.position - 1) for event in outcome.events], (), outcome)
 
-    def _retire(self, names: Sequence[str], why: str) -> None:
-        for series in names:
-            if self.detector.slots.find(series) is not None:
-                self.detector.forget(series)
-            self._schedule.require(series)
-            self._retired.pop(series, None)
-            self._retired[series] = self.position - 1
-        self._admission.release(names)
-        self._uncommitted = True
-        self.notices.append(SeriesRetired.of(names, why, self.position))
-
-    def _fate(self, series: str) -> Literal["kept", "retired", "refused"]:
-        if self.detector.slots.find(series) is not None:
-            return "kept"
-        return "retired" if self._admission.refused_for(series) is None else "refused"
+    def _retire(self, names: Sequence[str], reason: str) -> None:
+        self.notices.append(self._retirement.retire(names, self.detector, self.position, reason))
+        self.needs_commit = True
 
     def _snapshot(self, series: str) -> bytes:
-        fate = self._fate(series)
+        fate = self._admission.fate(series)
         state = self.detector.snapshot(series) if fate == "kept" else None
         holder = self._admission.refused_for(series)
         return encode_snapshot(Snapshot(FORMAT, self._layout, self.position - 1, series, fate, state, holder))
-
-
-def _counts(outcome: Outcome) -> Counter[Count]:
-    """What the progress line tells of an outcome: readings, frames, incident events."""
-    counts = outcome.counts()
-    counts.update(Count(f"incidents.{event.state}") for event in outcome.events)
-    counts[Count.INCIDENTS_EXCEEDING] += sum(e.state == "opened" and e.cause == "model" for e in outcome.events)
-    return counts
-
-
-def _decoded_counts(decoded: Decoded, dead: Sequence[Dead]) -> Counter[Count]:
-    """Messages that did not become readings of ours, and all that came."""
-    counts = Counter({Count.RECEIVED: decoded.received, Count.IGNORED: decoded.ignored, Count.DEAD: len(dead)})
-    counts.update(Count(f"{DEAD_PREFIX}{one.reason}") for one in dead)
-    return counts

@@ -16,10 +16,11 @@ from stream.events.status import status, status_headers
 from stream.events.status_event import StatusEvent
 from stream.events.verdict import frame_verdicts
 from stream.kafka import failpoints
+from stream.kafka.batch_result import BatchResult
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.transaction import Transaction
 from stream.kafka.input import traceparent
-from stream.kafka.partition import Partition, Told
+from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ class Publisher:
         self._lines: list[tuple[int, str, dict[str, Any]]] = []
         self.alert_waits = False
 
-    def publish(self, partition: Partition, told: Told, batch: Records) -> None:
+    def publish(self, partition: Partition, told: BatchResult, batch: Records) -> None:
         """Alerts, dead letters and verdicts of a batch of the partition."""
         for event, offset in told.events:
             self._alert(partition.number, partition.definition, event, offset, batch)

@@ -5,7 +5,8 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.events.data_events import SensorsComplete, SensorsMissing
 from stream.events.status_event import StatusEvent
-from stream.kafka.partition import Partition, Told
+from stream.kafka.batch_result import BatchResult
+from stream.kafka.partition import Partition
 
 # Frames of each series, on the average, without a sensor: one that comes in every other frame, by chance, is not among
 # them (2^-20). Twice `max_carry` is added: as seldom as the bundle carries a value for, a sensor may come.
@@ -30,7 +31,7 @@ class SensorsSeen:
         self._series: set[str] = set()
         self._others: set[str] = set()
 
-    def note(self, partition: Partition, told: Told) -> list[StatusEvent]:
+    def note(self, partition: Partition, told: BatchResult) -> list[StatusEvent]:
         """What is to be told after a batch of the partition."""
         if partition.definition.sensors != self._sensors:
             self._begin(partition.definition.sensors)
@@ -43,7 +44,7 @@ class SensorsSeen:
         self._frames += len(told.outcome.verdicts)
         self._ignored += told.decoded.ignored
         self._series.update(told.outcome.verdicts.names.values())
-        self._others |= partition.others
+        self._others |= partition.decoder.others
         return self._notices(partition.definition)
 
     def _begin(self, sensors: tuple[str, ...]) -> None:

@@ -190,7 +190,7 @@ class Service:
             self._abort()
         self._assignment.reset_rolled_back(self._input.consumer)
         busy = ready and self._recovery.step()
-        batches = self._input.take(self._options.batch, 0 if busy else self._options.poll / SECOND)
+        batches = self._input.poll(self._options.batch, 0 if busy else self._options.poll / SECOND)
         self._faults.check()
         try:
             self._process(batches)
@@ -210,7 +210,7 @@ class Service:
             # A rebalance in the middle of `take` may have given away, even given back, what it had taken.
             partition = self._assignment.partitions.get(number)
             if partition is not None and partition.fetching:
-                told = partition.take(batch)
+                told = partition.process(batch)
                 self._silence.heard(number, told.series)
                 self._notices += self._sensors.note(partition, told)
                 if partition.needs_commit:

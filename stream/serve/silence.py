@@ -49,7 +49,7 @@ class Silence:
             series, at = next(iter(heard.items()))
             if now - at < self._after_s:
                 return
-            if partition.has_open(series):
+            if partition.detector.has_open(series):
                 drained = drained or is_drained(partition)
                 if not drained:
                     return

@@ -64,8 +64,8 @@ def replay_that_tells() -> None:
     """Snapshots are not taken over: the replay derives what was published before, and it is published again."""
 
     def restore(self: Partition, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
-        self._taken = self._taken or RestoredState(place, self.definition)
-        return self._taken
+        self._restored = self._restored or RestoredState(place, self.definition)
+        return self._restored
 
     _replace(Partition, "restore", restore)
 

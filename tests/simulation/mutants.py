@@ -131,7 +131,7 @@ def _trusting() -> Iterable[Change]:
 
 def _unasked() -> Iterable[Change]:
     """Commits without looking whether it is a member of the group."""
-    yield transaction, "_is_member", lambda metadata: True
+    yield transaction, "group_membership", lambda consumer: consumer.consumer_group_metadata()
 
 
 def _stateless() -> Iterable[Change]:

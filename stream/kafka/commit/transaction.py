@@ -11,7 +11,6 @@ group's committed offset tells. Whatever fails, every partition with uncommitted
 """
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -29,6 +28,7 @@ from stream.kafka.client import (
     ErrorCallback,
     KafkaOptions,
     Remedy,
+    group_membership,
     remedy,
 )
 from stream.kafka.commit.delivery_reports import DeliveryReports, RejectedTopics
@@ -251,7 +251,10 @@ class Transaction:
             for p in partitions
         ]
         if offsets:
-            self._send_offsets(producer, offsets, _membership(consumer), self._left(deadline))
+            membership = group_membership(consumer)
+            if membership is None:
+                raise CommitFault("not a member of the group", Remedy.ABORT)
+            self._send_offsets(producer, offsets, membership, self._left(deadline))
         failpoints.at("offsets_sent")
         producer.commit_transaction(self._left(deadline))
         failpoints.at("committed")
@@ -283,22 +286,3 @@ class Transaction:
 
         for series, record in partition.due_snapshots(max_replay):
             self._produce(producer, self._options.state, series.encode(), record, delivered, partition.number)
-
-
-def _membership(consumer: Consumer) -> bytes:
-    """The group's view of us. Refused where we are not a member: the broker does not check such a commit."""
-    metadata: bytes = consumer.consumer_group_metadata()
-    if not _is_member(metadata):
-        raise CommitFault("not a member of the group", Remedy.ABORT)
-    return metadata
-
-
-def is_member(consumer: Consumer) -> bool:
-    """Whether the group counts us in, with partitions or without."""
-    return _is_member(consumer.consumer_group_metadata())
-
-
-def _is_member(metadata: bytes) -> bool:
-    """Reads `CGMDv2:` int32 generation, group NUL, member NUL."""
-    generation = int.from_bytes(metadata[7:11], sys.byteorder, signed=True)
-    return generation >= 0 and bool(metadata[11:].split(b"\0")[1])

@@ -12,7 +12,8 @@ from stream.detect.detector import Detector
 from stream.intake.columns import Bools, Dead, Int64s, Readings, Reason
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owner, Owners
-from stream.kafka.state.state_topic import Snapshot
+from stream.kafka.state.snapshot_schedule import SnapshotSchedule
+from stream.kafka.state.state_topic import Fate, Snapshot
 
 
 class Refuser(Owner, Protocol):
@@ -22,8 +23,6 @@ class Refuser(Owner, Protocol):
     detector: Detector
 
     def refuse(self, series: str, holder: int) -> None: ...
-
-    def reclaim(self, series: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,10 @@ class Admitted:
 class Admission:
     """What is taken into one partition's detector."""
 
-    def __init__(self, partition: Refuser, owners: Owners) -> None:
+    def __init__(self, partition: Refuser, owners: Owners, schedule: SnapshotSchedule) -> None:
         self._partition = partition
         self._owners = owners
+        self._schedule = schedule
         # Offset up to which a restored snapshot covers the series' readings.
         self._as_of: dict[str, int] = {}
         # Series whose readings are dead letters here, and the partition that has them.
@@ -53,6 +53,12 @@ class Admission:
     def refused_for(self, series: str) -> int | None:
         """The partition for whose sake the series is refused here; None where it is not."""
         return self._refused.get(series)
+
+    def fate(self, series: str) -> Fate:
+        """The series' part in the partition, as its next snapshot says it."""
+        if self._partition.detector.slots.find(series) is not None:
+            return "kept"
+        return "refused" if series in self._refused else "retired"
 
     def restore(self, snapshot: Snapshot, as_of: int) -> None:
         self._as_of[snapshot.series] = as_of
@@ -83,7 +89,8 @@ class Admission:
             return
         if self._owners.claim(series, partition, time, partition.definition.policy.max_gap_ns):
             if self._refused.pop(series, None) is not None:
-                partition.reclaim(series)
+                # No snapshot may say any longer that the series is refused.
+                self._schedule.require(series)
             return
         holder = self._owners.holder(series)
         assert holder is not None

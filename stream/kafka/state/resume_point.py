@@ -6,7 +6,8 @@ import structlog
 
 from stream.detect.frames.clock import NEVER
 from stream.events.data_events import ReadingsLost
-from stream.kafka.state.state_topic import CommitMetadata
+from stream.kafka.state.snapshot_schedule import ReplayStart
+from stream.kafka.state.state_topic import FORMAT, CommitMetadata
 
 log = structlog.get_logger()
 
@@ -55,6 +56,20 @@ class ResumePoint:
     lost: int = 0
     gap_before: int = 0
     log_truncated: bool = False
+
+    def metadata(self, start: ReplayStart, state_end: int, instance: str, bundle: str) -> CommitMetadata:
+        """Metadata of a later commit of the partition, from which a replay begins at `start`."""
+        return CommitMetadata(
+            format=FORMAT,
+            replay_from=start.offset,
+            state_start=self.state_start,
+            state_end=state_end,
+            stream_time=start.stream_time,
+            topic_id=self.topic_id,
+            instance=instance,
+            bundle=bundle,
+            gap_before=self.gap_before,
+        )
 
     def notices(self) -> list[ReadingsLost]:
         """What subscribers must know of it."""

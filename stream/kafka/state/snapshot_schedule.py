@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
+from stream.intake.columns import Int64s, Readings
+
 # Part of max_replay within which every series that has changed gets its turn; the rest is slack for what comes in
 # large batches, or is written early because of an event.
 SPREAD = 0.9
@@ -12,6 +16,20 @@ class ReplayStart(NamedTuple):
 
     offset: int
     stream_time: int
+
+
+def stream_times(readings: Readings, start: int) -> tuple[Int64s, Int64s]:
+    """Stream time around each of n readings, in ns; `start`: before the first.
+
+    Returns:
+        int64 (n,) before the message of the reading, and int64 (n,) after the reading itself.
+    """
+    if not len(readings):
+        return readings.time, readings.time
+    after = np.maximum(np.maximum.accumulate(readings.time), start)
+    first = np.searchsorted(readings.position, readings.position)
+    before = np.where(first == 0, start, after[np.maximum(first - 1, 0)])
+    return before, after
 
 
 class SnapshotSchedule:
@@ -25,14 +43,20 @@ class SnapshotSchedule:
         # Snapshots that the messages so far have earned, and that no commit has written.
         self._credit = 0.0
 
-    @property
-    def oldest(self) -> ReplayStart | None:
-        """What a replay must start from; None where snapshots cover everything."""
-        return next(iter(self._dirty.values()), None)
+    def replay_start(self, position: int, stream_time: int) -> ReplayStart:
+        """Start of a replay: the first reading that no snapshot covers, or else the given position and time."""
+        return next(iter(self._dirty.values()), ReplayStart(position, stream_time))
 
     def touch(self, series: str, since: ReplayStart) -> None:
         """The series has a reading at `since`; calls come in order of offset."""
         self._dirty.setdefault(series, since)
+
+    def touch_all(self, readings: Readings, stream_time: Int64s) -> None:
+        """Notes the first of the readings of each series; `stream_time`: int64 (n,), before the message of each."""
+        codes, first = np.unique(readings.series, return_index=True)
+        order = np.argsort(first)
+        for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
+            self.touch(readings.names[code], ReplayStart(int(readings.position[row]), int(stream_time[row])))
 
     def require(self, series: str) -> None:
         """The next commit carries a snapshot of the series: it holds something that was told."""

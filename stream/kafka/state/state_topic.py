@@ -11,6 +11,7 @@ from stream.detect.series_state import SeriesState
 FORMAT = 1
 # The broker refuses a commit whose metadata is longer than 4,096 bytes; ours stays far below.
 MAX_METADATA = 1024
+Fate = Literal["kept", "retired", "refused"]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     layout: str
     as_of: int
     series: str
-    fate: Literal["kept", "retired", "refused"]
+    fate: Fate
     state: SeriesState | None
     holder: int | None = None
 

@@ -108,26 +108,28 @@ def test_a_restored_partition_is_the_one_that_never_stopped(
     whole = records(seed, sum(sizes))
     running, at = log.start(len(whole)), 0
     for size in sizes:
-        running.take(cut(whole, at, at + size))
+        running.process(cut(whole, at, at + size))
         at += size
         log.commit(running)
         assert running.position - running.replay_from <= log.max_replay
         restored = log.start(len(whole))
         for start in range(restored.position, at, batch):
-            told = restored.take(cut(whole, start, min(start + batch, at)))
+            told = restored.process(cut(whole, start, min(start + batch, at)))
             assert told.events == [], "what was told before C is not told again"
         assert restored.is_live
         assert restored.pending() is None
         assert state_of(restored) == state_of(running)
         assert restored.stream_time == running.stream_time
         rest = cut(whole, at, at + 30)
-        assert [e for e, _ in restored.take(rest).events] == [e for e, _ in log_twin(log, whole, at).take(rest).events]
+        assert [e for e, _ in restored.process(rest).events] == [
+            e for e, _ in log_twin(log, whole, at).process(rest).events
+        ]
 
 
 def log_twin(log: Log, whole: Records, at: int) -> Partition:
     """The partition that has seen everything below `at` in one go."""
     twin = Log(log.definition, log.retire_after_ns, blind_after_ns=log.blind_after_ns).start(len(whole))
-    twin.take(cut(whole, 0, at))
+    twin.process(cut(whole, 0, at))
     return twin
 
 
@@ -142,7 +144,7 @@ def test_a_series_that_was_retired_leaves_the_state_topic_once_no_replay_passes_
 
     running = log.start(100)
     for i in range(30):
-        running.take(reading(i, i, "gone" if i == 0 else "here"))
+        running.process(reading(i, i, "gone" if i == 0 else "here"))
         log.commit(running)
     assert list(running.detector.slots.names()) == ["here"]
     assert ("gone", None) in log.state
@@ -157,18 +159,18 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
         partition.begin(resume_point_of(PartitionOffsets(partition.number, None, None, 0, 99, "id", 0)), 0)
         assert log.committed is None
     whole = records(1, 40)
-    one.take(whole)
-    told = two.take(whole)
+    one.process(whole)
+    told = two.process(whole)
     assert told.events == []
     assert {dead.reason for dead in told.dead} == {"series_in_two_partitions"}
     assert two.uncommitted_counts[Count.RECEIVED] == two.uncommitted_counts[Count.DEAD] == len(told.dead)
     assert {notice.kind for notice in two.notices} == {"data.series_in_two_partitions"}
     second.commit(two)
     again = second.start(99, Owners(lambda number: number == 1))
-    assert again.take(cut(records(1, 80), 40, 80)).events == []
+    assert again.process(cut(records(1, 80), 40, 80)).events == []
     assert list(again.detector.slots.names()) == []
     alone = second.start(99, Owners())
-    reasons = {dead.reason for dead in alone.take(cut(records(1, 80), 40, 80)).dead}
+    reasons = {dead.reason for dead in alone.process(cut(records(1, 80), 40, 80)).dead}
     assert "series_in_two_partitions" not in reasons, "nobody here has the series any more"
 
 
@@ -179,9 +181,9 @@ def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> N
     for partition in (one, two):
         partition.begin(resume_point_of(PartitionOffsets(partition.number, None, None, 0, 99, "id", 0)), 0)
 
-    one.take(reading(0, 0))
-    assert len(two.take(reading(0, 1)).dead) == 1
-    assert len(two.take(reading(1, 6)).dead) == 0
+    one.process(reading(0, 0))
+    assert len(two.process(reading(0, 1)).dead) == 1
+    assert len(two.process(reading(1, 6)).dead) == 0
     assert list(two.detector.slots.names()) == ["a"]
     assert list(one.detector.slots.names()) == []
     assert one.needs_commit
@@ -193,7 +195,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     log = Log()
     whole = records(5, 90)
     running = log.start(len(whole))
-    running.take(cut(whole, 0, 40))
+    running.process(cut(whole, 0, 40))
     running.require_all_snapshots()
     log.commit(running)
     three = a_definition(
@@ -203,13 +205,13 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     running.swap(log.definition, Decoder(Fields(series="series"), log.definition.sensors, None))
     assert [notice.details["frames"] for notice in running.notices] == ["dropped"]
     log.commit(running)
-    running.take(cut(whole, 40, 60))
+    running.process(cut(whole, 40, 60))
     log.commit(running)
     restored = log.start(len(whole))
-    restored.take(cut(whole, restored.position, 60))
+    restored.process(cut(whole, restored.position, 60))
     assert state_of(restored) == state_of(running)
     rest = cut(whole, 60, 90)
-    assert [e for e, _ in restored.take(rest).events] == [e for e, _ in running.take(rest).events]
+    assert [e for e, _ in restored.process(rest).events] == [e for e, _ in running.process(rest).events]
 
 
 def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old_partition() -> None:
@@ -221,11 +223,11 @@ def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old
     opened: list[str] = []
     for i in range(30):
         value = json.dumps({"time": (START + i * SECOND) // 10**6, "series": "a", "s0": 9 * (i % 2), "s1": 0}).encode()
-        told = one.take(Records([b"a"], [value], [i], [START // 10**6], [None]))  # type: ignore[list-item]
+        told = one.process(Records([b"a"], [value], [i], [START // 10**6], [None]))  # type: ignore[list-item]
         opened += [event.state for event, _ in told.events]
     assert opened == ["opened"] or opened[-1] != "resolved", "an incident must be open"
     assert one.pending() is None
-    two.take(reading(0, 100))
+    two.process(reading(0, 100))
     pending = one.pending()
     assert pending is not None
     assert [(event.state, event.reason) for event, _ in pending.events] == [("resolved", "silent")]
@@ -238,7 +240,7 @@ def test_the_end_of_the_partition_holds_until_more_is_taken() -> None:
     partition.begin(resume_point_of(PartitionOffsets(0, None, None, 0, 99, "id", 0)), 0)
     assert not partition.at_end
     partition.end = 1
-    partition.take(reading(0, 0))
+    partition.process(reading(0, 0))
     assert partition.at_end
-    partition.take(reading(1, 1))
+    partition.process(reading(1, 1))
     assert not partition.at_end

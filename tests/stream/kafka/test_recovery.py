@@ -58,22 +58,22 @@ def test_what_the_heir_of_a_bundle_makes_of_the_replay_is_told_by_no_life(seed: 
     log = Log(max_replay=200)
     whole = records(seed, size + 60)
     running = log.start(len(whole))
-    told = [event for event, _ in running.take(cut(whole, 0, size // 2)).events]
+    told = [event for event, _ in running.process(cut(whole, 0, size // 2)).events]
     log.commit(running)
-    told += [event for event, _ in running.take(cut(whole, size // 2, size)).events]
+    told += [event for event, _ in running.process(cut(whole, size // 2, size)).events]
     log.commit(running)
     log.definition = HEIR
     heir, at = log.start(len(whole)), size
-    assert heir.take(cut(whole, heir.position, at)).events == []
+    assert heir.process(cut(whole, heir.position, at)).events == []
     assert [(n.kind, n.offset, n.details) for n in heir.notices] == [
         ("detector.bundle_activated", size, {"from": "v1", "to": "v2", "frames": "kept"})
     ]
     for end in range(at + 5, len(whole) + 1, 5):
-        told += [event for event, _ in heir.take(cut(whole, at, end)).events]
+        told += [event for event, _ in heir.process(cut(whole, at, end)).events]
         at = end
         log.commit(heir)
         later = log.start(len(whole))
-        assert later.take(cut(whole, later.position, at)).events == []
+        assert later.process(cut(whole, later.position, at)).events == []
         assert later.notices == []
         assert state_of(later) == state_of(heir)
     check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
@@ -84,24 +84,24 @@ def test_an_heir_with_other_sensors_keeps_clocks_and_incidents_and_its_next_life
     """Snapshots of the old sensors are never taken for frames of the new ones, however long they stay."""
     log, whole = Log(max_replay=200), records(seed, 90)
     running = log.start(len(whole))
-    told = [event for event, _ in running.take(cut(whole, 0, 40)).events]
+    told = [event for event, _ in running.process(cut(whole, 0, 40)).events]
     running.require_all_snapshots()
     log.commit(running)
-    told += [event for event, _ in running.take(cut(whole, 40, 60)).events]
+    told += [event for event, _ in running.process(cut(whole, 40, 60)).events]
     log.commit(running)
     log.definition = replace(
         a_definition(a_spec(window=2, smoothing=3, sensors=3), a_policy(max_missing=2), Rules(close_after=2), q=0.7),
         version="v2",
     )
     heir = log.start(len(whole))
-    assert heir.take(cut(whole, heir.position, 60)).events == []
+    assert heir.process(cut(whole, heir.position, 60)).events == []
     assert [notice.details["frames"] for notice in heir.notices] == ["dropped"]
     for at in (60, 75):
         log.commit(heir)
         later = log.start(len(whole))
-        assert later.take(cut(whole, later.position, at)).events == []
+        assert later.process(cut(whole, later.position, at)).events == []
         assert state_of(later) == state_of(heir)
-        told += [event for event, _ in heir.take(cut(whole, at, at + 15)).events]
+        told += [event for event, _ in heir.process(cut(whole, at, at + 15)).events]
     check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
 
 

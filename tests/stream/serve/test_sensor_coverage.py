@@ -59,7 +59,7 @@ class Fed:
             part, first = texts[start : start + batch], max(self.partition.position, 0)
             offsets, stamps = list(range(first, first + len(part))), [START // 1_000_000 + 10**9] * len(part)
             records = Records([b"k"] * len(part), part, offsets, stamps, [None] * len(part))  # type: ignore[list-item]
-            self.told += self.seen.note(self.partition, self.partition.take(records))
+            self.told += self.seen.note(self.partition, self.partition.process(records))
         return self.told
 
 
@@ -186,8 +186,8 @@ def test_names_of_others_are_some_and_short_whatever_is_sent() -> None:
     """A sender that makes up names fills no memory."""
     topic = fed(long(3), format="long")
     topic.take(values(1, [f"{i}-{'x' * 1000}" for i in range(500)]))
-    assert len(topic.partition.others) == 64
-    assert max(map(len, topic.partition.others)) == 60
+    assert len(topic.partition.decoder.others) == 64
+    assert max(map(len, topic.partition.decoder.others)) == 60
 
 
 # --- on a real broker

@@ -182,25 +182,25 @@ def test_what_was_committed_is_not_told_again_and_nothing_is_left_out(seed: int,
     log, whole = Log(blind_after_ns=AFTER), wired(sum(sizes) + 40, seed)
     running, at, committed = log.start(len(whole)), 0, list[StatusEvent]()
     for size in sizes:
-        running.take(cut(whole, at, at + size))
+        running.process(cut(whole, at, at + size))
         at += size
         committed += sights(running)
         log.commit(running)
         restored = log.start(len(whole))
-        restored.take(cut(whole, restored.position, at))
+        restored.process(cut(whole, restored.position, at))
         assert sights(restored) == []
         assert state_of(restored) == state_of(running)
     twin = log_twin(log, whole, at)
     assert committed == sights(twin)
-    restored.take(cut(whole, at, len(whole)))
-    twin.take(cut(whole, at, len(whole)))
+    restored.process(cut(whole, at, len(whole)))
+    twin.process(cut(whole, at, len(whole)))
     assert committed + sights(restored) == sights(twin)
 
 
 def test_the_partition_of_a_series_says_so_at_the_offset_that_showed_it() -> None:
     log, whole = Log(blind_after_ns=AFTER), wired(200)
     running = log.start(200)
-    running.take(whole)
+    running.process(whole)
     found = sights(running)
     assert {notice.kind for notice in found} == set(SIGHTS)
     for notice in found:
@@ -213,18 +213,18 @@ def test_a_shorter_blind_after_is_told_of_with_the_first_live_batch() -> None:
     """Nothing was told of what is replayed, so it is told late rather than never; and once."""
     log, whole = Log(blind_after_ns=1000 * SECOND, max_replay=10**6), wired(80)
     running = log.start(len(whole))
-    running.take(cut(whole, 0, 60))
+    running.process(cut(whole, 0, 60))
     assert sights(running) == []
     log.commit(running)
     log.blind_after_ns = AFTER
     restored = log.start(len(whole))
-    restored.take(cut(whole, restored.position, 60))
+    restored.process(cut(whole, restored.position, 60))
     late = sights(restored)
     assert late
-    restored.take(cut(whole, 60, 61))
+    restored.process(cut(whole, 60, 61))
     log.commit(restored)
     again = log.start(len(whole))
-    again.take(cut(whole, again.position, 61))
+    again.process(cut(whole, again.position, 61))
     assert sights(again) == []
 
 
@@ -232,7 +232,7 @@ def test_a_snapshot_written_before_there_was_sight_is_read() -> None:
     """The series begins to be watched at its next frame."""
     log, whole = Log(blind_after_ns=AFTER), wired(60)
     running = log.start(len(whole))
-    running.take(whole)
+    running.process(whole)
     running.require_all_snapshots()
     log.commit(running)
     blind = [decode_snapshot(record) for _, record in log.state if record is not None]
@@ -250,7 +250,7 @@ def test_a_snapshot_written_before_there_was_sight_is_read() -> None:
 def test_a_series_that_sees_writes_nothing_of_it_into_its_snapshot() -> None:
     log = Log(blind_after_ns=AFTER)
     running = log.start(10)
-    running.take(cut(wired(10), 0, 1))
+    running.process(cut(wired(10), 0, 1))
     running.require_all_snapshots()
     ((_, record),) = running.due_snapshots(10)
     snapshot = decode_snapshot(record or b"")
@@ -269,11 +269,11 @@ def test_a_series_that_is_blind_across_a_swap_is_told_to_see_again(sensors: int)
     texts = [json.dumps(value).encode() for value in values]
     whole = Records([b"k"] * n, texts, list(range(n)), [START // 1_000_000] * n, [None] * n)  # type: ignore[list-item]
     running = log.start(n)
-    running.take(cut(whole, 0, 20))
+    running.process(cut(whole, 0, 20))
     assert [notice.kind for notice in running.take_notices()] == ["data.series_blind"]
     log.definition = a_definition(a_spec(window=2, smoothing=3, sensors=sensors), DEFINITION.policy, q=0.7, seed=3)
     running.swap(log.definition, log.decoder())
-    running.take(cut(whole, 20, n))
+    running.process(cut(whole, 20, n))
     kinds = [(notice.kind, notice.details.get("since")) for notice in running.take_notices()]
     assert kinds[1:] == [("data.series_sees_again", "2023-11-14T22:13:20Z")]
 
@@ -284,7 +284,7 @@ def test_a_tick_that_a_silence_closes_may_show_it_too() -> None:
     log = Log(a_definition(a_spec(), policy), blind_after_ns=AFTER)
     running = log.start(10)
     for offset, second in enumerate((0, 10)):
-        running.take(a_hole(offset, second))
+        running.process(a_hole(offset, second))
     assert sights(running) == []
     running.silence("a")
     (notice,) = sights(running)

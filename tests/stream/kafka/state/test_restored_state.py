@@ -63,14 +63,14 @@ def test_series_whose_readings_retention_has_eaten_warm_up_and_nothing_is_invent
     whole = records(seed, sum(sizes) + 60)
     running, at, told = log.start(len(whole)), 0, list[IncidentEvent]()
     for size in sizes:
-        told += [event for event, _ in running.take(cut(whole, at, at + size)).events]
+        told += [event for event, _ in running.process(cut(whole, at, at + size)).events]
         at += size
         log.commit(running)
     assume(running.replay_from < at)
     low = running.replay_from + 1 + int(eaten * (at - running.replay_from - 1))
     short = {series for series, covered in as_of(log).items() if covered < low - 1}
     again = log.start(len(whole), low=low)
-    assert again.take(cut(whole, low, at)).events == []
+    assert again.process(cut(whole, low, at)).events == []
     assert again.is_live
     for series in short & set(again.detector.slots.names()):
         assert frame_times(again, series) <= times_from(whole, low)
@@ -78,13 +78,13 @@ def test_series_whose_readings_retention_has_eaten_warm_up_and_nothing_is_invent
     assert again.uncommitted_counts[Count.HISTORY_LOST] == len(short)
     assert again.needs_commit, "what is to be said is said at once"
     for end in range(at + 5, len(whole) + 1, 5):
-        events = again.take(cut(whole, at, end)).events
+        events = again.process(cut(whole, at, end)).events
         assert all(offset >= at for _, offset in events)
         told += [event for event, _ in events]
         at = end
         log.commit(again)
         later = log.start(len(whole), low=low)
-        assert later.take(cut(whole, low, at)).events == []
+        assert later.process(cut(whole, low, at)).events == []
         assert later.notices == [], "the hole is behind the commit"
         assert state_of(later) == state_of(again)
     check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
@@ -95,21 +95,21 @@ def test_an_incident_that_is_open_across_the_hole_is_resolved_and_what_is_late_i
     log = Log()
     running, events = log.start(99), list[IncidentEvent]()
     for offset in range(9):
-        events += [event for event, _ in running.take(message(offset, offset, 9.0 * (offset % 2))).events]
+        events += [event for event, _ in running.process(message(offset, offset, 9.0 * (offset % 2))).events]
     log.commit(running)
     for offset in (9, 10):
-        events += [event for event, _ in running.take(message(offset, offset, 9.0)).events]
+        events += [event for event, _ in running.process(message(offset, offset, 9.0)).events]
     log.commit(running)
     told = len(events)
     assert events[0].state == "opened"
     assert {event.state for event in events[1:]} <= {"updated"}
     again = log.start(99, low=10)
-    again.take(message(10, 10, 9.0))
+    again.process(message(10, 10, 9.0))
     assert again.is_live
-    again.take(message(11, 10, 9.0))
-    again.take(message(12, 3, 9.0))
+    again.process(message(11, 10, 9.0))
+    again.process(message(12, 3, 9.0))
     for offset in range(13, 30):
-        events += [event for event, _ in again.take(message(offset, offset, 0.0)).events]
+        events += [event for event, _ in again.process(message(offset, offset, 0.0)).events]
     assert (again.uncommitted_counts[Count.DUPLICATE], again.uncommitted_counts[Count.LATE]) == (1, 1)
     assert again.uncommitted_counts[Count.WARMING] == 1, "a window is two frames, and the replay has given one"
     assert [(event.alert_id, event.sequence, event.state) for event in events[told:]] == [
@@ -124,7 +124,7 @@ def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
     log = Log()
     running = log.start(99)
     for offset in range(end):
-        assert running.take(message(offset, offset, spike * (offset == low + 1))).events == []
+        assert running.process(message(offset, offset, spike * (offset == low + 1))).events == []
         if offset == 3 and known:
             running.require_all_snapshots()
             log.commit(running)
@@ -133,9 +133,9 @@ def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
     for life in range(2):
         again = log.start(99, low=low)
         for offset in range(low, end + life):
-            assert again.take(message(offset, offset, spike * (offset == low + 1))).events == []
+            assert again.process(message(offset, offset, spike * (offset == low + 1))).events == []
         assert again.detector.open_incidents == 0
-        assert again.take(message(end + life, end + life, 0.0)).events == []
+        assert again.process(message(end + life, end + life, 0.0)).events == []
         log.commit(again)
 
 
@@ -144,7 +144,7 @@ def test_a_blindness_that_only_the_hole_makes_is_told_by_no_life() -> None:
     log = Log(blind_after_ns=6 * SECOND)
     running = log.start(99)
     for offset in range(12):
-        running.take(message(offset, offset, 0.0 if offset < 3 or 4 <= offset < 7 else None))
+        running.process(message(offset, offset, 0.0 if offset < 3 or 4 <= offset < 7 else None))
         if offset == 3:
             running.require_all_snapshots()
             log.commit(running)
@@ -152,12 +152,12 @@ def test_a_blindness_that_only_the_hole_makes_is_told_by_no_life() -> None:
     for life in range(2):
         again = log.start(99, low=7)
         for offset in range(7, 12 + life):
-            again.take(message(offset, offset, None))
+            again.process(message(offset, offset, None))
         assert "data.series_blind" not in [notice.kind for notice in again.notices]
-        again.take(message(12 + life, 12 + life, None))
+        again.process(message(12 + life, 12 + life, None))
         assert "data.series_blind" not in [notice.kind for notice in again.notices]
         log.commit(again)
-    again.take(message(14, 14, None))
+    again.process(message(14, 14, None))
     assert [notice.kind for notice in again.notices] == ["data.series_blind"]
 
 
@@ -165,7 +165,7 @@ def the_largest_spike_that_tells_nothing() -> float:
     sizes: list[float] = np.arange(0.5, 10, 0.02).tolist()
     for quiet, loud in itertools.pairwise(sizes):
         partition = Log().start(0)
-        if any(partition.take(message(i, i, loud * (i == 8))).events for i in range(12)):
+        if any(partition.process(message(i, i, loud * (i == 8))).events for i in range(12)):
             return quiet
     raise AssertionError("no spike is large enough")
 

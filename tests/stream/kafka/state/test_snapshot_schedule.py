@@ -29,8 +29,7 @@ class Feed:
 
     @property
     def replay(self) -> int:
-        oldest = self.schedule.oldest
-        return 0 if oldest is None else self.position - oldest.offset
+        return self.position - self.schedule.replay_start(self.position, 0).offset
 
 
 batches = st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=300), min_size=1, max_size=30)
