@@ -38,8 +38,8 @@ from training.data.scored_history import frame_scores
 from training.data.split import Part, Shares
 from training.data.vet import Finding, vet
 from training.defaults import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
-from training.fitting.discriminator import Discriminated
-from training.fitting.fit import Fitted, seeds_of
+from training.fitting.discriminator import FittedDiscriminator
+from training.fitting.fit import FittedMembers, seeds_of
 from training.fitting.members import Progress, fit_ensemble
 from training.gate.champion import Contender
 from training.gate.criteria import facts as gate_facts
@@ -66,8 +66,8 @@ class Trained:
     history: History
     findings: tuple[Finding, ...]
     parts: dict[str, int]
-    fitted: Fitted
-    discriminated: Discriminated | None
+    fitted: FittedMembers
+    discriminator: FittedDiscriminator | None
     calibration: Calibration
     place: str
 
@@ -128,7 +128,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )
     place = registry.place(options.detector, "versions", manifest.version)
     return Trained(
-        folder, manifest, aliases, history, findings, counts, fitted, learned.discriminated, calibration, place
+        folder, manifest, aliases, history, findings, counts, fitted, learned.discriminator, calibration, place
     )
 
 

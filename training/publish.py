@@ -55,7 +55,7 @@ def metrics_of(learned: TrainedEnsemble, gate: dict[str, Any], strength: dict[st
         "fit_loss": list(fitted.fit_loss),
         "stop_loss": list(fitted.best_loss),
         "code_kl": [list(own) for own in fitted.divergence],
-        **({"discriminator_loss": list(learned.discriminated.stop_loss)} if learned.discriminated else {}),
+        **({"discriminator_loss": list(learned.discriminator.stop_loss)} if learned.discriminator else {}),
         "gate": gate,
         "strength": strength,
     }

@@ -14,7 +14,7 @@ from training.data.history import peak_memory_mb
 from training.fitting.discriminator import KNOWS_NOTHING
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
-from training.fitting.posterior import COLLAPSED, alive
+from training.fitting.posterior import COLLAPSED, active_dimensions
 from training.pipeline import Trained
 
 # Lines of progress where no terminal is: enough to see it live, few enough to read.
@@ -162,13 +162,13 @@ def _losses(each: Sequence[float]) -> str:
 
 def _told(dimensions: tuple[float, ...]) -> str:
     """What the code of a variational member tells of a window."""
-    dead = len(dimensions) - alive(dimensions)
+    dead = len(dimensions) - active_dimensions(dimensions)
     said = ", ".join(f"{nats:.2g}" for nats in dimensions)
     return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
 
 
 def _discriminator(trained: Trained) -> list[tuple[str, str]]:
-    found = trained.discriminated
+    found = trained.discriminator
     if found is None:
         return []
     units = trained.manifest.model.discriminator

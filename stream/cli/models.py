@@ -163,11 +163,11 @@ def models_sample(
     In the sensors' units, by the pooled scale.
     """
     from stream.serve.compose import bundle_of
-    from training.fitting.prior_samples import picture, sample, write
+    from training.fitting.prior_samples import draw_samples, plot_samples, write_samples
 
     folder, _, definition = bundle_of(settings_from(config, overrides), bundle)
-    drawn = sample(folder, definition, count, seed)
-    write(drawn, output)
+    drawn = draw_samples(folder, definition, count, seed)
+    write_samples(drawn, output)
     if plot is not None:
-        picture(drawn, plot)
+        plot_samples(drawn, plot)
     print(f"wrote {count} windows of {definition.spec.window} frames to {output}", file=sys.stderr)

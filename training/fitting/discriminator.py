@@ -37,7 +37,7 @@ LEAST_SHARE, LEAST = 1e-3, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Discriminated:
+class FittedDiscriminator:
     """What training gives.
 
     Attributes:
@@ -52,7 +52,7 @@ class Discriminated:
 
 
 @dataclass(frozen=True, slots=True)
-class Residuals:
+class ResidualSource:
     """What the members leave of windows, and the windows with anomalies in them.
 
     Args:
@@ -114,7 +114,7 @@ def _with_anomalies(
     return made
 
 
-def discriminate(
+def fit_discriminator(
     model: Autoencoder,
     ensemble: Ensemble,
     spreads: Float64s,
@@ -127,25 +127,25 @@ def discriminate(
     max_epochs: int = MAX_EPOCHS,
     kinds: Sequence[Kind] = KINDS,
     clip: float = 10.0,
-) -> Discriminated:
+) -> FittedDiscriminator:
     """Fits on the fit part, stops on another, and calibrates on normal data that no weight has seen.
 
     Args:
         model: fitted, in inference mode, its spec with the discriminator's size; ensemble: the same without one.
-        spreads: float64 (K, F), > 0, how far off each member usually is, as `training.spread.member_spreads` has it.
+        spreads: float64 (K, F), > 0, how far off each member usually is, as `member_error_scales` has it.
         frames, masked: as `training.fit.fit` takes them.
         fit_ends, stop_ends, held_out: int64, normal windows by the row of their newest frame.
         seeds: of the members.
         kinds, clip: of the anomalies that are put in, and the limit of scaled values.
     """
     spec = model.spec
-    residuals = Residuals(model, Windows(frames, masked, spec), kinds, clip)
+    residuals = ResidualSource(model, Windows(frames, masked, spec), kinds, clip)
     made = build(spec, seeds)
     made.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
-    run = _Run(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
+    run = _Training(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
     found = run.go(max_epochs)
     _calibrate(made, ensemble, residuals, frames, masked, held_out)
-    return Discriminated(made.weights(), *found)
+    return FittedDiscriminator(made.weights(), *found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +164,11 @@ class _Examples:
     reconstructed: Tensor
 
 
-class _Run:
+class _Training:
     """The state of one training; a member that has not improved for a while keeps what it has, whatever others do."""
 
     def __init__(
-        self, made: Discriminator, residuals: Residuals, fit_ends: Int64s, stop_ends: Int64s, seeds: Sequence[int]
+        self, made: Discriminator, residuals: ResidualSource, fit_ends: Int64s, stop_ends: Int64s, seeds: Sequence[int]
     ) -> None:
         self._made, self._residuals, self._fit_ends = made, residuals, fit_ends
         self._draws = [np.random.default_rng([seed, 1]) for seed in seeds]
@@ -238,7 +238,7 @@ def _mean(values: Tensor, counts: Tensor) -> Tensor:
 def _calibrate(
     made: Discriminator,
     ensemble: Ensemble,
-    residuals: Residuals,
+    residuals: ResidualSource,
     frames: Float32s,
     masked: Bools | None,
     held_out: Int64s,

@@ -14,7 +14,7 @@ LEAST = 1e-6
 AT_ONCE = 8192  # windows
 
 
-def error_spread(
+def error_scales(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
 ) -> Float64s:
     """Mean error of each sensor, median over members, then over series: one that went wrong does not decide for all.
@@ -32,7 +32,7 @@ def error_spread(
     return _floored(np.median(_usual(ensemble, frames, masked, ends, series), axis=1))
 
 
-def member_spreads(
+def member_error_scales(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
 ) -> Float64s:
     """The same of each member by itself: float64 (K, F)."""

@@ -16,7 +16,7 @@ from stream.errors import DataError, ShapeError
 from stream.intake.columns import Bools, Int64s
 from training.data.windows import Windows, evenly
 from training.fitting.objective import Objective
-from training.fitting.posterior import measured
+from training.fitting.posterior import mean_divergence
 from training.options import FitOptions
 
 Float32s = NDArray[np.float32]
@@ -47,7 +47,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedMembers:
     """What training gives.
 
     Attributes:
@@ -89,7 +89,7 @@ def fit(
     spec: ModelSpec,
     options: FitOptions,
     progress: Callable[[Epoch], None],
-) -> Fitted:
+) -> FittedMembers:
     """Minimises `Objective.training` over whole windows, masked cells left out. Deterministic on one machine.
 
     Args:
@@ -107,13 +107,13 @@ def fit(
     windows = Windows(frames, masked, spec)
     stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
     model = build(spec, seeds_of(spec, options))
-    fitted = _Run(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+    fitted = _Training(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
     if isinstance(best := load(spec, fitted.weights), GenerativeAutoencoder):
-        fitted = replace(fitted, divergence=measured(best, windows, stopping))
+        fitted = replace(fitted, divergence=mean_divergence(best, windows, stopping))
     return fitted
 
 
-class _Run:
+class _Training:
     """The state of one training. What becomes of a member depends on its own seed, not on how many others there are."""
 
     def __init__(
@@ -136,7 +136,7 @@ class _Run:
         self._stale = torch.zeros(members, dtype=torch.int64)
         self._rate = torch.ones(members)
 
-    def go(self, progress: Callable[[Epoch], None]) -> Fitted:
+    def go(self, progress: Callable[[Epoch], None]) -> FittedMembers:
         options = self._options
         epochs: list[Epoch] = []
         trained, seconds, begun = 0, 0.0, time.perf_counter()
@@ -154,7 +154,7 @@ class _Run:
             loss, held_out = float(fit_loss.mean()), float(stop_loss.mean())
             epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, int(self._stale.min())))
             progress(epochs[-1])
-        return Fitted(
+        return FittedMembers(
             weights=self._best,
             epochs=tuple(epochs),
             best_epoch=tuple(self._best_epoch),

@@ -17,9 +17,9 @@ from training.data.framing import FramedHistory
 from training.data.scaling import scaled_frames
 from training.data.split import Part
 from training.fitting.disagreement import usual_disagreement
-from training.fitting.discriminator import MAX_EPOCHS, Discriminated, discriminate
-from training.fitting.error_scale import error_spread, member_spreads
-from training.fitting.fit import Epoch, Fitted, fit, seeds_of
+from training.fitting.discriminator import MAX_EPOCHS, FittedDiscriminator, fit_discriminator
+from training.fitting.error_scale import error_scales, member_error_scales
+from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
 from training.options import FitOptions
 
 SELFTEST_WINDOWS = 16
@@ -27,17 +27,17 @@ SELFTEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class TrainedEnsemble:
-    """What is learnt of the history's frames; `discriminated` is None where no discriminator is asked for."""
+    """What is learnt of the history's frames; `discriminator` is None where no discriminator is asked for."""
 
-    fitted: Fitted
-    discriminated: Discriminated | None
+    fitted: FittedMembers
+    discriminator: FittedDiscriminator | None
     ensemble: Ensemble
     usual_disagreement: float
     selftest: SelfTest
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        return self.fitted.weights | (self.discriminated.weights if self.discriminated else {})
+        return self.fitted.weights | (self.discriminator.weights if self.discriminator else {})
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,19 @@ def fit_ensemble(
     unseen = frames, masked, held_out, framed.series[held_out]
     raw = ensemble = Ensemble(plain, fitted.weights)
     if standardise:
-        ensemble = Ensemble(plain, fitted.weights, error_spread(raw, *unseen))
-    discriminated = None
+        ensemble = Ensemble(plain, fitted.weights, error_scales(raw, *unseen))
+    discriminator = None
     if spec.discriminator:
         progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
-        discriminated = discriminate(
-            load_model(spec, fitted.weights), ensemble, member_spreads(raw, *unseen), frames, masked,
+        discriminator = fit_discriminator(
+            load_model(spec, fitted.weights), ensemble, member_error_scales(raw, *unseen), frames, masked,
             ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options),
             min(options.train.max_epochs, MAX_EPOCHS), clip=policy.clip,
         )  # fmt: skip
-        ensemble = Ensemble(spec, fitted.weights | discriminated.weights, ensemble.spread)
+        ensemble = Ensemble(spec, fitted.weights | discriminator.weights, ensemble.spread)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
     usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
-    return TrainedEnsemble(fitted, discriminated, ensemble, usual, SelfTest(windows, tested.error))
+    return TrainedEnsemble(fitted, discriminator, ensemble, usual, SelfTest(windows, tested.error))

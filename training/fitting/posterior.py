@@ -18,7 +18,7 @@ LEAST_ALIVE = 0.25
 
 
 @torch.no_grad()
-def measured(model: GenerativeAutoencoder, windows: Windows, ends: Tensor) -> tuple[tuple[float, ...], ...]:
+def mean_divergence(model: GenerativeAutoencoder, windows: Windows, ends: Tensor) -> tuple[tuple[float, ...], ...]:
     """Per member, the divergence of each dimension, mean over the windows that end at the rows `ends` (n,)."""
     total = torch.zeros(model.spec.members, model.spec.latent)
     for here in ends.split(1024):  # type: ignore[no-untyped-call]
@@ -27,11 +27,11 @@ def measured(model: GenerativeAutoencoder, windows: Windows, ends: Tensor) -> tu
     return tuple(tuple(own) for own in (total / len(ends)).tolist())
 
 
-def alive(dimensions: tuple[float, ...]) -> int:
+def active_dimensions(dimensions: tuple[float, ...]) -> int:
     """How many dimensions of a code are not collapsed."""
     return sum(told >= COLLAPSED for told in dimensions)
 
 
-def needed_alive(spec: ModelSpec) -> int:
+def least_active_dimensions(spec: ModelSpec) -> int:
     """How many dimensions must not be collapsed."""
     return max(1, round(LEAST_ALIVE * spec.latent))

@@ -30,14 +30,14 @@ _LINE, _BAND, _MIDDLE = "#0072B2", "#56B4E9", "#222222"  # Okabe and Ito's palet
 
 
 @dataclass(frozen=True)
-class Sample:
+class PriorSamples:
     """n windows: values float64 (n, W, F), in the units of the pooled scale; names of the F sensors."""
 
     sensors: tuple[str, ...]
     values: Float64s
 
 
-def sample(folder: Path, definition: Definition, count: int, seed: int) -> Sample:
+def draw_samples(folder: Path, definition: Definition, count: int, seed: int) -> PriorSamples:
     """Draws `count` windows; the members take turns.
 
     Raises:
@@ -54,10 +54,10 @@ def sample(folder: Path, definition: Definition, count: int, seed: int) -> Sampl
     codes = torch.randn(spec.members, -(-count // spec.members), spec.latent, generator=draw)
     windows = model.decoded(codes).transpose(0, 1).flatten(0, 1)[:count].double().numpy()  # (n, W, F)
     pooled = definition.scales.row(POOLED)
-    return Sample(definition.sensors, windows * definition.scales.scale[pooled] + definition.scales.mean[pooled])
+    return PriorSamples(definition.sensors, windows * definition.scales.scale[pooled] + definition.scales.mean[pooled])
 
 
-def write(drawn: Sample, path: Path) -> None:
+def write_samples(drawn: PriorSamples, path: Path) -> None:
     """One row per window and step, 0 the oldest: columns sample, step, and one per sensor.
 
     Raises:
@@ -74,7 +74,7 @@ def write(drawn: Sample, path: Path) -> None:
     pq.write_table(pa.table(table), path)
 
 
-def picture(drawn: Sample, path: Path) -> None:
+def plot_samples(drawn: PriorSamples, path: Path) -> None:
     """A panel per sensor: some of the windows, the middle of all, and the band that holds nine in ten; a PNG."""
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from stream.detect.policy import ModelSpec
 from stream.registry.manifest import Manifest
-from training.fitting.posterior import COLLAPSED, alive, needed_alive
+from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 
 Verdict = Literal["passed", "refused", "not judged"]
 # Of each criterion: how seldom a model that keeps its limit is refused by chance.
@@ -83,9 +83,9 @@ def collapsed(spec: ModelSpec, told: Sequence[tuple[float, ...]]) -> list[Criter
     """Whether the code of a variational model tells something of a window; nothing is said of other models."""
     if not told:
         return []
-    name, needed = "posterior collapse", needed_alive(spec)
-    member = min(range(len(told)), key=lambda k: alive(told[k]))
-    living = alive(told[member])
+    name, needed = "posterior collapse", least_active_dimensions(spec)
+    member = min(range(len(told)), key=lambda k: active_dimensions(told[k]))
+    living = active_dimensions(told[member])
     nats = ", ".join(f"{one:.2g}" for one in told[member])
     seen = f"the code of member {member} tells {nats} nats per dimension, at least {COLLAPSED:g} in {living}"
     if living >= needed:

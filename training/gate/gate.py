@@ -11,7 +11,7 @@ from training.calibration.levels import Levels
 from training.data.framing import FramedHistory
 from training.data.history import History
 from training.data.split import Part
-from training.fitting.fit import Fitted
+from training.fitting.fit import FittedMembers
 from training.gate.capacity import strength
 from training.gate.champion import Contender, beside_production
 from training.gate.criteria import Criterion, collapsed, strong_enough
@@ -46,7 +46,7 @@ class Judged:
 
 
 def judge(
-    held: Held, challenger: Contender, calibration: Calibration, fitted: Fitted, registry: Registry, seed: int
+    held: Held, challenger: Contender, calibration: Calibration, fitted: FittedMembers, registry: Registry, seed: int
 ) -> Judged:
     """Tries the model out, and judges it."""
     definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]

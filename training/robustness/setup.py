@@ -35,8 +35,8 @@ from training.data.windows import evenly
 from training.defaults import DISCRIMINATOR
 from training.evaluate.baselines import Learned, learn, promise_of
 from training.fitting.disagreement import usual_disagreement
-from training.fitting.discriminator import MAX_EPOCHS, discriminate
-from training.fitting.error_scale import error_spread, member_spreads
+from training.fitting.discriminator import MAX_EPOCHS, fit_discriminator
+from training.fitting.error_scale import error_scales, member_error_scales
 from training.fitting.fit import fit
 from training.options import FitOptions, TrainOptions
 from training.robustness.segments import Float32s, affordable
@@ -143,9 +143,9 @@ class TargetBuilder:
         spec = msgspec.structs.replace(plain, discriminator=DISCRIMINATOR)
         print(f"training a discriminator beside the {spec.members} members", file=sys.stderr)
         unseen = self._unseen()
-        spreads = member_spreads(Ensemble(plain, own), *unseen)
+        spreads = member_error_scales(Ensemble(plain, own), *unseen)
         frames, missing, ends, _ = unseen
-        trained = discriminate(
+        trained = fit_discriminator(
             load(spec, own), ensemble.definition.ensemble, spreads, frames, missing, self._ends(Part.FIT),
             self._ends(Part.STOP), ends, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
             clip=self.definition.policy.clip,
@@ -168,7 +168,7 @@ class TargetBuilder:
         if unit is None and (penalised or (bundle.ensemble.spread == 1.0).all()):
             unit = bundle.ensemble.spread
         if unit is None:
-            unit = error_spread(Ensemble(spec, weights), *self._unseen())
+            unit = error_scales(Ensemble(spec, weights), *self._unseen())
         ensemble = Ensemble(spec, weights, unit)
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         usual = self._usual_disagreement(ensemble)

@@ -14,8 +14,8 @@ from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
 from tests.support.options import fit_options
 from training.data.synthetic import KINDS, Kind, inject
-from training.fitting.discriminator import KNOWS_NOTHING, Discriminated, discriminate
-from training.fitting.error_scale import error_spread, member_spreads
+from training.fitting.discriminator import KNOWS_NOTHING, FittedDiscriminator, fit_discriminator
+from training.fitting.error_scale import error_scales, member_error_scales
 from training.fitting.fit import fit
 
 WINDOW, SENSORS, ROWS = 8, 4, 1200
@@ -50,27 +50,27 @@ def trained(
     masked: NDArray[np.bool_] | None = None,
     kinds: tuple[Kind, ...] = KINDS,
     max_epochs: int = 4,
-) -> Discriminated:
+) -> FittedDiscriminator:
     """Of these members of the autoencoders, which have the seeds 0 and 1."""
     spec, own = (msgspec.structs.replace(of, members=len(members)) for of in (SPEC, JUDGED))
     mine, spread = {name: value[list(members)] for name, value in weights.items()}, plain(weights).spread
     frames = FRAMES if masked is None else np.where(masked, np.float32(0), FRAMES)
     ends = (FIT, STOP, HELD_OUT)
-    spreads = member_spreads(Ensemble(spec, mine), frames, masked, HELD_OUT, ONE_SERIES)
+    spreads = member_error_scales(Ensemble(spec, mine), frames, masked, HELD_OUT, ONE_SERIES)
     model, ensemble = load(own, mine), Ensemble(spec, mine, spread)
-    return discriminate(model, ensemble, spreads, frames, masked, *ends, members, max_epochs, kinds)
+    return fit_discriminator(model, ensemble, spreads, frames, masked, *ends, members, max_epochs, kinds)
 
 
 def plain(weights: dict[str, Tensor]) -> Ensemble:
-    return Ensemble(SPEC, weights, error_spread(Ensemble(SPEC, weights), FRAMES, None, HELD_OUT, ONE_SERIES))
+    return Ensemble(SPEC, weights, error_scales(Ensemble(SPEC, weights), FRAMES, None, HELD_OUT, ONE_SERIES))
 
 
-def judging(weights: dict[str, Tensor], found: Discriminated) -> Ensemble:
+def judging(weights: dict[str, Tensor], found: FittedDiscriminator) -> Ensemble:
     return Ensemble(JUDGED, weights | found.weights, plain(weights).spread)
 
 
 @pytest.fixture(scope="module")
-def found(weights: dict[str, Tensor]) -> Discriminated:
+def found(weights: dict[str, Tensor]) -> FittedDiscriminator:
     return trained(weights)
 
 
@@ -82,7 +82,7 @@ def with_anomalies(kind: Kind, size: float) -> tuple[NDArray[np.float32], NDArra
 
 
 def test_normal_windows_keep_their_error_to_the_bit_and_anomalies_gain(
-    weights: dict[str, Tensor], found: Discriminated
+    weights: dict[str, Tensor], found: FittedDiscriminator
 ) -> None:
     """A hundredth of held-out windows is above a sensor's floor, so most are above none; gains have a limit."""
     assert max(found.stop_loss) < 0.97 * KNOWS_NOTHING
@@ -105,7 +105,9 @@ def test_a_kind_that_was_not_trained_on_is_told_all_the_same(weights: dict[str, 
     assert gain.mean() > 3 * normal.mean()
 
 
-def test_a_members_discriminator_is_the_one_that_it_has_alone(weights: dict[str, Tensor], found: Discriminated) -> None:
+def test_a_members_discriminator_is_the_one_that_it_has_alone(
+    weights: dict[str, Tensor], found: FittedDiscriminator
+) -> None:
     """The other's seed, weights and patience do not matter; nor does torch's own generator, nor what was run before."""
     torch.manual_seed(99)
     for member in (0, 1):
@@ -137,5 +139,5 @@ def test_a_window_of_one_value_has_a_discriminator_too(span: str) -> None:
     weights = fit(frames, None, FIT, STOP, bare, fit_options(max_epochs=1, min_windows=256), lambda epoch: None).weights
     ensemble = Ensemble(bare, weights)
     ends, spreads = (FIT, STOP, HELD_OUT), np.ones((1, 1))
-    found = discriminate(load(spec, weights), ensemble, spreads, frames, None, *ends, (0,), max_epochs=1)
+    found = fit_discriminator(load(spec, weights), ensemble, spreads, frames, None, *ends, (0,), max_epochs=1)
     assert np.isfinite(Ensemble(spec, weights | found.weights).errors(frames, LATER).error).all()

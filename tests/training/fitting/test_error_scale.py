@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
-from training.fitting.error_scale import LEAST, LEAST_SHARE, error_spread
+from training.fitting.error_scale import LEAST, LEAST_SHARE, error_scales
 
 WINDOW, SENSORS = 3, 4
 
@@ -30,7 +30,7 @@ def spread_of(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: NDArray[np.bool_] | None, ends: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Of a single series."""
-    return error_spread(ensemble, frames, masked, ends, np.zeros(len(ends), np.int32))
+    return error_scales(ensemble, frames, masked, ends, np.zeros(len(ends), np.int32))
 
 
 @pytest.mark.parametrize("span", ["newest", "window"])
@@ -95,9 +95,9 @@ def test_a_series_that_went_wrong_in_held_out_data_does_not_decide_for_all() -> 
     ensemble, frames = ensemble_of(), frames_of(1000)
     series = (np.arange(1000) // 200).astype(np.int32)
     ends = np.flatnonzero(np.arange(1000) % 200 >= WINDOW - 1)
-    usual = error_spread(ensemble, frames, None, ends, series[ends])
+    usual = error_scales(ensemble, frames, None, ends, series[ends])
     wrong = np.where((series == 2)[:, None], 10 * frames, frames).astype(np.float32)
-    np.testing.assert_allclose(error_spread(ensemble, wrong, None, ends, series[ends]), usual, rtol=0.2)
+    np.testing.assert_allclose(error_scales(ensemble, wrong, None, ends, series[ends]), usual, rtol=0.2)
     assert (spread_of(ensemble, wrong, None, ends) > 5 * usual).all()
 
 
@@ -109,5 +109,5 @@ def test_a_sensor_that_some_series_lack_has_the_spread_of_the_others() -> None:
     frames[masked] = 0.0
     ends = np.flatnonzero(np.arange(600) % 200 >= WINDOW - 1)
     others = ends[series[ends] != 1]
-    expected = error_spread(ensemble, frames, masked, others, series[others])
-    assert error_spread(ensemble, frames, masked, ends, series[ends])[2] == expected[2]
+    expected = error_scales(ensemble, frames, masked, others, series[others])
+    assert error_scales(ensemble, frames, masked, ends, series[ends])[2] == expected[2]

@@ -10,7 +10,7 @@ from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from tests.oracles.naive import naive_errors
 from tests.support.options import fit_options
-from training.fitting.fit import Epoch, Fitted, fit, seeds_of
+from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
 from training.options import FitOptions
 
 ROWS, WINDOW, SENSORS = 800, 4, 6
@@ -36,14 +36,14 @@ def ignore(_: Epoch) -> None:
     pass
 
 
-def quick(spec: ModelSpec, options: FitOptions = QUICK, masked: NDArray[np.bool_] | None = None) -> Fitted:
+def quick(spec: ModelSpec, options: FitOptions = QUICK, masked: NDArray[np.bool_] | None = None) -> FittedMembers:
     frames = correlated()
     if masked is not None:
         frames[masked] = 0.0
     return fit(frames, masked, FIT, STOP, spec, options, ignore)
 
 
-def slow_stop_losses(spec: ModelSpec, fitted: Fitted, masked: NDArray[np.bool_]) -> list[float]:
+def slow_stop_losses(spec: ModelSpec, fitted: FittedMembers, masked: NDArray[np.bool_]) -> list[float]:
     """One window at a time: the mean over the unmasked cells of all stop windows, per member."""
     frames, model = correlated(), load(spec, fitted.weights)
     frames[masked] = 0.0

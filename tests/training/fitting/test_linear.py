@@ -10,7 +10,7 @@ from stream.detect.policy import ModelSpec
 from stream.settings.detection import ModelSettings
 from tests.support.options import fit_options
 from training.defaults import choose_spec
-from training.fitting.fit import Fitted, fit
+from training.fitting.fit import FittedMembers, fit
 
 WINDOW, SENSORS, LATENT, ROWS = 5, 4, 2, 3000
 FIT, STOP = np.arange(WINDOW - 1, 2400), np.arange(2400 + WINDOW, ROWS)
@@ -35,7 +35,7 @@ def frames() -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def fitted(frames: NDArray[np.float32]) -> Fitted:
+def fitted(frames: NDArray[np.float32]) -> FittedMembers:
     """With the defaults of training."""
     return fit(frames, None, FIT, STOP, SPEC, fit_options(), lambda epoch: None)
 
@@ -62,7 +62,7 @@ def test_angles_are_those_of_known_planes() -> None:
     np.testing.assert_allclose(degrees_between(plane, tilted), [np.degrees(0.2), 0.0], atol=1e-5)
 
 
-def test_what_it_can_make_is_the_principal_subspace(frames: NDArray[np.float32], fitted: Fitted) -> None:
+def test_what_it_can_make_is_the_principal_subspace(frames: NDArray[np.float32], fitted: FittedMembers) -> None:
     principal = PCA(LATENT).fit(windows_of(frames, FIT)).components_.T  # (W * F, latent)
     for member in range(2):
         made = fitted.weights["output.weight"][member].double().numpy()
@@ -71,7 +71,7 @@ def test_what_it_can_make_is_the_principal_subspace(frames: NDArray[np.float32],
     assert degrees_between(made, another).max() > 80.0, "the angle tells subspaces apart"
 
 
-def test_its_error_is_that_of_principal_component_analysis(frames: NDArray[np.float32], fitted: Fitted) -> None:
+def test_its_error_is_that_of_principal_component_analysis(frames: NDArray[np.float32], fitted: FittedMembers) -> None:
     """On held-out windows, by the frozen form that scores; the mean of the windows is learned, too."""
     pca, held_out = PCA(LATENT).fit(windows_of(frames, FIT)), windows_of(frames, STOP)
     expected = np.square(pca.inverse_transform(pca.transform(held_out)) - held_out).mean()

@@ -24,11 +24,11 @@ from training import report
 from training.data.windows import Windows
 from training.demo import fleet
 from training.demo.pumps import SENSORS
-from training.fitting.fit import Epoch, Fitted, fit
+from training.fitting.fit import Epoch, FittedMembers, fit
 from training.fitting.members import Progress
 from training.fitting.objective import Objective
-from training.fitting.posterior import COLLAPSED, measured
-from training.fitting.prior_samples import PANELS, Sample, write
+from training.fitting.posterior import COLLAPSED, mean_divergence
+from training.fitting.prior_samples import PANELS, PriorSamples, write_samples
 from training.gate.criteria import collapsed
 from training.options import FitOptions
 from training.pipeline import Trained, train
@@ -52,7 +52,7 @@ def correlated() -> NDArray[np.float32]:
     return scaled
 
 
-def fitted(spec: ModelSpec, options: FitOptions = OPTIONS) -> Fitted:
+def fitted(spec: ModelSpec, options: FitOptions = OPTIONS) -> FittedMembers:
     return fit(correlated(), None, FIT, STOP, spec, options, lambda epoch: None)
 
 
@@ -105,7 +105,7 @@ def test_the_code_costs_beta_per_cell_of_the_window_as_far_as_it_is_annealed(sha
 
     model = build(spec, [1])
     assert isinstance(model, Variational)
-    told = sum(measured(model, windows, ends[0])[0])
+    told = sum(mean_divergence(model, windows, ends[0])[0])
     assert loss(share) - loss(0.0) == pytest.approx(share * 0.7 * told / (WINDOW * 5), rel=1e-3, abs=1e-6)
 
 
@@ -257,4 +257,4 @@ def test_a_model_without_a_prior_is_not_drawn_from(tmp_path: Path) -> None:
 
 def test_a_sensor_named_as_a_column_of_the_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"sensors \['step'\] have the names of the table's own columns"):
-        write(Sample(("flow", "step"), np.zeros((3, 4, 2))), tmp_path / "sample.parquet")
+        write_samples(PriorSamples(("flow", "step"), np.zeros((3, 4, 2))), tmp_path / "sample.parquet")

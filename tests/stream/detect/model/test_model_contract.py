@@ -15,7 +15,7 @@ from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from tests.support.builders import weights_of
 from tests.support.options import fit_options
-from training.fitting.error_scale import error_spread
+from training.fitting.error_scale import error_scales
 from training.fitting.fit import fit
 
 SHORTEST = {name: kind.min_window for name, kind in KINDS.items()}
@@ -194,7 +194,7 @@ def test_it_learns_is_scored_with_the_loss_it_learned_with_and_counts_each_senso
     plain = Ensemble(spec, fitted.weights)
     assert fitted.best_loss[0] < 0.5 * plain_loss(loss)
     assert fitted.best_loss[0] == pytest.approx(plain.errors(frames, stop).error.mean(), rel=1e-4)
-    spread = error_spread(plain, frames, None, stop, np.zeros(len(stop), np.int32))
+    spread = error_scales(plain, frames, None, stop, np.zeros(len(stop), np.int32))
     assert spread.argmax() == 3, "the noisiest"
     found = Ensemble(spec, fitted.weights, spread).errors(frames, stop)
     np.testing.assert_allclose(found.by_sensor.mean(axis=2), 1.0, rtol=1e-4)
