@@ -10,7 +10,7 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Manifest
 from stream.registry.registry import ALIASES, Registry
 from stream.replay import check_meeting
-from stream.serve.served_bundle import FromRegistry
+from stream.serve.served_bundle import RegistryBundles
 from stream.settings import Settings
 
 SECOND_NS = 1e9
@@ -37,9 +37,11 @@ def bundle_of(settings: Settings, bundle: str | None = None) -> tuple[Path, Mani
     return folder, manifest, definition
 
 
-def bundles_of(settings: Settings, reference: str, served: Definition) -> FromRegistry:
+def bundle_source(settings: Settings, reference: str, served: Definition) -> RegistryBundles:
     """Which bundle is served from here on: an alias is followed, a version or folder stays."""
-    return FromRegistry(Registry(settings.registry), reference, served, lambda version: bundle_of(settings, version)[2])
+    return RegistryBundles(
+        Registry(settings.registry), reference, served, lambda version: bundle_of(settings, version)[2]
+    )
 
 
 def known_series(settings: Settings, definition: Definition) -> frozenset[str] | None:

@@ -26,7 +26,7 @@ SUMS = tuple(count for count in Count if count not in DEAD_REASONS)
 RECOVERING: dict[Phase, State] = {Phase.ASK: "asking", Phase.READ: "restoring", Phase.SERVE: "replaying"}
 
 
-class Lookout:
+class Monitor:
     """One look about once a second, between two turns of the loop.
 
     Args:

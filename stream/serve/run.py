@@ -53,7 +53,7 @@ def _serve(
 
     from stream.kafka.admin import topics
     from stream.kafka.admin.checks import snapshot_bytes
-    from stream.serve.compose import bundle_of, bundles_of, decoder
+    from stream.serve.compose import bundle_of, bundle_source, decoder
     from stream.serve.service import Service
 
     # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
@@ -71,7 +71,7 @@ def _serve(
         settings.serve,
         definition,
         lambda served: decoder(settings, served),
-        bundles=bundles_of(settings, reference, definition),
+        bundles=bundle_source(settings, reference, definition),
         early_producer=early_producer,
         show=show,
     )

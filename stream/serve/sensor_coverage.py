@@ -13,7 +13,7 @@ from stream.kafka.partition import Partition
 ROUNDS = 20
 
 
-class SensorsSeen:
+class SensorCoverage:
     """The sensors of a bundle that the topic has sent a value of, over all partitions of a process.
 
     Whichever have not come after long enough are told to be missing: the bundle is for another topic, or misread. So

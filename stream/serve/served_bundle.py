@@ -13,7 +13,7 @@ from stream.registry.registry import ALIASES, Registry
 log = structlog.get_logger()
 
 
-class Bundles(Protocol):
+class BundleSource(Protocol):
     """Where the loop gets its definitions from."""
 
     def current(self) -> tuple[Definition, BundleRefused | None]:
@@ -27,7 +27,7 @@ class Bundles(Protocol):
         """
 
 
-class Fixed:
+class FixedBundles:
     """One bundle, or several that are known beforehand; the first is served."""
 
     def __init__(self, *definitions: Definition) -> None:
@@ -41,7 +41,7 @@ class Fixed:
         return self._known.get(version)
 
 
-class FromRegistry:
+class RegistryBundles:
     """What an alias of the registry points to; a reference that is no alias stays with what is served.
 
     Args:

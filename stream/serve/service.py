@@ -15,10 +15,8 @@ from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.policy import SECOND
 from stream.errors import FencedError
-from stream.events.detector_events import BundleRefused
 from stream.events.status_event import StatusEvent
 from stream.intake.decode import Decoder
-from stream.kafka import failpoints
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
@@ -30,11 +28,12 @@ from stream.kafka.partition_count import PartitionCounts
 from stream.kafka.records import Records
 from stream.kafka.recovery import Recovery
 from stream.kafka.state.owners import Owners
+from stream.serve.bundle_swap import BundleSwap
 from stream.serve.health import Health
-from stream.serve.monitor import Lookout
+from stream.serve.monitor import Monitor
 from stream.serve.publisher import Publisher
-from stream.serve.sensor_coverage import SensorsSeen
-from stream.serve.served_bundle import Bundles, Fixed
+from stream.serve.sensor_coverage import SensorCoverage
+from stream.serve.served_bundle import BundleSource, FixedBundles
 from stream.serve.silence import Silence
 from stream.serve.threshold_watch import ThresholdWatch
 from stream.settings.serve import ServeSettings
@@ -44,8 +43,6 @@ log = structlog.get_logger()
 # Commits that an alert asks for at once are at least this far apart: a storm of alerts must not become one of commits.
 ALERT_COMMIT_SECONDS = 0.05
 COUNT_SECONDS = 10.0
-SWAP_SHARE = 0.7
-MAX_SWAPS = 5
 
 
 def in_seconds(duration: int | None) -> float | None:
@@ -73,39 +70,36 @@ class Service:
         make_decoder: Callable[[Definition], Decoder],
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
-        bundles: Bundles | None = None,
+        bundles: BundleSource | None = None,
         early_producer: EarlyProducer | None = None,
         show: Callable[[Health], None] = lambda health: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._kafka = kafka
         self._options = options
-        self._definition = definition
-        self._make_decoder = make_decoder
         self._clock = clock
         self._clients = clients
-        self._bundles = bundles or Fixed(definition)
         self._stopping = False
         self._committed_at = 0.0
-        self._looked_at = clock()
         self._counted_at = clock() - COUNT_SECONDS
         self.counts: Counter[Count] = Counter()
         # Status events that belong to no partition and are not committed yet.
         self._notices: list[StatusEvent] = []
-        self._failed_swaps = 0
-        # A swap, from one version to another, that has failed too often to be tried again.
-        self._refused_swap: tuple[str, str] | None = None
         liveness = BrokerLiveness(clock)
         self._faults = Faults(kafka, liveness, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(in_seconds(options.silent_after), clock)
-        self._sensors = SensorsSeen()
+        self._sensors = SensorCoverage()
         self._transaction = Transaction(kafka, self._faults.note, clock, clients, early_producer)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
+        self._swap = BundleSwap(
+            bundles or FixedBundles(definition), definition, make_decoder, self._assignment, self._transaction,
+            self._commit, lambda event: self._notices.append(event), clock, kafka.transaction_timeout_ms / 1000,
+        )  # fmt: skip
         self._partition_counts = PartitionCounts(kafka)
         self._watch = ThresholdWatch(in_seconds(options.stale_after), wall)
-        self._lookout = Lookout(kafka, self._assignment, liveness, clock, options.log_every / SECOND, show, self._watch)
+        self._monitor = Monitor(kafka, self._assignment, liveness, clock, options.log_every / SECOND, show, self._watch)
 
     @property
     def is_live(self) -> bool:
@@ -125,7 +119,7 @@ class Service:
         """
         self.open()
         log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
-                 detector=self._definition.detector, bundle=self._definition.version)  # fmt: skip
+                 detector=self._swap.definition.detector, bundle=self._swap.definition.version)  # fmt: skip
         # Torch alone is half a million objects: left in reach of the collector, walking them costs more than the model.
         gc.collect()
         gc.freeze()
@@ -165,14 +159,14 @@ class Service:
             lambda: self._clients.reader(self._kafka, self._faults.note),
             lambda: self._clients.topic_id(self._kafka),
             self._assignment,
-            self._bundle,
+            self._swap.of_version,
             self._clock,
         )
 
     def close(self) -> None:
         """Leaves the group; the revoke callback commits."""
         self._input.close()
-        self._lookout.log_progress(self.counts)
+        self._monitor.log_progress(self.counts)
         self._recovery.close()
         log.info("service.stopped")
 
@@ -202,7 +196,7 @@ class Service:
             self._commit()
         if ready:
             self._look_around()
-        self._lookout.look(self._input, self._recovery, self._transaction, self._definition, self.counts)
+        self._monitor.look(self._input, self._recovery, self._transaction, self._swap.definition, self.counts)
 
     def _process(self, batches: dict[int, Records]) -> None:
         """Everything that this turn has to tell goes into the transaction."""
@@ -264,7 +258,7 @@ class Service:
             for partition in due:
                 self.counts.update(partition.mark_committed())
             self._publisher.has_committed()
-            self._lookout.has_committed()
+            self._monitor.has_committed()
         self._committed_at = self._clock()
 
     def _abort(self) -> None:
@@ -275,66 +269,16 @@ class Service:
     def _look_around(self) -> None:
         """What may have changed: the bundle to serve, the number of partitions, whether the threshold still fits."""
         now = self._clock()
-        if now - self._looked_at >= self._options.bundle_poll / SECOND:
-            self._look_up_bundle()
+        self._swap.look_up_every(self._options.bundle_poll / SECOND)
         if now - self._counted_at >= COUNT_SECONDS:
             self._counted_at = now
             changed = self._partition_counts.changed(self._recovery.state_reader())
             self._notices += [] if changed is None else [changed]
-        self._notices += self._watch.note(self._definition, self.counts)
-        self._swap()
-
-    def _look_up_bundle(self) -> None:
-        self._looked_at = self._clock()
-        self._definition, refused = self._bundles.current()
-        self._notices += [] if refused is None else [refused]
-
-    def _bundle(self, version: str) -> tuple[Definition, Decoder]:
-        """What a partition was scored with last, or its heir. Another process may have seen a newer bundle before."""
-        self._look_up_bundle()
-        definition = self._bundles.version(version) or self._definition
-        return definition, self._make_decoder(definition)
-
-    def _swap(self) -> None:
-        """A partition that is live with another bundle than the one to serve goes over to it, one a turn:
-
-        1. commit all progress, with a snapshot of everything in it that has changed; 2. take the new bundle, say so,
-        and commit. A crash before 2 is done leaves the old bundle in force, after it the new one; nothing in between.
-        A bundle that fails so again and again is refused.
-        """
-        version = self._definition.version
-        live = [p for p in self._assignment.partitions.values() if p.is_live and p.definition.version != version]
-        stale = [p for p in live if (p.definition.version, version) != self._refused_swap]
-        if not stale or self._assignment.has_rolled_back():
-            return
-        old = stale[0].definition.version
-        # As long as the broker lets a transaction be: everything that has changed may be much.
-        seconds = SWAP_SHARE * self._kafka.transaction_timeout_ms / 1000
-        try:
-            self._transaction.begin()
-            stale[0].require_all_snapshots()
-            self._commit(seconds)
-            failpoints.at("swapping")
-            if not self._assignment.has_rolled_back():
-                stale[0].swap(self._definition, self._make_decoder(self._definition))
-                self._transaction.begin()
-                self._commit(seconds)
-                failpoints.at("swapped")
-        except RolledBackError:
-            self._assignment.roll_back()
-        self._note_swap(old, version, failed=self._assignment.has_rolled_back())
-
-    def _note_swap(self, old: str, version: str, *, failed: bool) -> None:
-        """Counts swaps that failed in a row; after some, the version `old` goes on where it is served."""
-        self._failed_swaps = self._failed_swaps + 1 if failed else 0
-        if self._failed_swaps < MAX_SWAPS:
-            return
-        self._refused_swap, self._failed_swaps = (old, version), 0
-        message = f"taking {version} over failed {MAX_SWAPS} times in a row; see the log for transaction.failed"
-        self._notices.append(BundleRefused(version, old, message=message))
+        self._notices += self._watch.note(self._swap.definition, self.counts)
+        self._swap.swap_one()
 
     def _make_partition(self, number: int) -> Partition:
         self._silence.forget(number)
-        decoder = self._make_decoder(self._definition)
+        definition, decoder = self._swap.definition, self._swap.decoder()
         retire_after_ns, blind_after_ns = self._options.retire_after, self._options.blind_after
-        return Partition(number, self._definition, decoder, self._owners, retire_after_ns, blind_after_ns)
+        return Partition(number, definition, decoder, self._owners, retire_after_ns, blind_after_ns)

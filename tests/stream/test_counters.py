@@ -32,7 +32,7 @@ def test_each_counter_says_what_it_counts() -> None:
 def test_the_service_counts_and_shows_exactly_what_is_declared() -> None:
     """Frames, incidents, dead letters of several reasons: each under a declared counter, and all of them are shown."""
     memory, shown = InMemory(), list[Health]()
-    memory.service._lookout._show = shown.append
+    memory.service._monitor._show = shown.append
     memory.serve(readings=200, turns=300)
     counts = memory.service.counts
     assert all(type(counter) is Count for counter in counts)

@@ -16,7 +16,7 @@ from stream.registry.bundle import SERIES, WEIGHTS, load
 from stream.registry.manifest import MANIFEST, Manifest
 from stream.registry.promotion import promote, rollback
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
-from stream.serve.served_bundle import FromRegistry
+from stream.serve.served_bundle import RegistryBundles
 from stream.storage.folder import Folder
 from stream.storage.objects import Objects
 from stream.storage.opening import Storage, storage_at
@@ -295,7 +295,7 @@ def test_a_consumer_follows_production_forward_and_back(registry: Registry) -> N
     def loaded(version: str) -> Definition:
         return load(registry.folder("test", version))[1]
 
-    bundles = FromRegistry(registry, PRODUCTION, loaded(first), loaded)
+    bundles = RegistryBundles(registry, PRODUCTION, loaded(first), loaded)
     promote(registry, "test", second)
     assert bundles.current()[0].version == second
     assert bundles.version(first) is not None

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError
 
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import decode_metadata
-from stream.serve.service import MAX_SWAPS
+from stream.serve.bundle_swap import MAX_SWAPS
 from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker, fault
 from tests.simulation.group import Group

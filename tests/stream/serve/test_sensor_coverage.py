@@ -18,7 +18,7 @@ from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
-from stream.serve.sensor_coverage import ROUNDS, SensorsSeen
+from stream.serve.sensor_coverage import ROUNDS, SensorCoverage
 from tests.conftest import MakeTopic
 from tests.support.builders import START, a_definition, a_policy, a_spec
 from tests.support.live import Live
@@ -44,7 +44,7 @@ class Fed:
     """A partition that takes messages in batches, and what is told of its sensors."""
 
     def __init__(self, definition: Definition, fields: Fields) -> None:
-        self.fields, self.seen = fields, SensorsSeen()
+        self.fields, self.seen = fields, SensorCoverage()
         self.partition = Partition(0, definition, self.decoder(definition), Owners())
         self.partition.begin(resume_point_of(PartitionOffsets(0, None, None, 0, 10**9, "id", 0)), 0)
         self.told: list[StatusEvent] = []

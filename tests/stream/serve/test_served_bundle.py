@@ -8,7 +8,7 @@ import pytest
 from stream.detect.definition import Definition
 from stream.errors import BundleError
 from stream.registry.registry import Registry
-from stream.serve.served_bundle import FromRegistry
+from stream.serve.served_bundle import RegistryBundles
 from tests.support.builders import a_definition, publish
 
 
@@ -33,8 +33,8 @@ class Shelf:
             raise BundleError(f"{version}: weights.safetensors was altered")
         return self.known[version]
 
-    def served(self, reference: str, first: Definition) -> FromRegistry:
-        return FromRegistry(self.registry, reference, first, self.load)
+    def served(self, reference: str, first: Definition) -> RegistryBundles:
+        return RegistryBundles(self.registry, reference, first, self.load)
 
 
 def test_the_alias_is_followed_and_a_version_is_loaded_once(tmp_path: Path) -> None:
