@@ -44,16 +44,16 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     interval_ns: int
     max_gap_ns: int
-    resample: Literal["none", "last", "mean"] = "none"
-    grace_ns: int = 0
-    close_complete: bool = True
-    max_carry: int = 5
-    max_missing: int = 0
-    clip: float = 10.0
-    score_when: str = ""
-    settle_ns: int = 0
-    maintenance: tuple[Maintenance, ...] = ()
-    valid: tuple[ValidRange, ...] = ()
+    resample: Literal["none", "last", "mean"]
+    grace_ns: int
+    close_complete: bool
+    max_carry: int
+    max_missing: int
+    clip: float
+    score_when: str
+    settle_ns: int
+    maintenance: tuple[Maintenance, ...]
+    valid: tuple[ValidRange, ...]
 
 
 class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,12 +86,12 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     close_after: int
-    close_ratio: float = 0.8
-    update_every_ns: int = 3600 * SECOND
-    max_duration_ns: int = 7 * 86400 * SECOND
-    severity_edges: tuple[float, float, float] = (2.0, 5.0, 20.0)
-    top_sensors: int = 5
-    sensors: tuple[SensorRule, ...] = ()
+    close_ratio: float
+    update_every_ns: int
+    max_duration_ns: int
+    severity_edges: tuple[float, float, float]
+    top_sensors: int
+    sensors: tuple[SensorRule, ...]
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,13 +120,13 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors: int
     hidden: int
     latent: int
-    members: int = 1
-    dropout: float = 0.1
-    error_span: Literal["newest", "window"] = "newest"
-    loss: Literal["mse", "huber"] = "mse"
-    noise: float = 0.0
-    beta: float = 0.1
-    discriminator: int = 0
+    members: int
+    dropout: float
+    error_span: Literal["newest", "window"]
+    loss: Literal["mse", "huber"]
+    noise: float
+    beta: float
+    discriminator: int
 
     @property
     def receptive_field(self) -> int:

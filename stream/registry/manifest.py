@@ -11,6 +11,12 @@ from stream.errors import BundleError
 FORMAT = 2
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
+# Fields that the first bundles of this format lack, and the values that they were trained and scored with.
+ADDED: dict[str, dict[str, object]] = {
+    "policy": {"close_complete": True, "valid": []},
+    "rules": {"sensors": []},
+    "model": {"beta": 0.1, "discriminator": 0},
+}
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -106,7 +112,11 @@ def parse_manifest(data: bytes, path: str) -> Manifest:
         found = msgspec.json.decode(data, type=_Format).format
         if found != FORMAT:  # what else it says is not for this version to read
             raise BundleError(f"{path}: format {found}, this version reads {FORMAT}; {_remedy(found)}")
-        return msgspec.json.decode(data, type=Manifest)
+        document = msgspec.json.decode(data)
+        for section, fields in ADDED.items():
+            if isinstance(document.get(section), dict):
+                document[section] = fields | document[section]
+        return msgspec.convert(document, Manifest)
     except msgspec.MsgspecError as fault:
         raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
 

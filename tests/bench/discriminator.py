@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import ModelSpec
 from tests.bench.plant import HIDDEN, LATENT, SENSORS, SMOOTHING, WINDOW
-from tests.support.builders import weights_of
+from tests.support.builders import a_spec, weights_of
 from training.defaults import DISCRIMINATOR
 
 WINDOWS, TURNS = 512, 500
@@ -22,7 +21,7 @@ def main() -> None:
     """Prints windows per second, and their ratio: what else the machine does can only slow a turn down."""
     torch.set_num_threads(1)
     for members in (1, 5):
-        plain = ModelSpec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
+        plain = a_spec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
         specs = (plain, msgspec.structs.replace(plain, discriminator=DISCRIMINATOR))
         ensembles = [Ensemble(spec, weights_of(spec, range(members))) for spec in specs]
         turns = [[_rate(ensemble) for ensemble in ensembles] for _ in range(TURNS)]

@@ -8,9 +8,8 @@ import numpy as np
 from confluent_kafka import Producer
 
 from stream.detect.definition import Definition
-from stream.detect.policy import ModelSpec
 from stream.registry.registry import PRODUCTION, Registry
-from tests.support.builders import SECOND, START, a_definition, a_policy, publish
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, publish
 
 WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT = 32, 10, 8, 32, 8
 # Normal levels lie around 1 with a spread of 0.16, thresholds at 0.8 to 1.2 times this: faults alone reach them.
@@ -57,7 +56,7 @@ class Plant:
 
     def definition(self, members: int) -> Definition:
         """K = `members` with random weights; it knows every series."""
-        spec = ModelSpec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
+        spec = a_spec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
         policy = a_policy(resample="last" if self.long else "none")
         return a_definition(spec, policy, series=self.names, q=THRESHOLD, seed=self.seed)
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from stream.detect.definition import Definition
 from stream.detect.incidents.threshold import ThresholdTable
-from stream.detect.policy import Rules
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 
 WINDOW = 8
 SENSORS = 3
@@ -67,7 +66,7 @@ class Source:
 def definition(threshold: float = 4.0) -> Definition:
     """An untrained model over windows of 8 with the same scale and threshold for all: trouble is what exceeds."""
     spec = a_spec(window=WINDOW, smoothing=4, sensors=SENSORS, hidden=8, latent=2)
-    made = a_definition(spec, a_policy(), Rules(close_after=3, update_every_ns=15 * SECOND), series=())
+    made = a_definition(spec, a_policy(), a_rules(close_after=3, update_every_ns=15 * SECOND), series=())
     thresholds = ThresholdTable(("",), np.array([threshold]), np.array([100]), made.thresholds.q)
     made.scales.mean[:], made.scales.scale[:] = 0.0, 1.0
     return replace(made, thresholds=thresholds)

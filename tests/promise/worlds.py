@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.detect.policy import Rules
+from tests.support.builders import a_rules
 from training.calibration.levels import WEEK, Levels
 
 Floats = NDArray[np.float64]
@@ -15,7 +15,7 @@ Errors = Callable[[np.random.Generator, int], Floats]
 WINDOW, SMOOTHING = 8, 4
 BLOCK = WINDOW + SMOOTHING
 ROWS_A_WEEK = 1008  # ten minutes a frame: 84 blocks a week
-RULES = Rules(close_after=BLOCK)
+RULES = a_rules(close_after=BLOCK)
 
 
 def white(draw: np.random.Generator, rows: int) -> Floats:

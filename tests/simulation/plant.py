@@ -8,9 +8,8 @@ from functools import cache
 import torch
 
 from stream.detect.definition import Definition
-from stream.detect.policy import Rules
 from stream.intake.decode import Decoder, Fields
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 
 SERIES = ("a", "b", "c", "d", "e")
 SENT_AT_MS = START // 1_000_000 + 100_000_000
@@ -22,7 +21,7 @@ def definition(version: int, ticks: bool) -> Definition:
     """Windows of two frames, so that a stream of some dozens of readings has several incidents in each series."""
     torch.set_num_threads(1)
     spec = a_spec(window=2, smoothing=2, hidden=4, latent=1)
-    rules = Rules(close_after=1, update_every_ns=3 * SECOND)
+    rules = a_rules(close_after=1, update_every_ns=3 * SECOND)
     tick = {"resample": "last", "grace_ns": 2 * SECOND} if ticks else {}
     # Each frame without a value is degraded, so that series go blind and see again.
     policy = a_policy(max_carry=0, **tick)

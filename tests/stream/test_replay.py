@@ -27,7 +27,6 @@ from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Verdict
-from stream.detect.policy import Rules
 from stream.errors import BundleError, ConfigError
 from stream.events.alert import Alert, alert_schema
 from stream.events.record import encode
@@ -35,10 +34,10 @@ from stream.intake.parquet import Hints
 from stream.registry.registry import Registry
 from stream.replay import ReplayResult, layout_for, replay
 from tests.conftest import ROOT
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, publish, readings
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, publish, readings
 
 ROWS = 500
-RULES = Rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
+RULES = a_rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
 MODELS = {
     "dense, K=1": {"kind": "dense", "members": 1},
     "dense, K=5": {"kind": "dense", "members": 5},

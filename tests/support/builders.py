@@ -29,12 +29,31 @@ START = 1_700_000_000 * SECOND
 
 
 def a_policy(**changes: object) -> FramePolicy:
-    return FramePolicy(**({"interval_ns": SECOND, "max_gap_ns": 5 * SECOND} | changes))  # type: ignore[arg-type]
+    """A frame policy for readings of one a second, as they come; `changes` to it."""
+    plain = {
+        "interval_ns": SECOND, "max_gap_ns": 5 * SECOND, "resample": "none", "grace_ns": 0, "close_complete": True,
+        "max_carry": 5, "max_missing": 0, "clip": 10.0, "score_when": "", "settle_ns": 0, "maintenance": (),
+        "valid": (),
+    }  # fmt: skip
+    return FramePolicy(**(plain | changes))  # type: ignore[arg-type]
 
 
-def a_spec(**changes: object) -> ModelSpec:
-    given = {"kind": "dense", "window": 4, "smoothing": 3, "sensors": 2, "hidden": 8, "latent": 2, "members": 1}
-    return ModelSpec(**(given | changes))  # type: ignore[arg-type]
+def a_rules(**changes: object) -> Rules:
+    """Incident rules with no rule for a sensor; `changes` to them."""
+    plain = {
+        "close_after": 3, "close_ratio": 0.8, "update_every_ns": 3600 * SECOND, "max_duration_ns": 7 * 86400 * SECOND,
+        "severity_edges": (2.0, 5.0, 20.0), "top_sensors": 5, "sensors": (),
+    }  # fmt: skip
+    return Rules(**(plain | changes))  # type: ignore[arg-type]
+
+
+def a_spec(*sizes: object, **changes: object) -> ModelSpec:
+    """A small model without a discriminator; `sizes` in the order of the fields of `ModelSpec`, from the first on."""
+    plain = {
+        "kind": "dense", "window": 4, "smoothing": 3, "sensors": 2, "hidden": 8, "latent": 2, "members": 1,
+        "dropout": 0.1, "error_span": "newest", "loss": "mse", "noise": 0.0, "beta": 0.1, "discriminator": 0,
+    }  # fmt: skip
+    return ModelSpec(**(plain | dict(zip(plain, sizes, strict=False)) | changes))  # type: ignore[arg-type]
 
 
 def weights_of(spec: ModelSpec, seeds: Sequence[int]) -> dict[str, Tensor]:
@@ -71,7 +90,7 @@ def a_definition(
         version="v1",
         sensors=tuple(f"s{f}" for f in range(spec.sensors)),
         policy=policy or a_policy(),
-        rules=rules or Rules(close_after=3),
+        rules=rules or a_rules(),
         spec=spec,
         scales=ScaleTable(
             names,

@@ -14,11 +14,11 @@ import pyarrow as pa
 from stream.detect.frames.scale import POOLED, ScaleTable
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import build
-from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.intake.parquet import Hints
 from stream.registry.bundle import Contents, SelfTest, load, write
 from stream.registry.manifest import FORMAT, Manifest
 from stream.registry.registry import Registry
+from tests.support.builders import a_policy, a_rules, a_spec
 from training.evaluate.evaluation import Bundle
 
 MINUTE = 60_000_000_000
@@ -30,7 +30,7 @@ LABELLED = Hints(label="anomaly")
 
 def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int = 1, **policy: Any) -> Bundle:
     """Published as the production bundle of the detector `plain`; `policy` is what differs in its frame policy."""
-    spec = ModelSpec("dense", window, 1, len(sensors), hidden=2, latent=1)
+    spec = a_spec("dense", window, 1, len(sensors), hidden=2, latent=1)
     weights = {name: tensor * 0 for name, tensor in build(spec, [0]).weights().items()}
     one = np.ones((1, len(sensors)))
     manifest = Manifest(
@@ -39,8 +39,8 @@ def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int
         version="20260101T000000Z",
         created_at="2026-01-01T00:00:00Z",
         sensors=sensors,
-        policy=FramePolicy(**({"interval_ns": MINUTE, "max_gap_ns": 10 * MINUTE, "max_carry": 0} | policy)),
-        rules=Rules(close_after=2),
+        policy=a_policy(**({"interval_ns": MINUTE, "max_gap_ns": 10 * MINUTE, "max_carry": 0} | policy)),
+        rules=a_rules(close_after=2),
         model=spec,
         seeds=(0,),
         error_spread=(1.0,) * len(sensors),

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from stream.detect.policy import Rules
 from stream.intake.columns import Float64s
 from stream.settings.detection import ThresholdSettings
+from tests.support.builders import a_rules
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import restored_levels, stored_grid, stored_table
@@ -12,7 +12,7 @@ from training.recalibration.recalibrate import BundleThresholds
 
 MINUTE = 60 * 10**9
 BLOCK = 20
-RULES = Rules(close_after=BLOCK)
+RULES = a_rules(close_after=BLOCK)
 # Degrees of freedom of an error: sensors times frames in a window that vary by themselves.
 FREEDOM = 6
 

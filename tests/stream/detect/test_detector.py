@@ -15,11 +15,11 @@ from stream.detect.detector import Detector
 from stream.detect.frames.framing import Framing
 from stream.detect.incidents.incidents import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
-from stream.detect.policy import Maintenance, Rules, SensorRule, ValidRange
+from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
 from tests.oracles.naive import NaiveDetector, NaiveEvent, NaivePolicy
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, readings
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, readings
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Case:
         return len(self.series)
 
 
-RULES = Rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
+RULES = a_rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
 SPANS = st.sampled_from(["newest", "window"])
 POLICIES = {
     "wide": a_policy(max_carry=2, max_missing=0),

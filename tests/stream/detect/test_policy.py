@@ -1,9 +1,11 @@
-"""The lengths that follow from a model's sizes."""
+"""The decisions that travel in a bundle, and the lengths that follow from them."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from stream.detect.detector import Detector
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from tests.support.builders import SECOND, START, a_definition, a_spec, readings
 
 
@@ -21,3 +23,9 @@ def test_a_level_depends_on_the_frames_of_its_receptive_field_and_on_no_other(wi
         changed[-back] += 1.0
         assert (newest_level(changed) != newest_level(rows)) == (back <= spec.receptive_field)
     assert spec.block == spec.receptive_field + 1
+
+
+@pytest.mark.parametrize("decisions", [FramePolicy, ModelSpec, Rules])
+def test_what_decides_a_score_or_an_alert_has_no_default(decisions: type[msgspec.Struct]) -> None:
+    """What a configuration leaves open is filled in by training alone; a bundle says all of it."""
+    assert [field.name for field in msgspec.structs.fields(decisions) if not field.required] == []

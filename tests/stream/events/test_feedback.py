@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from stream.cli import app as cli
-from stream.detect.policy import FramePolicy
 from stream.errors import ConfigError, DataError
 from stream.events import precision
 from stream.events.event_files import append, read_feedback
@@ -23,6 +22,7 @@ from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
 from tests.conftest import ROOT
 from tests.support.alert_records import MINUTE, START, raised
+from tests.support.builders import a_policy
 from tests.support.small_training import SECOND, a_history, contents, made
 from tests.training.data.test_framing import batch
 from training.data.feedback import apply_feedback
@@ -231,7 +231,7 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 def test_frames_before_an_alert_are_its_series_own_and_no_others() -> None:
     """An alert at the very beginning reaches into no other series; what is carried from it, as far as it is carried."""
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=9 * SECOND, max_carry=2)
+    policy = a_policy(interval_ns=SECOND, max_gap_ns=9 * SECOND, max_carry=2)
     rows = [float(second) for second in range(9)]
     values = [*rows[:3], *[float("nan")] * 3, *rows[6:]]
     framed = frame([batch(rows, rows, series="a"), batch(rows, values, series="b")], policy, ("s",))

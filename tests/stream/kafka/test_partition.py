@@ -11,17 +11,16 @@ from hypothesis import strategies as st
 
 from stream.counters import Count
 from stream.detect.definition import Definition
-from stream.detect.policy import Rules
 from stream.intake.decode import Decoder, Fields
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
 from stream.kafka.state.state_topic import CommitMetadata, decode_snapshot
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 
 DEFINITION = a_definition(
-    a_spec(window=2, smoothing=3, sensors=2), a_policy(max_carry=2, max_missing=1), Rules(close_after=2), q=0.7
+    a_spec(window=2, smoothing=3, sensors=2), a_policy(max_carry=2, max_missing=1), a_rules(close_after=2), q=0.7
 )
 NAMES = ("a", "b", "c", "d")
 
@@ -199,7 +198,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     running.require_all_snapshots()
     log.commit(running)
     three = a_definition(
-        a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), Rules(close_after=2), q=0.7
+        a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), a_rules(close_after=2), q=0.7
     )
     log.definition = three
     running.swap(log.definition, Decoder(Fields(series="series"), log.definition.sensors, None))

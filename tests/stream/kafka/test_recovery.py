@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detect.definition import Definition
-from stream.detect.policy import Rules
 from stream.errors import BrokerError
 from stream.intake.decode import Decoder
 from stream.kafka.assignment import Assignment
@@ -28,14 +27,14 @@ from tests.simulation.plant import SENT_AT_MS, Plant, decoder, definition
 from tests.simulation.wire import Wire
 from tests.simulation.world import silent_logs
 from tests.stream.kafka.test_partition import Log, cut, records, state_of
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 
 TURNS = 3000
 HEIR = replace(
     a_definition(
         a_spec(window=2, smoothing=3, sensors=2),
         a_policy(max_carry=2, max_missing=1),
-        Rules(close_after=2),
+        a_rules(close_after=2),
         q=0.7,
         seed=3,
     ),
@@ -90,7 +89,7 @@ def test_an_heir_with_other_sensors_keeps_clocks_and_incidents_and_its_next_life
     told += [event for event, _ in running.process(cut(whole, 40, 60)).events]
     log.commit(running)
     log.definition = replace(
-        a_definition(a_spec(window=2, smoothing=3, sensors=3), a_policy(max_missing=2), Rules(close_after=2), q=0.7),
+        a_definition(a_spec(window=2, smoothing=3, sensors=3), a_policy(max_missing=2), a_rules(close_after=2), q=0.7),
         version="v2",
     )
     heir = log.start(len(whole))

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream.detect.policy import Rules, SensorRule, ValidRange
+from stream.detect.policy import SensorRule, ValidRange
 from stream.errors import BundleError
 from stream.registry.bundle import SELFTEST, SERIES, WEIGHTS, load, table_in
 from stream.registry.manifest import MANIFEST, Manifest, read_manifest
 from stream.registry.registry import Registry
-from tests.support.builders import a_definition, a_policy, a_spec, publish
+from tests.support.builders import a_definition, a_policy, a_rules, a_spec, publish
 
 
 @pytest.fixture
@@ -47,22 +47,43 @@ def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from
 
 
 def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None:
-    rules = Rules(close_after=3, sensors=(SensorRule("s0", "below", 1.5, 0.1), SensorRule("s1", "above")))
+    rules = a_rules(close_after=3, sensors=(SensorRule("s0", "below", 1.5, 0.1), SensorRule("s1", "above")))
     policy = a_policy(valid=(ValidRange("s0", 0.0, 10.0), ValidRange("s1", high=5.0)))
     loaded = publish(tmp_path, a_definition(policy=policy, rules=rules))
     assert (loaded.policy, loaded.rules) == (policy, rules)
 
 
-def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same(folder: Path) -> None:
-    """Its hash is that of what was written then, without the fields that have a default since: no discriminator."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    assert manifest["model"].pop("discriminator") == 0
-    assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
+def rewrite(folder: Path, manifest: dict[str, Any]) -> None:
+    """Writes this manifest, with the version that fits it."""
     stamp = manifest["version"].rpartition("-")[0]
     digest = hashlib.sha256(msgspec.json.encode(manifest | {"version": stamp})).hexdigest()[:8]
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest | {"version": f"{stamp}-{digest}"}))
+
+
+def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same(folder: Path) -> None:
+    """Its hash is that of what was written then, without the fields that were added since: no discriminator."""
+    manifest, given = json.loads((folder / MANIFEST).read_text()), load(folder)[1]
+    assert (manifest["model"].pop("discriminator"), manifest["model"].pop("beta")) == (0, 0.1)
+    assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
+    assert manifest["policy"].pop("close_complete") is True
+    rewrite(folder, manifest)
     _, definition = load(folder)
     assert (definition.policy.valid, definition.rules.sensors) == ((), ())
+    assert (definition.policy, definition.rules, definition.spec) == (given.policy, given.rules, given.spec)
+
+
+@pytest.mark.parametrize(
+    ("section", "field"), [("policy", "max_carry"), ("rules", "close_ratio"), ("model", "error_span")]
+)
+def test_a_manifest_without_a_field_that_all_bundles_have_is_refused(folder: Path, section: str, field: str) -> None:
+    """No value is made up for what decides a score."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest[section][field]
+    rewrite(folder, manifest)
+    with pytest.raises(
+        BundleError, match=f"not a manifest this version reads .*missing required field `{field}`.*{section}"
+    ):
+        load(folder)
 
 
 def flip_a_byte(path: Path) -> None:
@@ -107,6 +128,10 @@ TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file more": (lambda f: (f / "extra.py").write_text("print()"), "folder holds"),
     "a file less": (lambda f: (f / SERIES).unlink(), "folder holds"),
     "no manifest": (lambda f: (f / MANIFEST).unlink(), "no manifest.json"),
+    "a manifest of nulls": (
+        lambda f: (f / MANIFEST).write_text('{"format": 2, "policy": null}'),
+        "not a manifest this version reads",
+    ),
     "a manifest of garbage": (lambda f: (f / MANIFEST).write_text("{"), "not a manifest"),
     "another threshold": (change_the_threshold, "manifest hashes to"),
     "a sensor less": (forget_a_sensor, "manifest hashes to"),

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.detect.incidents.incidents import Incidents, Judged
-from stream.detect.policy import Rules
 from stream.errors import DataError
 from stream.settings.detection import ThresholdSettings
+from tests.support.builders import a_rules
 from tests.support.options import changed
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.levels import Levels, incidents
@@ -22,7 +22,7 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 WINDOW, SMOOTHING = 8, 4
 BLOCK = WINDOW + SMOOTHING
-RULES = Rules(close_after=BLOCK)
+RULES = a_rules(close_after=BLOCK)
 Floats = NDArray[np.float64]
 
 
@@ -145,7 +145,7 @@ def test_leaving_out_frames_that_cannot_matter_changes_no_count(seed: int, scale
     draw = np.random.default_rng(seed)
     levels = levels_of([slow(draw, 300), white(draw, 200), slow(draw, 1)])
     score = levels.level * scale
-    rules = Rules(close_after=int(draw.integers(1, 9)), close_ratio=0.7, max_duration_ns=split_after * MINUTE)
+    rules = a_rules(close_after=int(draw.integers(1, 9)), close_ratio=0.7, max_duration_ns=split_after * MINUTE)
     counter = Incidents("whole", rules)
     counter.resize(3)
     rows = np.arange(len(score))

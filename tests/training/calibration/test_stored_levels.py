@@ -14,6 +14,7 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.errors import BundleError, DataError
 from stream.settings.detection import ThresholdSettings
+from tests.support.builders import a_rules
 from tests.training.calibration.test_calibrate import BLOCK, RULES, levels_of, slow, white
 from training.calibration.calibrate import Calibration, calibrate, calibrate_stored
 from training.calibration.levels import Levels
@@ -147,7 +148,7 @@ def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_a
     levels = a_fleet(5, 2, 1_500)
     trained = calibrate(levels, RULES, PERCENTILE, 0)
     kept = through_the_bundle(levels, trained, RULES)
-    deep = Rules(close_after=BLOCK, close_ratio=0.01)
+    deep = a_rules(close_after=BLOCK, close_ratio=0.01)
     found = calibrate_stored(kept, trained.table, deep, ThresholdSettings(method="budget", alerts_per_week=500.0), 0)
     assert found.table.q == trained.ratio.max()
     assert found.implied_per_week == 0.0

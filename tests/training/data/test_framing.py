@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.detect.frames.frames import Fitness
-from stream.detect.policy import FramePolicy, Maintenance
+from stream.detect.policy import Maintenance
 from stream.intake.columns import Readings
 from stream.intake.parquet import Batch
 from stream.settings.data import FrameSettings
 from stream.settings.detection import RuleSettings
+from tests.support.builders import a_policy
 from tests.support.options import changed
 from training.data.framing import FramedHistory, frame
 from training.data.split import Part, Shares, split
@@ -33,7 +34,7 @@ def batch(time_s: list[float], values: list[float], labels: list[int] | None = N
 
 
 RULES = RuleSettings()
-TICKS = FramePolicy(interval_ns=10 * SECOND, max_gap_ns=60 * SECOND, resample="mean", max_carry=2, max_missing=0)
+TICKS = a_policy(interval_ns=10 * SECOND, max_gap_ns=60 * SECOND, resample="mean", max_carry=2, max_missing=0)
 # Two sensors, so that a tick in which one is missing is closed by a reading of a later tick.
 PAIR = ("s", "t")
 
@@ -64,14 +65,14 @@ def test_a_reading_that_is_labelled_marks_its_tick_even_if_another_completes_it(
 
 def test_values_carried_from_a_labelled_frame_are_labelled_for_as_long_as_they_are_carried() -> None:
     """And no longer: with max_carry 2, the third frame is masked."""
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=9 * SECOND, max_carry=2)
+    policy = a_policy(interval_ns=SECOND, max_gap_ns=9 * SECOND, max_carry=2)
     nan = float("nan")
     framed = frame([batch(list(range(7)), [1, 5, nan, nan, nan, 1, nan], [0, 1, 0, 0, 0, 0, 0])], policy, ("s",))
     assert framed.labelled.tolist() == [False, True, True, True, False, False, False]
 
 
 def test_labels_of_one_series_do_not_mark_another_at_the_same_time() -> None:
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=9 * SECOND)
+    policy = a_policy(interval_ns=SECOND, max_gap_ns=9 * SECOND)
     framed = frame(
         [batch([1, 2], [1, 1], [0, 1], "a"), batch([1, 2], [1, 1], [1, 0], "b"), batch([3], [1])], policy, ("s",)
     )
@@ -80,7 +81,7 @@ def test_labels_of_one_series_do_not_mark_another_at_the_same_time() -> None:
 
 
 def test_a_frame_stands_for_the_time_since_the_frame_before_it_on_ticks_for_a_tick() -> None:
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=4 * SECOND)
+    policy = a_policy(interval_ns=SECOND, max_gap_ns=4 * SECOND)
     framed = frame([batch([0, 1, 4, 5, 20, 21], [1] * 6)], policy, ("s",))
     assert (framed.step // SECOND).tolist() == [1, 1, 3, 1, 1, 1], "after a gap the interval is all one can say"
     fast = batch(np.arange(0, 100, 0.5).tolist(), [1.0] * 200)
@@ -137,7 +138,7 @@ def test_every_frame_is_counted_once_in_its_part_or_by_why_it_is_in_none(seed: i
 
 def a_history(seed: int, maintenance: tuple[Maintenance, ...] = ()) -> FramedHistory:
     draw = np.random.default_rng(seed)
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=2 * SECOND, maintenance=maintenance)
+    policy = a_policy(interval_ns=SECOND, max_gap_ns=2 * SECOND, maintenance=maintenance)
     made = []
     for name in ("a", "b"):
         time = np.cumsum(draw.choice([1, 2, 9], 160, p=[0.9, 0.07, 0.03])).tolist()

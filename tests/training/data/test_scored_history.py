@@ -19,6 +19,7 @@ from stream.detect.policy import FramePolicy
 from stream.intake.columns import Readings
 from stream.intake.parquet import Batch, discover, read
 from stream.replay import Step, steps
+from tests.support.builders import a_policy
 from tests.support.plain_bundle import LABELLED, MINUTE, SENSORS, labelled_rows, plain_bundle
 from training.data.framing import FramedHistory, frame
 from training.data.history import History
@@ -27,10 +28,8 @@ from training.evaluate.labelled import judge
 from training.recalibration.observed import score_readings
 
 POLICIES = (
-    FramePolicy(interval_ns=MINUTE, max_gap_ns=3 * MINUTE, max_carry=1, max_missing=1, score_when="s0 > -1"),
-    FramePolicy(
-        interval_ns=MINUTE, max_gap_ns=3 * MINUTE, max_carry=2, max_missing=1, resample="mean", grace_ns=MINUTE
-    ),
+    a_policy(interval_ns=MINUTE, max_gap_ns=3 * MINUTE, max_carry=1, max_missing=1, score_when="s0 > -1"),
+    a_policy(interval_ns=MINUTE, max_gap_ns=3 * MINUTE, max_carry=2, max_missing=1, resample="mean", grace_ns=MINUTE),
 )
 
 

@@ -11,7 +11,7 @@ from stream.detect.model.autoencoders import load
 from stream.detect.model.discriminator import PREFIX
 from stream.detect.model.discriminator_penalty import MOST
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import ModelSpec
+from tests.support.builders import a_spec
 from tests.support.options import fit_options
 from training.data.synthetic import KINDS, Kind, inject
 from training.fitting.discriminator import KNOWS_NOTHING, FittedDiscriminator, fit_discriminator
@@ -21,7 +21,7 @@ from training.fitting.fit import fit
 WINDOW, SENSORS, ROWS = 8, 4, 1200
 FIT, STOP, HELD_OUT, LATER = np.split(np.arange(WINDOW - 1, ROWS), [500, 600, 900])
 ONE_SERIES = np.zeros(len(HELD_OUT), np.int32)
-SPEC = ModelSpec("dense", WINDOW, 1, SENSORS, 12, 2, members=2, error_span="window", noise=0.3)
+SPEC = a_spec("dense", WINDOW, 1, SENSORS, 12, 2, members=2, error_span="window", noise=0.3)
 JUDGED = msgspec.structs.replace(SPEC, discriminator=16)
 
 
@@ -133,7 +133,7 @@ def test_a_sensor_that_is_always_masked_has_no_say_and_the_others_speak(weights:
 @pytest.mark.parametrize("span", ["newest", "window"])
 def test_a_window_of_one_value_has_a_discriminator_too(span: str) -> None:
     """Hardly any kind of anomaly fits into it: those that do are trained on."""
-    spec = ModelSpec("dense", 1, 1, 1, 2, 1, error_span=span, discriminator=4)  # type: ignore[arg-type]
+    spec = a_spec("dense", 1, 1, 1, 2, 1, error_span=span, discriminator=4)
     bare = msgspec.structs.replace(spec, discriminator=0)
     frames = np.ascontiguousarray(FRAMES[:, :1])
     weights = fit(frames, None, FIT, STOP, bare, fit_options(max_epochs=1, min_windows=256), lambda epoch: None).weights

@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 
 from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import ModelSpec
+from tests.support.builders import a_spec
 from training.fitting.error_scale import LEAST, LEAST_SHARE, error_scales
 
 WINDOW, SENSORS = 3, 4
 
 
 def ensemble_of(members: int = 3, span: str = "window", sensors: int = SENSORS) -> Ensemble:
-    spec = ModelSpec("dense", WINDOW, 1, sensors, 8, 2, members, error_span=span)  # type: ignore[arg-type]
+    spec = a_spec("dense", WINDOW, 1, sensors, 8, 2, members, error_span=span)
     return Ensemble(spec, build(spec, range(members)).weights())
 
 

@@ -9,6 +9,7 @@ from stream.detect.model.autoencoders import load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
 from tests.oracles.naive import naive_errors
+from tests.support.builders import a_spec
 from tests.support.options import fit_options
 from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
 from training.options import FitOptions
@@ -20,7 +21,7 @@ QUICK = fit_options(max_epochs=4, min_windows=1024, batch_size=64, learning_rate
 
 def spec_of(kind: str = "dense", members: int = 2, **others: object) -> ModelSpec:
     sizes = {"window": WINDOW, "smoothing": 1, "sensors": SENSORS, "hidden": 16, "latent": 4, "members": members}
-    return ModelSpec(**{"kind": kind, **sizes, **others})  # type: ignore[arg-type]
+    return a_spec(**{"kind": kind, **sizes, **others})
 
 
 def correlated(seed: int = 0) -> NDArray[np.float32]:
@@ -134,7 +135,7 @@ def test_a_model_trained_with_blanked_cells_fills_in_a_sensor_that_it_does_not_s
 
 
 def test_a_window_of_one_value_is_learned_with_blanks_too() -> None:
-    spec = ModelSpec("dense", 1, 1, 1, 4, 1, noise=0.3)
+    spec = a_spec("dense", 1, 1, 1, 4, 1, noise=0.3)
     fitted = fit(correlated()[:, :1].copy(), None, FIT, STOP, spec, QUICK, ignore)
     assert np.isfinite(fitted.best_loss).all()
 

@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import ModelSpec
 from stream.settings.detection import ModelSettings
+from tests.support.builders import a_spec
 from tests.support.options import fit_options
 from training.defaults import choose_spec
 from training.fitting.fit import FittedMembers, fit
 
 WINDOW, SENSORS, LATENT, ROWS = 5, 4, 2, 3000
 FIT, STOP = np.arange(WINDOW - 1, 2400), np.arange(2400 + WINDOW, ROWS)
-SPEC = ModelSpec("linear", WINDOW, 1, SENSORS, 0, LATENT, members=2, dropout=0.0, error_span="window")
+SPEC = a_spec("linear", WINDOW, 1, SENSORS, 0, LATENT, members=2, dropout=0.0, error_span="window")
 MOST_DEGREES = 3.0
 MOST_ERROR = 1.01  # times that of PCA
 

@@ -40,7 +40,7 @@ OPTIONS = fit_options(max_epochs=14, patience=4, min_windows=1024, batch_size=64
 
 def spec_of(members: int = 1, **others: object) -> ModelSpec:
     sizes = {"window": WINDOW, "smoothing": 1, "sensors": 5, "hidden": 16, "latent": 2, "members": members}
-    return ModelSpec(**{"kind": "variational", **sizes, **others})  # type: ignore[arg-type]
+    return a_spec(**{"kind": "variational", **sizes, **others})
 
 
 def correlated() -> NDArray[np.float32]:

@@ -17,11 +17,11 @@ from stream.detect.frames.scale import POOLED, ScaleTable
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import ModelSpec, Rules
+from stream.detect.policy import ModelSpec
 from stream.intake.columns import Bools
 from stream.settings.detection import ModelSettings
 from tests.oracles.naive import naive_errors
-from tests.support.builders import a_policy
+from tests.support.builders import a_policy, a_rules, a_spec
 from tests.support.options import fit_options
 from tests.support.small_training import QUICK, SMALL, a_history, made
 from training.data.framing import FramedHistory
@@ -79,7 +79,7 @@ def definition_of(spec: ModelSpec, weights: Mapping[str, Tensor], threshold: flo
     thresholds = ThresholdTable((POOLED,), one[0, :1], rows, threshold)
     names = tuple(f"s{f}" for f in range(spec.sensors))
     ensemble = Ensemble(spec, weights)
-    return Definition("d", "v", names, a_policy(), Rules(close_after=3), spec, scales, thresholds, ensemble)
+    return Definition("d", "v", names, a_policy(), a_rules(close_after=3), spec, scales, thresholds, ensemble)
 
 
 def projection(spec: ModelSpec, values: Float64s) -> dict[str, Tensor]:
@@ -95,7 +95,7 @@ def projection(spec: ModelSpec, values: Float64s) -> dict[str, Tensor]:
 
 
 def linear(window: int, sensors: int, latent: int, members: int = 1, span: Any = "window") -> ModelSpec:
-    return ModelSpec("linear", window, 3, sensors, 0, latent, members, error_span=span)
+    return a_spec("linear", window, 3, sensors, 0, latent, members, error_span=span)
 
 
 def judged(spec: ModelSpec, values: Float64s, weights: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_a_narrow_code_that_explains_its_data_is_fine(window: int, sensors: int,
 
 @pytest.mark.parametrize("kind", ["dense", "conv"])
 def test_what_expects_the_mean_everywhere_is_too_weak(kind: Any) -> None:
-    spec = ModelSpec(kind, 4, 3, 2, 8, 2, members=2, error_span="window")
+    spec = a_spec(kind, 4, 3, 2, 8, 2, members=2, error_span="window")
     weights = {name: 0 * value for name, value in build(spec, range(2)).weights().items()}
     found = judged(spec, correlated(2), weights)
     assert (found["verdict"], found["freedom"], found["explained"]) == ("too weak", 0.0, 0.0)
@@ -145,7 +145,7 @@ def test_what_explains_noise_by_copying_is_too_weak() -> None:
 @pytest.mark.parametrize("kind", ["dense", "conv", "linear"])
 def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> None:
     """Strip by strip: the mean of the M errors against the threshold, masked cells left out."""
-    spec = ModelSpec(kind, 4, 3, 2, 8, 2, members=3, error_span=span)  # type: ignore[arg-type]
+    spec = a_spec(kind, 4, 3, 2, 8, 2, members=3, error_span=span)
     values = correlated(2)
     values[::17, 1] = np.nan
     model = build(spec, range(3)).eval()
@@ -194,7 +194,7 @@ def test_too_little_is_not_judged_and_says_so() -> None:
     assert "0 strips of 6 frames in the calibrate part, fewer in gate; 20 are needed" in short["said"]
     still = strength(framed_of(0 * values), all_gate(), definition, weights, 0)
     assert (still["verdict"], still["said"]) == ("not judged", "no sensor moves in the held-out parts")
-    slow = definition_of(ModelSpec("linear", 4, 5000, 2, 0, 1), weights)
+    slow = definition_of(a_spec("linear", 4, 5000, 2, 0, 1), weights)
     long = strength(framed_of(values), all_gate(), slow, weights, 0)
     assert "levels of 5000 errors would take too long" in long["said"]
 

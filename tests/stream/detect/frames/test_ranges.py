@@ -10,9 +10,9 @@ from stream.detect.detector import Detector
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incidents import IncidentEvent, SensorShare, alert_id
 from stream.detect.outcome import Outcome, Verdict
-from stream.detect.policy import FramePolicy, Maintenance, Rules, ValidRange
+from stream.detect.policy import Maintenance, Rules, ValidRange
 from stream.intake.parquet import Batch
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, readings
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, readings
 from training.data.framing import frame
 
 NAN, INF = float("nan"), float("inf")
@@ -24,7 +24,7 @@ Told = tuple[str, str | None, int]
 def watch(q: float = QUIET, rules: Rules | None = None, **policy: object) -> Definition:
     """W = 4, M = 1: the fourth frame is the first with a score."""
     given = {"valid": VALID, "max_missing": 1} | policy
-    return a_definition(a_spec(smoothing=1), a_policy(**given), rules or Rules(close_after=2), q=q, series=("a",))
+    return a_definition(a_spec(smoothing=1), a_policy(**given), rules or a_rules(close_after=2), q=q, series=("a",))
 
 
 def sent(definition: Definition, values: Sequence[Sequence[float]]) -> Outcome:
@@ -94,7 +94,7 @@ def test_frames_without_a_score_do_not_close_it() -> None:
 
 def test_a_score_that_comes_later_makes_it_scored_and_its_sensors_follow_the_one_outside() -> None:
     outcome = sent(
-        watch(q=1e-6, rules=Rules(close_after=2, severity_edges=(1e3, 1e99, 1e100))), [[12, 0]] + [[5, 0]] * 3
+        watch(q=1e-6, rules=a_rules(close_after=2, severity_edges=(1e3, 1e99, 1e100))), [[12, 0]] + [[5, 0]] * 3
     )
     opened, updated = outcome.events
     assert (opened.cause, opened.scored) == ("range", False)
@@ -115,7 +115,7 @@ def test_the_first_time_a_sensor_leaves_its_range_in_an_open_incident_is_told_at
 
 
 def test_a_split_ends_it_and_the_next_frame_outside_opens_the_next() -> None:
-    rules = Rules(close_after=2, max_duration_ns=3 * SECOND)
+    rules = a_rules(close_after=2, max_duration_ns=3 * SECOND)
     assert told(sent(watch(rules=rules), [[12.0, 0.0]] * 5).events) == [
         ("opened", None, 0), ("resolved", "split", 3), ("opened", None, 3),
     ]  # fmt: skip
@@ -144,7 +144,7 @@ def test_to_the_model_a_value_outside_is_a_missing_one_to_the_bit() -> None:
 
 
 def test_training_frames_history_without_what_cannot_be_as_the_consumer_does() -> None:
-    policy = FramePolicy(interval_ns=SECOND, max_gap_ns=5 * SECOND, max_carry=1, valid=VALID)
+    policy = a_policy(interval_ns=SECOND, max_gap_ns=5 * SECOND, max_carry=1, valid=VALID)
     values = np.array([[5.0, 0.0], [77.0, 0.0], [78.0, -7.0], [6.0, 1.0]])
     sent = readings(["a"] * 4, START + np.arange(4) * SECOND, values)
     framed = frame([Batch(sent, None)], policy, ("s0", "s1"))

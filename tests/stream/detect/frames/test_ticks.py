@@ -16,6 +16,7 @@ from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments
 from stream.intake.columns import Disposition
 from tests.oracles.naive import NAN, NaiveDetector, NaivePolicy
+from tests.support.builders import a_policy
 
 SENSORS, SERIES, INTERVAL = 3, 3, 10
 # Series, event time, a value per sensor.
@@ -24,8 +25,8 @@ Reading = tuple[int, int, tuple[float, ...]]
 Frame = tuple[int, int, int, bytes]
 
 
-def a_policy(resample: str = "last", grace: int = 0, complete: bool = True) -> FramePolicy:
-    plain = FramePolicy(interval_ns=INTERVAL, max_gap_ns=INTERVAL, grace_ns=grace, close_complete=complete)
+def on_ticks(resample: str = "last", grace: int = 0, complete: bool = True) -> FramePolicy:
+    plain = a_policy(interval_ns=INTERVAL, max_gap_ns=INTERVAL, grace_ns=grace, close_complete=complete)
     return msgspec.structs.replace(plain, resample=resample)
 
 
@@ -143,7 +144,7 @@ def test_ticks_are_those_of_the_slow_twin_to_the_bit_whatever_the_batches(
     readings: list[Reading], resample: str, grace: int, complete: bool, cuts: list[int], restart: bool
 ) -> None:
     """Dispositions, frames, the reading that closes each: from one batch, and from several with or without restarts."""
-    policy = a_policy(resample, grace, complete)
+    policy = on_ticks(resample, grace, complete)
     expected = twins(policy, readings)
     assert told(policy, readings) == expected
     assert told(policy, readings, cuts, restart) == expected
@@ -156,7 +157,7 @@ def test_ticks_are_those_of_the_slow_twin_to_the_bit_whatever_the_batches(
 def test_snapshots_and_what_silence_closes_do_not_depend_on_batches(
     readings: list[Reading], resample: str, grace: int, complete: bool, at: int
 ) -> None:
-    policy = a_policy(resample, grace, complete)
+    policy = on_ticks(resample, grace, complete)
     one, two, twin = ticked(policy), ticked(policy), Twin(policy)
     cut = at % (len(readings) + 1)
     pushed(one, readings)
@@ -207,7 +208,7 @@ def test_which_reading_closes_which_tick(case: str) -> None:
     grace, readings, fates, closed = ONE_AFTER_THE_OTHER[case]
     stream = [(0, time, values) for time, values in readings]
     for cuts in (range(0), range(len(stream))):
-        seen = told(a_policy(grace=grace), stream, cuts)
+        seen = told(on_ticks(grace=grace), stream, cuts)
         assert "".join(fate[0] for fate in seen.fates) == fates
         assert [(row, time) for row, _, time, _ in seen.frames[0]] == closed
 
@@ -229,7 +230,7 @@ def test_a_tick_that_waits_for_its_end_is_of_all_its_rows_whole_ones_or_of_one_s
         stream = [(0, at, values) for at, values in zip(times, one_each, strict=True)]
     stream.append((0, INTERVAL * len(ticks), WHOLE))
     for resample in ("mean", "last"):
-        seen = told(a_policy(resample, complete=False), stream, cuts, restart=True)
+        seen = told(on_ticks(resample, complete=False), stream, cuts, restart=True)
         assert set(seen.fates) == {"used"}
         values = [[value for at, value in rows if at // INTERVAL == nth] for nth in range(len(ticks))]
         expected = [np.mean(own) if resample == "mean" else own[-1] for own in values]
@@ -240,20 +241,20 @@ def test_a_tick_that_waits_for_its_end_is_of_all_its_rows_whole_ones_or_of_one_s
 def test_within_a_tick_the_newest_time_of_each_sensor_decides(resample: str, fates: str, value: float) -> None:
     stream = [(0, at, (float(at), NAN, NAN)) for at in (5, 3, 5, 8, 8, 5)] + [(0, 10, WHOLE)]
     for cuts in (range(0), range(len(stream))):
-        seen = told(a_policy(resample), stream, cuts, restart=True)
+        seen = told(on_ticks(resample), stream, cuts, restart=True)
         assert "".join(fate[0] for fate in seen.fates) == fates + "u"
         assert seen.frames[0][0] == (6, 0, 0, np.array([value, NAN, NAN]).tobytes())
 
 
 def test_a_reading_is_as_fresh_as_its_freshest_value() -> None:
     stream = [(0, 5, (1.0, NAN, NAN)), (0, 4, PART), (0, 5, PART), (0, 6, (NAN, 2.0, NAN)), (0, 5, PART)]
-    fates = told(a_policy(), stream).fates
+    fates = told(on_ticks(), stream).fates
     assert fates == ["used", "used", "used", "used", "late"]
 
 
 def test_a_sum_too_large_for_a_number_is_infinite_and_says_nothing() -> None:
     stream = [(0, at, (1.7e308, NAN, NAN)) for at in range(3)] + [(0, 10, WHOLE)]
-    (mean, *_) = told(a_policy("mean"), stream).frames[0]
+    (mean, *_) = told(on_ticks("mean"), stream).frames[0]
     assert mean[3] == np.array([np.inf, NAN, NAN]).tobytes()
 
 
@@ -277,7 +278,7 @@ def test_a_mean_is_a_sum_from_left_to_right_wherever_batches_are_cut() -> None:
     draw = np.random.default_rng(0)
     numbers = (draw.normal(size=500) * 10.0 ** draw.integers(-9, 9, 500)).tolist()
     stream = [(0, at * 1000, (number, NAN, NAN)) for at, number in enumerate(numbers)] + [(0, 10**6, WHOLE)]
-    policy = FramePolicy(interval_ns=10**6, max_gap_ns=10**6, resample="mean")
+    policy = a_policy(interval_ns=10**6, max_gap_ns=10**6, resample="mean")
     total = 0.0
     for number in numbers:
         total += number
@@ -289,7 +290,7 @@ def test_a_mean_is_a_sum_from_left_to_right_wherever_batches_are_cut() -> None:
 def test_times_at_either_end_of_the_calendar_are_on_ticks_like_others() -> None:
     end = np.iinfo(np.int64).max
     stream = [(0, -end, WHOLE), (0, -end + 25, WHOLE), (1, end - 1, PART), (1, end - 2, REST), (2, 7, WHOLE)]
-    seen = told(FramePolicy(interval_ns=INTERVAL, max_gap_ns=INTERVAL, resample="last", grace_ns=50), stream)
+    seen = told(a_policy(interval_ns=INTERVAL, max_gap_ns=INTERVAL, resample="last", grace_ns=50), stream)
     assert set(seen.fates) == {"used"}
     assert [time - -end for _, _, time, _ in seen.frames[0]] == [end % 10, 10 + end % 10]
     assert [time for _, _, time, _ in seen.frames[1]] == [end // 10 * 10]
@@ -297,24 +298,24 @@ def test_times_at_either_end_of_the_calendar_are_on_ticks_like_others() -> None:
 
 def test_under_less_grace_than_before_a_tick_closes_with_the_next_reading_late_or_not() -> None:
     """As after a change of bundles that keeps the frames."""
-    patient = ticked(a_policy(grace=100))
+    patient = ticked(on_ticks(grace=100))
     pushed(patient, [(0, 0, WHOLE), (0, 10, PART), (0, 35, PART), (1, 10, PART), (1, 50, PART)])
-    hasty = restarted(patient, a_policy(grace=5))
+    hasty = restarted(patient, on_ticks(grace=5))
     fates, frames = pushed(hasty, [(1, 52, REST), (0, 1, WHOLE), (0, 36, REST)])
     assert fates == ["used", "late", "used"]
     assert [frame[:3] for frame in frames] == [(1, 0, 10), (2, 0, 30), (0, 1, 10), (0, 1, 50)]
 
 
 def test_a_tick_that_a_bundle_kept_open_though_complete_closes_with_the_next_reading_under_one_that_does_not() -> None:
-    waiting = ticked(a_policy(complete=False))
+    waiting = ticked(on_ticks(complete=False))
     pushed(waiting, [(0, 0, WHOLE), (1, 0, WHOLE)])
-    fates, frames = pushed(restarted(waiting, a_policy()), [(1, 1, REST), (0, 2, PART), (0, 10, PART)])
+    fates, frames = pushed(restarted(waiting, on_ticks()), [(1, 1, REST), (0, 2, PART), (0, 10, PART)])
     assert fates == ["used", "used", "used"]
     assert [frame[:3] for frame in frames] == [(1, 0, 0), (0, 1, 0)]
 
 
 def test_a_series_that_is_forgotten_or_closed_leaves_the_open_ticks_of_others_alone() -> None:
-    clock = ticked(a_policy(grace=1000))
+    clock = ticked(on_ticks(grace=1000))
     pushed(clock, [(series, 10 * tick, PART) for tick in range(40) for series in range(SERIES)])
     others = [msgspec.msgpack.encode(clock.state(slot)) for slot in (1, 2)]
     clock.clear(0)

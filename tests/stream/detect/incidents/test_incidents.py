@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from stream.detect.incidents.incidents import IncidentEvent, Incidents, Judged, SensorShare, alert_id
 from stream.detect.policy import Rules
+from tests.support.builders import a_rules
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 NAN = float("nan")
 THRESHOLD = 2.0
-RULES = Rules(close_after=3, close_ratio=0.8, update_every_ns=100 * SECOND, max_duration_ns=1000 * SECOND)
+RULES = a_rules(close_after=3, close_ratio=0.8, update_every_ns=100 * SECOND, max_duration_ns=1000 * SECOND)
 Told = tuple[str, str | None, int]
 
 
@@ -95,7 +96,7 @@ def test_a_score_between_the_ratio_and_1_neither_closes_nor_opens() -> None:
 
 
 def test_a_single_quiet_frame_closes_where_one_is_enough() -> None:
-    watch = Watch(Rules(close_after=1))
+    watch = Watch(a_rules(close_after=1))
     assert told(watch.push([1.5, 0.1, 1.5, 0.1])) == [
         ("opened", None, 0), ("resolved", "recovered", 1), ("opened", None, 2), ("resolved", "recovered", 3),
     ]  # fmt: skip
@@ -128,7 +129,7 @@ def test_severity_of_an_opening_is_that_of_its_score(score: float, severity: str
 
 
 def test_it_is_told_again_when_so_much_event_time_has_passed_since_it_was_last_told() -> None:
-    watch = Watch(Rules(close_after=3, update_every_ns=10 * SECOND))
+    watch = Watch(a_rules(close_after=3, update_every_ns=10 * SECOND))
     events = watch.push([1.5] * 5 + [3.0] + [1.5] * 20)
     assert told(events) == [
         ("opened", None, 0), ("updated", None, 5), ("updated", None, 15), ("updated", None, 25),
@@ -137,7 +138,7 @@ def test_it_is_told_again_when_so_much_event_time_has_passed_since_it_was_last_t
 
 
 def test_an_incident_is_split_when_it_gets_too_long_and_the_next_begins_where_it_ends() -> None:
-    watch = Watch(Rules(close_after=3, max_duration_ns=10 * SECOND, update_every_ns=HOUR))
+    watch = Watch(a_rules(close_after=3, max_duration_ns=10 * SECOND, update_every_ns=HOUR))
     events = watch.push([3.0] + [1.5] * 20)
     assert told(events) == [
         ("opened", None, 0), ("resolved", "split", 10), ("opened", None, 10), ("resolved", "split", 20),
@@ -149,7 +150,7 @@ def test_an_incident_is_split_when_it_gets_too_long_and_the_next_begins_where_it
 
 
 def test_a_split_does_not_wait_for_a_frame_with_a_score() -> None:
-    watch = Watch(Rules(close_after=3, max_duration_ns=5 * SECOND))
+    watch = Watch(a_rules(close_after=3, max_duration_ns=5 * SECOND))
     assert told(watch.push([1.5, NAN, NAN, NAN, NAN, NAN, NAN, 1.5])) == [
         ("opened", None, 0), ("resolved", "split", 5), ("opened", None, 7),
     ]  # fmt: skip
@@ -227,7 +228,7 @@ def test_the_life_of_incidents_has_an_order_whatever_the_scores_and_the_batches(
     scores: list[float], cuts: list[int]
 ) -> None:
     """Opened, then updated, then resolved; sequences without holes; ends after starts; the same however cut."""
-    rules = Rules(close_after=2, close_ratio=0.8, update_every_ns=7 * SECOND, max_duration_ns=15 * SECOND)
+    rules = a_rules(close_after=2, close_ratio=0.8, update_every_ns=7 * SECOND, max_duration_ns=15 * SECOND)
     whole = Watch(rules).push(scores)
     watch, pieces = Watch(rules), []
     edges = sorted({0, len(scores), *(cut for cut in cuts if cut < len(scores))})

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from stream.detect.detector import Detector
 from stream.detect.incidents.veto import Veto, shares
-from stream.detect.policy import Rules, SensorRule
-from tests.support.builders import SECOND, START, a_definition, a_spec, readings
+from stream.detect.policy import SensorRule
+from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings
 
 NAN = float("nan")
 SENSORS = ("flow", "pressure")
@@ -90,7 +90,7 @@ def test_parts_of_the_error_do_not_depend_on_how_many_frames_are_asked_for(senso
 
 def test_a_vetoed_frame_opens_nothing_and_one_that_is_open_lives_on_by_its_score() -> None:
     """First too high, which the rule does not let pass; then too low, which opens; then too high again."""
-    rules = Rules(close_after=3, sensors=(SensorRule("s0", "below"), SensorRule("s1", "below")))
+    rules = a_rules(close_after=3, sensors=(SensorRule("s0", "below"), SensorRule("s1", "below")))
     high, low = np.full((6, 2), 40.0), np.full((2, 2), -40.0)
     values = np.concatenate([high, low, high])
     case = a_definition(a_spec(smoothing=1), rules=rules, q=1e-6, series=("a",))
@@ -103,7 +103,7 @@ def test_a_vetoed_frame_opens_nothing_and_one_that_is_open_lives_on_by_its_score
 
 
 def test_calibration_is_told_of_every_scored_frame_what_the_rules_say_of_it() -> None:
-    rules = Rules(close_after=3, sensors=(SensorRule("s0", "below"), SensorRule("s1", "below")))
+    rules = a_rules(close_after=3, sensors=(SensorRule("s0", "below"), SensorRule("s1", "below")))
     case = a_definition(a_spec(smoothing=1), rules=rules, q=1e300, series=("a",))
     sent = readings(["a"] * 10, START + np.arange(10) * SECOND, np.full((10, 2), 40.0))
     assert not Detector(case).push(sent).verdicts.vetoed.any()

@@ -8,12 +8,13 @@ from stream.detect.model.autoencoders import build, load
 from stream.detect.model.kind import Autoencoder
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
+from tests.support.builders import a_spec
 
 
 def spec_of(kind: str, window: int, sensors: int, members: int = 1, **others: object) -> ModelSpec:
     latent = min(3, max(1, window * sensors - 1))
     sizes = {"kind": kind, "window": window, "sensors": sensors, "members": members, "smoothing": 1, "hidden": 6}
-    return ModelSpec(**{**sizes, "latent": latent, **others})  # type: ignore[arg-type]
+    return a_spec(**{**sizes, "latent": latent, **others})
 
 
 def windows_for(spec: ModelSpec, count: int = 5) -> torch.Tensor:

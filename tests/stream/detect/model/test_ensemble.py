@@ -19,7 +19,7 @@ from stream.detect.model.tiles import Tile, is_steady, steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from tests.oracles.naive import naive_doubt, naive_errors
-from tests.support.builders import weights_of
+from tests.support.builders import a_spec, weights_of
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def spec_of(
 ) -> ModelSpec:
     latent = min(5, max(1, window * sensors - 1))
     sizes = (kind, window, 1, sensors, hidden, latent, members, 0.0, span, loss)
-    return ModelSpec(*sizes, discriminator=discriminator)  # type: ignore[arg-type]
+    return a_spec(*sizes, discriminator=discriminator)
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:

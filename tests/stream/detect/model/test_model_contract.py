@@ -13,7 +13,7 @@ from stream.detect.model.discriminator import load as load_discriminator
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
-from tests.support.builders import weights_of
+from tests.support.builders import a_spec, weights_of
 from tests.support.options import fit_options
 from training.fitting.error_scale import error_scales
 from training.fitting.fit import fit
@@ -31,7 +31,7 @@ SPANS = ("newest", "window")
 def spec_of(kind: str, window: int, sensors: int, members: int = 1, **others: object) -> ModelSpec:
     latent = min(3, max(1, window * sensors - 1))
     sizes = {"window": window, "smoothing": 1, "sensors": sensors, "hidden": 6, "latent": latent, "members": members}
-    return ModelSpec(**{"kind": kind, **sizes, **others})  # type: ignore[arg-type]
+    return a_spec(**{"kind": kind, **sizes, **others})
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
