@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.robustness.segments import Float32s, Strips, nearest
+from training.robustness.segments import AttackStrips, Float32s, nearest
 from training.robustness.target import Target
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -29,7 +29,7 @@ class ReplayAttack:
     flagged: float | None
 
 
-def replay_attacks(target: Target, strips: Strips, recorded: Float32s) -> tuple[ReplayAttack, ...]:
+def replay_attacks(target: Target, strips: AttackStrips, recorded: Float32s) -> tuple[ReplayAttack, ...]:
     """Replays the nearest recorded strip on a growing share of the sensors."""
     found, replayed = target.exceeds(strips), nearest(strips, recorded)
     distance = np.abs(strips.values - replayed).sum(axis=1)  # (N, F)

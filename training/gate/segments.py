@@ -64,21 +64,32 @@ class Strips:
         Args:
             values: float32 (n, L, F), scaled, in the place of their own.
         """
-        spec, frames = definition.spec, definition.spec.receptive_field
+        frames = definition.spec.receptive_field
         values = (self.scaled(definition) if values is None else values)[:, -frames:]
-        holes = self.masked[:, -frames:].reshape(-1, spec.sensors)
-        flat = np.ascontiguousarray(values.reshape(-1, spec.sensors))
-        ends = (np.arange(len(self))[:, None] * frames + np.arange(spec.window - 1, frames)).ravel()
-        errors = definition.ensemble.errors(flat, ends, holes if holes.any() else None).error  # (n * M,)
-        newest = np.arange(1, len(self) + 1) * spec.smoothing - 1
-        level = levels(errors, newest, np.full(len(self), frames), spec.window, spec.smoothing)
-        found: Float64s = level / definition.thresholds.of_each(self.names)
-        return found
+        level, _ = newest_frames(definition, values, self.masked[:, -frames:])
+        scores: Float64s = level / definition.thresholds.of_each(self.names)
+        return scores
 
     def _scales(self, definition: Definition) -> tuple[Float64s, Float64s]:
         """float64 (n, 1, F) each."""
         rows = [definition.scales.row(name) for name in self.names]
         return definition.scales.mean[rows][:, None], definition.scales.scale[rows][:, None]
+
+
+def newest_frames(definition: Definition, values: Float32s, masked: Bools) -> tuple[Float64s, Float64s]:
+    """Computes level and disagreement of the newest frame of each strip, float64 (n,) each, by the frozen ensemble.
+
+    Args:
+        values: float32 (n, W + M - 1, F), scaled; masked cells hold 0.
+        masked: bool (n, W + M - 1, F).
+    """
+    spec, count, frames = definition.spec, len(values), definition.spec.receptive_field
+    flat = np.ascontiguousarray(values.reshape(-1, spec.sensors))
+    ends = np.arange(count)[:, None] * frames + np.arange(spec.window - 1, frames)  # (n, M)
+    windows = definition.ensemble.errors(flat, ends.ravel(), masked.reshape(flat.shape))
+    newest = np.arange(1, count + 1) * spec.smoothing - 1
+    level = levels(windows.error, newest, np.full(count, frames), spec.window, spec.smoothing)
+    return level, windows.disagreement[newest]
 
 
 def strips_of(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: int) -> Strips:

@@ -20,7 +20,7 @@ from stream.intake.columns import Bools, Int64s
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
 from training.robustness.pgd import Attack, Budget, Effort, Norm
-from training.robustness.segments import Strips, cut, nearest, whole_rows
+from training.robustness.segments import AttackStrips, cut, nearest, whole_rows
 from training.robustness.setup import Setup
 from training.robustness.target import Target
 
@@ -128,7 +128,7 @@ def measure(setup: Setup, frames: FramedHistory, definition: Definition, options
     )
 
 
-def _exceeding(setup: Setup, strips: Strips) -> Int64s:
+def _exceeding(setup: Setup, strips: AttackStrips) -> Int64s:
     above = [one.exceeds(strips) for one in (setup.ensemble, *setup.members)]
     return np.flatnonzero(np.any(above, axis=0))
 
@@ -136,7 +136,7 @@ def _exceeding(setup: Setup, strips: Strips) -> Int64s:
 class _Attacks:
     """The strips under attack, and the subset that each target had found."""
 
-    def __init__(self, setup: Setup, strips: Strips, options: EvasionOptions) -> None:
+    def __init__(self, setup: Setup, strips: AttackStrips, options: EvasionOptions) -> None:
         self._setup, self._strips, self._options = setup, strips, options
         self._true, self._counted, self._box = strips.tensors
         self.found = setup.ensemble.exceeds(strips)
@@ -163,17 +163,19 @@ class _Attacks:
                 counterpart = _share(~self._setup.counterpart.exceeds(others), self.found_counterpart)
                 yield replace(self._rates("everything", budget, rate, [strips]), counterpart=counterpart)
 
-    def _members(self, by_member: list[list[Strips]]) -> Iterator[tuple[Target, Bools, list[Strips]]]:
+    def _members(self, by_member: list[list[AttackStrips]]) -> Iterator[tuple[Target, Bools, list[AttackStrips]]]:
         return zip(self._setup.members, self.found_alone, by_member, strict=True)
 
-    def _transferred(self, knows: Knowledge, budgets: Sequence[Budget], by_budget: list[Strips]) -> Iterator[Evasion]:
+    def _transferred(
+        self, knows: Knowledge, budgets: Sequence[Budget], by_budget: list[AttackStrips]
+    ) -> Iterator[Evasion]:
         """Rates of an attacker who knows no target: all targets are given the same strips."""
         for budget, strips in zip(budgets, by_budget, strict=True):
             targets = zip(self._setup.members, self.found_alone, strict=True)
             alone = _mean(_share(~one.exceeds(strips), found) for one, found in targets)
             yield self._rates(knows, budget, alone, [strips])
 
-    def _rates(self, knows: Knowledge, budget: Budget, alone: float | None, attacks: list[Strips]) -> Evasion:
+    def _rates(self, knows: Knowledge, budget: Budget, alone: float | None, attacks: list[AttackStrips]) -> Evasion:
         """Rates of the ensemble and its counterpart, mean over attacks of one kind."""
         ensemble, counterpart = self._setup.ensemble, self._setup.counterpart
         hidden = [~ensemble.exceeds(strips) for strips in attacks]
@@ -185,7 +187,7 @@ class _Attacks:
         other = _mean(_share(~counterpart.exceeds(strips), self.found_counterpart) for strips in attacks)
         return Evasion(knows, budget, alone, rate, _mean(flagged), other)
 
-    def _descended(self, target: Target, budgets: Sequence[Budget]) -> list[Strips]:
+    def _descended(self, target: Target, budgets: Sequence[Budget]) -> list[AttackStrips]:
         """Strips with the lowest level by this target, for each budget. Each begins at the result of the last."""
         draw, score = torch.Generator().manual_seed(self._options.seed), target.score()
         clean = score.levels(self._true, self._counted).detach().numpy()
@@ -197,7 +199,7 @@ class _Attacks:
             reached.append(self._strips.changed(here.numpy()))
         return reached
 
-    def _towards_recorded(self, budget: Budget) -> Strips:
+    def _towards_recorded(self, budget: Budget) -> AttackStrips:
         """Each strip moved towards its nearest recorded strip, as far as the budget allows."""
         attack = Attack(lambda strips: strips.sum(dim=(1, 2)), self._true, self._box)
         recorded = torch.from_numpy(nearest(self._strips, self._setup.recorded))

@@ -22,7 +22,7 @@ CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Strips:
+class AttackStrips:
     """N strips of L = W + M - 1 frames, scaled. The level of the last frame is attacked.
 
     Attributes:
@@ -47,14 +47,14 @@ class Strips:
         counted = torch.from_numpy(1.0 - self.masked.astype(np.float32))
         return torch.from_numpy(self.values), counted, (torch.from_numpy(self.low), torch.from_numpy(self.high))
 
-    def changed(self, values: Float32s) -> "Strips":
+    def changed(self, values: Float32s) -> "AttackStrips":
         """The same strips with other values."""
         return replace(self, values=values)
 
 
 def cut(
     frames: FramedHistory, ends: Int64s, definition: Definition, trained_range: tuple[Float32s, Float32s]
-) -> Strips:
+) -> AttackStrips:
     """Cuts the strips that end at these rows. All of them must be whole and without a gap.
 
     A cell may be changed within the valid range of its sensor where a rule has one, else within its range in training,
@@ -69,7 +69,7 @@ def cut(
     series = tuple(frames.names[i] for i in frames.series[ends].tolist())
     limits = _limits(series, definition, trained_range)
     low, high = (np.broadcast_to(limit[:, None], values.shape) for limit in limits)
-    return Strips(
+    return AttackStrips(
         series,
         values,
         masked,
@@ -92,7 +92,7 @@ def affordable(definition: Definition, most: int) -> int:
     return max(1, min(most, CELLS // (definition.spec.receptive_field * definition.spec.sensors)))
 
 
-def nearest(strips: Strips, recorded: Float32s) -> Float32s:
+def nearest(strips: AttackStrips, recorded: Float32s) -> Float32s:
     """float32 (N, L, F): the recorded strip nearest to each, 0 where a cell is masked.
 
     Args:

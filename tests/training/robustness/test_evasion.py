@@ -26,7 +26,7 @@ from tests.support.small_training import options as small_options
 from training.fitting.disagreement import usual_disagreement
 from training.pipeline import Trained
 from training.robustness.evasion import SIZES
-from training.robustness.segments import Strips
+from training.robustness.segments import AttackStrips
 from training.robustness.setup import Setup, prepare
 
 Command = Callable[..., dict[str, Any]]
@@ -107,7 +107,7 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
         assert (setup.ensemble.definition.ensemble.spread == setup.counterpart.definition.ensemble.spread).all()
         plain, judged = (setup.ensemble, setup.counterpart)[:: -1 if has_one else 1]
         loud = setup.recorded[frames] * 8
-        strips = Strips(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)
+        strips = AttackStrips(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)
         assert (judged.levels(strips) >= plain.levels(strips)).all()
         assert (judged.levels(strips) > plain.levels(strips)).any()
     said = command("--bundle", str(bundle.folder), "--strips", "4", "--steps", "2")["text"]
