@@ -12,7 +12,7 @@ from stream.cli.reports.output import print_json
 from stream.errors import BundleError
 from stream.events.alert import Alert
 from stream.events.difference import KINDS, Change, as_data, by_series, counted, difference
-from stream.events.incident_view import Raised, newest
+from stream.events.incident_view import IncidentView, newest
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
 from stream.settings import Settings
@@ -23,7 +23,7 @@ class Side(NamedTuple):
     """The alerts and counts of one bundle."""
 
     version: str
-    alerts: list[Raised]
+    alerts: list[IncidentView]
     counts: dict[str, int]
 
 
@@ -69,10 +69,10 @@ def compare(
 def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> Side:
     _, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, hints(settings).without_label(), definition)
-    events: list[Raised] = []
+    events: list[IncidentView] = []
 
     def publish(alert: Alert) -> None:
-        events.append(msgspec.convert(alert, Raised, from_attributes=True))
+        events.append(msgspec.convert(alert, IncidentView, from_attributes=True))
 
     result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
     return Side(definition.version, list(newest(events).values()), dict(result.counts.items()))

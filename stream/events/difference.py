@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from stream.detect.policy import SEVERITIES
-from stream.events.incident_view import Raised
+from stream.events.incident_view import IncidentView
 
 Kind = Literal["gone", "new", "moved", "unchanged"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -21,8 +21,8 @@ class Change:
     """
 
     series: str
-    before: tuple[Raised, ...]
-    after: tuple[Raised, ...]
+    before: tuple[IncidentView, ...]
+    after: tuple[IncidentView, ...]
 
     @property
     def kind(self) -> Kind:
@@ -35,7 +35,7 @@ class Change:
         return "unchanged" if same else "moved"
 
 
-def difference(before: Iterable[Raised], after: Iterable[Raised]) -> list[Change]:
+def difference(before: Iterable[IncidentView], after: Iterable[IncidentView]) -> list[Change]:
     """The changes, by the time at which they begin, then by series.
 
     Args:
@@ -43,7 +43,7 @@ def difference(before: Iterable[Raised], after: Iterable[Raised]) -> list[Change
     """
     sides = [(alert.series, alert.span, 0, alert) for alert in before]
     sides += [(alert.series, alert.span, 1, alert) for alert in after]
-    groups: list[tuple[int, str, tuple[list[Raised], list[Raised]]]] = []
+    groups: list[tuple[int, str, tuple[list[IncidentView], list[IncidentView]]]] = []
     reached = 0
     for series, (begin, end), side, alert in sorted(sides, key=lambda one: one[:3]):
         if not groups or groups[-1][1] != series or begin >= reached:
@@ -73,7 +73,7 @@ def counted(changes: Sequence[Change]) -> dict[str, Any]:
     }
 
 
-def _side(alerts: Sequence[Raised]) -> dict[str, Any]:
+def _side(alerts: Sequence[IncidentView]) -> dict[str, Any]:
     severities: Counter[str] = Counter(alert.severity for alert in alerts)
     peaks = [alert.peak_score for alert in alerts if alert.scored]
     return {
@@ -85,7 +85,7 @@ def _side(alerts: Sequence[Raised]) -> dict[str, Any]:
 
 def as_data(change: Change) -> dict[str, Any]:
     """One change as JSON can hold it."""
-    sides: Mapping[str, tuple[Raised, ...]] = {"before": change.before, "after": change.after}
+    sides: Mapping[str, tuple[IncidentView, ...]] = {"before": change.before, "after": change.after}
     return {
         "change": change.kind,
         "series": change.series,
@@ -93,7 +93,7 @@ def as_data(change: Change) -> dict[str, Any]:
     }
 
 
-def _alert(alert: Raised) -> dict[str, Any]:
+def _alert(alert: IncidentView) -> dict[str, Any]:
     return {
         "alert_id": alert.alert_id,
         "started_at": alert.started_at,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stream.errors import ConfigError, DataError
 from stream.events.feedback import Feedback
-from stream.events.incident_view import Raised, newest, to_ns
+from stream.events.incident_view import IncidentView, newest, to_ns
 from stream.events.record import encode, rfc3339
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -20,13 +20,13 @@ COLUMNS = tuple(field.name for field in msgspec.structs.fields(Feedback))
 TABLES = (".csv", ".parquet")
 
 
-def read_alerts(path: Path) -> dict[str, Raised]:
+def read_alerts(path: Path) -> dict[str, IncidentView]:
     """The alerts whose events are in a file of JSON lines, such as `narrows replay` writes, in their newest state.
 
     Raises:
         DataError: it cannot be read, or a line is no alert event.
     """
-    return newest(decoded(line, Raised, where) for where, line in _lines(path))
+    return newest(decoded(line, IncidentView, where) for where, line in _lines(path))
 
 
 def read_feedback(path: Path) -> list[Feedback]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from stream.events.incident_view import Raised, to_ns
+from stream.events.incident_view import IncidentView, to_ns
 from stream.events.record import schema_of
 
 Verdict = Literal["confirmed", "false", "maintenance"]
@@ -48,12 +48,12 @@ class Judgements:
         contradicted: ids that were judged in two ways, sorted.
     """
 
-    alerts: Mapping[str, Raised]
+    alerts: Mapping[str, IncidentView]
     verdicts: Mapping[str, Feedback]
     contradicted: tuple[str, ...]
 
     @staticmethod
-    def of(alerts: Mapping[str, Raised], entries: Iterable[Feedback]) -> "Judgements":
+    def of(alerts: Mapping[str, IncidentView], entries: Iterable[Feedback]) -> "Judgements":
         """Entries in the order in which they were given."""
         verdicts: dict[str, Feedback] = {}
         contradicted = set()
@@ -69,7 +69,7 @@ class Judgements:
         """Ids that were judged, of which no alert is known; sorted."""
         return tuple(sorted(self.verdicts.keys() - self.alerts.keys()))
 
-    def verdict(self, alert: Raised) -> Verdict | None:
+    def verdict(self, alert: IncidentView) -> Verdict | None:
         """What holds of an alert; None: nobody has judged it."""
         entry = self.verdicts.get(alert.alert_id)
         return None if entry is None else entry.verdict

@@ -13,7 +13,7 @@ from stream.intake.timestamps import LAST_NS, iso_to_ns
 ENDED_BEFORE: tuple[Reason, ...] = ("recovered", "split")
 
 
-class Raised(msgspec.Struct, frozen=True):
+class IncidentView(msgspec.Struct, frozen=True):
     """What is needed of an alert event; other fields of its JSON are not looked at. See `stream.events.Alert`."""
 
     alert_id: str
@@ -41,9 +41,9 @@ class Raised(msgspec.Struct, frozen=True):
         return start, max(end, start) + (0 if self.reason in ENDED_BEFORE and end > start else 1)
 
 
-def newest(events: Iterable[Raised]) -> dict[str, Raised]:
+def newest(events: Iterable[IncidentView]) -> dict[str, IncidentView]:
     """Each incident, by id, in the newest state that was told."""
-    found: dict[str, Raised] = {}
+    found: dict[str, IncidentView] = {}
     for event in events:
         known = found.get(event.alert_id)
         if known is None or event.sequence >= known.sequence:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from stream.detect.incidents.incidents import SensorShare, alert_id
-from stream.events.incident_view import Raised
+from stream.events.incident_view import IncidentView
 from stream.events.record import rfc3339
 
 MINUTE = 60_000_000_000
 START = 1_772_409_600 * 1_000_000_000  # 2026-03-02T00:00:00Z
 
 
-def raised(series: str, first: int, last: int | None, **changes: Any) -> Raised:
+def raised(series: str, first: int, last: int | None, **changes: Any) -> IncidentView:
     """An alert from one minute to another, or open."""
     started = START + first * MINUTE
     plain: dict[str, Any] = {
@@ -26,7 +26,7 @@ def raised(series: str, first: int, last: int | None, **changes: Any) -> Raised:
         "reason": None if last is None else "recovered",
         "ended_at": None if last is None else rfc3339(START + last * MINUTE),
     }
-    return Raised(**(plain | changes))
+    return IncidentView(**(plain | changes))
 
 
 def share(name: str, part: float, observed: float | None, expected: float) -> SensorShare:

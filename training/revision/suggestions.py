@@ -21,7 +21,7 @@ from stream.detect.incidents.veto import Veto
 from stream.detect.policy import SensorRule
 from stream.errors import BundleError, DataError
 from stream.events.feedback import Judgements
-from stream.events.incident_view import Raised
+from stream.events.incident_view import IncidentView
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
@@ -33,7 +33,7 @@ from training.revision.child import kept_by
 LEAST_JUDGED = 5
 HALVINGS = 6
 NEEDED = ("method", "promised", "weeks")
-Gone = Callable[[Raised], bool]
+Gone = Callable[[IncidentView], bool]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,11 @@ def propose(
 
 
 def _best(
-    series: str, candidates: Sequence[_Candidate], judgements: Judgements, alerts: list[Raised], own: list[Raised]
+    series: str,
+    candidates: Sequence[_Candidate],
+    judgements: Judgements,
+    alerts: list[IncidentView],
+    own: list[IncidentView],
 ) -> list[Proposal]:
     """The best one, if any is good."""
     judged = (
@@ -131,7 +135,7 @@ def _best(
     return [max(good, key=lambda proposal: proposal.of_series.false_gone)] if good else []
 
 
-def _effect(alerts: Sequence[Raised], judgements: Judgements, gone: Gone) -> Effect:
+def _effect(alerts: Sequence[IncidentView], judgements: Judgements, gone: Gone) -> Effect:
     by_verdict: dict[str | None, list[bool]] = {"false": [], "confirmed": [], None: [], "maintenance": []}
     for alert in alerts:
         by_verdict[judgements.verdict(alert)].append(gone(alert))
@@ -151,7 +155,7 @@ def _thresholds(higher: Sequence[tuple[str, float]], manifest: Manifest, given: 
         )
 
 
-def _rules(false: Sequence[Raised], manifest: Manifest, given: Sequence[str]) -> Iterator[_Candidate]:
+def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[str]) -> Iterator[_Candidate]:
     """For the sensor that led most of the false alerts: one direction, or a least deviation, the smallest first."""
     leaders = Counter(alert.sensors[0].name for alert in false if alert.cause == "model" and alert.sensors)
     if not leaders:
@@ -179,7 +183,7 @@ def _rules(false: Sequence[Raised], manifest: Manifest, given: Sequence[str]) ->
 def _reached(factor: float) -> Gone:
     """An alert that the model raised is gone where the new threshold is at its peak or above."""
 
-    def gone(alert: Raised) -> bool:
+    def gone(alert: IncidentView) -> bool:
         return alert.cause == "model" and alert.peak_score <= factor
 
     return gone
@@ -188,7 +192,7 @@ def _reached(factor: float) -> Gone:
 def _vetoed(veto: Veto, sensors: tuple[str, ...]) -> Gone:
     """An alert that the model raised is gone where the rules would let nothing open at its peak."""
 
-    def gone(alert: Raised) -> bool:
+    def gone(alert: IncidentView) -> bool:
         if alert.cause != "model" or not alert.sensors:
             return False
         share, observed, expected = np.zeros((len(sensors), 1)), *np.full((2, len(sensors), 1), np.nan)

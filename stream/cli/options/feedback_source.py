@@ -8,7 +8,7 @@ from typing import TypeVar
 from stream.errors import BrokerError, ConfigError, DataError
 from stream.events.event_files import decoded, decoded_feedback, read_alerts, read_feedback
 from stream.events.feedback import Feedback, Judgements
-from stream.events.incident_view import Raised, newest
+from stream.events.incident_view import IncidentView, newest
 from stream.settings import Settings
 
 T = TypeVar("T")
@@ -50,8 +50,10 @@ def _verdicts_of_topic(settings: Settings) -> list[Feedback]:
     return _from_topic(settings, settings.topics.feedback, "--feedback", decoded_feedback)
 
 
-def _alerts_of_topic(settings: Settings) -> list[Raised]:
-    return _from_topic(settings, settings.topics.alerts, "--alerts", lambda value, where: decoded(value, Raised, where))
+def _alerts_of_topic(settings: Settings) -> list[IncidentView]:
+    return _from_topic(
+        settings, settings.topics.alerts, "--alerts", lambda value, where: decoded(value, IncidentView, where)
+    )
 
 
 def _from_topic(settings: Settings, topic: str, option: str, decode: Callable[[bytes, str], T]) -> list[T]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stream.cli.reports.alerts import printable, span
 from stream.events.difference import KINDS, Change, by_series, counted
-from stream.events.incident_view import Raised
+from stream.events.incident_view import IncidentView
 
 STYLE = {"gone": "green", "new": "bold red", "moved": "yellow"}
 
@@ -52,7 +52,7 @@ def _changes(changes: Iterable[Change]) -> Table:
     return table
 
 
-def _alert(alert: Raised) -> str:
+def _alert(alert: IncidentView) -> str:
     """2026-03-07 12:12, 4 h, high 6.1."""
     began = alert.started_at[:16].replace("T", " ")
     peak = f"{alert.peak_score:.3g}" if alert.scored else "not scored"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.events.difference import Change, as_data, by_series, counted, difference
-from stream.events.incident_view import Raised
+from stream.events.incident_view import IncidentView
 from stream.intake.timestamps import LAST_NS
 from tests.support.alert_records import raised
 
@@ -14,7 +14,7 @@ MIRRORED = {"gone": "new", "new": "gone", "moved": "moved", "unchanged": "unchan
 
 
 @st.composite
-def sides(draw: st.DrawFn) -> list[Raised]:
+def sides(draw: st.DrawFn) -> list[IncidentView]:
     """Alerts of one bundle: those of a series do not overlap, the last may be open."""
     alerts = []
     for series in ("a", "b"):
@@ -24,7 +24,7 @@ def sides(draw: st.DrawFn) -> list[Raised]:
     return alerts
 
 
-def overlaps(one: Raised, other: Raised) -> bool:
+def overlaps(one: IncidentView, other: IncidentView) -> bool:
     (start, end), (begin, finish) = one.span, other.span
     return one.series == other.series and start < finish and begin < end
 
@@ -35,7 +35,7 @@ def kinds(changes: list[Change]) -> Counter[str]:
 
 @given(before=sides(), after=sides())
 def test_each_alert_is_in_one_change_and_of_the_kind_that_a_look_at_all_pairs_gives(
-    before: list[Raised], after: list[Raised]
+    before: list[IncidentView], after: list[IncidentView]
 ) -> None:
     changes = difference(before, after)
     assert sorted(a.alert_id for c in changes for a in c.before) == sorted(a.alert_id for a in before)
@@ -53,12 +53,12 @@ def test_each_alert_is_in_one_change_and_of_the_kind_that_a_look_at_all_pairs_gi
 
 
 @given(alerts=sides())
-def test_a_bundle_differs_in_nothing_from_itself(alerts: list[Raised]) -> None:
+def test_a_bundle_differs_in_nothing_from_itself(alerts: list[IncidentView]) -> None:
     assert kinds(difference(alerts, alerts)) == Counter({"unchanged": len(alerts)} if alerts else {})
 
 
 @given(before=sides(), after=sides())
-def test_seen_from_the_other_side_gone_is_new(before: list[Raised], after: list[Raised]) -> None:
+def test_seen_from_the_other_side_gone_is_new(before: list[IncidentView], after: list[IncidentView]) -> None:
     there, back = difference(before, after), difference(after, before)
     mirrored = {(c.series, c.after, c.before, MIRRORED[c.kind]) for c in there}
     assert {(c.series, c.before, c.after, c.kind) for c in back} == mirrored

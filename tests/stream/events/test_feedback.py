@@ -17,7 +17,7 @@ from stream.errors import ConfigError, DataError
 from stream.events import precision
 from stream.events.event_files import append, read_feedback
 from stream.events.feedback import Feedback, JudgedSpan, Judgements, Verdict, feedback_schema
-from stream.events.incident_view import Raised, newest
+from stream.events.incident_view import IncidentView, newest
 from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
 from tests.conftest import ROOT
@@ -41,7 +41,7 @@ ENTRIES = [
 ]  # fmt: skip
 
 
-def judged(alerts: Sequence[Raised], verdicts: Sequence[Verdict | None]) -> Judgements:
+def judged(alerts: Sequence[IncidentView], verdicts: Sequence[Verdict | None]) -> Judgements:
     entries = [Feedback(alert.alert_id, v) for alert, v in zip(alerts, verdicts, strict=True) if v is not None]
     return Judgements.of(newest(alerts), entries)
 
@@ -146,14 +146,14 @@ def pumps() -> pd.DataFrame:
     return a_history()
 
 
-def alerts_in(history: pd.DataFrame) -> list[Raised]:
+def alerts_in(history: pd.DataFrame) -> list[IncidentView]:
     """Three alerts of pump-01 and one of pump-03, of half an hour each, in fit and calibrate."""
     start = (int(history["time"].min().value) - START) // MINUTE
     firsts = {"pump-01": (100, 200, 600), "pump-03": (620,)}
     return [raised(name, start + first, start + first + 30) for name, own in firsts.items() for first in own]
 
 
-def rows_of(history: pd.DataFrame, alerts: Sequence[Raised], lag: int = 0) -> np.ndarray:
+def rows_of(history: pd.DataFrame, alerts: Sequence[IncidentView], lag: int = 0) -> np.ndarray:
     """bool: rows in the time of an alert, or of the `lag` minutes before it."""
     time, inside = history["time"].astype("int64"), np.zeros(len(history), np.bool_)
     for alert in alerts:

@@ -12,7 +12,7 @@ import pytest
 from stream.cli import app as cli
 from stream.events.event_files import append, read_alerts
 from stream.events.feedback import Feedback, Judgements, Verdict
-from stream.events.incident_view import Raised, newest
+from stream.events.incident_view import IncidentView, newest
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.settings import load
@@ -31,7 +31,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 def alert(
     manifest: Manifest, minute: int, deviation: float, series: str = "a", name: str = "flow", **more: Any
-) -> Raised:
+) -> IncidentView:
     """One that a sensor led with nearly all of the error, off by `deviation` from an expected 10."""
     other = "head.2" if name == "flow" else "flow"
     sensors = (share(name, 0.9, 10.0 + deviation, 10.0), share(other, 0.1, 3.0, 2.0))
@@ -39,7 +39,7 @@ def alert(
 
 
 def proposals(
-    manifest: Manifest, judged: Sequence[tuple[Raised, Verdict | None]], higher: Sequence[tuple[str, float]] = ()
+    manifest: Manifest, judged: Sequence[tuple[IncidentView, Verdict | None]], higher: Sequence[tuple[str, float]] = ()
 ) -> list[Proposal]:
     entries = [Feedback(one.alert_id, verdict) for one, verdict in judged if verdict is not None]
     return propose(
@@ -48,7 +48,7 @@ def proposals(
 
 
 def test_false_alerts_in_one_direction_call_for_the_other(manifest: Manifest) -> None:
-    judged: list[tuple[Raised, Verdict | None]] = [(alert(manifest, n, 2.0 + n), "false") for n in range(4)]
+    judged: list[tuple[IncidentView, Verdict | None]] = [(alert(manifest, n, 2.0 + n), "false") for n in range(4)]
     judged += [(alert(manifest, 10, -1.0), "confirmed"), (alert(manifest, 20, 5.0), None)]
     (found,) = proposals(manifest, judged)
     assert (found.series, found.what) == ("a", "flow direction: below")
@@ -60,7 +60,7 @@ def test_false_alerts_in_one_direction_call_for_the_other(manifest: Manifest) ->
 
 
 def test_false_alerts_on_small_deviations_call_for_a_least_one_below_what_was_confirmed(manifest: Manifest) -> None:
-    judged: list[tuple[Raised, Verdict | None]] = [
+    judged: list[tuple[IncidentView, Verdict | None]] = [
         (alert(manifest, n, size, name="head.2"), "false") for n, size in enumerate((0.2, -0.3, 0.4123, 5.0))
     ]
     judged.append((alert(manifest, 10, 0.5, name="head.2"), "confirmed"))
@@ -71,7 +71,9 @@ def test_false_alerts_on_small_deviations_call_for_a_least_one_below_what_was_co
 
 
 def test_nothing_is_proposed_that_loses_a_confirmed_alert_of_another_series(manifest: Manifest) -> None:
-    judged: list[tuple[Raised, Verdict | None]] = [(alert(manifest, n, 2.0), "false") for n in range(LEAST_JUDGED)]
+    judged: list[tuple[IncidentView, Verdict | None]] = [
+        (alert(manifest, n, 2.0), "false") for n in range(LEAST_JUDGED)
+    ]
     assert len(proposals(manifest, judged, [("threshold.percentile=99.9", 2.0)])) == 2
     judged.append((alert(manifest, 3, 1.0, series="b"), "confirmed"))
     below = [found.what for found in proposals(manifest, judged, [("threshold.percentile=99.9", 2.0)])]
@@ -80,7 +82,7 @@ def test_nothing_is_proposed_that_loses_a_confirmed_alert_of_another_series(mani
 
 def test_of_thresholds_the_lowest_that_removes_the_most_is_proposed(manifest: Manifest) -> None:
     peaks: list[tuple[float, Verdict]] = [(1.1, "false"), (1.4, "false"), (1.5, "false"), (2.5, "confirmed")]
-    judged: list[tuple[Raised, Verdict | None]] = [
+    judged: list[tuple[IncidentView, Verdict | None]] = [
         (alert(manifest, n, 1.0, peak_score=peak), verdict) for n, (peak, verdict) in enumerate(peaks)
     ]
     judged.append((alert(manifest, 9, 1.0, peak_score=1.2, cause="range"), "false"))
@@ -98,7 +100,9 @@ def test_of_thresholds_the_lowest_that_removes_the_most_is_proposed(manifest: Ma
 
 @pytest.mark.parametrize("without", ["enough of them", "this bundle"])
 def test_few_alerts_and_those_of_other_bundles_say_nothing(manifest: Manifest, without: str) -> None:
-    judged: list[tuple[Raised, Verdict | None]] = [(alert(manifest, n, 2.0), "false") for n in range(LEAST_JUDGED - 1)]
+    judged: list[tuple[IncidentView, Verdict | None]] = [
+        (alert(manifest, n, 2.0), "false") for n in range(LEAST_JUDGED - 1)
+    ]
     if without == "this bundle":
         judged.append((raised("a", 9, 10, sensors=judged[0][0].sensors, model_version="another"), "false"))
     assert proposals(manifest, judged, [("threshold.percentile=99.9", 2.0)]) == []
