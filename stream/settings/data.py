@@ -2,7 +2,7 @@
 
 import ast
 import re
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
@@ -19,7 +19,7 @@ from stream.settings.quantities import (
     parse_duration,
     parse_size,
 )
-from stream.settings.section import Section
+from stream.settings.section import Half, Section
 
 
 def _paths_by_name(given: object) -> object:
@@ -60,17 +60,29 @@ class Wire(NamedTuple):
 class InputSettings(Section):
     """Where readings come from and how one is laid out; the same for Kafka and Parquet."""
 
+    acts = "both"
+    acts_apart: ClassVar[dict[str, Half]] = {
+        "topic": "run",
+        "format": "run",
+        "time_format": "run",
+        "label": "training",
+        "exclude": "training",
+        "max_future": "run",
+        "max_bytes": "run",
+        "unknown_series": "run",
+    }
+
     topic: Topic = Field(default="readings", description="Topic to read.")
     format: Literal["wide", "long"] | None = Field(
         default=None,
         description="wide: a field per sensor. long: one sensor a reading, named by `sensor`, valued by `value`. "
-        "null: found (Parquet), wide (Kafka).",
+        "null: wide. Parquet: found.",
     )
     time: Text | None = Field(
         default=None, description="Field or column of the event time. null: found (Parquet), `time` (Kafka)."
     )
     time_format: Literal["auto", "iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"] = Field(
-        default="auto", description="How the event time is written. auto: told by its type and size."
+        default="auto", description="Form of the event time in a message. auto: by its type and size."
     )
     series: str = Field(
         default="",
@@ -94,12 +106,13 @@ class InputSettings(Section):
     )
     exclude: tuple[str, ...] = Field(default=(), description="Parquet only: columns that are not sensors.")
     max_future: Duration = Field(
-        default=parse_duration("1h"), description="An event time further ahead of the record's own timestamp is dead."
+        default=parse_duration("1h"), description="A reading further ahead of its record's own timestamp is dead."
     )
     max_bytes: Size = Field(default=parse_size("1MiB"), description="A larger message is dead.")
     unknown_series: Literal["accept", "refuse"] = Field(
         default="accept",
-        description="accept: a series not seen in training is scored with the pooled scale. refuse: it is dead.",
+        description="accept: a series that training did not see is scored with the pooled scale. refuse: its readings "
+        "are dead.",
     )
 
     @property
@@ -134,18 +147,22 @@ class FrameSettings(Section):
     )
     grace: Duration = Field(
         default=0,
-        description="A tick closes once its series is this far past its end; before that with its last sensor where a "
-        "long history has one value a sensor and tick, and `last` is asked for.",
+        description="A tick closes once its series is this far past its end. It closes earlier, with its last sensor, "
+        "where "
+        "resample is `last` and the long history has one value per sensor and tick.",
     )
     max_gap: PositiveDuration | None = Field(
         default=None,
-        description="A longer step empties the history: warming. >= interval. null: 10 of the usual steps.",
+        description="A longer step between two frames empties the window: the series warms up. >= interval. null: 10 "
+        "usual steps.",
     )
     max_carry: NonNegative = Field(
         default=5, description="Frames for which a missing sensor keeps its last value; then it is masked."
     )
     max_missing: NonNegative | None = Field(
-        default=None, description="Sensors. More masked than this: degraded, no score. null: a quarter of the sensors."
+        default=None,
+        description="More masked sensors than this: the frame is degraded and has no score. null: a quarter of the "
+        "sensors.",
     )
     clip: Float = Field(default=10.0, gt=0, description="Scaled values are limited to +-clip standard deviations.")
     score_when: str = Field(

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel
 
-from stream.settings.section import section_of
+from stream.settings.section import Half, Section, section_of
 from stream.settings.tree import Settings
 
 _NAMES = {
@@ -29,10 +28,11 @@ class Row(NamedTuple):
     path: str
     type: str
     default: str
+    acts: Half
     effect: str
 
 
-def rows(model: type[BaseModel] = Settings, above: str = "") -> Iterator[Row]:
+def rows(model: type[Settings] | type[Section] = Settings, above: str = "") -> Iterator[Row]:
     """Every setting in order."""
     whole = model.model_json_schema()
     for name, field in model.model_fields.items():
@@ -42,15 +42,16 @@ def rows(model: type[BaseModel] = Settings, above: str = "") -> Iterator[Row]:
         else:
             schema = whole["properties"][name]
             default = model.model_construct().model_dump(mode="json").get(name)
-            yield Row(f"{above}{name}", _type(schema), _literal(default), field.description or "")
+            half = model.acts_apart.get(name, model.acts)
+            yield Row(f"{above}{name}", _type(schema), _literal(default), half, field.description or "")
 
 
 def markdown_table() -> str:
-    """The table of the README, between its markers."""
-    lines = ["| setting | type, range | default | effect |", "|---|---|---|---|"]
+    """The table of all settings."""
+    lines = ["| setting | type, range | default | acts at | effect |", "|---|---|---|---|---|"]
     for row in rows():
         kind, effect = (text.replace("|", "\\|") for text in (row.type, row.effect))
-        lines.append(f"| `{row.path}` | {kind} | `{row.default}` | {effect} |")
+        lines.append(f"| `{row.path}` | {kind} | `{row.default}` | {row.acts} | {effect} |")
     return "\n".join(lines)
 
 
@@ -61,7 +62,7 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
-def _set_defaults(model: type[BaseModel], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
+def _set_defaults(model: type[Settings] | type[Section], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     # Defaults as a person would write them, `1h`; the tree holds ns.
     defaults = model.model_construct().model_dump(mode="json")
     for name, field in model.model_fields.items():

@@ -18,17 +18,19 @@ class ModelSettings(Section):
     )
     window: WindowLength | None = Field(
         default=None,
-        description="W, frames per window; conv needs 4. null: 32, fewer where the history is too short for so many.",
+        description="W, frames per window; conv needs at least 4. null: 32, fewer where the history is short.",
     )
     smoothing: LevelLength | None = Field(
         default=None,
-        description="M, errors averaged to a level. 1: none. null: 3, at most W where that had to be short.",
+        description="M, errors averaged to a level. 1: no smoothing. null: 3, at most W where W is shortened.",
     )
     hidden: Positive | None = Field(
-        default=None, description="Units (conv: channels) before the code. null: 64 (32); 1 for a window of one value."
+        default=None,
+        description="Units (conv: channels) of the layer before the code. null: 64 (conv: 32); 1 for a window of one "
+        "value.",
     )
     latent: Positive | None = Field(
-        default=None, description="Units of the code: the strait. null: 4, fewer where the window is small."
+        default=None, description="Units of the code, the bottleneck. null: 4, fewer where the window is small."
     )
     members: Int = Field(
         default=1, ge=1, le=64, description="K, models that differ in their seed; combined by the median."
@@ -37,25 +39,30 @@ class ModelSettings(Section):
         default=0.3, ge=0, lt=1, description="Share of hidden units dropped in training, encoder only."
     )
     loss: Literal["mse", "huber"] = Field(
-        default="mse", description="Error of a cell, trained on and scored: squared, or linear from one deviation on."
+        default="mse",
+        description="Error of a cell in training and score. mse: squared. huber: linear beyond one standard deviation.",
     )
     noise: Float = Field(
-        default=0.3, ge=0, lt=1, description="Share of a window's cells blanked in training, for the model to fill in."
+        default=0.3,
+        ge=0,
+        lt=1,
+        description="Share of a window's cells that training blanks; the model has to fill them in.",
     )
     beta: Float = Field(
         default=0.1, gt=0, description="variational: weight of the code's divergence from its prior, per cell."
     )
     standardise: bool = Field(
         default=True,
-        description="true: a sensor's error counts in units of its mean on held-out data. false: as it is.",
+        description="true: a sensor's error is divided by its mean on held-out data. false: it is not.",
     )
     error_span: Literal["newest", "window"] = Field(
-        default="window", description="Error of a window's newest frame, or of all its frames."
+        default="window",
+        description="newest: the error of a window is that of its newest frame. window: that of all its frames.",
     )
     discriminator: bool = Field(
         default=False,
-        description="true: a second network, trained to tell normal residuals from those of synthetic anomalies, adds "
-        "to the error of windows that look odd. false: the error alone.",
+        description="true: a second network, trained to separate normal residuals from those of synthetic anomalies, "
+        "raises the error of windows that it takes for anomalous. false: no second network.",
     )
 
     @field_validator("window")
@@ -75,8 +82,10 @@ class Parts(Section):
     fit: Float = Field(
         default=0.6, gt=0, lt=1, description="Share that the weights are fitted on; its last tenth stops training."
     )
-    calibrate: Float = Field(default=0.25, gt=0, lt=1, description="Share, held out, that the thresholds come from.")
-    gate: Float = Field(default=0.15, gt=0, lt=1, description="Share, held out, that decides on promotion.")
+    calibrate: Float = Field(
+        default=0.25, gt=0, lt=1, description="Held-out share that the thresholds are computed from."
+    )
+    gate: Float = Field(default=0.15, gt=0, lt=1, description="Held-out share by which the gate decides on promotion.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -95,18 +104,19 @@ class TrainSettings(Section):
     patience: Positive = Field(default=10, description="Epochs without improvement after which training stops.")
     batch_size: Positive = Field(default=256, description="Windows per step.")
     learning_rate: Float = Field(default=2e-3, gt=0, lt=1, description="Step size at the start.")
-    weight_decay: Float = Field(default=1e-4, ge=0, lt=1, description="Pull of the weights towards 0.")
+    weight_decay: Float = Field(default=1e-4, ge=0, lt=1, description="Strength of the pull of all weights towards 0.")
     max_windows_per_epoch: Positive = Field(
-        default=131_072, description="Of more windows, so many are drawn anew each epoch."
+        default=131_072, description="Of more windows than this, each epoch draws another sample of this size."
     )
     drop_sensors: bool = Field(
         default=False,
-        description="false: vetting names flat, duplicate, counter-like sensors. true: it also leaves them out.",
+        description="false: vetting lists flat, duplicate and counter-like sensors. true: it also leaves them out.",
     )
     feedback: Source | None = Field(
         default=None,
-        description="What people said of alerts: JSON lines, .csv or .parquet, or `topic` for kafka.feedback. Alerts "
-        "that were confirmed or due to maintenance teach nothing. null: none.",
+        description="People's verdicts on alerts: JSON lines, .csv or .parquet, or `topic` for kafka.feedback. Spans "
+        "of "
+        "alerts that were confirmed or due to maintenance are left out of training. null: none.",
     )
     alerts: Source = Field(
         default="topic",
@@ -120,34 +130,43 @@ class ThresholdSettings(Section):
 
     method: Literal["budget", "percentile"] = Field(
         default="budget",
-        description="budget: from the alerts one is willing to read. percentile: of the level on normal data.",
+        description="budget: the threshold gives `alerts_per_week`. percentile: it is that percentile of normal "
+        "levels.",
     )
-    alerts_per_week: Float = Field(default=1.0, gt=0, description="budget: alerts per series and week on normal data.")
+    alerts_per_week: Float = Field(
+        default=1.0, gt=0, description="budget: promised alerts per series and week on normal data."
+    )
     percentile: Float = Field(
-        default=99.0, gt=50, lt=100, description="percentile: of the level on the calibrate part."
+        default=99.0, gt=50, lt=100, description="percentile: which one of the levels on the calibrate part."
     )
     strict: bool = Field(
-        default=False, description="true: refuse a threshold that the data cannot support instead of extrapolating."
+        default=False,
+        description="true: where the data cannot support the threshold, training fails. false: it extrapolates.",
     )
 
 
 class RecalibrationSettings(Section):
-    """How far newer readings may move the thresholds, and on what ground."""
+    """Limits of a recalibration, and the data it needs."""
 
     max_step: Float = Field(
         default=1.5, gt=1, description="Factor by which `narrows recalibrate` may change a threshold in one run."
     )
     max_total: Float = Field(
-        default=2.0, gt=1, description="Factor by which all runs together may; only training begins anew."
+        default=2.0, gt=1, description="Factor by which all runs together may change it; training starts again from 1."
     )
     min_blocks: Int = Field(
-        default=50, ge=20, description="Blocks of window + smoothing frames that a series must have, at least."
+        default=50, ge=20, description="Least number of blocks of window + smoothing frames that a series must have."
     )
     min_series: Float = Field(
-        default=0.8, gt=0, le=1, description="Share of the bundle's series that must have them and not be refused."
+        default=0.8,
+        gt=0,
+        le=1,
+        description="Share of the bundle's series that must have these blocks and must not be refused.",
     )
     margin: Float = Field(
-        default=1.25, gt=1, description="Factor by which levels may fall, or rise without widening, unsuspected."
+        default=1.25,
+        gt=1,
+        description="Factor by which levels may fall, or rise without spreading, before they are refused.",
     )
 
 
@@ -164,12 +183,17 @@ class SensorRuleSettings(Section):
     """What is asked of one sensor after the model."""
 
     direction: Literal["both", "above", "below"] = Field(
-        default="both", description="Which deviations from what is expected are worth an incident."
+        default="both", description="Deviations from the expected value that may open an incident."
     )
-    min_absolute: Float = Field(default=0.0, ge=0, description="The least deviation, in the sensor's units.")
-    min_relative: Float = Field(default=0.0, ge=0, description="The least deviation, as a part of what is expected.")
+    min_absolute: Float = Field(
+        default=0.0, ge=0, description="Least deviation that may open one, in the sensor's units."
+    )
+    min_relative: Float = Field(
+        default=0.0, ge=0, description="Least deviation that may open one, as a share of the expected value."
+    )
     valid: Limits | None = Field(
-        default=None, description="[low, high]: a value outside cannot be, and raises by itself. null: no limit."
+        default=None,
+        description="[low, high]: a value outside is impossible and opens an incident by itself. null: no limit.",
     )
 
     @field_validator("valid")
@@ -194,7 +218,9 @@ class RuleSettings(Section):
         default=None,
         description="Frames in a row below `close_ratio` that resolve an incident. null: window + smoothing.",
     )
-    close_ratio: Float = Field(default=0.8, gt=0, lt=1, description="Score below which a frame counts as quiet.")
+    close_ratio: Float = Field(
+        default=0.8, gt=0, lt=1, description="Score below which a frame counts towards `close_after`."
+    )
     update_every: PositiveDuration | None = Field(
         default=None, description="Event time between two updates of an open incident. null: 1h, or W frames if longer."
     )
@@ -206,5 +232,5 @@ class RuleSettings(Section):
     sensors: dict[str, SensorRuleSettings] = Field(
         default_factory=dict,
         description="Sensor names mapped to rules {direction: both, above, below; min_absolute; min_relative; valid: "
-        "[low, high]}: deviations that are worth an incident, and values that cannot be. Empty: none.",
+        "[low, high]}: deviations that may open an incident, and the range of possible values. Empty: no rules.",
     )

@@ -79,8 +79,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 class KafkaSettings(Section):
     """Broker, login, names of topics."""
 
+    acts = "run"
+
     bootstrap: str = Field(
-        default="localhost:9092", min_length=1, description="Brokers to begin with: host:port, host:port."
+        default="localhost:9092", min_length=1, description="First brokers to ask: host:port, host:port."
     )
     group: Name | None = Field(
         default=None,
@@ -102,19 +104,19 @@ class KafkaSettings(Section):
     )
     status: Topic | None = Field(
         default=None,
-        description="Topic for what the detector says of itself: bundles activated or refused, readings lost. "
+        description="Topic for status events of the detector: bundles activated or refused, readings lost, and more. "
         "null: `<alerts>.status`.",
     )
     scores: Topic | None = Field(default=None, description="Topic for the verdict on every frame. null: not written.")
     feedback: Topic | None = Field(
         default=None,
-        description="Topic for what people say of alerts, written by `narrows feedback`. null: `<alerts>.feedback`.",
+        description="Topic for people's verdicts on alerts, written by `narrows feedback`. null: `<alerts>.feedback`.",
     )
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
-        default="plaintext", description="How to talk to the broker."
+        default="plaintext", description="Protocol of the connection to the broker."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER"] | None = Field(
-        default=None, description="How to log in, with a sasl_* protocol. null: not set."
+        default=None, description="Login mechanism, with a sasl_* protocol. null: not set."
     )
     username: str | None = Field(default=None, description="SASL user. null: not set.")
     password: SecretStr | None = Field(
@@ -126,7 +128,8 @@ class KafkaSettings(Section):
     options: Options = Field(
         default_factory=dict,
         repr=False,
-        description="Passed to librdkafka as they are; keys that guard delivery are refused, with the reason.",
+        description="Options passed to librdkafka unchanged; those that delivery depends on are refused with the "
+        "reason.",
     )
 
     def connection(self) -> dict[str, str]:

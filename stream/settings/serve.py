@@ -11,13 +11,16 @@ from stream.settings.section import Section
 class ServeSettings(Section):
     """The running consumer."""
 
+    acts = "run"
+
     batch: Int = Field(default=8192, ge=1, le=100_000, description="Messages taken at once, at most.")
     poll: PositiveDuration = Field(default=parse_duration("5ms"), description="Longest wait for a batch to fill.")
     commit_interval: PositiveDuration = Field(
         default=parse_duration("500ms"), description="Time between commits; a waiting alert commits at once."
     )
     max_replay: Positive = Field(
-        default=200_000, description="Messages per partition that a restart reads again, at most: bounds its time."
+        default=200_000,
+        description="Messages per partition that a restart reads again, at most; bounds the time of a restart.",
     )
     silent_after: PositiveDuration | None = Field(
         default=None,
@@ -25,21 +28,24 @@ class ServeSettings(Section):
     )
     blind_after: PositiveDuration | None = Field(
         default=parse_duration("10m"),
-        description="Event time for which a series' frames may be degraded, one and all (see frames.max_missing), "
-        "before it is reported blind. null: for ever.",
+        description="Event time of degraded frames only (see frames.max_missing) after which a series is reported "
+        "blind. "
+        "null: never.",
     )
     retire_after: PositiveDuration | None = Field(
         default=None,
-        description="Event time of its partition after which a series that sends nothing leaves memory and the state "
-        "topic; should it come back, it warms up. null: never.",
+        description="Event time of its partition after which a series without readings leaves memory and the state "
+        "topic. "
+        "If it comes back, it warms up. null: never.",
     )
     bundle_poll: PositiveDuration = Field(
         default=parse_duration("10s"),
-        description="How often `bundle` is looked up: where production points to another version, it takes over.",
+        description="Time between two looks at `bundle`; where its alias points to another version, that one takes "
+        "over.",
     )
     stale_after: PositiveDuration | None = Field(
         default=parse_duration("90d"),
-        description="Age of a threshold, since data last confirmed it, that is told of. null: never.",
+        description="Time since data last confirmed the threshold after which a status event reports it. null: never.",
     )
     transaction_timeout: PositiveDuration = Field(
         default=parse_duration("10s"), description="The broker aborts an older transaction; > commit_interval."

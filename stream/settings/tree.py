@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
@@ -17,6 +17,7 @@ from stream.settings.detection import (
     TrainSettings,
 )
 from stream.settings.kafka import KafkaSettings
+from stream.settings.section import Half
 from stream.settings.serve import ServeSettings
 from stream.storage.location import uri_of
 
@@ -65,6 +66,9 @@ class Layer(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """The configuration of both halves. `load` reads one; `Settings()` is the defaults, whatever the environment."""
 
+    acts: ClassVar[Half] = "both"
+    acts_apart: ClassVar[dict[str, Half]] = {"bundle": "run"}
+
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     detector: str = Field(
@@ -79,17 +83,15 @@ class Settings(BaseSettings):
     bundle: str = Field(
         default="production",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
-        description="What is served: production, candidate, or a version.",
+        description="Bundle to serve: production, candidate, or a version.",
     )
     input: InputSettings = Field(default_factory=InputSettings, description="Where readings come from.")
     frames: FrameSettings = Field(default_factory=FrameSettings, description="How readings become frames.")
     model: ModelSettings = Field(default_factory=ModelSettings, description="The shape of the autoencoder.")
     train: TrainSettings = Field(default_factory=TrainSettings, description="How it is fitted.")
-    threshold: ThresholdSettings = Field(
-        default_factory=ThresholdSettings, description="Where the boundary comes from."
-    )
+    threshold: ThresholdSettings = Field(default_factory=ThresholdSettings, description="Source of the boundary.")
     recalibrate: RecalibrationSettings = Field(
-        default_factory=RecalibrationSettings, description="How far it may follow newer readings."
+        default_factory=RecalibrationSettings, description="Limits of a recalibration."
     )
     rules: RuleSettings = Field(default_factory=RuleSettings, description="The life of an incident.")
     kafka: KafkaSettings = Field(default_factory=KafkaSettings, description="Broker, login, topics.")

@@ -1,17 +1,25 @@
-"""The configuration described: what is shown loads again, the schema fits, the README has the table."""
+"""The configuration described: what is shown loads again, the schema fits, the README of the settings has the table."""
 
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
+from stream.cli.options.training import train_options
+from stream.serve.compose import decoder
+from stream.serve.connection import kafka_options
 from stream.settings import Settings, load
+from stream.settings.data import InputSettings
 from stream.settings.describe import as_yaml, json_schema, markdown_table, rows, values
+from stream.settings.kafka import KafkaSettings
+from stream.settings.serve import ServeSettings
 from tests.conftest import ROOT
+from tests.support.builders import a_definition
 
-README = ROOT / "README.md"
+README = ROOT / "stream" / "settings" / "README.md"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -62,9 +70,44 @@ def test_the_table_has_a_row_with_an_effect_for_every_setting() -> None:
     assert by_path["model.dropout"][1:3] == ("number >= 0, < 1", "0.3")
 
 
-def test_the_configuration_table_of_the_readme_is_the_generated_one() -> None:
+def test_the_readme_of_the_settings_has_the_generated_table() -> None:
     """`narrows config table` prints it."""
-    readme = README.read_text("utf-8")
-    begin, end = "<!-- config table -->", "<!-- /config table -->"
-    assert readme.count(begin) == readme.count(end) == 1, f"README.md needs one {begin} and one {end}"
-    assert readme.partition(begin)[2].partition(end)[0].strip() == markdown_table()
+    _, head, table = README.read_text("utf-8").partition("| setting | ")
+    assert head + table == markdown_table() + "\n"
+
+
+class Recorder:
+    """Stands for a part of the settings and notes which of them are read, by their paths."""
+
+    def __init__(self, part: object, found: set[str], path: str = "") -> None:
+        self._part, self._found, self._path = part, found, path
+
+    def __getattr__(self, name: str) -> object:
+        own = getattr(type(self._part), name, None)
+        if isinstance(own, property):
+            assert own.fget is not None
+            return own.fget(self)
+        if callable(own):
+            return MethodType(own, self)
+        path, value = f"{self._path}{name}", getattr(self._part, name)
+        if isinstance(value, InputSettings | KafkaSettings | ServeSettings):
+            return Recorder(value, self._found, f"{path}.")
+        self._found.add(path)
+        return value
+
+
+def test_a_setting_acts_at_the_half_that_reads_it() -> None:
+    """Each half reads what the table says it reads, and none of what acts at the other alone."""
+    at_training, at_run = set[str](), set[str]()
+    train_options(Recorder(Settings(), at_training), Path("data"))  # type: ignore[arg-type]
+    recorder: Any = Recorder(Settings(), at_run)
+    kafka_options(recorder)
+    decoder(recorder, a_definition())
+    acts = {row.path: row.acts for row in rows()}
+    sections = {path.partition(".")[0] for path in at_training if path not in acts}
+    assert sections == {"frames", "model", "rules", "threshold", "train"}, "training is given these whole"
+    at_training = {path for path in acts if path in at_training or path.partition(".")[0] in sections}
+    for path in at_training | at_run:
+        expected = "both" if path in at_training & at_run else "training" if path in at_training else "run"
+        assert acts[path] == expected or path == "registry", path
+    assert {path for path, half in acts.items() if half == "both"} == {"registry", *(at_training & at_run)}
