@@ -1,4 +1,4 @@
-"""History as frames, through the very code that frames readings online."""
+"""A history as frames, made by the code that frames readings online."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ class FramedHistory:
     """T frames of all series, sorted by series, then time.
 
     Attributes:
-        names: series of each index.
+        names: name of each series.
         series: int32 (T,), index into `names`.
         time: int64 (T,), ns.
         values: float64 (T, F), NaN where masked.
         fitness: uint8 (T,), `Fitness`.
-        after_gap: bool (T,).
-        marked: bool (T,), a labelled reading is in it.
-        labelled: bool (T,), a labelled reading has a part in it, directly or by a value carried from it.
-        confirmed: bool (T,), it belongs to an alert that people have confirmed, directly or by a value carried from it.
-        imputed: bool (T,), a sensor was carried or masked.
-        step: int64 (T,), ns since the frame before; where there is none or a gap, the policy's interval.
-        dispositions: readings by what became of them.
+        after_gap: bool (T,), the first frame of a series or the first after a gap.
+        marked: bool (T,), the frame holds a labelled reading.
+        labelled: bool (T,), `marked`, or a value is carried from a marked frame.
+        confirmed: bool (T,), the frame is in an alert that people confirmed, or carries a value from such a frame.
+        imputed: bool (T,), a sensor is carried or masked.
+        step: int64 (T,), ns since the frame before. The policy's interval after a gap.
+        dispositions: readings by disposition.
     """
 
     names: tuple[str, ...]
@@ -51,7 +51,7 @@ class FramedHistory:
 
     @property
     def normal(self) -> Bools:
-        """bool (T,): whole, not off, not anomalous."""
+        """bool (T,): whole and not anomalous."""
         normal: Bools = (self.fitness == Fitness.WHOLE) & ~self.anomalous
         return normal
 
@@ -61,7 +61,7 @@ class FramedHistory:
         return self.labelled | self.confirmed
 
     def counted(self, part: UInt8s) -> dict[str, int]:
-        """Frames of each part, and of those in none by the first reason that holds; they add up to T."""
+        """Counts the frames of each part, and those in no part by the first reason that holds. The sum is T."""
         counts = {p.name.lower(): int((part == p).sum()) for p in Part if p is not Part.NONE}
         left = part == Part.NONE
         reasons = {
@@ -77,15 +77,15 @@ class FramedHistory:
         return counts
 
     def within(self, part: UInt8s, wanted: Part, support: int) -> Bools:
-        """bool (T,): frames of a part whose last `support` frames are normal, and of the part or purged before it."""
+        """bool (T,): frames of part `wanted` whose last `support` frames are normal, and in this part or in none."""
         allowed = self.normal & ((part == wanted) | (part == Part.NONE))
         inside: Bools = (self.run_within(allowed) >= support) & (part == wanted)
         return inside
 
     def run_within(self, allowed: Bools) -> Int64s:
-        """int64 (T,): length of the run of allowed frames without a gap that ends at each frame; 0 where not allowed.
+        """int64 (T,): length of the run of allowed frames that ends at each frame; 0 where not allowed.
 
-        Frames that are left out are masked, never glued over.
+        A gap or a frame left out ends a run.
         """
         segments = Segments(self.series)
         first = self.after_gap.copy()
@@ -119,12 +119,12 @@ class HistoryFrames:
         self._fates = np.zeros(len(Disposition), np.int64)
 
     def add(self, batch: Batch, disposition: UInt8s, frames: Frames, slots: Slots) -> None:
-        """Takes the frames of one batch.
+        """Adds the frames of one batch.
 
         Args:
             disposition: uint8 (n,), of each reading of the batch.
-            frames: their series are slots.
-            slots: those of the framing, the same object for every batch.
+            frames: what the batch completed; their series are numbered by `slots`.
+            slots: of the framing or the detector, the same object for every batch.
         """
         self._fates += np.bincount(disposition, minlength=len(Disposition))
         self._fates[Disposition.IGNORED] += batch.ignored
@@ -134,7 +134,7 @@ class HistoryFrames:
         self._slots = slots
 
     def joined(self) -> FramedHistory:
-        """All frames, sorted by series, then time. The pieces are given up on the way: call it once."""
+        """Joins all frames, sorted by series, then time. Call it once: it frees the pieces."""
         policy, pieces = self._policy, self._pieces
         series = np.concatenate([piece.series for piece in pieces])
         order = np.argsort(series, kind="stable")
@@ -162,7 +162,7 @@ class HistoryFrames:
 
 
 def _marks(batch: Batch, slots: Slots, policy: FramePolicy) -> Int64s:
-    """int64 (2, n): series and frame time of the labelled readings; with `resample` the time is their tick's."""
+    """int64 (2, n): series and frame time of the labelled readings. With `resample`, the time of their tick."""
     columns = batch.columns
     if batch.labels is None or not batch.labels.any():
         return np.zeros((2, 0), np.int64)
@@ -174,26 +174,26 @@ def _marks(batch: Batch, slots: Slots, policy: FramePolicy) -> Int64s:
 
 
 def _within_marks(series: Int32s, time: Int64s, marks: Int64s) -> Bools:
-    """bool (T,): frames that are marked."""
+    """bool (T,): frames with the series and time of a mark."""
     times = np.unique(marks[1])
     if not len(times):
         return np.zeros(len(time), np.bool_)
     place = np.minimum(np.searchsorted(times, time), len(times) - 1)
-    # Series and place of the time make one number: small, where a time itself would overflow.
+    # Series and place make one key. The time itself would overflow.
     keys = marks[0] * len(times) + np.searchsorted(times, marks[1])
     marked: Bools = (times[place] == time) & np.isin(series.astype(np.int64) * len(times) + place, keys)
     return marked
 
 
 def carried_from(some: Bools, imputed: Bools, segments: Segments, max_carry: int) -> Bools:
-    """bool (T,): frames with a missing value that may have been carried from one of `some`."""
+    """bool (T,): imputed frames that may carry a value from one of the frames `some`, bool (T,)."""
     last = last_true(some, segments)
     carried: Bools = imputed & (last >= 0) & (np.arange(len(some)) - last <= max_carry)
     return carried
 
 
 def _sorted_values(pieces: list[Float64s], order: Int64s) -> Float64s:
-    """The pieces as one array (T, F) in `order`. Takes them out of the list, so that each is freed once copied."""
+    """Joins the pieces to one array (T, F) in `order`. Empties the list to free each piece after its copy."""
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     values, start = np.empty((len(order), pieces[0].shape[1])), 0

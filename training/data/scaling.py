@@ -1,4 +1,4 @@
-"""Scaled units for a whole history: the table that the bundle keeps, and the frames that a model is fitted on."""
+"""Scaled units of a history: the scale table of the bundle, and the frames that a model is fitted on."""
 
 import dataclasses
 
@@ -13,10 +13,13 @@ from training.data.split import Part
 
 
 def scale_table(framed: FramedHistory, part: UInt8s) -> ScaleTable:
-    """Mean and spread of each series on its fit part.
+    """Computes mean and standard deviation of each series on its fit part.
 
-    A series too short to be cut into parts has the pooled ones: the spread of a few frames is next to nothing, and
-    every later value would lie far outside.
+    A series too short to be cut into parts gets the pooled values. The deviation of a few frames is almost 0, and every
+    later value would lie far outside.
+
+    Args:
+        part: uint8 (T,), `Part`.
     """
     in_fit = (part == Part.FIT) | (part == Part.STOP)
     table = fit_scale(framed.names, framed.series, framed.values, in_fit & framed.normal)
@@ -31,7 +34,10 @@ def scale_table(framed: FramedHistory, part: UInt8s) -> ScaleTable:
 
 
 def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> NDArray[np.float32]:
-    """float32 (T, F), C-contiguous; masked values are 0. Series by series: float64 copies of all would be large."""
+    """Scales all frames: float32 (T, F), C-contiguous, masked values 0.
+
+    Goes series by series: a float64 copy of all frames would be large.
+    """
     frames = np.empty(framed.values.shape, np.float32)
     runs = Segments(framed.series)
     for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Which rows are for what: each series cut in time order into parts that share no frame, not even through a window."""
+"""Cuts each series in time order into parts. Parts share no frame, not even through a window."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,7 +10,7 @@ from stream.intake.columns import Bools, Int32s, Int64s, UInt8s
 
 
 class Part(IntEnum):
-    """What a row is used for. NONE: unusable, or too near to a cut."""
+    """Use of a row. NONE: unusable, or too near to a cut."""
 
     NONE = 0
     FIT = 1
@@ -21,13 +21,13 @@ class Part(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares of the usable rows, in time order; `fit`, `calibrate` and `gate` add up to 1.
+    """Shares of the usable rows, in time order. `fit`, `calibrate` and `gate` add up to 1.
 
     Attributes:
         fit: weights are trained on these, > 0.
         calibrate: thresholds are set on these, > 0.
-        gate: the model is judged on these; 0 for no gate.
-        stop: share of `fit`, its end, that ends training, in (0, 1).
+        gate: the gate judges the model on these; 0 for no gate.
+        stop: share of `fit`, at its end, that decides when training stops; in (0, 1).
     """
 
     fit: float
@@ -48,22 +48,22 @@ class Shares:
 def split(series: Int32s, time: Int64s, usable: Bools, shares: Shares, purge: int) -> UInt8s:
     """Assigns each row to a part.
 
-    Each series is cut for itself. The `purge` frames after a cut belong to no part, so that with purge = W + M - 1 no
-    level of one part has seen a frame of another; shares are of the usable rows that remain. A series too short for
-    a row in each part is for fit alone.
+    Each series is cut by itself. The `purge` frames after a cut belong to no part. With purge = W + M - 1, no level of
+    one part depends on a frame of another. Shares are of the usable rows that remain. A series too short for a row in
+    each part is for `fit` alone.
 
     Args:
         series: int32 (T,), rows in any order.
         time: int64 (T,), ns.
-        usable: bool (T,); others (labelled, off, maintenance, degraded) belong to no part, but are frames of a purge.
+        usable: bool (T,). Other rows (labelled, off, degraded) belong to no part, but count as frames of a purge.
         purge: frames, >= 0.
 
     Returns:
-        uint8 (T,), a `Part` each.
+        uint8 (T,), `Part`.
 
     Raises:
-        ConfigError: shares that are negative or do not add up to 1.
-        DataError: a part with a share has no row, over all series.
+        ConfigError: shares are negative or do not add up to 1.
+        DataError: a part with a share has no row in any series.
     """
     _check_shares(shares)
     order = np.lexsort((time, series))
@@ -74,7 +74,7 @@ def split(series: Int32s, time: Int64s, usable: Bools, shares: Shares, purge: in
 
 
 def _split_sorted(series: Int32s, usable: Bools, shares: Shares, purge: int) -> UInt8s:
-    """`split` of rows that are in order of series and time."""
+    """Assigns rows that are sorted by series, then time."""
     first = np.flatnonzero(np.diff(series, prepend=series[:1] - 1))  # (S,) where each series begins
     of_row = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(series))))  # (T,)
     place = np.arange(len(series)) - first[of_row]  # (T,) frames since the series began
@@ -96,7 +96,11 @@ def _split_sorted(series: Int32s, usable: Bools, shares: Shares, purge: int) -> 
 
 
 def _cuts(count: Int64s, shares: Shares, purge: int) -> tuple[Bools, list[Int64s]]:
-    """Which series of `count` usable rows (S,) can be cut, and after how many of them: (S,) for each cut."""
+    """Finds the series that can be cut, bool (S,), and for each cut the usable rows before it, int64 (S,).
+
+    Args:
+        count: int64 (S,), usable rows.
+    """
     wanted = [share for share in shares.of().values() if share > 0]
     left = count - purge * (len(wanted) - 1)
     ends = [np.floor(left * reached + 0.5).astype(np.int64) for reached in np.cumsum(wanted)]

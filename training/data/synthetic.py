@@ -1,20 +1,21 @@
-"""Graded synthetic anomalies in scaled, normal strips: each in one sensor (a swap: two), reaching the newest frame.
+"""Synthetic anomalies of graded size in scaled, normal strips.
 
-A strip is the frames that a level looks at, W + M - 1 of them, or a window alone. What the size of a kind means:
+A strip is a run of frames: the W + M - 1 frames behind one level, or one window. An anomaly is in one sensor (a swap:
+in two) and lasts to the newest frame. Kinds and sizes:
 
 | kind | size | the sensor from the frame `begin` on |
 |---|---|---|
 | spike | standard deviations | off by the size in the one frame `begin` |
 | level_shift | standard deviations | off by the size |
-| drift | standard deviations | off by more and more, by the size in the newest frame |
+| drift | standard deviations | off by a growing amount, by the size in the newest frame |
 | noise_burst | standard deviations | with white noise of that deviation added |
-| freeze | frames | its newest `size` frames hold the value of the frame before, whatever `begin` says |
-| phase_shift | frames | what it showed so many frames before |
-| swap | share, (0, 1] | mixed with another one, which is mixed with it: 1 is swapped |
-| broken_correlation | share, (0, 1] | mixed with itself at another time, of equal spread: 1 is replaced |
+| freeze | frames | its newest `size` frames hold the value of the frame before; `begin` has no effect |
+| phase_shift | frames | delayed by the size |
+| swap | share, (0, 1] | mixed with another sensor, and the other with it; 1: swapped |
+| broken_correlation | share, (0, 1] | mixed with itself at another time, of equal spread; 1: replaced |
 
-Sizes of one seed compare: sensors, signs, noise and other times are drawn alike for all of them, as long as every strip
-can have them.
+Sizes with the same seed can be compared: sensors, signs, noise and other times are the same for all sizes, as long as
+every strip can have the anomaly.
 """
 
 from collections.abc import Callable
@@ -49,14 +50,14 @@ UNITS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Injected:
-    """The strips that could have the anomaly, with it. n = 0 is legal.
+class AnomalousStrips:
+    """n strips with an anomaly. n = 0 is legal.
 
     Attributes:
         strips: float32 (n, L, F).
-        rows: int64 (n,), which of the strips given each one was; ascending.
-        touched: bool (n, F), sensors that differ from it.
-        why_none: where n = 0, the reason; else None.
+        rows: int64 (n,), index of the normal strip that each one was made from; ascending.
+        touched: bool (n, F), sensors that differ from the normal strip.
+        why_none: the reason where n = 0, else None.
     """
 
     strips: Float32s
@@ -74,21 +75,21 @@ def inject(
     begin: int | None = None,
     clip: float = 10.0,
     allowed: Bools | None = None,
-) -> Injected:
-    """Puts one anomaly into each strip. Deterministic in all that is given.
+) -> AnomalousStrips:
+    """Puts one anomaly into each strip that can have it. The same arguments give the same result.
 
     Args:
-        strips: float32 (N, L, F), scaled, finite, normal; not changed. L >= 1. They are one another's other times:
-            best far apart, in random order.
-        size: > 0; see above.
+        strips: float32 (N, L, F), L >= 1; scaled, finite, normal; not changed. `broken_correlation` takes values from
+            other strips: best far apart in time, in random order.
+        size: > 0, in the unit of the kind.
         seed: draws sensors, signs, noise and other times.
-        begin: frame in which it begins, 0 to L - 1. None: half-way, a spike in the newest frame.
-        clip: values are limited to +-clip, as the detector limits them.
-        allowed: bool (N, F), sensors that may be drawn, such as those not masked. None: all. One that stands still in
-            all strips is never drawn: it has no deviation that a size could be in.
+        begin: frame in which it begins, 0 to L - 1. None: in the middle; a spike: in the newest frame.
+        clip: values are limited to +-clip, as in the detector.
+        allowed: bool (N, F), sensors that may be drawn, such as those not masked. None: all. A sensor that is constant
+            over all strips is never drawn: it has no deviation to measure a size in.
 
     Raises:
-        ShapeError: an array of another shape or type, a `begin` outside the strip, or an impossible size.
+        ShapeError: an array has another shape or type, `begin` is outside the strip, or the size is impossible.
     """
     _check(strips, kind, size, begin, allowed)
     count, frames, sensors = strips.shape
@@ -110,15 +111,15 @@ def inject(
     touched = np.zeros_like(free)
     for chosen in (drawn, np.take_along_axis(partner, drawn, 1)):
         np.put_along_axis(touched, chosen, True, 1)
-    return Injected(np.where(touched[rows, None], made[rows], strips[rows]), rows, touched[rows], None)
+    return AnomalousStrips(np.where(touched[rows, None], made[rows], strips[rows]), rows, touched[rows], None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What an anomaly is made of, for all sensors at once: of each strip one of them is taken.
+    """Ingredients of an anomaly for all sensors at once. Of each strip, one sensor is used.
 
     Attributes:
-        partner: int64 (N, F), the sensor to swap each one with.
+        partner: int64 (N, F), the sensor that each sensor is swapped with.
     """
 
     strips: Float32s
@@ -134,55 +135,57 @@ class _Draft:
         return self.draw.choice(np.array([-1.0, 1.0], np.float32), (count, 1, sensors))
 
     def after(self, values: Float32s) -> Float32s:
-        """The strips, from `begin` on with these values (N, L, F)."""
+        """The strips with these values (N, L, F) from `begin` on."""
         return np.concatenate([self.strips[:, : self.begin], values[:, self.begin :]], axis=1)
 
 
-def _spike(of: _Draft) -> Float32s:
-    made = of.strips.copy()
-    made[:, of.begin] += np.float32(of.size) * of.sign[:, 0]
+def _spike(draft: _Draft) -> Float32s:
+    made = draft.strips.copy()
+    made[:, draft.begin] += np.float32(draft.size) * draft.sign[:, 0]
     return made
 
 
-def _level_shift(of: _Draft) -> Float32s:
-    return of.after(of.strips + np.float32(of.size) * of.sign)
+def _level_shift(draft: _Draft) -> Float32s:
+    return draft.after(draft.strips + np.float32(draft.size) * draft.sign)
 
 
-def _drift(of: _Draft) -> Float32s:
-    frames = of.strips.shape[1]
-    rise = (np.arange(frames, dtype=np.float32) - of.begin + 1) / np.float32(frames - of.begin)
-    return of.after(of.strips + np.float32(of.size) * of.sign * rise[:, None])
+def _drift(draft: _Draft) -> Float32s:
+    frames = draft.strips.shape[1]
+    rise = (np.arange(frames, dtype=np.float32) - draft.begin + 1) / np.float32(frames - draft.begin)
+    return draft.after(draft.strips + np.float32(draft.size) * draft.sign * rise[:, None])
 
 
-def _noise_burst(of: _Draft) -> Float32s:
-    return of.after(of.strips + np.float32(of.size) * of.draw.standard_normal(of.strips.shape, np.float32))
+def _noise_burst(draft: _Draft) -> Float32s:
+    return draft.after(
+        draft.strips + np.float32(draft.size) * draft.draw.standard_normal(draft.strips.shape, np.float32)
+    )
 
 
-def _freeze(of: _Draft) -> Float32s:
-    made, still = of.strips.copy(), int(of.size)
+def _freeze(draft: _Draft) -> Float32s:
+    made, still = draft.strips.copy(), int(draft.size)
     made[:, -still:] = made[:, -still - 1, None]
     return made
 
 
-def _phase_shift(of: _Draft) -> Float32s:
-    late, begin = int(of.size), max(of.begin, int(of.size))
-    made = of.strips.copy()
-    made[:, begin:] = of.strips[:, begin - late : -late]
+def _phase_shift(draft: _Draft) -> Float32s:
+    late, begin = int(draft.size), max(draft.begin, int(draft.size))
+    made = draft.strips.copy()
+    made[:, begin:] = draft.strips[:, begin - late : -late]
     return made
 
 
-def _swap(of: _Draft) -> Float32s:
-    other, share = np.take_along_axis(of.strips, of.partner[:, None], 2), np.float32(of.size)
-    return of.after((1 - share) * of.strips + share * other)
+def _swap(draft: _Draft) -> Float32s:
+    other, share = np.take_along_axis(draft.strips, draft.partner[:, None], 2), np.float32(draft.size)
+    return draft.after((1 - share) * draft.strips + share * other)
 
 
-def _broken_correlation(of: _Draft) -> Float32s:
-    count = len(of.strips)
-    # Another strip for each one: a step of 1 to N - 1 around the circle of them all.
-    other = (np.arange(count) + of.draw.integers(1, max(count, 2), count)) % max(count, 1)
-    # Scaled values have mean 0: weights with squares that add up to 1 keep the spread of independent ones.
-    share = np.float32(of.size)
-    return of.after(np.sqrt(1 - share**2) * of.strips + share * of.strips[other])
+def _broken_correlation(draft: _Draft) -> Float32s:
+    count = len(draft.strips)
+    # Another strip for each strip: 1 to N - 1 places further, round the end.
+    other = (np.arange(count) + draft.draw.integers(1, max(count, 2), count)) % max(count, 1)
+    # Scaled values have mean 0. Weights whose squares add up to 1 keep the variance of independent values.
+    share = np.float32(draft.size)
+    return draft.after(np.sqrt(1 - share**2) * draft.strips + share * draft.strips[other])
 
 
 _MADE: dict[Kind, Callable[[_Draft], Float32s]] = {
@@ -198,7 +201,7 @@ _MADE: dict[Kind, Callable[[_Draft], Float32s]] = {
 
 
 def _partners(free: Bools, draw: np.random.Generator) -> Int64s:
-    """int64 (N, F): sensors in pairs, free ones with free ones as far as they go; one left over is its own partner."""
+    """int64 (N, F): a partner for each sensor. Free sensors pair with free ones; one left over is its own partner."""
     order = np.argsort(draw.random(free.shape) + ~free, axis=1)
     pairs = free.shape[1] // 2
     partner = np.tile(np.arange(free.shape[1]), (len(free), 1))
@@ -208,9 +211,9 @@ def _partners(free: Bools, draw: np.random.Generator) -> Int64s:
     return partner
 
 
-def _none(strips: Float32s, why: str) -> Injected:
+def _none(strips: Float32s, why: str) -> AnomalousStrips:
     _, _, sensors = strips.shape
-    return Injected(strips[:0].copy(), np.zeros(0, np.int64), np.zeros((0, sensors), np.bool_), why)
+    return AnomalousStrips(strips[:0].copy(), np.zeros(0, np.int64), np.zeros((0, sensors), np.bool_), why)
 
 
 def _why_none(kind: Kind, strips: Float32s) -> str:

@@ -1,4 +1,4 @@
-"""Looks at sensors before they are trained on: which ones can only mislead a model, and why."""
+"""Checks sensors before training: finds those that can only mislead a model, with the reason."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,10 +10,10 @@ from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 MAX_MISSING = 0.5  # share of rows
-FLAT = 1e-9  # of the sensor's size: less variation is none
+FLAT = 1e-9  # share of the largest value: less variation is none
 CLOCK = 0.9999  # correlation with time
-COUNTER = 0.001  # share of moves that go the other way: resets
-MIN_MOVES = 20  # fewer say nothing of a direction
+COUNTER = 0.001  # share of steps in the other direction: resets
+MIN_MOVES = 20  # steps: fewer show no direction
 COPY = 0.999999  # correlation with another sensor
 CHUNK = 65_536  # rows standardised at once
 
@@ -21,7 +21,7 @@ Column: TypeAlias = tuple[Float64s, Bools]  # values (T,), and which of them are
 
 
 class Kind(StrEnum):
-    """What is wrong with a sensor."""
+    """Fault of a sensor."""
 
     MISSING = "missing"
     FLAT = "flat"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sensor, and why it had better be left out; `reason` is a sentence for people, with figures."""
+    """A sensor that should be left out. `reason` is for people and has the numbers."""
 
     sensor: str
     kind: Kind
@@ -40,22 +40,22 @@ class Finding:
 
 
 def vet(values: Float64s, time: Int64s, names: tuple[str, ...], series: Int32s | None = None) -> tuple[Finding, ...]:
-    """Lists sensors that are mostly missing, flat, clocks, counters, or copies of another; one finding per sensor.
+    """Lists sensors that are mostly missing, flat, clocks, counters or copies. Gives one finding per sensor.
 
-    A sensor that only ever grows is outside everything seen in training as soon as training is over; a copy counts
-    twice in every error. Time O(T F), but for copies O(T F²) in one matrix product.
+    A sensor that only grows leaves the range of training as soon as training is over. A copy counts twice in every
+    error. Takes time O(T F), and O(T F²) for copies, in one matrix product.
 
     Args:
-        values: float64 (T, F); what is not finite is missing.
+        values: float64 (T, F); a value that is not finite is missing.
         time: int64 (T,), ns, ascending within a series.
         names: the F sensors.
-        series: int32 (T,), rows of one series adjoining; None for a single series.
+        series: int32 (T,), the rows of a series together; None for a single series.
 
     Returns:
         Findings in the order of the sensors.
 
     Raises:
-        DataError: no rows, or sizes that do not fit.
+        DataError: there are no rows, or sizes do not fit.
     """
     if values.ndim != 2 or values.shape != (len(time), len(names)) or not len(time):
         raise DataError(f"values {values.shape} for {len(time)} rows and {len(names)} sensors; there must be some rows")
@@ -89,9 +89,9 @@ def _vet_growth(name: str, values: Float64s, seconds: Float64s, series: Int32s) 
     rises, falls = int((steps > 0).sum()), int((steps < 0).sum())
     if rises + falls < MIN_MOVES:
         return None
-    likeness = _correlation(_centred(values, series), _centred(seconds, series))
-    if abs(likeness) >= CLOCK:
-        return Finding(name, Kind.CLOCK, f"linear in time (correlation {likeness:.6f})")
+    correlation = _correlation(_centred(values, series), _centred(seconds, series))
+    if abs(correlation) >= CLOCK:
+        return Finding(name, Kind.CLOCK, f"linear in time (correlation {correlation:.6f})")
     if min(rises, falls) <= COUNTER * (rises + falls):
         way, back = ("rises", falls) if rises > falls else ("falls", rises)
         return Finding(name, Kind.COUNTER, f"only {way}: {back} of {rises + falls} moves go the other way")
@@ -99,33 +99,34 @@ def _vet_growth(name: str, values: Float64s, seconds: Float64s, series: Int32s) 
 
 
 def _centred(values: Float64s, series: Int32s) -> Float64s:
-    """Less the mean of the series."""
+    """Subtracts the mean of each series."""
     _, where = np.unique(series, return_inverse=True)
     centred: Float64s = values - (np.bincount(where, values) / np.bincount(where))[where]
     return centred
 
 
 def _correlation(left: Float64s, right: Float64s) -> float:
-    """Of centred values; 0 where one of them does not vary."""
+    """Correlation of centred values; 0 where one of them does not vary."""
     size = float(np.sqrt((left * left).sum() * (right * right).sum()))
     return float((left * right).sum()) / size if size > 0 else 0.0
 
 
 def _copies(values: Float64s, names: tuple[str, ...], sensors: list[int]) -> dict[int, Finding]:
-    """Sensors that are an earlier one, up to scale and offset. Missing values count as the mean."""
-    likeness = np.abs(_correlations(values, sensors))
+    """Finds sensors that copy an earlier one, up to scale and offset. Missing values count as the mean."""
+    correlation = np.abs(_correlations(values, sensors))
     findings: dict[int, Finding] = {}
     for place, sensor in enumerate(sensors):
-        same = [first for first in np.flatnonzero(likeness[place, :place] >= COPY) if sensors[first] not in findings]
+        earlier = np.flatnonzero(correlation[place, :place] >= COPY)
+        same = [first for first in earlier if sensors[first] not in findings]
         if same:
-            value = likeness[place, same[0]]
+            value = correlation[place, same[0]]
             reason = f"a copy of {names[sensors[same[0]]]!r}, up to scale and offset (correlation {value:.6f})"
             findings[sensor] = Finding(names[sensor], Kind.DUPLICATE, reason)
     return findings
 
 
 def _correlations(values: Float64s, sensors: list[int]) -> Float64s:
-    """(len(sensors), len(sensors))"""
+    """Correlations of the sensors, float64 (n, n)."""
     size = len(sensors)
     if size < 2:
         return np.zeros((size, size))
@@ -142,5 +143,5 @@ def _correlations(values: Float64s, sensors: list[int]) -> Float64s:
         centred[~np.isfinite(centred)] = 0.0
         products += centred.T @ centred
     spread = np.sqrt(np.diag(products))
-    likeness: Float64s = products / spread[:, None] / spread
-    return likeness
+    correlation: Float64s = products / spread[:, None] / spread
+    return correlation

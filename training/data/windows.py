@@ -1,4 +1,4 @@
-"""Windows over scaled frames for training, gathered as they are asked for: (N, W*F) never exists as a whole."""
+"""Windows over scaled frames, copied when training asks for them: (N, W * F) never exists as a whole."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from stream.intake.columns import Bools, Int64s
 
 
 class Windows:
-    """All windows of W consecutive rows.
+    """Gives windows of W consecutive rows.
 
     Args:
         frames: float32 (P, F), C-contiguous, scaled; masked cells hold 0.
@@ -21,14 +21,14 @@ class Windows:
         self._shape = (spec.window, spec.sensors)
         self._values = self._runs(torch.from_numpy(frames if frames.flags.writeable else frames.copy()))
         blank = masked is None or not masked.any()
-        # 1 where a cell counts; None where all do.
+        # 1 where a cell counts. None: all cells count.
         self._kept = None if blank else self._runs(torch.from_numpy(1.0 - np.asarray(masked, dtype=np.float32)))
 
     def at(self, ends: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The windows whose newest frames are the rows `ends` (K, n), and 1 where a cell counts, None where all do.
+        """Gives the windows whose newest frames are the rows `ends` (K, n).
 
         Returns:
-            float32 (K, n, W, F) each.
+            The windows, float32 (K, n, W, F), and 1 where a cell counts, of the same shape; None: all cells count.
         """
         starts = (ends - (self._shape[0] - 1)).flatten()
         shape = (*ends.shape, *self._shape)
@@ -41,6 +41,6 @@ class Windows:
 
 
 def evenly(ends: Int64s, most: int) -> Int64s:
-    """At most so many of the windows, evenly spaced."""
+    """Takes at most `most` of the windows, evenly spaced."""
     chosen: Int64s = ends[np.linspace(0, len(ends) - 1, min(len(ends), most)).astype(np.int64)]
     return chosen

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.errors import ShapeError
 from tests.oracles.naive_anomalies import naive_anomaly
-from training.data.synthetic import KINDS, SIZES, Injected, Kind, inject
+from training.data.synthetic import KINDS, SIZES, AnomalousStrips, Kind, inject
 
 
 def strips_of(count: int = 12, frames: int = 20, sensors: int = 3, seed: int = 0) -> NDArray[np.float32]:
@@ -51,7 +51,7 @@ def test_each_strip_is_what_an_obvious_version_makes_of_it(
         )
 
 
-def deviation(made: Injected, strips: NDArray[np.float32]) -> NDArray[np.float64]:
+def deviation(made: AnomalousStrips, strips: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sum of squares by strip."""
     squares: NDArray[np.float64] = (made.strips.astype(np.float64) - strips[made.rows]) ** 2
     return np.asarray(squares.sum(axis=(1, 2)))
