@@ -100,9 +100,11 @@ def report(
 
     What is proposed for the alerts of a bundle is a command line; nothing is changed.
     """
+    import msgspec
+
     from stream.cli.options.feedback_source import judgements_from
     from stream.cli.reports.feedback import show
-    from stream.events import precision
+    from stream.events.precision import precision_report
     from training.revision.suggestions import proposed
 
     settings = settings_from(config, overrides)
@@ -112,4 +114,4 @@ def report(
     for override in overrides or ():
         given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
     suggestions = proposed(judgements, settings.registry, settings.detector, bundle or settings.bundle, given)
-    print_result({**precision.facts(judgements), **suggestions}, as_json, show)
+    print_result({**msgspec.to_builtins(precision_report(judgements)), **suggestions}, as_json, show)

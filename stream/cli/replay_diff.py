@@ -11,7 +11,7 @@ import torch
 from stream.cli.reports.output import print_json
 from stream.errors import BundleError
 from stream.events.alert import Alert
-from stream.events.difference import KINDS, Change, as_data, by_series, counted, difference
+from stream.events.difference import KINDS, Change, count, count_by_series, difference
 from stream.events.incident_view import IncidentView, newest
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
@@ -49,9 +49,16 @@ def compare(
         raise BundleError(f"--against {against}: {error}") from error
     after = _side(settings, data, bundle, scores)
     changes = difference(before.alerts, after.alerts)
-    totals = counted(changes)
+    totals = msgspec.to_builtins(count(changes))
     if as_json:
-        print_json({**_sides(before, after), "all": totals, "series": by_series(changes), "changes": _data(changes)})
+        print_json(
+            {
+                **_sides(before, after),
+                "all": totals,
+                "series": msgspec.to_builtins(count_by_series(changes)),
+                "changes": _data(changes),
+            }
+        )
     elif sys.stdout.isatty():
         from stream.cli.reports.replay_diff import show
 
@@ -84,4 +91,5 @@ def _sides(before: Side, after: Side) -> dict[str, Any]:
 
 
 def _data(changes: list[Change]) -> list[dict[str, Any]]:
-    return [as_data(change) for change in changes]
+    data: list[dict[str, Any]] = msgspec.to_builtins([change.record() for change in changes])
+    return data

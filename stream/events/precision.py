@@ -1,36 +1,73 @@
-"""How many of the alerts that people have judged were worth it, per series and together."""
+"""Precision: the share of the judged alerts that were worth it, per series and together."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, get_args
+
+import msgspec
 
 from stream.events.feedback import Judgements, Verdict
 
-UNJUDGED = "unjudged"
+
+class Precision(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts by verdict.
+
+    Attributes:
+        series: absent where the alerts are of all series.
+        precision: confirmed / (confirmed + false); null where no alert was judged as either.
+    """
+
+    series: str | msgspec.UnsetType = msgspec.UNSET
+    alerts: int
+    confirmed: int
+    false: int
+    maintenance: int
+    unjudged: int
+    precision: float | None
 
 
-def facts(judgements: Judgements) -> dict[str, Any]:
-    """Precision of every series and of all, and what of the feedback is odd, as JSON can hold it."""
-    verdicts: dict[str, list[str]] = {}
+class Contradiction(msgspec.Struct, frozen=True):
+    """An alert that was judged in two ways, and the verdict that holds."""
+
+    alert_id: str
+    holds: Verdict
+
+
+class PrecisionReport(msgspec.Struct, frozen=True):
+    """Precision of every series and of all together, and feedback that is odd.
+
+    Attributes:
+        unknown: ids that were judged, without a known alert. contradicted: alerts that were judged in two ways.
+    """
+
+    series: tuple[Precision, ...]
+    all: Precision
+    unknown: tuple[str, ...]
+    contradicted: tuple[Contradiction, ...]
+
+
+def precision_report(judgements: Judgements) -> PrecisionReport:
+    """Counts the verdicts on all known alerts."""
+    verdicts: dict[str, list[Verdict | None]] = {}
     for alert in judgements.alerts.values():
-        verdicts.setdefault(alert.series, []).append(judgements.verdict(alert) or UNJUDGED)
-    return {
-        "series": [{"series": name, **_counted(verdicts[name])} for name in sorted(verdicts)],
-        "all": _counted([verdict for of_series in verdicts.values() for verdict in of_series]),
-        "unknown": list(judgements.unknown),
-        "contradicted": [
-            {"alert_id": alert_id, "holds": judgements.verdicts[alert_id].verdict}
-            for alert_id in judgements.contradicted
-        ],
-    }
+        verdicts.setdefault(alert.series, []).append(judgements.verdict(alert))
+    return PrecisionReport(
+        series=tuple(msgspec.structs.replace(_count(verdicts[name]), series=name) for name in sorted(verdicts)),
+        all=_count([verdict for of_series in verdicts.values() for verdict in of_series]),
+        unknown=judgements.unknown,
+        contradicted=tuple(
+            Contradiction(alert_id, judgements.verdicts[alert_id].verdict) for alert_id in judgements.contradicted
+        ),
+    )
 
 
-def _counted(verdicts: Sequence[str]) -> dict[str, Any]:
-    """Alerts by verdict; precision is confirmed / (confirmed + false), None where neither was said."""
+def _count(verdicts: Sequence[Verdict | None]) -> Precision:
     counts = Counter(verdicts)
     judged = counts["confirmed"] + counts["false"]
-    return {
-        "alerts": len(verdicts),
-        **{name: counts[name] for name in (*get_args(Verdict), UNJUDGED)},
-        "precision": counts["confirmed"] / judged if judged else None,
-    }
+    return Precision(
+        alerts=len(verdicts),
+        confirmed=counts["confirmed"],
+        false=counts["false"],
+        maintenance=counts["maintenance"],
+        unjudged=counts[None],
+        precision=counts["confirmed"] / judged if judged else None,
+    )

@@ -1,7 +1,7 @@
 """Two bundles' alerts on the same rows, for people at a terminal: what one reads before production is moved."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.cli.reports.alerts import printable, span
-from stream.events.difference import KINDS, Change, by_series, counted
+from stream.events.difference import KINDS, Change, ChangeCounts, SideCounts, count, count_by_series
 from stream.events.incident_view import IncidentView
 
 STYLE = {"gone": "green", "new": "bold red", "moved": "yellow"}
@@ -28,11 +28,11 @@ def _counts(changes: Sequence[Change]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("series", *KINDS, "alerts", "severity", "highest score"):
         table.add_column(heading, justify="right" if heading in KINDS else "left", overflow="fold")
-    for row in (*by_series(changes), {"series": "all", **counted(changes)}):
+    for row in (*count_by_series(changes), count(changes)):
         table.add_row(
-            Text(printable(row["series"]), "bold"),
-            *(str(row[kind]) for kind in KINDS),
-            *(_both(row, said) for said in (_alerts, _severity, _peak)),
+            Text(printable(row.series) if isinstance(row.series, str) else "all", "bold"),
+            *(str(getattr(row, kind)) for kind in KINDS),
+            *(_both(row, cell) for cell in (_alerts, _severity, _peak)),
         )
     return table
 
@@ -60,18 +60,18 @@ def _alert(alert: IncidentView) -> str:
     return f"{began}, {lasted}, {alert.severity} {peak}"
 
 
-def _both(row: Mapping[str, Any], said: Any) -> str:  # noqa: ANN401 - facts that are about to be JSON
-    before, after = said(row["before"]), said(row["after"])
+def _both(row: ChangeCounts, cell: Callable[[SideCounts], str]) -> str:
+    before, after = cell(row.before), cell(row.after)
     return f"{before}" if before == after else f"{before} -> {after}"
 
 
-def _alerts(side: Mapping[str, Any]) -> str:
-    return str(side["alerts"])
+def _alerts(side: SideCounts) -> str:
+    return str(side.alerts)
 
 
-def _severity(side: Mapping[str, Any]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in side["severity"].items()) or "-"
+def _severity(side: SideCounts) -> str:
+    return ", ".join(f"{alerts} {name}" for name, alerts in side.severity.items()) or "-"
 
 
-def _peak(side: Mapping[str, Any]) -> str:
-    return "-" if side["peak_score"] is None else f"{side['peak_score']:.3g}"
+def _peak(side: SideCounts) -> str:
+    return "-" if side.peak_score is None else f"{side.peak_score:.3g}"

@@ -14,10 +14,10 @@ import pytest
 
 from stream.cli import app as cli
 from stream.errors import ConfigError, DataError
-from stream.events import precision
 from stream.events.event_files import append, read_feedback
 from stream.events.feedback import Feedback, JudgedSpan, Judgements, Verdict, feedback_schema
 from stream.events.incident_view import IncidentView, newest
+from stream.events.precision import precision_report
 from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
 from tests.conftest import ROOT
@@ -129,13 +129,13 @@ def test_an_alert_lasts_from_its_first_frame_to_the_first_that_is_quiet_and_an_o
 def test_precision_counts_what_was_confirmed_or_false_and_nothing_else() -> None:
     alerts = [raised("a", n, n + 1) for n in range(0, 14, 2)] + [raised("b", 0, 1)]
     said = judged(alerts, ["confirmed", "false", "false", "confirmed", "confirmed", "maintenance", None, None])
-    found = precision.facts(said)
-    a, b = found["series"]
-    assert a == {
+    found = precision_report(said)
+    a, b = found.series
+    assert msgspec.to_builtins(a) == {
         "series": "a", "alerts": 7, "confirmed": 3, "false": 2, "maintenance": 1, "unjudged": 1, "precision": 0.6,
     }  # fmt: skip
-    assert (b["unjudged"], b["precision"]) == (1, None)
-    assert (found["all"]["alerts"], found["all"]["precision"]) == (8, 0.6)
+    assert (b.unjudged, b.precision) == (1, None)
+    assert (found.all.alerts, found.all.precision) == (8, 0.6)
 
 
 # Training.
