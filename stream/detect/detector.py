@@ -17,12 +17,13 @@ from stream.detect.frames.framing import Framing
 from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incidents import EXCEEDS, Incidents, Judged
-from stream.detect.incidents.level import levels
+from stream.detect.incidents.level import ErrorHistory
 from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
+from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments, grown
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s, Readings, UInt8s
+from stream.intake.columns import Bools, Float64s, Int64s, Readings, UInt8s
 
 
 class Detector:
@@ -46,7 +47,7 @@ class Detector:
         weighs_all: bool = False,
     ) -> None:
         self.definition = definition
-        self._retire_after_ns = retire_after_ns
+        self._retirement = Retirement(retire_after_ns)
         spec, policy = definition.spec, definition.policy
         self._framing = Framing(policy, definition.sensors)
         self.slots = self._framing.slots
@@ -56,11 +57,8 @@ class Detector:
         self._weighs_all = weighs_all
         self._incidents = Incidents(definition.detector, definition.rules)
         self._sight = Sight(definition.sensors, blind_after_ns)
-        # The errors before the next frame's, oldest first: derived from the history.
-        self._errors = np.zeros((0, spec.smoothing - 1), np.float64)
+        self._errors = ErrorHistory(spec)
         self._threshold = np.zeros(0, np.float64)
-        # Stream time when each series was last heard of; NEVER for a slot that is free.
-        self._heard_at = np.zeros(0, np.int64)
 
     @property
     def open_incidents(self) -> int:
@@ -76,31 +74,14 @@ class Detector:
         if stream_time is None or not len(readings):
             return self._push(readings)
         slots = self.slots.lookup(readings.names)[readings.series]
-        returned = self._returned(slots, stream_time)
-        outcome = self._push_in_parts(readings, returned) if returned else self._push(readings)
-        np.maximum.at(self._heard_at, slots, stream_time)
+        returning = self._retirement.returning(slots, stream_time)
+        outcome = self._push_in_parts(readings, returning) if returning else self._push(readings)
+        self._retirement.note(slots, stream_time)
         return outcome
 
     def _push(self, readings: Readings) -> Outcome:
         raw, disposition = self._framing.raw(readings)
         return self._judge(raw, disposition)
-
-    def _returned(self, slots: Int32s, stream_time: Int64s) -> list[int]:
-        """Rows whose series comes back after the stream has gone on for longer than `retire_after_ns`."""
-        if self._retire_after_ns is None:
-            return []
-        heard = self._heard_at[slots]
-        oldest = min(int(heard.min(initial=stream_time[0], where=heard != NEVER)), int(stream_time[0]))
-        if stream_time[-1] - oldest <= self._retire_after_ns:
-            return []
-        order = np.argsort(slots, kind="stable")
-        segments = Segments(slots[order])
-        before = np.empty(len(slots), np.int64)
-        before[1:] = stream_time[order][:-1]
-        before[segments.start] = self._heard_at[segments.series]
-        silent = np.where(before == NEVER, 0, stream_time[order] - before)
-        rows: list[int] = np.sort(order[silent > self._retire_after_ns]).tolist()
-        return rows
 
     def _push_in_parts(self, readings: Readings, returned: list[int]) -> Outcome:
         """Takes the readings up to each return, then the series starts anew, unless an incident of it is open."""
@@ -118,11 +99,8 @@ class Detector:
 
     def expired(self, stream_time: int) -> list[str]:
         """Series that would start anew should they come back at `stream_time`: they may be forgotten."""
-        if self._retire_after_ns is None or stream_time == NEVER:
-            return []
-        silent = stream_time - np.where(self._heard_at == NEVER, stream_time, self._heard_at)
-        gone = np.flatnonzero(silent > self._retire_after_ns).tolist()
-        return [self.slots.name(slot) for slot in gone if not self._incidents.get(slot)]
+        expired = self._retirement.expired(stream_time)
+        return [self.slots.name(slot) for slot in expired if not self._incidents.get(slot)]
 
     def silence(self, series: str) -> Outcome:
         """The series has sent nothing for long: closes its open ticks and its incident. Unknown series: nothing."""
@@ -163,8 +141,8 @@ class Detector:
         self._history.clear(slot)
         self._incidents.clear(slot)
         self._sight.clear(slot)
-        self._errors[slot] = np.nan
-        self._heard_at[slot] = NEVER
+        self._errors.clear(slot)
+        self._retirement.restore(slot, NEVER)
 
     def snapshot(self, series: str) -> SeriesState:
         """State of a series that has a slot."""
@@ -179,7 +157,7 @@ class Detector:
             carried=self._framing.framer.carried[slot].astype("<f8").tobytes(),
             age=self._framing.framer.age[slot].astype("<i4").tobytes(),
             ticks=self._framing.clock.state(slot),
-            heard_at=int(self._heard_at[slot]),
+            heard_at=self._retirement.heard_at(slot),
             incident=self._incidents.get(slot),
             degraded_since=self._sight.degraded_since(slot),
             is_blind=bool(self._sight.is_blind[slot]),
@@ -198,16 +176,16 @@ class Detector:
             self._framing.framer.carried[slot] = np.frombuffer(state.carried, "<f8")
             self._framing.framer.age[slot] = np.frombuffer(state.age, "<i4")
             self._framing.clock.restore(slot, state.ticks)
-            self._heard_at[slot] = state.heard_at
+            self._retirement.restore(slot, state.heard_at)
             self._incidents.restore(slot, state.incident)
             self._sight.restore(slot, state.degraded_since, state.is_blind)
         self._derive_errors(slots)
 
     def _derive_errors(self, slots: Int64s) -> None:
         """Errors of the last M - 1 frames of `slots` from their kept frames."""
-        keep = self._errors.shape[1]
-        self._errors[slots] = np.nan
-        if not keep or not len(slots):
+        for slot in slots.tolist():
+            self._errors.clear(slot)
+        if self.definition.spec.smoothing == 1 or not len(slots):
             return
         strip, of = self._history.strip(slots)
         assert strip.masked is not None
@@ -215,7 +193,7 @@ class Detector:
         due = whole & (strip.run >= self.definition.spec.window)
         errors = np.full(len(of), np.nan)
         errors[due] = self.definition.ensemble.errors(strip.scaled, strip.at[due], strip.masked).error
-        self._remember(errors, Segments(of.astype(np.int32)))
+        self._errors.remember(errors, Segments(of.astype(np.int32)))
 
     def _admit(self, names: Iterable[str]) -> None:
         """Gives new series a slot in every array."""
@@ -224,9 +202,9 @@ class Detector:
             self._history.resize(self._framing.capacity)
             self._incidents.resize(self._framing.capacity)
             self._sight.resize(self._framing.capacity)
-            self._errors = grown(self._errors, self._framing.capacity, np.nan)
+            self._errors.resize(self._framing.capacity)
             self._threshold = grown(self._threshold, self._framing.capacity, np.nan)
-            self._heard_at = grown(self._heard_at, self._framing.capacity, NEVER)
+            self._retirement.resize(self._framing.capacity)
         for slot, name in added:
             self._history.name(slot, name)
             self._threshold[slot] = self.definition.thresholds.of(name)
@@ -242,7 +220,7 @@ class Detector:
         seen = self.definition.ensemble.errors(strip.scaled, strip.at[due], strip.masked)
         error, disagreement = np.full((2, len(frames)), np.nan)
         error[due], disagreement[due] = seen.error, seen.disagreement
-        level = self._level(frames, error, strip.run)
+        level = self._errors.push(error, strip.run, Segments(frames.series))
         level[np.isnan(error)] = np.nan
         threshold = self._threshold[frames.series]
         score = level / threshold
@@ -269,28 +247,6 @@ class Detector:
         if len(asked):
             vetoed[asked] = witness.vetoed(self._veto, asked)
         return vetoed
-
-    def _level(self, frames: Frames, error: Float64s, run: Int64s) -> Float64s:
-        spec = self.definition.spec
-        segments = Segments(frames.series)
-        back = spec.smoothing - 1
-        at = np.arange(len(frames), dtype=np.int64) + (segments.of_row + 1) * back
-        old = (segments.start + np.arange(len(segments.start)) * back)[:, None] + np.arange(back)  # (G, M - 1)
-        joined = np.empty(len(frames) + old.size)
-        joined[at], joined[old] = error, self._errors[segments.series]
-        self._remember(error, segments)
-        return levels(joined, at, run, spec.window, spec.smoothing)
-
-    def _remember(self, error: Float64s, segments: Segments) -> None:
-        """Keeps the last M - 1 errors of each series, oldest first."""
-        back = self._errors.shape[1]
-        if not back:
-            return
-        place = segments.end[:, None] - back + np.arange(back)  # (G, M - 1): rows of this batch, or before its start
-        older = np.minimum(np.arange(back) + segments.length[:, None], back - 1)
-        kept = np.take_along_axis(self._errors[segments.series], older, axis=1)
-        new = place >= segments.start[:, None]
-        self._errors[segments.series] = np.where(new, error[np.maximum(place, 0)], kept)
 
     def _verdicts(self, frames: Frames, judged: Judged, error: Float64s) -> Verdicts:
         verdict = np.where(np.isnan(judged.score), Verdict.WARMING, Verdict.SCORED)

@@ -1,8 +1,56 @@
-"""The smoothed statistic: the mean of the errors that exist among a series' last M frames."""
+"""The level, the smoothed statistic: the mean of the errors that exist among a series' last M frames."""
 
 import numpy as np
 
+from stream.detect.policy import ModelSpec
+from stream.detect.slots import Segments, grown
 from stream.intake.columns import Float64s, Int64s
+
+
+class ErrorHistory:
+    """The last M - 1 errors of each series, oldest first: what the level of the next frame needs beside its error.
+
+    The errors follow from the frame history, so a snapshot does not hold them.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._errors = np.zeros((0, spec.smoothing - 1), np.float64)
+
+    def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
+        self._errors = grown(self._errors, capacity, np.nan)
+
+    def clear(self, slot: int) -> None:
+        """Empties a slot."""
+        self._errors[slot] = np.nan
+
+    def push(self, error: Float64s, run: Int64s, segments: Segments) -> Float64s:
+        """The level of each frame of a batch, float64 (n,), as `levels` gives it.
+
+        Args:
+            error: float64 (n,), sorted by series, then time; NaN where a frame has none.
+            run: int64 (n,), frames since the last gap, the frame itself counted.
+            segments: the runs of each series.
+        """
+        back = self._spec.smoothing - 1
+        at = np.arange(len(error), dtype=np.int64) + (segments.of_row + 1) * back
+        old = (segments.start + np.arange(len(segments.start)) * back)[:, None] + np.arange(back)  # (G, M - 1)
+        joined = np.empty(len(error) + old.size)
+        joined[at], joined[old] = error, self._errors[segments.series]
+        self.remember(error, segments)
+        return levels(joined, at, run, self._spec.window, self._spec.smoothing)
+
+    def remember(self, error: Float64s, segments: Segments) -> None:
+        """Keeps the newest errors of each series; `error` and `segments` as in `push`."""
+        back = self._errors.shape[1]
+        if not back:
+            return
+        place = segments.end[:, None] - back + np.arange(back)  # (G, M - 1): rows of this batch, or before its start
+        older = np.minimum(np.arange(back) + segments.length[:, None], back - 1)
+        kept = np.take_along_axis(self._errors[segments.series], older, axis=1)
+        new = place >= segments.start[:, None]
+        self._errors[segments.series] = np.where(new, error[np.maximum(place, 0)], kept)
 
 
 def levels(errors: Float64s, at: Int64s, run: Int64s, window: int, smoothing: int) -> Float64s:
