@@ -6,7 +6,7 @@ from stream.detect.definition import Definition
 from stream.detect.frames.frames import Frames
 from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
-from stream.detect.incidents.incidents import SensorShare
+from stream.detect.incidents.incident import SensorShare
 from stream.detect.incidents.veto import Veto, shares
 from stream.detect.model.ensemble import Reconstruction
 from stream.intake.columns import Bools, Float64s, Int64s

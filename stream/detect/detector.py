@@ -183,8 +183,7 @@ class Detector:
 
     def _derive_errors(self, slots: Int64s) -> None:
         """Errors of the last M - 1 frames of `slots` from their kept frames."""
-        for slot in slots.tolist():
-            self._errors.clear(slot)
+        self._errors.clear(slots)
         if self.definition.spec.smoothing == 1 or not len(slots):
             return
         strip, of = self._history.strip(slots)

@@ -10,7 +10,7 @@ import numpy as np
 from stream.counters import Count
 from stream.detect.frames.blindness import SightEvent
 from stream.detect.frames.frames import Frames
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 

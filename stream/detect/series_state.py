@@ -5,7 +5,7 @@ import numpy as np
 
 from stream.detect.definition import Definition
 from stream.detect.frames.clock import NEVER, TickState
-from stream.detect.incidents.incidents import Incident
+from stream.detect.incidents.incident import Incident
 
 
 class SeriesState(msgspec.Struct, omit_defaults=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from stream.detect.incidents.incidents import IncidentEvent, SensorShare
+from stream.detect.incidents.incident import IncidentEvent, SensorShare
 from stream.events.record import SCHEMA_VERSION, Headers, rfc3339, schema_of
 
 if TYPE_CHECKING:  # It would bring torch, which commands that only read names and times do without.

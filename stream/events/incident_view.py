@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from stream.detect.incidents.incidents import Cause, Reason, SensorShare, State
+from stream.detect.incidents.incident import Cause, Reason, SensorShare, State
 from stream.errors import DataError
 from stream.intake.timestamps import LAST_NS, iso_to_ns
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream.counters import DEAD_PREFIX, Count
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Outcome
 from stream.intake.columns import Dead, Decoded
 

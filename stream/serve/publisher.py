@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from stream.detect.definition import Definition
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.events.alert import Alert, Source, alert, alert_headers
 from stream.events.dead_letter import dead_letters
 from stream.events.record import encode

@@ -5,7 +5,7 @@ from typing import get_args
 from structlog.testing import capture_logs
 
 from stream.counters import DEAD_PREFIX, DEAD_REASONS, Count
-from stream.detect.incidents.incidents import State
+from stream.detect.incidents.incident import State
 from stream.detect.outcome import Verdict
 from stream.intake.columns import Disposition, Reason
 from stream.serve.health import Health

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stream.detect.incidents.incidents import SensorShare, alert_id
+from stream.detect.incidents.incident import SensorShare, alert_id
 from stream.events.incident_view import IncidentView
 from stream.events.record import rfc3339
 

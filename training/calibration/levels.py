@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stream.detect.incidents.incidents import IncidentEvent, Incidents, Judged
+from stream.detect.incidents.incident import IncidentEvent
+from stream.detect.incidents.incidents import Incidents, Judged
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s

@@ -9,7 +9,7 @@ import numpy as np
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdicts
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.replay import Step

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stream.counters import Count
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import Evaluation, Floors

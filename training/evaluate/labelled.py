@@ -10,7 +10,7 @@ import numpy as np
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdict
 from stream.errors import DataError
 from stream.intake.columns import Float64s

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stream import strength
 from stream.counters import Count
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import OURS, Evaluation

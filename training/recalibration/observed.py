@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.frames import Fitness
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdict
 from stream.detect.slots import Segments
 from stream.errors import DataError

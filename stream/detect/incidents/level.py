@@ -21,9 +21,9 @@ class ErrorHistory:
         """Makes room for `capacity` slots."""
         self._errors = grown(self._errors, capacity, np.nan)
 
-    def clear(self, slot: int) -> None:
-        """Empties a slot."""
-        self._errors[slot] = np.nan
+    def clear(self, slots: int | Int64s) -> None:
+        """Empties one slot or some."""
+        self._errors[slots] = np.nan
 
     def push(self, error: Float64s, run: Int64s, segments: Segments) -> Float64s:
         """The level of each frame of a batch, float64 (n,), as `levels` gives it.

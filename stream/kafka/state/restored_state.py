@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.series_state import SeriesState, bare
 from stream.events.data_events import HistoryLost
 from stream.events.detector_events import BundleActivated

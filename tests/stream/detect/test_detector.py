@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.framing import Framing
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
 from stream.detect.policy import Maintenance, SensorRule, ValidRange
 from stream.detect.series_state import SeriesState

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
-from stream.detect.incidents.incidents import IncidentEvent, SensorShare
+from stream.detect.incidents.incident import IncidentEvent, SensorShare
 from stream.detect.outcome import Verdicts
 from stream.events.alert import Alert, Source, alert, alert_headers, alert_schema
 from stream.events.dead_letter import dead_letters

@@ -8,7 +8,7 @@ import pytest
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.ranges import Ranges
-from stream.detect.incidents.incidents import IncidentEvent, SensorShare, alert_id
+from stream.detect.incidents.incident import IncidentEvent, SensorShare, alert_id
 from stream.detect.outcome import Outcome, Verdict
 from stream.detect.policy import Maintenance, Rules, ValidRange
 from stream.intake.parquet import Batch

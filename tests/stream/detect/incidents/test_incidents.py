@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.detect.incidents.incidents import IncidentEvent, Incidents, Judged, SensorShare, alert_id
+from stream.detect.incidents.incident import IncidentEvent, SensorShare, alert_id
+from stream.detect.incidents.incidents import Incidents, Judged
 from stream.detect.policy import Rules
 from tests.support.builders import a_rules
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream.counters import Count
 from stream.detect.detector import Detector
-from stream.detect.incidents.incidents import IncidentEvent
+from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdict
 from stream.detect.series_state import bare
 from stream.intake.columns import Disposition, Readings
