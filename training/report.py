@@ -5,11 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from stream import strength
 from stream.registry.manifest import Manifest
+from stream.terminal import console, plain_table
 from training.data.history import peak_memory_mb
 from training.fitting.discriminator import KNOWS_NOTHING
 from training.fitting.fit import Epoch
@@ -71,24 +69,12 @@ def facts(trained: Trained) -> dict[str, Any]:
 
 def show(trained: Trained) -> None:
     """The table, on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    for name, value in _rows(trained):
-        table.add_row(name, value)
-    console.print(table)
+    output = console()
+    output.print(plain_table(rows=_rows(trained)))
     tried = trained.manifest.metrics["strength"]
     if tried["kinds"]:
-        console.print(f"\n{strength.title(tried)}")
-        console.print(_strength(tried))
-
-
-def _strength(tried: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="none")
-    for heading in strength.HEADINGS:
-        table.add_column(heading, justify="right" if heading in strength.HEADINGS[2:] else "left")
-    for row in strength.rows(tried):
-        table.add_row(*row)
-    return table
+        output.print(f"\n{strength.title(tried)}")
+        output.print(plain_table(strength.HEADINGS, strength.rows(tried), right=strength.HEADINGS[2:]))
 
 
 def _rows(trained: Trained) -> list[tuple[str, str]]:

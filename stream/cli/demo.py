@@ -35,22 +35,22 @@ def demo(
 
     Needs no broker, network or file.
     """
-    from stream.cli.reports.demo import Screen
+    from stream.cli.reports.demo import DemoOutput
     from training.demo import demo as offline
     from training.report import progress
 
-    screen = Screen(quiet=as_json)
+    shown = DemoOutput(quiet=as_json)
     prepared = offline.prepare(output, progress())
-    screen.injected(offline.injected(prepared))
-    streamed = stream_through(prepared.definition, offline.stream(prepared), screen.tell, seconds)
+    shown.show_faults(offline.injected(prepared))
+    streamed = stream_through(prepared.definition, offline.stream(prepared), shown.show_alert, seconds)
     found = offline.conclude(prepared, streamed.events)
-    shown = offline.star(prepared.fleet)
-    image = output / f"{shown.series}.png"
-    offline.picture(prepared, shown.series, streamed.events, streamed.verdicts, image)
+    series = offline.star(prepared.fleet).series
+    image = output / f"{series}.png"
+    offline.picture(prepared, series, streamed.events, streamed.verdicts, image)
     if as_json:
         print_json({"found": found.as_dict(), "counts": streamed.counts, "picture": str(image)})
     else:
-        screen.conclude(found.as_dict(), shown.series, *offline.scores_of(shown.series, streamed.verdicts), image)
+        shown.show_result(found.as_dict(), series, *offline.scores_of(series, streamed.verdicts), image)
 
 
 @dataclass

@@ -6,10 +6,11 @@ from typing import Any
 
 from rich.table import Table
 
+from stream.terminal import framed_table
+from stream.terminal import show as print_report
 from tests.robustness.poisoning import RUNS
 from tests.robustness.study import Study
-from training import screen
-from training.robustness.report import NONE, percent, table_of
+from training.robustness.report import NONE, percent
 
 
 def facts(of: Study) -> dict[str, Any]:
@@ -20,22 +21,22 @@ def facts(of: Study) -> dict[str, Any]:
 def show(of: Study) -> None:
     """Prints a sentence and the tables on stdout."""
     found = f"{of.strips} strips attacked, all found by the bundle, of {of.looked_at} of labelled events"
-    screen.show([f"{found}; {of.seconds:.0f} s"], _tables(of))
+    print_report([f"{found}; {of.seconds:.0f} s"], _tables(of))
 
 
 def _tables(of: Study) -> Iterable[Table]:
-    table = table_of("sensors that replay recorded normal data", ("sensors", "evaded", "disagreement unusual"))
+    table = framed_table("sensors that replay recorded normal data", ("sensors", "evaded", "disagreement unusual"))
     for replayed in of.replay_attacks:
         table.add_row(f"{replayed.sensors}", percent(replayed.evaded), percent(replayed.flagged))
     yield table
-    table = table_of(
+    table = framed_table(
         "a sensor that drifts away, in standard deviations", ("per frame", "noticed", "at, median", "shown up to")
     )
     for drift in of.slow_drifts:
         reached = NONE if drift.reached is None else f"{drift.reached:.2g}"
         table.add_row(f"{drift.speed:g}", f"{drift.noticed} of {drift.sensors}", reached, f"{drift.furthest:.2g}")
     yield table
-    table = table_of(
+    table = framed_table(
         f"recalibration poisoned {RUNS} times: factor of the threshold in each run",
         ("who knows the threshold", "of the time", "factors", "in the end"),
     )

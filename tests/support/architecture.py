@@ -11,6 +11,7 @@ PRODUCT = ("stream", "training")
 # Rooms in the order of the flow: a module imports from its own room and from those before it.
 FLOW = (
     "stream.errors",
+    "stream.terminal",
     "stream.counters",
     "stream.intake",
     "stream.detect",
@@ -23,7 +24,6 @@ FLOW = (
     "stream.kafka",
     "stream.settings",
     "stream.serve",
-    "training.screen",
     "training.options",
     "training.defaults",
     "training.data",

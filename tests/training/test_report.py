@@ -46,8 +46,8 @@ def table_of(trained: Trained, capsys: pytest.CaptureFixture[str]) -> dict[str, 
     found, name = dict[str, str](), ""
     for line in capsys.readouterr().out.partition("\n\n")[0].splitlines():
         text = line
-        if line[2:3] != " ":
-            name, text = line[2:].split("  ", 1)
+        if line[:1] != " ":
+            name, text = line.split("  ", 1)
         found[name] = f"{found.get(name, '')} {text.strip()}".strip()
     return found
 

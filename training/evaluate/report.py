@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from training import screen
+from stream.terminal import framed_table
+from stream.terminal import show as print_report
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.figures import FIGURES, Figures
 from training.evaluate.summary import duration, sentences
@@ -26,19 +27,19 @@ MOST_SERIES = 40
 
 def show(of: Evaluation) -> None:
     """Prints it on stdout."""
-    screen.show(sentences(of), tables(of))
+    print_report(sentences(of), tables(of))
 
 
 def tables(of: Evaluation) -> Iterable[Table]:
     """One of means, one of series."""
-    yield _table(
+    yield framed_table(
         "mean over series; delay: median of all events",
         ("detector", *TITLES.values()),
         [(one.name, *means(one)) for one in of.figures],
     )
     of_series = [(name, *(text(key, one.figure(key)) for key in FIGURES)) for name, one in of.ours.series.items()]
     left = len(of_series) - MOST_SERIES
-    yield _table(
+    yield framed_table(
         f"ours, by series{f'; {left} more with --json' if left > 0 else ''}",
         ("series", *TITLES.values()),
         of_series[:MOST_SERIES],
@@ -60,12 +61,3 @@ def text(figure: str, value: float | None) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return NONE if value is None else format(value, form)
-
-
-def _table(title: str, names: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for i, name in enumerate(names):
-        table.add_column(name, justify="right" if i else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table

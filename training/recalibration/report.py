@@ -1,13 +1,12 @@
 """What a recalibration tells: as plain facts (JSON), and as tables for people."""
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from stream.registry.registry import Registry
+from stream.terminal import console, plain_table
 from training.recalibration.drift import Advice, SeriesDrift
 from training.recalibration.run import RecalibrationRun
 from training.revision.child import aliases_of
@@ -53,10 +52,9 @@ def facts(renewed: RecalibrationRun, registry: Registry) -> dict[str, Any]:
 
 def show(renewed: RecalibrationRun, registry: Registry) -> None:
     """The tables, on stdout."""
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
-    console.print(_frames(renewed))
-    console.print(_worst(renewed))
-    console.print(_summary(renewed, registry))
+    output = console()
+    for table in (_frames(renewed), _worst(renewed), _summary(renewed, registry)):
+        output.print(table)
 
 
 def _verdict(renewed: RecalibrationRun) -> str | None:
@@ -83,7 +81,7 @@ def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
 
 
 def _frames(renewed: RecalibrationRun) -> Table:
-    table = _table("frames", "", "")
+    table = plain_table(("frames", "", ""))
     for name, count in renewed.facts["frames"].items():
         if count:
             table.add_row(name.replace("_", " "), f"{count:,}", LEFT_OUT.get(name, ""))
@@ -92,7 +90,7 @@ def _frames(renewed: RecalibrationRun) -> Table:
 
 def _worst(renewed: RecalibrationRun) -> Table:
     """The series that say most."""
-    table = _table("series", "verdict", "blocks", "level", "exceeding", "threshold", "why")
+    table = plain_table(("series", "verdict", "blocks", "level", "exceeding", "threshold", "why"))
     steps = renewed.result.steps.tolist()
     order = sorted(
         zip(renewed.result.drift.series, steps, strict=True),
@@ -111,7 +109,7 @@ def _worst(renewed: RecalibrationRun) -> Table:
 
 def _summary(renewed: RecalibrationRun, registry: Registry) -> Table:
     result, child, pool = renewed.result, renewed.child, renewed.result.drift.pool
-    table = _table("in all", "")
+    table = plain_table(("in all", ""))
     table.add_row("verdict", _verdict(renewed) or "not judged")
     for reason in (one.reason for one in result.drift.said):
         table.add_row("", reason)
@@ -149,10 +147,3 @@ def _outcome(renewed: RecalibrationRun, registry: Registry) -> Iterable[tuple[st
         yield "bundle", registry.place(child.detector, "versions", child.version)
         yield "parent", renewed.parent.version
         yield "aliases", ", ".join(aliases_of(child)) or "none"
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 2), title_justify="left")
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table

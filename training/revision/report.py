@@ -1,14 +1,12 @@
 """What an amendment tells: as plain facts (JSON), and as a table for people."""
 
-import sys
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
+from stream.terminal import console, plain_table
 from training.revision.amend import Amended
 from training.revision.child import aliases_of
 
@@ -32,7 +30,7 @@ def facts(amended: Amended, registry: Registry) -> dict[str, Any]:
 def show(amended: Amended, registry: Registry) -> None:
     """The table, on stdout."""
     m, parent = amended.manifest, amended.parent
-    table = Table(show_header=False, box=None, padding=(0, 2))
+    table = plain_table()
     for name, change in m.amended.items():
         table.add_row(name.removesuffix("_ns"), f"{_said(name, change.before)} -> {_said(name, change.after)}")
     table.add_row("threshold", f"{_threshold(parent)} -> {_threshold(m)}")
@@ -40,7 +38,7 @@ def show(amended: Amended, registry: Registry) -> None:
     table.add_row("bundle", registry.place(m.detector, "versions", m.version))
     table.add_row("parent", parent.version)
     table.add_row("aliases", ", ".join(aliases_of(m)) or "none")
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(table)
+    console().print(table)
 
 
 def _said(name: str, value: object) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from training import screen
+from stream.terminal import framed_table
+from stream.terminal import show as print_report
 from training.robustness.evasion import NORMS, SIZES, Evasion, Robustness
 
 NONE = "-"
@@ -53,20 +54,12 @@ def facts(of: Robustness) -> dict[str, Any]:
 
 def show(of: Robustness) -> None:
     """Prints sentences and tables on stdout."""
-    screen.show(_sentences(of), _tables(of))
+    print_report(_sentences(of), _tables(of))
 
 
 def percent(value: float | None) -> str:
     """A share in percent, or `NONE`."""
     return NONE if value is None else f"{value:.0%}"
-
-
-def table_of(title: str, names: Iterable[str]) -> Table:
-    """An empty table: the first column to the left, the others to the right."""
-    table = Table(title=title, title_justify="left")
-    for i, name in enumerate(names):
-        table.add_column(name, justify="right" if i else "left")
-    return table
 
 
 def _members(of: Robustness) -> int:
@@ -104,7 +97,7 @@ def _sentences(of: Robustness) -> Iterable[str]:
 
 def _tables(of: Robustness) -> Iterable[Table]:
     for norm in NORMS:
-        table = table_of(
+        table = framed_table(
             f"evasion rate in %, K = 1 / K = {_members(of)} / counterpart (betrayed), by {TITLES[norm]}",
             ("the attacker knows", *(f"{size:g}" for size in SIZES)),
         )

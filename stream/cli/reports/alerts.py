@@ -1,7 +1,7 @@
 """Alerts and scores for people at a terminal. Rich drops the colours by itself where there is no terminal.
 
-Takes alert records as mappings (DESIGN: 7), as they come out of their JSON. Names in them are strangers' text: they
-are shown without control characters, and never read as markup.
+Alert records are mappings, as parsed from their JSON. Names in them may come from anybody: they are shown without
+control characters, and never read as markup.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from stream.events.alert import Alert
 from stream.intake.columns import Float64s, Int64s
+from stream.terminal import console, duration, printable
 
 Event = Mapping[str, Any]
 
@@ -31,7 +31,7 @@ _LINEAR_UP_TO = 6.0
 
 
 def alert_line(event: Event, sensors: int = 2) -> Text:
-    """One event on one line: when, what, whose, how bad, and the `sensors` with the largest part in it."""
+    """Writes an event on one line: time, state, series, severity, and the `sensors` with the largest share."""
     state, severity = event["state"], event["severity"]
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{_moment(event):%Y-%m-%d %H:%M:%S}  ", "dim")
@@ -39,16 +39,16 @@ def alert_line(event: Event, sensors: int = 2) -> Text:
     line.append(f"{printable(event['series'])}  ", "bold")
     line.append(severity, _SEVERITY.get(severity, ""))
     if state == "resolved":
-        return line.append(f"  peak {_peak(event)}, after {span(event['duration_s'])}, {event['reason']}")
+        return line.append(f"  peak {_peak(event)}, after {duration(event['duration_s'])}, {event['reason']}")
     line.append(f"  score {_number(event['score'])}" if _scored(event) else "  not scored")
     if state == "updated":
-        line.append(f", peak {_peak(event)}, for {span(event['duration_s'])}")
+        line.append(f", peak {_peak(event)}, for {duration(event['duration_s'])}")
     named = "; ".join(_reading(sensor) for sensor in event["sensors"][:sensors])
     return line.append(f"  {named}") if named else line
 
 
 def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
-    """One row per incident in its newest state, by start time."""
+    """Makes a table of incidents by start time: a row for each, in its newest state."""
     newest: dict[str, Event] = {}
     for event in events:
         known = newest.get(event["alert_id"])
@@ -64,7 +64,7 @@ def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
             Text(event["state"], _STATE.get(event["state"], "")),
             Text(event["severity"], _SEVERITY.get(event["severity"], "")),
             Text(f"{_time(event['started_at']):%Y-%m-%d %H:%M}"),
-            Text(span(event["duration_s"])),
+            Text(duration(event["duration_s"])),
             Text(_peak(event)),
             Text(", ".join(shares)),
         )
@@ -73,11 +73,11 @@ def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
 
 def show_incidents(alerts: Iterable[Alert]) -> None:
     """Prints the table of incidents on stdout."""
-    Console().print(incidents_table([msgspec.to_builtins(alert) for alert in alerts]))
+    console().print(incidents_table([msgspec.to_builtins(alert) for alert in alerts]))
 
 
 def found_table(found: Mapping[str, Any]) -> Table:
-    """Injected versus found.
+    """Makes the table of injected versus found faults.
 
     Args:
         found: expected, found, faults [{series, kind, detail, started_at, expected: alert | none, as_expected,
@@ -102,10 +102,10 @@ def found_table(found: Mapping[str, Any]) -> Table:
 
 
 def score_plot(times: Int64s, scores: Float64s, width: int = 78, height: int = 10, ascii_only: bool = False) -> Text:
-    """The scores over time as columns of blocks, with a line at the threshold, 1.
+    """Draws scores over time as columns of blocks, with a line at the threshold, 1.
 
     Each column is the highest score of its share of the time; without a score it stays empty. The axis is
-    logarithmic where the scores reach far beyond the threshold.
+    logarithmic where scores reach far beyond the threshold.
 
     Args:
         times: int64 (P,), ns UTC, ascending. scores: float64 (P,), NaN where there is none.
@@ -130,39 +130,14 @@ def score_plot(times: Int64s, scores: Float64s, width: int = 78, height: int = 1
     return plot.append(_time_axis(times, len(columns)), "dim")
 
 
-def sparkline(times: Int64s, scores: Float64s, width: int = 40, ascii_only: bool = False) -> Text:
-    """The same on one line: red where the score exceeds 1, a dot where there is none."""
-    line = Text(no_wrap=True)
-    if not np.isfinite(scores).any():
-        return line.append("." * width, "dim")
-    peaks = _column_peaks(times, scores, width)
-    # Half the height is the threshold; above it each step is a doubling.
-    steps = np.where(peaks <= 1.0, np.clip(4.0 * peaks, 1, 4), np.clip(5.0 + np.log2(np.maximum(peaks, 1.0)), 5, 8))
-    eighths = np.nan_to_num(steps).astype(np.int64)
-    _append_runs(line, (_cell(int(tall), peak, ".", ascii_only) for tall, peak in zip(eighths, peaks, strict=True)))
-    return line
-
-
-def span(seconds: float) -> str:
-    """A duration in its two largest units: 45 s, 12 min, 5 h 12 min, 3 d 4 h."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    for size, large, unit, small in ((1440, "d", 60, "h"), (60, "h", 1, "min")):
-        if minutes >= size:
-            rest = minutes % size // unit
-            return f"{minutes // size} {large} {rest} {small}" if rest else f"{minutes // size} {large}"
-    return f"{minutes} min"
-
-
 def _outcome(fault: Mapping[str, Any]) -> str:
     if fault["expected"] == "none":
         return "no alert, as it should be" if fault["as_expected"] else "alerted, and should not have"
-    return f"found after {span(fault['delay_s'])}" if fault["as_expected"] else "missed"
+    return f"found after {duration(fault['delay_s'])}" if fault["as_expected"] else "missed"
 
 
 def _scored(event: Event) -> bool:
-    """Whether the numbers of the event say anything; alerts of versions without ranges always did."""
+    """True unless the event has no score; events of versions without `scored` always have one."""
     return bool(event.get("scored", True))
 
 
@@ -171,7 +146,7 @@ def _peak(event: Event) -> str:
 
 
 def _reading(sensor: Mapping[str, Any]) -> str:
-    """pressure low 4.91 (expected 5.6), or pressure low -3 (limit 0)."""
+    """Writes a sensor as in: pressure low 4.91 (expected 5.6), or pressure low -3 (limit 0)."""
     observed = "missing" if sensor["observed"] is None else _number(sensor["observed"])
     direction = "" if sensor["direction"] == "unknown" else f" {sensor['direction']}"
     expected = "limit" if sensor.get("outside") else "expected"
@@ -179,14 +154,14 @@ def _reading(sensor: Mapping[str, Any]) -> str:
 
 
 def _moment(event: Event) -> datetime:
-    """The event time that the event is about."""
+    """Event time of the record: its end, or its start plus its duration so far."""
     if event["ended_at"] is not None:
         return _time(event["ended_at"])
     return _time(event["started_at"]) + timedelta(seconds=event["duration_s"])
 
 
 def _time(stamp: str) -> datetime:
-    """RFC 3339, to the microsecond: what `datetime` can hold."""
+    """Parses RFC 3339; digits beyond the microsecond are cut off."""
     whole, _, fraction = stamp.removesuffix("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{fraction[:6]}+00:00" if fraction else f"{whole}+00:00")
 
@@ -195,13 +170,8 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def printable(text: str) -> str:
-    """Without control characters: an escape sequence in a Kafka key must not reach the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def _column_peaks(times: Int64s, scores: Float64s, width: int) -> Float64s:
-    """The highest score in each of `width` equal shares of the time, (width,); NaN where there is none."""
+    """Highest score in each of `width` equal shares of the time, (width,); NaN where there is none."""
     share = (times - times[0]) / max(int(times[-1] - times[0]), 1)
     column = np.minimum((share * width).astype(np.int64), width - 1)
     peaks = np.full(width, np.nan)
@@ -210,20 +180,23 @@ def _column_peaks(times: Int64s, scores: Float64s, width: int) -> Float64s:
 
 
 def _cell(eighths: int, score: float, empty: str, ascii_only: bool) -> tuple[str, str]:
-    """A character and its style; `eighths` of it are filled."""
+    """Returns a character of which `eighths` are filled, and its style."""
     if eighths <= 0:
         return empty, "dim"
     return (_ASCII if ascii_only else _BLOCKS)[min(eighths, 8)], _EXCEEDING if score > 1.0 else _CALM
 
 
 def _append_runs(line: Text, cells: Iterable[tuple[str, str]]) -> None:
-    """Cells of one style in one piece: an escape sequence for each would be ten times the text."""
+    """Appends cells of one style in one piece: an escape sequence for each would be ten times the text."""
     for style, run in groupby(cells, key=lambda cell: cell[1]):
         line.append("".join(character for character, _ in run), style)
 
 
 def _scaled(columns: Float64s, height: int) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Eighths of a row that each column fills, (columns,), 0 where it has no score; and label -> row of the axis."""
+    """Returns the height of each column in eighths of a row, (columns,), and the row of each label on the axis.
+
+    A column without a score has height 0.
+    """
     top = max(float(np.nanmax(columns)), 1.25)
     logarithmic = top > _LINEAR_UP_TO
     bottom = 0.1 if logarithmic else 0.0
@@ -243,7 +216,7 @@ def _scaled(columns: Float64s, height: int) -> tuple[NDArray[np.int64], dict[str
 
 
 def _time_axis(times: Int64s, width: int) -> str:
-    """First and last time under their ends."""
+    """Writes the first and the last time below the ends of the axis."""
     stamps = [np.datetime_as_string(np.datetime64(int(t), "ns"), unit="m").replace("T", " ") for t in times[[0, -1]]]
     first, last = (str(stamp) for stamp in stamps)
     return " " * 7 + first + last.rjust(max(width - len(first), len(last) + 1))

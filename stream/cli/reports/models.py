@@ -1,62 +1,58 @@
-"""The bundles of a registry for people at a terminal; takes the facts of `versions`."""
+"""The bundles of a registry, for people at a terminal: the facts of `model_facts` as tables."""
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from stream.cli.reports.alerts import printable
 from stream.cli.reports.model_facts import flattened
 from stream.settings.quantities import format_duration, format_instant
 from stream.strength import HEADINGS, rows, title, verdict
+from stream.terminal import console, plain_table
 
 Facts = Mapping[str, Any]
-# Series whose thresholds moved furthest, at most.
+# A difference lists at most this many series, those whose thresholds moved furthest.
 MOVED_SHOWN = 10
 LONGEST_LIST = 12
-STRENGTH = "strength"  # of the metrics: a table of its own
+# A section of the metrics that has a table of its own.
+STRENGTH = "strength"
 
 
 def show_list(rows: Iterable[Facts]) -> None:
-    """One line a version."""
-    _print(_table(("version", "aliases", "created", "model", "threshold", "gate", "amended from"), map(_cells, rows)))
+    """Prints a line for each version."""
+    headings = ("version", "aliases", "created", "model", "threshold", "gate", "amended from")
+    _print(headings, map(_cells, rows))
 
 
 def show_page(page: Facts) -> None:
-    """One bundle, a section at a time."""
-    title = [f"{page['version']} of {page['detector']}", *page["aliases"]]
-    _console().print(Text(", ".join(title), "bold"))
+    """Prints one bundle, a table for each section."""
+    _print_bold(", ".join([f"{page['version']} of {page['detector']}", *page["aliases"]]))
     plain = {name: value for name, value in page.items() if not isinstance(value, Mapping)}
     shown = {
         name: plain[name]
         for name in ("place", "created_at", "calibrated_at", "parent", "sensors")
         if plain[name] is not None
     }
-    _print(_table(None, _lines(shown)))
+    _print((), _lines(shown))
     for name, section in page.items():
         if isinstance(section, Mapping) and section:
-            _console().print(Text(f"\n{name}", "bold"))
+            _print_bold(f"\n{name}")
             plain_section = {key: value for key, value in section.items() if key != STRENGTH}
-            _print(_table(None, _files(section) if name == "files" else _lines(flattened(plain_section))))
+            _print((), _files(section) if name == "files" else _lines(flattened(plain_section)))
     if STRENGTH in page["metrics"]:
         _show_strength(page["metrics"][STRENGTH])
 
 
 def show_difference(difference: Facts) -> None:
-    """What differs, then how far the thresholds went."""
+    """Prints the facts that differ, then the thresholds that moved."""
     weights = "the same weights" if difference["same_weights"] else "other weights"
-    _console().print(Text(f"{difference['from']} -> {difference['to']}: {weights}", "bold"))
+    _print_bold(f"{difference['from']} -> {difference['to']}: {weights}")
     changes = difference["changes"]
     cells = ([name, _value(name, change["from"]), _value(name, change["to"])] for name, change in changes.items())
-    _print(_table(("differs", difference["from"], difference["to"]), cells))
+    _print(("differs", difference["from"], difference["to"]), cells)
     _show_thresholds(difference["thresholds"])
 
 
 def show_move(moved: Facts) -> None:
-    """One line."""
+    """Prints in one line how an alias was moved."""
     if moved["moved"]:
         print(f"{moved['alias']}: {moved['from'] or 'not set'} -> {moved['to']}")
     else:
@@ -64,17 +60,17 @@ def show_move(moved: Facts) -> None:
 
 
 def show_history(moves: Iterable[Facts]) -> None:
-    """One line a move."""
+    """Prints a line for each move of an alias."""
     names = ("time", "action", "alias", "from", "to", "reason")
-    _print(_table(names, ([move[name] or "" for name in names] for move in moves)))
+    _print(names, ([move[name] or "" for name in names] for move in moves))
 
 
 def _show_strength(tried: Facts) -> None:
-    _console().print(Text("\nstrength", "bold"))
+    _print_bold("\nstrength")
     print(verdict(tried))
     if tried["kinds"]:
         print(title(tried))
-        _print(_table(HEADINGS, map(list, rows(tried))))
+        _print(HEADINGS, rows(tried))
 
 
 def _show_thresholds(thresholds: Facts) -> None:
@@ -82,7 +78,7 @@ def _show_thresholds(thresholds: Facts) -> None:
     if thresholds["only_from"] or thresholds["only_to"]:
         print(f"series: {len(thresholds['only_from'])} are gone, {len(thresholds['only_to'])} are new")
     moved = [row for row in rows if row["factor"] != 1.0]
-    # The pooled threshold is that of series that training did not know.
+    # The pooled threshold has no name here: it holds for series that were not in training.
     all_named, named = (sum(row["series"] != "" for row in some) for some in (rows, moved))
     if not moved:
         print(f"thresholds of {all_named} series: all the same")
@@ -93,7 +89,7 @@ def _show_thresholds(thresholds: Facts) -> None:
         [row["series"] or "(unknown series)", f"{row['from']:.4g}", f"{row['to']:.4g}", f"x{row['factor']:.3g}"]
         for row in moved[:MOVED_SHOWN]
     )
-    _print(_table(("series", "from", "to", "factor"), cells))
+    _print(("series", "from", "to", "factor"), cells)
 
 
 def _cells(row: Facts) -> list[str]:
@@ -128,7 +124,7 @@ def _files(files: Facts) -> Iterable[list[str]]:
 
 
 def _value(name: str, value: object) -> str:
-    """A fact in words; `name` tells durations and instants from numbers."""
+    """Writes a fact for people; its name says whether a number is a duration or an instant."""
     if value is None or value in ("", []):
         return "-"
     if isinstance(value, list):
@@ -143,19 +139,11 @@ def _value(name: str, value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _table(headings: tuple[str, ...] | None, rows: Iterable[list[str]]) -> Table:
-    table = Table(show_header=headings is not None, box=None, padding=(0, 2, 0, 0))
-    for heading in headings or ():
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table
-
-
-def _print(table: Table) -> None:
+def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = plain_table(headings, rows)
     if table.row_count:
-        _console().print(table)
+        console().print(table)
 
 
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+def _print_bold(line: str) -> None:
+    console().print(line, style="bold")

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rich.console import Console, RenderableType
 
-from stream.cli.reports.alerts import alert_line, found_table, incidents_table, score_plot, span, sparkline
+from stream.cli.reports.alerts import alert_line, found_table, incidents_table, score_plot
 
 MINUTE = 60_000_000_000
-BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -170,7 +169,6 @@ def test_scores_far_beyond_the_threshold_leave_room_below_it() -> None:
 def test_nothing_scored_is_said_in_words(scores: Any) -> None:
     times = np.arange(len(scores), dtype=np.int64)
     assert score_plot(times, scores).plain == "no scores"
-    assert sparkline(times, scores, width=7).plain == "." * 7
 
 
 @given(scores=arrays(np.float64, st.integers(1, 200), elements=st.floats(0, 1e9) | st.just(np.nan)), data=st.data())
@@ -179,29 +177,4 @@ def test_any_scores_can_be_drawn_at_any_size(scores: Any, data: st.DataObject) -
     times = np.arange(len(scores)) * MINUTE
     for ascii_only in (False, True):
         plot = score_plot(times, scores, width, height, ascii_only).plain
-        line = sparkline(times, scores, width, ascii_only).plain
-        assert len(line) == width
-        assert not ascii_only or (plot + line).isascii()
-
-
-def test_the_line_of_scores_shows_the_threshold_at_half_height_and_gaps_as_dots() -> None:
-    scores = np.array([0.0, 0.24, 1.0, 1.01, 100.0, np.nan])
-    line = sparkline(np.arange(6) * MINUTE, scores, width=6).plain
-    assert [BLOCKS.find(character) + 1 for character in line] == [1, 1, 4, 5, 8, 0]
-    assert line[-1] == "."
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (60, "1 min"),
-        (3599, "1 h"),
-        (4320, "1 h 12 min"),
-        (86400, "1 d"),
-        (270_000, "3 d 3 h"),
-    ],
-)
-def test_a_duration_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
-    assert span(seconds) == words
+        assert not ascii_only or plot.isascii()
