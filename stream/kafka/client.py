@@ -21,6 +21,9 @@ LIBRDKAFKA = logging.getLogger("librdkafka")
 # then the most that anybody gets.
 FETCHING: Mapping[str, int] = {"fetch.queue.backoff.ms": 2}
 
+# For a question of the loop to the broker. Longer than any answer of a healthy broker, shorter than a delay that
+# anybody notices. A pending transaction makes the question for a committed offset time out.
+ASK_SECONDS = 0.2
 TOPIC_ID_SECONDS = 5.0
 WARM_SECONDS = 1.0
 # Bounds each call of the transactional producer outside of a commit, and a commit as a whole: it may run inside a
@@ -32,6 +35,8 @@ GRACE_SECONDS = 1.0
 # broker killed in the middle of our joining, looks like.
 TWIN_SECONDS = 30.0
 log = structlog.get_logger()
+
+FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 
 ErrorCallback = Callable[[KafkaError], None]
 

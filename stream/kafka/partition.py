@@ -67,9 +67,8 @@ class Partition:
         self._admission = Admission(self, owners, self._schedule)
         self._retirement = Retirement(self._schedule, self._admission)
         self.use(definition, decoder)
-        # Set by the client while records of this partition are being fetched.
-        self.fetching = False
-        self.rolled_back = False
+        # Set by `Assignment`.
+        self.fetching = self.rolled_back = False
         # Offset of the end of the partition, when the client last reported it.
         self.end = -1
         # Next offset to process; records below it are dropped. Equals the offset that a commit would commit.
@@ -77,7 +76,7 @@ class Partition:
         self.live_from = -1
         # Offset in the state topic after the last snapshot that is known to be written.
         self.snapshot_end = 0
-        self._place: ResumePoint | None = None
+        self._point: ResumePoint | None = None
         # What the snapshots gave, until the partition is live.
         self._restored: RestoredState | None = None
         self.stream_time = NEVER
@@ -110,21 +109,21 @@ class Partition:
         """R: the oldest offset that no snapshot covers."""
         return self._schedule.replay_start(self.position, self.stream_time).offset
 
-    def restore(self, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
+    def restore(self, snapshots: Sequence[Snapshot], point: ResumePoint) -> RestoredState:
         """Restores some of the snapshots that are not newer than C; called until all are restored."""
-        restored = self._restored = self._restored or RestoredState(place, self.definition)
+        restored = self._restored = self._restored or RestoredState(point, self.definition)
         for snapshot in snapshots:
-            self._admission.restore(snapshot, snapshot.as_of)
+            self._admission.restore(snapshot)
             self._retirement.restore(snapshot)
         self.detector.restore(state for state in map(restored.state, snapshots) if state is not None)
         return restored
 
-    def begin(self, place: ResumePoint, state_end: int) -> None:
-        """Begins to serve from `place`; the restored snapshots stand below offset `state_end` of the state topic."""
+    def begin(self, point: ResumePoint, state_end: int) -> None:
+        """Begins to serve from `point`; the restored snapshots stand below offset `state_end` of the state topic."""
         self.phase = Phase.SERVE
-        self.position, self.live_from = place.replay_from, place.committed
-        self._place, self.snapshot_end, self.stream_time = place, state_end, place.stream_time
-        self._restored = self._restored or RestoredState(place, self.definition)
+        self.position, self.live_from = point.replay_from, point.committed
+        self._point, self.snapshot_end, self.stream_time = point, state_end, point.stream_time
+        self._restored = self._restored or RestoredState(point, self.definition)
         self.uncommitted_counts.update(self._restored.counts())
         if self.is_live:
             self._become_live()
@@ -222,9 +221,9 @@ class Partition:
 
     def metadata(self, instance: str) -> CommitMetadata:
         """The metadata of a commit of this partition by `instance`."""
-        assert self._place is not None, "only a partition that is served commits"
+        assert self._point is not None, "only a partition that is served commits"
         start = self._schedule.replay_start(self.position, self.stream_time)
-        return self._place.metadata(start, self.snapshot_end, instance, self.definition.version)
+        return self._point.metadata(start, self.snapshot_end, instance, self.definition.version)
 
     def take_notices(self) -> list[StatusEvent]:
         """Removes and returns the status events for this commit."""
@@ -253,7 +252,7 @@ class Partition:
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
         if not live:
             return BatchResult(events)
-        refused = self._admission.letters(decoded.readings, records)
+        refused = self._admission.dead_letters(decoded.readings, records)
         self.uncommitted_counts.update(outcome_counts(outcome))
         self.uncommitted_counts.update(decoded_counts(decoded, decoded.dead + refused))
         return BatchResult(events, decoded.dead + refused, outcome, readings.names, decoded)
@@ -266,10 +265,7 @@ class Partition:
         return replace(result, events=events)
 
     def _note_sights(self, outcome: Outcome, position: Int64s | None = None) -> None:
-        """Reports series that became blind or see again, with a snapshot, so that a replay from there reports none.
-
-        A replay may report one all the same where `blind_after` became shorter: in the first live commit.
-        """
+        """Reports series that became blind or see again, with a snapshot, so that no replay reports them again."""
         for sight in outcome.sights:
             offset = self.position - 1 if position is None else int(position[sight.row])
             self.notices.append(blindness_event(sight, offset))

@@ -1,4 +1,4 @@
-"""Which readings of a partition are taken: those that no snapshot covers, of series that are this partition's."""
+"""Admission of readings: those that no snapshot covers, of series that this partition owns."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -16,64 +16,68 @@ from stream.kafka.state.snapshot_schedule import SnapshotSchedule
 from stream.kafka.state.state_topic import Fate, Snapshot
 
 
-class Refuser(Owner, Protocol):
-    """A partition, as far as admission goes."""
+class AdmittingPartition(Owner, Protocol):
+    """The part of a partition that admission needs."""
 
     definition: Definition
     detector: Detector
 
-    def refuse(self, series: str, holder: int) -> None: ...
+    def refuse(self, series: str, holder: int) -> None:
+        """Closes what is open of a series that partition `holder` owns."""
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """The readings of a batch that are taken: bool (n,), or None for all."""
+class AdmittedRows:
+    """Selection of the readings of a batch: bool (n,), or None for all."""
 
-    kept: Bools | None
+    mask: Bools | None
 
     def of(self, readings: Readings) -> Readings:
-        return readings if self.kept is None else readings.rows(self.kept)
+        """The admitted readings."""
+        return readings if self.mask is None else readings.rows(self.mask)
 
     def rows(self, column: Int64s) -> Int64s:
-        return column if self.kept is None else column[self.kept]
+        """The admitted part of a column of the readings."""
+        return column if self.mask is None else column[self.mask]
 
 
 class Admission:
-    """What is taken into one partition's detector."""
+    """Decides which readings reach the detector of one partition."""
 
-    def __init__(self, partition: Refuser, owners: Owners, schedule: SnapshotSchedule) -> None:
+    def __init__(self, partition: AdmittingPartition, owners: Owners, schedule: SnapshotSchedule) -> None:
         self._partition = partition
         self._owners = owners
         self._schedule = schedule
-        # Offset up to which a restored snapshot covers the series' readings.
+        # Offset up to which a restored snapshot covers the readings of the series; empty once the partition is live.
         self._as_of: dict[str, int] = {}
-        # Series whose readings are dead letters here, and the partition that has them.
+        # Series whose readings are dead letters here, and the partition that owns them.
         self._refused: dict[str, int] = {}
 
     def refused_for(self, series: str) -> int | None:
-        """The partition for whose sake the series is refused here; None where it is not."""
+        """The partition that owns a series refused here; None where the series is not refused."""
         return self._refused.get(series)
 
     def fate(self, series: str) -> Fate:
-        """The series' part in the partition, as its next snapshot says it."""
+        """Fate of the series in this partition, for its next snapshot."""
         if self._partition.detector.slots.find(series) is not None:
             return "kept"
         return "refused" if series in self._refused else "retired"
 
-    def restore(self, snapshot: Snapshot, as_of: int) -> None:
-        self._as_of[snapshot.series] = as_of
+    def restore(self, snapshot: Snapshot) -> None:
+        """Notes what a restored snapshot covers, and a refusal that it carries."""
+        self._as_of[snapshot.series] = snapshot.as_of
         if snapshot.fate == "refused" and snapshot.holder is not None:
             self._refused[snapshot.series] = snapshot.holder
 
     def claim_all(self) -> None:
-        """Makes the series of a partition that has come alive its own, as far as no other has them."""
+        """Claims all series of a partition that has just become live."""
         self._as_of = {}
         names = list(self._partition.detector.slots.names())
         for series, time in zip(names, self._partition.detector.last_heard(names).tolist(), strict=True):
             self._claim(series, time)
 
     def claim(self, readings: Readings) -> None:
-        """Claims the series of live readings that are not known here, or have been refused."""
+        """Claims the series of live readings that are not in memory: new ones and refused ones."""
         unknown = self._partition.detector.slots.missing(readings.names)
         if not unknown:
             return
@@ -99,25 +103,28 @@ class Admission:
             partition.refuse(series, holder)
 
     def release(self, series: Iterable[str]) -> None:
+        """Ends the ownership of the series."""
         self._owners.release(series, self._partition)
 
-    def admit(self, readings: Readings, live_from: int) -> Admitted:
-        """The readings neither covered by a snapshot nor refused."""
+    def admit(self, readings: Readings, live_from: int) -> AdmittedRows:
+        """Selects the readings that are neither covered by a snapshot nor refused."""
         replayed = bool(self._as_of) and len(readings) > 0 and int(readings.position[0]) < live_from
         if not replayed and self._refused.keys().isdisjoint(readings.names):
-            return Admitted(None)
+            return AdmittedRows(None)
         as_of = np.array([self._as_of.get(name, -1) if replayed else -1 for name in readings.names], np.int64)
-        taken = np.array([name not in self._refused for name in readings.names], np.bool_)
-        return Admitted(taken[readings.series] & (readings.position > as_of[readings.series]))
+        owned = np.array([name not in self._refused for name in readings.names], np.bool_)
+        return AdmittedRows(owned[readings.series] & (readings.position > as_of[readings.series]))
 
-    def letters(self, readings: Readings, records: Records) -> tuple[Dead, ...]:
+    def dead_letters(self, readings: Readings, records: Records) -> tuple[Dead, ...]:
         """Dead letters for the readings of refused series."""
         if self._refused.keys().isdisjoint(readings.names):
             return ()
         refused = np.array([name in self._refused for name in readings.names], np.bool_)
-        return tuple(self._letter(readings, row, records) for row in np.flatnonzero(refused[readings.series]).tolist())
+        return tuple(
+            self._dead_letter(readings, row, records) for row in np.flatnonzero(refused[readings.series]).tolist()
+        )
 
-    def _letter(self, readings: Readings, row: int, records: Records) -> Dead:
+    def _dead_letter(self, readings: Readings, row: int, records: Records) -> Dead:
         series, offset = readings.names[readings.series[row]], int(readings.position[row])
         at = bisect_left(records.offsets, offset)
         detail = f"series {series!r} is scored in partition {self._refused[series]}: send each to one partition only"

@@ -1,9 +1,10 @@
-"""Which partition of this process has which series: one series belongs to one partition.
+"""Ownership of series: each series belongs to one partition of this process.
 
-A series in two partitions has no order of its readings, hence no score. The partition that has it keeps it; in the
-other its readings are dead letters, written into the state topic so that a restart decides alike. A series that its
-partition has not heard of for `max_gap` has moved (the number of partitions was raised, say): the other takes it over
-and starts warming. Seen where one process holds both partitions; where it no longer does, the refusal ends.
+The readings of a series in two partitions have no order, so they cannot be scored. The partition that owns the series
+keeps it; in the other one its readings are dead letters. The state topic says so, and a restart decides the same.
+A series moves where its owner has had no reading of it for `max_gap`: the number of partitions was raised, say. The
+other partition then owns it and starts warming. All this works only while one process holds both partitions: the
+refusal ends when it no longer does.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,22 +12,22 @@ from typing import Protocol
 
 
 class Owner(Protocol):
-    """A partition, as far as ownership goes."""
+    """The part of a partition that ownership needs."""
 
     number: int
 
     def last_heard(self, series: str) -> int:
-        """Newest event time of the series, ns."""
+        """Newest event time of the series in this partition, ns."""
 
     def hand_over(self, series: str) -> None:
-        """The series has moved: it leaves memory, and its incident is closed."""
+        """Closes the incident of a series that has moved, and takes the series out of memory."""
 
 
 class Owners:
-    """Series to the partition that has them. Gaps are in ns of event time.
+    """Owner of each series that is live in this process. Gaps are in ns of event time.
 
     Args:
-        is_ours: whether this process holds the partition of a number, live or still recovering.
+        is_ours: tells if this process holds the partition of a number, live or still recovering.
     """
 
     def __init__(self, is_ours: Callable[[int], bool] = lambda number: False) -> None:
@@ -34,16 +35,16 @@ class Owners:
         self._is_ours = is_ours
 
     def holder(self, series: str) -> int | None:
-        """The number of the partition that has the series."""
+        """Number of the partition that owns the series; None where none does."""
         owner = self._owner.get(series)
         return None if owner is None else owner.number
 
     def is_awaited(self, series: str, holder: int) -> bool:
-        """Whether partition `holder` is ours and has not come alive with the series yet."""
+        """True while partition `holder` is ours and still recovers, so that it may own the series soon."""
         return series not in self._owner and self._is_ours(holder)
 
     def claim(self, series: str, owner: Owner, time: int, max_gap: int) -> bool:
-        """Whether the series, with a reading at `time`, is `owner`'s from now on."""
+        """Claims a series with a reading at `time` for `owner`; False where another partition keeps it."""
         holder = self._owner.setdefault(series, owner)
         if holder is owner:
             return True
@@ -54,7 +55,7 @@ class Owners:
         return True
 
     def release(self, series: Iterable[str], owner: Owner) -> None:
-        """`owner` no longer has them."""
+        """Ends the ownership of those series that `owner` owns."""
         for name in series:
             if self._owner.get(name) is owner:
                 del self._owner[name]

@@ -1,10 +1,12 @@
-"""What a partition takes over from its last life, and what its replay may tell.
+"""State that a partition restores from its snapshots, and the rules for what its replay may publish.
 
-A snapshot is written with each event of its series, in one transaction: between the snapshot and C nothing of the
-series was told. Hence a replay from there derives nothing. One that *deviates* may derive anything: retention has
-eaten R, or the bundle that scored up to C is gone for good, or frames are of another layout. None of that is told:
-each series that it was derived for has at C the incident of its snapshot, which is the one that subscribers know, and
-is judged from C on. A series whose frames cannot be taken over is replayed all the same, for its clock and windows.
+A snapshot is committed with each event of its series, so nothing about the series was published between the snapshot
+and C. A replay from the snapshot derives no events either, unless it *deviates*. It deviates where retention has
+deleted R, where the bundle that scored up to C is gone, or where frames are of another layout.
+
+Nothing that a deviating replay derives is published. Each series that it derived something for gets back the incident
+of its snapshot, which is the one that subscribers know. A series whose frames cannot be restored is replayed as well,
+for its clock and its windows.
 """
 
 from collections import Counter
@@ -15,81 +17,85 @@ from msgspec.structs import replace
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.series_state import SeriesState, bare
 from stream.events.data_events import HistoryLost
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
+from stream.kafka.batch_result import CausedEvent
 from stream.kafka.state.resume_point import ResumePoint
 from stream.kafka.state.state_topic import Snapshot, layout_of
 
-# An event, and the offset of the reading that caused it.
-Derived = tuple[IncidentEvent, int]
-
 
 class RestoredState:
-    """From snapshots to states, at a place, by the definition that replays."""
+    """Makes states of snapshots, for one start of a partition and the definition that replays."""
 
-    def __init__(self, place: ResumePoint, definition: Definition) -> None:
-        self._place = place
+    def __init__(self, point: ResumePoint, definition: Definition) -> None:
+        self._point = point
         self._definition = definition
         self._layout = layout_of(definition)
-        # States of series that have something open, as their snapshots have them: the detector changes its own.
-        self._told: dict[str, SeriesState] = {}
+        # Snapshot states of series with an open incident or degraded frames: the detector changes its own copies.
+        self._published: dict[str, SeriesState] = {}
         # Series whose frames are of another layout.
-        self.unfit: list[str] = []
-        # Series that readings may be missing of, after their snapshot and before the replay.
-        self.short: list[str] = []
+        self.misfits: list[str] = []
+        # Series that may miss readings between their snapshot and the replay.
+        self.incomplete: list[str] = []
 
     @property
-    def _is_heir(self) -> bool:
-        """Whether another bundle scored up to C."""
-        return self._place.bundle not in (None, self._definition.version)
+    def _is_other_bundle(self) -> bool:
+        """True where another bundle scored up to C."""
+        return self._point.bundle not in (None, self._definition.version)
 
     def state(self, snapshot: Snapshot) -> SeriesState | None:
-        """What is restored of the series: all of it, or its clock and incident."""
+        """State to restore for the series: the whole of it, or only its clock and incident where frames do not fit."""
         state = snapshot.state
         if state is None:
             return None
-        is_short = snapshot.as_of < self._place.gap_before - 1
-        if is_short and not state.is_blind:
-            # Whether it saw in between nobody knows: the time for which it must not see starts anew.
+        is_incomplete = snapshot.as_of < self._point.gap_before - 1
+        if is_incomplete and not state.is_blind:
+            # The missing readings may have been good: the time until it counts as blind starts again.
             state = replace(state, degraded_since=None)
         if state.incident is not None or state.degraded_since is not None:
-            self._told[state.series] = replace(state, incident=copy(state.incident))
+            self._published[state.series] = replace(state, incident=copy(state.incident))
         if snapshot.layout != self._layout:
-            self.unfit.append(state.series)
-        elif is_short:
-            self.short.append(state.series)
+            self.misfits.append(state.series)
+        elif is_incomplete:
+            self.incomplete.append(state.series)
         else:
             return state
         return bare(state, self._definition)
 
     def finish(
-        self, detector: Detector, derived: list[Derived], noted: list[StatusEvent]
-    ) -> tuple[list[Derived], list[StatusEvent], list[str]]:
-        """At the end of the replay: what is to be told of the events and notices that it derived, and of how it began;
-        the series whose snapshots must go with the next commit, as no replay finds what is put back here."""
-        if not (self._place.log_truncated or self._is_heir or self.unfit):
-            return derived, [*self.notices(), *noted], []
-        about = [event.series for event, _ in derived] + [notice.series for notice in noted if notice.series]
-        untold = list(dict.fromkeys(about))
-        for series in untold:
-            detector.put_back(series, self._told.get(series))
-        return [], self.notices(), untold
+        self, detector: Detector, events: list[CausedEvent], notices: list[StatusEvent]
+    ) -> tuple[list[CausedEvent], list[StatusEvent], list[str]]:
+        """Decides at the end of the replay what is published.
+
+        Args:
+            events, notices: derived by the replay.
+
+        Returns:
+            Events to publish; status events to publish; series whose snapshots the next commit must carry, because
+            a replay would not find the states that are put back here.
+        """
+        if not (self._point.log_truncated or self._is_other_bundle or self.misfits):
+            return events, [*self.notices(), *notices], []
+        about = [event.series for event, _ in events] + [notice.series for notice in notices if notice.series]
+        unpublished = list(dict.fromkeys(about))
+        for series in unpublished:
+            detector.put_back(series, self._published.get(series))
+        return [], self.notices(), unpublished
 
     def counts(self) -> Counter[Count]:
-        """What the progress line tells of it: readings never scored, series that have lost their frames."""
-        short = len(self.short) if self._place.log_truncated else 0
-        return Counter({Count.LOST: self._place.lost, Count.HISTORY_LOST: short})
+        """Messages lost and series without their frames, for the progress line."""
+        incomplete = len(self.incomplete) if self._point.log_truncated else 0
+        return Counter({Count.LOST: self._point.lost, Count.HISTORY_LOST: incomplete})
 
     def notices(self) -> list[StatusEvent]:
-        """What subscribers must know of it."""
-        place = self._place
-        notices: list[StatusEvent] = [*place.notices()]
-        if place.log_truncated:
-            notices.append(HistoryLost.of(self.short, place.gap_before, place.committed))
-        if self._is_heir:
-            old, new = str(place.bundle), self._definition.version
-            notices.append(BundleActivated.of(old, new, warm=not self.unfit, offset=place.committed))
+        """Status events about the restore itself."""
+        point = self._point
+        notices: list[StatusEvent] = [*point.notices()]
+        if point.log_truncated:
+            notices.append(HistoryLost.of(self.incomplete, point.gap_before, point.committed))
+        if self._is_other_bundle:
+            old, new = str(point.bundle), self._definition.version
+            notices.append(BundleActivated.of(old, new, warm=not self.misfits, offset=point.committed))
         return notices

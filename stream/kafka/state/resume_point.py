@@ -1,4 +1,4 @@
-"""Where a partition begins to be served, from what the group, the topic and the last commit say."""
+"""Computes where a partition starts to be served, from its committed offset and the ends of its topics."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,14 @@ NO_LIMIT = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class PartitionOffsets:
-    """What the broker says of a partition.
+    """Offsets of a partition, as the broker reports them.
 
     Attributes:
         committed: C; None where the group has committed nothing.
-        metadata: of that commit; None where it is not ours.
-        low, high: offsets of the oldest record and of the end.
-        topic_id: of the input topic; "" where the broker does not say. state_end: end of the state topic's partition.
+        metadata: of that commit; None where narrows did not write it.
+        low, high: offset of the oldest record of the input topic, and of its end.
+        topic_id: of the input topic; "" where the broker does not report it.
+        state_end: end of the partition of the state topic.
     """
 
     partition: int
@@ -36,14 +37,16 @@ class PartitionOffsets:
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Replay from R up to C without telling, live from C; snapshots at offsets state_start to state_end - 1.
+    """Start of a partition: it replays from R up to C without publishing, and is live from C.
 
     Attributes:
-        bundle: version of the bundle that scored up to C; None where nobody says.
-        stream_time: before offset R.
-        lost: readings that were deleted before they were scored.
+        replay_from, committed: R and C.
+        state_start, state_end: the snapshots to restore stand at these offsets of the state topic, the end excluded.
+        stream_time: before offset R, ns.
+        bundle: version that scored up to C; None where the commit does not name one.
+        lost: number of messages that retention deleted before they were scored.
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1; 0: none are.
-        log_truncated: those readings have gone since the last commit.
+        log_truncated: such readings went missing since the last commit.
     """
 
     replay_from: int
@@ -72,75 +75,82 @@ class ResumePoint:
         )
 
     def notices(self) -> list[ReadingsLost]:
-        """What subscribers must know of it."""
+        """Status event about messages that were lost, if there are any."""
         if not self.lost:
             return []
         return [ReadingsLost.of(self.lost, self.committed)]
 
 
-def resume_point_of(found: PartitionOffsets) -> ResumePoint:
-    """Where to begin. What is out of the ordinary is logged."""
-    if found.committed is None:
-        log.info("partition.new", partition=found.partition, start=found.low)
-        if found.state_end:
+def resume_point_of(offsets: PartitionOffsets) -> ResumePoint:
+    """Chooses where to start. Everything unusual is logged, with its effect."""
+    if offsets.committed is None:
+        log.info("partition.new", partition=offsets.partition, start=offsets.low)
+        if offsets.state_end:
             log.warning(
-                "partition.offsets_gone", partition=found.partition, start=found.low,
-                effect="the state topic knows this partition, the group does not (offsets.retention.minutes?): "
-                "starting at the oldest reading, alerts come again with the same ids",
+                "partition.offsets_gone", partition=offsets.partition, start=offsets.low,
+                effect="the state topic has snapshots of this partition, the group has no offset "
+                "(offsets.retention.minutes?): starting at the oldest reading, alerts are repeated with the same ids",
             )  # fmt: skip
-        return _anew(found)
-    known = found.metadata
-    if known is None:
-        log.warning(
-            "partition.no_metadata", partition=found.partition, committed=found.committed,
-            effect="the offset was set by a tool; going on from there with clocks and incidents of the snapshots that "
-            "are not newer, series warm up",
-        )  # fmt: skip
-    elif known.topic_id and found.topic_id and known.topic_id != found.topic_id:
+        return _from_beginning(offsets)
+    metadata = offsets.metadata
+    if metadata is None:
+        return _without_metadata(offsets, offsets.committed)
+    if metadata.topic_id and offsets.topic_id and metadata.topic_id != offsets.topic_id:
         log.error(
-            "partition.of_another_topic", partition=found.partition, committed=found.committed,
-            effect="the input topic was made anew: starting at its beginning, all series warm up",
+            "partition.of_another_topic", partition=offsets.partition, committed=offsets.committed,
+            effect="the input topic was deleted and made again: starting at its beginning, all series warm up",
         )  # fmt: skip
-        return _anew(found)
-    committed, lost = _within(found, found.committed)
-    replay_from = committed if known is None else min(max(known.replay_from, found.low), committed)
-    if known is not None and known.replay_from < found.low:
+        return _from_beginning(offsets)
+    committed, lost = _within(offsets, offsets.committed)
+    log_truncated = metadata.replay_from < offsets.low
+    if log_truncated:
         log.warning(
-            "replay.cut", partition=found.partition, needed=known.replay_from, oldest=found.low,
-            effect="retention has deleted readings that recovery needs: series that they may be missing from warm up",
+            "replay.cut", partition=offsets.partition, needed=metadata.replay_from, oldest=offsets.low,
+            effect="retention has deleted readings that the replay needs: series that may miss some warm up",
         )  # fmt: skip
-    cut = known is None or known.replay_from < found.low
+    replay_from = min(max(metadata.replay_from, offsets.low), committed)
     return ResumePoint(
         replay_from=replay_from,
         committed=committed,
-        state_start=0 if known is None else known.state_start,
-        state_end=NO_LIMIT if known is None else known.state_end,
-        topic_id=found.topic_id or ("" if known is None else known.topic_id),
-        stream_time=NEVER if known is None else known.stream_time,
-        bundle=None if known is None else known.bundle,
+        state_start=metadata.state_start,
+        state_end=metadata.state_end,
+        topic_id=offsets.topic_id or metadata.topic_id,
+        stream_time=metadata.stream_time,
+        bundle=metadata.bundle,
         lost=lost,
-        gap_before=replay_from if known is None or cut else known.gap_before,
-        log_truncated=cut,
+        gap_before=replay_from if log_truncated else metadata.gap_before,
+        log_truncated=log_truncated,
     )
 
 
-def _anew(found: PartitionOffsets) -> ResumePoint:
-    """From the oldest record, without any snapshot that stands in the state topic from an earlier life."""
-    return ResumePoint(found.low, found.low, found.state_end, found.state_end, found.topic_id)
+def _without_metadata(offsets: PartitionOffsets, committed: int) -> ResumePoint:
+    """Starts at an offset that a tool has set, with every snapshot that is not newer."""
+    log.warning(
+        "partition.no_metadata", partition=offsets.partition, committed=committed,
+        effect="the offset was set by a tool; going on from there with clocks and incidents of the snapshots that "
+        "are not newer; series warm up",
+    )  # fmt: skip
+    start, lost = _within(offsets, committed)
+    return ResumePoint(start, start, 0, NO_LIMIT, offsets.topic_id, lost=lost, gap_before=start, log_truncated=True)
 
 
-def _within(found: PartitionOffsets, committed: int) -> tuple[int, int]:
-    """The committed offset, or the nearest that the topic has, and how many unread messages are gone."""
-    if committed > found.high:
+def _from_beginning(offsets: PartitionOffsets) -> ResumePoint:
+    """Starts at the oldest record, without the snapshots that an earlier group or topic has left."""
+    return ResumePoint(offsets.low, offsets.low, offsets.state_end, offsets.state_end, offsets.topic_id)
+
+
+def _within(offsets: PartitionOffsets, committed: int) -> tuple[int, int]:
+    """The offset of the topic that is nearest to the committed one, and the number of messages lost between them."""
+    if committed > offsets.high:
         log.error(
-            "partition.truncated", partition=found.partition, committed=committed, end=found.high,
-            effect="the topic is shorter than what was read of it (an unclean leader election?); going on at its end",
+            "partition.truncated", partition=offsets.partition, committed=committed, end=offsets.high,
+            effect="the topic ends before the committed offset (an unclean leader election?); going on at its end",
         )  # fmt: skip
-        return found.high, 0
-    if committed < found.low:
+        return offsets.high, 0
+    if committed < offsets.low:
         log.error(
-            "readings.lost", partition=found.partition, committed=committed, oldest=found.low,
-            lost=found.low - committed, effect="retention has deleted readings that were never scored",
+            "readings.lost", partition=offsets.partition, committed=committed, oldest=offsets.low,
+            lost=offsets.low - committed, effect="retention has deleted readings that were never scored",
         )  # fmt: skip
-        return found.low, found.low - committed
+        return offsets.low, offsets.low - committed
     return committed, 0

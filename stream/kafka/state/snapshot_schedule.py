@@ -1,4 +1,4 @@
-"""Which series a commit must snapshot, so that no restart replays more than `max_replay` messages."""
+"""Chooses the series that a commit snapshots, so that no restart replays more than `max_replay` messages."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from stream.intake.columns import Int64s, Readings
 
-# Part of max_replay within which every series that has changed gets its turn; the rest is slack for what comes in
-# large batches, or is written early because of an event.
+# Share of `max_replay` within which every changed series gets its turn. The rest is slack for large batches and for
+# snapshots that an event requires early.
 SPREAD = 0.9
 
 
 class ReplayStart(NamedTuple):
-    """Where a series' first reading that no snapshot covers stands: its offset, and the stream time before it."""
+    """A reading from which a replay starts: its offset, and the stream time before it, ns."""
 
     offset: int
     stream_time: int
@@ -33,54 +33,59 @@ def stream_times(readings: Readings, start: int) -> tuple[Int64s, Int64s]:
 
 
 class SnapshotSchedule:
-    """Series whose state has changed since their last snapshot, oldest first."""
+    """Series of one partition whose state has changed since their last snapshot, oldest change first.
+
+    Every message that is processed earns a part of a snapshot. Each commit writes as many as were earned, so that the
+    writing is spread evenly, and as many more as the limit on replay needs.
+    """
 
     def __init__(self) -> None:
-        # Invariant: in ascending order of offset.
+        # First reading of each changed series after its last snapshot. Invariant: in ascending order of offset.
         self._dirty: dict[str, ReplayStart] = {}
         self._required: dict[str, None] = {}
+        # Messages since the last commit.
         self._messages = 0
-        # Snapshots that the messages so far have earned, and that no commit has written.
+        # Snapshots that messages have earned and no commit has written.
         self._credit = 0.0
 
     def replay_start(self, position: int, stream_time: int) -> ReplayStart:
         """Start of a replay: the first reading that no snapshot covers, or else the given position and time."""
         return next(iter(self._dirty.values()), ReplayStart(position, stream_time))
 
-    def touch(self, series: str, since: ReplayStart) -> None:
-        """The series has a reading at `since`; calls come in order of offset."""
-        self._dirty.setdefault(series, since)
+    def touch(self, series: str, start: ReplayStart) -> None:
+        """Notes a reading of the series; calls come in order of offset."""
+        self._dirty.setdefault(series, start)
 
     def touch_all(self, readings: Readings, stream_time: Int64s) -> None:
-        """Notes the first of the readings of each series; `stream_time`: int64 (n,), before the message of each."""
+        """Notes n readings; `stream_time`: int64 (n,), before the message of each."""
         codes, first = np.unique(readings.series, return_index=True)
         order = np.argsort(first)
         for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
             self.touch(readings.names[code], ReplayStart(int(readings.position[row]), int(stream_time[row])))
 
     def require(self, series: str) -> None:
-        """The next commit carries a snapshot of the series: it holds something that was told."""
+        """Makes the next commit carry a snapshot of the series, because it publishes something about it."""
         self._required[series] = None
 
     def require_all(self) -> None:
-        """The next commit leaves nothing to replay."""
+        """Makes the next commit leave nothing to replay."""
         self._required |= dict.fromkeys(self._dirty)
 
     def count_messages(self, messages: int) -> None:
-        """So many more messages were processed."""
+        """Notes that so many more messages were processed."""
         self._messages += messages
 
     def due(self, position: int, max_replay: int) -> list[str]:
-        """The series that this commit snapshots: what must be, then the oldest in turn, as the messages earn it.
+        """Series that this commit snapshots: the required ones, then the oldest changes, as many as were earned.
 
-        Whatever would leave more than `max_replay` offsets to replay is forced. They count as covered from here on:
-        after a failed commit everything is restored anyway.
+        A series is also due where its first change lies more than `max_replay` offsets before `position`. The series
+        count as covered from here on. After a failed commit the whole partition is restored, and so is its schedule.
         """
         earned = len(self._dirty) * self._messages / (SPREAD * max_replay)
         self._credit = min(self._credit + earned, float(len(self._dirty)))
         chosen = dict(self._required)
-        for series, since in self._dirty.items():
-            if self._credit < 1 and position - since.offset <= max_replay:
+        for series, start in self._dirty.items():
+            if self._credit < 1 and position - start.offset <= max_replay:
                 break
             if series not in chosen:
                 chosen[series] = None

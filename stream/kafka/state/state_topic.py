@@ -1,4 +1,4 @@
-"""What is kept on the broker between two lives of a consumer: snapshots, and the metadata of a commit."""
+"""Formats of what a consumer keeps on the broker: snapshots of series, and the metadata of a commit."""
 
 import hashlib
 from typing import Literal
@@ -9,18 +9,18 @@ from stream.detect.definition import Definition
 from stream.detect.series_state import SeriesState
 
 FORMAT = 1
-# The broker refuses a commit whose metadata is longer than 4,096 bytes; ours stays far below.
+# The broker refuses a commit whose metadata is longer than 4,096 bytes.
 MAX_METADATA = 1024
 Fate = Literal["kept", "retired", "refused"]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One series after all readings of its partition up to and including offset `as_of`.
+    """State of one series after all readings of its partition up to and including offset `as_of`.
 
     Attributes:
-        layout: names sensors and ticks: frames of another layout cannot be taken over.
-        fate: `kept`: `state` is the series. `retired`: it has left memory. `refused`: its readings here are dead
-            letters, because partition `holder` has the series.
+        layout: see `layout_of`. Frames of another layout cannot be restored.
+        fate: `kept`: `state` is the state of the series. `retired`: the series has left memory. `refused`: its readings
+            in this partition are dead letters, because partition `holder` has the series.
     """
 
     format: int
@@ -74,7 +74,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
 
 
 def layout_of(definition: Definition) -> str:
-    """Two definitions with the same layout can take over each other's frames."""
+    """Hash of sensors and ticks: definitions of the same layout can restore each other's frames."""
     policy = definition.policy
     tick = None if policy.resample == "none" else policy.interval_ns
     text = repr((definition.sensors, policy.resample, tick))
@@ -82,11 +82,12 @@ def layout_of(definition: Definition) -> str:
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """MessagePack bytes of a snapshot."""
     return msgspec.msgpack.encode(snapshot)
 
 
 def decode_snapshot(data: bytes) -> Snapshot | None:
-    """None where the record is of a format this version does not read."""
+    """The snapshot in a record of the state topic; None where this version does not read its format."""
     try:
         snapshot = msgspec.msgpack.decode(data, type=Snapshot)
     except msgspec.MsgspecError:
@@ -95,13 +96,14 @@ def decode_snapshot(data: bytes) -> Snapshot | None:
 
 
 def encode_metadata(metadata: CommitMetadata) -> str:
+    """JSON text of the metadata, at most MAX_METADATA characters."""
     text = msgspec.json.encode(metadata).decode()
-    assert len(text) <= MAX_METADATA, "commit metadata must stay below what the broker takes"
+    assert len(text) <= MAX_METADATA, "commit metadata must stay below the broker's limit"
     return text
 
 
 def decode_metadata(text: str | None) -> CommitMetadata | None:
-    """None where there is none of ours: a tool has reset the offset."""
+    """The metadata in the text of a commit; None where a tool has set the offset, or the format is another."""
     try:
         metadata = msgspec.json.decode(text or "", type=CommitMetadata)
     except msgspec.MsgspecError:

@@ -15,8 +15,9 @@ from stream.errors import BrokerError
 from stream.intake.decode import Decoder
 from stream.kafka.assignment import Assignment
 from stream.kafka.partition import Partition
-from stream.kafka.recovery import SHORT_ANSWERS, Recovery
+from stream.kafka.recovery import Recovery
 from stream.kafka.state.owners import Owners
+from stream.kafka.state.snapshot_reader import SHORT_ANSWERS
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, decode_metadata, encode_metadata
 from tests.simulation.alone import OPTIONS, Shelf, a_broker, a_service, feed, kill, metadata, serve, statuses
 from tests.simulation.broker import Committed
