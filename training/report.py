@@ -9,7 +9,7 @@ from stream import strength
 from stream.registry.manifest import Manifest
 from stream.terminal import console, plain_table
 from training.data.history import peak_memory_mb
-from training.fitting.discriminator import KNOWS_NOTHING
+from training.fitting.discriminator import UNDECIDED_LOSS
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
 from training.fitting.posterior import COLLAPSED, active_dimensions
@@ -159,7 +159,7 @@ def _discriminator(trained: Trained) -> list[tuple[str, str]]:
         return []
     units = trained.manifest.model.discriminator
     return [
-        ("discriminator", f"hidden {units}; held out {_losses(found.stop_loss)}, {KNOWS_NOTHING:.4g} knows nothing")
+        ("discriminator", f"hidden {units}; held out {_losses(found.stop_loss)}, {UNDECIDED_LOSS:.4g} knows nothing")
     ]
 
 

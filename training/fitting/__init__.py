@@ -1,1 +1,1 @@
-"""Fits the weights of the members and their error scales."""
+"""Fits the members of an ensemble, the scales of their errors, and their discriminators."""

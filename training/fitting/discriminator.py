@@ -1,8 +1,8 @@
-"""Fits the discriminators: one per member, to tell what it leaves of normal windows from what it leaves of others.
+"""Fits the discriminators, one per member. Each tells residuals of normal windows from residuals of others.
 
-The others are synthetic anomalies of every kind and of graded size, put into the fit part, where the residuals of the
-sensors touched count; and the member's own reconstructions, of which it leaves less than of anything real: what is made
-too well is odd as well. A member's discriminator depends on the member and on its seed alone.
+The other windows are of two kinds. Synthetic anomalies of every kind and size are put into the fit part; residuals of
+the touched sensors count. Reconstructions of the member have smaller residuals than any real window, which is odd too.
+The discriminator of a member depends on this member and its seed only.
 """
 
 import itertools
@@ -25,25 +25,26 @@ from training.data.windows import Windows, evenly
 
 Float32s = NDArray[np.float32]
 
-EPOCH, STOP, AT_ONCE = 4096, 2048, 1024  # windows: of an epoch, looked at after each, judged at a time
-ALIKE = 32  # windows at a time that have an anomaly of the same kind and size
+EPOCH, STOP, AT_ONCE = 4096, 2048, 1024  # windows of an epoch, for its stop loss, and per pass of calibration
+ALIKE = 32  # windows in a row with an anomaly of the same kind and size
 MAX_EPOCHS, PATIENCE, IMPROVEMENT = 30, 5, 1e-3
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 1e-2
-UNUSUAL = 0.99  # quantile on held-out normal data from which a logit counts
-OF_RECONSTRUCTIONS = 0.5  # their weight in the loss, where normal windows and anomalies have 1
-KNOWS_NOTHING = (2 + OF_RECONSTRUCTIONS) * math.log(2)
-# Share of the median sensor's width: one whose logits hardly move must not outweigh all others.
+UNUSUAL = 0.99  # quantile of logits of held-out normal data above which a logit counts
+RECONSTRUCTION_WEIGHT = 0.5  # in the loss; normal windows and anomalies have weight 1
+UNDECIDED_LOSS = (2 + RECONSTRUCTION_WEIGHT) * math.log(2)
+# Share of the median sensor's width. A sensor whose logits are almost constant must not outweigh all others.
 LEAST_SHARE, LEAST = 1e-3, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class FittedDiscriminator:
-    """What training gives.
+    """Fitted discriminators and figures of their training.
 
     Attributes:
-        weights: as `Discriminator.weights`.
-        epochs: per member, the epoch that its weights are from; from 1.
-        stop_loss: per member, its loss then, on windows held out; `KNOWS_NOTHING` for one that never commits itself.
+        weights: in the layout of `Discriminator.weights`.
+        epochs: per member, the epoch of its weights, from 1.
+        stop_loss: per member, its loss in that epoch on held-out windows. A discriminator whose logits are all 0 has
+            `UNDECIDED_LOSS`.
     """
 
     weights: dict[str, Tensor]
@@ -53,11 +54,12 @@ class FittedDiscriminator:
 
 @dataclass(frozen=True, slots=True)
 class ResidualSource:
-    """What the members leave of windows, and the windows with anomalies in them.
+    """Computes residuals of windows: normal ones, ones with synthetic anomalies, and reconstructions.
 
     Args:
         model: in inference mode.
-        kinds: of anomalies; their values are limited to +-clip, as the detector limits them.
+        kinds: kinds of anomalies.
+        clip: values of anomalies are limited to +-clip, as in the detector.
     """
 
     model: Autoencoder
@@ -66,16 +68,23 @@ class ResidualSource:
     clip: float
 
     def normal(self, ends: Tensor) -> tuple[Tensor, Tensor]:
-        """Residuals of the windows that end at the rows `ends` (K, n), masked cells 0: float32 (K, n, frames, F); and
-        bool (K, n, F), sensors that are not masked throughout."""
+        """Computes residuals of the windows that end at the rows `ends` (K, n).
+
+        Returns:
+            float32 (K, n, frames, F), masked cells 0, and bool (K, n, F), sensors with a cell that is not masked.
+        """
         windows, kept = self.windows.at(ends)
-        residuals = self._left(windows, kept)
+        residuals = self._residuals(windows, kept)
         if kept is None:
             return residuals, torch.ones_like(residuals[:, :, 0], dtype=torch.bool)
         return residuals, kept[:, :, -residuals.shape[2] :].any(dim=2)
 
     def anomalous(self, ends: Tensor, draws: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
-        """The same of these windows with anomalies; bool (K, n, F): sensors touched in a frame that the error spans."""
+        """Computes residuals of these windows with anomalies.
+
+        Returns:
+            float32 (K, n, frames, F), and bool (K, n, F), sensors touched in a frame that the error spans.
+        """
         windows, kept = self.windows.at(ends)
         seen = torch.ones_like(windows[:, :, 0], dtype=torch.bool) if kept is None else kept.bool().all(dim=2)
         made = [
@@ -84,16 +93,16 @@ class ResidualSource:
         ]
         strips = torch.from_numpy(np.stack(made))
         spanned = slice(windows.shape[2] - frames_seen(self.model.spec), None)
-        return self._left(strips, kept), (strips != windows)[:, :, spanned].any(dim=2)
+        return self._residuals(strips, kept), (strips != windows)[:, :, spanned].any(dim=2)
 
     @torch.no_grad()
     def reconstructed(self, ends: Tensor) -> Tensor:
-        """The same of the reconstructions of these windows."""
+        """Computes residuals of the reconstructions of these windows, float32 (K, n, frames, F)."""
         windows, kept = self.windows.at(ends)
-        return self._left(self.model(windows), kept)
+        return self._residuals(self.model(windows), kept)
 
     @torch.no_grad()
-    def _left(self, windows: Tensor, kept: Tensor | None) -> Tensor:
+    def _residuals(self, windows: Tensor, kept: Tensor | None) -> Tensor:
         residuals: Tensor = self.model(windows) - windows
         residuals = residuals if kept is None else residuals * kept
         return residuals[:, :, -frames_seen(self.model.spec) :]
@@ -102,7 +111,7 @@ class ResidualSource:
 def _with_anomalies(
     windows: Float32s, allowed: Bools, draw: np.random.Generator, kinds: Sequence[Kind], clip: float
 ) -> Float32s:
-    """Windows (n, W, F) with an anomaly in each that can have one, the kinds and sizes in turn."""
+    """Puts an anomaly into each of the windows (n, W, F) that can have one, kinds and sizes in turn."""
     graded = [(kind, size) for kind in kinds for size in SIZES[kind]]
     turns = itertools.cycle(draw.permutation(len(graded)).tolist())
     made = windows.copy()
@@ -128,15 +137,16 @@ def fit_discriminator(
     kinds: Sequence[Kind] = KINDS,
     clip: float = 10.0,
 ) -> FittedDiscriminator:
-    """Fits on the fit part, stops on another, and calibrates on normal data that no weight has seen.
+    """Fits the discriminators on the fit part, stops on another part, and calibrates them on unseen normal data.
 
     Args:
-        model: fitted, in inference mode, its spec with the discriminator's size; ensemble: the same without one.
-        spreads: float64 (K, F), > 0, how far off each member usually is, as `member_error_scales` has it.
-        frames, masked: as `training.fit.fit` takes them.
-        fit_ends, stop_ends, held_out: int64, normal windows by the row of their newest frame.
+        model: fitted members, in inference mode; its spec has the size of the discriminator.
+        ensemble: the same members without a discriminator.
+        spreads: float64 (K, F), > 0, from `member_error_scales`.
+        frames, masked: as in `training.fitting.fit.fit`.
+        fit_ends, stop_ends, held_out: int64, normal windows, by the row of their newest frame.
         seeds: of the members.
-        kinds, clip: of the anomalies that are put in, and the limit of scaled values.
+        kinds, clip: kinds of anomalies, and the limit of their scaled values.
     """
     spec = model.spec
     residuals = ResidualSource(model, Windows(frames, masked, spec), kinds, clip)
@@ -150,11 +160,11 @@ def fit_discriminator(
 
 @dataclass(frozen=True, slots=True)
 class _Examples:
-    """Residuals float32 (K, n, frames, F), and bool (K, n, F): the sensors of them that count.
+    """Residuals float32 (K, n, frames, F), and the sensors that count, bool (K, n, F).
 
     Attributes:
-        seen: of the normal windows, and of their reconstructions.
-        touched: of the anomalous ones.
+        seen: sensors that count in normal windows and reconstructions.
+        touched: sensors that count in anomalous windows.
     """
 
     normal: Tensor
@@ -165,31 +175,36 @@ class _Examples:
 
 
 class _Training:
-    """The state of one training; a member that has not improved for a while keeps what it has, whatever others do."""
+    """State of one training. A member that has stopped improving keeps its weights while others go on."""
 
     def __init__(
-        self, made: Discriminator, residuals: ResidualSource, fit_ends: Int64s, stop_ends: Int64s, seeds: Sequence[int]
+        self,
+        discriminator: Discriminator,
+        residuals: ResidualSource,
+        fit_ends: Int64s,
+        stop_ends: Int64s,
+        seeds: Sequence[int],
     ) -> None:
-        self._made, self._residuals, self._fit_ends = made, residuals, fit_ends
+        self._discriminator, self._source, self._fit_ends = discriminator, residuals, fit_ends
         self._draws = [np.random.default_rng([seed, 1]) for seed in seeds]
-        layers = [weight for layer in (made.first, made.second) for weight in layer.parameters()]
+        layers = [weight for layer in (discriminator.first, discriminator.second) for weight in layer.parameters()]
         self._optimizer = torch.optim.AdamW(layers, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         ends = torch.from_numpy(stop_ends).expand(len(seeds), -1)
         self._stop = self._examples(ends)
-        self._best = {name: value.clone() for name, value in made.named_parameters()}
+        self._best = {name: value.clone() for name, value in discriminator.named_parameters()}
         self._loss = torch.full((len(seeds),), torch.inf)
         self._epoch = torch.zeros(len(seeds), dtype=torch.int64)
         self._stale = torch.zeros(len(seeds), dtype=torch.int64)
 
     def go(self, max_epochs: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Trains; leaves each member at its best. Returns the epochs and losses of these."""
+        """Trains, and leaves each member with its best weights. Returns their epochs and losses."""
         for epoch in range(1, max_epochs + 1):
             self._train()
             self._keep(epoch)
             if bool((self._stale >= PATIENCE).all()):
                 break
-        self._made.load_state_dict(self._best, strict=False)
-        self._made.requires_grad_(False)
+        self._discriminator.load_state_dict(self._best, strict=False)
+        self._discriminator.requires_grad_(False)
         return tuple(self._epoch.tolist()), tuple(self._loss.tolist())
 
     def _train(self) -> None:
@@ -201,28 +216,31 @@ class _Training:
             self._optimizer.step()
 
     def _order(self, draw: np.random.Generator) -> Tensor:
-        """An epoch's windows, by their ends."""
+        """Draws the windows of an epoch, by their ends."""
         count = len(self._fit_ends)
         rounds = [draw.permutation(count) for _ in range(-(-EPOCH // count))]
         return torch.from_numpy(self._fit_ends[np.concatenate(rounds)[:EPOCH]])
 
     def _examples(self, ends: Tensor) -> _Examples:
-        of = self._residuals
-        return _Examples(*of.normal(ends), *of.anomalous(ends, self._draws), of.reconstructed(ends))
+        source = self._source
+        return _Examples(*source.normal(ends), *source.anomalous(ends, self._draws), source.reconstructed(ends))
 
-    def _losses(self, of: _Examples) -> Tensor:
-        """(K,): cross-entropies of the normal ones, the anomalous ones and the reconstructions, each a mean."""
-        normal, anomalous = softplus(self._made(of.normal)), softplus(-self._made(of.anomalous))
-        reconstructed = softplus(-self._made(of.reconstructed))
-        anomalies = _mean(anomalous, of.touched) + OF_RECONSTRUCTIONS * _mean(reconstructed, of.seen)
-        return _mean(normal, of.seen) + anomalies
+    def _losses(self, examples: _Examples) -> Tensor:
+        """Sums the mean cross-entropies of normal windows, anomalous windows and reconstructions: (K,)."""
+        normal, anomalous = (
+            softplus(self._discriminator(examples.normal)),
+            softplus(-self._discriminator(examples.anomalous)),
+        )
+        reconstructed = softplus(-self._discriminator(examples.reconstructed))
+        anomalies = _mean(anomalous, examples.touched) + RECONSTRUCTION_WEIGHT * _mean(reconstructed, examples.seen)
+        return _mean(normal, examples.seen) + anomalies
 
     @torch.no_grad()
     def _keep(self, epoch: int) -> None:
         losses = self._losses(self._stop)
         going = self._stale < PATIENCE
         better, counts = going & (losses < self._loss), losses < self._loss * (1 - IMPROVEMENT)
-        for name, value in self._made.named_parameters():
+        for name, value in self._discriminator.named_parameters():
             self._best[name][better] = value[better]
         self._epoch[better] = epoch
         self._stale = torch.where(going & counts, 0, self._stale + 1)
@@ -230,7 +248,7 @@ class _Training:
 
 
 def _mean(values: Tensor, counts: Tensor) -> Tensor:
-    """(K,) of (K, n, F): over those that count."""
+    """Mean of the values (K, n, F) that count: (K,)."""
     return (values * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1)
 
 
@@ -243,13 +261,13 @@ def _calibrate(
     masked: Bools | None,
     held_out: Int64s,
 ) -> None:
-    """Sets `floor`, `slope` and `reach` by what held-out normal windows have."""
+    """Sets `floor`, `slope` and `reach` from held-out normal windows."""
     members = len(made.reach)
-    judged = []
+    parts = []
     for here in torch.from_numpy(held_out).split(AT_ONCE):  # type: ignore[no-untyped-call]
         left, seen = residuals.normal(here.expand(members, -1))
-        judged.append(torch.where(seen, made(left), torch.nan))
-    logits = torch.cat(judged, dim=1).double().numpy()  # (K, N, F)
+        parts.append(torch.where(seen, made(left), torch.nan))
+    logits = torch.cat(parts, dim=1).double().numpy()  # (K, N, F)
     blind = np.isnan(logits).all(axis=1)  # (K, F)
     middle, floor = np.nanquantile(np.where(blind[:, None], 0, logits), (0.5, UNUSUAL), axis=1)  # (K, F) each
     width = floor - middle

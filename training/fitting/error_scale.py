@@ -1,4 +1,4 @@
-"""How far off each sensor usually is on normal data that the weights have not seen: the unit of its error."""
+"""Usual error of each sensor on normal data that the weights have not seen: the unit of its error."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +7,9 @@ from stream.detect.model.ensemble import Ensemble
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
-# Share of the median sensor's: one that stood still in training is precise, but must not outweigh all others.
+# Share of the median sensor's scale. A sensor that was constant in training must not outweigh all others.
 LEAST_SHARE = 1e-3
-# Squared scaled units, a thousandth of a standard deviation: float32 reconstructs little better than that.
+# Squared scaled units: a thousandth of a standard deviation. Reconstruction in float32 is hardly more precise.
 LEAST = 1e-6
 AT_ONCE = 8192  # windows
 
@@ -17,17 +17,19 @@ AT_ONCE = 8192  # windows
 def error_scales(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
 ) -> Float64s:
-    """Mean error of each sensor, median over members, then over series: one that went wrong does not decide for all.
+    """Computes the usual error of each sensor: mean over windows, then the median over members and over series.
+
+    Medians, so that one bad member or series does not decide for all.
 
     Args:
-        ensemble: whose errors are not divided by anything yet.
+        ensemble: its errors are not scaled yet.
         frames: float32 (P, F), C-contiguous, scaled; masked cells hold 0.
         masked: bool (P, F), or None.
         ends: int64 (N,), held-out normal windows, by the row of their newest frame; N >= 1.
-        series: int32 (N,), of each window; one series after another.
+        series: int32 (N,), of each window, sorted.
 
     Returns:
-        float64 (F,), scaled units as the loss has them, > 0; the median sensor's where one is masked in all windows.
+        float64 (F,), > 0, in the units of the loss. The median sensor's where one is always masked.
     """
     return _floored(np.median(_usual(ensemble, frames, masked, ends, series), axis=1))
 
@@ -35,7 +37,7 @@ def error_scales(
 def member_error_scales(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
 ) -> Float64s:
-    """The same of each member by itself: float64 (K, F)."""
+    """Computes the usual error of each sensor for each member: float64 (K, F). Arguments as in `error_scales`."""
     usual = _usual(ensemble, frames, masked, ends, series)
     return np.stack([_floored(usual[:, member]) for member in range(usual.shape[1])])
 
@@ -43,14 +45,14 @@ def member_error_scales(
 def _usual(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
 ) -> Float64s:
-    """float64 (S, K, F): mean error of each series, member and sensor; NaN where it is masked in all windows."""
+    """Mean error of each series, member and sensor, float64 (S, K, F). NaN: masked in all windows."""
     runs = Segments(series)
     spans = zip(runs.start.tolist(), runs.end.tolist(), strict=True)
     return np.stack([_means(ensemble, frames, masked, ends[start:end]) for start, end in spans])
 
 
 def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
-    """float64 (K, F): mean over these windows."""
+    """Mean error over these windows, float64 (K, F)."""
     total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
     for first in range(0, len(ends), AT_ONCE):
         errors = ensemble.errors(frames, ends[first : first + AT_ONCE], masked).by_sensor  # (K, F, n)
@@ -60,10 +62,10 @@ def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None
 
 
 def _floored(own: Float64s) -> Float64s:
-    """float64 (F,), > 0: median over series of what each of them has (S, F)."""
+    """Median over series of their errors (S, F), at least `LEAST`: float64 (F,)."""
     seen = ~np.isnan(own).all(axis=0)
     usual = np.full(own.shape[1], np.nan)
     usual[seen] = np.nanmedian(own[:, seen], axis=0)
     middle = float(np.median(usual[seen])) if seen.any() else LEAST
-    spread: Float64s = np.where(seen, np.maximum(usual, LEAST_SHARE * middle), middle)
-    return np.maximum(spread, LEAST)
+    scale: Float64s = np.where(seen, np.maximum(usual, LEAST_SHARE * middle), middle)
+    return np.maximum(scale, LEAST)

@@ -1,4 +1,4 @@
-"""Fits an ensemble: K members in one batched pass, each with its own order of windows and its own best weights."""
+"""Fits the K members of an ensemble in one batched pass. Each has its own order of windows and its own best weights."""
 
 import time
 from collections.abc import Callable
@@ -21,21 +21,21 @@ from training.options import FitOptions
 
 Float32s = NDArray[np.float32]
 
-# Windows: fewer teach nothing, or tell nothing of what was learned. Longer windows overlap more, so more are needed.
+# Windows needed to fit and to stop. Longer windows overlap more, so more are needed.
 MIN_FIT, MIN_STOP, FIT_PER_FRAME, ENOUGH = 50, 5, 8, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One epoch, as it ends.
+    """Figures of an epoch at its end.
 
     Attributes:
         number: from 1.
-        loss: what training minimises, cells blanked and dropout on, mean over members.
-        stop_loss: mean error of the cells of the stop windows, nothing blanked, dropout off.
-        windows_per_s: windows trained on, all members counted, per second.
-        seconds_left: at most, to `max_epochs`; less when training stops early.
-        stale: epochs since a member improved; 0 if one just did that was not done yet.
+        loss: loss of training, with blanked cells and dropout, mean over members.
+        stop_loss: mean error of the cells of the stop windows, without blanking and dropout.
+        windows_per_s: windows trained on per second, of all members together.
+        seconds_left: time to `max_epochs`; less where training stops early.
+        stale: epochs since the last improvement of a member that still trains.
     """
 
     number: int
@@ -48,17 +48,17 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class FittedMembers:
-    """What training gives.
+    """Fitted members and figures of their training.
 
     Attributes:
-        weights: each member's own best, as `Autoencoder.weights` lays them out.
+        weights: the best weights of each member, in the layout of `Autoencoder.weights`.
         epochs: all of them, in order.
-        best_epoch: per member, the epoch that its weights are from.
-        best_loss: per member, its stop loss then.
-        fit_loss: per member, its mean loss of training in that epoch, cells blanked and dropout on.
+        best_epoch: per member, the epoch of its weights.
+        best_loss: per member, its stop loss in that epoch.
+        fit_loss: per member, its training loss in that epoch.
         stopped_early: False where `max_epochs` ended training.
-        windows_per_s: over all of training, stop windows not counted.
-        divergence: variational: per member, nats that each dimension of the code tells of a stop window. Else empty.
+        windows_per_s: windows trained on per second, over all of training.
+        divergence: per member, nats of each dimension of the code. Empty where the model is not variational.
     """
 
     weights: dict[str, Tensor]
@@ -72,12 +72,12 @@ class FittedMembers:
 
 
 def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
-    """The members' seeds, as `fit` uses them."""
+    """Lists the seeds of the members, as `fit` uses them."""
     return tuple(range(options.train.seed, options.train.seed + spec.members))
 
 
 def least_windows(window: int) -> tuple[int, int]:
-    """Windows of W frames that training needs at least: to fit, and to stop."""
+    """Least number of windows of W frames that training needs, to fit and to stop."""
     return min(ENOUGH, max(MIN_FIT, FIT_PER_FRAME * window)), MIN_STOP
 
 
@@ -90,18 +90,18 @@ def fit(
     options: FitOptions,
     progress: Callable[[Epoch], None],
 ) -> FittedMembers:
-    """Minimises `Objective.training` over whole windows, masked cells left out. Deterministic on one machine.
+    """Minimises `Objective.training` over whole windows, without masked cells. Deterministic on one machine.
 
     Args:
         frames: float32 (P, F), C-contiguous, scaled, finite; masked cells hold 0.
         masked: bool (P, F), or None.
-        fit_ends: int64, windows trained on, by the row of their newest frame.
-        stop_ends: int64, held out: they end training and choose each member's weights.
-        progress: called after each epoch; what it raises ends training, as Ctrl-C does.
+        fit_ends: int64, windows to train on, by the row of their newest frame.
+        stop_ends: int64, held-out windows. They end training and select the weights of each member.
+        progress: called after each epoch. An exception from it ends training.
 
     Raises:
-        DataError: too few windows, or a loss that is not finite.
-        ShapeError: windows outside the frames, or impossible sizes.
+        DataError: there are too few windows, or a loss is not finite.
+        ShapeError: windows lie outside the frames, or sizes do not fit.
     """
     _check(frames, fit_ends, stop_ends, spec)
     windows = Windows(frames, masked, spec)
@@ -114,7 +114,7 @@ def fit(
 
 
 class _Training:
-    """The state of one training. What becomes of a member depends on its own seed, not on how many others there are."""
+    """State of one training. The result of a member depends on its own seed, not on the other members."""
 
     def __init__(
         self, model: Autoencoder, windows: Windows, fit_ends: Tensor, stop_ends: Tensor, options: FitOptions
@@ -132,15 +132,16 @@ class _Training:
         self._best_loss = torch.full((members,), torch.inf)
         self._fit_loss = torch.full((members,), torch.inf)
         self._best_epoch = [0] * members
-        # Epochs since each improved, `patience` once it is done; and the share that is left of its learning rate.
+        # Epochs since each member improved (`patience`: it is done), and the current share of its learning rate.
         self._stale = torch.zeros(members, dtype=torch.int64)
         self._rate = torch.ones(members)
 
     def go(self, progress: Callable[[Epoch], None]) -> FittedMembers:
+        """Trains until all members are done, or `max_epochs`."""
         options = self._options
         epochs: list[Epoch] = []
         trained, seconds, begun = 0, 0.0, time.perf_counter()
-        while len(epochs) < options.train.max_epochs and bool(self._runs.any()):
+        while len(epochs) < options.train.max_epochs and bool(self._active.any()):
             started = time.perf_counter()
             share = self._share_of_beta(len(epochs) + 1)
             fit_loss, count = self._train(share)
@@ -160,37 +161,37 @@ class _Training:
             best_epoch=tuple(self._best_epoch),
             best_loss=tuple(self._best_loss.tolist()),
             fit_loss=tuple(self._fit_loss.tolist()),
-            stopped_early=not bool(self._runs.any()),
+            stopped_early=not bool(self._active.any()),
             windows_per_s=trained / seconds,
         )
 
     @property
-    def _runs(self) -> Tensor:
-        """bool (K,): members that are not done."""
+    def _active(self) -> Tensor:
+        """bool (K,): members that still train."""
         return self._stale < self._options.train.patience
 
     def _share_of_beta(self, epoch: int) -> float:
-        """0 to 1; 1 throughout where there is no beta."""
+        """Share of beta in force, 0 to 1. Always 1 where the model is not variational."""
         rising = min(self._options.anneal, self._options.train.max_epochs - 1)
         if not isinstance(self._model, GenerativeAutoencoder) or epoch > rising:
             return 1.0
         return (epoch - 1) / rising
 
     def _train(self, share: float) -> tuple[Tensor, int]:
-        """One epoch with this share of beta: each member's mean loss (K,), and the windows that it saw, all counted."""
+        """Trains one epoch. Returns the mean loss of each member (K,) and the number of windows."""
         self._model.train()
         orders = self._draw()
         total = torch.zeros(len(orders))
         for here in orders.split(self._options.train.batch_size, dim=1):  # type: ignore[no-untyped-call]
             losses = self._objective.training(here, share)
             self._optimizer.zero_grad()
-            losses.sum().backward()  # type: ignore[no-untyped-call]  # a member's loss moves its own weights only
+            losses.sum().backward()  # type: ignore[no-untyped-call]  # a loss moves the weights of its own member only
             self._step()
             total += losses.detach() * here.shape[1]
         return total / orders.shape[1], orders.numel()
 
     def _draw(self) -> Tensor:
-        """(K, n): each member's windows of this epoch, by their ends, in its own order."""
+        """Draws the windows of an epoch for each member, by their ends: int64 (K, n)."""
         options, count = self._options, len(self._fit_ends)
         most = max(options.train.max_windows_per_epoch, options.train.batch_size)
         wanted = min(max(count, options.min_windows), most)
@@ -202,7 +203,7 @@ class _Training:
 
     @torch.no_grad()
     def _stop_losses(self) -> Tensor:
-        """(K,)"""
+        """Mean error of the stop windows, (K,)."""
         self._model.eval()
         total = torch.zeros(self._model.spec.members)
         for here in self._stop_ends.split(1024):  # type: ignore[no-untyped-call]
@@ -210,16 +211,16 @@ class _Training:
         losses = total / len(self._stop_ends)
         if not bool(torch.isfinite(losses).all()):
             raise DataError(
-                f"training went astray: stop loss {losses.tolist()} per member; "
-                f"look for values that are not finite or not scaled, or lower the learning rate"
+                f"training diverged: stop loss {losses.tolist()} per member, expected finite numbers; "
+                f"look for values that are not finite or not scaled, or lower `train.learning_rate`"
             )
         return losses
 
     def _keep(self, losses: Tensor, fit_losses: Tensor, epoch: int) -> None:
-        """Keeps the weights of the members that are at their best, and notes which improved enough to count."""
-        better = self._runs & (losses < self._best_loss)
+        """Stores the weights of members at their best loss, and counts the epochs since their last improvement."""
+        better = self._active & (losses < self._best_loss)
         counts = better & (losses < self._best_loss * (1.0 - self._options.improvement))
-        self._stale = torch.where(counts, 0, self._stale + self._runs)
+        self._stale = torch.where(counts, 0, self._stale + self._active)
         self._best_loss = torch.where(better, losses, self._best_loss)
         self._fit_loss = torch.where(better, fit_losses, self._fit_loss)
         for name, value in self._model.state_dict().items():
@@ -227,12 +228,13 @@ class _Training:
         self._best_epoch = [epoch if new else old for new, old in zip(better, self._best_epoch, strict=True)]
 
     def _cool(self) -> None:
+        """Lowers the learning rate of members that have not improved for half of `patience`."""
         due = (self._stale > 0) & (self._stale % max(1, self._options.train.patience // 2) == 0)
         self._rate = torch.where(due, self._rate * self._options.cooling, self._rate)
 
     @torch.no_grad()
     def _step(self) -> None:
-        """One step of AdamW, which is linear in the learning rate: each member goes its own share of the way."""
+        """Takes one step of AdamW. It is linear in the learning rate, so each member takes its own share."""
         before = [parameter.clone() for parameter in self._model.parameters()]
         self._optimizer.step()
         for old, parameter in zip(before, self._model.parameters(), strict=True):
@@ -243,7 +245,9 @@ def _check(frames: Float32s, fit_ends: Int64s, stop_ends: Int64s, spec: ModelSpe
     if frames.dtype != np.float32 or frames.ndim != 2 or frames.shape[1] != spec.sensors:
         raise ShapeError(f"frames: seen {frames.dtype} {frames.shape}, expected float32 (P, {spec.sensors})")
     if not frames.flags.c_contiguous:
-        raise ShapeError("frames: must be C-contiguous; windows are read as runs of memory")
+        raise ShapeError(
+            "frames: not C-contiguous; windows are views on contiguous memory, so pass `np.ascontiguousarray`"
+        )
     needed = least_windows(spec.window)
     _check_ends("fit", fit_ends, needed[0], len(frames), spec.window)
     _check_ends("stop", stop_ends, needed[1], len(frames), spec.window)

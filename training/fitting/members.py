@@ -1,4 +1,4 @@
-"""Fits the members of an ensemble and everything that belongs to them: units of errors, discriminator, self-test."""
+"""Fits an ensemble with all its parts: members, error scales, discriminators, usual disagreement, self-test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ SELFTEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class TrainedEnsemble:
-    """What is learnt of the history's frames; `discriminator` is None where no discriminator is asked for."""
+    """An ensemble fitted on a history. `discriminator` is None where the model has none."""
 
     fitted: FittedMembers
     discriminator: FittedDiscriminator | None
@@ -37,12 +37,13 @@ class TrainedEnsemble:
 
     @property
     def weights(self) -> dict[str, Tensor]:
+        """Weights of members and discriminators."""
         return self.fitted.weights | (self.discriminator.weights if self.discriminator else {})
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller may show while it runs: a stage with a note, or an epoch."""
+    """Callbacks that show the progress of training: a stage with a note, and each epoch."""
 
     stage: Callable[[str, str], None]
     epoch: Callable[[Epoch], None]
@@ -58,7 +59,12 @@ def fit_ensemble(
     options: FitOptions,
     progress: Progress,
 ) -> TrainedEnsemble:
-    """Fits the members on the fit part, stops on its last tenth, and notes what they make of some windows."""
+    """Fits the members on the fit part, stops on its held-out end, and records errors of some windows as a self-test.
+
+    Args:
+        part: uint8 (T,), `Part`.
+        standardise: divide the error of each sensor by its usual error.
+    """
     frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
     masked = holes if holes.any() else None
     ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}

@@ -1,7 +1,6 @@
-"""Windows that a variational model takes for normal: drawn from the prior of its code, in the sensors' units.
+"""Samples from the prior of a variational model: windows that the model takes for normal, in the sensors' units.
 
-A model that has learned what normal is dreams of it. What it never dreams of it will alert on; what looks wrong in its
-dreams it will let pass.
+A pattern that never occurs among the samples raises alerts. A wrong pattern among the samples is not detected.
 """
 
 from dataclasses import dataclass
@@ -31,17 +30,17 @@ _LINE, _BAND, _MIDDLE = "#0072B2", "#56B4E9", "#222222"  # Okabe and Ito's palet
 
 @dataclass(frozen=True)
 class PriorSamples:
-    """n windows: values float64 (n, W, F), in the units of the pooled scale; names of the F sensors."""
+    """n windows of the sensors. `values` is float64 (n, W, F), in the sensors' units by the pooled scale."""
 
     sensors: tuple[str, ...]
     values: Float64s
 
 
 def draw_samples(folder: Path, definition: Definition, count: int, seed: int) -> PriorSamples:
-    """Draws `count` windows; the members take turns.
+    """Draws `count` windows from the members in turn.
 
     Raises:
-        BundleError: the bundle's model has no prior to draw from.
+        BundleError: the model of the bundle has no prior.
     """
     spec = definition.spec
     model = load(spec, weights(folder))
@@ -58,14 +57,14 @@ def draw_samples(folder: Path, definition: Definition, count: int, seed: int) ->
 
 
 def write_samples(drawn: PriorSamples, path: Path) -> None:
-    """One row per window and step, 0 the oldest: columns sample, step, and one per sensor.
+    """Writes a row per window and step (0: the oldest), with the columns sample, step, and one per sensor.
 
     Raises:
-        BundleError: a sensor has the name of another column.
+        BundleError: a sensor has the name of one of the other columns.
     """
-    taken = {SAMPLE, STEP} & set(drawn.sensors)
-    if taken:
-        raise BundleError(f"sensors {sorted(taken)} have the names of the table's own columns; train with others")
+    clashing = {SAMPLE, STEP} & set(drawn.sensors)
+    if clashing:
+        raise BundleError(f"sensors {sorted(clashing)} have the names of the table's own columns; train with others")
     count, window, sensors = drawn.values.shape
     of, step = np.divmod(np.arange(count * window), window)
     columns = drawn.values.reshape(-1, sensors).T
@@ -75,7 +74,7 @@ def write_samples(drawn: PriorSamples, path: Path) -> None:
 
 
 def plot_samples(drawn: PriorSamples, path: Path) -> None:
-    """A panel per sensor: some of the windows, the middle of all, and the band that holds nine in ten; a PNG."""
+    """Draws a panel per sensor as PNG: some windows, the median of all, and the band that holds nine in ten."""
     from matplotlib.figure import Figure
 
     names = drawn.sensors[:PANELS]
@@ -92,7 +91,7 @@ def plot_samples(drawn: PriorSamples, path: Path) -> None:
 
 
 def _panel(panel: "Axes", name: str, windows: Float64s) -> None:
-    """One sensor: windows (n, W)."""
+    """Draws the windows (n, W) of one sensor."""
     steps = np.arange(windows.shape[1]) - (windows.shape[1] - 1)
     low, middle, high = np.quantile(windows, (0.05, 0.5, 0.95), axis=0)
     panel.fill_between(steps, low, high, color=_BAND, alpha=0.25, linewidth=0)

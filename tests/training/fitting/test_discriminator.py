@@ -14,7 +14,7 @@ from stream.detect.model.ensemble import Ensemble
 from tests.support.builders import a_spec
 from tests.support.options import fit_options
 from training.data.synthetic import KINDS, Kind, inject
-from training.fitting.discriminator import KNOWS_NOTHING, FittedDiscriminator, fit_discriminator
+from training.fitting.discriminator import UNDECIDED_LOSS, FittedDiscriminator, fit_discriminator
 from training.fitting.error_scale import error_scales, member_error_scales
 from training.fitting.fit import fit
 
@@ -85,7 +85,7 @@ def test_normal_windows_keep_their_error_to_the_bit_and_anomalies_gain(
     weights: dict[str, Tensor], found: FittedDiscriminator
 ) -> None:
     """A hundredth of held-out windows is above a sensor's floor, so most are above none; gains have a limit."""
-    assert max(found.stop_loss) < 0.97 * KNOWS_NOTHING
+    assert max(found.stop_loss) < 0.97 * UNDECIDED_LOSS
     without, judged = plain(weights), judging(weights, found)
     before, after = (ensemble.errors(FRAMES, HELD_OUT).error for ensemble in (without, judged))
     assert (after == before).mean() >= 1 - 0.01 * SPEC.members * SENSORS - 1e-9

@@ -193,7 +193,7 @@ def test_windows_outside_the_frames_are_refused() -> None:
 def test_values_that_are_not_finite_are_a_fault_of_the_data() -> None:
     frames = correlated()
     frames[50, 2] = np.nan
-    with pytest.raises(DataError, match=r"training went astray: stop loss \[nan, nan\]"):
+    with pytest.raises(DataError, match=r"training diverged: stop loss \[nan, nan\]"):
         fit(frames, None, FIT, STOP, spec_of(), QUICK, ignore)
 
 
