@@ -40,13 +40,13 @@ def demo(
     from training.report import progress
 
     shown = DemoOutput(quiet=as_json)
-    prepared = offline.prepare(output, progress())
-    shown.show_faults(offline.injected(prepared))
-    streamed = stream_through(prepared.definition, offline.stream(prepared), shown.show_alert, seconds)
-    found = offline.conclude(prepared, streamed.events)
-    series = offline.star(prepared.fleet).series
+    trained = offline.prepare(output, progress())
+    shown.show_faults(offline.injected(trained))
+    streamed = stream_through(trained.definition, offline.stream(trained), shown.show_alert, seconds)
+    found = offline.scoreboard(trained, streamed.events)
+    series = offline.pictured_fault(trained.fleet).series
     image = output / f"{series}.png"
-    offline.picture(prepared, series, streamed.events, streamed.verdicts, image)
+    offline.picture(trained, series, streamed.events, streamed.verdicts, image)
     if as_json:
         print_json({"found": found.as_dict(), "counts": streamed.counts, "picture": str(image)})
     else:

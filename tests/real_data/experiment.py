@@ -15,7 +15,7 @@ from tests.real_data.judging import judge
 from tests.real_data.ranking import Ranked, rank_all
 from tests.real_data.streaming import Streamed, stream
 from tests.support.processes import Launch, cold
-from training.metrics.events import Found
+from training.metrics.events import EventMetrics
 
 DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
 VERDICTS = ("scored", "warming", "degraded", "off")
@@ -39,7 +39,7 @@ class Result:
     train_seconds: float
     streamed: Streamed
     counts: Counter[str]
-    found: Found
+    found: EventMetrics
     ranked: Ranked
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests.real_data.cases import Asset, labels_of, times_of
-from training.metrics.events import OPEN_END, Found, Span, compare, days_outside, spans_of
+from training.metrics.events import OPEN_END, EventMetrics, Span, compare, days_outside, spans_of
 
 
 def incidents_of(alerts: Iterable[Mapping[str, Any]]) -> list[Span]:
@@ -16,7 +16,7 @@ def incidents_of(alerts: Iterable[Mapping[str, Any]]) -> list[Span]:
     return sorted(spans, key=lambda span: (span.start, span.series))
 
 
-def judge(assets: Sequence[Asset], alerts: Iterable[Mapping[str, Any]], grace_frames: int) -> Found:
+def judge(assets: Sequence[Asset], alerts: Iterable[Mapping[str, Any]], grace_frames: int) -> EventMetrics:
     """What the alerts on the live rows of the assets were worth."""
     events, days = [], 0.0
     for asset in assets:

@@ -1,1 +1,1 @@
-"""The generated fleet that the demo trains on."""
+"""`narrows demo`: a generated fleet of pumps, a bundle trained on it, and the scoreboard of its faults."""

@@ -1,4 +1,4 @@
-"""The offline side of `narrows demo`: a generated fleet, a bundle trained on its history, injected versus found."""
+"""Offline side of `narrows demo`: a generated fleet, a bundle trained on its history, injected versus found."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
 from training.demo.fleet import Fault, Fleet, generate, messages, write_history
 from training.demo.picture import draw
-from training.demo.scoreboard import Alert, Found, compare
+from training.demo.scoreboard import Alert, Scoreboard, compare
 from training.fitting.members import Progress
 from training.options import FitOptions, TrainOptions
 from training.pipeline import Trained, train
@@ -24,27 +24,27 @@ from training.pipeline import Trained, train
 DETECTOR = "demo-pumps"
 # A day passes in seconds here: hourly updates of an open incident would hide the rest.
 UPDATE_EVERY_S = 4 * 3600
-# One in ten weeks: with the default, one a week, a dozen pumps would tell of nothing once or twice in the day shown.
+# One in ten weeks. With the default of one a week, a dozen pumps raise one or two false alerts in the day shown.
 BUDGET = ThresholdSettings(alerts_per_week=0.1)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A fleet and what was learned of its history."""
+class Demo:
+    """A fleet and the bundle trained on its history."""
 
     fleet: Fleet
     trained: Trained
     definition: Definition
 
 
-def prepare(folder: Path, progress: Progress, seed: int = 0) -> Prepared:
+def prepare(folder: Path, progress: Progress, seed: int = 0) -> Demo:
     """Generates the fleet, writes its history as Parquet and trains on it, all below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     fleet = generate(seed=seed)
     history = folder / "history.parquet"
     write_history(fleet, history)
     rules = RuleSettings(update_every=UPDATE_EVERY_S)
-    # Enough for a demonstration; the defaults of `narrows train` go on for longer.
+    # Enough for a demonstration; the defaults of `narrows train` train for longer.
     fit = FitOptions(TrainSettings(seed=seed, max_epochs=30, patience=5, max_windows_per_epoch=65_536))
     options = TrainOptions(
         DETECTOR,
@@ -60,52 +60,56 @@ def prepare(folder: Path, progress: Progress, seed: int = 0) -> Prepared:
         None,
     )
     trained = train(options, progress)
-    return Prepared(fleet, trained, load(trained.folder)[1])
+    return Demo(fleet, trained, load(trained.folder)[1])
 
 
-def stream(prepared: Prepared) -> Iterator[tuple[bytes, bytes, int]]:
+def stream(demo: Demo) -> Iterator[tuple[bytes, bytes, int]]:
     """The live part as messages: key, value, timestamp in ms."""
-    return messages(prepared.fleet)
+    return messages(demo.fleet)
 
 
-def injected(prepared: Prepared) -> list[Mapping[str, Any]]:
-    """The faults to come, before any alert has told of them."""
-    return list(conclude(prepared, []).as_dict()["faults"])
+def injected(demo: Demo) -> list[Mapping[str, Any]]:
+    """The injected faults as JSON, before there is any alert."""
+    return list(scoreboard(demo, []).as_dict()["faults"])
 
 
-def conclude(prepared: Prepared, events: Sequence[Mapping[str, Any]]) -> Found:
-    """Injected versus found. An alert that starts while a fault is still in the windows belongs to it."""
-    spec = prepared.definition.spec
-    grace = spec.receptive_field * prepared.fleet.interval_ns
-    return compare(prepared.fleet.faults, _alerts(events), grace)
+def scoreboard(demo: Demo, events: Sequence[Mapping[str, Any]]) -> Scoreboard:
+    """Injected faults beside alerts. An alert that starts while a fault is still in the windows belongs to it.
+
+    Args:
+        events: alert events as parsed JSON, in any order.
+    """
+    spec = demo.definition.spec
+    grace = spec.receptive_field * demo.fleet.interval_ns
+    return compare(demo.fleet.faults, _alerts(events), grace)
 
 
 def scores_of(series: str, verdicts: Sequence[Mapping[str, Any]]) -> tuple[Int64s, Float64s]:
-    """Times int64 (n,) ns and scores float64 (n,) of a series, NaN where there is none."""
+    """Times int64 (n,), ns, and scores float64 (n,) of a series, NaN where a frame has none."""
     rows = sorted((v["time"], v["score"]) for v in verdicts if v["series"] == series)
     times = np.array([row[0].removesuffix("Z") for row in rows], "datetime64[ns]").astype(np.int64)
     return times, np.array([np.nan if row[1] is None else row[1] for row in rows], np.float64)
 
 
 def picture(
-    prepared: Prepared,
+    demo: Demo,
     series: str,
     events: Sequence[Mapping[str, Any]],
     verdicts: Sequence[Mapping[str, Any]],
     path: Path,
 ) -> None:
-    """Sensors, faults, alerts and score of one pump as a PNG."""
-    fleet = prepared.fleet
+    """Draws sensors, faults, alerts and score of one pump as a PNG."""
+    fleet = demo.fleet
     faults = [fault for fault in fleet.faults if fault.series == series]
     times, scores = scores_of(series, verdicts)
     readings = fleet.live[fleet.live["series"] == series]
     alerts = [alert for alert in _alerts(events) if alert.series == series]
-    what = ", ".join(fault.kind for fault in faults) or "no fault"
-    draw(readings, fleet.units, times, scores, alerts, faults, path, f"{series}: {what}")
+    kinds = ", ".join(fault.kind for fault in faults) or "no fault"
+    draw(readings, fleet.units, times, scores, alerts, faults, path, f"{series}: {kinds}")
 
 
-def star(fleet: Fleet) -> Fault:
-    """The fault to show in pictures: the slow one that ends in an alert."""
+def pictured_fault(fleet: Fleet) -> Fault:
+    """The fault shown in pictures: the slow one that ends in an alert."""
     for fault in fleet.faults:
         if fault.kind == "bearing wear":
             return fault

@@ -1,6 +1,6 @@
 """A generated fleet of pumps for `narrows demo`: a normal history, then a live part with faults at known times.
 
-Pure: the same arguments give the same fleet, and pump k is the same pump in a fleet of any size.
+Pure: equal arguments give equal fleets, and pump k is the same in a fleet of any size.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ import pandas as pd
 
 from stream.errors import ConfigError
 from stream.intake.columns import Float64s, Int64s
-from training.demo import pumps as physics
+from training.demo import pumps as pump_model
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_772_409_600 * SECOND_NS  # Monday 2026-03-02 00:00 UTC: fixed, so that alert ids repeat
@@ -26,11 +26,11 @@ Kind = Literal["leak", "stuck sensor", "bearing wear", "spike"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something injected into the live part: start_ns <= time < end_ns.
+    """A fault injected into the live part: start_ns <= time < end_ns.
 
     Attributes:
-        detail: what happens, one line for people.
-        expected: whether a detector worth its name alerts on it.
+        detail: the fault in words, one line.
+        expected: "alert" where a good detector alerts on it.
     """
 
     series: str
@@ -43,12 +43,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """S pumps; `history` is normal, `live` follows it without a gap and holds the faults.
+    """S pumps with a normal history and a live part that follows without a gap and holds the faults.
 
     Attributes:
         units: sensor -> unit.
-        history, live: columns time (UTC, ns), series, then the sensors; in time order, the pumps of one
-            instant one after the other, as a gateway sends them.
+        history, live: columns time (UTC, ns), series, then the sensors. Rows are in time order, and the pumps of one
+            instant follow each other, as a gateway sends them.
         faults: by start time; no two on one pump.
     """
 
@@ -69,7 +69,10 @@ def generate(
     seed: int = 0,
     start_ns: int = START_NS,
 ) -> Fleet:
-    """The fleet; by default 7,200 rows of history and 1,440 live ones per pump. `start_ns` is a midnight.
+    """Generates the fleet; by default 7,200 rows of history and 1,440 live ones per pump.
+
+    Args:
+        start_ns: a midnight, UTC.
 
     Raises:
         ConfigError: fewer than 4 pumps, no history, or too few live readings to place the faults.
@@ -83,15 +86,15 @@ def generate(
     series = tuple(f"pump-{number:02d}" for number in range(1, pumps + 1))
     seconds = np.arange(before + after, dtype=np.int64) * interval_s  # (T,)
     times, hours = start_ns + seconds * SECOND_NS, seconds / 3600.0
-    drawn = physics.draw(pumps, len(times), interval_s, seed)
+    drawn = pump_model.draw(pumps, len(times), interval_s, seed)
     faults = _place(series, times[before:], _jump(drawn, hours, before), interval_s * SECOND_NS)
     leak, wear = (_severity(kind, times, series, faults) for kind in ("leak", "bearing wear"))
-    values = physics.sensed(drawn, hours, interval_s, leak, wear)
+    values = pump_model.sensed(drawn, hours, interval_s, leak, wear)
     _spoil(values, times, series, faults)
-    values = physics.transmitted(values)
+    values = pump_model.transmitted(values)
     return Fleet(
-        sensors=physics.SENSORS,
-        units=physics.UNITS,
+        sensors=pump_model.SENSORS,
+        units=pump_model.UNITS,
         series=series,
         interval_ns=interval_s * SECOND_NS,
         history=_table(times[:before], series, values[:before]),
@@ -101,12 +104,12 @@ def generate(
 
 
 def write_history(fleet: Fleet, path: Path) -> None:
-    """The history as one wide Parquet file: time, series, sensors."""
+    """Writes the history as one wide Parquet file: time, series, sensors."""
     fleet.history.to_parquet(path, index=False)
 
 
 def messages(fleet: Fleet) -> Iterator[tuple[bytes, bytes, int]]:
-    """The live part as a gateway sends it, in time order: key (the series), JSON value, timestamp in ms."""
+    """Messages of the live part in time order: key (the series), JSON value, timestamp in ms."""
     encode = msgspec.json.encode
     millis = (fleet.live["time"].astype("int64") // 1_000_000).tolist()
     stamps = fleet.live["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ").tolist()
@@ -117,25 +120,25 @@ def messages(fleet: Fleet) -> Iterator[tuple[bytes, bytes, int]]:
 
 
 def _chosen(pumps: int) -> tuple[int, ...]:
-    """Which pump leaks, has the stuck sensor, the worn bearing, the spike: four different ones."""
+    """Pumps with the leak, the stuck sensor, the worn bearing and the spike: four different ones."""
     return tuple(int(share * pumps) for share in (0.2, 0.45, 0.7, 0.9))
 
 
-def _jump(drawn: physics.Pumps, hours: Float64s, before: int) -> int:
-    """The live row of the spike.
+def _jump(drawn: pump_model.Pumps, hours: Float64s, before: int) -> int:
+    """Live row of the spike.
 
-    At the least demand, where vibration is high anyway and a small jump tops all that the pump ever sent, and away
-    from rough running: what lifts the level is the jump alone.
+    It is at the least demand, where vibration is high: there a small jump exceeds everything that the pump ever sent.
+    It is away from rough running, so that the jump alone raises the level.
     """
     pump = _chosen(drawn.phase.shape[0])[-1]
-    demand = physics.daily_demand(drawn, hours)[before:, pump]
-    rough = np.convolve(physics.rough_running(drawn)[before:, pump], np.full(61, 1 / 61), "same")
+    demand = pump_model.daily_demand(drawn, hours)[before:, pump]
+    rough = np.convolve(pump_model.rough_running(drawn)[before:, pump], np.full(61, 1 / 61), "same")
     first, last = round(0.05 * len(demand)), round(0.25 * len(demand))
     return first + int((demand + rough)[first:last].argmin())
 
 
 def _place(series: tuple[str, ...], times: Int64s, jump: int, step_ns: int) -> tuple[Fault, ...]:
-    """The faults, at shares of the live `times`; the spike is one reading, live row `jump`."""
+    """Places the faults at shares of the live `times`. The spike is one reading, live row `jump`."""
 
     def fault(pump: int, kind: Kind, detail: str, first: int, rows: int) -> Fault:
         start = int(times[first])
@@ -170,13 +173,13 @@ def _severity(kind: Kind, times: Int64s, series: tuple[str, ...], faults: tuple[
 
 
 def _spoil(values: Float64s, times: Int64s, series: tuple[str, ...], faults: tuple[Fault, ...]) -> None:
-    """Faults of the gauges, not of the pumps, written into `values` (T, S, F)."""
+    """Writes faults of the gauges, not of the pumps, into `values` (T, S, F)."""
     for fault in faults:
         rows, pump = _inside(fault, times), series.index(fault.series)
         if fault.kind == "stuck sensor":
-            values[rows, pump, physics.PRESSURE] = values[rows[0], pump, physics.PRESSURE]
+            values[rows, pump, pump_model.PRESSURE] = values[rows[0], pump, pump_model.PRESSURE]
         elif fault.kind == "spike":
-            values[rows, pump, physics.VIBRATION] = 1.04 * values[: rows[0], pump, physics.VIBRATION].max()
+            values[rows, pump, pump_model.VIBRATION] = 1.04 * values[: rows[0], pump, pump_model.VIBRATION].max()
 
 
 def _table(times: Int64s, series: tuple[str, ...], values: Float64s) -> pd.DataFrame:
@@ -186,5 +189,5 @@ def _table(times: Int64s, series: tuple[str, ...], values: Float64s) -> pd.DataF
         "time": pd.to_datetime(np.repeat(times, len(series)), utc=True),
         "series": np.tile(np.array(series, dtype=object), len(times)),
     }
-    columns |= {name: flat[:, sensor] for sensor, name in enumerate(physics.SENSORS)}
+    columns |= {name: flat[:, sensor] for sensor, name in enumerate(pump_model.SENSORS)}
     return pd.DataFrame(columns)

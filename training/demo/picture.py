@@ -1,4 +1,4 @@
-"""One pump on one page: its sensors, what was injected, what was alerted on, and the score; a PNG."""
+"""Picture of one pump: its sensors, the injected faults, the alerts and the score; a PNG."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.demo.fleet import Fault
 from training.demo.scoreboard import Alert
 from training.plotting import FAULT, LINE, draw_lanes, draw_score, dress, label_axis, time_axis, visible
 
-if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+if TYPE_CHECKING:  # matplotlib takes half a second and 30 MB: imported only where a picture is drawn.
     from matplotlib.axes import Axes
 
 
@@ -28,14 +28,15 @@ def draw(
     path: Path,
     title: str = "",
 ) -> None:
-    """Stacked plots over one time axis: sensors, a lane each for faults and alerts, the score with its threshold.
+    """Stacks plots over one time axis: sensors, a lane each for faults and alerts, the score with its threshold.
 
     Args:
-        readings: of one series: time and the sensors, in time order.
-        units: sensor -> unit; which sensors to show, and in what order.
-        times: int64 (P,), ns UTC. scores: float64 (P,), NaN where there is none.
-        alerts, faults: of this series.
-        path: where the PNG goes; an existing file is replaced.
+        readings: time and sensors of one series, in time order.
+        units: sensor -> unit of the sensors to show, in their order.
+        times: int64 (P,), ns UTC.
+        scores: float64 (P,), NaN where there is none.
+        alerts, faults: those of this series.
+        path: the PNG; an existing file is replaced.
     """
     from matplotlib.figure import Figure
 

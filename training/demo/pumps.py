@@ -1,8 +1,12 @@
-"""The physics of a generated pump: what its five sensors read, from demand, wear and leaks.
+"""Physics of a generated pump: the readings of its five sensors from demand, wear and leaks.
 
-Flow follows the demand of the day; pressure falls with its square along the pump curve; current is the hydraulic
-power over the efficiency; the bearing warms with it, slowly, above an ambient that has a day of its own; vibration
-grows below the best point and has rough spells. All of it hangs together, which is what a model can learn.
+- Flow follows the demand of the day.
+- Pressure falls with the square of the flow along the pump curve.
+- Current is the hydraulic power over the efficiency.
+- The bearing warms slowly with the power, above an ambient temperature with a day of its own.
+- Vibration grows below the best point, and there are spells of rough running.
+
+A model can learn these relations between the sensors.
 """
 
 import math
@@ -28,12 +32,17 @@ _WANDER_S = (900.0, 14400.0, 3600.0, 28800.0, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class Pumps:
-    """What differs from pump to pump, (S,) each, and the randomness that drives them over T rows.
+    """Parameters of S pumps, (S,) each, and their random disturbances over T rows.
 
     Attributes:
-        nominal: flow at demand 1, m³/h. phase: hours by which the day is shifted. swing: daily range of demand.
-        shutoff: pressure at no flow, bar. droop: share of it lost at demand 1. efficiency: at the best point.
-        heating: °C per kW of motor power. rough: vibration at the best point, mm/s.
+        nominal: flow at demand 1, m³/h.
+        phase: hours by which the day is shifted.
+        swing: daily range of demand.
+        shutoff: pressure at no flow, bar.
+        droop: share of `shutoff` that is lost at demand 1.
+        efficiency: at the best point.
+        heating: °C per kW of motor power.
+        rough: vibration at the best point, mm/s.
         wander: (T, S, 5), slow disturbances of variance 1, see `_WANDER_S`.
         noise: (T, S, F), white, of variance 1.
     """
@@ -51,7 +60,7 @@ class Pumps:
 
 
 def draw(pumps: int, rows: int, interval_s: float, seed: int) -> Pumps:
-    """Each pump from its own generator, so that it does not depend on how many others there are."""
+    """Draws each pump from its own generator, so that it does not depend on the number of pumps."""
     generators = [np.random.default_rng([seed, number]) for number in range(pumps)]
 
     def between(low: float, high: float) -> Float64s:
@@ -75,19 +84,19 @@ def draw(pumps: int, rows: int, interval_s: float, seed: int) -> Pumps:
 
 
 def daily_demand(pumps: Pumps, hours: Float64s) -> Float64s:
-    """Demand by the hours (T,) since midnight, (T, S): lowest near 03:00, a shoulder at breakfast, highest at 19:30."""
+    """Demand by the hours (T,) since midnight, (T, S): lowest near 03:00, highest at 19:30."""
     local = 2.0 * np.pi * (hours[:, None] - pumps.phase) / 24.0
     shape = -0.75 * np.cos(local - 2.0 * np.pi * 3.0 / 24.0) - 0.45 * np.cos(2.0 * local - 2.0 * np.pi * 4.0 / 24.0)
     return np.asarray(0.82 + pumps.swing * shape)
 
 
 def rough_running(pumps: Pumps) -> Float64s:
-    """How roughly each pump runs, (T, S), 0 to 1: mostly not at all, now and then for some minutes. It is normal."""
+    """Rough running of each pump, (T, S), 0 to 1: mostly 0, at times above for some minutes. It is normal."""
     return np.clip(3.0 * (pumps.wander[:, :, 4] - 1.2), 0.0, 1.0)
 
 
 def sensed(pumps: Pumps, hours: Float64s, interval_s: float, leak: Float64s, wear: Float64s) -> Float64s:
-    """What the sensors see, (T, S, F), noise included; `leak` and `wear` (T, S) run from 0 (none) to 1."""
+    """Readings of the sensors, (T, S, F), noise included. `leak` and `wear` (T, S) run from 0 (none) to 1."""
     wander = np.moveaxis(pumps.wander, 2, 0)  # (5, T, S)
     demand = daily_demand(pumps, hours) + 0.02 * (wander[0] + wander[1]) + 0.10 * leak
     flow = pumps.nominal * demand
@@ -97,7 +106,7 @@ def sensed(pumps: Pumps, hours: Float64s, interval_s: float, leak: Float64s, wea
     ambient = 17.0 + 3.5 * np.sin(2.0 * np.pi * (hours[:, None] - 9.0) / 24.0) + 0.6 * wander[3]
     temperature = ambient + _lagged(pumps.heating * power + 9.0 * wear, _BEARING_LAG_S, interval_s)
     vibration = pumps.rough * (1.0 + 2.0 * (1.0 - demand) ** 2 + 0.21 * rough_running(pumps)) * (1.0 + 0.9 * wear)
-    pressure = head - 1.3 * leak  # the gauge sits behind the leak: it misses what the flow meter still counts
+    pressure = head - 1.3 * leak  # the gauge is behind the leak, the flow meter before it
     clean = np.stack([flow, pressure, power * _AMPERES_PER_KW, temperature, vibration], axis=2)  # (T, S, F)
     return np.asarray(clean + _NOISE * pumps.noise)
 
@@ -108,7 +117,7 @@ def transmitted(values: Float64s) -> Float64s:
 
 
 def _wander(white: Float64s, tau_s: Float64s, interval_s: float) -> Float64s:
-    """Stationary disturbances of variance 1 that forget with `tau_s` (C,); white noise (T, S, C) in."""
+    """Stationary disturbances of variance 1 with time constants `tau_s` (C,), from white noise (T, S, C)."""
     keep = np.exp(-interval_s / tau_s)
     drive = white * np.sqrt(1.0 - keep * keep)
     drive[0] = white[0]
@@ -116,7 +125,7 @@ def _wander(white: Float64s, tau_s: Float64s, interval_s: float) -> Float64s:
 
 
 def _lagged(drive: Float64s, tau_s: float, interval_s: float) -> Float64s:
-    """First-order lag of `drive` (T, S), in balance with it at the first row."""
+    """First-order lag of `drive` (T, S), in equilibrium at the first row."""
     keep = np.exp(-interval_s / np.array(tau_s))
     steps = (1.0 - keep) * drive
     steps[0] = drive[0]
@@ -124,7 +133,7 @@ def _lagged(drive: Float64s, tau_s: float, interval_s: float) -> Float64s:
 
 
 def _recursion(drive: Float64s, keep: Float64s) -> Float64s:
-    """out[t] = keep * out[t - 1] + drive[t], along the first axis."""
+    """Computes out[t] = keep * out[t - 1] + drive[t] along the first axis."""
     out = np.empty_like(drive)
     state = np.zeros(drive.shape[1:])
     for row, step in enumerate(drive):

@@ -1,4 +1,4 @@
-"""Injected versus found: the faults of a generated fleet against the alerts a detector published."""
+"""Injected versus found: the faults of a generated fleet beside the alerts that a detector published."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one fault.
+class FaultOutcome:
+    """One fault with its alerts.
 
     Attributes:
-        alerts: those on its series that started within it or its grace, by start time.
-        delay_ns: from the fault's start to the first of them; None where there is none.
-        as_expected: at least one alert where one is expected, none where none is.
+        alerts: alerts on its series that started within the fault or its grace, by start time.
+        delay_ns: time from the fault's start to the first alert; None where there is none.
+        as_expected: there is an alert if and only if one is expected.
     """
 
     fault: Fault
@@ -35,25 +35,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Every fault with its outcome, and the alerts that no fault expected to alert accounts for."""
+class Scoreboard:
+    """Every fault with its outcome, and the alerts that belong to no fault that should alert."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[FaultOutcome, ...]
     false_alerts: tuple[Alert, ...]
     grace_ns: int
 
     @property
     def expected(self) -> int:
-        """Faults that should alert."""
+        """Number of faults that should alert."""
         return sum(outcome.fault.expected == "alert" for outcome in self.outcomes)
 
     @property
     def found(self) -> int:
-        """Those of them that did."""
+        """Number of faults that should alert and did."""
         return sum(outcome.fault.expected == "alert" and outcome.as_expected for outcome in self.outcomes)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON and for tables: times in RFC 3339, durations in seconds."""
+        """The scoreboard as JSON: times in RFC 3339, durations in seconds."""
         return {
             "expected": self.expected,
             "found": self.found,
@@ -66,15 +66,15 @@ class Found:
         }
 
 
-def compare(faults: Sequence[Fault], alerts: Iterable[Alert], grace_ns: int) -> Found:
-    """Which faults were found, how late, and which alerts are false.
+def compare(faults: Sequence[Fault], alerts: Iterable[Alert], grace_ns: int) -> Scoreboard:
+    """Assigns alerts to faults.
 
-    An alert belongs to a fault of its series if it *started* within start_ns <= t < end_ns + grace_ns: one that began
-    earlier cannot have been caused by it. It is false if it belongs to no fault that should alert; an alert on a
-    spike that should pass is false, too.
+    An alert belongs to a fault of its series if it *started* within start_ns <= t < end_ns + grace_ns. An earlier one
+    cannot have been caused by the fault. An alert is false if it belongs to no fault that should alert. So an alert on
+    the spike, which should raise none, is false.
 
     Args:
-        grace_ns: how long a fault stays in the windows after its end, (W + M - 1) intervals.
+        grace_ns: time for which a fault stays in the windows after its end, (W + M - 1) intervals.
     """
     ordered = sorted(alerts, key=lambda alert: (alert.started_ns, alert.series))
 
@@ -84,15 +84,15 @@ def compare(faults: Sequence[Fault], alerts: Iterable[Alert], grace_ns: int) -> 
     outcomes = tuple(_outcome(fault, tuple(alert for alert in ordered if belongs(alert, fault))) for fault in faults)
     wanted = [fault for fault in faults if fault.expected == "alert"]
     false = tuple(alert for alert in ordered if not any(belongs(alert, fault) for fault in wanted))
-    return Found(outcomes, false, grace_ns)
+    return Scoreboard(outcomes, false, grace_ns)
 
 
-def _outcome(fault: Fault, alerts: tuple[Alert, ...]) -> Outcome:
+def _outcome(fault: Fault, alerts: tuple[Alert, ...]) -> FaultOutcome:
     delay = alerts[0].started_ns - fault.start_ns if alerts else None
-    return Outcome(fault, alerts, delay, bool(alerts) == (fault.expected == "alert"))
+    return FaultOutcome(fault, alerts, delay, bool(alerts) == (fault.expected == "alert"))
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: FaultOutcome) -> dict[str, Any]:
     fault, delay = outcome.fault, outcome.delay_ns
     return {
         "series": fault.series,

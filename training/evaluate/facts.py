@@ -11,7 +11,7 @@ from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import Evaluation, Floors
 from training.evaluate.figures import FIGURES, Figures, OfSeries, worth
 from training.evaluate.labelled import spans
-from training.metrics.events import Found
+from training.metrics.events import EventMetrics
 
 FATES = ("received", "used", "late", "duplicate", "ignored", "dead")
 
@@ -52,7 +52,7 @@ def _detector(of: Figures) -> dict[str, Any]:
     }
 
 
-def found(of: Found) -> dict[str, Any]:
+def found(of: EventMetrics) -> dict[str, Any]:
     """Counts of events and incidents, and what follows from them."""
     return {
         "events": of.events,

@@ -13,7 +13,7 @@ import numpy as np
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s, Int64s
 from training.data.framing import FramedHistory
-from training.metrics.events import Found, Span, compare, days_outside, spans_of
+from training.metrics.events import EventMetrics, Span, compare, days_outside, spans_of
 from training.metrics.period import strongest_period
 from training.metrics.ranking import Ranking, rank
 from training.metrics.vus import Volume, vus
@@ -64,7 +64,7 @@ class OfSeries:
     frames: int
     ranking: Ranking
     volume: Volume
-    found: Found | None
+    found: EventMetrics | None
 
     def figure(self, name: str) -> float | None:
         """One of `FIGURES`; None where the series has none."""
@@ -83,7 +83,7 @@ class Figures:
 
     name: str
     series: Mapping[str, OfSeries]
-    found: Found | None
+    found: EventMetrics | None
 
     def mean(self, figure: str) -> tuple[float | None, int]:
         """A figure of `FIGURES` as mean over the series that have it, and how many do."""

@@ -11,7 +11,7 @@ from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s
 from stream.registry.manifest import Manifest
 from training.data.framing import FramedHistory
-from training.metrics.events import Found
+from training.metrics.events import EventMetrics
 
 WEEK_DAYS = 7.0
 # Points of the curve among the levels that a bundle keeps one by one.
@@ -60,7 +60,7 @@ def normal_frames(frames: FramedHistory, grace: int) -> Bools:
     return normal
 
 
-def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, found: Found) -> Promise:
+def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, found: EventMetrics) -> Promise:
     """What the threshold promised beside what it did.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from stream.counters import Count
 from training.evaluate.evaluation import Evaluation
-from training.metrics.events import Found
+from training.metrics.events import EventMetrics
 
 # Fewer than this many promised alerts in the rows at hand: none or several say little.
 FEW = 2.3
@@ -18,7 +18,7 @@ def sentences(of: Evaluation) -> list[str]:
     return [*_incidents(of.ours.found), *_ranking(of), *_promise(of), *_counted(of), *_floors(of)]
 
 
-def _incidents(found: Found) -> Iterator[str]:
+def _incidents(found: EventMetrics) -> Iterator[str]:
     if not found.events:
         yield "No row is labelled: nothing can be said of what was found."
     else:

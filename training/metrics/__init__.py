@@ -1,1 +1,1 @@
-"""What `narrows evaluate` measures: pure functions of scores, labels and incidents. Never point-adjusted."""
+"""Metrics of `narrows evaluate`: pure functions of scores, labels and incidents, never point-adjusted."""

@@ -1,9 +1,9 @@
-"""Incidents against labelled events: which events are found, how late, and which incidents are false.
+"""Incidents beside labelled events: events found, delays, false incidents.
 
-An event lasts until its last frame has left windows and levels: its grace. An incident is true where it opened inside
-an event, grace included, and false where it overlaps none. One that was open before the event is neither: it cannot
-have been caused by it, and an alarm that never rests overlaps every event. Every event counts once, however long it
-is, and so does every incident.
+An event includes its grace: it lasts until its last frame has left windows and levels. An incident is true if it opened
+inside an event, and false if it overlaps none. An incident that was open before the event is neither. The event cannot
+have caused it, and an alarm that is always on overlaps every event. Every event and every incident counts once, however
+long it is.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from stream.intake.columns import Bools, Int64s
 from training.metrics.frames import runs
 
 DAY = 86_400 * 1_000_000_000
-# The end of an incident that is still open.
+# End of an incident that is still open.
 OPEN_END = int(np.iinfo(np.int64).max)
 
 
@@ -30,18 +30,18 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the incidents were worth.
+class EventMetrics:
+    """Counts of events and incidents, and the rates that follow from them.
 
     Attributes:
-        events: labelled events.
-        found: those that an incident overlaps, grace included, whether or not it was open before.
-        opened_inside: those in which an incident opened.
-        delays_s: event time from the start of each of the latter to the first incident that opened inside.
-        incidents: all of them.
-        true: those that opened inside an event, grace included.
-        false: those that overlap no event, grace included.
-        normal_days: series-days outside of all events and their grace.
+        events: number of labelled events.
+        found: number of events that an incident overlaps, even one that was open before.
+        opened_inside: number of events in which an incident opened.
+        delays_s: for each event of `opened_inside`, event time from its start to the first incident that opened inside.
+        incidents: number of incidents.
+        true: number of incidents that opened inside an event.
+        false: number of incidents that overlap no event.
+        normal_days: series-days outside of all events.
     """
 
     events: int
@@ -78,33 +78,33 @@ class Found:
 
     @property
     def median_delay_s(self) -> float | None:
-        """None where no incident opened inside an event."""
+        """Median of the delays, seconds; None where no incident opened inside an event."""
         return float(np.median(self.delays_s)) if self.delays_s else None
 
 
 def usual_step(time: Int64s) -> int:
-    """The median step between frames of one series, ns, > 0; 1 where there are no two frames."""
+    """Median step between frames of one series, ns, > 0; 1 where there are no two frames."""
     return max(int(np.median(np.diff(time))), 1) if len(time) > 1 else 1
 
 
 def spans_of(series: str, time: Int64s, flags: Bools, grace: int) -> list[Span]:
-    """Runs of flagged frames: events from labels, and incidents from alarms where there is no better rule for them.
+    """Spans of runs of flagged frames: events from labels, or incidents from alarms where no rule makes them.
 
     Args:
-        time: int64 (T,), ns, in the order of the frames; flags: bool (T,).
-        grace: frames after the last of a run that still belong to it, but for those of the next run: W + M - 1 for
-            events, 0 for incidents.
+        time: int64 (T,), ns, in the order of the frames.
+        flags: bool (T,).
+        grace: frames after a run that belong to it until the next run starts: W + M - 1 for events, 0 for incidents.
     """
     after = usual_step(time) * (grace + 1)
     first, last = time[runs(flags) - [0, 1]].T
     following = np.append(first[1:], OPEN_END)
-    # Where a clock was set back the next run may begin earlier; it ends nothing.
+    # After a clock was set back the next run may begin earlier; then it does not end this one.
     end = np.where(following > last, np.minimum(last + after, following), last + after)
     return [Span(series, start, stop) for start, stop in zip(first.tolist(), end.tolist(), strict=True)]
 
 
 def days_outside(time: Int64s, events: Sequence[Span]) -> float:
-    """Days of one series outside of its events and their grace: frames times their usual step.
+    """Days of one series outside of its events: frames times their usual step.
 
     Args:
         time: int64 (T,), ns, of all frames.
@@ -113,11 +113,12 @@ def days_outside(time: Int64s, events: Sequence[Span]) -> float:
     return (len(time) - _inside(time, events)) * usual_step(time) / DAY
 
 
-def compare(events: Iterable[Span], incidents: Iterable[Span], normal_days: float) -> Found:
-    """What the incidents of all series were worth.
+def compare(events: Iterable[Span], incidents: Iterable[Span], normal_days: float) -> EventMetrics:
+    """Compares the incidents of all series with their events.
 
     Args:
-        events: of every series, grace included; incidents: in any order, overlapping or not.
+        events: of every series, grace included.
+        incidents: in any order; they may overlap.
         normal_days: of all series together.
     """
     by_series: dict[str, tuple[list[Span], list[Span]]] = defaultdict(lambda: ([], []))
@@ -132,17 +133,17 @@ def compare(events: Iterable[Span], incidents: Iterable[Span], normal_days: floa
         false += int((_overlaps(opened, labelled) == 0).sum())
         delays += _delays(labelled, opened)
     counts = [sum(len(pair[kind]) for pair in by_series.values()) for kind in (0, 1)]
-    return Found(counts[0], found, len(delays), tuple(delays), counts[1], true, false, normal_days)
+    return EventMetrics(counts[0], found, len(delays), tuple(delays), counts[1], true, false, normal_days)
 
 
 def _inside(time: Int64s, spans: Sequence[Span]) -> int:
-    """How many of these times lie inside a span."""
+    """Number of these times that lie inside a span."""
     starts, ends = _sides(spans)
     return int((np.searchsorted(starts, time, side="right") > np.searchsorted(ends, time, side="right")).sum())
 
 
 def _overlaps(these: Sequence[Span], those: Sequence[Span]) -> Int64s:
-    """int64: how many of those each of these overlaps. Those that begin before its end, but for those that ended."""
+    """int64: for each of `these`, the number of `those` that overlap it: begun before its end, less already ended."""
     starts, ends = _sides(those)
     begun = np.searchsorted(starts, [span.end for span in these])
     over = np.searchsorted(ends, [span.start for span in these], side="right")

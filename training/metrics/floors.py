@@ -1,8 +1,8 @@
-"""Floors: what simple or senseless detectors reach on the same rows. Causal, fitted on the fit rows only, untuned.
+"""Floors: simple or senseless detectors to compare with. Causal, fitted on the fit rows only, untuned.
 
-A floor is fitted on rows float64 (n, F) and gives a function that scores rows float64 (T, F): float64 (T,), >= 0, the
-score of a row from that row alone. A value that is missing (not finite) counts as the sensor's mean. No rows to fit
-on are a DataError.
+A floor is fitted on rows float64 (n, F). It returns a function from rows float64 (T, F) to scores float64 (T,), >= 0.
+The score of a row depends on that row alone. A missing value (not finite) counts as the sensor's mean. Without rows to
+fit on a floor raises a DataError.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ SEED = 0
 
 
 def max_abs_z(fit: Float64s) -> Score:
-    """The largest distance of any sensor from its mean, in its standard deviations."""
+    """Largest distance of any sensor from its mean, in its standard deviations."""
     standard = _standard(fit)
     return lambda rows: np.abs(standard(rows)).max(axis=1)
 
@@ -32,18 +32,18 @@ def max_abs_z(fit: Float64s) -> Score:
 def pca_error(fit: Float64s) -> Score:
     """Mean squared error of the principal components that hold 90 % of the variance, sensors standardised.
 
-    0 throughout where those components are all there are: a single sensor has nothing to be reconstructed from.
+    The error is 0 throughout where these are all components, as for a single sensor.
     """
     standard = _standard(fit)
     z = standard(fit)
     variance, component = np.linalg.eigh(z.T @ z)  # (F,) ascending, (F, F)
-    beyond = np.cumsum(variance[::-1])[::-1] - variance  # what the larger ones hold together
+    beyond = np.cumsum(variance[::-1])[::-1] - variance  # variance of the larger ones together
     left_out = component[:, beyond >= KEPT_VARIANCE * variance.sum()]  # (F, F - kept)
     return lambda rows: np.square(standard(rows) @ left_out).sum(axis=1) / fit.shape[1]
 
 
 def isolation_forest(fit: Float64s) -> Score:
-    """How few random cuts set a row apart: in (0, 1), about 0.5 for a normal row. 100 trees, fixed seed."""
+    """Isolation by few random cuts: in (0, 1), about 0.5 for a normal row. 100 trees, fixed seed."""
     standard = _standard(fit)
     forest = IsolationForest(n_estimators=TREES, random_state=SEED).fit(standard(fit))
     return lambda rows: -forest.score_samples(standard(rows)) if len(rows) else np.zeros(0)
@@ -55,9 +55,9 @@ def always_on(fit: Float64s) -> Score:
 
 
 def random_score(fit: Float64s) -> Score:
-    """A random number in [0, 1) for every row: the same in every run, others for other series.
+    """A random number in [0, 1) for every row: the same in every run, another for another series.
 
-    Were they the same for all series, those with events in the same places would repeat one stroke of luck.
+    With equal numbers for all series, events in the same places would all be found or missed by the same chance.
     """
     history = crc32(fit.tobytes())
     return lambda rows: np.random.default_rng([SEED, history, crc32(rows[:1].tobytes())]).random(len(rows))
@@ -75,7 +75,7 @@ FLOORS: Mapping[str, Floor] = {
 def _standard(fit: Float64s) -> Score:
     """Rows in standard deviations from the mean, float64 (T, F), with the moments that the detector has, unclipped.
 
-    A sensor without a value in the fit rows is 0 throughout: nothing is known of it.
+    A sensor without a value in the fit rows is 0 throughout.
     """
     if not len(fit):
         raise DataError(f"fit rows {fit.shape}; a floor is fitted on at least one row")

@@ -1,4 +1,4 @@
-"""Scores and labels of the frames of one series, in the order of time, as every metric takes them."""
+"""Scores and labels of the frames of one series in time order: the checks that every metric needs."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from stream.intake.columns import Bools, Float64s, Int64s
 
 
 def comparable(score: Float64s, labels: Bools) -> Float64s:
-    """float64 (T,): scores that can be put in order. A frame without a score (NaN) counts as 0, the lowest.
+    """float64 (T,): scores that can be ordered. A frame without a score (NaN) counts as 0, the lowest.
 
     Args:
         score: float64 (T,), >= 0 or NaN.
         labels: bool (T,), true on anomalous frames.
 
     Raises:
-        DataError: no frames, other labels than scores, or a score below 0.
+        DataError: there are no frames, labels and scores differ in length, or a score is below 0.
     """
     if score.shape != labels.shape or not len(score):
         raise DataError(f"scores {score.shape} and labels {labels.shape}; give both of each of at least one frame")
@@ -25,7 +25,7 @@ def comparable(score: Float64s, labels: Bools) -> Float64s:
 
 
 def alike(labels: Bools) -> bool:
-    """Whether all frames have the same label: then no order of them is better than another."""
+    """True if all frames have the same label, so that no order of them is better than another."""
     return bool(labels.all() or not labels.any())
 
 

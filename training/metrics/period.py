@@ -1,4 +1,4 @@
-"""The period of a signal: the lag at which it resembles itself most."""
+"""Period of a signal: the lag of its strongest autocorrelation."""
 
 import numpy as np
 
@@ -11,15 +11,15 @@ NOT_FOUND = 125
 
 
 def strongest_period(values: Float64s) -> int:
-    """Rows: the lag of the highest local maximum of the autocorrelation, or 125 where there is none to speak of.
+    """Lag of the highest local maximum of the autocorrelation, in rows; 125 where there is none.
 
-    Only the first 20,000 rows and lags up to 400 are looked at; a highest maximum below 6 or above 303 rows is none.
+    Only the first 20,000 rows and lags up to 400 are used. A highest maximum below 6 or above 303 rows counts as none.
 
     Args:
         values: float64 (T,); missing values (NaN) are left out.
 
-    Source: `find_length_rank` of TSB-AD 1.5 (Liu and Paparrizos, NeurIPS 2024), with which it agrees: the buffer of
-    its range-aware metrics is this period of the first channel.
+    Source: `find_length_rank` of TSB-AD 1.5 (Liu and Paparrizos, NeurIPS 2024), with equal results. There the buffer
+    of range-aware metrics is this period of the first channel.
     """
     known = values[np.isfinite(values)][:ROWS]
     correlation = _autocorrelation(known)[SHORTEST // 2 :]  # from lag 3 on
@@ -32,7 +32,7 @@ def strongest_period(values: Float64s) -> int:
 
 
 def _autocorrelation(values: Float64s) -> Float64s:
-    """float64 (min(T, 401),) by lag, biased as usual: divided by T whatever the lag. Zeros for a constant."""
+    """float64 (min(T, 401),) by lag, the biased estimate: divided by T at every lag. Zeros for a constant."""
     count = len(values)
     if not count or values.min() == values.max():
         return np.zeros(min(count, LAGS + 1))

@@ -1,4 +1,4 @@
-"""How well a score ranks labelled frames above others: areas under the ROC and the precision-recall curve."""
+"""Ranking of labelled frames above others: areas under the ROC and the precision-recall curve."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from training.metrics.frames import alike, comparable
 
 @dataclass(frozen=True)
 class Ranking:
-    """Frame by frame, over every threshold.
+    """Areas over all thresholds, frame by frame.
 
     Attributes:
         auc_roc: area under the ROC curve; random scores have 0.5. None where all labels are alike.
         auc_pr: average precision; random scores have `labelled`. None where all labels are alike.
         labelled: share of frames that are labelled.
-        unscored: frames without a score, which were counted as 0, the lowest.
+        unscored: number of frames without a score, counted as 0, the lowest.
     """
 
     auc_roc: float | None
@@ -27,14 +27,14 @@ class Ranking:
 
 
 def rank(score: Float64s, labels: Bools) -> Ranking:
-    """The ranking of the frames of one series.
+    """Ranks the frames of one series.
 
     Args:
         score: float64 (T,), >= 0, NaN where a frame has none.
         labels: bool (T,)
 
     Raises:
-        DataError: not scores and labels of the same frames.
+        DataError: scores and labels are not of the same frames.
     """
     ordered, share, unscored = comparable(score, labels), float(labels.mean()), int(np.isnan(score).sum())
     if alike(labels):

@@ -1,7 +1,7 @@
 """Volumes under the range-aware ROC and precision-recall surfaces: VUS-ROC and VUS-PR.
 
-A detector is seldom right to the frame, and labels are not either. Frames up to a buffer before and after an event
-count in part, less the further away they are; the areas under the curves are averaged over buffers from 0 on.
+Neither detectors nor labels are exact to the frame. So frames within a buffer before and after an event count in part,
+less with their distance. The areas under the curves are averaged over buffers from 0 up.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Volume:
 
 
 def vus(score: Float64s, labels: Bools, buffer: int) -> Volume:
-    """Volume under the surface for the frames of one series.
+    """Computes the volume under the surface for the frames of one series.
 
-    Cost grows with T and with buffer^2, and little with the number of events; memory with T.
+    Time grows with T and with buffer^2, and little with the number of events; memory grows with T.
 
     Args:
         score: float64 (T,), >= 0, NaN where a frame has none: it counts as 0, the lowest.
@@ -35,11 +35,11 @@ def vus(score: Float64s, labels: Bools, buffer: int) -> Volume:
         buffer: L, frames, >= 0: `strongest_period` of the first sensor.
 
     Raises:
-        DataError: not scores and labels of the same frames.
+        DataError: scores and labels are not of the same frames.
 
-    Source: Paparrizos et al. (2022), PVLDB 15(11), 2774, in the form of TSB-AD 1.5: 250 thresholds at equal steps of
-    rank, precision against the frames alarmed, recall against the mean of the labels with and without the buffers
-    that were hit, times the share of (merged) events hit.
+    Source: Paparrizos et al. (2022), PVLDB 15(11), 2774, in the form of TSB-AD 1.5.
+    There are 250 thresholds at equal steps of rank. Precision is relative to the alarmed frames. Recall is relative to
+    the mean of the labels with and without the buffers that were hit, times the share of (merged) events hit.
     """
     alarm = _first_alarm(comparable(score, labels))
     if alike(labels):
@@ -59,14 +59,14 @@ def vus(score: Float64s, labels: Bools, buffer: int) -> Volume:
 
 
 def _first_alarm(score: Float64s) -> Int64s:
-    """int64 (T,), 0 to THRESHOLDS - 1: the first of the falling thresholds that the score reaches."""
+    """int64 (T,), 0 to THRESHOLDS - 1: first of the falling thresholds that the score reaches."""
     places = np.linspace(0, len(score) - 1, THRESHOLDS).astype(np.int64)
     thresholds = np.sort(score)[::-1][places]
     return np.searchsorted(-thresholds, -score).astype(np.int64)
 
 
 def _surface(alarm: Int64s, labels: Bools, buffer: int) -> tuple[Float64s, Float64s]:
-    """Labels hit, frames of buffers in part, and the share of events hit: float64 (L + 1, THRESHOLDS) each."""
+    """Labels hit (frames of buffers count in part) and share of events hit: float64 (L + 1, THRESHOLDS) each."""
     spans = runs(labels)
     outside = np.flatnonzero(~labels)
     near, second = _distances(outside, spans)
@@ -107,7 +107,7 @@ def _by_distance(near: Int64s, alarm: Int64s, reach: int) -> Float64s:
 
 
 def _share_found(alarm: Int64s, spans: Int64s, reach: int) -> Float64s:
-    """float64 (THRESHOLDS,): share of events that an alarm hits; events whose buffers overlap are one."""
+    """float64 (THRESHOLDS,): share of events that an alarm hits. Events whose buffers overlap count as one."""
     starts, ends = spans[:, 0] - reach, spans[:, 1] + reach
     apart = ends[:-1] <= starts[1:]
     starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
@@ -117,7 +117,7 @@ def _share_found(alarm: Int64s, spans: Int64s, reach: int) -> Float64s:
 
 
 def _cumulated(alarm: Int64s) -> Float64s:
-    """float64 (THRESHOLDS,): how many of these are alarmed at each threshold."""
+    """float64 (THRESHOLDS,): number of these that are alarmed at each threshold."""
     return np.cumsum(np.bincount(alarm, minlength=THRESHOLDS), dtype=np.float64)
 
 

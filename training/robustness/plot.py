@@ -9,7 +9,7 @@ from training.plotting import ALERT, FAULT, LINE, QUIET, dress
 from training.robustness.evasion import NORMS, Evasion, Knowledge, Robustness
 from training.robustness.report import TITLES
 
-if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+if TYPE_CHECKING:  # matplotlib takes half a second and 30 MB: imported only where a picture is drawn.
     from matplotlib.axes import Axes
 
 COLOURS: dict[Knowledge, str] = {"recorded data": QUIET, "a surrogate": LINE, "one member": FAULT, "everything": ALERT}

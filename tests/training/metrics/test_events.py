@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.metrics.events import DAY, OPEN_END, Found, Span, compare, days_outside, spans_of, usual_step
+from training.metrics.events import DAY, OPEN_END, EventMetrics, Span, compare, days_outside, spans_of, usual_step
 
 SECOND = 1_000_000_000
 Pairs = list[tuple[int, int]]
@@ -81,7 +81,7 @@ def test_incidents_and_events_of_different_series_have_nothing_to_do_with_each_o
 
 def test_incidents_that_are_the_events_are_as_good_as_can_be() -> None:
     events = spans((10, 20), (20, 30)) + spans((5, 6), series="b")
-    assert compare(events, events, 2.0) == Found(3, 3, 3, (0.0, 0.0, 0.0), 3, 3, 0, 2.0)
+    assert compare(events, events, 2.0) == EventMetrics(3, 3, 3, (0.0, 0.0, 0.0), 3, 3, 0, 2.0)
     assert compare(events, events, 2.0).f1 == 1.0
 
 
