@@ -15,13 +15,18 @@ from numpy.typing import NDArray
 from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int32s, Int64s, Readings, Reason
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
-from stream.intake.messages import Parsed, Parser
+from stream.intake.json_parser import JsonParser
+from stream.intake.parser import Parsed, Parser
 from stream.intake.timestamps import LAST_NS, to_ns
 
+JSON = "json"
 _MS = 1_000_000
 # Characters of a sender's text that a dead letter's detail shows, and that are kept of a name that is not ours.
 _SHOWN = 60
 _MAX_OTHERS = 64
+
+# The wire formats; a parser each.
+PARSERS: dict[str, type[Parser]] = {JSON: JsonParser}
 
 
 class _Fate(IntEnum):
@@ -54,7 +59,7 @@ class Decoder:
         self._fields = fields
         self._sensors = {name: i for i, name in enumerate(sensors)}
         self._known = known_series
-        self._parser = Parser(leaves(fields, sensors), fields.max_bytes, keys_matter=not fields.series)
+        self._parser = PARSERS[fields.encoding](leaves(fields, sensors), fields.max_bytes, not fields.series)
         self._foreign: frozenset[str] = frozenset()
 
     @property
@@ -63,7 +68,7 @@ class Decoder:
         read (wide), of sensors that are ignored (long)."""
         if self._fields.format == "long":
             return self._foreign
-        return frozenset(".".join(path)[:_SHOWN] for path in self._parser.extras)
+        return frozenset(".".join(path)[:_SHOWN] for path in self._parser.unread)
 
     def decode(
         self,

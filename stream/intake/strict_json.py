@@ -9,14 +9,14 @@ A time beyond float64 is a bad time, which kills its element only.
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from stream.intake.columns import Reason
-from stream.intake.fields import Row, Shape
+from stream.intake.json_shape import Row, Shape
+from stream.intake.parser import Fault
 
 # Deeper nesting is refused: left alone, recursion would end it at a depth that depends on the caller's.
 MAX_DEPTH = 64
@@ -27,15 +27,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a message is dead."""
-
-    reason: Reason
-    detail: str
-
-
-class CarefulReader:
+class StrictReader:
     """Reads one message at a time. Not for several threads at once: the hooks leave what they saw in fields."""
 
     def __init__(self, shape: Shape, names: set[str], max_bytes: int) -> None:

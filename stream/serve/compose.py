@@ -5,7 +5,7 @@ from pathlib import Path
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED
 from stream.errors import BundleError
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import JSON, Decoder, Fields
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest
 from stream.registry.registry import ALIASES, Registry
@@ -62,5 +62,6 @@ def decoder(settings: Settings, definition: Definition) -> Decoder:
         value=wire.value,
         max_future_ns=given.max_future,
         max_bytes=given.max_bytes,
+        encoding=JSON,
     )
     return Decoder(fields, definition.sensors, known_series(settings, definition))

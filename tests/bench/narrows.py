@@ -22,6 +22,7 @@ from stream.serve.service import Service
 from stream.settings.serve import ServeSettings
 from tests.bench.at_least_once import AtLeastOnce
 from tests.bench.job import Job, Measured, Stopwatch, answer
+from tests.support.builders import fields
 
 PROFILED_LINES = 45
 
@@ -84,8 +85,7 @@ def measure(job: Job) -> Measured:
     options = job.kafka()
     topics.check(options)
     observer, before = Observer(job.readings), psutil.Process().memory_info().rss
-    fields = Fields(format="long" if job.long else "wide")
-    made = partial(CountingDecoder, observer, fields)
+    made = partial(CountingDecoder, observer, fields(format="long" if job.long else "wide"))
     service = Service(options, ServeSettings(), definition, made, observer)
     if not job.exactly_once:
         plain = AtLeastOnce(options, observer)

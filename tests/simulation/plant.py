@@ -8,8 +8,8 @@ from functools import cache
 import torch
 
 from stream.detect.definition import Definition
-from stream.intake.decode import Decoder, Fields
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
+from stream.intake.decode import Decoder
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, fields
 
 SERIES = ("a", "b", "c", "d", "e")
 SENT_AT_MS = START // 1_000_000 + 100_000_000
@@ -44,7 +44,7 @@ class Releases:
 
 
 def decoder() -> Decoder:
-    return Decoder(Fields(max_future_ns=1 << 60), definition(1, False).sensors, None)
+    return Decoder(fields(max_future_ns=1 << 60), definition(1, False).sensors, None)
 
 
 class Plant:

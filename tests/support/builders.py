@@ -18,6 +18,7 @@ from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.events.record import rfc3339
 from stream.intake.columns import Readings
+from stream.intake.decode import JSON, Fields
 from stream.registry.bundle import Contents, SelfTest, load, write
 from stream.registry.manifest import FORMAT, Manifest
 from stream.registry.registry import Registry
@@ -161,3 +162,10 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         SelfTest(windows, errors),
     )
     return write(folder, manifest, contents)
+
+
+def fields(**changes: object) -> Fields:
+    """The fields of JSON messages {"time": ..., "<sensor>": ...} whose key is the series, with changes."""
+    plain: dict[str, object] = {"time": "time", "time_format": "auto", "series": "", "format": "wide", "sensors": {}}
+    plain |= {"sensor": "sensor", "value": "value", "max_future_ns": 300 * SECOND, "max_bytes": 1 << 20}
+    return Fields(**(plain | {"encoding": JSON} | changes))  # type: ignore[arg-type]

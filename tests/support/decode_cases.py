@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stream.intake.columns import Decoded
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from tests.oracles import naive_decode as naive
+from tests.support.builders import fields
 
 NOW_MS = 1_700_000_000_000
 SENSORS = ("temp", "Flow Rate", "a:b")
@@ -48,7 +49,7 @@ NAMES = (
 
 
 def decoder(layout: naive.Layout, known: frozenset[str] | None = None) -> Decoder:
-    return Decoder(Fields(**asdict(layout)), SENSORS, known)
+    return Decoder(fields(**asdict(layout)), SENSORS, known)
 
 
 def outcome(decoded: Decoded) -> tuple[list[Any], list[Any], int]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stream.errors import ConfigError
 from stream.intake.columns import Reason
 from stream.intake.decode import Decoder, Fields
+from tests.support.builders import fields
 from tests.support.decode_cases import LAYOUTS, NOW_MS, SENSORS, Batch, batches, columns, decoder, expected, outcome
 
 
@@ -200,8 +201,8 @@ def test_a_sensor_is_the_field_of_its_name_also_where_that_has_dots_and_a_path_i
         b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":0}',
         b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":"\\\\"}',
     ]
-    fields = Fields(time=r"t\.at", sensors={"nested": "temp.inlet", "both": r"temp.out\.let"})
-    subject = Decoder(fields, ("temp.inlet", "nested", "both"), None)
+    layout = fields(time=r"t\.at", sensors={"nested": "temp.inlet", "both": r"temp.out\.let"})
+    subject = Decoder(layout, ("temp.inlet", "nested", "both"), None)
     for _ in range(2):
         decoded = subject.decode(values, [b"p"] * 2, range(2), [-1] * 2)
         assert decoded.readings.values.tolist() == [[1.0, 2.0, 3.0]] * 2
@@ -275,24 +276,24 @@ def test_a_long_reading_of_a_sensor_that_is_not_ours_is_ignored_but_dead_if_it_i
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("layout", "message"),
     [
-        (Fields(sensors={"temp": "time"}), "cannot both hold a value"),
-        (Fields(sensors={"temp": "time.x"}), "'time' and 'time.x' cannot both"),
-        (Fields(time="values.at.t", sensors={"temp": "values.at"}), "cannot both hold a value"),
-        (Fields(time="a..b"), "has an empty name"),
-        (Fields(series="."), "has an empty name"),
-        (Fields(series="a."), "has an empty name"),
-        (Fields(time=r"a\b"), "has a quote, backslash"),
-        (Fields(time=r"a\.b", sensors={"temp": r"a\.b"}), r"'a\\\\.b' and 'a\\\\.b' cannot both hold a value"),
-        (Fields(sensors={"temp": 'te"mp'}), "has a quote, backslash"),
+        (fields(sensors={"temp": "time"}), "cannot both hold a value"),
+        (fields(sensors={"temp": "time.x"}), "'time' and 'time.x' cannot both"),
+        (fields(time="values.at.t", sensors={"temp": "values.at"}), "cannot both hold a value"),
+        (fields(time="a..b"), "has an empty name"),
+        (fields(series="."), "has an empty name"),
+        (fields(series="a."), "has an empty name"),
+        (fields(time=r"a\b"), "has a quote, backslash"),
+        (fields(time=r"a\.b", sensors={"temp": r"a\.b"}), r"'a\\\\.b' and 'a\\\\.b' cannot both hold a value"),
+        (fields(sensors={"temp": 'te"mp'}), "has a quote, backslash"),
     ],
 )
-def test_paths_that_exclude_each_other_are_refused(fields: Fields, message: str) -> None:
+def test_paths_that_exclude_each_other_are_refused(layout: Fields, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Decoder(fields, SENSORS, None)
+        Decoder(layout, SENSORS, None)
 
 
 def test_a_decoder_without_sensors_is_refused() -> None:
     with pytest.raises(ConfigError, match="no sensors are given"):
-        Decoder(Fields(), (), None)
+        Decoder(fields(), (), None)

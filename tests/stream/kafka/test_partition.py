@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from stream.counters import Count
 from stream.detect.definition import Definition
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
 from stream.kafka.state.state_topic import CommitMetadata, decode_snapshot
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, fields
 
 DEFINITION = a_definition(
     a_spec(window=2, smoothing=3, sensors=2), a_policy(max_carry=2, max_missing=1), a_rules(close_after=2), q=0.7
@@ -61,7 +61,7 @@ class Log:
     committed: int | None = None
 
     def decoder(self) -> Decoder:
-        return Decoder(Fields(series="series"), self.definition.sensors, None)
+        return Decoder(fields(series="series"), self.definition.sensors, None)
 
     def partition(self, number: int = 0, owners: Owners | None = None) -> Partition:
         after = self.retire_after_ns, self.blind_after_ns
@@ -201,7 +201,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
         a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), a_rules(close_after=2), q=0.7
     )
     log.definition = three
-    running.swap(log.definition, Decoder(Fields(series="series"), log.definition.sensors, None))
+    running.swap(log.definition, Decoder(fields(series="series"), log.definition.sensors, None))
     assert [notice.details["frames"] for notice in running.notices] == ["dropped"]
     log.commit(running)
     running.process(cut(whole, 40, 60))

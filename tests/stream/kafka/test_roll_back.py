@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
 from stream.intake.columns import Decoded
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition
@@ -26,7 +26,7 @@ from tests.simulation.plant import SENT_AT_MS, Releases
 from tests.simulation.process import a_process
 from tests.simulation.wire import Kind, Wire
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
-from tests.support.builders import a_definition, a_spec
+from tests.support.builders import a_definition, a_spec, fields
 from tests.support.live import PARTITIONS, Live, read_committed
 from tests.support.options import changed
 
@@ -75,7 +75,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
     clock = FaultyClock()
 
     def decoder(served: Definition) -> Decoder:
-        made = ArmingDecoder(Fields(), served.sensors, None)
+        made = ArmingDecoder(fields(), served.sensors, None)
         made.clock = clock
         return made
 
@@ -135,7 +135,7 @@ def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> 
     definition = a_definition()
 
     def make(number: int) -> Partition:
-        return Partition(number, definition, Decoder(Fields(), definition.sensors, None), Owners())
+        return Partition(number, definition, Decoder(fields(), definition.sensors, None), Owners())
 
     assignment = Assignment("in", make, lambda: None, lambda: None)
     for number in range(3):

@@ -14,11 +14,11 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.series_state import SeriesState, bare
 from stream.events.status import status_schema
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.registry.registry import Registry
 from tests.conftest import MakeTopic
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
-from tests.support.builders import a_definition, a_spec, publish
+from tests.support.builders import a_definition, a_spec, fields, publish
 from tests.support.live import PARTITIONS, Live
 
 POLL = "serve.bundle_poll=200ms"
@@ -58,7 +58,7 @@ def offline(live: Live, bundles: dict[str, Definition]) -> list[tuple[Any, ...]]
             same = not states or definition.sensors == live.definition.sensors
             detector.restore(state if same else bare(state, definition) for state in states)
             due = [r for r in records if at <= r.offset and (until is None or r.offset < until)]
-            decoded = Decoder(Fields(), definition.sensors, None).decode(
+            decoded = Decoder(fields(), definition.sensors, None).decode(
                 [r.value for r in due], [r.key.encode() for r in due], [r.offset for r in due], [1 << 42] * len(due)
             )
             events += [(e, definition.version) for e in detector.push(decoded.readings).events]

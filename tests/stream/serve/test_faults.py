@@ -27,12 +27,12 @@ from stream.detect.series_state import bare
 from stream.events.record import encode
 from stream.events.verdict import frame_verdicts
 from stream.intake.columns import Readings
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.kafka.state.state_topic import Snapshot, decode_metadata, decode_snapshot
 from tests.chaos.feeder import Feeder
 from tests.conftest import MakeTopic, create_topic
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
-from tests.support.builders import a_definition, a_spec
+from tests.support.builders import a_definition, a_spec, fields
 from tests.support.live import PARTITIONS, Live, Record
 from tests.support.processes import cold
 
@@ -192,7 +192,7 @@ def after_the_cut(live: Live, partition: int, left: Kept, low: int) -> Outcome:
 
 
 def decoded(definition: Definition, records: list[Record]) -> Readings:
-    decoder = Decoder(Fields(), definition.sensors, None)
+    decoder = Decoder(fields(), definition.sensors, None)
     keys, values = [r.key.encode() for r in records], [r.value for r in records]
     return decoder.decode(values, keys, [r.offset for r in records], [1 << 42] * len(records)).readings
 

@@ -14,7 +14,7 @@ import pytest
 
 from stream.cli import app as cli
 from stream.errors import ConfigError
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.kafka.broker_liveness import QUIET_SECONDS, SILENT_SECONDS, BrokerLiveness
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
@@ -22,7 +22,7 @@ from stream.kafka.state.resume_point import ResumePoint
 from stream.serve.health import STARTING, Board, Health, PartitionHealth, ThresholdHealth, longest_turn_s
 from stream.serve.health_server import HealthServer
 from stream.serve.monitor import look_at, reasons
-from tests.support.builders import a_definition
+from tests.support.builders import a_definition, fields
 from tests.support.live import asked
 
 LONGEST_S = 60.0
@@ -156,7 +156,7 @@ def test_each_state_that_keeps_alerts_from_coming_is_a_reason(
 
 def test_a_partition_says_how_far_it_is() -> None:
     definition = a_definition()
-    partition = Partition(3, definition, Decoder(Fields(), definition.sensors, None), Owners())
+    partition = Partition(3, definition, Decoder(fields(), definition.sensors, None), Owners())
     assert look_at(partition, None) == PartitionHealth(3, "asking", "its turn", -1, 0)
     assert look_at(partition, "its committed offset: timed out").waits_for == "its committed offset: timed out"
     partition.begin(ResumePoint(replay_from=10, committed=50, state_start=0, state_end=0, topic_id=""), 0)

@@ -20,7 +20,7 @@ from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
 from stream.serve.sensor_coverage import ROUNDS, SensorCoverage
 from tests.conftest import MakeTopic
-from tests.support.builders import START, a_definition, a_policy, a_spec
+from tests.support.builders import START, a_definition, a_policy, a_spec, fields
 from tests.support.live import Live
 
 MAX_CARRY = 5
@@ -63,8 +63,8 @@ class Fed:
         return self.told
 
 
-def fed(definition: Definition, **fields: Any) -> Fed:
-    return Fed(definition, Fields(series="series", **fields))
+def fed(definition: Definition, **changes: Any) -> Fed:
+    return Fed(definition, fields(series="series", **changes))
 
 
 def kinds(notices: list[StatusEvent]) -> list[str]:

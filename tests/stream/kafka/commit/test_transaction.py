@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from stream.errors import FencedError
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.kafka.client import TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions
 from stream.kafka.commit.transaction import MAX_FAILURES, RolledBackError, Transaction
 from stream.kafka.partition import Partition
@@ -20,7 +20,7 @@ from tests.simulation.consumer import MemoryConsumer
 from tests.simulation.group import Group
 from tests.simulation.producer import MemoryProducer
 from tests.simulation.wire import Wire
-from tests.support.builders import a_definition
+from tests.support.builders import a_definition, fields
 
 OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
 TIMEOUT = 1000.0
@@ -65,7 +65,7 @@ def a_member(broker: Broker) -> MemoryConsumer:
 def a_partition(position: int) -> Partition:
     """Live, with everything below `position` processed."""
     definition = a_definition()
-    partition = Partition(0, definition, Decoder(Fields(), definition.sensors, None), Owners())
+    partition = Partition(0, definition, Decoder(fields(), definition.sensors, None), Owners())
     partition.begin(ResumePoint(position, position, 0, 0, ""), 0)
     return partition
 

@@ -1,14 +1,14 @@
 """Retirement: a snapshot says it first, and is deleted only when no replay can need it."""
 
 from stream.detect.detector import Detector
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from stream.kafka.partition import Partition
 from stream.kafka.state.admission import Admission
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.retirement import Retirement
 from stream.kafka.state.snapshot_schedule import SnapshotSchedule
 from stream.kafka.state.state_topic import Fate, Snapshot
-from tests.support.builders import a_definition
+from tests.support.builders import a_definition, fields
 
 DEFINITION = a_definition()
 
@@ -18,7 +18,7 @@ class Room:
 
     def __init__(self) -> None:
         self.schedule = SnapshotSchedule()
-        partition = Partition(0, DEFINITION, Decoder(Fields(), DEFINITION.sensors, None), Owners())
+        partition = Partition(0, DEFINITION, Decoder(fields(), DEFINITION.sensors, None), Owners())
         self.retirement = Retirement(self.schedule, Admission(partition, Owners(), self.schedule))
         self.detector: Detector = partition.detector
 

@@ -10,40 +10,22 @@ import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from stream.intake.columns import Float64s, Int64s, Reason
-from stream.intake.fields import ABSENT_NUMBER, Leaf, Path, Row, Shape
-from stream.intake.strict_json import MAX_DEPTH, CarefulReader, Fault, not_utf8, too_deep
+from stream.intake.columns import Float64s, Reason
+from stream.intake.field_paths import Path
+from stream.intake.json_shape import Row, Shape
+from stream.intake.parser import Fault, Leaf, Parsed
+from stream.intake.strict_json import MAX_DEPTH, StrictReader, not_utf8, too_deep
 
 # Unread fields that are taken into the account; where more occur, messages are looked at one by one.
 _MAX_EXTRAS = 64
 _PLAIN_STRING = re.compile(rb'"([^"]*)"[ \t\r\n]*(:?)')
 
 Message = Row | list[Row] | Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """n rows out of a batch of messages, in order.
-
-    Attributes:
-        heads: of each leaf that is no number (time, series, sensor) a list of n values.
-        numbers: float64 (n, k), of the leaves that are numbers; NaN where null or absent.
-        message: int64 (n,), which message of the batch each row comes from.
-        index: int64 (n,), which element of an array message, -1 where the message is one object.
-        faults: (message, fault) of the messages without rows.
-    """
-
-    heads: Sequence[list[Any]]
-    numbers: Float64s
-    message: Int64s
-    index: Int64s
-    faults: list[tuple[int, Fault]]
 
 
 class _Rows:
@@ -95,23 +77,23 @@ def _float64s(column: list[Any]) -> Float64s:
         return np.array(column, np.float64)
 
 
-class Parser:
+class JsonParser:
     """Parses batches; remembers (for speed only) which other fields occur. Not for several threads at once."""
 
-    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, keys_matter: bool) -> None:
-        """`keys_matter`: the Kafka key is the series, so it must be UTF-8. Raises ConfigError: see `Shape`."""
+    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
+        """`key_is_series`: the Kafka key is the series, so it must be UTF-8. Raises ConfigError: see `Shape`."""
         self._leaves = leaves
         self._max_bytes = max_bytes
-        self._keys_matter = keys_matter
-        self._heads = sum(leaf.default is not ABSENT_NUMBER for leaf in leaves)
+        self._key_is_series = key_is_series
+        self._heads = sum(not leaf.number for leaf in leaves)
         self._slack = MAX_DEPTH - 2 - max(len(leaf.path) for leaf in leaves)
         self._base = self._shape = Shape(leaves)
         self._extras: tuple[Path, ...] = ()
         self._turn = 0
-        self._reader = CarefulReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes)
+        self._reader = StrictReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes)
 
     @property
-    def extras(self) -> Sequence[Path]:
+    def unread(self) -> Sequence[Path]:
         """Fields that are not read, as far as they were noticed."""
         return self._extras
 
@@ -141,7 +123,7 @@ class Parser:
 
     def _bad_keys(self, keys: Sequence[bytes | None]) -> dict[bytes | None, str]:
         """Keys that are not UTF-8, and what is wrong with them."""
-        if not self._keys_matter:
+        if not self._key_is_series:
             return {}
         faults = {key: not_utf8(key) for key in set(keys) if key is not None}
         return {key: fault for key, fault in faults.items() if fault is not None}

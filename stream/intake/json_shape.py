@@ -1,0 +1,146 @@
+"""The msgspec type of a JSON message that has the configured fields, and an account of the text it came from."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from stream.errors import ConfigError
+from stream.intake.field_paths import Path, joined
+from stream.intake.parser import Leaf
+
+_NOTHING = msgspec.Raw(b"")
+
+Tree = dict[str, "Leaf | Tree"]
+Row = msgspec.Struct
+
+
+def _plant(tree: Tree, leaf: Leaf) -> None:
+    node = tree
+    for name in leaf.path[:-1]:
+        below = node.setdefault(name, {})
+        if isinstance(below, Leaf):
+            raise _conflict(below.path, leaf.path)
+        node = below
+    if leaf.path[-1] in node:
+        raise _conflict(next(_paths({"": node[leaf.path[-1]]})), leaf.path)
+    node[leaf.path[-1]] = leaf
+
+
+def _conflict(one: Path, other: Path) -> ConfigError:
+    return ConfigError(
+        f"fields: the paths {joined(one)!r} and {joined(other)!r} cannot both hold a value; "
+        f"give each field a path of its own"
+    )
+
+
+def _paths(tree: Tree) -> Iterator[Path]:
+    for node in tree.values():
+        if isinstance(node, Leaf):
+            yield node.path
+        else:
+            yield from _paths(node)
+
+
+def _colons(name: str) -> int:
+    """Colons that one key of an object costs: its own and those in its name."""
+    return 1 + name.count(":")
+
+
+class Shape:
+    """The msgspec type of a message: its leaves, and `extras`, other fields known to occur, which are only counted.
+
+    Extras change no result: they let `colons` account for messages that say more than is read of them.
+    """
+
+    def __init__(self, leaves: Sequence[Leaf], extras: Sequence[Path] = ()) -> None:
+        """Raises ConfigError where two paths exclude each other."""
+        self.tree: Tree = {}
+        self._leaves = leaves
+        for leaf in chain(leaves, (Leaf(path, msgspec.Raw, _NOTHING) for path in extras)):
+            _plant(self.tree, leaf)
+        self._attributes: dict[Path, str] = {}
+        self._nodes: list[tuple[Callable[[Row], object], object, int]] = []
+        self.row = self._grow(self.tree, "")
+        row: Any = self.row
+        self.decode: Callable[[bytes], Row | list[Row]] = msgspec.json.Decoder(row | list[row]).decode
+        self._leaf_values = attrgetter(*(self._attributes[leaf.path] for leaf in leaves))
+        self._extra_values = [(attrgetter(self._attributes[path]), _colons(path[-1])) for path in extras]
+
+    def _grow(self, tree: Tree, at: str) -> type[Row]:
+        """The struct of an object. Attributes are numbered, so those of the leaves are the same with any extras."""
+        members: list[tuple[str, Any, Any]] = []
+        names = {f"f{i}": name for i, name in enumerate(tree)}
+        for attribute, (name, node) in zip(names, tree.items(), strict=True):
+            if isinstance(node, Leaf):
+                self._attributes[node.path] = at + attribute
+                members.append((attribute, node.type, node.default))
+                continue
+            kind = self._grow(node, f"{at}{attribute}.")
+            absent = msgspec.NODEFAULT if _required(node) else kind()
+            self._nodes.append((attrgetter(at + attribute), absent, _colons(name)))
+            members.append((attribute, kind, absent))
+        return msgspec.defstruct("Message", members, rename=names, kw_only=True, frozen=True, eq=False, gc=False)
+
+    def columns(self, rows: Iterable[object]) -> list[list[Any]]:
+        """Values of the n rows, a list of n per leaf."""
+        width = len(self._leaves)
+        flat = list(chain.from_iterable(map(self._leaf_values, rows)))
+        return [flat[i::width] for i in range(width)]
+
+    def overflows(self, rows: Iterable[Row]) -> bool:
+        """Whether a number among the leaves is infinite: its text was beyond float64."""
+        columns = zip(self._leaves, self.columns(rows), strict=True)
+        return any(v is not None and math.isinf(v) for leaf, column in columns if leaf.number for v in column)
+
+    def account(self, rows: Sequence[Row], columns: Sequence[list[Any]], gaps: bool) -> tuple[int, int] | None:
+        """How many colons and nested objects the text of `rows` has if nothing in it is repeated or unknown.
+
+        Args:
+            gaps: whether any number is absent or null: spares the count where none is.
+
+        Returns:
+            None where an unread field holds objects, which may hide anything.
+        """
+        colons, objects = 0, 0
+        for leaf, column in zip(self._leaves, columns, strict=True):
+            number = leaf.number
+            absent = column.count(leaf.default) if gaps or not number else 0
+            colons += (len(rows) - absent) * _colons(leaf.path[-1])
+            if not number:
+                colons += "".join([v for v in column if type(v) is str]).count(":")
+        for value_of, absent_object, cost in self._nodes:
+            present = len(rows) - [value_of(row) for row in rows].count(absent_object)
+            objects += present
+            colons += present * cost
+        for value_of, cost in self._extra_values:
+            raw: list[Any] = [value_of(row) for row in rows]
+            text = b"".join(raw)
+            if b"{" in text:
+                return None
+            colons += (len(raw) - raw.count(_NOTHING)) * cost + text.count(b":")
+        return colons, objects
+
+    def unknown(self, message: object) -> tuple[Path, ...]:
+        """Paths of the values in a JSON object that are neither leaves nor extras."""
+        return tuple(_unknown(message, self.tree, ())) if isinstance(message, dict) else ()
+
+
+def _unknown(message: Mapping[str, object], tree: Tree, at: Path) -> Iterator[Path]:
+    for name, value in message.items():
+        node = tree.get(name, {})
+        if isinstance(node, Leaf):
+            continue
+        if isinstance(value, dict):
+            yield from _unknown(value, node, (*at, name))
+        elif not node:
+            yield (*at, name)
+
+
+def _required(tree: Tree) -> bool:
+    return any(
+        node.default is msgspec.NODEFAULT if isinstance(node, Leaf) else _required(node) for node in tree.values()
+    )
