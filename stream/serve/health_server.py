@@ -1,7 +1,7 @@
-"""`serve.health`: what the board says, by HTTP, from a thread beside the loop.
+"""Health server (`serve.health`): answers HTTP requests from a thread beside the loop.
 
-`/live`: 503 where the process had better be started anew. `/ready`: 503 with the reasons while something keeps alerts
-from coming. `/status`: everything, 200.
+`/live`: 503 if the process should be restarted. `/ready`: 503 with the reasons while something keeps alerts from
+coming. `/status`: everything that is known, always 200.
 """
 
 import socket
@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stream.errors import ConfigError
-from stream.serve.health import Answer, Board
+from stream.serve.health import Answer, HealthBoard
 
 log = structlog.get_logger()
 
@@ -27,19 +27,20 @@ JOIN_SECONDS = 5.0
 
 
 class HealthServer:
-    """A context manager: answers until it is left.
+    """A context manager that answers requests until it is left.
 
     Args:
-        host, port: where to listen; port 0 takes a free one.
+        host, port: address to listen on; port 0 takes a free port.
+        board: gives the answers.
 
     Attributes:
-        port: the one it has.
+        port: the port it listens on.
 
     Raises:
-        ConfigError: on entering, nobody can listen there.
+        ConfigError: on entering: the address cannot be listened on.
     """
 
-    def __init__(self, host: str, port: int, board: Board) -> None:
+    def __init__(self, host: str, port: int, board: HealthBoard) -> None:
         self._host, self.port = host, port
         answers = {"/live": board.live, "/ready": board.ready, "/status": board.status}
         app = Starlette(routes=[_route(path, answer) for path, answer in answers.items()])
@@ -68,8 +69,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as fault:
         raise ConfigError(
-            f"serve.health: cannot listen on {host}, port {port} ({fault.strerror}); stop what listens there, or set "
-            "another address"
+            f"serve.health: cannot listen on {host}, port {port} ({fault.strerror}), expected a free address; stop "
+            "the process that listens there, or set another address"
         ) from fault
 
 

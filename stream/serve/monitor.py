@@ -1,4 +1,4 @@
-"""Looks at the running service: progress for its log, health for its log and for whoever asks from outside."""
+"""Monitor of the running service: logs its progress, and makes its health for the log and the health server."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,19 +20,20 @@ from stream.serve.threshold_watch import ThresholdWatch
 
 log = structlog.get_logger()
 
-# Between two looks.
+# Time between two looks at the health.
 LOOK_SECONDS = 1.0
-SUMS = tuple(count for count in Count if count not in DEAD_REASONS)
+# All counters but the parts of `dead`, which the progress line shows together.
+MAIN_COUNTERS = tuple(count for count in Count if count not in DEAD_REASONS)
 RECOVERING: dict[Phase, State] = {Phase.ASK: "asking", Phase.READ: "restoring", Phase.SERVE: "replaying"}
 
 
 class Monitor:
-    """One look about once a second, between two turns of the loop.
+    """Looks at the service about once a second, between two turns of the loop.
 
     Args:
-        log_every_s: between two progress lines.
-        show: is given each look.
-        watch: what it knows of the threshold is shown.
+        log_every_s: time between two progress lines.
+        show: takes the health at each look.
+        watch: gives the health of the thresholds.
     """
 
     def __init__(
@@ -55,15 +56,15 @@ class Monitor:
         self._looked_at = self._logged_at = clock()
         self._committed_at: float | None = None
 
-    def has_committed(self) -> None:
-        """The broker has: no better sign of life."""
+    def mark_committed(self) -> None:
+        """Notes that a transaction was committed, which shows that the broker answers."""
         self._liveness.answered()
         self._committed_at = self._clock()
 
     def look(
         self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[Count]
     ) -> None:
-        """Where it is time to, shows the health, and logs it with the progress."""
+        """Shows the health, and logs it with the progress, each when it is due."""
         now = self._clock()
         if now - self._looked_at < LOOK_SECONDS:
             return
@@ -76,10 +77,11 @@ class Monitor:
                 log.warning("service.waiting", waits_for=health.waits_for, partitions=health.waiting)
 
     def log_progress(self, counts: Counter[Count]) -> None:
+        """Logs every counter, and how many partitions, series and incidents there are."""
         self._logged_at = self._clock()
         partitions = self._assignment.partitions.values()
         log.info(
-            "progress", **{count: counts[count] for count in SUMS}, partitions=len(partitions),
+            "progress", **{count: counts[count] for count in MAIN_COUNTERS}, partitions=len(partitions),
             recovering=sum(not p.is_live for p in partitions), series=sum(len(p.detector.slots) for p in partitions),
             open_incidents=sum(p.detector.open_incidents for p in partitions),
             dead_reasons={c.removeprefix(DEAD_PREFIX): counts[c] for c in DEAD_REASONS if counts[c]},
@@ -88,14 +90,15 @@ class Monitor:
     def _health(
         self, source: Input, recovery: Recovery, transaction: Transaction, served: Definition, counts: Counter[Count]
     ) -> Health:
-        partitions = tuple(look_at(p, recovery.waits.get(p.number)) for p in self._assignment.partitions.values())
+        waits, held = recovery.waits, self._assignment.partitions.values()
+        partitions = tuple(partition_health(partition, waits.get(partition.number)) for partition in held)
         away = self._liveness.away_since(recovery.is_answered)
         is_member = bool(partitions) or source.is_member()
         return Health(
             instance=self._options.instance,
             detector=served.detector,
             bundle=served.version,
-            waits_for=tuple(reasons(away, transaction.waits_for, partitions, is_member)),
+            waits_for=tuple(waiting_reasons(away, transaction.waits_for, partitions, is_member)),
             partitions=partitions,
             broker_away_since=away,
             counts={count.value: counts[count] for count in Count},
@@ -105,8 +108,8 @@ class Monitor:
         )
 
 
-def look_at(partition: Partition, waits_for: str | None) -> PartitionHealth:
-    """`waits_for`: what its recovery says."""
+def partition_health(partition: Partition, waits_for: str | None) -> PartitionHealth:
+    """Health of a partition; `waits_for`: what its recovery waits for."""
     state: State = "live" if partition.is_live else RECOVERING[partition.phase]
     if state == "replaying":
         waits_for = f"the replay of {partition.live_from - partition.position} messages"
@@ -114,14 +117,14 @@ def look_at(partition: Partition, waits_for: str | None) -> PartitionHealth:
     return PartitionHealth(partition.number, state, reason, partition.position, len(partition.detector.slots))
 
 
-def reasons(
+def waiting_reasons(
     away_since: datetime | None, transaction: str | None, partitions: Sequence[PartitionHealth], is_member: bool
 ) -> Iterator[str]:
-    """Why the service is not ready, the cause before what it leads to.
+    """Reasons why the service is not ready, a cause before its effects.
 
     Args:
-        transaction: what the commit path waits for.
-        is_member: of the group; without a partition, this tells peace from trouble.
+        transaction: what the commit path waits for; None = nothing.
+        is_member: whether the group has admitted the service: without partitions, it is then idle, not in trouble.
     """
     if away_since is not None:
         yield f"the broker: it has not answered since {away_since:%Y-%m-%dT%H:%M:%SZ}"

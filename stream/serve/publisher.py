@@ -1,15 +1,15 @@
-"""What the loop has to tell, as records of the output topics; logged once it is committed."""
+"""Publisher: turns results into records of the output topics, and logs them once they are committed."""
 
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
 import structlog
 
 from stream.detect.definition import Definition
 from stream.detect.incidents.incident import IncidentEvent
-from stream.events.alert import Alert, Source, alert, alert_headers
+from stream.events.alert import Source, alert, alert_headers
 from stream.events.dead_letter import dead_letters
 from stream.events.record import encode
 from stream.events.status import status, status_headers
@@ -26,50 +26,61 @@ from stream.kafka.records import Records
 log = structlog.get_logger()
 
 
-class Publisher:
-    """Adds records to the open transaction, or begins one.
+class LogLine(NamedTuple):
+    """A line for the log: its level, its event, its keys."""
 
-    Its methods raise RolledBackError where the transaction is lost.
+    level: int
+    event: str
+    keys: dict[str, object]
+
+
+class Publisher:
+    """Adds records to the transaction, which the first of them opens.
+
+    All methods that add records raise RolledBackError if the transaction is lost.
+
+    Attributes:
+        has_alerts: whether the open transaction has an alert.
     """
 
     def __init__(self, options: KafkaOptions, detector: str, transaction: Transaction) -> None:
         self._options = options
         self._detector = detector
         self._transaction = transaction
-        # Lines for the log that are true once the transaction is committed.
-        self._lines: list[tuple[int, str, dict[str, Any]]] = []
-        self.alert_waits = False
+        # Logged once the transaction is committed: they are not true before.
+        self._lines: list[LogLine] = []
+        self.has_alerts = False
 
-    def publish(self, partition: Partition, told: BatchResult, batch: Records) -> None:
-        """Alerts, dead letters and verdicts of a batch of the partition."""
-        for event, offset in told.events:
+    def publish(self, partition: Partition, result: BatchResult, batch: Records) -> None:
+        """Adds alerts, dead letters and frame verdicts of one batch of the partition."""
+        for event, offset in result.events:
             self._alert(partition.number, partition.definition, event, offset, batch)
-        for letter in dead_letters(told.dead, self._options.input, partition.number):
+        for letter in dead_letters(result.dead, self._options.input, partition.number):
             self._transaction.send(self._options.dead_letters, letter.key, letter.value, letter.headers)
-        if self._options.scores is not None and told.outcome is not None:
-            for verdict in frame_verdicts(told.outcome.verdicts, partition.definition.version):
+        if self._options.scores is not None and result.outcome is not None:
+            for verdict in frame_verdicts(result.outcome.verdicts, partition.definition.version):
                 self._transaction.send(self._options.scores, verdict.series.encode(), encode(verdict), [])
         failpoints.at("published")
 
-    def notices(self, notices: Iterable[StatusEvent], partition: int | None) -> None:
-        """Status events; `partition` None: of the process."""
-        for notice in notices:
-            record = status(notice, self._detector, self._options.instance, partition, datetime.now(UTC))
-            key = (notice.series or self._detector).encode()
+    def publish_status(self, events: Iterable[StatusEvent], partition: int | None) -> None:
+        """Adds status events; `partition` None: they are about the whole process."""
+        for event in events:
+            record = status(event, self._detector, self._options.instance, partition, datetime.now(UTC))
+            key = (event.series or self._detector).encode()
             self._transaction.send(self._options.status, key, encode(record), status_headers(record))
-            about = {"partition": partition, "offset": notice.offset, "series": notice.series, **notice.details}
-            said = {name: value for name, value in about.items() if value is not None}
-            self._lines.append((notice.log_level, notice.kind, {"message": notice.message, **said}))
+            keys = {"partition": partition, "offset": event.offset, "series": event.series, **event.details}
+            known = {name: value for name, value in keys.items() if value is not None}
+            self._lines.append(LogLine(event.log_level, event.kind, {"message": event.message, **known}))
 
-    def has_committed(self) -> None:
-        """What was published can be read."""
-        for level, name, values in self._lines:
-            log.log(level, name, **values)
-        self.forget()
+    def mark_committed(self) -> None:
+        """Logs what was published: the transaction is committed."""
+        for line in self._lines:
+            log.log(line.level, line.event, **line.keys)
+        self.clear()
 
-    def forget(self) -> None:
-        """The transaction is over, or gone."""
-        self._lines, self.alert_waits = [], False
+    def clear(self) -> None:
+        """Forgets what was published: the transaction is over, or lost."""
+        self._lines, self.has_alerts = [], False
 
     def _alert(self, number: int, definition: Definition, event: IncidentEvent, offset: int, batch: Records) -> None:
         source = Source(self._options.input, number, offset)
@@ -77,16 +88,13 @@ class Publisher:
         cause = batch.at(offset)
         headers = alert_headers(record, None if cause is None else traceparent(cause))
         self._transaction.send(self._options.alerts, event.series.encode(), encode(record), headers)
-        self.alert_waits = True
-        self._lines.append((logging.INFO, f"alert.{event.state}", _line(record)))
-
-
-def _line(record: Alert) -> dict[str, Any]:
-    return {
-        "series": record.series,
-        "severity": record.severity,
-        "score": round(record.score, 3),
-        "alert_id": record.alert_id,
-        "partition": record.source.partition,
-        "offset": record.source.offset,
-    }
+        self.has_alerts = True
+        keys: dict[str, object] = {
+            "series": record.series,
+            "severity": record.severity,
+            "score": round(record.score, 3),
+            "alert_id": record.alert_id,
+            "partition": number,
+            "offset": offset,
+        }
+        self._lines.append(LogLine(logging.INFO, f"alert.{event.state}", keys))

@@ -1,4 +1,4 @@
-"""`narrows run`: the service with its signals, until it is told to stop."""
+"""Entry point of `narrows run`: starts the service, its health server and its signal handlers."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.early_producer import EarlyProducer
 from stream.serve.connection import kafka_options
-from stream.serve.health import Board, Health, longest_turn_s
+from stream.serve.health import Health, HealthBoard, longest_turn_s
 from stream.serve.logs import configure
 from stream.settings import Settings
 from stream.settings.quantities import parse_address
@@ -19,24 +19,25 @@ def run(settings: Settings, bundle: str | None = None) -> None:
     """Serves until SIGTERM or SIGINT; then commits, leaves the group and returns.
 
     Raises:
-        ConfigError: nobody can listen on `serve.health`.
-        BundleError, BrokerError: what is wrong before the first reading, or what waiting does not mend.
+        ConfigError: the address `serve.health` cannot be listened on.
+        BundleError: the bundle cannot be served.
+        BrokerError: topics do not fit, or the broker refuses what a retry cannot fix.
     """
     configure(settings.serve.log_format)
     options = kafka_options(settings)
-    with _answering(settings.serve.health, options) as show:
+    with _health_server(settings.serve.health, options) as show:
         _serve(settings, bundle, options, EarlyProducer(options), show)
 
 
 @contextlib.contextmanager
-def _answering(address: str | None, options: KafkaOptions) -> Iterator[Callable[[Health], None]]:
-    """Takes what the loop shows of its health, and answers by HTTP meanwhile, where somebody is to ask."""
+def _health_server(address: str | None, options: KafkaOptions) -> Iterator[Callable[[Health], None]]:
+    """Answers health requests at the address, if there is one; gives the function that takes the health."""
     if address is None:
         yield lambda health: None
         return
     from stream.serve.health_server import HealthServer
 
-    board = Board(longest_turn_s(options.transaction_timeout_ms / 1000))
+    board = HealthBoard(longest_turn_s(options.transaction_timeout_ms / 1000))
     with HealthServer(*parse_address(address), board):
         yield board.show
 
@@ -48,7 +49,7 @@ def _serve(
     early_producer: EarlyProducer,
     show: Callable[[Health], None],
 ) -> None:
-    # Torch takes longer to import than all the rest to begin: the broker has let the producer in meanwhile.
+    # Imported here: torch takes longer to import than the broker to admit the producer that has been started.
     import torch
 
     from stream.kafka.admin import topics
@@ -56,14 +57,14 @@ def _serve(
     from stream.serve.compose import bundle_of, bundle_source, decoder
     from stream.serve.service import Service
 
-    # One thread for the model: the others serve librdkafka, and results do not depend on how work is split.
+    # One thread for the model: the other cores serve librdkafka. Results are the same with any number of threads.
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
     reference = settings.bundle if bundle is None else bundle
     if definition.detector != settings.detector:
         raise BundleError(
-            f"{folder}: a bundle of detector {definition.detector!r}, configured is {settings.detector!r}: its alerts "
-            "would carry the other's ids; set `detector`, or name a bundle of this one"
+            f"{folder}: a bundle of detector {definition.detector!r}, expected {settings.detector!r}: alert ids depend "
+            "on the detector; set `detector`, or name a bundle of this one"
         )
     topics.check(options, snapshot_bytes(definition))
     service = Service(

@@ -1,4 +1,4 @@
-"""Whether the bundle fits the topic: which of its sensors have ever come with a value."""
+"""Sensor coverage: the sensors of the bundle that have ever come with a value. If some never do, it does not fit."""
 
 import numpy as np
 
@@ -8,68 +8,66 @@ from stream.events.status_event import StatusEvent
 from stream.kafka.batch_result import BatchResult
 from stream.kafka.partition import Partition
 
-# Frames of each series, on the average, without a sensor: one that comes in every other frame, by chance, is not among
-# them (2^-20). Twice `max_carry` is added: as seldom as the bundle carries a value for, a sensor may come.
-ROUNDS = 20
+# Frames per series without a value of a sensor, before it is reported missing. A sensor that is in every other frame,
+# at random, is absent from so many with a probability of 2^-20. Twice `max_carry` is added: a sensor may come as
+# seldom as the bundle carries its value.
+PATIENCE_FRAMES = 20
 
 
 class SensorCoverage:
-    """The sensors of a bundle that the topic has sent a value of, over all partitions of a process.
+    """Sensors of a bundle that have come with a value, over all partitions of a process.
 
-    Whichever have not come after long enough are told to be missing: the bundle is for another topic, or misread. So
-    is each change of that, once no other sensor comes, and that they are all there. A sensor that has come once is
-    none of this: what becomes of it later, masks and `serve.blind_after` tell.
+    Sensors that have not come after long enough are reported missing: the bundle is for another topic, or the topic is
+    misread. The report is repeated when the set has changed and no further sensor comes. Once all are there, that is
+    reported too. A sensor that came once and stops later is not reported here, but by masks and `serve.blind_after`.
     """
 
     def __init__(self) -> None:
         self._sensors: tuple[str, ...] = ()
-        self._seen = np.zeros(0, np.bool_)
-        # What was told to be missing; empty where nothing is.
-        self._told: tuple[str, ...] = ()
-        # Since a sensor came for the first time, and no other since.
+        # bool (F,): sensors that have come with a value.
+        self._came = np.zeros(0, np.bool_)
+        # Sensors in the last report; empty where none is missing.
+        self._reported: tuple[str, ...] = ()
+        # Frames, and readings of other sensors, since a sensor came for the first time.
         self._frames = self._ignored = 0
         self._series: set[str] = set()
-        self._others: set[str] = set()
+        self._other_names: set[str] = set()
 
-    def note(self, partition: Partition, told: BatchResult) -> list[StatusEvent]:
-        """What is to be told after a batch of the partition."""
+    def update(self, partition: Partition, result: BatchResult) -> list[StatusEvent]:
+        """Adds the readings of a batch; returns what is to be reported."""
         if partition.definition.sensors != self._sensors:
-            self._begin(partition.definition.sensors)
-        if self._is_complete or told.decoded is None or told.outcome is None:
+            self._restart(partition.definition.sensors)
+        if self._came.all() or result.decoded is None or result.outcome is None:
             return []
-        new = np.isfinite(told.decoded.readings.values).any(axis=0) & ~self._seen
+        new = np.isfinite(result.decoded.readings.values).any(axis=0) & ~self._came
         if new.any():
-            self._seen |= new
+            self._came |= new
             self._frames = self._ignored = 0
-        self._frames += len(told.outcome.verdicts)
-        self._ignored += told.decoded.ignored
-        self._series.update(told.outcome.verdicts.names.values())
-        self._others |= partition.decoder.others
-        return self._notices(partition.definition)
+        self._frames += len(result.outcome.verdicts)
+        self._ignored += result.decoded.ignored
+        self._series.update(result.outcome.verdicts.names.values())
+        self._other_names |= partition.decoder.others
+        return self._report(partition.definition)
 
-    def _begin(self, sensors: tuple[str, ...]) -> None:
-        """Another bundle. What was told of the one before is still to be taken back."""
-        self._sensors, self._seen = sensors, np.zeros(len(sensors), np.bool_)
+    def _restart(self, sensors: tuple[str, ...]) -> None:
+        """Begins again for another bundle. The last report stays: it must be taken back once all sensors have come."""
+        self._sensors, self._came = sensors, np.zeros(len(sensors), np.bool_)
         self._frames = self._ignored = 0
-        self._series, self._others = set(), set()
+        self._series, self._other_names = set(), set()
 
-    @property
-    def _is_complete(self) -> bool:
-        return bool(self._seen.all())
-
-    def _rounds(self) -> float:
-        """Frames per series. Where no sensor has ever come: all frames, and readings of other sensors per name."""
-        if self._seen.any():
+    def _frames_per_series(self) -> float:
+        """Frames per series. If no sensor has ever come: all frames, plus readings per name of the other sensors."""
+        if self._came.any():
             return self._frames / max(len(self._series), 1)
-        return self._frames + self._ignored / max(len(self._others), 1)
+        return self._frames + self._ignored / max(len(self._other_names), 1)
 
-    def _notices(self, definition: Definition) -> list[StatusEvent]:
-        missing = tuple(name for name, seen in zip(self._sensors, self._seen, strict=True) if not seen)
-        waited = not missing or self._rounds() >= ROUNDS + 2 * definition.policy.max_carry
-        if missing == self._told or not waited:
+    def _report(self, definition: Definition) -> list[StatusEvent]:
+        missing = tuple(name for name, came in zip(self._sensors, self._came, strict=True) if not came)
+        patience = PATIENCE_FRAMES + 2 * definition.policy.max_carry
+        if missing == self._reported or (missing and self._frames_per_series() < patience):
             return []
-        self._told = missing
+        self._reported = missing
         if not missing:
             return [SensorsComplete.of(definition.version, len(self._sensors))]
         seen = [name for name in self._sensors if name not in missing]
-        return [SensorsMissing.of(definition.version, missing, seen, sorted(self._others))]
+        return [SensorsMissing.of(definition.version, missing, seen, sorted(self._other_names))]

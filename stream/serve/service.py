@@ -1,6 +1,6 @@
-"""The long-running process: reads, scores, publishes, commits; one thread, one loop.
+"""The service behind `narrows run`: one thread, one loop that reads, scores, publishes and commits.
 
-take a batch -> decode -> detect -> transaction (alerts, dead letters, snapshots, offsets) -> commit when due
+poll a batch -> decode -> detect -> transaction (alerts, dead letters, snapshots, offsets) -> commit when due
 """
 
 import contextlib
@@ -40,8 +40,9 @@ from stream.settings.serve import ServeSettings
 
 log = structlog.get_logger()
 
-# Commits that an alert asks for at once are at least this far apart: a storm of alerts must not become one of commits.
+# Time between two commits of alerts at least: many alerts at once must not become as many commits.
 ALERT_COMMIT_SECONDS = 0.05
+# Time between two looks at the number of partitions.
 COUNT_SECONDS = 10.0
 
 
@@ -51,15 +52,15 @@ def in_seconds(duration: int | None) -> float | None:
 
 
 class Service:
-    """`narrows run`: from `run()` until `stop()` is called, from a signal handler or another thread.
+    """Serves from `run()` until `stop()` is called, from a signal handler or another thread.
 
     Args:
-        definition: what is served at first.
-        make_decoder: a decoder for the sensors of a definition.
-        bundles: which definition is to be served later on; None: always the first.
-        early_producer: a producer that is already being let in.
-        show: is given what the loop looks like from outside, about once a second.
-        wall: s since 1970: the age of a threshold.
+        definition: the bundle to serve first.
+        make_decoder: makes a decoder for the sensors of a definition.
+        bundles: where the bundle to serve is looked up later; None = the first is always served.
+        early_producer: a producer that the broker is already admitting; None = it is started when needed.
+        show: takes the health of the service, about once a second.
+        clock: s, for everything but the age of a threshold. wall: s since 1970.
     """
 
     def __init__(
@@ -83,8 +84,8 @@ class Service:
         self._committed_at = 0.0
         self._counted_at = clock() - COUNT_SECONDS
         self.counts: Counter[Count] = Counter()
-        # Status events that belong to no partition and are not committed yet.
-        self._notices: list[StatusEvent] = []
+        # Status events of the whole process that are not committed.
+        self._events: list[StatusEvent] = []
         liveness = BrokerLiveness(clock)
         self._faults = Faults(kafka, liveness, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
@@ -95,7 +96,7 @@ class Service:
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._swap = BundleSwap(
             bundles or FixedBundles(definition), definition, make_decoder, self._assignment, self._transaction,
-            self._commit, lambda event: self._notices.append(event), clock, kafka.transaction_timeout_ms / 1000,
+            self._commit, lambda event: self._events.append(event), clock, kafka.transaction_timeout_ms / 1000,
         )  # fmt: skip
         self._partition_counts = PartitionCounts(kafka)
         self._watch = ThresholdWatch(in_seconds(options.stale_after), wall)
@@ -103,7 +104,7 @@ class Service:
 
     @property
     def is_live(self) -> bool:
-        """Whether it holds partitions and serves all of them."""
+        """Whether the service has partitions, and all of them are live."""
         partitions = list(self._assignment.partitions.values())
         return bool(partitions) and all(partition.is_live for partition in partitions)
 
@@ -115,42 +116,43 @@ class Service:
         """Serves until stopped; then commits and leaves the group.
 
         Raises:
-            BrokerError: what waiting does not mend: topic gone, permission lost. FencedError: a twin runs.
+            BrokerError: an error that a retry cannot fix, such as a topic that is gone or a lost permission.
+            FencedError: another process runs as the same instance.
         """
         self.open()
         log.info("service.started", topic=self._kafka.input, group=self._kafka.group, instance=self._kafka.instance,
                  detector=self._swap.definition.detector, bundle=self._swap.definition.version)  # fmt: skip
-        # Torch alone is half a million objects: left in reach of the collector, walking them costs more than the model.
+        # Torch alone is half a million objects: a garbage collector that walks them costs more time than the model.
         gc.collect()
         gc.freeze()
         try:
             while not self._stopping:
                 self.turn()
         except BaseException:
-            # What was processed may not have been published: closing must not commit it. That the abort is fenced as
-            # well must not hide what came first.
+            # Closing must not commit what was processed: it may not be published. If the abort is fenced as well, the
+            # first error is the one to raise.
             with contextlib.suppress(FencedError):
                 self._abort()
             raise
         finally:
-            # Left frozen, what torch holds would be reported as leaked when the process ends.
+            # Objects of torch that are still frozen at the end of the process would be reported as leaked.
             gc.unfreeze()
             self.close()
 
     def _rejoin(self, fencing: FencedError) -> None:
-        """Joins the group anew as the same instance, once: what was not committed goes back to the last commit."""
+        """Joins the group again as the same instance, once. Everything goes back to the last commit."""
         self._abort()
         if not self._faults.survives(fencing):
             raise fencing
         log.error("consumer.fenced", error=str(fencing), effect="joining the group anew")
-        # One that does not know yet gives back what it holds; one that does calls nothing back.
+        # A consumer that does not know that it is fenced revokes its partitions here; one that knows does not.
         self._input.close()
         self._assignment.clear()
         self._recovery.close()
         self.open()
 
     def open(self) -> None:
-        """Subscribes."""
+        """Subscribes to the input topic."""
         consumer = self._clients.consumer(self._kafka, self._faults.note)
         self._input = Input(consumer, self._assignment, self._faults)
         self._recovery = Recovery(
@@ -164,21 +166,21 @@ class Service:
         )
 
     def close(self) -> None:
-        """Leaves the group; the revoke callback commits."""
+        """Leaves the group; the callback for revoked partitions commits."""
         self._input.close()
         self._monitor.log_progress(self.counts)
         self._recovery.close()
         log.info("service.stopped")
 
     def turn(self) -> None:
-        """One turn of the loop; where it shows that the consumer was fenced, the group is joined anew."""
+        """One turn of the loop. If it shows that the consumer was fenced, the service joins the group again."""
         try:
             self._turn()
         except FencedError as fencing:
             self._rejoin(fencing)
 
     def _turn(self) -> None:
-        """At most one step of recovery, one batch, one commit."""
+        """Does at most one step of recovery, one batch and one commit."""
         ready = self._transaction.prepare()
         if not ready or self._assignment.has_rolled_back():
             self._abort()
@@ -189,9 +191,9 @@ class Service:
         try:
             self._process(batches)
         except RolledBackError:
-            # Also the partitions whose records were taken and not processed: their next ones must not close the gap.
+            # Partitions whose records were polled but not processed too: their next records must not hide the gap.
             self._assignment.roll_back(batches)
-            self._publisher.forget()
+            self._publisher.clear()
         if self._due():
             self._commit()
         if ready:
@@ -199,28 +201,28 @@ class Service:
         self._monitor.look(self._input, self._recovery, self._transaction, self._swap.definition, self.counts)
 
     def _process(self, batches: dict[int, Records]) -> None:
-        """Everything that this turn has to tell goes into the transaction."""
+        """Puts everything that this turn has to publish into the transaction."""
         for number, batch in batches.items():
-            # A rebalance in the middle of `take` may have given away, even given back, what it had taken.
+            # A rebalance during `poll` may have revoked the partition, and even assigned it again.
             partition = self._assignment.partitions.get(number)
             if partition is not None and partition.fetching:
-                told = partition.process(batch)
-                self._silence.heard(number, told.series)
-                self._notices += self._sensors.note(partition, told)
+                result = partition.process(batch)
+                self._silence.note_readings(number, result.series)
+                self._events += self._sensors.update(partition, result)
                 if partition.needs_commit:
                     self._transaction.begin()
-                # What another partition has had to close for these readings comes before what they open.
+                # A partition that lost a series to this one closes its incident first.
                 self._publish_pending()
-                self._publisher.publish(partition, told, batch)
+                self._publisher.publish(partition, result, batch)
         for partition in self._assignment.partitions.values():
-            for series in self._silence.fallen(partition, self._recovery.is_drained):
+            for series in self._silence.silent_series(partition, self._recovery.is_drained):
                 self._publisher.publish(partition, partition.silence(series), Records())
         self._publish_pending()
-        if self._notices or any(p.needs_commit for p in self._assignment.partitions.values()):
+        if self._events or any(p.needs_commit for p in self._assignment.partitions.values()):
             self._transaction.begin()
 
     def _publish_pending(self) -> None:
-        """Events that no batch brings: no commit may cover them untold."""
+        """Publishes events that came without a batch: no commit may pass them over."""
         for partition in self._assignment.partitions.values():
             pending = partition.pending()
             if pending is not None:
@@ -231,50 +233,50 @@ class Service:
         if begun is None:
             return False
         now = self._clock()
-        if self._publisher.alert_waits and now - self._committed_at >= ALERT_COMMIT_SECONDS:
+        if self._publisher.has_alerts and now - self._committed_at >= ALERT_COMMIT_SECONDS:
             return True
         return now - begun >= self._options.commit_interval / SECOND
 
     def _commit(self, seconds: float = CALL_SECONDS) -> None:
-        """Commits all progress, or marks it for roll-back."""
+        """Commits all progress, or marks it for roll-back; `seconds`: time limit."""
         if self._transaction.begun_at is None:
             return
         due = [p for p in self._assignment.partitions.values() if p.needs_commit]
-        if self._assignment.has_rolled_back() or not (due or self._notices):
+        if self._assignment.has_rolled_back() or not (due or self._events):
             self._abort()
             return
         try:
             self._publish_pending()
             for partition in due:
                 partition.retire_expired()
-                self._publisher.notices(partition.take_notices(), partition.number)
-            self._publisher.notices(self._notices, None)
+                self._publisher.publish_status(partition.take_notices(), partition.number)
+            self._publisher.publish_status(self._events, None)
             self._transaction.commit(self._input.consumer, due, self._options.max_replay, seconds)
         except RolledBackError:
             self._assignment.roll_back()
-            self._publisher.forget()
+            self._publisher.clear()
         else:
-            self._notices = []
+            self._events = []
             for partition in due:
                 self.counts.update(partition.mark_committed())
-            self._publisher.has_committed()
-            self._monitor.has_committed()
+            self._publisher.mark_committed()
+            self._monitor.mark_committed()
         self._committed_at = self._clock()
 
     def _abort(self) -> None:
         self._transaction.abort()
         self._assignment.roll_back()
-        self._publisher.forget()
+        self._publisher.clear()
 
     def _look_around(self) -> None:
-        """What may have changed: the bundle to serve, the number of partitions, whether the threshold still fits."""
+        """Checks what may have changed: the bundle to serve, the number of partitions, the fit of the thresholds."""
         now = self._clock()
         self._swap.look_up_every(self._options.bundle_poll / SECOND)
         if now - self._counted_at >= COUNT_SECONDS:
             self._counted_at = now
             changed = self._partition_counts.changed(self._recovery.state_reader())
-            self._notices += [] if changed is None else [changed]
-        self._notices += self._watch.note(self._swap.definition, self.counts)
+            self._events += [] if changed is None else [changed]
+        self._events += self._watch.update(self._swap.definition, self.counts)
         self._swap.swap_one()
 
     def _make_partition(self, number: int) -> Partition:

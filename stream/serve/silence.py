@@ -1,4 +1,4 @@
-"""Who has sent nothing for long: the one thing that the wall clock decides."""
+"""Silence: series that have sent nothing for long. Nothing else depends on the wall clock."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -10,43 +10,48 @@ log = structlog.get_logger()
 
 
 class Silence:
-    """When each series was last heard of, per partition.
+    """Time of the last reading of each series, per partition.
 
     Args:
-        after_s: seconds of wall clock without a reading after which a series is silent; None = never.
+        after_s: a series is silent after so many seconds of wall clock without a reading; None = never.
     """
 
     def __init__(self, after_s: float | None, clock: Callable[[], float]) -> None:
         self._after_s = after_s
         self._clock = clock
-        # Series in order of when they were last heard of, oldest first.
-        self._heard: dict[int, dict[str, float]] = {}
+        # By partition: time of the last reading of each series, in ascending order.
+        self._last_reading: dict[int, dict[str, float]] = {}
 
-    def heard(self, partition: int, series: Iterable[str]) -> None:
-        if self._after_s is None or partition not in self._heard:
+    def note_readings(self, partition: int, series: Iterable[str]) -> None:
+        """Notes that these series have sent readings just now."""
+        if self._after_s is None or partition not in self._last_reading:
             return
-        heard, now = self._heard[partition], self._clock()
+        last_reading, now = self._last_reading[partition], self._clock()
         for name in series:
-            heard.pop(name, None)
-            heard[name] = now
+            last_reading.pop(name, None)
+            last_reading[name] = now
 
     def forget(self, partition: int) -> None:
-        """The partition has come or gone: its series are given their time anew."""
-        self._heard.pop(partition, None)
+        """Forgets the series of a partition that has come or gone: their time begins again."""
+        self._last_reading.pop(partition, None)
 
-    def fallen(self, partition: Partition, is_drained: Callable[[Partition], bool]) -> Iterator[str]:
-        """Series of the partition that have fallen silent with something open; each is named once.
+    def silent_series(self, partition: Partition, is_drained: Callable[[Partition], bool]) -> Iterator[str]:
+        """Series of the partition that are silent with an open tick or incident; each comes once.
 
-        None while records wait in the topic, or on their way to us: nobody knows then who is silent.
+        None come while records wait in the topic, or are on their way: until those are read, a series may only seem
+        silent.
+
+        Args:
+            is_drained: asks the broker whether all records of the partition were read.
         """
         if self._after_s is None or not (partition.is_live and partition.at_end):
             return
         now = self._clock()
         names = partition.detector.slots.names
-        heard = self._heard.setdefault(partition.number, dict.fromkeys(names(), now))
+        last_reading = self._last_reading.setdefault(partition.number, dict.fromkeys(names(), now))
         drained = False
-        while heard:
-            series, at = next(iter(heard.items()))
+        while last_reading:
+            series, at = next(iter(last_reading.items()))
             if now - at < self._after_s:
                 return
             if partition.detector.has_open(series):
@@ -55,4 +60,4 @@ class Silence:
                     return
                 log.warning("series.silent", series=series, seconds=round(now - at, 1))
                 yield series
-            del heard[series]
+            del last_reading[series]

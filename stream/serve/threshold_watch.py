@@ -1,13 +1,16 @@
-"""Whether the threshold still is what it was made for: how old it is, and how often it is exceeded.
+"""Watch on the thresholds: how old they are, and whether incidents come as often as was promised.
 
-Exceedances are counted as the promise is, in incidents that the score opens: one that lasts a week is one. The time
-that series were scored for is cut into segments in which one incident is promised. Drift is, in at least half of the
-last eight of them, five times as many as promised, or none while thirty were promised. What hits a whole fleet at once
-fills one segment, not four. Where incidents keep the promise and come independently of each other, four of eight
-segments have five or more with a probability of 1e-8, and none come while thirty are promised with one of 1e-13.
+Incidents are counted as the promise counts them: those that a score opens, each once, however long it lasts. The time
+for which series were scored is cut into segments in which one incident is promised. There are two kinds of drift. Many:
+in at least four of the last eight segments there were five times as many incidents as promised. None: no incident came
+while thirty were promised.
 
-Counted are committed transactions, so a roll-back counts nothing twice. A restart, and another bundle, begin anew: what
-was told may be told again, and what builds up is told later.
+A fault that hits a whole fleet at once fills one segment, not four. If incidents come independently at the promised
+rate, the probability of five or more in four of eight segments is 1e-8, and that of none while thirty are promised is
+1e-13.
+
+Only committed transactions count, so a roll-back counts nothing twice. The counts begin again with the process and with
+another bundle: an event may then be repeated, and a drift is found later.
 """
 
 from collections import Counter, deque
@@ -21,42 +24,48 @@ from stream.events.status_event import StatusEvent
 from stream.serve.health import ThresholdHealth
 
 SECOND_NS, DAY_S, WEEK_S = 1e9, 86_400.0, 7 * 86_400.0
+# Drift "many": so many of the last segments have so many times the promised incidents.
 SEGMENTS, DRIFTED = 8, 4
 TIMES = 5.0
-# Of a segment: one promised incident, less the rounding of its sum.
+# Promised incidents of a full segment: one, less the rounding of its sum.
 FULL = 1.0 - 1e-9
+# Drift "none": no incident while so many were promised.
 PROMISED_SINCE = 30.0
-# What is told is told again after so long, where it still holds.
-AGAIN_S = DAY_S
+# Time between two events of a kind while the reason lasts.
+REPEAT_S = DAY_S
 
 
 class ThresholdWatch:
-    """Of one process, over all of its partitions.
+    """Age and exceedances of the thresholds that one process serves, over all of its partitions.
 
     Args:
-        stale_after_s: a threshold that is older is told of; None: never.
+        stale_after_s: age from which a threshold is reported; None = never.
         wall: s since 1970.
     """
 
     def __init__(self, stale_after_s: float | None, wall: Callable[[], float]) -> None:
         self._stale_after_s = stale_after_s
         self._wall = wall
-        self._told_at: dict[str, float] = {}
+        # By kind: time of the last event.
+        self._reported_at: dict[str, float] = {}
         self._counted = {Count.SCORED: 0, Count.INCIDENTS_EXCEEDING: 0}
-        self._begin("")
+        self._restart("")
 
-    def _begin(self, version: str) -> None:
-        """Another bundle."""
+    def _restart(self, version: str) -> None:
+        """Begins again for another bundle."""
         self._version = version
-        self._told_at.clear()
-        # (opened, promised) of the last full segments, of the one that fills, and what was promised since the last one.
+        self._reported_at.clear()
+        # Incidents (opened, promised) of each of the last full segments.
         self._segments: deque[tuple[int, float]] = deque(maxlen=SEGMENTS)
-        self._opened, self._promised, self._since_last = 0, 0.0, 0.0
+        # The same of the segment that is being filled.
+        self._opened, self._promised = 0, 0.0
+        # Incidents promised since the last one was opened.
+        self._promised_since = 0.0
 
-    def note(self, served: Definition, counts: Counter[Count]) -> list[StatusEvent]:
-        """What is to be told, given what was committed since the start of the process."""
+    def update(self, served: Definition, counts: Counter[Count]) -> list[StatusEvent]:
+        """Takes what the process has committed since its start; returns what is to be reported."""
         if served.version != self._version:
-            self._begin(served.version)
+            self._restart(served.version)
         scored, opened = (counts[name] - self._counted[name] for name in self._counted)
         if scored or opened:
             self._counted = {name: counts[name] for name in self._counted}
@@ -65,7 +74,7 @@ class ThresholdWatch:
         return [event for event in events if event is not None and self._is_due(event)]
 
     def health(self, served: Definition) -> ThresholdHealth:
-        """For whoever asks."""
+        """Age and drift of the thresholds, for `/status`."""
         at = served.promise.calibrated_at
         return ThresholdHealth(
             calibrated_at=None if at is None else rfc3339(at),
@@ -80,16 +89,15 @@ class ThresholdWatch:
         promised = (served.promise.alerts_per_week or 0.0) * scored * served.policy.interval_ns / SECOND_NS / WEEK_S
         self._opened += opened
         self._promised += promised
-        self._since_last = 0.0 if opened else self._since_last + promised
+        self._promised_since = 0.0 if opened else self._promised_since + promised
         if self._promised >= FULL:
             self._segments.append((self._opened, self._promised))
             self._opened, self._promised = 0, 0.0
 
     def _drift(self) -> DriftKind | None:
-        """ "many": far more incidents than promised; "none": none for long; None: neither."""
         if sum(opened >= TIMES * promised for opened, promised in self._segments) >= DRIFTED:
             return "many"
-        return "none" if self._since_last >= PROMISED_SINCE else None
+        return "none" if self._promised_since >= PROMISED_SINCE else None
 
     def _age_s(self, served: Definition) -> float | None:
         at = served.promise.calibrated_at
@@ -100,11 +108,11 @@ class ThresholdWatch:
         return age is not None and self._stale_after_s is not None and age > self._stale_after_s
 
     def _is_due(self, event: StatusEvent) -> bool:
-        """At most one event of a kind a day."""
+        """Whether no event of the kind was reported within the last `REPEAT_S`; if so, the event counts as reported."""
         now = self._wall()
-        if now - self._told_at.get(event.kind, -AGAIN_S) < AGAIN_S:
+        if now - self._reported_at.get(event.kind, -REPEAT_S) < REPEAT_S:
             return False
-        self._told_at[event.kind] = now
+        self._reported_at[event.kind] = now
         return True
 
     def _stale_threshold(self, served: Definition) -> StaleThreshold | None:
@@ -117,7 +125,7 @@ class ThresholdWatch:
         drift = self._drift()
         if drift is None:
             return None
-        opened, promised = 0, self._since_last
+        opened, promised = 0, self._promised_since
         if drift == "many":
             opened = sum(opened for opened, _ in self._segments)
             promised = sum(promised for _, promised in self._segments)

@@ -89,7 +89,7 @@ def _gate(manifest: Manifest) -> CheckResult:
 def _threshold(settings: Settings, definition: Definition) -> CheckResult:
     """As the service would tell of it."""
     watch = ThresholdWatch(in_seconds(settings.serve.stale_after), time.time)
-    for notice in watch.note(definition, Counter()):
+    for notice in watch.update(definition, Counter()):
         return _told("threshold", notice.message, "warning")
     return CheckResult(
         "threshold", "ok", f"calibrated at {watch.health(definition).calibrated_at or 'a time nobody says'}"

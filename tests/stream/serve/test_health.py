@@ -19,9 +19,18 @@ from stream.kafka.broker_liveness import QUIET_SECONDS, SILENT_SECONDS, BrokerLi
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import ResumePoint
-from stream.serve.health import STARTING, Board, Health, PartitionHealth, ThresholdHealth, longest_turn_s
+from stream.serve.health import (
+    STARTING,
+    Answer,
+    Health,
+    HealthBoard,
+    PartitionHealth,
+    Ready,
+    ThresholdHealth,
+    longest_turn_s,
+)
 from stream.serve.health_server import HealthServer
-from stream.serve.monitor import look_at, reasons
+from stream.serve.monitor import partition_health, waiting_reasons
 from tests.support.builders import a_definition, fields
 from tests.support.live import asked
 
@@ -70,7 +79,12 @@ class Hung:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.board = Board(LONGEST_S, self.clock)
+        self.board = HealthBoard(LONGEST_S, self.clock)
+
+
+def body(answer: Answer) -> dict[str, Any]:
+    """The body of an answer, as it goes over HTTP."""
+    return dict(json.loads(msgspec.json.encode(answer.body)))
 
 
 @pytest.fixture
@@ -80,8 +94,8 @@ def hung() -> Hung:
 
 def test_before_the_first_turn_it_lives_and_is_not_ready(hung: Hung) -> None:
     assert hung.board.live().well
-    assert hung.board.ready() == (False, {"ready": False, "waits_for": [STARTING], "partitions": {}})
-    assert hung.board.status().body["waits_for"] == [STARTING]
+    assert hung.board.ready() == (False, Ready(ready=False, waits_for=[STARTING], partitions={}))
+    assert body(hung.board.status())["waits_for"] == [STARTING]
 
 
 def test_a_loop_that_has_not_turned_for_longer_than_any_turn_takes_is_neither_live_nor_ready(hung: Hung) -> None:
@@ -92,7 +106,7 @@ def test_a_loop_that_has_not_turned_for_longer_than_any_turn_takes_is_neither_li
     hung.clock.now += 1
     for answer in (hung.board.live(), hung.board.ready()):
         assert not answer.well
-        assert answer.body["waits_for"] == ["the loop: it has not turned for 61 s"]
+        assert body(answer)["waits_for"] == ["the loop: it has not turned for 61 s"]
     hung.board.show(a_health(turned_at=hung.clock.now))
     assert hung.board.live().well
 
@@ -109,15 +123,17 @@ def test_the_longest_turn_covers_a_swap_whose_transactions_may_be_long() -> None
 
 def test_ready_gives_the_reasons_and_what_each_partition_waits_for(hung: Hung) -> None:
     hung.board.show(a_health(waits_for=("recovery: 1 of 2 partitions",), partitions=(LIVE, ASKING)))
-    waits = {"waits_for": ["recovery: 1 of 2 partitions"], "partitions": {1: "its turn"}}
-    assert hung.board.ready() == (False, {"ready": False, **waits})
+    assert hung.board.ready() == (
+        False,
+        Ready(ready=False, waits_for=["recovery: 1 of 2 partitions"], partitions={1: "its turn"}),
+    )
     assert hung.board.live().well, "a restart would not mend it"
 
 
 def test_status_tells_all_of_it(hung: Hung) -> None:
     hung.board.show(a_health(broker_away_since=SINCE))
     hung.clock.now = 102.0
-    told = json.loads(msgspec.json.encode(hung.board.status().body))
+    told = body(hung.board.status())
     assert told == {
         "live": True, "ready": True, "waits_for": [], "instance": "one", "detector": "pumps", "bundle": "v1",
         "last_turn_age_s": 2.0, "last_commit_age_s": 3.0, "broker_away_since": "2026-03-07T12:12:05Z",
@@ -129,7 +145,7 @@ def test_status_tells_all_of_it(hung: Hung) -> None:
         },
     }  # fmt: skip
     hung.board.show(a_health(committed_at=None))
-    assert hung.board.status().body["last_commit_age_s"] is None, "never is not now"
+    assert body(hung.board.status())["last_commit_age_s"] is None, "never is not now"
 
 
 @pytest.mark.parametrize(
@@ -151,18 +167,18 @@ def test_each_state_that_keeps_alerts_from_coming_is_a_reason(
     is_member: bool,
     expected: list[str],
 ) -> None:
-    assert list(reasons(away, transaction, partitions, is_member)) == expected
+    assert list(waiting_reasons(away, transaction, partitions, is_member)) == expected
 
 
 def test_a_partition_says_how_far_it_is() -> None:
     definition = a_definition()
     partition = Partition(3, definition, Decoder(fields(), definition.sensors, None), Owners())
-    assert look_at(partition, None) == PartitionHealth(3, "asking", "its turn", -1, 0)
-    assert look_at(partition, "its committed offset: timed out").waits_for == "its committed offset: timed out"
+    assert partition_health(partition, None) == PartitionHealth(3, "asking", "its turn", -1, 0)
+    assert partition_health(partition, "its committed offset: timed out").waits_for == "its committed offset: timed out"
     partition.begin(ResumePoint(replay_from=10, committed=50, state_start=0, state_end=0, topic_id=""), 0)
-    assert look_at(partition, None) == PartitionHealth(3, "replaying", "the replay of 40 messages", 10, 0)
+    assert partition_health(partition, None) == PartitionHealth(3, "replaying", "the replay of 40 messages", 10, 0)
     partition.begin(ResumePoint(replay_from=50, committed=50, state_start=0, state_end=0, topic_id=""), 0)
-    assert look_at(partition, None) == PartitionHealth(3, "live", None, 50, 0)
+    assert partition_health(partition, None) == PartitionHealth(3, "live", None, 50, 0)
 
 
 # --- whether the broker answers

@@ -18,13 +18,13 @@ from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
-from stream.serve.sensor_coverage import ROUNDS, SensorCoverage
+from stream.serve.sensor_coverage import PATIENCE_FRAMES, SensorCoverage
 from tests.conftest import MakeTopic
 from tests.support.builders import START, a_definition, a_policy, a_spec, fields
 from tests.support.live import Live
 
 MAX_CARRY = 5
-ENOUGH = ROUNDS + 2 * MAX_CARRY
+ENOUGH = PATIENCE_FRAMES + 2 * MAX_CARRY
 Message = dict[str, Any]
 
 
@@ -59,7 +59,7 @@ class Fed:
             part, first = texts[start : start + batch], max(self.partition.position, 0)
             offsets, stamps = list(range(first, first + len(part))), [START // 1_000_000 + 10**9] * len(part)
             records = Records([b"k"] * len(part), part, offsets, stamps, [None] * len(part))  # type: ignore[list-item]
-            self.told += self.seen.note(self.partition, self.partition.process(records))
+            self.told += self.seen.update(self.partition, self.partition.process(records))
         return self.told
 
 

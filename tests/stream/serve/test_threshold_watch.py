@@ -46,7 +46,7 @@ class Watched:
         self.counts.update(
             {Count.SCORED: scored, Count.INCIDENTS_EXCEEDING: opened, Count.INCIDENTS_OPENED: opened + 1}
         )
-        return [notice.kind for notice in self.watch.note(self.definition, self.counts)]
+        return [notice.kind for notice in self.watch.update(self.definition, self.counts)]
 
     def weeks(self, opened: list[int], series: int = 1) -> list[str]:
         """The same after weeks of the series with so many incidents each, a commit a day."""
@@ -71,7 +71,7 @@ def test_a_threshold_older_than_the_setting_is_told_once_and_again_each_day(age:
 
 def test_what_is_told_of_a_stale_threshold_says_since_when_and_what_to_do() -> None:
     watched = Watched(served(age_days=100.5))
-    (notice,) = watched.watch.note(watched.definition, watched.counts)
+    (notice,) = watched.watch.update(watched.definition, watched.counts)
     assert notice.details == {"bundle": "v1", "calibrated_at": "2033-02-06T15:33:20Z", "age_days": 100}
     assert "narrows recalibrate --data NEWER --dry-run" in notice.message
     health = watched.watch.health(watched.definition)
@@ -108,7 +108,7 @@ def test_what_is_told_of_a_drift_has_the_numbers() -> None:
     watched = Watched(served())
     watched.weeks([9] * (SEGMENTS - 5))
     watched.counts.update({Count.SCORED: FRAMES_A_WEEK, Count.INCIDENTS_EXCEEDING: 9})
-    (notice,) = watched.watch.note(watched.definition, watched.counts)
+    (notice,) = watched.watch.update(watched.definition, watched.counts)
     assert notice.kind == "detector.drift"
     assert notice.details == {"bundle": "v1", "opened": 36, "promised": "4", "drift": "many"}
     assert "36 incidents where the thresholds of bundle v1 promise 4, 1 per series and week" in notice.message
