@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from stream.detect.definition import Definition
@@ -25,7 +26,6 @@ from stream.intake.sampling import steps
 from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
-from stream.strength import verdict
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.stored_levels import stored_table
@@ -42,7 +42,6 @@ from training.fitting.discriminator import FittedDiscriminator
 from training.fitting.fit import FittedMembers, seeds_of
 from training.fitting.members import Progress, fit_ensemble
 from training.gate.champion import Contender
-from training.gate.criteria import facts as gate_facts
 from training.gate.criteria import overall
 from training.gate.gate import Held, judge
 from training.lengths import cut
@@ -111,15 +110,19 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     challenger = Contender(replace(draft, thresholds=calibration.table), scores)
     held = Held(history, framed, part, levels, data)
     judged = judge(held, challenger, calibration, fitted, registry, options.train.seed)
-    progress.stage("strength", verdict(judged.strength))
+    progress.stage("strength", judged.strength.summary)
     progress.stage("gate", overall(judged.criteria))
-    on_gate = threshold_effect(levels[Part.GATE], calibration, rules)
+    on_gate = msgspec.structs.replace(
+        threshold_effect(levels[Part.GATE], calibration, rules),
+        verdict=overall(judged.criteria),
+        criteria=tuple(judged.criteria),
+    )
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),
         calibration,
         data,
-        metrics_of(learned, on_gate | gate_facts(judged.criteria), judged.strength),
+        metrics_of(learned, on_gate, judged.strength),
         now or datetime.now(UTC),
     )
     kept = stored_table(levels[Part.CALIBRATE], calibration, rules)

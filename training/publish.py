@@ -4,12 +4,11 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from stream.detect.definition import Definition
-from stream.gate import REFUSED, forced
 from stream.registry.bundle import Contents, write
 from stream.registry.manifest import FORMAT, Manifest, read_manifest
+from stream.registry.manifest_facts import CapacityFacts, DataFacts, GateFacts, MetricFacts
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
 from training.fitting.members import TrainedEnsemble
@@ -20,8 +19,8 @@ def draft_manifest(
     draft: Definition,
     seeds: tuple[int, ...],
     calibration: Calibration,
-    data: dict[str, Any],
-    metrics: dict[str, Any],
+    data: DataFacts,
+    metrics: MetricFacts,
     now: datetime,
 ) -> Manifest:
     """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
@@ -49,16 +48,17 @@ def draft_manifest(
     )
 
 
-def metrics_of(learned: TrainedEnsemble, gate: dict[str, Any], strength: dict[str, Any]) -> dict[str, Any]:
-    fitted = learned.fitted
-    return {
-        "fit_loss": list(fitted.fit_loss),
-        "stop_loss": list(fitted.best_loss),
-        "code_kl": [list(own) for own in fitted.divergence],
-        **({"discriminator_loss": list(learned.discriminator.stop_loss)} if learned.discriminator else {}),
-        "gate": gate,
-        "strength": strength,
-    }
+def metrics_of(learned: TrainedEnsemble, gate: GateFacts, capacity: CapacityFacts) -> MetricFacts:
+    """Metrics of a model, for its manifest."""
+    fitted, discriminator = learned.fitted, learned.discriminator
+    return MetricFacts(
+        fit_loss=tuple(fitted.fit_loss),
+        stop_loss=tuple(fitted.best_loss),
+        code_kl=tuple(map(tuple, fitted.divergence)),
+        discriminator_loss=None if discriminator is None else tuple(discriminator.stop_loss),
+        gate=gate,
+        capacity=capacity,
+    )
 
 
 def stamp(now: datetime) -> tuple[str, str]:
@@ -72,12 +72,11 @@ def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tu
 
     What the gate refused is written, to be looked at, and nothing points to it unless it was forced.
     """
-    registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics["gate"]
+    registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics.gate
     folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))
-    refused = gate["verdict"] == REFUSED
-    if refused and options.force is None:
+    if gate.refused and options.force is None:
         return folder, read_manifest(folder), ()
-    reason = forced(gate, options.force or "") if refused else ""
+    reason = gate.forced(options.force or "") if gate.refused else ""
     registry.point(detector, CANDIDATE, folder.name, "train", reason)
     first = registry.point_first(detector, PRODUCTION, folder.name, "train", reason)
     return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)

@@ -3,10 +3,18 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from stream import strength
+import msgspec
+
 from stream.registry.manifest import Manifest
+from stream.registry.manifest_facts import (
+    HEADINGS,
+    DataFacts,
+    FeedbackFacts,
+    GateFacts,
+    MetricFacts,
+    ThresholdFacts,
+)
 from stream.terminal import console, plain_table
 from training.data.history import peak_memory_mb
 from training.fitting.discriminator import UNDECIDED_LOSS
@@ -51,30 +59,44 @@ def progress() -> Progress:
     return Progress(stage, epoch)
 
 
-def facts(trained: Trained) -> dict[str, Any]:
-    """The run as JSON can hold it."""
+class TrainingFacts(msgspec.Struct, frozen=True):
+    """A training run, as `narrows train --json` prints it. Keys are stable: some may be added, none is renamed."""
+
+    bundle: str
+    version: str
+    aliases: tuple[str, ...]
+    sensors: tuple[str, ...]
+    data: DataFacts
+    threshold: ThresholdFacts
+    metrics: MetricFacts
+    rows_per_s: float
+    peak_memory_mb: float
+
+
+def facts(trained: Trained) -> TrainingFacts:
+    """The run, for JSON."""
     m, seconds = trained.manifest, trained.history.seconds
-    return {
-        "bundle": trained.place,
-        "version": m.version,
-        "aliases": list(trained.aliases),
-        "sensors": list(m.sensors),
-        "data": m.data,
-        "threshold": {"q": m.threshold_q, **m.threshold},
-        "metrics": m.metrics,
-        "rows_per_s": trained.history.rows / max(seconds, 1e-9),
-        "peak_memory_mb": peak_memory_mb(),
-    }
+    return TrainingFacts(
+        bundle=trained.place,
+        version=m.version,
+        aliases=trained.aliases,
+        sensors=m.sensors,
+        data=m.data,
+        threshold=m.threshold_report,
+        metrics=m.metrics,
+        rows_per_s=trained.history.rows / max(seconds, 1e-9),
+        peak_memory_mb=peak_memory_mb(),
+    )
 
 
 def show(trained: Trained) -> None:
     """The table, on stdout."""
     output = console()
     output.print(plain_table(rows=_rows(trained)))
-    tried = trained.manifest.metrics["strength"]
-    if tried["kinds"]:
-        output.print(f"\n{strength.title(tried)}")
-        output.print(plain_table(strength.HEADINGS, strength.rows(tried), right=strength.HEADINGS[2:]))
+    capacity = trained.manifest.metrics.capacity
+    if capacity is not None and capacity.kinds:
+        output.print(f"\n{capacity.title}")
+        output.print(plain_table(HEADINGS, capacity.rows, right=HEADINGS[2:]))
 
 
 def _rows(trained: Trained) -> list[tuple[str, str]]:
@@ -83,11 +105,11 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
     sizes = f"W={spec.window}, M={spec.smoothing}, hidden {spec.hidden}, latent {spec.latent}, K={spec.members}"
     used = {name: count for name, count in trained.parts.items() if name not in LEFT_OUT}
     rows = [
-        ("history", f"{history.rows:,} readings, {m.data['series']} series, {m.data['from']} to {m.data['to']}"),
+        ("history", f"{history.rows:,} readings, {m.data.series} series, {m.data.start} to {m.data.end}"),
         ("read at", f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {peak_memory_mb():,.0f} MB"),
         ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
         ("left out", _left_out(trained)),
-        *(("feedback", _feedback(said)) for said in [m.data.get("feedback")] if said is not None),
+        *(("feedback", _feedback(said)) for said in [m.data.feedback] if said is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
         ("model", f"{spec.kind}, {sizes}"),
         ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
@@ -96,10 +118,10 @@ def _rows(trained: Trained) -> list[tuple[str, str]]:
         *_discriminator(trained),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
-        ("on gate", _realised(m.metrics["gate"])),
-        ("strength", strength.verdict(m.metrics["strength"])),
-        ("gate", m.metrics["gate"]["verdict"]),
-        *((one["name"], f"{one['verdict']}: {one['said']}") for one in m.metrics["gate"]["criteria"]),
+        ("on gate", _realised(m.metrics.gate)),
+        *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
+        ("gate", m.metrics.gate.verdict or ""),
+        *((one.name, f"{one.verdict}: {one.reason}") for one in m.metrics.gate.criteria),
         ("rules", _rules(m) or "none of sensors"),
         ("bundle", trained.place),
         ("aliases", ", ".join(trained.aliases) or "none points to it"),
@@ -124,17 +146,17 @@ def _limit(limit: float | None) -> str:
 
 def _left_out(trained: Trained) -> str:
     """Readings by what became of them, frames by why they are in no part."""
-    fates = {FATES.get(name, name): n for name, n in trained.manifest.data["dispositions"].items() if name != "used"}
+    fates = {FATES.get(name, name): n for name, n in trained.manifest.data.dispositions.items() if name != "used"}
     reasons = {f"{name} ({LEFT_OUT[name]})": n for name, n in trained.parts.items() if name in LEFT_OUT}
     kinds = {"readings": _listed(fates), "frames": _listed(reasons)}
     return "; ".join(f"{kind}: {listed}" for kind, listed in kinds.items() if listed) or "nothing"
 
 
-def _feedback(said: Mapping[str, Any]) -> str:
-    """Alerts that people judged, and how much of that is about this history."""
-    verdicts = {name: told for name, told in said.items() if name != "unknown"}
-    listed = ", ".join(f"{told['alerts']:,} {name} ({told['in_history']:,} here)" for name, told in verdicts.items())
-    return f"{listed}; {said['unknown']:,} about alerts that nobody knows"
+def _feedback(feedback: FeedbackFacts) -> str:
+    """Alerts by the verdict of people, and how many of them lie in this history."""
+    counts = {"confirmed": feedback.confirmed, "false": feedback.false, "maintenance": feedback.maintenance}
+    listed = ", ".join(f"{count.alerts:,} {name} ({count.in_history:,} here)" for name, count in counts.items())
+    return f"{listed}; {feedback.unknown:,} about alerts that nobody knows"
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -172,11 +194,11 @@ def _threshold(trained: Trained) -> str:
     return f"{text}; EXTRAPOLATED: {c.weeks_needed:.3g} series-weeks of normal data would do without"
 
 
-def _realised(gate: dict[str, float]) -> str:
-    if not gate["levels"]:
+def _realised(gate: GateFacts) -> str:
+    if not gate.levels or not isinstance(gate.alerts_per_week, float) or not isinstance(gate.share_above, float):
         return "no held-out frames left"
     return (
-        f"{_rate(gate['alerts_per_week'])}, {gate['share_above']:.3%} of {gate['levels']:,} frames above "
+        f"{_rate(gate.alerts_per_week)}, {gate.share_above:.3%} of {gate.levels:,} frames above "
         "(nothing has seen this part)"
     )
 

@@ -93,8 +93,8 @@ def models_promote(
     from stream.registry.promotion import promote
 
     registry, detector = _opened(config, overrides)
-    moved = model_facts.moved(promote(registry, detector, version, reason, force), registry, detector)
-    print_result(moved, as_json, models.show_move)
+    moved = model_facts.outcome(promote(registry, detector, version, reason, force), registry, detector)
+    print_result(moved, as_json, models.show_outcome)
 
 
 @models_app.command("rollback")
@@ -106,8 +106,8 @@ def models_rollback(
     from stream.registry.promotion import rollback
 
     registry, detector = _opened(config, overrides)
-    moved = model_facts.moved(rollback(registry, detector, reason), registry, detector)
-    print_result(moved, as_json, models.show_move)
+    moved = model_facts.outcome(rollback(registry, detector, reason), registry, detector)
+    print_result(moved, as_json, models.show_outcome)
 
 
 @models_app.command("history")

@@ -28,7 +28,6 @@ def train(
     """
     from stream.cli.options.feedback_source import configured_judgements
     from stream.cli.options.training import train_options
-    from stream.gate import refuse
     from training import report
     from training.pipeline import train as train_bundle
 
@@ -41,7 +40,7 @@ def train(
     else:
         report.show(trained)
     if not trained.aliases:
-        version, gate = trained.manifest.version, trained.manifest.metrics["gate"]
-        refuse(version, gate, "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force")
+        remedy = "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force"
+        trained.manifest.metrics.gate.require(trained.manifest.version, remedy)
     elif "production" not in trained.aliases:
         print_next_command()

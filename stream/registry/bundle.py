@@ -111,14 +111,13 @@ def _sealed(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def _promise(manifest: Manifest) -> Promise:
-    """What its thresholds are for; a manifest that does not say, or says nonsense, promises nothing."""
-    threshold = manifest.threshold
-    per_week = threshold.get("promised" if threshold.get("method") == "budget" else "implied_per_week")
+    """What its thresholds are for; a manifest that does not say promises nothing."""
+    per_week = manifest.threshold.alerts_per_week
     try:
         at = datetime.fromisoformat(calibrated_at(manifest)).timestamp()
     except ValueError:
-        return Promise(None, float(per_week) if isinstance(per_week, int | float) else None)
-    return Promise(round(at * 1e9), float(per_week) if isinstance(per_week, int | float) else None)
+        return Promise(None, per_week)
+    return Promise(round(at * 1e9), per_week)
 
 
 def verify(folder: Path) -> Manifest:

@@ -7,6 +7,8 @@ import msgspec
 
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.errors import BundleError
+from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
+from stream.registry.recalibration_facts import RecalibrationFacts
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -56,16 +58,21 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: tuple[int, ...]
     error_spread: tuple[float, ...]
     threshold_q: float
-    threshold: dict[str, Any]
-    data: dict[str, Any]
-    metrics: dict[str, Any]
+    threshold: ThresholdFacts
+    data: DataFacts
+    metrics: MetricFacts
     software: dict[str, str]
     parent: str | None
     files: tuple[FileEntry, ...]
     amended: dict[str, Change] = {}
     usual_disagreement: float = 1.0
     calibrated_at: str = ""
-    recalibrated: dict[str, Any] = {}
+    recalibrated: RecalibrationFacts = RecalibrationFacts()
+
+    @property
+    def threshold_report(self) -> ThresholdFacts:
+        """`threshold` with its q, as reports show it."""
+        return msgspec.structs.replace(self.threshold, q=self.threshold_q)
 
 
 class _Format(msgspec.Struct):

@@ -1,7 +1,6 @@
 """Production goes to another version, or back: verified first, as a consumer would load it."""
 
 from stream.errors import BundleError, ConfigError
-from stream.gate import REFUSED, forced, refuse
 from stream.registry import alias_history
 from stream.registry.alias_history import Move
 from stream.registry.bundle import load
@@ -24,14 +23,14 @@ def promote(registry: Registry, detector: str, reference: str, reason: str = "",
         ConfigError: forced without a reason.
     """
     manifest = _verified(registry, detector, reference)
-    version, refused = manifest.version, manifest.metrics.get("gate", {})
-    if refused.get("verdict") == REFUSED:
-        if not force:
-            refuse(version, refused, 'train again, or let it pass with --force --reason "who and why"')
+    gate = manifest.metrics.gate
+    if not force:
+        gate.require(manifest.version, 'train again, or let it pass with --force --reason "who and why"')
+    elif gate.refused:
         if not reason:
             raise ConfigError("models promote: --force needs --reason: who lets a refused version pass, and why")
-        reason = forced(refused, reason)
-    return registry.point(detector, PRODUCTION, version, "promote", reason)
+        reason = gate.forced(reason)
+    return registry.point(detector, PRODUCTION, manifest.version, "promote", reason)
 
 
 def rollback(registry: Registry, detector: str, reason: str = "") -> Move:

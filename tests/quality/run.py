@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from stream.cli.options.training import train_options
@@ -88,7 +89,7 @@ def _named(folder: Path) -> tuple[Path, Any, Any]:
 
 
 def _figures(of: Evaluation, group: str) -> dict[str, Any]:
-    said = facts(of)
+    said = msgspec.to_builtins(facts(of))
     kept = {name: said[name] for name in ("threshold", "frames", "events", "detectors", "promise")}
     if group == "nab":
         for one, detected in zip(kept["detectors"], detections(of), strict=True):

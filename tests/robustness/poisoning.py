@@ -16,7 +16,7 @@ from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory
 from training.recalibration import batch_means
-from training.recalibration.observed import NewerReadings, incident_spans
+from training.recalibration.observed import NewerReadings, incident_spans, newer_data_facts
 from training.recalibration.recalibrate import BundleThresholds, Evidence, Recalibration, recalibrate, trained_scale
 from training.recalibration.selection import select_levels
 
@@ -126,7 +126,7 @@ def recalibration_input(given: BundleThresholds, newer: Levels) -> Evidence:
         np.diff(newer.series, prepend=-1) > 0, nothing, nothing, nothing, nothing, newer.step, {},
     )  # fmt: skip
     alerts = incident_spans(incident_events(newer, score, given.rules))
-    observed = NewerReadings(framed, newer.level, score, newer.vetoed, alerts, {})
+    observed = NewerReadings(framed, newer.level, score, newer.vetoed, alerts, newer_data_facts("", framed, ""))
     above = (score > EXCEEDS).astype(np.float64)
     count = np.bincount(newer.series, minlength=size).astype(np.float64)
     return Evidence(

@@ -21,6 +21,7 @@ from stream.intake.columns import Readings
 from stream.intake.decode import JSON, Fields
 from stream.registry.bundle import Contents, SelfTest, load, write
 from stream.registry.manifest import FORMAT, Manifest
+from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
 from stream.registry.registry import Registry
 from stream.storage.opening import Storage
 
@@ -145,9 +146,11 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         seeds=tuple(range(spec.members)),
         error_spread=tuple(definition.ensemble.spread.tolist()),
         threshold_q=definition.thresholds.q,
-        threshold={} if promise.alerts_per_week is None else {"method": "budget", "promised": promise.alerts_per_week},
-        data={},
-        metrics={},
+        threshold=ThresholdFacts(
+            method=None if promise.alerts_per_week is None else "budget", promised=promise.alerts_per_week
+        ),
+        data=DataFacts(),
+        metrics=MetricFacts(),
         software={},
         parent=None,
         files=(),

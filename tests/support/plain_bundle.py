@@ -17,6 +17,7 @@ from stream.detect.model.autoencoders import build
 from stream.intake.parquet import Hints
 from stream.registry.bundle import Contents, SelfTest, load, write
 from stream.registry.manifest import FORMAT, Manifest
+from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
 from stream.registry.registry import Registry
 from tests.support.builders import a_policy, a_rules, a_spec
 from training.evaluate.evaluation import Bundle
@@ -45,11 +46,11 @@ def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int
         seeds=(0,),
         error_spread=(1.0,) * len(sensors),
         threshold_q=1.0,
-        threshold={
-            "method": "budget", "promised": 2.0, "share_above": 0.004, "implied_per_week": 1.5, "extrapolated": False
-        },
-        data={"fingerprint": "of other readings"},
-        metrics={},
+        threshold=ThresholdFacts(
+            method="budget", promised=2.0, share_above=0.004, implied_per_week=1.5, extrapolated=False
+        ),
+        data=DataFacts(fingerprint="of other readings"),
+        metrics=MetricFacts(),
         software={},
         parent=None,
         files=(),

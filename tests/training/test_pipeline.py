@@ -67,9 +67,9 @@ def test_labelled_rows_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> Non
     assert contents(made(tmp_path / "poisoned", poisoned, hints=hints)) == contents(plain)
     data = plain.manifest.data
     carried = 8  # the frame after each run of labelled ones, but those at the end
-    assert data["labelled"] == labelled.sum() + carried
-    assert sum(data["frames"].values()) == data["readings"] == len(history)
-    assert data["frames"]["labelled"] == data["labelled"]
+    assert data.labelled == labelled.sum() + carried
+    assert sum(data.frames.values()) == data.readings == len(history)
+    assert data.frames["labelled"] == data.labelled
 
 
 def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, tmp_path: Path) -> None:
@@ -144,9 +144,9 @@ def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
     assert definition.scales.names == ("pump-01", "pump-02", "pump-03", "pump-04", "")
     assert manifest.sensors == physics.SENSORS
     assert manifest.policy.interval_ns == MINUTE
-    assert manifest.data["series"] == 4
-    assert manifest.threshold["implied_per_week"] >= 0
-    assert 0 < manifest.metrics["gate"]["levels"] <= manifest.data["frames"]["gate"]
+    assert manifest.data.series == 4
+    assert (manifest.threshold.implied_per_week or 0) >= 0
+    assert 0 < (manifest.metrics.gate.levels or 0) <= manifest.data.frames["gate"]
 
 
 def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_otherwise(
@@ -186,7 +186,7 @@ def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps
     assert (scales.scale[:, kept.manifest.sensors.index("running")] == 1.0).all(), "a constant sensor has scale 1"
     dropped = made(tmp_path / "dropped", history, DROPPING, hints=hints)
     assert dropped.manifest.sensors == physics.SENSORS
-    assert len(dropped.manifest.data["vetting"]) == 3
+    assert len(dropped.manifest.data.vetting or ()) == 3
     assert load(dropped.folder)[1].scales.mean.shape == (5, len(physics.SENSORS))
 
 
@@ -268,7 +268,7 @@ def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
     assert (long.manifest.policy.resample, wide.manifest.policy.resample) == ("last", "last")
     assert (long.manifest.policy.close_complete, wide.manifest.policy.close_complete) == (True, False)
     assert long.parts == trained.parts
-    assert long.manifest.data["readings"] == len(sensors) * len(pumps)
+    assert long.manifest.data.readings == len(sensors) * len(pumps)
     assert long.calibration.weeks == pytest.approx(trained.calibration.weeks), "a frame stands for a tick"
 
 
@@ -342,10 +342,11 @@ def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path)
 def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained: Trained) -> None:
     manifest, definition = load(trained.folder)
     kept = calibration_levels(trained.folder)
-    levels = restored_levels(kept, definition.thresholds, 6 + 3, manifest.threshold["weeks"])
-    assert len(levels) == manifest.data["frames"]["calibrate"] == round(trained.calibration.weeks * WEEK / MINUTE)
+    levels = restored_levels(kept, definition.thresholds, 6 + 3, trained.calibration.weeks)
+    assert manifest.threshold.weeks == trained.calibration.weeks
+    assert len(levels) == manifest.data.frames["calibrate"] == round(trained.calibration.weeks * WEEK / MINUTE)
     assert (levels.level > manifest.threshold_q).mean() == trained.calibration.share_above
-    assert kept["time"].drop_null().to_pandas().between(manifest.data["from"], manifest.data["to"]).all()
+    assert kept["time"].drop_null().to_pandas().between(manifest.data.start, manifest.data.end).all()
 
 
 @pytest.mark.parametrize(
@@ -369,7 +370,7 @@ def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
     assert manifest.model.kind == model.kind
     assert manifest.model.loss == model.loss
     assert (manifest.model.discriminator > 0) == model.discriminator
-    assert len(manifest.metrics.get("discriminator_loss", ())) == model.members * model.discriminator
+    assert len(manifest.metrics.discriminator_loss or ()) == model.members * model.discriminator
     report.show(trained)
     assert ("discriminator" in capsys.readouterr().out) == model.discriminator
     live, alerts, verdicts = tmp_path / "live.parquet", list[str](), tmp_path / "verdicts.parquet"

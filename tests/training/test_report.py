@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +31,7 @@ def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Tr
 def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
     trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = json.loads(json.dumps(report.facts(trained)))
+    facts = json.loads(msgspec.json.encode(report.facts(trained)))
     assert facts["rows_per_s"] > 1_000
     assert 50 < facts["peak_memory_mb"] < 100_000
     assert facts["data"]["dispositions"] == {"used": 3200, "late": 0, "duplicate": 0, "ignored": 0, "dead": 0}
@@ -73,8 +74,9 @@ def test_what_was_left_out_is_said_with_its_reasons_and_adds_up(
     assert left_out == {"labelled": 240, "off": 292, "degraded": 100, "purged": 96}
     assert sum(trained.parts.values()) == len(pumps)
     facts = report.facts(trained)
-    assert facts["data"]["frames"] == trained.parts
-    assert len(set(facts["metrics"]["fit_loss"])) == len(set(facts["metrics"]["stop_loss"])) == 3
+    fit_loss, stop_loss = facts.metrics.fit_loss or (), facts.metrics.stop_loss or ()
+    assert facts.data.frames == trained.parts
+    assert len(set(fit_loss)) == len(set(stop_loss)) == 3
     table = table_of(trained, capsys)
     assert table["left out"] == (
         "readings: 3 late; frames: 240 labelled (or carried from one), 292 off (maintenance, `score_when`), "
@@ -82,5 +84,5 @@ def test_what_was_left_out_is_said_with_its_reasons_and_adds_up(
     )
     assert table["frames"].startswith("3,200: ")
     fit, held_out = (re.findall(r"[\d.]+", losses) for losses in table["loss"].split(";"))
-    assert fit == [f"{loss:.4g}" for loss in facts["metrics"]["fit_loss"]]
-    assert held_out == [f"{loss:.4g}" for loss in facts["metrics"]["stop_loss"]]
+    assert fit == [f"{loss:.4g}" for loss in fit_loss]
+    assert held_out == [f"{loss:.4g}" for loss in stop_loss]

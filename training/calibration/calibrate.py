@@ -4,8 +4,7 @@ Neighbouring levels share almost all of their support, so the sample is counted 
 incidents are counted by the code that counts them online.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
+from stream.registry.manifest_facts import Method, ThresholdFacts
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
 from training.calibration.series_scale import LEAST, series_scales
@@ -58,7 +58,7 @@ class Calibration:
 
     table: ThresholdTable
     ratio: Float64s
-    method: str
+    method: Method
     promised: float
     q_point: float
     q_high: float
@@ -70,9 +70,21 @@ class Calibration:
     blocks: int
     rate: float
 
-    def facts(self) -> dict[str, Any]:
-        """For the manifest."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("table", "ratio")}
+    def facts(self) -> ThresholdFacts:
+        """The same for the manifest."""
+        return ThresholdFacts(
+            method=self.method,
+            promised=self.promised,
+            q_point=self.q_point,
+            q_high=self.q_high,
+            extrapolated=self.extrapolated,
+            weeks=self.weeks,
+            weeks_needed=self.weeks_needed,
+            implied_per_week=self.implied_per_week,
+            share_above=self.share_above,
+            blocks=self.blocks,
+            rate=self.rate,
+        )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.policy import Rules
 from stream.intake.columns import Bools, UInt8s
+from stream.registry.manifest_facts import GateFacts
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import Levels, incidents
 from training.data.framing import FramedHistory
@@ -34,14 +35,14 @@ def levels_at(framed: FramedHistory, inside: Bools, scores: FrameScores, block: 
     )
 
 
-def threshold_effect(levels: Levels, calibration: Calibration, rules: Rules) -> dict[str, float | None]:
+def threshold_effect(levels: Levels, calibration: Calibration, rules: Rules) -> GateFacts:
     """What the threshold does on held-out data that nothing has seen: share above, incidents per series and week."""
     if not len(levels):
-        return {"levels": 0, "weeks": 0.0, "share_above": None, "alerts_per_week": None}
+        return GateFacts(levels=0, weeks=0.0, share_above=None, alerts_per_week=None)
     score = levels.level / calibration.table.of_each(levels.names)[levels.series]
-    return {
-        "levels": len(score),
-        "weeks": levels.weeks,
-        "share_above": float((score > 1).mean()),
-        "alerts_per_week": incidents(levels, score, rules) / max(levels.weeks, 1e-12),
-    }
+    return GateFacts(
+        levels=len(score),
+        weeks=levels.weeks,
+        share_above=float((score > 1).mean()),
+        alerts_per_week=incidents(levels, score, rules) / max(levels.weeks, 1e-12),
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from stream.detect.frames.frames import Fitness
 from stream.detect.slots import Segments
 from stream.events.feedback import JudgedSpan, Judgements, Verdict
 from stream.intake.columns import Bools
+from stream.registry.manifest_facts import FeedbackCount, FeedbackFacts
 from training.data.framing import FramedHistory, carried_from
 from training.data.spans import Span, within_spans
 
@@ -30,14 +31,15 @@ def apply_feedback(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int,
     return replace(framed, confirmed=confirmed, fitness=fitness)
 
 
-def facts(framed: FramedHistory, judgements: Judgements) -> dict[str, Any]:
+def facts(framed: FramedHistory, judgements: Judgements) -> FeedbackFacts:
     """For the manifest: alerts by verdict, those with a frame in this history, and verdicts on alerts nobody knows."""
     spans = judgements.spans()
-    told = {}
+    counts = {}
     for verdict in get_args(Verdict):
         own = [span for span in spans if span.verdict == verdict]
-        told[verdict] = {"alerts": len(own), "in_history": sum(bool(_inside(framed, [span], 0).any()) for span in own)}
-    return {**told, "unknown": len(judgements.unknown)}
+        in_history = sum(bool(_inside(framed, [span], 0).any()) for span in own)
+        counts[verdict] = FeedbackCount(len(own), in_history)
+    return FeedbackFacts(**counts, unknown=len(judgements.unknown))
 
 
 def _inside(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int) -> Bools:

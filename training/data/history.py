@@ -5,7 +5,6 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from stream.events.record import rfc3339
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Batch, Layout, discover, read
 from stream.registry.manifest import Manifest
+from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import facts
 from training.data.framing import FramedHistory
 from training.data.vet import Finding
@@ -93,29 +93,29 @@ def data_facts(
     parts: dict[str, int],
     findings: tuple[Finding, ...],
     options: TrainOptions,
-) -> dict[str, Any]:
+) -> DataFacts:
     """What was learned from, for the manifest."""
-    said = {} if options.feedback is None else {"feedback": facts(framed, options.feedback)}
-    return {
-        "path": str(history.layout.path),
-        "columns": dict(history.layout.why),
-        "readings": history.rows,
-        "series": len(framed.names),
-        "from": rfc3339(int(framed.time.min())),
-        "to": rfc3339(int(framed.time.max())),
-        "fingerprint": fingerprint(history),
-        "dispositions": framed.dispositions,
-        "labelled": int(framed.labelled.sum()),
-        "frames": parts,
-        "vetting": [f"{f.sensor}: {f.kind}, {f.reason}" for f in findings],
-        "vetted_out": options.train.drop_sensors,
-        **said,
-    }
+    return DataFacts(
+        path=str(history.layout.path),
+        columns=dict(history.layout.why),
+        readings=history.rows,
+        series=len(framed.names),
+        start=rfc3339(int(framed.time.min())),
+        end=rfc3339(int(framed.time.max())),
+        fingerprint=fingerprint(history),
+        dispositions=dict(framed.dispositions),
+        labelled=int(framed.labelled.sum()),
+        frames=parts,
+        vetting=tuple(f"{f.sensor}: {f.kind}, {f.reason}" for f in findings),
+        vetted_out=options.train.drop_sensors,
+        feedback=None if options.feedback is None else facts(framed, options.feedback),
+    )
 
 
 def learned_until(manifest: Manifest) -> int:
     """ns: newest reading that weights or thresholds have come of; the smallest integer where nothing says."""
-    said = [manifest.data.get("to"), manifest.recalibrated.get("data", {}).get("to")]
+    newer = manifest.recalibrated.data
+    said = [manifest.data.end, None if newer is None else newer.end]
     times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in said if text is not None]
     return max(map(int, times), default=int(np.iinfo(np.int64).min))
 

@@ -31,6 +31,7 @@ from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
 from training.metrics.floors import FLOORS, Floor, Score, always_on
 from training.options import TrainOptions
+from training.revision.child import threshold_settings
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     part = split(
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field
     )
-    if fingerprint(history) != manifest.data.get("fingerprint"):
+    if fingerprint(history) != manifest.data.fingerprint:
         why = "other readings than the bundle was trained on"
-    elif frames.counted(part) != manifest.data.get("frames"):
+    elif frames.counted(part) != manifest.data.frames:
         why = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
     else:
         return Learned(history, frames, part, True, "")
@@ -142,10 +143,8 @@ class _Ground:
 
 def promise_of(manifest: Manifest) -> ThresholdSettings | None:
     """What the bundle's threshold promises; None where its manifest does not say. The data decide how well."""
-    method, promised = manifest.threshold.get("method"), manifest.threshold.get("promised", 0.0)
-    if method == "budget":
-        return ThresholdSettings(method="budget", alerts_per_week=promised)
-    return ThresholdSettings(method="percentile", percentile=promised) if method == "percentile" else None
+    method, promised = manifest.threshold.method, manifest.threshold.promised
+    return None if method is None or promised is None else threshold_settings(method, promised)
 
 
 def _fitted(floor: Floor, learned: Learned) -> Mapping[str, Score]:

@@ -25,7 +25,7 @@ def facts(of: Evaluation) -> dict[str, Any]:
         "bundle": str(of.bundle.folder),
         "version": manifest.version,
         "detector": manifest.detector,
-        "threshold": {"q": manifest.threshold_q, **manifest.threshold},
+        "threshold": manifest.threshold_report,
         "readings": {name: labelled.counts[Count(name)] for name in FATES},
         "frames": {name: labelled.counts[Count(name)] for name in VERDICTS} | {"labelled": int(of.truth.labels.sum())},
         "unscored": dict(zip(("frames", "labelled"), of.unscored, strict=True)),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from stream import strength
 from stream.counters import Count
 from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
@@ -241,15 +240,15 @@ def _each(of: Evaluation) -> Iterator[Markup]:
 
 def _strength(of: Evaluation) -> Iterator[Markup]:
     """What the bundle says of its model; older ones say nothing."""
-    tried = of.bundle.manifest.metrics.get("strength")
+    tried = of.bundle.manifest.metrics.capacity
     if tried is None:
         return
     yield tag("h2", "Is the model constrained enough?")
-    yield tag("p", strength.verdict(tried))
-    if tried["kinds"]:
-        caption = f"{strength.title(tried)}. The small figure is the size, the bold one the share found."
+    yield tag("p", tried.summary)
+    if tried.kinds:
+        caption = f"{tried.title}. The small figure is the size, the bold one the share found."
         yield tag("p", caption, class_="soft")
-        yield tag("figure", Markup(strength_plot(tried["kinds"])), class_="some")
+        yield tag("figure", Markup(strength_plot(tried.kinds)), class_="some")
 
 
 def _how(of: Evaluation) -> Iterator[Markup]:

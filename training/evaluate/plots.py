@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stream.intake.columns import Bools, Float64s, Int64s
+from stream.registry.manifest_facts import InjectedKind
 from training.evaluate.promise import Point
 from training.evaluate.worst import Window
 from training.metrics.events import OPEN_END, Span
@@ -134,31 +135,31 @@ def _mark_threshold(panel: Axes, points: Sequence[Point], q: float, least: float
     )
 
 
-def strength_plot(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+def strength_plot(kinds: Mapping[str, InjectedKind]) -> str:
     """Share of synthetic anomalies found, a row for each kind, a field for each size: the darker, the more.
 
     Args:
-        kinds: of `metrics["strength"]` in a manifest.
+        kinds: of `CapacityFacts`, by name.
     """
     from matplotlib.patches import Rectangle
 
-    most = max(len(one["sizes"]) for one in kinds.values())
+    most = max(len(one.sizes) for one in kinds.values())
     figure = _figure(8.0, 0.35 + 0.36 * len(kinds))
     panel = figure.subplots()
     for row, one in enumerate(kinds.values()):
-        for column, step in enumerate(one["sizes"]):
-            share = step["found"]
+        for column, step in enumerate(one.sizes):
+            share = step.found
             panel.add_patch(Rectangle((column + 0.02, row + 0.06), 0.96, 0.88, color=LINE, alpha=0.06 + 0.94 * share))
             ink = "white" if share > DARK else "#444444"
-            panel.text(column + 0.09, row + 0.5, f"{step['size']:g}", color=ink, fontsize=8, va="center")
+            panel.text(column + 0.09, row + 0.5, f"{step.size:g}", color=ink, fontsize=8, va="center")
             panel.text(
                 column + 0.91, row + 0.5, f"{share:.0%}", color=ink, fontsize=9, va="center", ha="right", weight="bold"
             )
-        if one["why_none"] is not None:
-            panel.text(0.09, row + 0.5, one["why_none"], color=QUIET, fontsize=8, va="center")
+        if one.why_none is not None:
+            panel.text(0.09, row + 0.5, one.why_none, color=QUIET, fontsize=8, va="center")
     panel.set(xlim=(0, max(most, 1)), ylim=(len(kinds), 0))
     panel.set_xticks([])
-    names = [f"{kind.replace('_', ' ')}, {one['unit']}" for kind, one in kinds.items()]
+    names = [f"{kind.replace('_', ' ')}, {one.unit}" for kind, one in kinds.items()]
     panel.set_yticks(np.arange(len(kinds)) + 0.5, names)
     dress(panel)
     panel.spines["bottom"].set_visible(False)

@@ -67,20 +67,17 @@ def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, found: E
         score: float64 (T,), NaN where a frame has none; normal: bool (T,).
         found: of our incidents, on all series.
     """
-    of = manifest.threshold
-    method = of.get("method")
-    share, per_week = of.get("share_above"), of.get("implied_per_week")
-    if method == "budget":
-        per_week = of["promised"]
-    elif method == "percentile":
-        share = 1 - of["promised"] / 100
+    threshold = manifest.threshold
+    share = threshold.share_above
+    if threshold.method == "percentile" and threshold.promised is not None:
+        share = 1 - threshold.promised / 100
     judged = score[normal & ~np.isnan(score)]
     weeks, alerts = found.normal_days / WEEK_DAYS, found.incidents - found.true
     return Promise(
-        method=method,
-        extrapolated=of.get("extrapolated"),
+        method=threshold.method,
+        extrapolated=threshold.extrapolated,
         promised_share=share,
-        promised_per_week=per_week,
+        promised_per_week=threshold.alerts_per_week,
         frames=len(judged),
         weeks=weeks,
         alerts=alerts,

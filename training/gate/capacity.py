@@ -8,21 +8,19 @@ it explains, follows whether it is too strong or too weak.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
 from stream.intake.columns import UInt8s
+from stream.registry.manifest_facts import CapacityFacts, CapacityVerdict, InjectedKind, InjectedSize
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, UNITS, Kind
-from training.gate.injection import Step, Trial
+from training.gate.injection import Trial
 from training.gate.segments import FEWEST, Strips, affordable, strips_of
-
-Verdict = Literal["fine", "too strong", "too weak", "not judged"]
 
 # Windows of the fewest strips: of more, the trials would take longer than the training.
 MOST_WINDOWS = 1 << 14
@@ -42,7 +40,7 @@ class Tried:
     """
 
     unit: str
-    steps: tuple[Step, ...]
+    steps: tuple[InjectedSize, ...]
     why_none: str | None
 
     def least(self, share: float) -> float | None:
@@ -62,10 +60,9 @@ class Tried:
         largest = self.steps[-1]
         return largest.found < HALF and largest.given_back is not None and largest.given_back > HALF
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> InjectedKind:
         """For the manifest."""
-        least = {"half_from": self.least(HALF), "nine_tenths_from": self.least(NINE_TENTHS)}
-        return {"unit": self.unit, "sizes": [asdict(step) for step in self.steps], **least, "why_none": self.why_none}
+        return InjectedKind(self.unit, self.steps, self.least(HALF), self.least(NINE_TENTHS), self.why_none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ class Strength:
     tried: Mapping[Kind, Tried]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> CapacityVerdict:
         """Too strong: free to copy more than it may. Too weak: explains nothing but by copying."""
         if self.freedom > most_freedom(self.spec):
             return "too strong"
@@ -118,20 +115,20 @@ class Strength:
         elif followed := [kind for kind, tried in self.tried.items() if tried.followed]:
             yield f"it follows {', '.join(followed)}, of which less than half is found"
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> CapacityFacts:
         """For the manifest."""
-        return {
-            "verdict": self.verdict,
-            "said": self.said,
-            "part": self.part.name.lower(),
-            "strips": self.strips,
-            "frames": self.spec.receptive_field,
-            "freedom": self.freedom,
-            "most_freedom": most_freedom(self.spec),
-            "explained": self.explained,
-            "found_in_normal": self.found_in_normal,
-            "kinds": {kind: tried.facts() for kind, tried in self.tried.items()},
-        }
+        return CapacityFacts(
+            verdict=self.verdict,
+            reason=self.said,
+            part=self.part.name.lower(),
+            segments=self.strips,
+            frames=self.spec.receptive_field,
+            freedom=self.freedom,
+            most_freedom=most_freedom(self.spec),
+            explained=self.explained,
+            found_in_normal=self.found_in_normal,
+            kinds={kind: tried.facts() for kind, tried in self.tried.items()},
+        )
 
 
 def most_freedom(spec: ModelSpec) -> float:
@@ -152,7 +149,7 @@ def _weaker(spec: ModelSpec) -> str:
 
 def strength(
     framed: FramedHistory, part: UInt8s, definition: Definition, weights: Mapping[str, Tensor], seed: int
-) -> dict[str, Any]:
+) -> CapacityFacts:
     """How constrained the model is, as a manifest keeps it; `not judged` with the reason where too little is held out.
 
     Args:
@@ -195,12 +192,10 @@ def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> 
 
 def _tried(trial: Trial, kind: Kind, seed: int) -> Tried:
     outcomes = [trial.step(kind, size, seed) for size in SIZES[kind]]
-    steps = tuple(outcome for outcome in outcomes if isinstance(outcome, Step))
+    steps = tuple(outcome for outcome in outcomes if isinstance(outcome, InjectedSize))
     reasons = [outcome for outcome in outcomes if isinstance(outcome, str)]
     return Tried(UNITS[kind], steps, None if steps else reasons[0])
 
 
-def _not_judged(why: str) -> dict[str, Any]:
-    """Has the keys of what is judged; null where there is nothing to tell."""
-    nothing = dict.fromkeys(("part", "strips", "frames", "freedom", "most_freedom", "explained", "found_in_normal"))
-    return {"verdict": "not judged", "said": why, **nothing, "kinds": {}}
+def _not_judged(reason: str) -> CapacityFacts:
+    return CapacityFacts("not judged", reason, None, None, None, None, None, None, None, {})

@@ -5,9 +5,7 @@ Refused only where worse by more than the margin is all but certain.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from stream.events.record import rfc3339
 from stream.intake.columns import Bools, Float64s, Int64s, UInt8s
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest
+from stream.registry.manifest_facts import Criterion, DataFacts, ThresholdFacts
 from stream.registry.registry import PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
 from training.calibration.held_out import levels_at
@@ -26,7 +25,7 @@ from training.data.history import History, learned_until
 from training.data.scored_history import FrameScores, frame_scores
 from training.data.split import Part
 from training.data.synthetic import Kind, inject
-from training.gate.criteria import CHANCE, Criterion, not_judged
+from training.gate.criteria import CHANCE, not_judged
 from training.gate.false_alerts import DAY, FEWEST_DAYS, chance, daily_rates, left_open
 from training.gate.segments import FEWEST, Strips, affordable, strips_of
 from training.gate.separability import ONE_SIDED
@@ -58,7 +57,7 @@ def beside_production(
     history: History,
     framed: FramedHistory,
     part: UInt8s,
-    data: Mapping[str, Any],
+    data: DataFacts,
     calibration: Calibration,
     seed: int,
 ) -> list[Criterion]:
@@ -75,7 +74,7 @@ def beside_production(
         manifest, definition = load(registry.folder(detector, version))
     except NarrowsError as fault:
         return _neither(f"production cannot be loaded: {fault}")
-    if "to" not in manifest.data:
+    if manifest.data.end is None:
         return _neither(f"production, {version}, does not say what it has learned from")
     if definition.sensors != challenger.definition.sensors:
         return _neither(f"production, {version}, has other sensors: {', '.join(definition.sensors)}")
@@ -87,21 +86,21 @@ def beside_production(
     scores = frame_scores(history, definition)
     if not np.array_equal(scores.time, framed.time):
         return _neither(f"production, {version}, makes other frames of these readings")
-    caution = max(manifest.threshold.get("q_high", 0.0) / manifest.threshold_q, 1.0)
+    caution = max((manifest.threshold.q_high or 0.0) / manifest.threshold_q, 1.0)
     champion = Contender(definition, scores, caution)
     common = _common(framed, *_rows(manifest, framed, part, data), challenger, champion)
     return _compared(common, calibration, seed)
 
 
-def _promise(threshold: Mapping[str, Any]) -> str:
-    return f"{threshold.get('method')} {threshold.get('promised')}"
+def _promise(threshold: ThresholdFacts) -> str:
+    return f"{threshold.method} {threshold.promised}"
 
 
-def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: Mapping[str, Any]) -> tuple[Bools, str]:
+def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: DataFacts) -> tuple[Bools, str]:
     """bool (T,), gate frames that neither has learned from, and which these are."""
     gate = part == Part.GATE
     known = manifest.data
-    if known.get("fingerprint") == data["fingerprint"] and known.get("frames") == data["frames"]:
+    if (known.fingerprint, known.frames) == (data.fingerprint, data.frames):
         return gate, "the gate part of the history that both learned from the rest of"
     until = learned_until(manifest)
     which = f"the gate part after {rfc3339(until)}, where what {manifest.version} has learned from ends"

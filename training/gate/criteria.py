@@ -4,33 +4,17 @@ A criterion refuses only what the data exclude at a stated confidence; where the
 and says so: a gate that refuses sound models is turned off.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+
+import msgspec
 
 from stream.detect.policy import ModelSpec
 from stream.registry.manifest import Manifest
+from stream.registry.manifest_facts import CapacityFacts, Criterion, GateFacts, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 
-Verdict = Literal["passed", "refused", "not judged"]
 # Of each criterion: how seldom a model that keeps its limit is refused by chance.
 CHANCE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One thing that was looked at.
-
-    Attributes:
-        measured, limit: in the unit that `said` names; None where there is none.
-        said: what was seen, what was expected and, where it is refused, what to do.
-    """
-
-    name: str
-    verdict: Verdict
-    measured: float | None
-    limit: float | None
-    said: str
 
 
 def overall(criteria: Sequence[Criterion]) -> Verdict:
@@ -39,43 +23,37 @@ def overall(criteria: Sequence[Criterion]) -> Verdict:
     return "refused" if "refused" in verdicts else "passed" if "passed" in verdicts else "not judged"
 
 
-def facts(criteria: Sequence[Criterion]) -> dict[str, Any]:
-    """For the manifest."""
-    return {"verdict": overall(criteria), "criteria": [asdict(one) for one in criteria]}
-
-
-def inherited(parent: Manifest) -> dict[str, Any]:
-    """The metrics of a child with the same weights: the verdict is the parent's, and what its threshold did is gone."""
-    gate = parent.metrics.get("gate", {})
-    kept = {name: gate[name] for name in ("verdict", "criteria") if name in gate}
-    judged = gate.get("judged", parent.version)
-    metrics = {name: value for name, value in parent.metrics.items() if name not in ("gate", "strength")}
-    return metrics | {"gate": kept | {"judged": judged, "note": f"{judged} was judged, with its own threshold"}}
+def inherited(parent: Manifest) -> MetricFacts:
+    """Metrics of a child with the same weights: the parent's verdict, without what the parent's threshold did."""
+    gate = parent.metrics.gate
+    judged = gate.judged or parent.version
+    note = f"{judged} was judged, with its own threshold"
+    kept = GateFacts(verdict=gate.verdict, criteria=gate.criteria, judged=judged, note=note)
+    return msgspec.structs.replace(parent.metrics, gate=kept, capacity=None)
 
 
 def not_judged(name: str, why: str) -> Criterion:
     return Criterion(name, "not judged", None, None, why)
 
 
-def strong_enough(strength: Mapping[str, Any], cut_off: bool) -> list[Criterion]:
-    """Too strong or too weak, by the trials of `training.strength`.
+def of_capacity(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]:
+    """Criteria `too strong` and `too weak`, from the measured capacity.
 
     Args:
-        cut_off: training was ended before it was done: what is weak then may still learn.
+        cut_off: training ended at its limit of epochs: a weak model may still learn.
     """
-    strong, weak = "too strong", "too weak"
-    if strength["verdict"] == "not judged":
-        return [not_judged(name, strength["said"]) for name in (strong, weak)]
-    freedom, explained, said = strength["freedom"], strength["explained"], strength["said"]
-    verdicts: dict[str, Verdict] = dict.fromkeys((strong, weak), "passed")
-    if strength["verdict"] in verdicts:
-        verdicts[strength["verdict"]] = "refused"
-    of_weak = said
-    if cut_off and verdicts[weak] == "refused":
-        verdicts[weak], of_weak = "not judged", f"training ended at `train.max_epochs`, before it was done: {said}"
+    over, under = "too strong", "too weak"
+    if capacity.verdict == "not judged":
+        return [not_judged(name, capacity.reason) for name in (over, under)]
+    reason = capacity.reason
+    of_over: Verdict = "refused" if capacity.verdict == over else "passed"
+    of_under: Verdict = "refused" if capacity.verdict == under else "passed"
+    of_weak = reason
+    if cut_off and of_under == "refused":
+        of_under, of_weak = "not judged", f"training ended at `train.max_epochs`, before it was done: {reason}"
     return [
-        Criterion(strong, verdicts[strong], freedom, strength["most_freedom"], said),
-        Criterion(weak, verdicts[weak], explained, freedom, of_weak),
+        Criterion(over, of_over, capacity.freedom, capacity.most_freedom, reason),
+        Criterion(under, of_under, capacity.explained, capacity.freedom, of_weak),
     ]
 
 

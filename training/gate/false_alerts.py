@@ -12,9 +12,10 @@ import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s, Int64s
+from stream.registry.manifest_facts import Criterion
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import WEEK, Levels, incident_events
-from training.gate.criteria import CHANCE, Criterion, not_judged
+from training.gate.criteria import CHANCE, not_judged
 
 # A promise is kept where no more than twice as much comes. A detector that is in alarm for more than a tenth of normal
 # time is none, whatever was promised.

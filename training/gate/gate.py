@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from stream.intake.columns import UInt8s
+from stream.registry.manifest_facts import CapacityFacts, Criterion, DataFacts
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import Levels
@@ -14,7 +14,7 @@ from training.data.split import Part
 from training.fitting.fit import FittedMembers
 from training.gate.capacity import strength
 from training.gate.champion import Contender, beside_production
-from training.gate.criteria import Criterion, collapsed, strong_enough
+from training.gate.criteria import collapsed, of_capacity
 from training.gate.false_alerts import promise_kept
 from training.gate.segments import affordable, strips_of
 from training.gate.separability import of_labelled, of_synthetic
@@ -34,14 +34,14 @@ class Held:
     framed: FramedHistory
     part: UInt8s
     levels: Mapping[Part, Levels]
-    data: Mapping[str, Any]
+    data: DataFacts
 
 
 @dataclass(frozen=True)
 class Judged:
     """How constrained the model is, as `training.strength` tells it, and the gate's verdicts, as they are told."""
 
-    strength: dict[str, Any]
+    strength: CapacityFacts
     criteria: list[Criterion]
 
 
@@ -56,7 +56,7 @@ def judge(
     criteria = [
         of_synthetic(strips, definition, seed),
         of_labelled(framed, held.part, challenger.scores.level, gate, definition),
-        *strong_enough(tried, cut_off=not fitted.stopped_early),
+        *of_capacity(tried, cut_off=not fitted.stopped_early),
         *collapsed(spec, fitted.divergence),
         *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
         *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),

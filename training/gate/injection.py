@@ -1,7 +1,6 @@
 """A frozen model and the held-out normal strips it is tried on: what it finds in them, gives back, and explains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,28 +10,12 @@ from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.model.autoencoders import load
 from stream.intake.columns import Bools
+from stream.registry.manifest_facts import InjectedSize
 from training.data.synthetic import Kind, inject
 from training.gate.segments import Float32s, Strips
 
 # Deviations of the white noise that tells what a model is free to copy: small, so that all of it is within normal.
 SMALL = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A kind of anomaly at a size.
-
-    Attributes:
-        n: strips that could have it.
-        found: share of them whose level exceeds the threshold.
-        given_back: how much of the deviation is in what the model makes of it; 0: nothing, 1: all. None where the
-            deviation is in no cell that the error is of.
-    """
-
-    size: float
-    n: int
-    found: float
-    given_back: float | None
 
 
 class Trial:
@@ -50,7 +33,7 @@ class Trial:
         # Newest frames of a window that its error is of.
         self._counted = 1 if self._spec.error_span == "newest" else self._spec.window
 
-    def step(self, kind: Kind, size: float, seed: int) -> Step | str:
+    def step(self, kind: Kind, size: float, seed: int) -> InjectedSize | str:
         """What becomes of an anomaly; or the reason that no strip can have it."""
         window, clip = self._spec.window, self._definition.policy.clip
         # Where most windows of a level see a spike; it passes, where others stay.
@@ -61,7 +44,7 @@ class Trial:
         end = window if kind == "spike" else self._spec.receptive_field
         was, now = (values[:, end - window : end] for values in (self._values[made.rows], made.strips))
         found = self._found(self._strips.of(made.rows), made.strips)
-        return Step(size, len(made.rows), found, self._given_back(was, now))
+        return InjectedSize(size, len(made.rows), found, self._given_back(was, now))
 
     def found_in_normal(self) -> float:
         """The share of the strips, as they are, whose level exceeds the threshold."""

@@ -7,12 +7,13 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, UInt8s
+from stream.registry.manifest_facts import Criterion
 from training.calibration.levels import Levels
 from training.calibration.tail import block_maxima
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import Kind, inject
-from training.gate.criteria import Criterion, not_judged
+from training.gate.criteria import not_judged
 from training.gate.segments import FEWEST, Strips
 
 # What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.

@@ -10,6 +10,7 @@ import numpy as np
 
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int32s, Int64s
+from stream.registry.recalibration_facts import Interval
 
 BATCHES = 10
 # Student's t with BATCHES - 1 degrees of freedom: two-sided, 1 % outside.
@@ -24,10 +25,9 @@ class Estimate:
     low: float
     high: float
 
-    def facts(self) -> dict[str, float | None]:
-        """For JSON, which has no infinite numbers: an end that is not known is null."""
-        ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: float(end) if np.isfinite(end) else None for name, end in ends.items()}
+    def facts(self) -> Interval:
+        """For JSON, which has no infinite numbers: an infinite end is null."""
+        return Interval(*(float(end) if np.isfinite(end) else None for end in (self.value, self.low, self.high)))
 
     def within(self, factor: float) -> bool:
         """Whether it is known to a factor, either way."""

@@ -7,15 +7,15 @@ trifles matter.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
 from stream.detect.frames.scale import ScaleTable
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s
+from stream.registry.recalibration_facts import PoolFacts
 from training.data.framing import FramedHistory
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
@@ -116,10 +116,19 @@ class PoolDrift:
     promised: float | None
     said: tuple[Reason, ...]
 
-    def facts(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "said"}
-        return {name: value.facts() if isinstance(value, Estimate) else value for name, value in known.items()}
+    def facts(self) -> PoolFacts:
+        """For the manifest."""
+        return PoolFacts(
+            level=self.level.facts(),
+            since_training=self.since_training.facts(),
+            spread=self.spread,
+            far=self.far,
+            expected=self.expected,
+            rate=self.rate,
+            repeated=self.repeated,
+            exceeding=self.exceeding.facts(),
+            promised=self.promised,
+        )
 
 
 @dataclass(frozen=True)

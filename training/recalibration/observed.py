@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,7 @@ from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.intake.parquet import Hints, read
 from stream.intake.parquet_files import files
+from stream.registry.recalibration_facts import NewerDataFacts
 from stream.replay import Step, layout_for
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory
@@ -52,7 +52,7 @@ class NewerReadings:
     score: Float64s
     vetoed: Bools
     alerts: tuple[Span, ...]
-    facts: dict[str, Any]
+    facts: NewerDataFacts
 
 
 def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerReadings:
@@ -82,7 +82,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         score=scores.score,
         vetoed=scores.vetoed,
         alerts=incident_spans(passed.events),
-        facts=_facts(str(data), framed, fingerprint(history)) | {"dispositions": framed.dispositions},
+        facts=newer_data_facts(str(data), framed, fingerprint(history), framed.dispositions),
     )
 
 
@@ -117,7 +117,7 @@ def read_scores(definition: Definition, scores: Path) -> NewerReadings:
         score=score,
         vetoed=nothing,
         alerts=incident_spans(incident_events(levels, score[scored], definition.rules)),
-        facts=_facts(str(scores), framed, ""),
+        facts=newer_data_facts(str(scores), framed, ""),
     )
 
 
@@ -129,14 +129,20 @@ def incident_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
     return tuple(Span(series, start, max(end, start + 1)) for (series, start), end in spans.items())
 
 
-def _facts(path: str, framed: FramedHistory, print_of: str) -> dict[str, Any]:
-    return {
-        "path": path,
-        "from": rfc3339(int(framed.time.min())),
-        "to": rfc3339(int(framed.time.max())),
-        "fingerprint": print_of,
-        "series": len(framed.names),
-    }
+def newer_data_facts(
+    path: str, framed: FramedHistory, fingerprint: str, dispositions: dict[str, int] | None = None
+) -> NewerDataFacts:
+    """Facts about newer readings, for the manifest; how they are used is not known yet."""
+    return NewerDataFacts(
+        path=path,
+        start=rfc3339(int(framed.time.min())),
+        end=rfc3339(int(framed.time.max())),
+        fingerprint=fingerprint,
+        series=len(framed.names),
+        dispositions=dispositions,
+        frames={},
+        excluded_spans=0,
+    )
 
 
 def _numbers(column: pa.ChunkedArray) -> Float64s:

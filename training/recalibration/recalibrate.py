@@ -11,7 +11,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
+from stream.registry.recalibration_facts import PoolFacts, StepFacts
 from stream.settings.detection import RecalibrationSettings, ThresholdSettings
 from training.calibration.calibrate import Calibration, calibrate_stored
 from training.calibration.levels import Levels
@@ -109,21 +109,23 @@ class Recalibration:
         found: Float64s = (self.table.scale * self.table.q / (self.before.scale * self.before.q))[:-1]
         return found
 
-    def facts(self) -> dict[str, Any]:
-        """For the manifest: what moved, and what was seen of all series together."""
-        steps, pool = self.steps, self.drift.pool
-        return {
-            "step": {
-                "series": int((np.abs(np.log(steps)) > SAME_STEP).sum()),
-                "smallest": float(steps.min()),
-                "median": float(np.median(steps)),
-                "largest": float(steps.max()),
-                "clipped": self.clipped,
-                "bound": self.bound,
-            },
-            "series": dict(self.drift.counts),
-            "drift": None if pool is None else pool.facts(),
-        }
+    @property
+    def step(self) -> StepFacts:
+        """The changes of all series together."""
+        steps = self.steps
+        return StepFacts(
+            series=int((np.abs(np.log(steps)) > SAME_STEP).sum()),
+            smallest=float(steps.min()),
+            median=float(np.median(steps)),
+            largest=float(steps.max()),
+            clipped=self.clipped,
+            bound=self.bound,
+        )
+
+    @property
+    def pool(self) -> PoolFacts | None:
+        """The drift of all series together; None where no series had enough levels."""
+        return None if self.drift.pool is None else self.drift.pool.facts()
 
 
 def recalibrate(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from rich.table import Table
 
 from stream.registry.registry import Registry
@@ -42,10 +43,12 @@ def facts(renewed: RecalibrationRun, registry: Registry) -> dict[str, Any]:
         "reasons": [one.reason for one in drift.said],
         "data": renewed.facts,
         "threshold": {
-            "from": {"q": result.before.q, **parent.threshold},
-            "to": {"q": result.table.q, **renewed.threshold},
+            "from": parent.threshold_report,
+            "to": msgspec.structs.replace(renewed.threshold, q=result.table.q),
         },
-        **result.facts(),
+        "step": result.step,
+        "series": result.drift.counts,
+        "drift": result.pool,
         "by_series": [_series(one, step) for one, step in zip(drift.series, result.steps.tolist(), strict=True)],
     }
 
@@ -82,7 +85,7 @@ def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
 
 def _frames(renewed: RecalibrationRun) -> Table:
     table = plain_table(("frames", "", ""))
-    for name, count in renewed.facts["frames"].items():
+    for name, count in renewed.facts.frames.items():
         if count:
             table.add_row(name.replace("_", " "), f"{count:,}", LEFT_OUT.get(name, ""))
     return table
@@ -125,7 +128,7 @@ def _summary(renewed: RecalibrationRun, registry: Registry) -> Table:
 
 def _outcome(renewed: RecalibrationRun, registry: Registry) -> Iterable[tuple[str, str]]:
     result, child = renewed.result, renewed.child
-    frames = renewed.facts["frames"]
+    frames = renewed.facts.frames
     if result.refused and not frames["used"] and any(frames.values()):
         most = max(frames, key=frames.__getitem__)
         yield "refused", f"none of {sum(frames.values()):,} frames is left, most are `{most}`: {LEFT_OUT[most]}"
@@ -133,14 +136,14 @@ def _outcome(renewed: RecalibrationRun, registry: Registry) -> Iterable[tuple[st
         yield "refused", reason
     if result.refused:
         return
-    step = result.facts()["step"]
-    if step["series"]:
-        yield "thresholds", f"of {step['series']} series move, by x {step['smallest']:.3g} to x {step['largest']:.3g}"
+    step = result.step
+    if step.series:
+        yield "thresholds", f"of {step.series} series move, by x {step.smallest:.3g} to x {step.largest:.3g}"
     else:
         yield "thresholds", "confirmed: the readings move none"
-    if step["clipped"] or step["bound"]:
-        yield "", f"{step['clipped']} went as far as one step may, {step['bound']} as far as all may"
-    implied = renewed.threshold.get("implied_per_week")
+    if step.clipped or step.bound:
+        yield "", f"{step.clipped} went as far as one step may, {step.bound} as far as all may"
+    implied = renewed.threshold.implied_per_week
     if implied is not None:
         yield "implies", f"{implied:.3g} alerts per series and week on the levels that the bundle keeps"
     if child is not None:

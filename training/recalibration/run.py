@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,6 +14,8 @@ from stream.intake.columns import Int64s
 from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels, load
 from stream.registry.manifest import Manifest, calibrated_at
+from stream.registry.manifest_facts import ThresholdFacts
+from stream.registry.recalibration_facts import BoundsFacts, NewerDataFacts, RecalibrationFacts
 from stream.registry.registry import Registry
 from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
@@ -50,11 +51,11 @@ class RecalibrationRun:
 
     parent: Manifest
     result: Recalibration
-    facts: dict[str, Any]
+    facts: NewerDataFacts
     child: Manifest | None
 
     @property
-    def threshold(self) -> dict[str, Any]:
+    def threshold(self) -> ThresholdFacts:
         """What q rests on, for the manifest: as it was where q is."""
         calibration = self.result.calibration
         return self.parent.threshold if calibration is None else calibration.facts()
@@ -95,8 +96,8 @@ def run_recalibration(
     known = definition.thresholds.names[:-1]
     sifted = select_levels(observed, spans, frozenset(known), learned_until(parent), given.kept.block)
     seen = _seen(definition, observed, sifted, given.kept.block)
-    result = recalibrate(given, seen, bounds, parent.threshold.get("share_above"))
-    facts = observed.facts | {"frames": sifted.counts, "excluded_spans": len(spans)}
+    result = recalibrate(given, seen, bounds, parent.threshold.share_above)
+    facts = msgspec.structs.replace(observed.facts, frames=sifted.counts, excluded_spans=len(spans))
     renewed = RecalibrationRun(parent, result, facts, None)
     if result.refused or dry_run:
         return renewed
@@ -164,10 +165,12 @@ def _child(renewed: RecalibrationRun, bounds: RecalibrationSettings, now: dateti
         threshold=renewed.threshold,
         amended={},
         calibrated_at="",
-        recalibrated={
-            "before": calibrated_at(parent),
-            "data": renewed.facts,
-            "bounds": bounds.model_dump(),
-            **result.facts(),
-        },
+        recalibrated=RecalibrationFacts(
+            before=calibrated_at(parent),
+            data=renewed.facts,
+            bounds=BoundsFacts(**bounds.model_dump()),
+            step=result.step,
+            series=dict(result.drift.counts),
+            drift=result.pool,
+        ),
     )

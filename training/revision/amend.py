@@ -19,7 +19,7 @@ from stream.settings.detection import RuleSettings, ThresholdSettings
 from training.calibration.calibrate import Calibration, calibrate_stored
 from training.defaults import choose_rules
 from training.publish import stamp
-from training.revision.child import PROMISES, kept_by, promise_of, publish_child, said_of_threshold
+from training.revision.child import PROMISES, kept_by, promise_of, publish_child
 
 # Rules that follow from what a bundle keeps: the setting, and the field of the bundle's rules.
 RULES = {
@@ -117,12 +117,10 @@ def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdSettings:
 
 def _changes(parent: Manifest, rules: Rules, threshold: ThresholdSettings) -> dict[str, Change]:
     """What differs from the parent, by the names of the configuration; durations in ns."""
+    before, promise = promise_of(parent), PROMISES[threshold.method]
     old = {f"rules.{name}": value for name, value in msgspec.structs.asdict(parent.rules).items()}
     new = {f"rules.{name}": value for name, value in msgspec.structs.asdict(rules).items()}
-    old["threshold.method"], new["threshold.method"] = said_of_threshold(parent, "method"), threshold.method
-    promise = f"threshold.{PROMISES[threshold.method]}"
-    new[promise] = getattr(threshold, PROMISES[threshold.method])
-    old[promise] = (
-        said_of_threshold(parent, "promised") if threshold.method == said_of_threshold(parent, "method") else None
-    )
+    old["threshold.method"], new["threshold.method"] = before.method, threshold.method
+    old[f"threshold.{promise}"] = getattr(before, promise) if threshold.method == before.method else None
+    new[f"threshold.{promise}"] = getattr(threshold, promise)
     return {name: Change(old[name], value) for name, value in new.items() if old[name] != value}

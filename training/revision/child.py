@@ -1,16 +1,15 @@
 """A version with the weights of another: what amendment and recalibration share."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.errors import BundleError
-from stream.gate import REFUSED
 from stream.registry.alias_history import Action
 from stream.registry.bundle import calibration_levels, load, write_child
 from stream.registry.manifest import Manifest
+from stream.registry.manifest_facts import Method
 from stream.registry.registry import CANDIDATE, Registry
 from stream.settings.detection import ThresholdSettings
 from training.calibration.stored_levels import StoredLevels, restored_levels
@@ -47,7 +46,7 @@ def publish_child(
 
 def aliases_of(child: Manifest) -> tuple[str, ...]:
     """What points to a child once it is published: nothing where the gate refused the weights, which it shares."""
-    return () if child.metrics["gate"].get("verdict") == REFUSED else (CANDIDATE,)
+    return () if child.metrics.gate.refused else (CANDIDATE,)
 
 
 def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> StoredLevels:
@@ -57,8 +56,10 @@ def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> Sto
         BundleError: it keeps none to compute thresholds from.
     """
     block = manifest.model.block
-    weeks, rate = said_of_threshold(manifest, "weeks"), manifest.threshold.get("rate", 1.0)
-    return restored_levels(calibration_levels(folder), thresholds, block, weeks, rate)
+    weeks, rate = manifest.threshold.weeks, manifest.threshold.rate
+    if weeks is None:
+        raise _not_recorded(manifest, "weeks")
+    return restored_levels(calibration_levels(folder), thresholds, block, weeks, 1.0 if rate is None else rate)
 
 
 def promise_of(manifest: Manifest) -> ThresholdSettings:
@@ -67,19 +68,18 @@ def promise_of(manifest: Manifest) -> ThresholdSettings:
     Raises:
         BundleError: its manifest does not say.
     """
-    method, promised = (said_of_threshold(manifest, name) for name in ("method", "promised"))
+    method, promised = manifest.threshold.method, manifest.threshold.promised
+    if method is None or promised is None:
+        raise _not_recorded(manifest, "method" if method is None else "promised")
+    return threshold_settings(method, promised)
+
+
+def threshold_settings(method: Method, promised: float) -> ThresholdSettings:
+    """Settings that promise `promised` alerts per series and week, or that percentile."""
     return ThresholdSettings().model_copy(update={"method": method, PROMISES[method]: promised})
 
 
-def said_of_threshold(manifest: Manifest, name: str) -> Any:  # noqa: ANN401 - free-form facts of the manifest
-    """What a manifest says of its threshold.
-
-    Raises:
-        BundleError: nothing.
-    """
-    if name not in manifest.threshold:
-        raise BundleError(
-            f"{manifest.version}: its manifest does not say threshold.{name}, from which another threshold would "
-            "follow; train again"
-        )
-    return manifest.threshold[name]
+def _not_recorded(manifest: Manifest, name: str) -> BundleError:
+    return BundleError(
+        f"{manifest.version}: its manifest does not say threshold.{name}, which another threshold needs; train again"
+    )

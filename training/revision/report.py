@@ -21,8 +21,8 @@ def facts(amended: Amended, registry: Registry) -> dict[str, Any]:
         "aliases": list(aliases_of(m)),
         "amended": msgspec.to_builtins(m.amended),
         "threshold": {
-            "from": {"q": parent.threshold_q, **parent.threshold},
-            "to": {"q": m.threshold_q, **m.threshold},
+            "from": parent.threshold_report,
+            "to": m.threshold_report,
         },
     }
 
@@ -34,7 +34,7 @@ def show(amended: Amended, registry: Registry) -> None:
     for name, change in m.amended.items():
         table.add_row(name.removesuffix("_ns"), f"{_said(name, change.before)} -> {_said(name, change.after)}")
     table.add_row("threshold", f"{_threshold(parent)} -> {_threshold(m)}")
-    table.add_row("implies", f"{m.threshold['implied_per_week']:.3g} alerts per series and week on the kept levels")
+    table.add_row("implies", f"{m.threshold.implied_per_week:.3g} alerts per series and week on the kept levels")
     table.add_row("bundle", registry.place(m.detector, "versions", m.version))
     table.add_row("parent", parent.version)
     table.add_row("aliases", ", ".join(aliases_of(m)) or "none")
@@ -48,5 +48,5 @@ def _said(name: str, value: object) -> str:
 
 
 def _threshold(manifest: Manifest) -> str:
-    tail = ", extrapolated" if manifest.threshold["extrapolated"] else ""
+    tail = ", extrapolated" if manifest.threshold.extrapolated else ""
     return f"q = {manifest.threshold_q:.4g}{tail}"

@@ -27,12 +27,11 @@ from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate_stored
-from training.revision.child import kept_by
+from training.revision.child import PROMISES, kept_by, promise_of, threshold_settings
 
 # Fewer alerts of a series that were confirmed or false say little of the next ones.
 LEAST_JUDGED = 5
 HALVINGS = 6
-NEEDED = ("method", "promised", "weeks")
 Gone = Callable[[IncidentView], bool]
 
 
@@ -174,7 +173,7 @@ def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[st
         rule = msgspec.structs.replace(known.get(sensor, SensorRule(sensor)), **change)
         said = ", ".join(f"{name}: {value}" for name, value in change.items())
         setting = f"rules.sensors={{{_yaml(sensor)}: {{{said}}}}}"
-        data = str(manifest.data.get("path", "HISTORY"))
+        data = str(manifest.data.path or "HISTORY")
         command = shlex.join(["narrows", "train", "--data", data, *given, "--set", setting])
         veto = Veto(tuple({**known, sensor: rule}.values()), manifest.sensors)
         yield _Candidate(f"{sensor} {said}", command, _vetoed(veto, manifest.sensors))
@@ -226,14 +225,12 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     Raises:
         BundleError: the bundle was altered, or does not say what its threshold rests on.
     """
-    absent = [name for name in NEEDED if name not in manifest.threshold]
-    if absent:
-        raise BundleError(f"{manifest.version}: its manifest does not say threshold.{absent[0]}; train again")
+    promise = promise_of(manifest)
     _, definition = load(folder)
     levels = kept_by(folder, manifest, definition.thresholds)
     highest = 1.0
-    for name, value in _promises(manifest.threshold):
-        options = ThresholdSettings().model_copy(update={"method": manifest.threshold["method"], name: value})
+    for value in _stricter(promise):
+        options = threshold_settings(promise.method, value)
         try:
             found = calibrate_stored(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
         except DataError:
@@ -241,13 +238,13 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
         factor = found.table.q / manifest.threshold_q
         if factor > highest:
             highest = factor
-            yield f"threshold.{name}={value:g}", factor
+            yield f"threshold.{PROMISES[promise.method]}={value:g}", factor
 
 
-def _promises(threshold: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    promised = threshold["promised"]
+def _stricter(promise: ThresholdSettings) -> Iterator[float]:
+    """Promises that halve what may exceed the threshold, again and again."""
     for halved in range(1, HALVINGS + 1):
-        if threshold["method"] == "budget":
-            yield "alerts_per_week", float(f"{promised / 2**halved:.3g}")
+        if promise.method == "budget":
+            yield float(f"{promise.alerts_per_week / 2**halved:.3g}")
         else:
-            yield "percentile", float(f"{100.0 - (100.0 - promised) / 2**halved:.6g}")
+            yield float(f"{100.0 - (100.0 - promise.percentile) / 2**halved:.6g}")

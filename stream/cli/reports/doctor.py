@@ -12,7 +12,6 @@ from typing import Any
 
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
-from stream.gate import refused
 from stream.kafka.admin.check_result import CheckResult, Outcome
 from stream.kafka.admin.checks import check_cluster, snapshot_bytes
 from stream.kafka.admin.cluster import ask
@@ -79,11 +78,11 @@ def _bundle(settings: Settings, bundle: str | None) -> tuple[list[CheckResult], 
 
 
 def _gate(manifest: Manifest) -> CheckResult:
-    gate = manifest.metrics.get("gate", {})
-    if why := refused(gate):
-        seen = f"{manifest.version} was refused, and serves all the same: {'; '.join(why)}"
+    gate = manifest.metrics.gate
+    if gate.refusals:
+        seen = f"{manifest.version} was refused, and serves all the same: {'; '.join(gate.refusals)}"
         return CheckResult("gate", "warning", seen, "", "train again, or go back with `narrows models rollback`")
-    return CheckResult("gate", "ok", gate.get("verdict", "not judged"))
+    return CheckResult("gate", "ok", gate.verdict or "not judged")
 
 
 def _threshold(settings: Settings, definition: Definition) -> CheckResult:

@@ -1,113 +1,225 @@
-"""Facts about the bundles of a registry, as JSON can hold them: all of them, one, what differs between two."""
+"""Facts about the bundles of a registry, for JSON and for tables: all bundles, one bundle, the difference of two."""
 
 import math
 from collections.abc import Mapping
 from statistics import median
-from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from stream.detect.incidents.threshold import ThresholdTable
+from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.errors import BundleError
 from stream.registry.alias_history import Move
 from stream.registry.bundle import WEIGHTS, load
-from stream.registry.manifest import Manifest, calibrated_at
+from stream.registry.manifest import Change, Manifest, calibrated_at
+from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
+from stream.registry.recalibration_facts import RecalibrationFacts
 from stream.registry.registry import ALIASES, PRODUCTION, Registry
 
-Facts = dict[str, Any]
-# What `difference` compares, by the names that `page` has for it.
-COMPARED = ("sensors", "policy", "rules", "model", "threshold", "parts", "data")
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One version in a list. Where `fault` is set the manifest cannot be read, and the rest is not there."""
+
+    version: str
+    aliases: list[str]
+    created_at: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    threshold: ThresholdFacts | UnsetType = UNSET
+    gate: str | UnsetType | None = UNSET
+    parent: str | UnsetType | None = UNSET
+    fault: str | None
 
 
-def listed(registry: Registry, detector: str) -> list[Facts]:
+class ModelSection(ModelSpec, frozen=True, kw_only=True):
+    """The model with the seeds of its members."""
+
+    seeds: tuple[int, ...]
+
+
+class Sections(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a manifest that `difference` compares, in its order; `parts` counts frames."""
+
+    sensors: tuple[str, ...]
+    policy: FramePolicy
+    rules: Rules
+    model: ModelSection
+    threshold: ThresholdFacts
+    parts: dict[str, int]
+    data: DataFacts
+
+
+class FileFacts(msgspec.Struct, frozen=True):
+    """Size and hash of a file of the bundle."""
+
+    bytes: int
+    sha256: str
+
+
+class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a manifest says."""
+
+    version: str
+    detector: str
+    aliases: list[str]
+    place: str
+    created_at: str
+    parent: str | None
+    amended: dict[str, Change]
+    calibrated_at: str
+    recalibrated: RecalibrationFacts
+    sensors: tuple[str, ...]
+    policy: FramePolicy
+    rules: Rules
+    model: ModelSection
+    threshold: ThresholdFacts
+    parts: dict[str, int]
+    data: DataFacts
+    metrics: MetricFacts
+    software: dict[str, str]
+    files: dict[str, FileFacts]
+
+
+class ThresholdMove(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """The threshold of a series in two versions; `factor` is new / old. The series "" is the pooled threshold."""
+
+    series: str
+    before: float
+    after: float
+    factor: float
+
+
+class ThresholdMoves(msgspec.Struct, frozen=True):
+    """The thresholds of the series that both versions have, those that moved most first; and the other series."""
+
+    median_factor: float
+    series: list[ThresholdMove]
+    only_from: list[str]
+    only_to: list[str]
+
+
+class ModelDifference(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """What differs between two versions.
+
+    Attributes:
+        changes: by names such as rules.close_after; a value that one of the versions lacks is None.
+    """
+
+    before: str
+    after: str
+    same_weights: bool
+    changes: dict[str, Change]
+    thresholds: ThresholdMoves
+
+
+class AliasOutcome(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}):
+    """Result of a promotion or rollback; `moved` is false where production pointed there already."""
+
+    moved: bool
+    time: str | UnsetType = UNSET
+    alias: str
+    before: str | UnsetType | None = UNSET
+    after: str | None
+    action: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+def listed(registry: Registry, detector: str) -> list[ModelRow]:
     """A row for each version, oldest first; `fault` is set where its manifest cannot be read."""
     pointed = _aliases(registry, detector)
     return [_row(registry, detector, version, pointed) for version in registry.versions(detector)]
 
 
-def page(registry: Registry, detector: str, reference: str) -> Facts:
+def page(registry: Registry, detector: str, reference: str) -> ModelPage:
     """Everything that a manifest says, with the threshold's q among the facts of the threshold.
 
     Raises:
         BundleError: there is no such version, or no manifest that can be read.
     """
     manifest = registry.manifest(detector, reference)
-    return {
-        "version": manifest.version,
-        "detector": manifest.detector,
-        "aliases": _aliases(registry, detector).get(manifest.version, []),
-        "place": registry.place(detector, "versions", manifest.version),
-        "created_at": manifest.created_at,
-        "parent": manifest.parent,
-        "amended": _plain(manifest.amended),
-        "calibrated_at": calibrated_at(manifest),
-        "recalibrated": manifest.recalibrated,
-        **_sections(manifest),
-        "metrics": manifest.metrics,
-        "software": manifest.software,
-        "files": {file.name: {"bytes": file.size, "sha256": file.sha256} for file in manifest.files},
-    }
+    return ModelPage(
+        version=manifest.version,
+        detector=manifest.detector,
+        aliases=_aliases(registry, detector).get(manifest.version, []),
+        place=registry.place(detector, "versions", manifest.version),
+        created_at=manifest.created_at,
+        parent=manifest.parent,
+        amended=manifest.amended,
+        calibrated_at=calibrated_at(manifest),
+        recalibrated=manifest.recalibrated,
+        **msgspec.structs.asdict(_sections(manifest)),
+        metrics=manifest.metrics,
+        software=manifest.software,
+        files={file.name: FileFacts(file.size, file.sha256) for file in manifest.files},
+    )
 
 
-def difference(registry: Registry, detector: str, before: str, after: str) -> Facts:
+def difference(registry: Registry, detector: str, before: str, after: str) -> ModelDifference:
     """What differs between two versions, both verified.
-
-    `changes` maps names such as rules.close_after to {from, to}; a value that one of them lacks is null.
 
     Raises:
         BundleError: there is no such version, or it was altered.
     """
     (old, old_thresholds), (new, new_thresholds) = (_loaded(registry, detector, name) for name in (before, after))
-    old_facts, new_facts = (flattened(_sections(manifest)) for manifest in (old, new))
-    names = sorted(old_facts.keys() | new_facts.keys(), key=lambda name: (COMPARED.index(name.split(".")[0]), name))
+    old_facts, new_facts = (flattened(plain(_sections(manifest))) for manifest in (old, new))
+    order = Sections.__struct_fields__
+    names = sorted(old_facts.keys() | new_facts.keys(), key=lambda name: (order.index(name.split(".")[0]), name))
     changes = {
-        name: {"from": old_facts.get(name), "to": new_facts.get(name)}
+        name: Change(old_facts.get(name), new_facts.get(name))
         for name in names
         if old_facts.get(name) != new_facts.get(name)
     }
-    return {
-        "from": old.version,
-        "to": new.version,
-        "same_weights": _weights(old) == _weights(new),
-        "changes": changes,
-        "thresholds": _moved(old_thresholds, new_thresholds),
-    }
+    return ModelDifference(
+        before=old.version,
+        after=new.version,
+        same_weights=_weights(old) == _weights(new),
+        changes=changes,
+        thresholds=_moves(old_thresholds, new_thresholds),
+    )
 
 
-def moved(move: Move | None, registry: Registry, detector: str) -> Facts:
-    """What came of a promotion or rollback; `moved` is false where production pointed there already."""
+def outcome(move: Move | None, registry: Registry, detector: str) -> AliasOutcome:
+    """The result of a promotion or rollback; `move` is None where production pointed there already."""
     if move is None:
-        return {"moved": False, "alias": PRODUCTION, "to": registry.alias(detector, PRODUCTION)}
-    return {"moved": True, **_plain(move)}
+        return AliasOutcome(moved=False, alias=PRODUCTION, after=registry.alias(detector, PRODUCTION))
+    return AliasOutcome(moved=True, **msgspec.structs.asdict(move))
 
 
-def history(registry: Registry, detector: str) -> list[Facts]:
+def history(registry: Registry, detector: str) -> list[Move]:
     """Every move of an alias, oldest first."""
-    return [_plain(move) for move in registry.history(detector)]
+    return registry.history(detector)
 
 
-def flattened(tree: Mapping[str, Any], above: str = "") -> Facts:
+def plain(record: msgspec.Struct) -> dict[str, object]:
+    """The record as JSON has it: lists instead of tuples, keys as they are written."""
+    tree: dict[str, object] = msgspec.json.decode(msgspec.json.encode(record))
+    return tree
+
+
+def flattened(tree: Mapping[str, object], above: str = "") -> dict[str, object]:
     """Nested mappings as one, its names joined by dots; empty ones vanish."""
-    flat: Facts = {}
+    flat: dict[str, object] = {}
     for name, value in tree.items():
         flat |= flattened(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
     return flat
 
 
-def _row(registry: Registry, detector: str, version: str, pointed: Mapping[str, list[str]]) -> Facts:
-    row: Facts = {"version": version, "aliases": pointed.get(version, [])}
+def _row(registry: Registry, detector: str, version: str, pointed: Mapping[str, list[str]]) -> ModelRow:
+    aliases = pointed.get(version, [])
     try:
         manifest = registry.manifest(detector, version)
     except BundleError as fault:
-        return row | {"fault": str(fault)}
-    return row | {
-        "created_at": manifest.created_at,
-        "model": manifest.model.kind,
-        "threshold": _threshold(manifest),
-        "gate": manifest.metrics.get("gate", {}).get("verdict"),
-        "parent": manifest.parent,
-        "fault": None,
-    }
+        return ModelRow(version=version, aliases=aliases, fault=str(fault))
+    return ModelRow(
+        version=version,
+        aliases=aliases,
+        created_at=manifest.created_at,
+        model=manifest.model.kind,
+        threshold=manifest.threshold_report,
+        gate=manifest.metrics.gate.verdict,
+        parent=manifest.parent,
+        fault=None,
+    )
 
 
 def _aliases(registry: Registry, detector: str) -> dict[str, list[str]]:
@@ -120,27 +232,16 @@ def _aliases(registry: Registry, detector: str) -> dict[str, list[str]]:
     return found
 
 
-def _sections(manifest: Manifest) -> Facts:
-    data = dict(manifest.data)
-    return {
-        "sensors": list(manifest.sensors),
-        "policy": _plain(manifest.policy),
-        "rules": _plain(manifest.rules),
-        "model": _plain(manifest.model) | {"seeds": list(manifest.seeds)},
-        "threshold": _threshold(manifest),
-        "parts": data.pop("frames", {}),
-        "data": data,
-    }
-
-
-def _plain(record: object) -> Facts:
-    """As JSON would have it: lists, not tuples; the names that records have on the wire."""
-    plain: Facts = msgspec.json.decode(msgspec.json.encode(record))
-    return plain
-
-
-def _threshold(manifest: Manifest) -> Facts:
-    return {"q": manifest.threshold_q, **manifest.threshold}
+def _sections(manifest: Manifest) -> Sections:
+    return Sections(
+        sensors=manifest.sensors,
+        policy=manifest.policy,
+        rules=manifest.rules,
+        model=ModelSection(**msgspec.structs.asdict(manifest.model), seeds=manifest.seeds),
+        threshold=manifest.threshold_report,
+        parts=manifest.data.frames,
+        data=msgspec.structs.replace(manifest.data, frames={}),
+    )
 
 
 def _loaded(registry: Registry, detector: str, reference: str) -> tuple[Manifest, ThresholdTable]:
@@ -152,17 +253,16 @@ def _weights(manifest: Manifest) -> str:
     return next(file.sha256 for file in manifest.files if file.name == WEIGHTS)
 
 
-def _moved(old: ThresholdTable, new: ThresholdTable) -> Facts:
-    """How far the threshold of each series went: `factor` is new / old; the pooled one is series ""."""
+def _moves(old: ThresholdTable, new: ThresholdTable) -> ThresholdMoves:
     known = set(new.names)
-    rows: list[Facts] = [
-        {"series": name, "from": old.of(name), "to": new.of(name), "factor": new.of(name) / old.of(name)}
+    rows = [
+        ThresholdMove(name, old.of(name), new.of(name), new.of(name) / old.of(name))
         for name in old.names
         if name in known
     ]
-    return {
-        "median_factor": median(row["factor"] for row in rows),
-        "series": sorted(rows, key=lambda row: -abs(math.log(row["factor"]))),
-        "only_from": sorted(set(old.names) - set(new.names)),
-        "only_to": sorted(set(new.names) - set(old.names)),
-    }
+    return ThresholdMoves(
+        median_factor=median(row.factor for row in rows),
+        series=sorted(rows, key=lambda row: -abs(math.log(row.factor))),
+        only_from=sorted(set(old.names) - set(new.names)),
+        only_to=sorted(set(new.names) - set(old.names)),
+    )

@@ -25,7 +25,9 @@ def print_result(result: T, as_json: bool, show: Callable[[T], None]) -> None:
 
 def print_json(data: object) -> None:
     """Prints one JSON document on stdout."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    import msgspec
+
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=msgspec.to_builtins))
 
 
 def print_next_command() -> None:
@@ -39,11 +41,9 @@ def conclude_child(child: "Manifest | None") -> None:
     Raises:
         GateError: the gate refused the weights of the child.
     """
-    from stream.gate import refuse
-
     if child is not None:
         remedy = (
             'nothing points to it: train again, or let it pass with `narrows models promote --force --reason "..."`'
         )
-        refuse(child.version, child.metrics["gate"], remedy)
+        child.metrics.gate.require(child.version, remedy)
         print_next_command()

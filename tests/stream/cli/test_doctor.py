@@ -20,6 +20,7 @@ from stream.kafka.admin import cluster
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, encode_metadata
 from stream.registry.bundle import load as load_bundle
 from stream.registry.bundle import write_child
+from stream.registry.manifest_facts import Criterion, GateFacts, MetricFacts
 from stream.registry.registry import PRODUCTION, Registry
 from stream.settings import load
 from tests.conftest import TOPIC_TIMEOUT_S, MakeTopic
@@ -141,9 +142,9 @@ def test_a_bundle_that_the_gate_refused_or_whose_threshold_is_old_is_a_warning(n
     registry = Registry(live.folder / "registry")
     folder = registry.folder("test", PRODUCTION)
     parent, _ = load_bundle(folder)
-    gate = {"verdict": "refused", "criteria": [{"name": "too weak", "verdict": "refused", "said": "explains nothing"}]}
+    gate = GateFacts(verdict="refused", criteria=(Criterion("too weak", "refused", None, None, "explains nothing"),))
     child = msgspec.structs.replace(
-        parent, version="20260102T000000Z", calibrated_at="2026-01-01T00:00:00Z", metrics={"gate": gate}
+        parent, version="20260102T000000Z", calibrated_at="2026-01-01T00:00:00Z", metrics=MetricFacts(gate=gate)
     )
     made = registry.publish("test", lambda scratch: write_child(scratch, folder, child, None))
     registry.point("test", PRODUCTION, made.name)

@@ -93,7 +93,7 @@ def test_a_page_says_all_that_the_manifest_does(models: Models, trained: Trained
     assert page["sensors"] == list(m.sensors)
     assert page["rules"]["close_after"] == m.rules.close_after
     assert page["model"]["window"] == m.model.window
-    assert page["parts"] == m.data["frames"]
+    assert page["parts"] == m.data.frames
     assert page["threshold"]["q"] == m.threshold_q
     assert page["files"][WEIGHTS]["bytes"] == (trained.folder / WEIGHTS).stat().st_size
     text = models("show", CANDIDATE).out

@@ -135,9 +135,11 @@ def test_wider_noise_makes_a_child_that_is_promoted_and_rolled_back(narrows: Nar
     assert all(1.05 < step <= 1.5 for step in steps)
     assert after.thresholds.trained is not None
     assert np.array_equal(after.thresholds.trained, before.thresholds.scale)
-    assert new.recalibrated["before"] == old.created_at
-    assert new.recalibrated["data"]["fingerprint"] == told["data"]["fingerprint"]
-    assert new.recalibrated["bounds"]["max_step"] == 1.5
+    assert new.recalibrated.before == old.created_at
+    assert new.recalibrated.data is not None
+    assert new.recalibrated.bounds is not None
+    assert new.recalibrated.data.fingerprint == told["data"]["fingerprint"]
+    assert new.recalibrated.bounds.max_step == 1.5
     assert narrows("models", "promote", "candidate").code == 0
     again = narrows("recalibrate", "--data", data, "--dry-run", "--json")
     assert again.code == 4, "what has set thresholds once sets none again"

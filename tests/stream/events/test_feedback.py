@@ -20,6 +20,7 @@ from stream.events.incident_view import IncidentView, newest
 from stream.events.precision import precision_report
 from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
+from stream.registry.manifest_facts import FeedbackCount
 from tests.conftest import ROOT
 from tests.support.alert_records import MINUTE, START, raised
 from tests.support.builders import a_policy
@@ -171,26 +172,28 @@ def test_confirmed_and_maintained_rows_teach_nothing_and_false_ones_do(pumps: pd
     poisoned.loc[rows, list(physics.SENSORS)] = 1e9
     plain = made(tmp_path / "plain", pumps, feedback=said)
     assert contents(made(tmp_path / "poisoned", poisoned, feedback=said)) == contents(plain)
-    frames = plain.manifest.data["frames"]
+    frames = plain.manifest.data.frames
     assert (frames["confirmed"], frames["off"]) == (2 * (30 + lag), 2 * (30 + lag))
     assert sum(frames.values()) == len(pumps)
     none = judged(alerts, ["false", "false", "false", "false"])
     false = made(tmp_path / "false", pumps, feedback=none)
     assert contents(false) == contents(made(tmp_path / "unasked", pumps)), "normal operation, to be learnt"
-    assert false.manifest.data["feedback"]["false"] == {"alerts": 4, "in_history": 4}
+    feedback = false.manifest.data.feedback
+    assert feedback is not None
+    assert feedback.false == FeedbackCount(alerts=4, in_history=4)
 
 
 def test_the_manifest_says_what_feedback_was_about(pumps: pd.DataFrame, tmp_path: Path) -> None:
     alerts = [*alerts_in(pumps), raised("pump-01", 10**6, 10**6 + 5), raised("of another plant", 0, 9)]
     said = judged(alerts, ["confirmed", "false", "maintenance", None, "confirmed", "false"])
     said = dataclasses.replace(said, verdicts={**said.verdicts, "gone": Feedback("gone", "false")})
-    assert made(tmp_path, pumps, feedback=said).manifest.data["feedback"] == {
+    assert msgspec.to_builtins(made(tmp_path, pumps, feedback=said).manifest.data.feedback) == {
         "confirmed": {"alerts": 2, "in_history": 1},
         "false": {"alerts": 2, "in_history": 1},
         "maintenance": {"alerts": 1, "in_history": 1},
         "unknown": 1,
     }
-    assert "feedback" not in made(tmp_path / "unasked", pumps).manifest.data
+    assert made(tmp_path / "unasked", pumps).manifest.data.feedback is None
 
 
 def test_the_command_reads_feedback_and_alerts_and_says_what_it_left_out(

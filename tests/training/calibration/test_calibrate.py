@@ -203,7 +203,7 @@ def test_what_the_data_cannot_support_is_labelled_with_how_much_would_do() -> No
     assert found.extrapolated
     assert found.weeks == pytest.approx(0.5)
     assert found.weeks_needed == pytest.approx(2.3)
-    assert found.facts()["extrapolated"] is True
+    assert found.facts().extrapolated is True
     percentile = calibrate(levels, RULES, ThresholdSettings(method="percentile", percentile=99.999), 0)
     assert percentile.extrapolated, "0.05 of 5,040 levels lie above"
     assert percentile.weeks_needed == pytest.approx(0.5 / 0.0504)

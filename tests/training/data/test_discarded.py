@@ -80,8 +80,8 @@ def test_history_that_says_everything_twice_teaches_what_it_teaches_once(
     at_once = made(tmp_path / "at once", pumps.loc[pumps.index.repeat(2)])
     later = made(tmp_path / "later", pd.concat([pumps, pumps]))
     assert contents(at_once) == contents(later) == contents(trained)
-    assert at_once.manifest.data["dispositions"]["duplicate"] == len(pumps)
-    assert later.manifest.data["dispositions"]["late"] + 4 == len(pumps), "but for the last reading of each"
+    assert at_once.manifest.data.dispositions["duplicate"] == len(pumps)
+    assert later.manifest.data.dispositions["late"] + 4 == len(pumps), "but for the last reading of each"
 
 
 @pytest.mark.parametrize("resample", ["last", "mean"])
@@ -90,5 +90,5 @@ def test_readings_beyond_the_first_of_a_tick_are_used(
 ) -> None:
     """That there are more of them than ticks is what was asked for."""
     trained = made(tmp_path, pumps, frames=FrameSettings(resample=resample, interval=300))
-    assert trained.manifest.data["dispositions"]["used"] == len(pumps)
+    assert trained.manifest.data.dispositions["used"] == len(pumps)
     assert sum(trained.parts.values()) == pytest.approx(len(pumps) / 5, abs=4)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -22,8 +23,8 @@ from tests.support.options import train_options
 from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle
 from tests.support.small_training import QUICK, a_history, made, options
 from training.demo import fleet
+from training.evaluate import facts as evaluation_facts
 from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
-from training.evaluate.facts import facts
 from training.evaluate.figures import Truth, worth
 from training.evaluate.labelled import judge
 from training.evaluate.page import page
@@ -36,6 +37,12 @@ TOPS = {
     "data", "label", "bundle", "version", "detector", "threshold", "readings", "frames", "unscored", "events",
     "grace_frames", "detectors", "floors", "promise", "curve", "alerts",
 }  # fmt: skip
+
+
+def facts(of: Evaluation) -> dict[str, Any]:
+    """As `narrows evaluate --json` prints it."""
+    plain: dict[str, Any] = msgspec.to_builtins(evaluation_facts.facts(of))
+    return plain
 
 
 @pytest.fixture(scope="module")

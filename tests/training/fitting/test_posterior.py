@@ -141,7 +141,7 @@ def test_a_code_that_has_collapsed_is_refused_with_what_to_change() -> None:
     """A huge beta makes it cheaper to say nothing; the default on the same windows is fine."""
     (fine,), (dead,) = (collapsed(spec, fitted(spec).divergence) for spec in (spec_of(), spec_of(beta=1e4)))
     assert (fine.verdict, dead.verdict, dead.measured, dead.limit) == ("passed", "refused", 0, 1)
-    assert "lower `model.beta`, seen 10000" in dead.said
+    assert "lower `model.beta`, seen 10000" in dead.reason
     assert collapsed(spec_of(kind="dense"), ()) == []
 
 
@@ -178,8 +178,8 @@ def trained(history: Path) -> Trained:
 def test_the_bundle_and_the_report_say_what_the_code_tells(
     trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = trained.manifest.metrics["code_kl"]
-    assert [len(own) for own in told] == [3, 3]
+    told = trained.manifest.metrics.code_kl
+    assert [len(own) for own in told or ()] == [3, 3]
     assert trained.manifest.model.beta == 0.1
     report.show(trained)
     assert f"of 3 collapsed (below {COLLAPSED:g})" in " ".join(capsys.readouterr().out.split())

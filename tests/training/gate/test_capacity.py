@@ -19,6 +19,7 @@ from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
 from stream.intake.columns import Bools
+from stream.registry.manifest_facts import CapacityFacts, InjectedSize
 from stream.settings.detection import ModelSettings
 from tests.oracles.naive import naive_errors
 from tests.support.builders import a_policy, a_rules, a_spec
@@ -28,7 +29,7 @@ from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, inject
 from training.gate.capacity import strength
-from training.gate.injection import Step, Trial
+from training.gate.injection import Trial
 from training.gate.segments import strips_of
 
 Float64s = NDArray[np.float64]
@@ -98,7 +99,7 @@ def linear(window: int, sensors: int, latent: int, members: int = 1, span: Any =
     return a_spec("linear", window, 3, sensors, 0, latent, members, error_span=span)
 
 
-def judged(spec: ModelSpec, values: Float64s, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def judged(spec: ModelSpec, values: Float64s, weights: Mapping[str, Tensor]) -> CapacityFacts:
     return strength(framed_of(values), all_gate(), definition_of(spec, weights), weights, 0)
 
 
@@ -108,9 +109,9 @@ def test_what_can_copy_is_too_strong_whatever_the_window(window: int, sensors: i
     size = window * sensors
     spec, values = linear(window, sensors, max(1, size - 1), members=3), correlated(sensors)
     found = judged(spec, values, projection(spec, values))
-    assert found["verdict"] == "too strong"
-    assert found["freedom"] == pytest.approx(max(1, size - 1) / size, abs=0.06)
-    assert ("set `model.window` above 1" if size == 1 else "lower `model.latent`") in found["said"]
+    assert found.verdict == "too strong"
+    assert found.freedom == pytest.approx(max(1, size - 1) / size, abs=0.06)
+    assert ("set `model.window` above 1" if size == 1 else "lower `model.latent`") in found.reason
 
 
 @pytest.mark.parametrize(("window", "sensors", "latent"), [(1, 2, 1), (1, 4, 2), (6, 1, 1), (8, 3, 4)])
@@ -118,9 +119,9 @@ def test_what_can_copy_is_too_strong_whatever_the_window(window: int, sensors: i
 def test_a_narrow_code_that_explains_its_data_is_fine(window: int, sensors: int, latent: int, span: str) -> None:
     spec, values = linear(window, sensors, latent, span=span), correlated(sensors)
     found = judged(spec, values, projection(spec, values))
-    assert found["verdict"] == "fine"
-    assert found["explained"] > 0.6
-    assert (found["part"], found["strips"], found["frames"]) == ("gate", 128, window + 2)
+    assert found.verdict == "fine"
+    assert (found.explained or 0) > 0.6
+    assert (found.part, found.segments, found.frames) == ("gate", 128, window + 2)
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv"])
@@ -128,8 +129,8 @@ def test_what_expects_the_mean_everywhere_is_too_weak(kind: Any) -> None:
     spec = a_spec(kind, 4, 3, 2, 8, 2, members=2, error_span="window")
     weights = {name: 0 * value for name, value in build(spec, range(2)).weights().items()}
     found = judged(spec, correlated(2), weights)
-    assert (found["verdict"], found["freedom"], found["explained"]) == ("too weak", 0.0, 0.0)
-    assert "a limit for each sensor would find as much" in found["said"]
+    assert (found.verdict, found.freedom, found.explained) == ("too weak", 0.0, 0.0)
+    assert "a limit for each sensor would find as much" in found.reason
 
 
 def test_what_explains_noise_by_copying_is_too_weak() -> None:
@@ -137,8 +138,8 @@ def test_what_explains_noise_by_copying_is_too_weak() -> None:
     noise, other = np.random.default_rng(0).standard_normal((2, ROWS, 1))
     spec = linear(16, 1, 4)
     found = judged(spec, noise, projection(spec, other))
-    assert found["explained"] > 0.2
-    assert found["verdict"] == "too weak"
+    assert (found.explained or 0) > 0.2
+    assert found.verdict == "too weak"
 
 
 @pytest.mark.parametrize("span", ["newest", "window"])
@@ -153,7 +154,7 @@ def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> No
     strips = strips_of(framed_of(values), whole(len(values), spec), spec.receptive_field, 30, 0)
     trial = Trial(strips, definition, model.weights())
     step = trial.step("noise_burst", 1.0, 0)
-    assert isinstance(step, Step)
+    assert isinstance(step, InjectedSize)
     made = inject(strips.scaled(definition), "noise_burst", 1.0, 0, allowed=strips.free)
     above, kept = 0, -1 if span == "newest" else -spec.window
     for strip, masked in zip(made.strips, strips.masked[made.rows], strict=True):
@@ -178,7 +179,7 @@ def test_a_projection_gives_back_what_it_projects() -> None:
     down = weights["code.weight"][0].numpy()
     for kind in KINDS:
         step = Trial(strips, definition, weights).step(kind, SIZES[kind][0], 0)
-        assert isinstance(step, Step)
+        assert isinstance(step, InjectedSize)
         begin, end = (5, 6) if kind == "spike" else (None, 8)
         made = inject(normal, kind, SIZES[kind][0], 0, begin=begin)
         put_in = (made.strips - normal[made.rows])[:, end - 6 : end].reshape(len(made.rows), -1)
@@ -190,13 +191,13 @@ def test_too_little_is_not_judged_and_says_so() -> None:
     weights = projection(spec, values)
     definition = definition_of(spec, weights)
     short = strength(framed_of(values[:24]), all_gate(24), definition, weights, 0)
-    assert (short["verdict"], short["kinds"]) == ("not judged", {})
-    assert "0 strips of 6 frames in the calibrate part, fewer in gate; 20 are needed" in short["said"]
+    assert (short.verdict, short.kinds) == ("not judged", {})
+    assert "0 strips of 6 frames in the calibrate part, fewer in gate; 20 are needed" in short.reason
     still = strength(framed_of(0 * values), all_gate(), definition, weights, 0)
-    assert (still["verdict"], still["said"]) == ("not judged", "no sensor moves in the held-out parts")
+    assert (still.verdict, still.reason) == ("not judged", "no sensor moves in the held-out parts")
     slow = definition_of(a_spec("linear", 4, 5000, 2, 0, 1), weights)
     long = strength(framed_of(values), all_gate(), slow, weights, 0)
-    assert "levels of 5000 errors would take too long" in long["said"]
+    assert "levels of 5000 errors would take too long" in long.reason
 
 
 def test_where_gate_is_too_short_calibrate_is_judged_and_what_cannot_be_tried_has_its_reason() -> None:
@@ -205,10 +206,10 @@ def test_where_gate_is_too_short_calibrate_is_judged_and_what_cannot_be_tried_ha
     part = all_gate()
     part[:380] = Part.CALIBRATE
     found = strength(framed_of(values), part, definition_of(spec, weights), weights, 0)
-    assert (found["part"], found["strips"]) == ("calibrate", 128)
-    assert found["kinds"]["swap"]["why_none"] == "one sensor, and no other to swap it with"
-    assert found["kinds"]["swap"]["sizes"] == []
-    assert [step["size"] for step in found["kinds"]["freeze"]["sizes"]] == [2.0, 4.0], "strips have 6 frames"
+    assert (found.part, found.segments) == ("calibrate", 128)
+    assert found.kinds["swap"].why_none == "one sensor, and no other to swap it with"
+    assert found.kinds["swap"].sizes == ()
+    assert [step.size for step in found.kinds["freeze"].sizes] == [2.0, 4.0], "strips have 6 frames"
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +237,9 @@ def test_a_trained_model_that_may_copy_does_and_the_default_does_not(
     pumps: pd.DataFrame, tmp_path: Path, model: ModelSettings, verdict: str
 ) -> None:
     found = made(tmp_path, pumps, THOROUGH, model=model)
-    strong = found.manifest.metrics["strength"]
-    assert strong["verdict"] == verdict, strong["said"]
+    strong = found.manifest.metrics.capacity
+    assert strong is not None
+    assert strong.verdict == verdict, strong.reason
 
 
 @pytest.mark.parametrize(
@@ -248,18 +250,21 @@ def test_the_sizes_chosen_for_few_sensors_leave_a_model_constrained(
 ) -> None:
     """Few values for a code of one unit are not taken for freedom to copy."""
     found = made(tmp_path, pumps[["time", "series", *sensors]], THOROUGH, model=ModelSettings(window=window))
-    assert found.manifest.metrics["strength"]["verdict"] == "fine", found.manifest.metrics["strength"]["said"]
+    capacity = found.manifest.metrics.capacity
+    assert capacity is not None
+    assert capacity.verdict == "fine", capacity.reason
 
 
 def test_sizes_that_are_found_are_told_from_the_least_on(pumps: pd.DataFrame, tmp_path: Path) -> None:
     """And the same training gives the same table."""
     fit = fit_options(QUICK, max_epochs=6)
-    strong = made(tmp_path / "one", pumps, fit, model=SMALL).manifest.metrics["strength"]
-    assert made(tmp_path / "two", pumps, fit, model=SMALL).manifest.metrics["strength"] == strong
-    assert list(strong["kinds"]) == list(KINDS)
-    for one in strong["kinds"].values():
-        found = [step["found"] for step in one["sizes"]]
+    strong = made(tmp_path / "one", pumps, fit, model=SMALL).manifest.metrics.capacity
+    assert made(tmp_path / "two", pumps, fit, model=SMALL).manifest.metrics.capacity == strong
+    assert strong is not None
+    assert list(strong.kinds) == list(KINDS)
+    for one in strong.kinds.values():
+        found = [step.found for step in one.sizes]
         for name, share in (("half_from", 0.5), ("nine_tenths_from", 0.9)):
             least = next((i for i in range(len(found)) if min(found[i:]) >= share), None)
-            assert one[name] == (None if least is None else one["sizes"][least]["size"])
-    assert strong["kinds"]["level_shift"]["sizes"][-1]["found"] == 1.0
+            assert getattr(one, name) == (None if least is None else one.sizes[least].size)
+    assert strong.kinds["level_shift"].sizes[-1].found == 1.0

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from stream.cli import app as cli
 from stream.events.record import rfc3339
 from stream.registry.bundle import WEIGHTS, load
+from stream.registry.manifest_facts import DataFacts
 from stream.registry.promotion import promote
+from stream.registry.recalibration_facts import NewerDataFacts, RecalibrationFacts
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from tests.support.builders import a_definition
 from tests.support.commands import Result
@@ -190,7 +192,8 @@ def test_readings_that_production_was_recalibrated_on_are_none_to_be_compared_on
     folder = registry.folder("pumps", PRODUCTION)
     parent, _ = load(folder)
     newest = rfc3339(month["time"].max().value)
-    newer = msgspec.structs.replace(parent, version="20990101T000000Z", recalibrated={"data": {"to": newest}})
+    data = NewerDataFacts(path="", start=newest, end=newest, fingerprint="", series=2, frames={}, excluded_spans=0)
+    newer = msgspec.structs.replace(parent, version="20990101T000000Z", recalibrated=RecalibrationFacts(data=data))
     _, child = publish_child(registry, folder, parent, newer, "calibrate", "")
     promote(registry, "pumps", child.version)
     second = narrows("train", "--data", written(month), "--json")
@@ -211,7 +214,7 @@ def test_production_that_cannot_be_compared_is_no_reason_to_refuse(narrows: Narr
     registry = Registry(Path("registry"))
     folder = registry.folder("pumps", PRODUCTION)
     parent, _ = load(folder)
-    silent = msgspec.structs.replace(parent, version="20990101T000000Z", data={})
+    silent = msgspec.structs.replace(parent, version="20990101T000000Z", data=DataFacts())
     _, child = publish_child(registry, folder, parent, silent, "amend", "")
     promote(registry, "pumps", child.version)
     other = narrows("train", "--data", history, "--json")

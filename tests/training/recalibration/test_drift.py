@@ -23,7 +23,7 @@ from training.recalibration.drift import (
     sensor_reasons,
     shape_reasons,
 )
-from training.recalibration.observed import NO_END, NewerReadings
+from training.recalibration.observed import NO_END, NewerReadings, newer_data_facts
 from training.recalibration.selection import select_levels
 
 MINUTE = 60 * 10**9
@@ -81,7 +81,7 @@ def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
         np.where(exceeding, 2.0, 0.5),
         np.zeros(size, np.bool_),
         alerts,
-        {},
+        newer_data_facts("", history, ""),
     )
     found = select_levels(observed, (), frozenset(history.names), -1, block)
     expected = naive.sifted(series, gap.tolist(), (~bad).tolist(), incident, exceeding.tolist(), block)
@@ -97,7 +97,8 @@ def test_each_reason_is_counted_once_and_first_come() -> None:
     history.fitness[:10], history.labelled[5:20] = Fitness.OFF, True
     history = replace(history, imputed=np.arange(size) == 399)
     level = np.where(np.arange(size) == 398, np.nan, 1.0)
-    observed = NewerReadings(history, level, 0.5 * level, np.zeros(size, np.bool_), (), {})
+    facts = newer_data_facts("", history, "")
+    observed = NewerReadings(history, level, 0.5 * level, np.zeros(size, np.bool_), (), facts)
     spans = (Span("s0", 18 * MINUTE, 30 * MINUTE), Span("s1", 0, 10 * MINUTE), Span("", 190 * MINUTE, NO_END))
     counts = select_levels(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
     told = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")

@@ -18,6 +18,7 @@ from tests.support.options import changed
 from tests.support.small_training import a_history, made
 from training.pipeline import Trained
 from training.revision.amend import Amended, Wanted, amend
+from training.revision.child import promise_of
 
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
 
@@ -66,7 +67,7 @@ def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_t
     trained: Trained, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """A promise on alerts is one on incidents: more of them call for a larger threshold."""
-    options = ThresholdSettings(method="budget", alerts_per_week=trained.manifest.threshold["promised"])
+    options = ThresholdSettings(method="budget", alerts_per_week=promise_of(trained.manifest).alerts_per_week)
     expected = made(tmp_path, pumps, threshold=options, rules=RuleSettings(close_after=1))
     child = amended(trained, "rules.close_after=1")
     assert child.manifest.rules == expected.manifest.rules
@@ -96,20 +97,17 @@ def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: 
     assert {name: (change.before, change.after) for name, change in m.amended.items()} == {
         "rules.close_after": (9, 40),
         "rules.update_every_ns": (3600 * 10**9, 90 * 10**9),
-        "threshold.alerts_per_week": (parent.threshold["promised"], 33.0),
+        "threshold.alerts_per_week": (parent.threshold.promised, 33.0),
     }
     assert (m.rules.close_after, m.rules.close_ratio) == (40, parent.rules.close_ratio)
-    assert m.threshold["promised"] == 33.0
-    assert {name: m.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")} == {
-        name: parent.metrics[name] for name in ("fit_loss", "stop_loss", "code_kl")
+    assert m.threshold.promised == 33.0
+    assert {name: getattr(m.metrics, name) for name in ("fit_loss", "stop_loss", "code_kl")} == {
+        name: getattr(parent.metrics, name) for name in ("fit_loss", "stop_loss", "code_kl")
     }
-    gate = m.metrics["gate"]
-    assert (gate["verdict"], gate["criteria"]) == (
-        parent.metrics["gate"]["verdict"],
-        parent.metrics["gate"]["criteria"],
-    )
-    assert gate["note"] == f"{parent.version} was judged, with its own threshold"
-    assert "share_above" not in gate, "the gate saw another threshold"
+    gate = m.metrics.gate
+    assert (gate.verdict, gate.criteria) == (parent.metrics.gate.verdict, parent.metrics.gate.criteria)
+    assert gate.note == f"{parent.version} was judged, with its own threshold"
+    assert gate.share_above is msgspec.UNSET, "the gate saw another threshold"
     assert (m.model, m.policy, m.sensors, m.seeds, m.error_spread, m.data) == (
         parent.model,
         parent.policy,
@@ -131,7 +129,7 @@ def test_a_child_becomes_candidate_and_the_history_says_why(trained: Trained) ->
 
 def test_a_child_can_be_amended_in_its_turn_and_back(trained: Trained) -> None:
     there = amended(trained, "threshold.alerts_per_week=44")
-    promised = trained.manifest.threshold["promised"]
+    promised = trained.manifest.threshold.promised
     back = amended(trained, f"threshold.alerts_per_week={promised}", reference=there.manifest.version)
     assert back.manifest.parent == there.manifest.version
     assert back.manifest.threshold == trained.manifest.threshold
@@ -139,7 +137,7 @@ def test_a_child_can_be_amended_in_its_turn_and_back(trained: Trained) -> None:
 
 def test_a_budget_can_become_a_percentile_and_only_the_promise_in_force_can_be_set(trained: Trained) -> None:
     child = amended(trained, "threshold.method=percentile", "threshold.percentile=97")
-    assert (child.manifest.threshold["method"], child.manifest.threshold["promised"]) == ("percentile", 97.0)
+    assert (child.manifest.threshold.method, child.manifest.threshold.promised) == ("percentile", 97.0)
     assert child.manifest.amended["threshold.percentile"].before is None
     with pytest.raises(ConfigError, match=r"threshold.percentile has no effect where threshold.method is budget; add"):
         amended(trained, "threshold.percentile=97")
@@ -157,7 +155,7 @@ def test_values_that_are_those_of_the_parent_make_no_child(trained: Trained) -> 
     registry = Registry(trained.folder.parents[2])
     before = registry.versions("pumps")
     with pytest.raises(ConfigError, match=f"{trained.manifest.version} has all of these values already; set one"):
-        amended(trained, "rules.close_after=9", f"threshold.alerts_per_week={trained.manifest.threshold['promised']}")
+        amended(trained, "rules.close_after=9", f"threshold.alerts_per_week={trained.manifest.threshold.promised}")
     assert registry.versions("pumps") == before
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from stream.cli import app as cli
-from stream.strength import rows
+from stream.registry.manifest_facts import CapacityFacts, InjectedKind, InjectedSize, MetricFacts
 from tests.support.plain_bundle import LABELLED, labelled_rows, plain_bundle
 from tests.training.evaluate.test_page import Page
 from training.data.synthetic import KINDS, SIZES
@@ -70,7 +70,7 @@ def test_a_short_history_trains_without_a_flag_and_its_strength_is_told_everywhe
         lines = squeezed(said)
         assert f"fine: {strength['said']}" in " ".join(said.split())
         assert any(line.startswith("27 strips of 3 frames of the gate part") for line in lines)
-        for row in rows(strength):
+        for row in msgspec.convert(strength, CapacityFacts).rows:
             assert " ".join(" ".join(row).split()) in lines
         assert "swap, share one sensor, and no other to swap it with - - -" in lines
 
@@ -82,18 +82,18 @@ def test_the_page_of_an_evaluation_shows_it_where_the_bundle_says_it(tmp_path: P
     asked = Asked(tmp_path / "rows.parquet", LABELLED)
     found = evaluate(silent, asked)
     assert "constrained enough" not in page(found)
-    steps = [{"size": size, "n": 50, "found": size / 10, "given_back": 0.25} for size in (0.5, 9.0)]
+    sizes = tuple(InjectedSize(size, n=50, found=size / 10, given_back=0.25) for size in (0.5, 9.0))
     kinds = {
-        "spike": {"unit": "deviations", "sizes": steps, "half_from": 9.0, "nine_tenths_from": 9.0, "why_none": None},
-        "swap": {"unit": "share", "sizes": [], "half_from": None, "nine_tenths_from": None, "why_none": "one sensor"},
+        "spike": InjectedKind("deviations", sizes, half_from=9.0, nine_tenths_from=9.0, why_none=None),
+        "swap": InjectedKind("share", (), half_from=None, nine_tenths_from=None, why_none="one sensor"),
     }
-    said = {"verdict": "too strong", "said": "<it> copies", "part": "gate", "strips": 50, "frames": 3, "kinds": kinds}
-    manifest = msgspec.structs.replace(silent.manifest, metrics={"strength": said | {"found_in_normal": 0.02}})
+    capacity = CapacityFacts("too strong", "<it> copies", "gate", 50, 3, None, None, None, 0.02, kinds)
+    manifest = msgspec.structs.replace(silent.manifest, metrics=MetricFacts(capacity=capacity))
     shown = Page(page(dataclasses.replace(found, bundle=dataclasses.replace(silent, manifest=manifest))))
     text = [piece.strip() for piece in shown.text]
     for piece in ("too strong: <it> copies", "spike, deviations", "0.5", "9", "5%", "90%", "swap, share", "one sensor"):
         assert piece in text
-    nothing = {"verdict": "not judged", "said": "3 strips", "kinds": {}}
-    manifest = msgspec.structs.replace(silent.manifest, metrics={"strength": nothing})
+    nothing = CapacityFacts("not judged", "3 strips", None, None, None, None, None, None, None, {})
+    manifest = msgspec.structs.replace(silent.manifest, metrics=MetricFacts(capacity=nothing))
     unjudged = page(dataclasses.replace(found, bundle=dataclasses.replace(silent, manifest=manifest)))
     assert "not judged: 3 strips" in unjudged
