@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from stream.detect.definition import Definition
@@ -42,7 +41,7 @@ from training.fitting.discriminator import FittedDiscriminator
 from training.fitting.fit import FittedMembers, seeds_of
 from training.fitting.members import Progress, fit_ensemble
 from training.gate.champion import Contender
-from training.gate.criteria import overall
+from training.gate.criteria import overall, with_verdict
 from training.gate.gate import Held, judge
 from training.lengths import cut
 from training.options import TrainOptions
@@ -112,11 +111,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     judged = judge(held, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", judged.strength.summary)
     progress.stage("gate", overall(judged.criteria))
-    on_gate = msgspec.structs.replace(
-        threshold_effect(levels[Part.GATE], calibration, rules),
-        verdict=overall(judged.criteria),
-        criteria=tuple(judged.criteria),
-    )
+    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), judged.criteria)
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),

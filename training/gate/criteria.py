@@ -23,6 +23,11 @@ def overall(criteria: Sequence[Criterion]) -> Verdict:
     return "refused" if "refused" in verdicts else "passed" if "passed" in verdicts else "not judged"
 
 
+def with_verdict(effect: GateFacts, criteria: Sequence[Criterion]) -> GateFacts:
+    """Facts for the manifest: the effect of the threshold on the gate part, with the criteria and their verdict."""
+    return msgspec.structs.replace(effect, verdict=overall(criteria), criteria=tuple(criteria))
+
+
 def inherited(parent: Manifest) -> MetricFacts:
     """Metrics of a child with the same weights: the parent's verdict, without what the parent's threshold did."""
     gate = parent.metrics.gate
