@@ -1,4 +1,4 @@
-"""Held-out levels of normal frames: what thresholds are set on, and judged by."""
+"""Held-out levels of normal frames: thresholds are set on them and judged by them."""
 
 from dataclasses import dataclass, replace
 
@@ -19,13 +19,13 @@ class Levels:
     """n levels of held-out normal frames, sorted by series, then time, of S series.
 
     Attributes:
-        names: series of each index.
+        names: name of each series.
         series: int32 (n,), index into `names`.
         time: int64 (n,), ns.
         level: float64 (n,), finite, >= 0, in units of error.
-        step: int64 (n,), ns that the frame stands for: since the frame before it.
-        block: frames that share support, W + M.
-        vetoed: bool (n,), frames that the rules keep from opening an incident, however small the threshold.
+        step: int64 (n,), ns since the frame before.
+        block: frames of a block, W + M. Levels of different blocks have hardly a frame in common.
+        vetoed: bool (n,), frames that the rules keep from opening an incident at any threshold.
     """
 
     names: tuple[str, ...]
@@ -40,19 +40,19 @@ class Levels:
         return len(self.level)
 
     def rows(self, which: Bools | Int64s) -> "Levels":
-        """Some of them, by mask or place; what lay between is not known of."""
+        """Selects some levels, by mask or index."""
         columns = ("series", "time", "level", "step", "vetoed")
         return replace(self, **{name: getattr(self, name)[which] for name in columns})
 
     @property
     def place(self) -> Int64s:
-        """int64 (n,): which level of its series each one is."""
+        """int64 (n,): index of each level within its series."""
         found: Int64s = np.arange(len(self)) - Segments(self.series).start_of_row
         return found
 
     @property
     def in_block(self) -> Int64s:
-        """int64 (n,): numbers of blocks, 0, 1, 2, ...: levels of one shared their frames where none was left out."""
+        """int64 (n,): block of each level, numbered from 0."""
         return blocks(self.series.astype(np.int64), self.place, self.block)
 
     @property
@@ -62,26 +62,26 @@ class Levels:
 
     @property
     def reach(self) -> float:
-        """The ratio level / scale down to which every level is there; 0: all are."""
+        """Ratio level / scale from which on every level is known; 0: all levels are known."""
         return 0.0
 
     @property
     def rate(self) -> float:
-        """How often levels go as far as those near the threshold today, times as often as these did; > 0."""
+        """Today's rate of levels near the threshold, as a multiple of their rate in this sample; > 0."""
         return 1.0
 
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:
-    """How many incidents the scores float64 (n,) open, counted by the code that opens them online.
+    """Counts the incidents that the scores float64 (n,) open, with the online code.
 
-    A value outside its valid range opens one whatever the threshold: such incidents are not counted here, and no
-    threshold is raised because a sensor is broken.
+    Incidents of values outside their valid range do not count: they do not depend on the threshold, and a broken sensor
+    must not raise it.
     """
     return sum(event.state == "opened" for event in incident_events(levels, score, rules))
 
 
 def incident_events(levels: Levels, score: Float64s, rules: Rules) -> list[IncidentEvent]:
-    """What the code that opens incidents online makes of the scores float64 (n,)."""
+    """Lists the incident events of the scores float64 (n,), with the online code."""
     counter = Incidents("calibrate", rules)
     counter.resize(len(levels.names))
     rows = _relevant(levels.series, score, rules)
@@ -102,9 +102,9 @@ def incident_events(levels: Levels, score: Float64s, rules: Rules) -> list[Incid
 
 
 def _relevant(series: Int32s, score: Float64s, rules: Rules) -> Int64s:
-    """int64: the rows at which an incident can be open, open or close; the others are most, and change nothing.
+    """Rows where an incident can open, be open or close: int64. The other rows, most of all, have no effect.
 
-    An open incident has seen a score that is not quiet within its last `close_after` frames.
+    An open incident has a score of at least `close_ratio` within its last `close_after` frames.
     """
     loud = last_true(score >= rules.close_ratio, Segments(series))
     return np.flatnonzero((loud >= 0) & (np.arange(len(score)) - loud <= rules.close_after))

@@ -1,10 +1,11 @@
-"""How large the levels of each series are: their mean, as far as it is known, else that of all series.
+"""Scale of the levels of each series: their mean, shrunk to that of all series where data are few.
 
-A mean of few frames is a guess. How good a guess, the series themselves say: how far their halves differ tells what a
-mean of so many frames is off by; how far series differ, less that, tells how much their own means are worth.
+A mean of few frames is uncertain. The difference between the halves of each series gives the variance of such a mean.
+The difference between series, less that variance, gives the variance of the true scales. Together they give the weight
+of a series' own mean.
 
-A median would not notice the busy hours of a machine that rests most of the time: measured by its rest, they would
-set the threshold of the whole fleet.
+A median would ignore the busy hours of a machine that rests most of the time. With a scale for its rest, these hours
+would set the threshold of the whole fleet.
 """
 
 from dataclasses import dataclass
@@ -15,25 +16,25 @@ from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
 from training.calibration.levels import Levels
 
-# Squared scaled units: a smaller level is the rounding of float32 values, and no threshold lies below it.
+# Squared scaled units. Smaller levels are rounding errors of float32 values; no threshold lies below.
 LEAST = 1e-12
-# A series stiller than the others by more than this is not trusted to stay so.
+# Least scale of a series, as a share of the median level. A series may become less calm than that.
 STILLEST = 1e-6
-# Standard deviations of its mean that a series is drawn to the others, at most.
-LEFT_OPEN = 2.0
-# Median of a squared standard normal, and the standard deviation of a normal in its median absolute deviations.
+# Largest shift of a series towards the others, in standard deviations of its mean.
+MAX_SHIFT = 2.0
+# Median of a squared standard normal; standard deviation of a normal in median absolute deviations.
 MEDIAN_SQUARE, DEVIATIONS = 0.4549, 1.4826
 
 
 @dataclass(frozen=True)
 class SeriesScales:
-    """Of S series with n levels.
+    """Scales of S series with n levels.
 
     Attributes:
-        scale: float64 (S + 1,), the last that of series nobody knows; > 0.
-        rows: int64 (S + 1,), levels behind each.
-        ratio: float64 (n,), level / scale as a level sees it that had no part in the scale: each half of a series is
-            measured by the other half. By its own scale, a short series would always look as it should.
+        scale: float64 (S + 1,), > 0. The last one is for unknown series.
+        rows: int64 (S + 1,), number of levels behind each scale.
+        ratio: float64 (n,), level / scale, where the scale is computed without the level: each half of a series is
+            divided by the scale of the other half. By its own scale, every short series would look normal.
     """
 
     scale: Float64s
@@ -42,10 +43,10 @@ class SeriesScales:
 
 
 def series_scales(levels: Levels) -> SeriesScales:
-    """The scales of all series, shrunk to their median in the logarithm.
+    """Computes the scale of each series, shrunk to the median of all, in the logarithm.
 
     Source: Efron and Morris (1972), "Limiting the risk of Bayes and empirical Bayes estimators". Departs from it in
-    robust variances: one broken series makes no stranger of the others.
+    robust variances, so that one broken series has no effect on the others.
     """
     runs = Segments(levels.series)
     start, end = runs.start, runs.end
@@ -75,24 +76,24 @@ def series_scales(levels: Levels) -> SeriesScales:
 
 
 def _shrunk(own: Float64s, centre: float, noise: Float64s, between: float) -> Float64s:
-    """Log means (S,) of variance `noise` (S,), drawn to the centre, but no further than they leave open."""
-    worth = between / (between + noise) if between > 0 else np.zeros(len(own))
-    shift = np.where(worth < 1, (1 - worth) * (centre - own), 0.0)
-    open_ = LEFT_OPEN * np.sqrt(noise)
-    return np.where(np.isnan(own) | np.isinf(noise), centre, own + np.clip(shift, -open_, open_))
+    """Shrinks log means (S,) of variance `noise` (S,) to the centre, by a limited number of standard deviations."""
+    weight = between / (between + noise) if between > 0 else np.zeros(len(own))
+    shift = np.where(weight < 1, (1 - weight) * (centre - own), 0.0)
+    limit = MAX_SHIFT * np.sqrt(noise)
+    return np.where(np.isnan(own) | np.isinf(noise), centre, own + np.clip(shift, -limit, limit))
 
 
 def _log_means(level: Float64s, start: Int64s, end: Int64s, least: float) -> Float64s:
-    """float64 (S,): log of the mean of each stretch; of an empty one NaN."""
-    found = [float(np.mean(level[a:b])) if b > a else np.nan for a, b in zip(start.tolist(), end.tolist(), strict=True)]
-    return np.log(np.maximum(found, least))
+    """Log of the mean of each stretch of levels, float64 (S,). NaN: the stretch is empty."""
+    means = [float(np.mean(level[a:b])) if b > a else np.nan for a, b in zip(start.tolist(), end.tolist(), strict=True)]
+    return np.log(np.maximum(means, least))
 
 
 def _noise(difference: Float64s, blocks: Float64s) -> float:
-    """The variance of the log mean of one block; that of n is taken for an n-th of it.
+    """Variance of the log mean of one block. That of n blocks is taken as an n-th of it.
 
     Args:
-        difference: float64 (S,), between the log means of a series' halves: of variance 4 noise / blocks.
+        difference: float64 (S,), between the log means of the halves of a series; its variance is 4 noise / blocks.
     """
     halved = blocks >= 2
     if not halved.any():
@@ -101,8 +102,8 @@ def _noise(difference: Float64s, blocks: Float64s) -> float:
 
 
 def _between(deviation: Float64s, blocks: Float64s, noise: float) -> float:
-    """The variance of the true log scales, from the deviations (S,) of log means that are off by noise / blocks."""
+    """Variance of the true log scales, from the deviations (S,) of log means whose variance is noise / blocks."""
     if not np.isfinite(noise):
         return 0.0
-    seen = (DEVIATIONS * float(np.median(np.abs(deviation)))) ** 2
-    return max(seen - float(np.median(noise / blocks)), 0.0)
+    total = (DEVIATIONS * float(np.median(np.abs(deviation)))) ** 2
+    return max(total - float(np.median(noise / blocks)), 0.0)

@@ -1,8 +1,7 @@
-"""The levels that a bundle keeps, so that another promise or other rules need no retraining.
+"""The levels that a bundle stores, so that another promise or other rules need no retraining.
 
-Kept are all that a threshold can be computed of: every ratio level / scale from some way below the threshold on, the
-largest of each block however small, and the place of each in its series. Of the others only a quantile grid is left;
-that they are below is all that counts.
+A bundle stores every level that a threshold can depend on: all ratios level / scale from some way below the threshold
+on, the largest ratio of each block, and the index of each in its series. Of the other levels it stores quantiles.
 """
 
 from dataclasses import dataclass
@@ -19,18 +18,18 @@ from training.calibration.calibrate import MOST_ABOVE, Calibration
 from training.calibration.levels import Levels
 from training.calibration.tail import block_maxima, tail_start
 
-# The share of the levels that is kept in any case.
-KEPT = 0.2
+# Share of the levels that is stored at least.
+LEAST_STORED = 0.2
 COLUMNS = {"series", "place", "time", "vetoed", "quantile", "ratio"}
 
 
 @dataclass(frozen=True)
 class StoredLevels(Levels):
-    """Levels of which only those >= `lowest` and the largest of each block are known; the others are 0, at time 0.
+    """Levels read from a bundle. Those below `lowest` that are not the largest of a block are 0, at time 0.
 
     Attributes:
         level: ratios, level / scale.
-        covered: series-weeks.
+        covered: see `Levels.weeks`.
         lowest: see `Levels.reach`.
         today: see `Levels.rate`.
     """
@@ -46,20 +45,20 @@ class StoredLevels(Levels):
 
     @property
     def reach(self) -> float:
-        """The ratio down to which every level is there."""
+        """Ratio from which on every level is known."""
         return self.lowest
 
     @property
     def rate(self) -> float:
-        """How often levels go far today, times as often as these did."""
+        """Today's rate of levels near the threshold, as a multiple of their rate in this sample."""
         return self.today
 
 
 def stored_table(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Table:
-    """What the bundle keeps of the levels that `calibration` is of.
+    """Makes the table of the levels that `calibration` was computed from, for the bundle.
 
-    Rows with a series are levels: series, place in it (0, 1, ...), time, vetoed, ratio. Rows with a quantile are the
-    grid, in steps of 0.01 from 0 on; the largest of it is the ratio from which on all levels are there.
+    A row with a series is a level: series, place in it (0, 1, ...), time, vetoed, ratio. A row with a quantile is a
+    point of the grid 0, 0.01, ... From the last ratio of the grid on, all levels are stored.
     """
     ratio = calibration.ratio
     block = levels.in_block
@@ -82,23 +81,23 @@ def stored_table(levels: Levels, calibration: Calibration, rules: Rules) -> pa.T
 def restored_levels(
     table: pa.Table, thresholds: ThresholdTable, block: int, weeks: float, rate: float = 1.0
 ) -> StoredLevels:
-    """The levels again, all in their places.
+    """Restores the levels from their table, each at its index.
 
     Args:
-        table: as `stored_table` made it.
-        thresholds: those of the same bundle: how many levels each series had.
-        block: frames that share support, W + M.
+        table: from `stored_table`.
+        thresholds: of the same bundle, with the number of levels of each series.
+        block: frames of a block, W + M.
         weeks: series-weeks that the levels cover.
         rate: see `Levels.rate`.
 
     Raises:
-        BundleError: the table is none of this version's, or not of these thresholds.
+        BundleError: the table is of another format, or does not belong to these thresholds.
     """
     names, counts = thresholds.names[:-1], thresholds.rows[:-1]
     if set(table.column_names) != COLUMNS or counts.sum() != thresholds.rows[-1]:
         raise BundleError(
-            f"kept levels: columns {table.column_names}, {counts.sum()} levels of series where all are "
-            f"{thresholds.rows[-1]}; expected columns {sorted(COLUMNS)} and as many: train again"
+            f"stored levels: columns {table.column_names} and {counts.sum()} levels, expected columns "
+            f"{sorted(COLUMNS)} and {thresholds.rows[-1]} levels; train again"
         )
     rows = table.filter(pc.is_valid(table["series"]))
     series = pc.index_in(rows["series"], pa.array(names)).to_numpy()
@@ -121,23 +120,25 @@ def restored_levels(
 
 
 def stored_grid(table: pa.Table) -> Float64s:
-    """float64 (g,): the quantiles 0, 0.01, ... of all ratios, up to that from which on all levels are kept."""
+    """Quantiles 0, 0.01, ... of all ratios, up to the ratio from which on all levels are stored: float64 (g,)."""
     grid: Float64s = table.filter(pc.is_valid(table["quantile"]))["ratio"].to_numpy()
     return grid
 
 
 def _lowest(grid: Float64s) -> float:
-    """The ratio from which on all levels are there; where the grid is the smallest one alone, they all are."""
+    """Ratio from which on all levels are stored. 0 where the grid has one point: then all are."""
     return float(grid[-1]) if len(grid) > 1 else 0.0
 
 
 def _grid(ratio: Float64s, maxima: Float64s, calibration: Calibration, rules: Rules) -> Float64s:
-    """Quantiles 0, 0.01, ... of the ratios, up to where all that a calibration looks at lies above."""
-    # An incident stays open down to `close_ratio` of a threshold, and no threshold is below the first of these.
+    """Quantiles 0, 0.01, ... of the ratios, up to below all levels that a calibration can depend on."""
+    # An incident stays open down to `close_ratio` of a threshold. No threshold lies below the first of these two.
     lowest = min(float(np.quantile(ratio, 1.0 - MOST_ABOVE)), calibration.q_point)
-    # A little lower: a score at the edge is rounded.
+    # A little lower, since scores are rounded.
     needed = min(
-        float(np.quantile(ratio, 1.0 - KEPT)), tail_start(np.sort(maxima)), rules.close_ratio * lowest * (1.0 - 1e-9)
+        float(np.quantile(ratio, 1.0 - LEAST_STORED)),
+        tail_start(np.sort(maxima)),
+        rules.close_ratio * lowest * (1.0 - 1e-9),
     )
     grid: Float64s = np.quantile(ratio, np.arange(100) / 100.0, method="lower")
     return grid[: max(1, int(np.searchsorted(grid, needed, side="right")))]

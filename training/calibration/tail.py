@@ -1,7 +1,7 @@
-"""How sure a quantile of levels is, and what lies beyond the largest of them.
+"""Intervals of quantiles of levels, and the tail beyond the largest level.
 
-Neighbouring levels share almost all of their frames, so they count in blocks: as many independent observations as
-there are blocks, not as there are levels.
+Neighbouring levels share almost all of their frames, so levels are counted in blocks. A sample has as many independent
+observations as blocks.
 """
 
 import math
@@ -13,16 +13,16 @@ from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
 
 REPLICATES = 500
-MAX_WORK = 200_000_000  # values looked at in all replicates; fewer replicates beyond, but at least MIN_REPLICATES
+MAX_WORK = 200_000_000  # values read in all replicates; limits their number, down to MIN_REPLICATES
 MIN_REPLICATES = 100
 MIN_MAXIMA = 10
-PEAKS = 20  # blocks above the threshold of a tail, at most, or a fifth of them
-SHAPES = (-1.0, 0.5)  # from a bounded tail (uniform) to the heaviest for which the moments used exist
+PEAKS = 20  # most blocks above the threshold of a tail, or a fifth of all blocks where that is more
+SHAPES = (-1.0, 0.5)  # from a bounded tail (uniform) to the heaviest tail whose moments exist
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A quantile and its bootstrap interval. With a single block nothing is known of the spread: low = point = high."""
+    """A quantile with its bootstrap interval. A single block has no spread: low = point = high."""
 
     point: float
     low: float
@@ -31,12 +31,15 @@ class Interval:
 
 
 def blocks(series: Int64s, row: Int64s, size: int) -> Int64s:
-    """Numbers of blocks (n,): values of one series in the same stretch of `size` rows share one. 0, 1, 2, ...
+    """Numbers the blocks: values of one series in the same stretch of `size` rows share a block.
 
     Args:
         series: integer (n,).
         row: integer (n,), the frame's place in its series, >= 0.
-        size: rows per block, >= 1: W + M for levels.
+        size: rows per block, >= 1. W + M for levels.
+
+    Returns:
+        int64 (n,), block numbers from 0 on, without gaps.
     """
     stretch = row // size
     key = series.astype(np.int64) * (int(stretch.max(initial=0)) + 1) + stretch
@@ -45,39 +48,38 @@ def blocks(series: Int64s, row: Int64s, size: int) -> Int64s:
 
 
 def block_maxima(values: Float64s, block: Int64s) -> Float64s:
-    """The largest value of each block (B,); blocks are numbered 0 to B - 1 without holes."""
+    """The largest value of each block, float64 (B,). Blocks are numbered 0 to B - 1 without gaps."""
     maxima = np.full(int(block.max(initial=-1)) + 1, -np.inf)
     np.maximum.at(maxima, block, values)
     return maxima
 
 
 def quantile_interval(values: Float64s, block: Int64s, q: float, confidence: float, seed: int) -> Interval:
-    """The q-quantile, with an interval from resampling whole blocks.
+    """Estimates the q-quantile, with an interval from resampling whole blocks.
 
-    Cost grows with the values above the quantile, not with all of them; 1M values and q = 0.99 take well below a
-    second.
+    Cost grows with the number of values above the quantile. 1M values and q = 0.99 take well below a second.
 
     Args:
         values: float64 (n,), finite, n >= 1.
-        block: integer (n,), 0 to B - 1 without holes, as `blocks` gives them.
-        q: in (0, 1): the smallest value that is not exceeded by more than a share of 1 - q.
-        confidence: of the interval, two-sided, in (0, 1).
+        block: integer (n,), 0 to B - 1 without gaps, from `blocks`.
+        q: in (0, 1). The quantile is the smallest value that at most a share of 1 - q exceeds.
+        confidence: two-sided confidence of the interval, in (0, 1).
         seed: of the resampling.
 
     Raises:
-        DataError: no values.
+        DataError: there are no values.
 
     Source: percentile bootstrap over blocks, Künsch (1989), Lahiri (2003), with fixed blocks.
     """
     if not len(values):
-        raise DataError("a quantile of no values; give longer history to calibrate")
+        raise DataError("no values to compute a quantile of, needed at least 1; give longer history to calibrate")
     order = np.argsort(values)[::-1]  # largest first
     ordered, owner = values[order], block[order]
     size = np.bincount(block).astype(np.int64)  # (B,)
     point = float(ordered[_above(q, np.array([len(values)]))[0]])
     if len(size) < 2:
         return Interval(point, point, point, len(size))
-    # Twice what lies above the quantile usually suffices; a resample that needs more gets more.
+    # Twice the number above the quantile usually suffices. A resample that needs more reads more.
     depth = min(len(values), 2 * int(_above(q, np.array([len(values)]))[0]) + 1000)
     replicates = int(np.clip(MAX_WORK // depth, MIN_REPLICATES, REPLICATES))
     draw = np.random.default_rng(seed)
@@ -89,8 +91,8 @@ def quantile_interval(values: Float64s, block: Int64s, q: float, confidence: flo
 def _resampled(
     ordered: Float64s, owner: Int64s, size: Int64s, q: float, depth: int, draw: np.random.Generator
 ) -> float:
-    """The quantile of one resample of blocks."""
-    times = np.bincount(draw.integers(0, len(size), len(size)), minlength=len(size))  # (B,) how often each is drawn
+    """Computes the quantile of one resample of blocks."""
+    times = np.bincount(draw.integers(0, len(size), len(size)), minlength=len(size))  # (B,) draws of each block
     above = int(_above(q, np.array([int(times @ size)]))[0])
     while True:
         seen = np.cumsum(times[owner[:depth]])
@@ -100,30 +102,30 @@ def _resampled(
 
 
 def _above(q: float, count: Int64s) -> Int64s:
-    """How many of `count` values may lie above their q-quantile. The small term keeps 0.9 * 10 from being above 9."""
+    """Number of `count` values that may lie above their q-quantile. The small term keeps 0.9 * 10 from exceeding 9."""
     above: Int64s = count - np.clip(np.ceil(q * count - 1e-9), 1, count).astype(np.int64)
     return above
 
 
 @dataclass(frozen=True, slots=True)
 class Excursions:
-    """Separate excursions above a threshold: the height of each, float64 (n,), all above it."""
+    """Separate excursions above a threshold. `heights` is float64 (n,), the largest value of each."""
 
     threshold: float
     heights: Float64s
 
 
 def excursions(maxima: Float64s, owner: Int64s) -> Excursions:
-    """Neighbouring blocks of a series that are above the threshold make one excursion.
+    """Finds excursions: neighbouring blocks of a series above the threshold make one.
 
-    The threshold is where there are most of them, in the largest fifth of the maxima, at least PEAKS.
+    The threshold is the one with most excursions, among the largest fifth of the maxima, or the PEAKS largest.
 
     Args:
         maxima: float64 (B,), finite.
-        owner: int (B,), whose each block is; the blocks of one in a row, in order of time.
+        owner: int (B,), the series of each block. Blocks are sorted by series, then time.
 
     Raises:
-        DataError: fewer than MIN_MAXIMA maxima.
+        DataError: there are fewer than MIN_MAXIMA maxima.
 
     Source: runs declustering, Davison and Smith (1990), "Models for exceedances over high thresholds".
     """
@@ -144,18 +146,18 @@ def excursions(maxima: Float64s, owner: Int64s) -> Excursions:
 
 
 def tail_start(ordered: Float64s) -> float:
-    """How low the threshold of excursions may lie, of ascending block maxima (B,), B >= 1."""
+    """Lowest threshold of excursions that is possible for ascending block maxima (B,), B >= 1."""
     return float(ordered[-_most(len(ordered)) - 1])
 
 
 def _most(count: int) -> int:
-    """How many of so many maxima may be above the threshold."""
+    """Largest number of `count` maxima that may lie above the threshold."""
     return min(count - 1, max(PEAKS, count // 5))
 
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """Generalised Pareto tails above one threshold, float64 (R,) each: values above it, shape, scale."""
+    """Generalised Pareto tails above one threshold: values above it, shape and scale, float64 (R,) each."""
 
     threshold: float
     count: Float64s
@@ -163,9 +165,9 @@ class Tails:
     scale: Float64s
 
     def exceeded_by(self, allowed: float) -> float:
-        """The value above which so many are to be expected, > 0: by the mean of all tails.
+        """Value that `allowed` > 0 observations are expected to exceed, by the mean of all tails.
 
-        The mean of what may be true, not what seems likeliest: a few values leave open tails that are far heavier.
+        The mean, not the likeliest tail: with few values, much heavier tails are possible.
         """
         low, high = self.threshold, max(float(self.each_exceeded_by(allowed).max()), self.threshold)
         for _ in range(60):
@@ -174,14 +176,14 @@ class Tails:
         return high
 
     def each_exceeded_by(self, allowed: float) -> Float64s:
-        """The same by each tail alone, float64 (R,); no less than the threshold."""
+        """Value that `allowed` observations are expected to exceed, by each tail: float64 (R,), >= the threshold."""
         pairs = zip(self.shape.tolist(), self.count.tolist(), strict=True)
         growth = np.array([_growth(shape, max(count / allowed, 1.0)) for shape, count in pairs])
         each: Float64s = self.threshold + self.scale * growth
         return each
 
     def _expected(self, value: float) -> float:
-        """How many lie above, by the mean of all tails."""
+        """Expected number of observations above `value`, by the mean of all tails."""
         excess = np.full(len(self.scale), np.inf)
         np.divide(value - self.threshold, self.scale, out=excess, where=self.scale > 0)
         straight = np.abs(self.shape) < 1e-12  # exponential
@@ -191,21 +193,21 @@ class Tails:
 
 
 def resampled_tails(found: Excursions, count: int, seed: int) -> Tails:
-    """So many tails that the excursions may come from: a Poisson number of them, each of one of their heights.
+    """Fits `count` tails, each to a resample of the excursions. The size of a resample has a Poisson distribution.
 
     Source of the fit: Hosking and Wallis (1987), Technometrics 29, 339, by probability-weighted moments. Departs from
     it in limiting the shape to SHAPES; the scale then keeps the mean.
     """
     draw = np.random.default_rng(seed)
     excess = np.sort(found.heights) - found.threshold
-    # Drawing each a Poisson number of times of mean 1 is the same, and leaves them in order.
+    # Repeating each height a Poisson number of times with mean 1 is the same, and keeps the order.
     samples = [np.repeat(excess, times) for times in draw.poisson(1.0, (count, len(excess)))]
     fitted = np.array([_fit_excess(sample) for sample in samples])
     return Tails(found.threshold, np.array([float(len(sample)) for sample in samples]), fitted[:, 0], fitted[:, 1])
 
 
 def _fit_excess(excess: Float64s) -> tuple[float, float]:
-    """Shape and scale of a generalised Pareto distribution, from values above 0 in ascending order."""
+    """Fits shape and scale of a generalised Pareto distribution to ascending values above 0."""
     count = len(excess)
     if count < 2:
         return 0.0, float(excess.sum())
@@ -218,6 +220,6 @@ def _fit_excess(excess: Float64s) -> tuple[float, float]:
 
 
 def _growth(shape: float, ratio: float) -> float:
-    """(ratio^shape - 1) / shape, which is log(ratio) at shape 0."""
+    """Computes (ratio^shape - 1) / shape, which is log(ratio) at shape 0."""
     power = shape * math.log(ratio)
     return math.log(ratio) if abs(power) < 1e-12 else math.expm1(power) / shape

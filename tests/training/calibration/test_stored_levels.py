@@ -175,7 +175,7 @@ def test_kept_levels_of_another_bundle_or_an_older_kind_are_refused() -> None:
     levels = a_fleet(7, 2, 500)
     trained = calibrate(levels, RULES, PERCENTILE, 0)
     table = stored_table(levels, trained, RULES)
-    with pytest.raises(BundleError, match=r"kept levels: columns \['series'.*expected columns.*train again"):
+    with pytest.raises(BundleError, match=r"stored levels: columns \['series'.*expected columns.*train again"):
         restored_levels(table.drop_columns(["place"]), trained.table, BLOCK, 1.0)
     lost = ThresholdTable(trained.table.names, trained.table.scale, trained.table.rows - 1, 1.0)
     with pytest.raises(BundleError, match="train again"):
