@@ -37,7 +37,7 @@ def offsets_before_alerts() -> None:
         for record in told:
             send(self, *record)
         if told:
-            self._guarded(lambda producer: producer.commit_transaction(SECONDS))
+            self._in_transaction(lambda producer: producer.commit_transaction(SECONDS))
             self.begun_at = None
 
     _replace(Transaction, "send", send_later)

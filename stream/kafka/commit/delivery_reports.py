@@ -1,4 +1,4 @@
-"""What the broker has acknowledged of a transaction, and which topics it takes nothing for."""
+"""Delivery reports of a transaction, and the topics that the broker accepts no records of."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -8,29 +8,29 @@ from confluent_kafka import KafkaError, Message
 
 FIRST_DELAY_SECONDS = 1.0
 MAX_DELAY_SECONDS = 10.0
-# With a producer that could write, and without another try that failed: it is not known any more to be refused.
+# A rejection is forgotten after this time with a producer that could write, and without another failed attempt.
 STALE_SECONDS = 60.0
 
 
 class DeliveryReports:
-    """Records of one transaction that are not acknowledged yet, by topic.
+    """Number of records of one transaction that are not acknowledged yet, by topic.
 
-    A transaction has its own: what a producer that was given up still reports is then nobody's concern.
+    Each transaction has its own. Reports of a producer that was discarded reach an object that nobody reads any more.
     """
 
     def __init__(self) -> None:
         self._waiting: Counter[str] = Counter()
         self._timed_out: set[str] = set()
         self.begun_on = datetime.now(UTC)
-        # Why the first record that was not delivered was not.
+        # Error of the first record that was not delivered.
         self.error: KafkaError | None = None
 
     def sent(self, topic: str) -> None:
-        """A record was given to the client."""
+        """Notes that a record was given to the client."""
         self._waiting[topic] += 1
 
     def reported(self, error: KafkaError | None, message: Message) -> None:
-        """The client's delivery report."""
+        """Notes the client's delivery report of a record."""
         topic = message.topic() or ""
         self._waiting[topic] -= 1
         if error is not None:
@@ -39,47 +39,48 @@ class DeliveryReports:
                 self._timed_out.add(topic)
 
     def give_up(self) -> None:
-        """What waits has had its time."""
+        """Counts the records that still wait as timed out."""
         self._timed_out |= (+self._waiting).keys()
 
     def rejected(self) -> list[str]:
-        """Topics that did not take all of their records within their time."""
+        """Topics with records that the broker did not accept in time."""
         return sorted(self._timed_out)
 
 
 class RejectedTopics:
-    """Topics that take no records, over the transactions in a row that failed for it.
+    """Topics whose records made transactions fail, over the failed transactions in a row.
 
-    The client says no more than that time has passed: it retries a full disk and missing replicas by itself.
+    The client reports a time-out and no reason: it retries a full disk and missing replicas by itself.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._since: dict[str, datetime] = {}
-        self._tries = 0
+        self._attempts = 0
+        # Time at which the rejection is forgotten; None: it holds.
         self._until: float | None = None
 
     def note(self, topics: Iterable[str], since: datetime) -> None:
-        """One more transaction, begun then, has failed for these."""
+        """Notes a transaction, begun at `since`, that failed because of these topics."""
         self._since = {topic: self._since.get(topic, since) for topic in topics}
-        self._tries, self._until = self._tries + 1, None
+        self._attempts, self._until = self._attempts + 1, None
 
     def clear(self) -> None:
-        """All was taken."""
-        self._since, self._tries, self._until = {}, 0, None
+        """Notes a transaction whose records were all accepted."""
+        self._since, self._attempts, self._until = {}, 0, None
 
     def expire_later(self) -> None:
-        """A new producer was let in: the next try tells, if there is one."""
+        """Notes that a new producer is ready: the next attempt decides, and without one the rejection expires."""
         self._until = self._clock() + STALE_SECONDS
 
     @property
     def delay(self) -> float:
-        """Seconds until the next try."""
-        return float(min(FIRST_DELAY_SECONDS * 2 ** (self._tries - 1), MAX_DELAY_SECONDS))
+        """Seconds until the next attempt."""
+        return float(min(FIRST_DELAY_SECONDS * 2 ** (self._attempts - 1), MAX_DELAY_SECONDS))
 
     @property
     def reason(self) -> str | None:
-        """What is wrong and what to look at; None where nothing is."""
+        """The rejected topics and what to check; None where no topic is rejected."""
         if not self._since or (self._until is not None and self._clock() > self._until):
             return None
         topics = ", ".join(map(repr, self._since))

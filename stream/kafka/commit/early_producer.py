@@ -1,7 +1,7 @@
-"""A producer that is introduced to the broker while the process still loads.
+"""A producer whose transactions are initialised in a thread, while the process still loads.
 
-Where a dead predecessor of the same name has left a transaction open, the broker ends it first: half a second, which
-the import of torch takes anyway.
+The broker first aborts the transaction that a dead predecessor of the same name left open. That takes half a second,
+and the import of torch takes longer.
 """
 
 import threading
@@ -12,39 +12,39 @@ from stream.kafka.client import CALL_SECONDS, GRACE_SECONDS, Clients, ErrorCallb
 
 
 class EarlyProducer:
-    """Begins with its making; what fails is left to be tried again, and named, by whoever needs the producer.
+    """Starts in the constructor. Errors are not raised here: the caller retries and reports them.
 
-    Invariant: once the producer was asked for, nothing here holds it. One that was not let in goes on asking for as
-    long as it lives, and when the broker answers, it fences the producer that was made in its place.
+    Invariant: once `producer` was called, this object holds no producer. One that the broker has not accepted keeps
+    asking for as long as it lives; once accepted, it would fence the producer that was made in its place.
     """
 
     def __init__(self, options: KafkaOptions, clients: Clients = Clients()) -> None:  # noqa: B008 - frozen
         self._listener: ErrorCallback | None = None
         self._lock = threading.Lock()
-        self._asked_for = False
-        self._let_in: Producer | None = None
-        producer = clients.producer(options, self._note)
-        self._thread = threading.Thread(target=self._introduce, args=(producer,), daemon=True)
+        self._is_requested = False
+        self._accepted: Producer | None = None
+        producer = clients.producer(options, self._report)
+        self._thread = threading.Thread(target=self._initialise, args=(producer,), daemon=True)
         self._thread.start()
 
     def producer(self, on_error: ErrorCallback) -> Producer | None:
-        """The producer, once; its errors go to `on_error` from here on. None where the broker has not let it in."""
+        """Hands the producer over, once; None where the broker has not accepted it. `on_error` gets its errors."""
         self._listener = on_error
         self._thread.join(CALL_SECONDS + GRACE_SECONDS)
         with self._lock:
-            self._asked_for = True
-            let_in, self._let_in = self._let_in, None
-        return let_in
+            self._is_requested = True
+            accepted, self._accepted = self._accepted, None
+        return accepted
 
-    def _introduce(self, producer: Producer) -> None:
+    def _initialise(self, producer: Producer) -> None:
         try:
             producer.init_transactions(CALL_SECONDS)
         except KafkaException:
             return
         with self._lock:
-            if not self._asked_for:
-                self._let_in = producer
+            if not self._is_requested:
+                self._accepted = producer
 
-    def _note(self, error: KafkaError) -> None:
+    def _report(self, error: KafkaError) -> None:
         if self._listener is not None:
             self._listener(error)

@@ -1,13 +1,14 @@
 """The commit path: alerts, dead letters, verdicts, snapshots and offsets in one transaction.
 
-One transaction covers all partitions of the process, begun at the first thing to publish:
+One transaction covers all partitions of the process. It begins with the first record to publish.
 
-1. records are produced as they arise; 2. snapshots are produced; 3. flush: their offsets are known, hence L;
-4. offsets with metadata {R, L} join the transaction; 5. commit.
+1. Records are produced as they arise. 2. Snapshots are produced. 3. A flush gives the offsets of the snapshots, and
+with them L. 4. Input offsets with the metadata {R, L} join the transaction. 5. The transaction is committed.
 
-A crash before 5 leaves an open transaction: readers never see its records, the offsets stay where they were, and the
-next life scores the same readings again. A crash after 5 leaves it done. In between, the broker decides, and the
-group's committed offset tells. Whatever fails, every partition with uncommitted progress goes back to its commit.
+A crash before 5 leaves an open transaction: no reader sees its records, the offsets stay as they were, and the next
+process scores the same readings again. A crash after 5 leaves everything committed. A crash during 5 is decided by the
+broker, and the group's committed offset shows how. After any failure, every partition with uncommitted progress is
+restored from its committed offset.
 """
 
 import contextlib
@@ -40,13 +41,13 @@ from stream.kafka.state.state_topic import encode_metadata
 
 log = structlog.get_logger()
 
-# Number of a partition that is left to the client's partitioner.
+# Leaves the choice of the partition to the client's partitioner.
 ANY_PARTITION = -1
 MAX_FAILURES = 10
-# No member of the group any more, which the consumer hears of seconds later.
+# We are no member of the group any more. The consumer learns it seconds later.
 EXPELLED = (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION)
-# Neither retriable nor worth counting: the broker is away, or we have been frozen.
-PASSING = (
+# Not retriable, but over sooner or later: the broker is away, or this process was frozen.
+TRANSIENT = (
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
@@ -57,10 +58,10 @@ PASSING = (
 
 
 class RolledBackError(Exception):
-    """The transaction is gone; its partitions must be restored from their committed offsets."""
+    """The transaction is lost: its partitions must be restored from their committed offsets."""
 
 
-class CommitFault(Exception):
+class CommitError(Exception):
     """A step of the commit path failed outside the client."""
 
     def __init__(self, message: str, needed: Remedy, error: KafkaError | None = None) -> None:
@@ -70,11 +71,11 @@ class CommitFault(Exception):
 
 
 DeliveryCallback = Callable[[KafkaError | None, Message], None]
-Fault = KafkaException | SystemError | CommitFault
+Fault = KafkaException | SystemError | CommitError
 
 
 class Transaction:
-    """The transaction that may be open on the producer of this process."""
+    """The transaction of this process, of which at most one is open at a time."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Transaction:
         self._producer = TransactionalProducer(options, on_error, clock, clients, early)
         self._reports = DeliveryReports()
         self._rejected = RejectedTopics(clock)
-        # Transactions in a row that failed for a reason that does not pass by itself.
+        # Transactions in a row that failed with an error that is not transient.
         self._failures = 0
         self.begun_at: float | None = None
 
@@ -111,33 +112,37 @@ class Transaction:
         return True
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Adds a record to the transaction, beginning one if need be.
+        """Adds a record to the transaction, and begins one if none is open.
 
         Raises:
-            RolledBackError: the producer cannot go on.
+            RolledBackError: the transaction has failed.
         """
-        reported = self._reports.reported
-        self._guarded(lambda producer: self._produce(producer, topic, key, value, reported, headers=headers))
+        self._in_transaction(
+            # The reports belong to the transaction that the record is part of, which may only begin now.
+            lambda producer: self._produce(producer, topic, key, value, self._reports.reported, headers=headers)
+        )
 
     def begin(self) -> None:
-        """Begins a transaction unless one is open."""
-        self._guarded(lambda producer: None)
+        """Begins a transaction unless one is open; raises as `send` does."""
+        self._in_transaction(lambda producer: None)
 
     def commit(
         self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float = CALL_SECONDS
     ) -> None:
-        """Steps 2 to 5 for the partitions that have something to commit; none: what was sent belongs to no partition.
+        """Commits the transaction with snapshots and offsets of `partitions`: steps 2 to 5.
 
-        All of it has `seconds`.
+        Args:
+            partitions: those with progress; may be empty.
+            seconds: for all steps together.
 
         Raises:
-            RolledBackError: nothing was committed, or nobody knows; the group's committed offset does.
+            RolledBackError: nothing was committed, or the outcome is unknown until the committed offset is read.
         """
         deadline = self._clock() + seconds
-        self._guarded(lambda producer: self._commit(producer, consumer, list(partitions), max_replay, deadline))
+        self._in_transaction(lambda producer: self._commit(producer, consumer, list(partitions), max_replay, deadline))
 
     def abort(self) -> None:
-        """Gives the open transaction up, if there is one."""
+        """Aborts the open transaction, if there is one."""
         client = self._producer.client
         if self.begun_at is None or client is None:
             return
@@ -148,7 +153,8 @@ class Transaction:
         except (KafkaException, SystemError) as fault:
             self._producer.discard(fault, remedy(fault))
 
-    def _guarded(self, act: Callable[[Producer], None]) -> None:
+    def _in_transaction(self, act: Callable[[Producer], None]) -> None:
+        """Runs `act` in the open transaction, or in a new one; every error of it ends in RolledBackError."""
         client = self._producer.client
         if client is None:
             raise RolledBackError("no producer")
@@ -158,51 +164,50 @@ class Transaction:
                 client.begin_transaction()
                 self.begun_at = self._clock()
             act(client)
-        except (KafkaException, SystemError, CommitFault) as fault:
-            self._give_up(fault)
+        except (KafkaException, SystemError, CommitError) as fault:
+            self._handle_failure(fault)
             raise RolledBackError(str(fault)) from fault
 
-    def _give_up(self, fault: Fault) -> None:
-        fault = self._cause(fault)
-        needed = fault.needed if isinstance(fault, CommitFault) else remedy(fault)
-        untaken = {"untaken": self._rejected.reason} if self._note_untaken() else {}
-        log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower(), **untaken)
+    def _handle_failure(self, fault: Fault) -> None:
+        fault = self._root_cause(fault)
+        needed = fault.needed if isinstance(fault, CommitError) else remedy(fault)
+        rejected = {"untaken": self._rejected.reason} if self._note_rejected_topics() else {}
+        log.warning("transaction.failed", error=str(fault), remedy=needed.name.lower(), **rejected)
         self._count_failure(fault)
-        self._report_taken_name(fault)
+        self._report_fenced_instance(fault)
         if needed is Remedy.ABORT:
             self.abort()
             return
         self.begun_at = None
         self._producer.discard(fault, needed)
 
-    def _cause(self, fault: Fault) -> Fault:
-        """A transaction that has failed refuses the next record with "erroneous state"; why it has, the delivery
-        reports tell."""
-        state = isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError._STATE
-        if not state or self._producer.client is None:
+    def _root_cause(self, fault: Fault) -> Fault:
+        """The error of the first failed delivery, where the client only reports an "erroneous state"."""
+        is_state = isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError._STATE
+        if not is_state or self._producer.client is None:
             return fault
         with contextlib.suppress(KafkaException, SystemError):
             self._producer.client.poll(0)
         error = self._reports.error
-        return fault if error is None else CommitFault(error.str(), Remedy.ABORT, error)
+        return fault if error is None else CommitError(error.str(), Remedy.ABORT, error)
 
-    def _note_untaken(self) -> bool:
-        """Whether topics took no records: they are named, and the next try waits, for it would meet the same."""
+    def _note_rejected_topics(self) -> bool:
+        """Notes topics that accepted no records, and delays the next attempt; False where there are none."""
         topics = self._reports.rejected()
         if topics:
             self._rejected.note(topics, self._reports.begun_on)
             self._producer.delay(self._rejected.delay)
         return bool(topics)
 
-    def _report_taken_name(self, fault: Fault) -> None:
-        """The group refuses who has lost its name to another; the consumer would ask in vain until it heard of that."""
+    def _report_fenced_instance(self, fault: Fault) -> None:
+        """Tells the loop at once that another process has this instance's name; the consumer learns it only later."""
         if isinstance(fault, KafkaException) and fault.args[0].code() == KafkaError.FENCED_INSTANCE_ID:
             self._on_error(fault.args[0])
 
     def _count_failure(self, fault: Fault) -> None:
-        """Ends what would fail for ever: the same readings lead to the same record that the broker does not take."""
+        """Ends the process where the same readings would lead to the same refused record for ever."""
         error = fault.args[0] if isinstance(fault, KafkaException) else getattr(fault, "error", None)
-        if error is None or error.retriable() or error.code() in PASSING:
+        if error is None or error.retriable() or error.code() in TRANSIENT:
             return
         self._failures += 1
         if self._failures >= MAX_FAILURES:
@@ -229,7 +234,7 @@ class Transaction:
             except BufferError:
                 producer.poll(0.05)
                 if self._clock() > deadline:
-                    raise CommitFault("no room in the producer's queue", Remedy.REBUILD) from None
+                    raise CommitError("no room in the producer's queue", Remedy.REBUILD) from None
             else:
                 self._reports.sent(topic)
                 return
@@ -237,12 +242,13 @@ class Transaction:
     def _commit(
         self, producer: Producer, consumer: Consumer, partitions: list[Partition], max_replay: int, deadline: float
     ) -> None:
+        """Steps 2 to 5."""
         for partition in partitions:
-            self._snapshots(producer, partition, max_replay)
+            self._produce_snapshots(producer, partition, max_replay)
         failpoints.at("snapshots_written")
-        if producer.flush(self._left(deadline)):
+        if producer.flush(self._remaining(deadline)):
             self._reports.give_up()
-            raise CommitFault("records were not delivered in time", Remedy.REBUILD)
+            raise CommitError("records were not delivered in time", Remedy.REBUILD)
         failpoints.at("flushed")
         offsets = [
             TopicPartition(
@@ -253,10 +259,10 @@ class Transaction:
         if offsets:
             membership = group_membership(consumer)
             if membership is None:
-                raise CommitFault("not a member of the group", Remedy.ABORT)
-            self._send_offsets(producer, offsets, membership, self._left(deadline))
+                raise CommitError("not a member of the group", Remedy.ABORT)
+            self._send_offsets(producer, offsets, membership, self._remaining(deadline))
         failpoints.at("offsets_sent")
-        producer.commit_transaction(self._left(deadline))
+        producer.commit_transaction(self._remaining(deadline))
         failpoints.at("committed")
         self.begun_at = None
         self._failures = 0
@@ -265,21 +271,24 @@ class Transaction:
     def _send_offsets(
         self, producer: Producer, offsets: list[TopicPartition], membership: bytes, seconds: float
     ) -> None:
+        """Step 4."""
         try:
             call_with_timeout(
                 lambda: producer.send_offsets_to_transaction(offsets, membership, seconds), seconds + GRACE_SECONDS
             )
         except CallTimeoutError as fault:
-            raise CommitFault(f"offsets: {fault}", Remedy.REBUILD) from fault
+            raise CommitError(f"offsets: {fault}", Remedy.REBUILD) from fault
 
-    def _left(self, deadline: float) -> float:
+    def _remaining(self, deadline: float) -> float:
+        """Seconds left, but at least 0.1 for a call to answer."""
         return max(deadline - self._clock(), 0.1)
 
-    def _snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
-        deliveries = self._reports
+    def _produce_snapshots(self, producer: Producer, partition: Partition, max_replay: int) -> None:
+        """Step 2 for one partition. Delivery reports of the snapshots move `partition.snapshot_end`."""
+        reports = self._reports
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            deliveries.reported(error, message)
+            reports.reported(error, message)
             offset = message.offset()
             if error is None and offset is not None:
                 partition.snapshot_end = max(partition.snapshot_end, offset + 1)

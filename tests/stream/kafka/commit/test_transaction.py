@@ -103,6 +103,27 @@ def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on
     assert [commit.offset for commit in broker.history] == [20]
 
 
+class HoldingProducer(MemoryProducer):
+    """Delivers everything but the records of the topic `dead`."""
+
+    def _transmit(self, count: int) -> None:
+        held = [record for record in self._queue if record[0] == "dead"]
+        self._queue = [record for record in self._queue if record[0] != "dead"]
+        super()._transmit(len(self._queue))
+        self._queue = held
+
+
+def test_the_record_that_begins_a_transaction_is_counted_in_it(broker: Broker) -> None:
+    """Its delivery report belongs to that transaction: a topic that accepted all its records is not rejected."""
+    transaction = a_transaction(broker, HoldingProducer(a_wire(broker), TIMEOUT))
+    assert transaction.prepare()
+    transaction.send("alerts", b"a", b"1", [])
+    transaction.send("dead", b"a", b"2", [])
+    with pytest.raises(RolledBackError, match="not delivered in time"):
+        transaction.commit(cast(Consumer, a_member(broker)), [], 100)
+    assert "records of 'dead' since" in str(transaction.waits_for)
+
+
 def take_name(broker: Broker, consumer: MemoryConsumer) -> None:
     a_member(broker)
 
