@@ -1,4 +1,4 @@
-"""Synthetic anomalies once more, slow and obvious. Imports nothing of the product."""
+"""Synthetic anomalies in the slow and obvious way. Imports nothing of the product."""
 
 
 def naive_anomaly(
@@ -11,10 +11,11 @@ def naive_anomaly(
     touched: list[int],
     others: list[list[list[float]]],
 ) -> bool:
-    """Whether `made` is the strip (L, F) with an anomaly of this kind and size in the sensors `touched`.
+    """Checks that `made` is the strip (L, F) with an anomaly of this kind and size in the sensors `touched`.
 
     Args:
-        begin: frame in which it begins; others: the strips that a broken correlation may take values from.
+        begin: frame in which it begins.
+        others: strips that a broken correlation may take values from.
     """
     frames = len(strip)
 
@@ -25,7 +26,7 @@ def naive_anomaly(
 
     sensor = touched[0]
     was = [row[sensor] for row in strip]
-    if kind == "noise_burst":  # noise has no value to expect
+    if kind == "noise_burst":  # noise has no expected value
         return all(made[t][sensor] == max(-clip, min(clip, was[t])) for t in range(begin))
     if kind in ("spike", "level_shift", "drift"):
         by = {

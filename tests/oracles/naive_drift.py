@@ -1,10 +1,10 @@
-"""What may set a threshold anew, and how sure a mean is: slow and obvious, importing nothing of the product."""
+"""Selection of frames for thresholds, and the error of a mean, the slow and obvious way. Imports no product code."""
 
 import math
 
 
 def stretches(series: list[int], size: int) -> list[int]:
-    """Of each row the number of its tenth of its series, in whole blocks of `size` rows."""
+    """Numbers the tenths of each series, in whole blocks of `size` rows: the tenth of each row."""
     found: list[int] = []
     for name in dict.fromkeys(series):
         count = math.ceil(series.count(name) / size)
@@ -13,14 +13,14 @@ def stretches(series: list[int], size: int) -> list[int]:
 
 
 def standard_error(values: list[float], stretch: list[int]) -> float:
-    """Of the mean of values, if what varies together is a stretch: the spread of the stretches' sums."""
+    """Standard error of the mean of values that vary together within a stretch, from the sums of the stretches."""
     middle = sum(values) / len(values)
     sums = [sum(v - middle for v, s in zip(values, stretch, strict=True) if s == which) for which in set(stretch)]
     count = len(sums)
     return math.sqrt(count * sum(total**2 for total in sums) / (count - 1)) / len(values)
 
 
-def sifted(
+def selected(
     series: list[int],
     gap: list[bool],
     good: list[bool],
@@ -28,11 +28,13 @@ def sifted(
     exceeding: list[bool],
     block: int,
 ) -> list[bool]:
-    """Which frames, sorted by series, may set thresholds.
+    """Selects the frames, sorted by series, that may set thresholds.
 
     Args:
-        gap: nothing is known right before the frame. good: nothing but an incident speaks against it.
-        incident: it is in one. block: W + M; a level is of the W + M - 1 frames up to it.
+        gap: the frame follows a gap.
+        good: the frame may set thresholds, unless an incident is near.
+        incident: the frame is in an incident.
+        block: W + M. A level depends on the W + M - 1 frames up to it.
     """
 
     def supported(at: int, allowed: list[bool]) -> bool:

@@ -1,11 +1,11 @@
-"""An interval as the classical mistake has it: neighbouring levels taken for independent samples."""
+"""An interval with the classical mistake: neighbouring levels taken for independent samples."""
 
 import math
 from collections.abc import Sequence
 
 
 def independent_interval(values: Sequence[float], q: float, deviations: float) -> tuple[float, float]:
-    """The classical mistake: order statistics around the q-quantile, as if every value were a sample of its own."""
+    """Order statistics around the q-quantile, as if the values were independent."""
     ordered, count = sorted(values), len(values)
     spread = deviations * math.sqrt(count * q * (1.0 - q))
     low, high = math.floor(count * q - spread), math.ceil(count * q + spread)

@@ -1,1 +1,1 @@
-"""Is the promise of calibration kept? Simulated levels of which everything is known; `python -m tests.promise`."""
+"""Compares what calibration promises with what its thresholds do, on simulated levels: `python -m tests.promise`."""

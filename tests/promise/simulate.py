@@ -1,4 +1,4 @@
-"""What a threshold promised and what it did, over repeated calibrations of one world."""
+"""Promised and realised alerts over repeated calibrations of one world."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """A world and a promise; `weeks` of each series are there to judge it by."""
+    """A world and a promise. Its thresholds are judged on `weeks` of each series."""
 
     name: str
     world: World
@@ -28,8 +28,8 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Realised / promised, of each calibration; and in how many of them the tail was extrapolated."""
+class CaseResult:
+    """Realised / promised of each calibration, and the number of calibrations with an extrapolated tail."""
 
     name: str
     ratios: Floats
@@ -45,7 +45,7 @@ class Kept:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """10 and 90 %."""
+        """10 % and 90 % quantile."""
         low, high = np.quantile(self.ratios, [0.1, 0.9])
         return float(low), float(high)
 
@@ -55,17 +55,17 @@ class Kept:
         return {"case": self.name, "median": self.median, "mean": self.mean, "p10": low, "p90": high} | of_all
 
 
-def kept(case: Case, repeats: int, seed: int = 0) -> Kept:
-    """Calibrates `repeats` times on new levels; all are judged by the same long ones."""
+def run_case(case: Case, repeats: int, seed: int = 0) -> CaseResult:
+    """Calibrates `repeats` times on new levels, and judges all thresholds on the same long levels."""
     truth = case.world.afterwards(np.random.default_rng([seed, 1]), case.weeks)
     draw = np.random.default_rng([seed, 2])
     found = [calibrate(case.world.calibration(draw), RULES, case.options, nth) for nth in range(repeats)]
-    ratios = [realised(truth, one.table.of_each(truth.names), case.options) for one in found]
-    return Kept(case.name, np.array(ratios), sum(one.extrapolated for one in found))
+    ratios = [realised_ratio(truth, one.table.of_each(truth.names), case.options) for one in found]
+    return CaseResult(case.name, np.array(ratios), sum(one.extrapolated for one in found))
 
 
-def realised(truth: Levels, thresholds: Floats, options: ThresholdSettings) -> float:
-    """Incidents per series and week over the budget, or the share above over the promised one."""
+def realised_ratio(truth: Levels, thresholds: Floats, options: ThresholdSettings) -> float:
+    """Incidents per series and week over the budget, or the share above the threshold over the promised share."""
     score = truth.level / thresholds[truth.series]
     if options.method == "budget":
         return incidents(truth, score, RULES) / truth.weeks / options.alerts_per_week
@@ -73,8 +73,11 @@ def realised(truth: Levels, thresholds: Floats, options: ThresholdSettings) -> f
 
 
 def cases() -> list[Case]:
-    """Each kind of error: one series, many alike, many unlike, with promises that the data support; and one and a few
-    with promises that they do not."""
+    """Lists the cases of each kind of error.
+
+    One series, many equal and many different ones, with promises that the data support. One series and a few, with
+    promises that the data do not support.
+    """
     return [
         case for name, errors in ERRORS.items() for case in (*_supported(name, errors), *_extrapolated(name, errors))
     ]

@@ -1,4 +1,4 @@
-"""The promise of calibration against known truth: levels that neighbour each other, series of unlike size, few data."""
+"""The promise of calibration against known truth: overlapping levels, series of different size, few data."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stream.errors import DataError
 from stream.settings.detection import ThresholdSettings
 from tests.oracles.naive_interval import independent_interval
-from tests.promise.simulate import Case, cases, kept
+from tests.promise.simulate import Case, cases, run_case
 from tests.promise.worlds import RULES, alone, fleet, white
 from training.calibration.calibrate import calibrate
 from training.calibration.series_scale import series_scales
@@ -38,22 +38,23 @@ def test_a_percentile_of_neighbouring_levels_taken_for_independent_is_far_too_su
         widths.append((honest.high - honest.low) / (high - low))
         held += [honest.low <= truth <= honest.high, low <= truth <= high]
     assert float(np.median(widths)) > 2.0
-    assert held[0] >= 0.65 * 40, "90 % is said, of 24 blocks"
-    assert held[1] <= 0.4 * 40, "90 % would be said"
+    assert held[0] >= 0.65 * 40, "the interval is of 90 %, from 24 blocks"
+    assert held[1] <= 0.4 * 40, "the interval is of 90 %"
 
 
 @pytest.mark.parametrize("name", MANY)
 def test_many_series_keep_the_promise_alike_or_unlike_long_or_short(name: str) -> None:
-    """Half of them have 5 to 15 blocks. With a fixed weight of the pool, unlike ones had 1.4 to 2.7 times too much."""
-    found = kept(CASES[name], repeats=2)
+    """Half of the series have 5 to 15 blocks. A fixed weight of the pool gave different series 1.4 to 2.7 times
+    too many alerts."""
+    found = run_case(CASES[name], repeats=2)
     assert 0.75 < found.mean < 1.35, found
     assert found.extrapolated == 0
 
 
 @pytest.mark.parametrize("name", ONE)
 def test_a_single_series_keeps_the_promise_in_the_middle(name: str) -> None:
-    found = kept(CASES[name], repeats=16)
-    # A share comes in bursts: where less than one is to be expected, mostly none is there.
+    found = run_case(CASES[name], repeats=16)
+    # Levels above come in bursts. Where less than one burst is expected, there is mostly none.
     assert (0.0 if name.endswith("percentile, extrapolated") else 0.5) <= found.median <= 2.0, found
     if "extrapolated" not in name:
         assert found.mean <= 1.25, found
@@ -63,7 +64,7 @@ def test_a_single_series_keeps_the_promise_in_the_middle(name: str) -> None:
 def test_strict_refuses_where_the_tail_is_extrapolated_and_nowhere_else() -> None:
     for case in (CASES["white, one, budget"], CASES["white, one, percentile"]):
         strict = Case(case.name, case.world, _strict(case), 1.0)
-        assert kept(strict, repeats=1).extrapolated == 0
+        assert run_case(strict, repeats=1).extrapolated == 0
     for name in ("white, one, budget, extrapolated", "white, one, percentile, extrapolated"):
         case = CASES[name]
         levels = case.world.calibration(np.random.default_rng(0))
@@ -72,11 +73,11 @@ def test_strict_refuses_where_the_tail_is_extrapolated_and_nowhere_else() -> Non
 
 
 def _strict(case: Case) -> ThresholdSettings:
-    return replace(case.options, strict=True)
+    return case.options.model_copy(update={"strict": True})
 
 
 def test_a_scale_is_its_own_where_series_differ_and_that_of_all_where_they_do_not() -> None:
-    """What a median of so few frames is worth, the series say themselves."""
+    """The series themselves show how uncertain a mean of few frames is."""
     draw = np.random.default_rng(0)
     off = {}
     for spread in (0.0, 1.0):
@@ -84,12 +85,12 @@ def test_a_scale_is_its_own_where_series_differ_and_that_of_all_where_they_do_no
         found = series_scales(world.calibration(draw))
         own = np.log(found.scale[:-1] / world.size)
         off[spread] = float(np.std(own[1::2]))  # the short ones
-    assert off[1.0] < 0.12, "5 to 15 blocks tell a scale to a tenth; those of others tell nothing of it"
+    assert off[1.0] < 0.12, "5 to 15 blocks give a scale to a tenth; other series give no information"
     assert off[0.0] < 0.75 * off[1.0], "where all are alike, the others help"
 
 
 def test_a_level_has_no_part_in_the_scale_that_it_is_measured_by() -> None:
-    """Else a short series would always look as it should: its median over its own median is 1, whatever comes next."""
+    """Else every short series would look normal: its median over its own median is 1."""
     levels = alone(white, 0.5).calibration(np.random.default_rng(0))
     half = len(levels) // 2
     level = levels.level.copy()

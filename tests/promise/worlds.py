@@ -1,4 +1,4 @@
-"""Levels whose truth is known: moving means of errors, white or with a memory, light or heavy of tail."""
+"""Levels with known truth: moving means of errors, white or correlated, with light or heavy tails."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ RULES = a_rules(close_after=BLOCK)
 
 
 def white(draw: np.random.Generator, rows: int) -> Floats:
-    """Mean squares of three sensors."""
+    """Mean squares of three sensors with Gaussian errors."""
     return draw.chisquare(3, rows) / 3
 
 
 def bursty(draw: np.random.Generator, rows: int) -> Floats:
-    """Their size wanders, an AR(1) of the logarithm: half forgotten after three blocks."""
+    """Errors whose size follows an AR(1) in the logarithm, with a half-life of three blocks."""
     keep = 0.98
     shocks = draw.normal(0.0, 0.5 * np.sqrt(1 - keep**2), rows + 400)
     return white(draw, rows) * np.exp(np.convolve(shocks, keep ** np.arange(401), "valid")[:rows])
@@ -37,6 +37,7 @@ def student(draw: np.random.Generator, rows: int) -> Floats:
 
 
 def lognormal(draw: np.random.Generator, rows: int) -> Floats:
+    """Errors with a lognormal distribution."""
     return draw.lognormal(0.0, 1.0, rows)
 
 
@@ -45,18 +46,18 @@ ERRORS: dict[str, Errors] = {"white": white, "bursty": bursty, "student": studen
 
 @dataclass(frozen=True)
 class World:
-    """S series of one kind of error, of true sizes `size` (S,), with so many `rows` (S,) to calibrate on."""
+    """S series of one kind of error, with true sizes `size` (S,) and `rows` (S,) to calibrate on."""
 
     errors: Errors
     size: Floats
     rows: NDArray[np.int64]
 
     def calibration(self, draw: np.random.Generator) -> Levels:
-        """Held-out levels of a training."""
+        """Draws the held-out levels of a training."""
         return self._levels(draw, self.rows)
 
     def afterwards(self, draw: np.random.Generator, weeks: float) -> Levels:
-        """Levels of so many weeks of each series, by which the promise is judged."""
+        """Draws later levels of `weeks` of each series, which the promise is judged on."""
         return self._levels(draw, np.full(len(self.size), int(weeks * ROWS_A_WEEK)))
 
     def _levels(self, draw: np.random.Generator, rows: NDArray[np.int64]) -> Levels:
@@ -80,7 +81,7 @@ def alone(errors: Errors, weeks: float) -> World:
 
 
 def fleet(errors: Errors, series: int, weeks: float, spread: float, seed: int) -> World:
-    """Many series whose true sizes differ by e^spread, every second one short: 5 to 15 blocks."""
+    """Many series whose true sizes differ by e^spread. Every second one is short: 5 to 15 blocks."""
     draw = np.random.default_rng(seed)
     rows = np.full(series, int(weeks * ROWS_A_WEEK))
     rows[1::2] = draw.integers(5 * BLOCK, 15 * BLOCK, len(rows[1::2]))

@@ -84,7 +84,7 @@ def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
         newer_data_facts("", history, ""),
     )
     found = select_levels(observed, (), frozenset(history.names), -1, block)
-    expected = naive.sifted(series, gap.tolist(), (~bad).tolist(), incident, exceeding.tolist(), block)
+    expected = naive.selected(series, gap.tolist(), (~bad).tolist(), incident, exceeding.tolist(), block)
     rows = np.flatnonzero(expected)
     assert found.levels.time.tolist() == history.time[rows].tolist()
     assert found.levels.series.tolist() == history.series[rows].tolist()
