@@ -1,38 +1,27 @@
 """Rates as shares of the limit and as multiples of the textbook loop; the conditions they were taken under."""
 
 import json
-import os
-import platform
-import re
 from statistics import median
 from typing import Any
 
-import confluent_kafka
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from deploy.kafka.jars import jars
 from tests.bench.plant import HIDDEN, LATENT, SENSORS, SMOOTHING, WINDOW
 from tests.bench.race import PARTITIONS, SEED, Row
+from tests.support.conditions import broker_conditions
 
 MB = 1e6
 
 
 def conditions(rows: list[Row]) -> dict[str, Any]:
     """Everything that a reader needs to take these figures again."""
-    kafka = re.search(r"clients-(.+)\.jar", next(jars().glob("kafka-clients-*.jar")).name)
     plants = {row.plant.name: row for row in rows}
     return {
-        "kafka": kafka[1] if kafka else "unknown",
-        "confluent_kafka": confluent_kafka.__version__,
-        "librdkafka": confluent_kafka.libversion()[0],
+        **broker_conditions(),
         "torch": torch.__version__,
         "torch_threads": 1,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_at_end": round(os.getloadavg()[0], 1),
         "seed": SEED,
         "partitions": PARTITIONS,
         "model": f"dense {WINDOW * SENSORS}-{HIDDEN}-{LATENT}-{HIDDEN}-{WINDOW * SENSORS}, W={WINDOW}, F={SENSORS}, "

@@ -11,8 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.chaos.plan import SIZES
-from tests.chaos.run import run
-from tests.chaos.summary import show
+from tests.chaos.run import run, show
 
 
 def main(arguments: list[str] | None = None) -> int:

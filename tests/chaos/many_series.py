@@ -16,9 +16,9 @@ import numpy as np
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.broker import Broker
-from tests.chaos.summary import conditions
 from tests.conftest import create_topic
 from tests.support.builders import SECOND, START, a_definition, a_spec
+from tests.support.conditions import broker_conditions
 from tests.support.live import PARTITIONS, Live
 
 # 20 frames of 8 sensors: 1.4 kB a series.
@@ -121,7 +121,7 @@ def show(told: Restart, as_json: bool) -> None:
     """The figures with the conditions they were taken under, on stdout."""
     if as_json:
         bar = {"bar_s": BAR_S, "goal_s": GOAL_S, "met": told.met}
-        print(json.dumps({"conditions": conditions(), **msgspec.to_builtins(told), **bar}, indent=2))
+        print(json.dumps({"conditions": broker_conditions(), **msgspec.to_builtins(told), **bar}, indent=2))
         return
     said = {None: "no bar for so many series", True: "the bar is met", False: "the bar is MISSED"}[told.met]
     print(f"kill -9 and restart with {told.series} series, {told.snapshot_bytes / 1e6:.0f} MB of snapshots written:")
@@ -129,7 +129,7 @@ def show(told: Restart, as_json: bool) -> None:
         f"the service runs after {told.started_s:.1f} s, has restored after {told.restored_s:.1f} s and is live after"
     )
     print(f"{told.live_s:.1f} s; {told.replayed} messages replayed (bar {BAR_S:g} s, goal {GOAL_S:g} s): {said}")
-    print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in conditions().items()))
+    print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in broker_conditions().items()))
 
 
 if __name__ == "__main__":

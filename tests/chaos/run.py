@@ -1,5 +1,6 @@
 """A whole run: storms of kills and pauses, the broker killed, the cable cut, recovery measured, the oracle asked."""
 
+import json
 import threading
 import time
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.consumers import Instance
@@ -17,6 +19,8 @@ from tests.chaos.plan import SIZES, Fault, Size, make
 from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times, caught_up, quiet, restarts, takeovers
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
+from tests.support.conditions import broker_conditions
+from tests.support.live import PARTITIONS
 from tests.support.processes import Launch, cold
 
 NAMES = ("one", "two", "three")
@@ -180,3 +184,50 @@ def run(name: str, size: Size, seed: int, folder: Path, say: Say, launch: Launch
             world.close()
     report.seconds = time.monotonic() - begun
     return report
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Everything, for JSON."""
+    verdict, size = report.verdict, SIZES[report.size]
+    return {
+        "conditions": broker_conditions() | {
+            "seed": report.seed, "size": report.size, "partitions": PARTITIONS, "consumers": len(NAMES),
+            "series": size.series, "records_per_s": size.rate,
+        },
+        "records": report.records,
+        "dispositions": dict(report.expected.dispositions),
+        "alert_events": len(report.expected.events),
+        "aborted_alert_events": verdict.aborted,
+        "kills": report.kills,
+        "faults": dict(sorted(report.done.items())),
+        "unreached": report.unreached,
+        "ended_by_themselves": len(report.surprises),
+        "lost": verdict.lost,
+        "twice": verdict.twice,
+        "extra": verdict.extra,
+        "out_of_order": verdict.out_of_order,
+        "wrong": verdict.wrong,
+        "uncommitted_without_repetitions": {"lost": verdict.uncommitted_lost, "extra": verdict.uncommitted_extra},
+        "scores_near_a_limit": report.expected.near,
+        "back_after_broker_kill_s": round(report.back_after_broker_kill_s, 1),
+        "back_after_cut_s": round(report.back_after_cut_s, 1),
+        "kill_to_scored_s": {"restarted": report.restart.as_dict(), "taken_over": report.takeover.as_dict()},
+        "seconds": round(report.seconds, 1),
+        "complaints": report.complaints,
+    }  # fmt: skip
+
+
+def show(report: Report, as_json: bool) -> None:
+    """Prints it all on stdout."""
+    found = as_dict(report)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            print(f"{name.replace('_', ' ')}:")
+            for key, entry in value.items():
+                print(f"  {key.replace('_', ' ')}: {entry}")
+        else:
+            print(f"{name.replace('_', ' ')}: {value}")
+    print("exactly once" if report.verdict.clean else "NOT exactly once")

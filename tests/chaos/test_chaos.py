@@ -14,12 +14,12 @@ import pytest
 from deploy.kafka.broker import Broker, free_port
 from deploy.kafka.process import HOST
 from stream.kafka.failpoints import PLACES
+from tests.chaos.cluster import Proxy
 from tests.chaos.consumers import Instance
 from tests.chaos.feeder import Feeder
 from tests.chaos.many_series import Restart
 from tests.chaos.oracle import Event, Expected, Verdict, judge
 from tests.chaos.plan import NO_SWAP, SIZES, make
-from tests.chaos.proxy import Proxy
 from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times
 from tests.chaos.run import Report, run
 from tests.chaos.source import Source, definition

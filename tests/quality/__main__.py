@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from tests.conftest import ROOT
 from tests.quality.cases import CASES
 from tests.quality.report import facts, table
 from tests.quality.run import Job, run
 from tests.real_data.__main__ import conditions
+from tests.real_data.cases import data_folder
 
 # Far apart: members of an ensemble have the seeds that follow.
 SEEDS = (0, 100, 200)
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="a setting other than the default")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), choices=range(1, len(SEEDS) + 1), help="how many")
     options = parser.parse_args()
-    data = Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
+    data = data_folder()
     if not data.is_dir():
         print(
             f"error: no data sets in {data}; set NARROWS_DATA to the folder that holds smd, nab and skab",

@@ -4,7 +4,6 @@ One training each: the same autoencoders with their discriminators and without. 
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,10 +17,9 @@ from stream.detect.model.ensemble import Ensemble
 from stream.intake.layout import Hints
 from stream.registry.bundle import load, weights
 from stream.settings.detection import ModelSettings
-from tests.conftest import ROOT
-from tests.quality.run import QUIET
-from tests.real_data.cases import ANSWERS, LABEL, TIME, Case, nab, skab, smd
+from tests.real_data.cases import ANSWERS, LABEL, SMD_MACHINES, TIME, Case, data_folder, nab, skab, smd
 from tests.support.options import fit_options, train_options
+from tests.support.small_training import QUIET
 from training.evaluate.figures import Detections, measure, truth
 from training.evaluate.labelled import judge
 from training.pipeline import train
@@ -36,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.quality.discriminator", description=__doc__)
     parser.add_argument("groups", nargs="*", choices=(*GROUPS, "all"), default="all")
     wanted = parser.parse_args().groups
-    data = Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
+    data = data_folder()
     torch.set_num_threads(1)
     print("| data | seed |", " | ".join(f"{figure} | with" for figure in FIGURES.values()), "|", flush=True)
     print("| --- " * (2 + 2 * len(FIGURES)) + "|")
@@ -50,7 +48,7 @@ def main() -> None:
 
 def _cases(data: Path, wanted: tuple[str, ...]) -> Iterator[Case]:
     if "smd" in wanted:
-        yield from (smd(data, machine) for machine in ("machine-1-2", "machine-2-1"))
+        yield from (smd(data, machine) for machine in SMD_MACHINES)
     if "nab" in wanted:
         yield nab(data)
     if "skab" in wanted:

@@ -18,11 +18,11 @@ from tests.quality.cases import CASES
 from tests.quality.nab import STANDARD, corpus, nab
 from tests.quality.skab import pooled
 from tests.real_data.cases import ANSWERS, LABEL, TIME, Case
+from tests.support.small_training import QUIET
 from training.calibration.levels import Levels, incident_events
 from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
 from training.evaluate.facts import facts
 from training.evaluate.labelled import Labelled, spans
-from training.fitting.members import Progress
 from training.pipeline import train
 from training.revision.amend import Wanted, amend
 
@@ -33,7 +33,6 @@ PERCENTILE = Wanted(
     ThresholdSettings(method="percentile", percentile=99.0),
     frozenset({"threshold.method", "threshold.percentile"}),
 )
-QUIET = Progress(lambda name, note: None, lambda epoch: None)
 # Thresholds that the oracle tries, from the median of all scores up.
 TRIED = 80
 

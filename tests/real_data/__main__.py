@@ -15,8 +15,7 @@ from typing import Any
 from deploy.kafka.broker import Broker
 from deploy.kafka.jars import KafkaUnavailableError
 from deploy.kafka.process import KafkaDiedError
-from tests.conftest import ROOT
-from tests.real_data.cases import cases
+from tests.real_data.cases import cases, data_folder
 from tests.real_data.experiment import BUDGETS, Result, experiment
 from tests.real_data.report import facts, tables
 
@@ -27,7 +26,7 @@ def main() -> int:
     parser.add_argument("cases", nargs="?", choices=("smd", "nab", "skab", "all"), default="all")
     parser.add_argument("--json", action="store_true", help="every figure as one JSON document")
     options = parser.parse_args()
-    data = Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
+    data = data_folder()
     if not data.is_dir():
         return _fail(f"no data sets in {data}; set NARROWS_DATA to the folder that holds smd, nab and skab")
     try:

@@ -4,6 +4,7 @@ Every case is cut by a rule of its publisher. No label is used in training: the 
 and of SKAB's `other/2` has labelled anomalies in it, and keeps them.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from tests.conftest import ROOT
 
 TIME = "timestamp"
 LABEL = "anomaly"
@@ -78,6 +81,11 @@ def labels_of(table: pa.Table) -> NDArray[np.bool_]:
     """bool (T,)"""
     labels: NDArray[np.bool_] = table[LABEL].to_numpy() != 0
     return labels
+
+
+def data_folder() -> Path:
+    """Folder of the data sets: `NARROWS_DATA`, else shared/data beside the checkout; it may be absent."""
+    return Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
 
 
 def smd(data: Path, machine: str) -> Case:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from stream.terminal import duration
 from tests.real_data.experiment import DISPOSITIONS, VERDICTS, Result
 
 FOUND = (
@@ -71,8 +72,8 @@ def _found(result: Result) -> list[str]:
         str(found.incidents),
         f"{found.found} of {found.events}",
         str(found.opened_inside),
-        "-" if delay is None else _duration(delay),
-        f"{'-' if per_day is None else f'{per_day:.2g}'} ({found.false} in {_duration(found.normal_days * 86_400)})",
+        "-" if delay is None else duration(delay),
+        f"{'-' if per_day is None else f'{per_day:.2g}'} ({found.false} in {duration(found.normal_days * 86_400)})",
     ]
 
 
@@ -109,13 +110,6 @@ def _history(result: Result) -> str:
 
 def _nonzero(result: Result, names: Sequence[str]) -> str:
     return ", ".join(f"{result.counts[name]:,} {name}" for name in names if result.counts[name])
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -14,9 +13,8 @@ from stream.cli.options.training import train_options
 from stream.intake.layout import Hints
 from stream.registry.bundle import load
 from stream.settings import load as load_settings
-from tests.conftest import ROOT
 from tests.real_data.__main__ import conditions
-from tests.real_data.cases import ANSWERS, LABEL, SMD_MACHINES, TIME, smd
+from tests.real_data.cases import ANSWERS, LABEL, SMD_MACHINES, TIME, data_folder, smd
 from tests.robustness.report import facts, show
 from tests.robustness.study import Study, study
 from tests.support.small_training import QUIET
@@ -36,7 +34,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="a setting other than the default")
     parser.add_argument("--strips", type=int, default=60, help="strips of events to replay sensors on, at most")
     options = parser.parse_args()
-    data = Path(os.environ.get("NARROWS_DATA") or ROOT.parent / "shared" / "data")
+    data = data_folder()
     if not data.is_dir():
         print(f"error: no data sets in {data}; set NARROWS_DATA to the folder that holds smd", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.robustness.replay_attack import replay_attacks
-from tests.support.attacks import WIDE, a_target, noise, some_frames
+from tests.robustness.targets import WIDE, a_target, noise, some_frames
 from training.robustness.segments import cut, nearest
 
 

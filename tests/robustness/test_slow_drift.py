@@ -8,7 +8,7 @@ import pytest
 from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
 from tests.robustness.slow_drift import slow_drifts
-from tests.support.attacks import some_frames
+from tests.robustness.targets import some_frames
 from tests.support.builders import a_definition, a_spec
 
 

@@ -13,7 +13,7 @@ from stream.settings.detection import RecalibrationSettings
 from tests.robustness.poisoning import RUNS, SHARES, WAYS
 from tests.robustness.report import facts, show
 from tests.robustness.study import Study, study
-from tests.support.attacked_pumps import attacked_pumps
+from tests.robustness.targets import attacked_pumps
 from tests.support.options import changed
 from tests.support.small_training import SMALL, made, options
 from training.evaluate.evaluation import Bundle

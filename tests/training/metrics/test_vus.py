@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.oracles import naive_metrics
-from tests.support.metric_cases import VUS_CASES, Case
+from tests.training.metrics.cases import VUS_CASES, Case
 from training.metrics.period import strongest_period
 from training.metrics.vus import Volume, vus
 

@@ -18,8 +18,7 @@ from stream.detect.detector import Detector
 from stream.detect.model import discriminator
 from stream.detect.outcome import Verdict
 from stream.registry.bundle import load
-from tests.support.attacked_pumps import attacked_pumps
-from tests.support.attacks import WIDE, a_target
+from tests.robustness.targets import WIDE, a_target, attacked_pumps
 from tests.support.options import changed
 from tests.support.small_training import SMALL, a_history, made
 from tests.support.small_training import options as small_options

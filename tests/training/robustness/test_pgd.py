@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.support.attacks import WIDE, a_target, noise, some_frames
+from tests.robustness.targets import WIDE, a_target, noise, some_frames
 from training.robustness.pgd import Attack, Budget, Effort, Norm
 from training.robustness.segments import cut
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.detect.policy import ValidRange
-from tests.support.attacks import a_target, noise, some_frames
+from tests.robustness.targets import a_target, noise, some_frames
 from tests.support.builders import a_policy
 from training.robustness.segments import cut, whole_rows
 

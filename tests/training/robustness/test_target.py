@@ -9,7 +9,7 @@ from stream.detect.detector import Detector
 from stream.detect.model import discriminator
 from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
-from tests.support.attacks import WIDE, a_target, noise, some_frames
+from tests.robustness.targets import WIDE, a_target, noise, some_frames
 from tests.support.builders import a_definition, a_policy, a_spec, readings
 from training.robustness.segments import cut
 from training.robustness.target import Target

@@ -1,13 +1,19 @@
-"""Small targets, frames and strips for tests of attacks."""
+"""Small targets, frames and bundles for tests of attacks."""
+
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from stream.detect.definition import Definition
 from stream.detect.model.autoencoders import build
 from stream.intake.parquet import Batch
 from tests.support.builders import START, a_definition, a_spec, readings
+from tests.support.options import changed
+from tests.support.small_training import SMALL, a_history, made
 from training.data.framing import FramedHistory, frame
+from training.pipeline import Trained
 from training.robustness.target import Target
 
 SECOND = 1_000_000_000
@@ -33,3 +39,19 @@ def some_frames(definition: Definition, values: Floats, labelled: slice = slice(
 def noise(rows: int, size: float = 2.0) -> Floats:
     """float64 (rows, 2), Gaussian, always the same."""
     return np.random.default_rng(3).normal(scale=size, size=(rows, 2))
+
+
+def attacked_pumps(folder: Path) -> Trained:
+    """Trains a bundle of three members on pumps below `folder`; writes labelled rows in which a sensor stands far off.
+
+    The folder then has `history.parquet` and `live.parquet`.
+    """
+    history = a_history()
+    live = history.groupby("series").tail(200).reset_index(drop=True)
+    live["time"] += pd.Timedelta(days=30)
+    place = live.groupby("series").cumcount()
+    live["anomaly"] = ((place >= 60) & (place < 90)).astype(int)
+    sensor = next(name for name in history.columns if name not in ("time", "series"))
+    live.loc[live["anomaly"] == 1, sensor] += 6 * history[sensor].std()
+    live.to_parquet(folder / "live.parquet", index=False)
+    return made(folder, history, model=changed(SMALL, members=3))
