@@ -1,1 +1,1 @@
-"""Alerts as they are read back: what people say of them, and what two bundles make of the same rows."""
+"""Published records: alerts, verdicts, dead letters, status events, feedback; and alerts that are read back."""

@@ -1,7 +1,4 @@
-"""The alert record; its type is its JSON Schema.
-
-Fields may be added; within a major version none is renamed, removed or given another type.
-"""
+"""The alert record, its headers and its JSON Schema, which is generated from the struct."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,12 +8,12 @@ import msgspec
 from stream.detect.incidents.incident import IncidentEvent, SensorShare
 from stream.events.record import SCHEMA_VERSION, Headers, rfc3339, schema_of
 
-if TYPE_CHECKING:  # It would bring torch, which commands that only read names and times do without.
+if TYPE_CHECKING:  # The module imports torch, which commands that only read records do not need.
     from stream.detect.definition import Definition
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The message (or row) that caused the event: topic (or file), partition (or 0), offset (or row)."""
+    """Message or row that caused an event: topic or file, partition or 0, offset or row."""
 
     topic: str
     partition: int
@@ -24,24 +21,25 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """One event in the life of an incident. Everything but `observed_at` follows from the readings and the bundle.
+    """One event of an incident. Everything but `observed_at` follows from the readings and the bundle.
 
     Attributes:
-        alert_id: the incident; the same in replay, mirror and broker. (alert_id, sequence) is unique.
+        alert_id: id of the incident; the same in replay, mirror and broker. (alert_id, sequence) is unique.
         sequence: 0 for opened, then rising by 1.
-        reason: why it was resolved; null before.
+        reason: why the incident was resolved; null before.
         started_at: event time of the first exceeding frame. observed_at: wall clock of the detector.
         ended_at: event time of the first quiet frame; null before it is resolved. Times are RFC 3339, UTC.
-        duration_s: event time from started_at to ended_at, or to the frame this event is about.
-        severity: of the peak so far; never falls within an incident.
+        duration_s: event time from started_at to ended_at, or to the frame of this event.
+        severity: that of the peak so far; it never falls within an incident.
         score: level / threshold at the last scored frame; 1.0 is the boundary.
-        sensors: those outside their valid range first (`outside`; observed is the first such value, expected the limit
-            that it broke, share 0), then those with the largest part in the error at the peak, largest first.
-        imputed: sensors that were carried or masked in the last scored frame, or in the first where none was scored.
+        sensors: first those outside their valid range (`outside`). For them, observed is the first such value,
+            expected the limit, share 0. Then those with the largest share of the error at the peak, largest first.
+        imputed: number of sensors that were carried or masked in the last scored frame. If no frame was scored: in the
+            first frame.
         cause: what opened the incident: the model's score, or a value outside its valid range.
-        disagreement_unusual: whether `disagreement` is above what 99 of 100 held-out normal frames stay below: members
-            that see different things are a sign of readings that no training has seen, or that somebody shaped.
-        scored: whether a frame of the incident had a score; until then score, peak_score, level and disagreement are 0
+        disagreement_unusual: whether `disagreement` is above that of 99 of 100 held-out normal frames. Members disagree
+            on readings unlike all of training, and on readings that somebody has shaped.
+        scored: whether a frame of the incident had a score. Until then score, peak_score, level and disagreement are 0
             and mean nothing.
     """
 
@@ -72,7 +70,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 def alert(event: IncidentEvent, definition: "Definition", source: Source, observed_at: datetime) -> Alert:
-    """The record of an incident event of the detector that the definition is of."""
+    """The record of an incident event; `definition`: that of its detector. `source`: what caused the event."""
     until = event.time if event.ended_at is None else event.ended_at
     return Alert(
         schema_version=SCHEMA_VERSION,
@@ -103,7 +101,7 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
 
 
 def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:
-    """CloudEvents 1.0, Kafka binding, binary mode."""
+    """CloudEvents 1.0 headers, Kafka binding, binary mode; `traceparent`: that of the message that caused the alert."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", f"{record.alert_id}/{record.sequence}".encode()),

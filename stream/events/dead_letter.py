@@ -1,4 +1,4 @@
-"""Dead letters: messages that are no readings, with the reason in their headers."""
+"""Dead letters: messages that gave no readings, with the reason in their headers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from itertools import groupby
 from stream.events.record import Headers
 from stream.intake.columns import Dead, Reason
 
-# A topic takes 1 MiB by default, headers included: a longer message is cut in its letter, and the letter says so.
+# A topic takes 1 MiB by default, headers included. A longer message is cut in its letter: `narrows_truncated`.
 LETTER_BYTES = 1_000_000
 NAMED_ELEMENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message for the dead-letter topic: the original key and bytes; why and whence stand in the headers."""
+    """A message for the dead-letter topic: the original key and bytes; the headers have the reason and the origin."""
 
     key: bytes | None
     value: bytes | None
@@ -22,9 +22,9 @@ class DeadLetter:
 
 
 def dead_letters(dead: Iterable[Dead], topic: str, partition: int) -> Iterator[DeadLetter]:
-    """One letter for each message and reason, however many of its elements died of it.
+    """Makes one letter for each message and reason, for all dead elements of the message with that reason.
 
-    `narrows_index` names the first elements, -1 for the whole message; `narrows_count` says how many there are.
+    Header `narrows_index` lists the first of these elements, -1 for the whole message; `narrows_count` is their number.
     """
     for (offset, reason), same in groupby(sorted(dead, key=_message_and_reason), key=_message_and_reason):
         group = list(same)

@@ -1,4 +1,4 @@
-"""Alerts and feedback in files: JSON lines; feedback also as CSV or Parquet."""
+"""Files of alerts and feedback: JSON lines; feedback also as CSV or Parquet."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,19 +21,19 @@ TABLES = (".csv", ".parquet")
 
 
 def read_alerts(path: Path) -> dict[str, IncidentView]:
-    """The alerts whose events are in a file of JSON lines, such as `narrows replay` writes, in their newest state.
+    """Reads alert events from JSON lines, as `narrows replay` writes them; gives each alert in its newest state.
 
     Raises:
-        DataError: it cannot be read, or a line is no alert event.
+        DataError: the file cannot be read, or a line is no alert event.
     """
     return newest(decoded(line, IncidentView, where) for where, line in _lines(path))
 
 
 def read_feedback(path: Path) -> list[Feedback]:
-    """The entries of a file, in its order: .csv, .parquet, or JSON lines.
+    """Reads the entries of a file, in its order: .csv, .parquet, or JSON lines.
 
     Raises:
-        DataError: it cannot be read, or an entry is none.
+        DataError: the file cannot be read, or an entry is no feedback.
     """
     if path.suffix not in TABLES:
         return [decoded_feedback(line, where) for where, line in _lines(path)]
@@ -42,10 +42,10 @@ def read_feedback(path: Path) -> list[Feedback]:
 
 
 def append(path: Path, entry: Feedback) -> None:
-    """Adds an entry to a file of JSON lines, or makes one.
+    """Adds an entry to a file of JSON lines; makes the file if there is none.
 
     Raises:
-        ConfigError: it is a table, or cannot be written.
+        ConfigError: the file is a table, or cannot be written.
     """
     if path.suffix in TABLES:
         raise ConfigError(f"--file {path}: entries are added to JSON lines; name a file that ends in .jsonl")
@@ -58,19 +58,19 @@ def append(path: Path, entry: Feedback) -> None:
 
 
 def decoded_feedback(data: bytes, where: str) -> Feedback:
-    """An entry from its JSON; `where` it stands is for the error.
+    """Decodes one entry; `where`: its place, for the error.
 
     Raises:
-        DataError: it is none.
+        DataError: the JSON is no feedback.
     """
     return _checked(decoded(data, Feedback, where), where)
 
 
 def decoded(data: bytes, kind: type[T], where: str) -> T:
-    """A record from its JSON.
+    """Decodes one record; `where`: its place, for the error.
 
     Raises:
-        DataError: it is none of that kind.
+        DataError: the JSON is no record of that kind.
     """
     try:
         return msgspec.json.decode(data, type=kind)
@@ -102,7 +102,7 @@ def _expected(kind: type[msgspec.Struct]) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Lines that are not blank, and where each stands."""
+    """Lines that are not blank, with the place of each."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:
@@ -111,7 +111,7 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _table(path: Path) -> pa.Table:
-    """Columns of a feedback record that the table has, all as text."""
+    """The columns of a feedback record that the table has, all as text."""
     try:
         table = _csv(path) if path.suffix == ".csv" else pq.read_table(path)
     except (OSError, pa.ArrowException) as fault:
@@ -124,7 +124,7 @@ def _table(path: Path) -> pa.Table:
 
 
 def _csv(path: Path) -> pa.Table:
-    # Left to itself, it takes "false" for a bool, and a time for one of its own.
+    # By default pyarrow would turn "false" into a bool, and a text that looks like a time into a time.
     types = pcsv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()))
     return pcsv.read_csv(path, convert_options=types)
 

@@ -1,4 +1,4 @@
-"""What people say of alerts: the record, the verdict that holds, and the spans of the alerts that were judged."""
+"""Feedback on alerts: the record, the verdict that holds, and the time of each judged alert."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,13 +13,12 @@ Verdict = Literal["confirmed", "false", "maintenance"]
 
 
 class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A verdict on one alert. The last by time holds.
+    """A person's verdict on one alert. Of several verdicts, the last by time holds.
 
     Attributes:
-        alert_id: that of the alert.
         verdict: confirmed: trouble that was worth an alert. false: normal operation. maintenance: somebody was at work.
-        at: when it was judged, RFC 3339; what has none is taken for older than what has.
-        by: who judged. note: why.
+        at: time of the verdict, RFC 3339; a verdict without time counts as older than all with one.
+        by: person who gave the verdict. note: reason for it.
     """
 
     alert_id: Annotated[str, msgspec.Meta(min_length=1)]
@@ -30,7 +29,7 @@ class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JudgedSpan(NamedTuple):
-    """The time of an alert, start_ns <= time < end_ns, and what was said of it; an open alert goes on for ever."""
+    """Time of a judged alert, start_ns <= time < end_ns, and its verdict; that of an open alert has no end."""
 
     series: str
     start_ns: int
@@ -40,12 +39,12 @@ class JudgedSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Judgements:
-    """Verdicts beside the alerts they are about.
+    """Alerts and the verdicts on them.
 
     Attributes:
-        alerts: every alert that is known, by id, in its newest state.
-        verdicts: the one that holds, by alert id; of alerts that are known or not.
-        contradicted: ids that were judged in two ways, sorted.
+        alerts: every known alert by id, in its newest state.
+        verdicts: the verdict that holds, by alert id; also of alerts that are not known.
+        contradicted: ids of alerts with two different verdicts, sorted.
     """
 
     alerts: Mapping[str, IncidentView]
@@ -54,10 +53,10 @@ class Judgements:
 
     @staticmethod
     def of(alerts: Mapping[str, IncidentView], entries: Iterable[Feedback]) -> "Judgements":
-        """Entries in the order in which they were given."""
+        """Judgements from all entries; of those with the same time, the later entry holds."""
         verdicts: dict[str, Feedback] = {}
         contradicted = set()
-        for entry in sorted(entries, key=_when):
+        for entry in sorted(entries, key=_time):
             known = verdicts.get(entry.alert_id)
             if known is not None and known.verdict != entry.verdict:
                 contradicted.add(entry.alert_id)
@@ -66,21 +65,21 @@ class Judgements:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Ids that were judged, of which no alert is known; sorted."""
+        """Judged ids without a known alert, sorted."""
         return tuple(sorted(self.verdicts.keys() - self.alerts.keys()))
 
     def verdict(self, alert: IncidentView) -> Verdict | None:
-        """What holds of an alert; None: nobody has judged it."""
+        """Verdict that holds; None: the alert was not judged."""
         entry = self.verdicts.get(alert.alert_id)
         return None if entry is None else entry.verdict
 
     def spans(self) -> list[JudgedSpan]:
-        """Those of the alerts that were judged, in the order of the alerts."""
+        """Times of the judged alerts, in the order of `alerts`."""
         judged = ((alert, self.verdict(alert)) for alert in self.alerts.values())
         return [JudgedSpan(alert.series, *alert.span, verdict) for alert, verdict in judged if verdict is not None]
 
 
-def _when(entry: Feedback) -> tuple[bool, int]:
+def _time(entry: Feedback) -> tuple[bool, int]:
     return (False, 0) if entry.at is None else (True, to_ns(entry.at))
 
 

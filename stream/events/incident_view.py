@@ -1,4 +1,4 @@
-"""Incidents as they are read back from alert events, and the time that each took."""
+"""Incidents that are read back from alert events."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -9,12 +9,12 @@ from stream.detect.incidents.incident import Cause, Reason, SensorShare, State
 from stream.errors import DataError
 from stream.intake.timestamps import LAST_NS, iso_to_ns
 
-# These end an incident at a frame that is no part of it.
+# After these reasons, `ended_at` is a frame that is not part of the incident.
 ENDED_BEFORE: tuple[Reason, ...] = ("recovered", "split")
 
 
 class IncidentView(msgspec.Struct, frozen=True):
-    """What is needed of an alert event; other fields of its JSON are not looked at. See `stream.events.Alert`."""
+    """Fields of an alert event that readers use, see `stream.events.alert.Alert`; other fields are ignored."""
 
     alert_id: str
     sequence: int
@@ -33,7 +33,7 @@ class IncidentView(msgspec.Struct, frozen=True):
 
     @property
     def span(self) -> tuple[int, int]:
-        """From its first frame, ns, to where it is over, exclusive: the end of time where it is still open."""
+        """Time of the incident, ns: start <= time < end; the end of time while it is open."""
         start = to_ns(self.started_at)
         if self.ended_at is None:
             return start, LAST_NS
@@ -42,22 +42,22 @@ class IncidentView(msgspec.Struct, frozen=True):
 
 
 def newest(events: Iterable[IncidentView]) -> dict[str, IncidentView]:
-    """Each incident, by id, in the newest state that was told."""
-    found: dict[str, IncidentView] = {}
+    """Incidents by id, each in its newest state."""
+    incidents: dict[str, IncidentView] = {}
     for event in events:
-        known = found.get(event.alert_id)
+        known = incidents.get(event.alert_id)
         if known is None or event.sequence >= known.sequence:
-            found[event.alert_id] = event
-    return found
+            incidents[event.alert_id] = event
+    return incidents
 
 
 def to_ns(text: str) -> int:
-    """ns of an RFC 3339 time.
+    """Time in ns since 1970, of an RFC 3339 text.
 
     Raises:
-        DataError: it is none.
+        DataError: the text is no such time.
     """
     times, good = iso_to_ns([text])
     if not good[0]:
-        raise DataError(f"{text!r} is no time; expected one such as 2026-03-07T12:00:00Z")
+        raise DataError(f"{text!r} is no time, expected one such as 2026-03-07T12:00:00Z")
     return int(times[0])

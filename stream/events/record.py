@@ -1,4 +1,7 @@
-"""Parts of every published record: its version, its times, its JSON, its headers and its JSON Schema."""
+"""Parts of every published record: version, times, JSON, headers, JSON Schema.
+
+Within a schema version, fields are only added: none is renamed, removed or given another type.
+"""
 
 import inspect
 from typing import Any
@@ -11,7 +14,7 @@ Headers = list[tuple[str, bytes]]
 
 
 def rfc3339(ns: int) -> str:
-    """ns since 1970 as RFC 3339 in UTC, with as many of 3, 6 or 9 decimals as it needs."""
+    """Time as RFC 3339 in UTC, with 0, 3, 6 or 9 decimals, as few as it needs; `ns` since 1970."""
     whole, fraction = str(np.datetime64(ns, "ns")).split(".")
     while fraction.endswith("000"):
         fraction = fraction[:-3]
@@ -19,12 +22,12 @@ def rfc3339(ns: int) -> str:
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """A record as JSON; NaN and infinity do not occur in records."""
+    """Record as JSON. Records hold no NaN and no infinity."""
     return msgspec.json.encode(record)
 
 
 def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a record that is published."""
+    """JSON Schema (2020-12) of a published record; `name`: that of its schema file."""
     definitions, reference = definitions_of(record)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""The verdict record of a frame, for the optional scores topic."""
+"""The verdict record of a frame, as the optional scores topic has it."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -16,7 +16,7 @@ assert tuple(verdict.name.lower() for verdict in Verdict) == VERDICTS
 
 
 class FrameVerdict(msgspec.Struct, frozen=True):
-    """One frame's verdict, for the optional scores topic; numbers are null where the frame was not scored."""
+    """Verdict of one frame, for the optional scores topic; numbers are null where the frame was not scored."""
 
     series: str
     time: str
@@ -30,7 +30,7 @@ class FrameVerdict(msgspec.Struct, frozen=True):
 
 
 def frame_verdicts(verdicts: Verdicts, version: str) -> Iterator[FrameVerdict]:
-    """A record for each frame."""
+    """Makes one record per frame; `version`: that of the bundle."""
     columns = (verdicts.score, verdicts.level, verdicts.error, verdicts.disagreement)
     score, level, error, disagreement = ([None if np.isnan(x) else x for x in c.tolist()] for c in columns)
     for i, (slot, time, kind) in enumerate(

@@ -1,1 +1,1 @@
-"""The running process: loop, replay, composition, logs."""
+"""The running service: the loop, its publisher, its watches, its health server, and how it is made from settings."""

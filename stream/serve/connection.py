@@ -1,4 +1,4 @@
-"""From settings to the broker and who we are: all that a client needs, and nothing that is slow to import."""
+"""Connection to the broker, made from the settings. It imports nothing slow, for commands that only ask the broker."""
 
 from stream.kafka.client import KafkaOptions
 from stream.settings import Settings
@@ -7,7 +7,10 @@ MS_NS = 1_000_000
 
 
 def kafka_options(settings: Settings) -> KafkaOptions:
-    """Where the broker is and who we are."""
+    """Options of every Kafka client: the broker, the group, the instance, the topics.
+
+    Durations are in ns in the settings, and in ms here, as the client takes them.
+    """
     topics, serve = settings.topics, settings.serve
     return KafkaOptions(
         group=settings.group,

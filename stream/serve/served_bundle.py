@@ -1,4 +1,4 @@
-"""The bundle that is served: the one in force, those that replays need, and the next one as it appears."""
+"""Bundle sources: where the service finds the bundle to serve, and those that replays need."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -14,13 +14,13 @@ log = structlog.get_logger()
 
 
 class BundleSource(Protocol):
-    """Where the loop gets its definitions from."""
+    """Gives the service its definitions."""
 
     def current(self) -> tuple[Definition, BundleRefused | None]:
-        """The definition to serve, looked up now; a notice where a new one was refused."""
+        """Looks up the definition to serve; with an event if a new one has just been refused."""
 
     def version(self, version: str) -> Definition | None:
-        """The definition of a version that has served before; None where it is gone for good.
+        """Definition of a version that has served before; None if it is gone for good.
 
         Raises:
             NarrowsError, OSError: it cannot be read just now.
@@ -28,24 +28,26 @@ class BundleSource(Protocol):
 
 
 class FixedBundles:
-    """One bundle, or several that are known beforehand; the first is served."""
+    """Bundles that are known from the start; the first is served."""
 
     def __init__(self, *definitions: Definition) -> None:
-        self._known: Mapping[str, Definition] = {d.version: d for d in definitions}
+        self._by_version: Mapping[str, Definition] = {d.version: d for d in definitions}
         self._served = definitions[0]
 
     def current(self) -> tuple[Definition, BundleRefused | None]:
         return self._served, None
 
     def version(self, version: str) -> Definition | None:
-        return self._known.get(version)
+        return self._by_version.get(version)
 
 
 class RegistryBundles:
-    """What an alias of the registry points to; a reference that is no alias stays with what is served.
+    """Bundles of a registry: an alias is followed; a version or a folder stays what it is.
 
     Args:
-        load: the verified definition of a version, checked against the settings.
+        reference: an alias, a version or a folder.
+        served: the definition that is served first.
+        load: loads the verified definition of a version, checked against the settings.
     """
 
     def __init__(
@@ -54,26 +56,40 @@ class RegistryBundles:
         self._registry = registry
         self._reference = reference
         self._served = served
-        # The last one that was served before it, or asked for.
-        self._before = served
+        # The definition that was served before, or loaded last for a replay.
+        self._previous = served
         self._load = load
         self._refused: str | None = None
 
     def current(self) -> tuple[Definition, BundleRefused | None]:
-        """A version that cannot be served is refused once, and the one before serves on."""
-        wanted = self._wanted()
-        if wanted is None or wanted in (self._served.version, self._refused):
+        """Follows the alias. A version that cannot be served is refused once, and the one before stays in service."""
+        version = self._aliased_version()
+        if version is None or version in (self._served.version, self._refused):
             return self._served, None
         try:
-            definition = self._load(wanted)
+            definition = self._load(version)
         except (NarrowsError, OSError) as fault:
-            self._refused = wanted
-            log.error("bundle.refused", version=wanted, serving=self._served.version, error=str(fault))
-            return self._served, BundleRefused(wanted, self._served.version, message=str(fault))
-        self._before, self._served, self._refused = self._served, definition, None
+            self._refused = version
+            log.error("bundle.refused", version=version, serving=self._served.version, error=str(fault))
+            return self._served, BundleRefused(version, self._served.version, message=str(fault))
+        self._previous, self._served, self._refused = self._served, definition, None
         return definition, None
 
-    def _wanted(self) -> str | None:
+    def version(self, version: str) -> Definition | None:
+        for known in (self._served, self._previous):
+            if version == known.version:
+                return known
+        if not self._is_readable():
+            raise BundleError(
+                f"the registry does not show what `bundle` names, expected {self._reference!r}; is it mounted?"
+            )
+        if not self._registry.has(self._served.detector, version):
+            return None
+        self._previous = self._load(version)
+        return self._previous
+
+    def _aliased_version(self) -> str | None:
+        """Version that the alias names; None where the reference is no alias, or the registry cannot be read."""
         if self._reference not in ALIASES:
             return None
         try:
@@ -82,20 +98,9 @@ class RegistryBundles:
             log.error("registry.unreadable", error=str(fault), serving=self._served.version)
             return None
 
-    def version(self, version: str) -> Definition | None:
-        for known in (self._served, self._before):
-            if version == known.version:
-                return known
-        if not self._is_there():
-            raise BundleError(f"the registry does not show what `bundle` names, {self._reference!r}; is it mounted?")
-        if not self._registry.has(self._served.detector, version):
-            return None
-        self._before = self._load(version)
-        return self._before
-
-    def _is_there(self) -> bool:
-        """Whether what the registry does not have is gone: where its volume is not mounted, it has nothing at all."""
+    def _is_readable(self) -> bool:
+        """Whether a version that the registry does not have is gone: a volume that is not mounted shows nothing."""
         if self._reference in ALIASES:
-            return self._wanted() is not None
+            return self._aliased_version() is not None
         is_folder = self._reference != self._served.version
         return is_folder or self._registry.has(self._served.detector, self._served.version)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stream.detect.definition import Definition
+from stream.detect.policy import SECOND
 from stream.errors import NarrowsError
 from stream.kafka.admin.check_result import CheckResult, Outcome
 from stream.kafka.admin.checks import check_cluster, snapshot_bytes
@@ -18,7 +19,7 @@ from stream.kafka.admin.cluster import ask
 from stream.kafka.admin.live_checks import LOOK_AGAIN_SECONDS, check_service
 from stream.kafka.client import KafkaOptions
 from stream.registry.manifest import Manifest
-from stream.serve.compose import SECOND_NS, bundle_of
+from stream.serve.compose import bundle_of
 from stream.serve.connection import kafka_options
 from stream.serve.logs import configure
 from stream.serve.service import in_seconds
@@ -40,7 +41,7 @@ def examine(settings: Settings, bundle: str | None = None) -> list[CheckResult]:
     found += judged
     snapshot = None if definition is None else snapshot_bytes(definition)
     # A transaction may rightly be open for one commit interval.
-    pause_s = max(LOOK_AGAIN_SECONDS, settings.serve.commit_interval / SECOND_NS + 1.0)
+    pause_s = max(LOOK_AGAIN_SECONDS, settings.serve.commit_interval / SECOND + 1.0)
     return [*found, *_broker(kafka_options(settings), snapshot, pause_s)]
 
 
