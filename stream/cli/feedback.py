@@ -78,9 +78,9 @@ def give(
 
         append(file, entry)
     else:
-        from stream.kafka.topic_reader import add
+        from stream.kafka.topic_reader import append_record
 
-        add(settings.kafka.connection(), settings.topics.feedback, alert_id.encode(), encode(entry))
+        append_record(settings.kafka.connection(), settings.topics.feedback, alert_id.encode(), encode(entry))
     if as_json:
         print_json(msgspec.to_builtins(entry))
     else:

@@ -1,9 +1,9 @@
-"""Which partitions are ours: the rebalance callbacks, and roll-back, which is a new assignment.
+"""The partitions of this process: the callbacks of a rebalance, and roll-back, which recovers a partition again.
 
-Assigned: answered with nothing; each partition is fetched once recovery knows where from.
-Revoked: 1. commit what is open, or abort it; 2. drop the partitions; 3. unassign, once. A crash before 1 is done
-leaves the readings to the next owner; after it, the next owner starts behind them.
-Lost: the group has given them away: 1. abort; 2. drop; 3. unassign. Nothing is committed.
+Assigned: the answer assigns nothing. Each partition is fetched once recovery knows its offset.
+Revoked: 1. commit the open transaction, or abort it. 2. Drop the partitions. 3. Unassign, once. A crash before the
+commit leaves the readings to the next owner; after it, the next owner starts behind them.
+Lost: the partitions have other owners already. 1. Abort. 2. Drop the partitions. 3. Unassign. Nothing is committed.
 """
 
 from collections.abc import Callable, Container
@@ -18,12 +18,12 @@ log = structlog.get_logger()
 
 
 class Assignment:
-    """The partitions this process holds.
+    """The partitions that the group has assigned to this process.
 
     Args:
-        make: a partition at the start of its recovery.
-        commit: commits all progress or gives it up; what it raises ends the process.
-        abort: gives all progress up.
+        make: makes a partition, at the start of its recovery.
+        commit: commits all progress, or marks it for roll-back. Its errors end the process.
+        abort: aborts the transaction, and marks all progress for roll-back.
     """
 
     def __init__(
@@ -40,20 +40,25 @@ class Assignment:
         self.partitions: dict[int, Partition] = {}
 
     def subscribe(self, consumer: Consumer) -> None:
+        """Subscribes to the input topic, with the callbacks of this object."""
         consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
-    def roll_back(self, taken: Container[int] = ()) -> None:
-        """Marks every partition with uncommitted progress, and those whose records were taken and may not have been
-        processed; `reset_rolled_back` carries it out, outside of callbacks."""
+    def roll_back(self, polled: Container[int] = ()) -> None:
+        """Marks partitions for roll-back: those with uncommitted progress, and those of the numbers `polled`.
+
+        Records of the latter may have been fetched and not processed. `reset_rolled_back` acts later, because a
+        callback must not.
+        """
         for partition in self.partitions.values():
-            if partition.needs_commit or partition.number in taken:
+            if partition.needs_commit or partition.number in polled:
                 partition.rolled_back = True
 
     def has_rolled_back(self) -> bool:
+        """True while a partition is marked for roll-back."""
         return any(partition.rolled_back for partition in self.partitions.values())
 
     def reset_rolled_back(self, consumer: Consumer) -> None:
-        """Puts the marked partitions back to the first step of recovery."""
+        """Starts the recovery of the marked partitions again."""
         marked = [p for p in self.partitions.values() if p.rolled_back]
         fetched = [TopicPartition(self._topic, p.number) for p in marked if p.fetching]
         if fetched:
@@ -65,13 +70,13 @@ class Assignment:
             failpoints.at("rolled_back")
 
     def clear(self) -> None:
-        """The consumer is gone, and with it all that it held."""
+        """Drops all partitions, after the consumer is closed."""
         for partition in self.partitions.values():
             partition.release()
         self.partitions.clear()
 
     def fetch(self, consumer: Consumer, partition: Partition) -> None:
-        """Starts fetching at the partition's position."""
+        """Starts to fetch at the partition's position."""
         consumer.incremental_assign([TopicPartition(self._topic, partition.number, partition.position)])
         partition.fetching = True
 

@@ -1,43 +1,44 @@
-"""Whether the broker answers, and since when it has not."""
+"""Time since which the broker has not answered."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-# Heard of within this time, it is not asked. Longer than between two commits; an idle topic costs a question in 5 s.
+# A broker that answered within this time is not asked. Longer than the time between two commits; on an idle topic, one
+# question is asked in 5 s.
 QUIET_SECONDS = 5.0
-# Not heard of for this time, it is away: a question that a busy broker answers late is no outage yet.
+# A broker without an answer for this time is away. A busy broker that answers late is not.
 SILENT_SECONDS = 10.0
 
 
 class BrokerLiveness:
-    """When the broker was last heard of.
+    """Time of the broker's last answer.
 
-    Told by commits, which nothing else can answer, and by clients that have lost every broker. What was fetched says
-    nothing: a client goes on handing it out while the broker is gone.
+    Commits report answers, because only the broker can answer them. Clients report when they lose every broker.
+    Fetched records prove nothing: a client still hands out the ones in its queue while the broker is away.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lost = False
+        self._is_disconnected = False
         self.answered()
 
     def answered(self) -> None:
-        """The broker has answered."""
-        self._lost = False
-        self._heard_at, self._heard_on = self._clock(), datetime.now(UTC)
+        """Notes an answer of the broker."""
+        self._is_disconnected = False
+        self._answered_at, self._answered_on = self._clock(), datetime.now(UTC)
 
     def disconnected(self) -> None:
-        """A client has no connection to any broker left."""
-        self._lost = True
+        """Notes that a client has no connection to any broker."""
+        self._is_disconnected = True
 
     def away_since(self, is_answered: Callable[[], bool]) -> datetime | None:
-        """When it was last heard of, where it is away; asks where nothing was heard of it lately."""
-        if not self._lost and self._silence() < QUIET_SECONDS:
+        """Time of the last answer where the broker is away, else None; asks it where no answer is recent."""
+        if not self._is_disconnected and self._silence() < QUIET_SECONDS:
             return None
         if is_answered():
             self.answered()
             return None
-        return self._heard_on if self._lost or self._silence() >= SILENT_SECONDS else None
+        return self._answered_on if self._is_disconnected or self._silence() >= SILENT_SECONDS else None
 
     def _silence(self) -> float:
-        return self._clock() - self._heard_at
+        return self._clock() - self._answered_at

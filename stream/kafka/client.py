@@ -1,4 +1,4 @@
-"""Kafka clients as exactly-once needs them, and what their errors mean to us."""
+"""Makes the Kafka clients as exactly-once needs them, and classifies the errors of the producer."""
 
 import contextlib
 import logging
@@ -14,25 +14,25 @@ from confluent_kafka.admin import AdminClient
 
 from stream.errors import ConfigError
 
-# librdkafka's own lines, at the level the process logs at; its errors also reach `error_cb`.
+# Lines that librdkafka logs itself. Its errors also reach `error_cb`.
 LIBRDKAFKA = logging.getLogger("librdkafka")
 
-# Left alone, librdkafka stops fetching for a whole second whenever 100,000 messages are queued: 100,000 readings/s is
-# then the most that anybody gets.
-FETCHING: Mapping[str, int] = {"fetch.queue.backoff.ms": 2}
+# By default, librdkafka stops fetching for a whole second whenever 100,000 messages are queued, so that nobody gets
+# more than 100,000 readings/s.
+FETCH_OPTIONS: Mapping[str, int] = {"fetch.queue.backoff.ms": 2}
 
 # For a question of the loop to the broker. Longer than any answer of a healthy broker, shorter than a delay that
 # anybody notices. A pending transaction makes the question for a committed offset time out.
 ASK_SECONDS = 0.2
 TOPIC_ID_SECONDS = 5.0
 WARM_SECONDS = 1.0
-# Bounds each call of the transactional producer outside of a commit, and a commit as a whole: it may run inside a
-# rebalance callback, and must end below any session timeout worth having.
+# Bounds each call of the transactional producer outside of a commit, and a commit as a whole. A commit may run inside a
+# rebalance callback, and must end within the session time-out.
 CALL_SECONDS = 5.0
-# For a call to come back with its own time-out.
+# For a call to return after its own time-out.
 GRACE_SECONDS = 1.0
-# A second fencing this soon after the first means a living twin; the first is also what one's own time-out, or a
-# broker killed in the middle of our joining, looks like.
+# A second fencing this soon after the first means a twin: another live process of the same name. The first may also
+# come from our own transaction that timed out, or from a broker killed while we joined.
 TWIN_SECONDS = 30.0
 log = structlog.get_logger()
 
@@ -43,14 +43,14 @@ ErrorCallback = Callable[[KafkaError], None]
 
 @dataclass(frozen=True)
 class KafkaOptions:
-    """Where the broker is, who we are, which topics.
+    """Broker, names and topics of one consumer process.
 
     Attributes:
-        instance: a name that is stable over restarts of this process; gives transactional.id and group.instance.id.
-        common: librdkafka options for every client: bootstrap servers, security, the user's own.
-        transaction_timeout_ms: after this the broker aborts a dead process's transaction.
-        session_timeout_ms: after this the group gives a dead process's partitions away.
-        feedback: the topic that people's verdicts on alerts are in; the consumer does not touch it.
+        instance: name of this process, the same after a restart; gives transactional.id and group.instance.id.
+        common: librdkafka options for every client: bootstrap servers, security, and those of `kafka.options`.
+        transaction_timeout_ms: time after which the broker aborts the transaction of a dead process.
+        session_timeout_ms: time after which the group gives the partitions of a dead process to others.
+        feedback: topic of people's judgements on alerts; the consumer does not use it.
     """
 
     group: str
@@ -70,8 +70,8 @@ class KafkaOptions:
 Client = TypeVar("Client", Consumer, Producer)
 
 
-def made(kind: type[Client], options: Mapping[str, Any]) -> Client:
-    """A client; ConfigError where librdkafka does not take its options."""
+def make_client(kind: type[Client], options: Mapping[str, Any]) -> Client:
+    """Makes a client; raises ConfigError where librdkafka refuses its options."""
     try:
         return kind(dict(options), logger=LIBRDKAFKA)
     except (KafkaException, TypeError, ValueError) as fault:
@@ -79,11 +79,11 @@ def made(kind: type[Client], options: Mapping[str, Any]) -> Client:
 
 
 def main_consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
-    """Reads the input topic as a member of the group."""
-    return made(
+    """The client that reads the input topic as a member of the group."""
+    return make_client(
         Consumer,
         {
-            **FETCHING,
+            **FETCH_OPTIONS,
             **options.common,
             "group.id": options.group,
             "group.instance.id": options.instance,
@@ -101,11 +101,14 @@ def main_consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
 
 
 def state_reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
-    """Reads snapshots: assign only, a group of its own that it never joins. Warmed here: saves 0.5 s per restore."""
-    reader = made(
+    """The client that reads snapshots, by assignment: it never joins the group that it names.
+
+    One question to the broker is asked here, which saves 0.5 s in each restore.
+    """
+    reader = make_client(
         Consumer,
         {
-            **FETCHING,
+            **FETCH_OPTIONS,
             **options.common,
             "group.id": f"{options.group}.state-reader",
             "client.id": f"{options.instance}.state-reader",
@@ -123,8 +126,8 @@ def state_reader(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:
 
 
 def transactional_producer(options: KafkaOptions, on_error: ErrorCallback) -> Producer:
-    """Writes everything; `init_transactions` is still to be called."""
-    return made(
+    """The client that writes everything; the caller still calls `init_transactions`."""
+    return make_client(
         Producer,
         {
             "compression.type": "lz4",
@@ -140,7 +143,7 @@ def transactional_producer(options: KafkaOptions, on_error: ErrorCallback) -> Pr
 
 
 def topic_id(options: KafkaOptions) -> str:
-    """The id of the input topic: one that was deleted and made anew has another. "" where the broker does not say."""
+    """Id of the input topic, which changes when the topic is deleted and made again; "" where the broker gives none."""
     admin = AdminClient(dict(options.common), logger=LIBRDKAFKA)
     asked = admin.describe_topics(TopicCollection([options.input]), request_timeout=TOPIC_ID_SECONDS)
     try:
@@ -163,7 +166,7 @@ def group_membership(consumer: Consumer) -> bytes | None:
 
 @dataclass(frozen=True)
 class Clients:
-    """Makes the clients, and asks what no client of the loop can; a simulation brings its own."""
+    """Functions that make the clients and ask for a topic id; a simulation replaces them."""
 
     consumer: Callable[[KafkaOptions, ErrorCallback], Consumer] = main_consumer
     reader: Callable[[KafkaOptions, ErrorCallback], Consumer] = state_reader
@@ -172,7 +175,7 @@ class Clients:
 
 
 class Remedy(Enum):
-    """What an error of the transactional producer calls for."""
+    """Reaction to an error of the transactional producer."""
 
     ABORT = auto()
     REBUILD = auto()
@@ -183,7 +186,7 @@ FENCING = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRO
 
 
 def remedy(fault: KafkaException | SystemError) -> Remedy:
-    """Abortable errors are aborted; whatever else, a timed-out commit above all, means a new producer.
+    """Chooses the reaction: abort where the error allows it, else a new producer, as after a commit that timed out.
 
     A SystemError is a fatal error that was raised while a delivery callback ran.
     """

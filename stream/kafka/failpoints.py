@@ -1,8 +1,8 @@
-"""Named places of the commit, restore and rebalance paths where a test can end the process.
+"""Failpoints: named places of the commit, restore and rebalance paths where a test can end the process.
 
-`NARROWS_FAULT=<place>:<n>` kills it (SIGKILL, nothing is cleaned up) at the n-th passage of that place;
-`NARROWS_FAULT=<place>:<n>:freeze` stops it there (SIGSTOP) until somebody continues it. Unset, a place costs a
-comparison.
+`NARROWS_FAULT=<place>:<n>` kills the process (SIGKILL, nothing is cleaned up) at the n-th passage of that place.
+`NARROWS_FAULT=<place>:<n>:freeze` stops it there (SIGSTOP) until somebody continues it. Without the variable, a place
+costs one comparison.
 """
 
 import os
@@ -42,32 +42,32 @@ def _end(action: str) -> None:
 
 
 class Failpoints:
-    """What to do where.
+    """The failpoint that is armed, if any.
 
     Args:
-        order: `<place>:<n>[:kill|freeze]`, or "" for nothing.
-        act: carries the action out.
+        spec: `<place>:<n>[:kill|freeze]`, or "" for none.
+        act: performs the action.
 
     Raises:
-        ConfigError: the order names no place, count or action that there is.
+        ConfigError: no such place or action, or the count is no number.
     """
 
-    def __init__(self, order: str, act: Callable[[str], None] = _end) -> None:
+    def __init__(self, spec: str, act: Callable[[str], None] = _end) -> None:
         self._act = act
         self._passed: Counter[str] = Counter()
-        place, _, rest = order.partition(":")
+        place, _, rest = spec.partition(":")
         count, _, action = rest.partition(":")
         self._place, self._action = place, action or "kill"
-        if not order:
+        if not spec:
             return
         if place not in PLACES or not count.isdecimal() or self._action not in ACTIONS:
             raise ConfigError(
-                f"{VARIABLE}={order!r}: expected <place>:<n>[:kill|freeze] with a place of {', '.join(PLACES)}"
+                f"{VARIABLE}={spec!r}: expected <place>:<n>[:kill|freeze] with a place of {', '.join(PLACES)}"
             )
         self._count = int(count)
 
     def at(self, place: str) -> None:
-        """Called on the way through `place`."""
+        """Acts if this is the armed passage of `place`."""
         if place != self._place:
             return
         self._passed[place] += 1
@@ -79,12 +79,12 @@ _points = Failpoints(os.environ.get(VARIABLE, ""))
 
 
 def at(place: str) -> None:
-    """The process passes `place`."""
+    """Marks that the process passes `place`."""
     _points.at(place)
 
 
 def install(points: Failpoints) -> Failpoints:
-    """Puts other orders in force, and returns those that were: for tests that run the loop in their own process."""
+    """Replaces the failpoints, and returns the former ones: for tests that run the loop in their own process."""
     global _points
     before, _points = _points, points
     return before

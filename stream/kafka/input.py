@@ -1,4 +1,4 @@
-"""The input topic: records of the partitions that are ours, and what its errors mean."""
+"""Reads the input topic, and turns errors of the clients into errors of narrows."""
 
 import time
 from collections.abc import Callable
@@ -19,8 +19,11 @@ from stream.kafka.records import Records
 log = structlog.get_logger()
 
 
-class Faults:
-    """Errors of all clients: those that waiting mends are logged, the first of the others is kept for the loop."""
+class ClientErrors:
+    """Errors of all clients.
+
+    Errors that pass by themselves are logged. The first of the others is kept, and the loop raises it.
+    """
 
     def __init__(
         self, options: KafkaOptions, liveness: BrokerLiveness, clock: Callable[[], float] = time.monotonic
@@ -32,31 +35,33 @@ class Faults:
         self._fenced_at: float | None = None
 
     def note(self, error: KafkaError) -> None:
-        """The `error_cb` of every client."""
+        """Receives an error: the `error_cb` of every client."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._liveness.disconnected()
-        final = self._meaning(error)
+        final = self._final_error(error)
         if final is None:
             log.warning("kafka.error", error=error.str(), code=error.name())
         else:
             self._final = self._final or final
 
     def check(self) -> None:
-        """Raises what waiting does not mend."""
+        """Raises the first error that a retry cannot fix, if there was one."""
         if self._final is not None:
             raise self._final
 
-    def survives(self, fencing: FencedError) -> bool:
-        """Whether the consumer was fenced and may be made anew: once.
+    def allows_rejoin(self, fencing: FencedError) -> bool:
+        """True where the consumer was fenced, for the first time in a while, and may join the group again.
 
-        A broker killed in the middle of our joining may hold a member that never was; a living twin fences again soon.
+        A broker that was killed while we joined may keep a member that never was, and fence us. A twin fences us again
+        soon.
         """
         if fencing is not self._final:
             return False
         before, self._fenced_at, self._final = self._fenced_at, self._clock(), None
         return before is None or self._fenced_at - before > TWIN_SECONDS
 
-    def _meaning(self, error: KafkaError) -> NarrowsError | None:
+    def _final_error(self, error: KafkaError) -> NarrowsError | None:
+        """The error to end with; None for an error that passes by itself."""
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return BrokerError(f"{error.str()}; make the topics with `narrows topics --create`, or set `input.topic`")
         if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
@@ -76,29 +81,29 @@ class Faults:
 
 
 class Input:
-    """The main consumer and what it fetches."""
+    """The main consumer, and the records that it fetches."""
 
-    def __init__(self, consumer: Consumer, assignment: Assignment, faults: Faults) -> None:
+    def __init__(self, consumer: Consumer, assignment: Assignment, faults: ClientErrors) -> None:
         self.consumer = consumer
         self._assignment = assignment
         self._faults = faults
         assignment.subscribe(self.consumer)
 
     def poll(self, records: int, seconds: float) -> dict[int, Records]:
-        """Records by partition, waiting for `records` of them at most `seconds`. Rebalance callbacks run in here.
+        """Fetches up to `records` records within `seconds`, by partition. Rebalance callbacks run in here.
 
-        What librdkafka still had queued of partitions that have gone, or are not fetched yet, is dropped: nothing of
-        it was processed, so that its next owner takes it from the committed offset.
+        librdkafka may still have records of partitions that are no longer ours, or not fetched yet. They are dropped:
+        the next owner reads them from the committed offset.
         """
-        taken = self.consumer.consume(records, seconds)
-        failed = [record for record in taken if record.error() is not None]
+        polled = self.consumer.consume(records, seconds)
+        failed = [record for record in polled if record.error() is not None]
         if failed:
-            taken = [record for record in taken if record.error() is None]
+            polled = [record for record in polled if record.error() is None]
             for record in failed:
                 self._on_error(record)
-        numbers = np.array(list(map(KafkaMessage.partition, taken)), np.int32)
+        numbers = np.array(list(map(KafkaMessage.partition, polled)), np.int32)
         return {
-            number: _columns(taken, np.flatnonzero(numbers == number))
+            number: _columns(polled, np.flatnonzero(numbers == number))
             for number in np.unique(numbers).tolist()
             if (partition := self._assignment.partitions.get(number)) is not None and partition.fetching
         }
@@ -108,10 +113,11 @@ class Input:
         return group_membership(self.consumer) is not None
 
     def close(self) -> None:
-        """Leaves; the revoke callback makes the last commit."""
+        """Leaves the group; the revoke callback makes the last commit."""
         self.consumer.close()
 
     def _on_error(self, record: KafkaMessage) -> None:
+        """Handles a record that is no message: an end of partition, an offset out of range, or an error."""
         error = record.error()
         assert error is not None
         partition = self._assignment.partitions.get(record.partition() or 0)
@@ -127,7 +133,7 @@ class Input:
 
 
 def _columns(records: list[KafkaMessage], rows: NDArray[np.int64]) -> Records:
-    """The records at `rows`."""
+    """The records at `rows`, as columns."""
     chosen = records if len(rows) == len(records) else [records[i] for i in rows.tolist()]
     offsets: list[int] = list(map(KafkaMessage.offset, chosen))  # type: ignore[arg-type] # None is for errors
     return Records(
@@ -140,7 +146,7 @@ def _columns(records: list[KafkaMessage], rows: NDArray[np.int64]) -> Records:
 
 
 def traceparent(message: KafkaMessage) -> bytes | None:
-    """The trace that a message carries, to be passed through."""
+    """The `traceparent` header of a message, which its alerts carry on; None where it has none."""
     headers: Any = message.headers() or ()
     for key, value in headers:
         if key == "traceparent":

@@ -1,7 +1,7 @@
-"""The Kafka client's own in-process cluster, for `narrows demo`: no broker to install.
+"""The in-process mock cluster of the Kafka client, for `narrows demo`: no broker to install.
 
-It speaks the protocol to the very same clients. What it does not do: keep transactional offsets over a restart, hide
-aborted records. Nothing about exactly-once is proven here.
+The same clients speak the same protocol to it. It does not keep transactional offsets over a restart, and does not hide
+aborted records. So it proves nothing about exactly-once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ SECONDS = 10.0
 
 
 class MockCluster:
-    """A context manager; lives as long as its one producer."""
+    """A cluster that lives as long as its one producer; a context manager."""
 
     def __init__(self) -> None:
         self._producer = Producer(
@@ -32,23 +32,26 @@ class MockCluster:
         self._producer.flush(SECONDS)
 
     def make(self, topics: Iterable[str]) -> None:
-        """A topic appears when it is first asked for."""
+        """Creates the topics: the cluster makes a topic when it is first asked for."""
         for topic in topics:
             self._producer.list_topics(topic, timeout=SECONDS)
 
     def send(self, topic: str, key: bytes, value: bytes, timestamp_ms: int) -> None:
+        """Sends a record, without waiting for it."""
         self._producer.produce(topic, value, key, timestamp=timestamp_ms)
         self._producer.poll(0)
 
     def flush(self) -> None:
+        """Waits until all records are written."""
         self._producer.flush(SECONDS)
 
     def subscriber(self, topic: str) -> "Subscriber":
+        """A new subscriber of the topic, at its beginning."""
         return Subscriber(self.bootstrap, topic)
 
 
 class Subscriber:
-    """Reads a topic from its beginning, all partitions, without a group: the shortest subscriber there is."""
+    """Reads all partitions of a topic from its beginning, without a group."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._consumer = Consumer(
@@ -65,11 +68,12 @@ class Subscriber:
         self._consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
 
     def values(self, seconds: float) -> Iterator[bytes]:
-        """What arrives within `seconds`."""
+        """Values that arrive within `seconds`."""
         for message in self._consumer.consume(10_000, seconds):
             value = message.value()
             if message.error() is None and value is not None:
                 yield value
 
     def close(self) -> None:
+        """Closes the consumer."""
         self._consumer.close()

@@ -1,4 +1,4 @@
-"""Whether the input topic has been given more partitions while we run."""
+"""Notices that the input topic was given more partitions while the process runs."""
 
 import structlog
 from confluent_kafka import Consumer, KafkaException
@@ -11,15 +11,15 @@ log = structlog.get_logger()
 ASK_SECONDS = 1.0
 
 
-class PartitionCounts:
-    """Remembers how many partitions the input topic has."""
+class PartitionCount:
+    """Number of partitions of the input topic, at the last look."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._count: int | None = None
 
     def changed(self, reader: Consumer) -> PartitionsChanged | None:
-        """A notice where the count is another than at the last look; None as well where the broker does not say."""
+        """Status event about a count that has changed since the last look; None also where nothing answers."""
         topic = self._options.input
         try:
             found = reader.list_topics(topic, timeout=ASK_SECONDS).topics[topic]

@@ -1,4 +1,4 @@
-"""Records of one partition as columns."""
+"""Columns of the records of one partition."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from confluent_kafka import Message
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """n records of one partition as columns, offsets ascending; `records` are the client's own, for their headers."""
+    """n records of one partition, offsets ascending; `records` are the client's own objects, for their headers."""
 
     keys: Sequence[bytes | None] = ()
     values: Sequence[bytes | None] = ()
@@ -21,7 +21,7 @@ class Records:
         return len(self.offsets)
 
     def cut(self, offset: int) -> tuple["Records", "Records"]:
-        """Those below `offset`, and the others."""
+        """Splits into the records below `offset`, and the others."""
         at = bisect_left(self.offsets, offset)
         if at == 0:
             return Records(), self
@@ -34,6 +34,6 @@ class Records:
         return Records(*columns, self.records[rows])
 
     def at(self, offset: int) -> Message | None:
-        """The client's record at `offset`; None where it is not among these."""
+        """The client's object of the record at `offset`; None where it is not among these."""
         i = bisect_left(self.offsets, offset)
         return self.records[i] if i < len(self) and self.offsets[i] == offset else None

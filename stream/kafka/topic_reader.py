@@ -1,30 +1,29 @@
-"""A topic read from end to end, and a record added to one: what commands do, beside the loop and its transactions."""
+"""Reads a whole topic, and appends a record to one: for commands, outside of the loop and its transactions."""
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream.errors import BrokerError
-from stream.kafka.client import made
+from stream.kafka.client import ErrorCallback, make_client
 
-# For the broker to say or take anything at all.
+# For any answer of the broker.
 PATIENCE_SECONDS = 15.0
-AT_ONCE = 1000
+READ_RECORDS = 1000
 Common = Mapping[str, str | int | float | bool]
 
 
-def read(common: Common, topic: str) -> list[tuple[str, bytes]]:
-    """Where each committed record stands (topic/partition/offset), and its value; without those that have none.
+def read_topic(common: Common, topic: str) -> list[tuple[str, bytes]]:
+    """All committed records with a value, each as (topic/partition/offset, value).
 
     Args:
         common: librdkafka options of every client.
 
     Raises:
-        BrokerError: no broker answers, there is no such topic, or we may not read it.
+        BrokerError: no broker answers, there is no such topic, or this user may not read it.
     """
-    reader = made(
+    reader = make_client(
         Consumer,
         {
             **_quiet(common),
@@ -43,14 +42,14 @@ def read(common: Common, topic: str) -> list[tuple[str, bytes]]:
         reader.close()
 
 
-def add(common: Common, topic: str, key: bytes, value: bytes) -> None:
-    """Writes one record, and waits until it is written.
+def append_record(common: Common, topic: str, key: bytes, value: bytes) -> None:
+    """Appends one record to a topic, and waits until it is written.
 
     Raises:
-        BrokerError: no broker answers, there is no such topic, or it is not taken.
+        BrokerError: no broker answers, there is no such topic, or the broker refuses the record.
     """
     options = {**_quiet(common), "enable.idempotence": True, "message.timeout.ms": int(PATIENCE_SECONDS * 1000)}
-    producer = made(Producer, options)
+    producer = make_client(Producer, options)
     _partitions(producer, topic)
     faults: list[KafkaError] = []
     producer.produce(topic, value, key, on_delivery=lambda fault, message: faults.append(fault) if fault else None)
@@ -59,8 +58,8 @@ def add(common: Common, topic: str, key: bytes, value: bytes) -> None:
         raise BrokerError(f"topic {topic!r}: the record was not written ({why}); grant Write, or try again")
 
 
-def _quiet(common: Common) -> dict[str, Any]:
-    """Errors are raised in the words of this project, once."""
+def _quiet(common: Common) -> dict[str, str | int | float | bool | ErrorCallback]:
+    """Options for a client that logs nothing: the functions here raise its errors in their own words."""
     return {**common, "error_cb": lambda error: None, "log_level": 0}
 
 
@@ -81,7 +80,7 @@ def _until_end(reader: Consumer, topic: str, partitions: int) -> Iterator[Messag
     ended: set[int | None] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
     while len(ended) < partitions:
-        for message in reader.consume(AT_ONCE, 0.1):
+        for message in reader.consume(READ_RECORDS, 0.1):
             deadline = time.monotonic() + PATIENCE_SECONDS
             fault = message.error()
             if fault is None:

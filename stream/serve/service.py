@@ -22,9 +22,9 @@ from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
 from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.transaction import RolledBackError, Transaction
-from stream.kafka.input import Faults, Input
+from stream.kafka.input import ClientErrors, Input
 from stream.kafka.partition import Partition
-from stream.kafka.partition_count import PartitionCounts
+from stream.kafka.partition_count import PartitionCount
 from stream.kafka.records import Records
 from stream.kafka.recovery import Recovery
 from stream.kafka.state.owners import Owners
@@ -87,7 +87,7 @@ class Service:
         # Status events of the whole process that are not committed.
         self._events: list[StatusEvent] = []
         liveness = BrokerLiveness(clock)
-        self._faults = Faults(kafka, liveness, clock)
+        self._faults = ClientErrors(kafka, liveness, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(in_seconds(options.silent_after), clock)
         self._sensors = SensorCoverage()
@@ -98,7 +98,7 @@ class Service:
             bundles or FixedBundles(definition), definition, make_decoder, self._assignment, self._transaction,
             self._commit, lambda event: self._events.append(event), clock, kafka.transaction_timeout_ms / 1000,
         )  # fmt: skip
-        self._partition_counts = PartitionCounts(kafka)
+        self._partition_count = PartitionCount(kafka)
         self._watch = ThresholdWatch(in_seconds(options.stale_after), wall)
         self._monitor = Monitor(kafka, self._assignment, liveness, clock, options.log_every / SECOND, show, self._watch)
 
@@ -142,7 +142,7 @@ class Service:
     def _rejoin(self, fencing: FencedError) -> None:
         """Joins the group again as the same instance, once. Everything goes back to the last commit."""
         self._abort()
-        if not self._faults.survives(fencing):
+        if not self._faults.allows_rejoin(fencing):
             raise fencing
         log.error("consumer.fenced", error=str(fencing), effect="joining the group anew")
         # A consumer that does not know that it is fenced revokes its partitions here; one that knows does not.
@@ -274,7 +274,7 @@ class Service:
         self._swap.look_up_every(self._options.bundle_poll / SECOND)
         if now - self._counted_at >= COUNT_SECONDS:
             self._counted_at = now
-            changed = self._partition_counts.changed(self._recovery.state_reader())
+            changed = self._partition_count.changed(self._recovery.state_reader())
             self._events += [] if changed is None else [changed]
         self._events += self._watch.update(self._swap.definition, self.counts)
         self._swap.swap_one()

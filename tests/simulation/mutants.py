@@ -12,7 +12,7 @@ from stream.kafka import recovery
 from stream.kafka.assignment import Assignment
 from stream.kafka.commit import transaction
 from stream.kafka.commit.transaction import RolledBackError, Transaction
-from stream.kafka.input import Faults
+from stream.kafka.input import ClientErrors
 from stream.kafka.partition import Partition
 from stream.kafka.state.resume_point import PartitionOffsets, ResumePoint, resume_point_of
 from stream.serve.service import Service
@@ -51,7 +51,7 @@ class Mutant:
 def _forgetful() -> Iterable[Change]:
     """A failed transaction rolls nothing back."""
 
-    def roll_back(self: Assignment, taken: Container[int] = ()) -> None: ...
+    def roll_back(self: Assignment, polled: Container[int] = ()) -> None: ...
 
     yield Assignment, "roll_back", roll_back
 
@@ -59,7 +59,7 @@ def _forgetful() -> Iterable[Change]:
 def _half_forgetful() -> Iterable[Change]:
     """Partitions whose records were taken and not processed are not rolled back."""
     original = Assignment.roll_back
-    yield Assignment, "roll_back", lambda self, taken=(): original(self)
+    yield Assignment, "roll_back", lambda self, polled=(): original(self)
 
 
 def _offsets_first() -> Iterable[Change]:
@@ -159,14 +159,14 @@ def _careless() -> Iterable[Change]:
 
 def _mortal() -> Iterable[Change]:
     """Ends when the group fences it, be it by mistake."""
-    yield Faults, "survives", lambda self, fencing: False
+    yield ClientErrors, "allows_rejoin", lambda self, fencing: False
 
 
 def _clinging() -> Iterable[Change]:
     """Joins the group anew and goes on with the transaction that is open."""
 
     def rejoin(self: Service, fencing: FencedError) -> None:
-        if not self._faults.survives(fencing):
+        if not self._faults.allows_rejoin(fencing):
             raise fencing
         self._assignment.clear()
         self._input.close()

@@ -61,10 +61,10 @@ def _from_topic(settings: Settings, topic: str, option: str, decode: Callable[[b
 
     Nobody can remove a faulty record from a topic: it is skipped with a warning on stderr.
     """
-    from stream.kafka.topic_reader import read
+    from stream.kafka.topic_reader import read_topic
 
     try:
-        values = read(settings.kafka.connection(), topic)
+        values = read_topic(settings.kafka.connection(), topic)
     except BrokerError as error:
         raise BrokerError(f"{error}; or name a file with {option}") from error
     records = []

@@ -30,7 +30,7 @@ FEEDBACK_CONFIG = {"retention.ms": "-1"}
 REPLICATED_CONFIG = {"min.insync.replicas": "2"}
 
 
-class Change(NamedTuple):
+class TopicChange(NamedTuple):
     """A topic that was made (before: 0 partitions) or given more partitions."""
 
     topic: str
@@ -52,7 +52,7 @@ def check(options: KafkaOptions, snapshot_bytes: int | None = None) -> None:
     refuse(found)
 
 
-def create(options: KafkaOptions, partitions: int, replication: int) -> list[Change]:
+def create(options: KafkaOptions, partitions: int, replication: int) -> list[TopicChange]:
     """Makes the topics that are missing, with as many partitions as the input topic has; widens the state topic.
 
     That of feedback is made, too, though the consumer can do without.
@@ -73,7 +73,7 @@ def create(options: KafkaOptions, partitions: int, replication: int) -> list[Cha
     done = _make(admin, _absent(cluster, options), count, replication)
     if state is not None and state.partitions < count:
         _widen(admin, options.state, count)
-        done.append(Change(options.state, state.partitions, count))
+        done.append(TopicChange(options.state, state.partitions, count))
     _await(options, done)
     return [*done, *_make_feedback(admin, options.feedback, replication)]
 
@@ -88,22 +88,22 @@ def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
     return absent
 
 
-def _make(admin: AdminClient, absent: dict[str, str], partitions: int, replication: int) -> list[Change]:
+def _make(admin: AdminClient, absent: dict[str, str], partitions: int, replication: int) -> list[TopicChange]:
     replicated = REPLICATED_CONFIG if replication >= 3 else {}
     topics = [
         NewTopic(name, partitions, replication, config={**replicated, **(STATE_CONFIG if use == "state" else {})})
         for name, use in absent.items()
     ]
     made = admin.create_topics(topics) if topics else {}
-    return [Change(name, 0, partitions) for name, future in made.items() if _done(name, future, "Create")]
+    return [TopicChange(name, 0, partitions) for name, future in made.items() if _done(name, future, "Create")]
 
 
-def _make_feedback(admin: AdminClient, name: str | None, replication: int) -> list[Change]:
+def _make_feedback(admin: AdminClient, name: str | None, replication: int) -> list[TopicChange]:
     if name is None or name in admin.list_topics(timeout=ADMIN_SECONDS).topics:
         return []
     replicated = REPLICATED_CONFIG if replication >= 3 else {}
     made = admin.create_topics([NewTopic(name, 1, replication, config={**replicated, **FEEDBACK_CONFIG})])
-    return [Change(name, 0, 1) for name, future in made.items() if _done(name, future, "Create")]
+    return [TopicChange(name, 0, 1) for name, future in made.items() if _done(name, future, "Create")]
 
 
 def _widen(admin: AdminClient, topic: str, partitions: int) -> None:
@@ -122,7 +122,7 @@ def _done(topic: str, future: "Future[None]", needed: str) -> bool:
     return True
 
 
-def _await(options: KafkaOptions, done: Iterable[Change]) -> None:
+def _await(options: KafkaOptions, done: Iterable[TopicChange]) -> None:
     """Until the brokers that are asked know what the controller has done."""
     wanted = {change.topic: change.after for change in done}
     deadline = time.monotonic() + ADMIN_SECONDS

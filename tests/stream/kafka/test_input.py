@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError
 from stream.errors import BrokerError, FencedError
 from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import TWIN_SECONDS, KafkaOptions
-from stream.kafka.input import Faults
+from stream.kafka.input import ClientErrors
 
 OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
 # As the client says it when the group has given the name of a static member to a later one.
@@ -27,11 +27,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def faults(clock: Clock) -> Faults:
-    return Faults(OPTIONS, BrokerLiveness(clock), clock)
+def faults(clock: Clock) -> ClientErrors:
+    return ClientErrors(OPTIONS, BrokerLiveness(clock), clock)
 
 
-def fenced(faults: Faults) -> FencedError:
+def fenced(faults: ClientErrors) -> FencedError:
     """What the loop is told after the group has fenced the consumer."""
     faults.note(KafkaError(KafkaError._FATAL, TAKEN))
     with pytest.raises(FencedError, match="another process runs as instance 'one'") as told:
@@ -39,36 +39,38 @@ def fenced(faults: Faults) -> FencedError:
     return told.value
 
 
-def test_a_consumer_that_was_fenced_once_may_be_made_anew(faults: Faults) -> None:
+def test_a_consumer_that_was_fenced_once_may_be_made_anew(faults: ClientErrors) -> None:
     """A broker killed in the middle of our joining can hold a member that never was."""
-    assert faults.survives(fenced(faults))
+    assert faults.allows_rejoin(fenced(faults))
     faults.check()
 
 
 @pytest.mark.parametrize(("seconds", "survives"), [(0.0, False), (TWIN_SECONDS, False), (TWIN_SECONDS + 0.1, True)])
-def test_fenced_again_it_ends_where_that_is_soon(faults: Faults, clock: Clock, seconds: float, survives: bool) -> None:
+def test_a_second_fencing_soon_after_ends_the_process(
+    faults: ClientErrors, clock: Clock, seconds: float, survives: bool
+) -> None:
     """A living twin takes the name back at once."""
-    assert faults.survives(fenced(faults))
+    assert faults.allows_rejoin(fenced(faults))
     clock.now += seconds
-    assert faults.survives(fenced(faults)) is survives
+    assert faults.allows_rejoin(fenced(faults)) is survives
 
 
-def test_it_is_the_time_since_the_last_fencing_that_counts(faults: Faults, clock: Clock) -> None:
+def test_it_is_the_time_since_the_last_fencing_that_counts(faults: ClientErrors, clock: Clock) -> None:
     for _ in range(5):
-        assert faults.survives(fenced(faults))
+        assert faults.allows_rejoin(fenced(faults))
         clock.now += TWIN_SECONDS + 1
-    assert faults.survives(fenced(faults))
+    assert faults.allows_rejoin(fenced(faults))
     clock.now += TWIN_SECONDS - 1
-    assert not faults.survives(fenced(faults))
+    assert not faults.allows_rejoin(fenced(faults))
 
 
-def test_a_fencing_that_the_group_has_not_told_of_is_not_survived(faults: Faults) -> None:
+def test_a_fencing_that_the_group_has_not_told_of_is_not_survived(faults: ClientErrors) -> None:
     """The producer's second one: that is a twin already."""
-    assert not faults.survives(FencedError("fenced twice"))
-    assert faults.survives(fenced(faults)), "and it is not taken for one of the consumer's"
+    assert not faults.allows_rejoin(FencedError("fenced twice"))
+    assert faults.allows_rejoin(fenced(faults)), "and it is not taken for one of the consumer's"
 
 
-def test_what_ends_it_anyway_is_not_hidden_by_a_later_fencing(faults: Faults) -> None:
+def test_what_ends_it_anyway_is_not_hidden_by_a_later_fencing(faults: ClientErrors) -> None:
     faults.note(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     faults.note(KafkaError(KafkaError._FATAL, TAKEN))
     with pytest.raises(BrokerError, match="grant this user Read") as told:

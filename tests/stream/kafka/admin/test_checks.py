@@ -113,7 +113,7 @@ def test_a_raised_partition_count_of_the_input_is_refused_until_the_state_topic_
     assert finding.outcome == "failure"
     assert "has 2 partitions" in finding.seen
     assert "`narrows topics --create`" in finding.do
-    assert topics.create(options, partitions=1, replication=1) == [topics.Change(options.state, 2, 5)]
+    assert topics.create(options, partitions=1, replication=1) == [topics.TopicChange(options.state, 2, 5)]
     topics.check(options)
 
 
