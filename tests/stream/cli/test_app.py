@@ -4,41 +4,23 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import pytest
 import yaml
 
-from stream.cli import app as cli
 from stream.cli import config as config_command
 from stream.errors import FencedError, NarrowsError
 from tests.conftest import ROOT
+from tests.support.commands import Narrows, in_process
 
 HEAVY = ("torch", "pandas", "pyarrow", "sklearn", "numpy", "confluent_kafka", "matplotlib", "rich", "training")
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Narrows(Protocol):
-    def __call__(self, *arguments: str) -> Result: ...
 
 
 @pytest.fixture
 def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Narrows:
     """Runs the command in an empty folder, through the entry point that the script has."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["narrows", *arguments])
-        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-            cli.main()
-        return Result(int(caught.value.code or 0), *capsys.readouterr())
-
-    return run
+    return in_process(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["config", "check"], ["config", "show"], ["init"]])

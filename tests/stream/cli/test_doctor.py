@@ -2,10 +2,9 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -14,7 +13,6 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from confluent_kafka.cimpl import NewPartitions
 
 from deploy.kafka.broker import Broker, free_port
-from stream.cli import app as cli
 from stream.cli.reports.doctor import examine
 from stream.kafka.admin import cluster
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, encode_metadata
@@ -25,15 +23,14 @@ from stream.registry.registry import PRODUCTION, Registry
 from stream.settings import load
 from tests.conftest import TOPIC_TIMEOUT_S, MakeTopic
 from tests.support.builders import a_definition
+from tests.support.commands import Result, in_process
 from tests.support.live import PARTITIONS, PATIENCE_S, Live
 
 START_MS = 1_700_000_000_000
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
+class DoctorResult(Result):
+    """The result of a command, with the checks that are in it."""
 
     @property
     def checks(self) -> dict[str, dict[str, str]]:
@@ -47,7 +44,7 @@ class Result(NamedTuple):
 
 
 class Narrows(Protocol):
-    def __call__(self, *arguments: str) -> Result: ...
+    def __call__(self, *arguments: str) -> DoctorResult: ...
 
 
 @pytest.fixture
@@ -65,14 +62,8 @@ def admin(broker: Broker) -> AdminClient:
 @pytest.fixture
 def narrows(live: Live, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Narrows:
     """Runs a command with the configuration of `live`, through the entry point that the script has."""
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["narrows", *arguments, "--config", str(live.config)])
-        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-            cli.main()
-        return Result(int(caught.value.code or 0), *capsys.readouterr())
-
-    return run
+    run = in_process(monkeypatch, capsys, "--config", str(live.config))
+    return lambda *arguments: DoctorResult(*run(*arguments))
 
 
 def some(n: int) -> Iterator[tuple[str, bytes]]:

@@ -1,17 +1,16 @@
 """Feedback through a real broker: written by the command, read beside the alerts by the report."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
 from deploy.kafka.broker import Broker
-from stream.cli import app as cli
 from stream.events.record import encode
 from tests.conftest import MakeTopic
 from tests.support.alert_records import raised
+from tests.support.commands import in_process
 from tests.support.live import read_committed
 
 
@@ -28,11 +27,7 @@ def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
     feedback = topic(f"{alerts}.feedback", exact=True)
     where = ["--set", f"kafka.bootstrap={broker.bootstrap}", "--set", f"kafka.alerts={alerts}"]
 
-    def narrows(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["narrows", *arguments, *where])
-        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-            cli.main()
-        return int(caught.value.code or 0), *capsys.readouterr()
+    narrows = in_process(monkeypatch, capsys, *where)
 
     told = [raised("pump-1", 0, 5), raised("pump-1", 9, 12), raised("pump-2", 3, None)]
     producer = Producer({"bootstrap.servers": broker.bootstrap})

@@ -1,27 +1,22 @@
 """`narrows models`: what people and scripts are told of the registry, and how production is moved."""
 
-import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from stream.cli import app as cli
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.manifest import MANIFEST
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.settings.detection import RuleSettings, ThresholdSettings
 from tests.support.builders import a_definition, a_spec, publish
-from tests.support.commands import Result
+from tests.support.commands import Narrows, in_process
 from tests.support.small_training import a_history, made
 from training.pipeline import Trained
 from training.revision.amend import Wanted, amend
-
-
-class Models(Protocol):
-    def __call__(self, *arguments: str) -> Result: ...
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +30,10 @@ def trained(pumps: pd.DataFrame, tmp_path: Path) -> Trained:
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Models:
+def models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Narrows:
     """Runs `narrows models` in the folder of the registry."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["narrows", "models", *arguments, "--set", "detector=pumps"])
-        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-            cli.main()
-        return Result(int(caught.value.code or 0), *capsys.readouterr())
-
-    return run
+    return partial(in_process(monkeypatch, capsys, "--set", "detector=pumps"), "models")
 
 
 def a_child(trained: Trained) -> str:
@@ -56,7 +44,7 @@ def a_child(trained: Trained) -> str:
     return amend(registry, "pumps", trained.manifest.version, changes, now=later).manifest.version
 
 
-def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Models, trained: Trained) -> None:
+def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Narrows, trained: Trained) -> None:
     parent, child = trained.manifest.version, a_child(trained)
     first, second = models("list", "--json").data
     assert (first["version"], first["aliases"], first["parent"]) == (parent, [PRODUCTION], None)
@@ -70,14 +58,14 @@ def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Mod
     assert f"percentile 95: q = {trained.manifest.threshold_q:.4g}" in lines[0]
 
 
-def test_an_empty_registry_lists_nothing_and_says_so(models: Models) -> None:
+def test_an_empty_registry_lists_nothing_and_says_so(models: Narrows) -> None:
     assert models("list", "--json").data == []
     code, out, err = models("list")
     assert (code, out) == (0, "")
     assert "no version of detector 'pumps'; `narrows train` makes one" in err
 
 
-def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Models, trained: Trained) -> None:
+def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Narrows, trained: Trained) -> None:
     manifest = trained.folder / MANIFEST
     manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
     (row,) = models("list", "--json").data
@@ -85,7 +73,7 @@ def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Models, 
     assert "format 1, this version reads 2" in models("list").out
 
 
-def test_a_page_says_all_that_the_manifest_does(models: Models, trained: Trained) -> None:
+def test_a_page_says_all_that_the_manifest_does(models: Narrows, trained: Trained) -> None:
     m = trained.manifest
     page = models("show", "--json").data
     assert (page["version"], page["detector"], page["aliases"]) == (m.version, "pumps", [PRODUCTION, CANDIDATE])
@@ -105,7 +93,7 @@ def test_a_page_says_all_that_the_manifest_does(models: Models, trained: Trained
         assert line in said
 
 
-def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(models: Models, trained: Trained) -> None:
+def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(models: Narrows, trained: Trained) -> None:
     parent, child = trained.manifest.version, a_child(trained)
     found = models("diff", PRODUCTION, CANDIDATE, "--json").data
     assert (found["from"], found["to"], found["same_weights"]) == (parent, child, True)
@@ -126,7 +114,7 @@ def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(mode
 
 
 def test_a_difference_between_strangers_names_series_and_settings_that_only_one_has(
-    models: Models, tmp_path: Path
+    models: Narrows, tmp_path: Path
 ) -> None:
     def published(**given: Any) -> str:
         definition = a_definition(**given)
@@ -148,7 +136,7 @@ def test_a_difference_between_strangers_names_series_and_settings_that_only_one_
 
 
 def test_production_is_promoted_and_rolled_back_with_reasons_that_the_history_keeps(
-    models: Models, trained: Trained
+    models: Narrows, trained: Trained
 ) -> None:
     parent, child = trained.manifest.version, a_child(trained)
     assert models("promote", CANDIDATE, "--reason", "anna: fewer alerts").out == f"production: {parent} -> {child}\n"
@@ -171,7 +159,7 @@ def test_production_is_promoted_and_rolled_back_with_reasons_that_the_history_ke
 
 
 def test_a_version_that_is_not_there_or_was_altered_ends_with_1_and_the_reason(
-    models: Models, trained: Trained
+    models: Narrows, trained: Trained
 ) -> None:
     for command in (["show", "x"], ["promote", "x"], ["diff", "x", PRODUCTION], ["amend", "x"]):
         changes = ["--set", "rules.close_after=3"] if command[0] == "amend" else []
@@ -184,7 +172,7 @@ def test_a_version_that_is_not_there_or_was_altered_ends_with_1_and_the_reason(
     assert "take a fresh copy" in err
 
 
-def test_amending_tells_what_became_of_the_threshold(models: Models, trained: Trained) -> None:
+def test_amending_tells_what_became_of_the_threshold(models: Narrows, trained: Trained) -> None:
     said = ("--set", "rules.close_after=40", "--set", "threshold.percentile=90")
     data = models("amend", *said, "--json").data
     assert (data["parent"], data["aliases"]) == (trained.manifest.version, [CANDIDATE])
@@ -200,7 +188,7 @@ def test_amending_tells_what_became_of_the_threshold(models: Models, trained: Tr
     assert "model.window: the weights have this shape" in err
 
 
-def test_a_registry_may_be_named_by_a_uri(models: Models, trained: Trained, tmp_path: Path) -> None:
+def test_a_registry_may_be_named_by_a_uri(models: Narrows, trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "narrows.yaml").write_text(f"registry: file://{tmp_path}/registry\n")
     (row,) = models("list", "--json").data
     assert row["version"] == trained.manifest.version

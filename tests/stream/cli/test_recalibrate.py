@@ -1,21 +1,18 @@
 """`narrows recalibrate` from Parquet to a child version: what it leaves out, moves, refuses, and how it is undone."""
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stream.cli import app as cli
 from stream.intake.columns import Float64s
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.settings.detection import ModelSettings, ThresholdSettings
-from tests.support.commands import Result
+from tests.support.commands import Narrows, in_process
 from tests.support.options import fit_options
 from tests.support.small_training import MINUTE, made
 from training.data.spans import Span, within_spans
@@ -60,10 +57,6 @@ class Plant:
         )
 
 
-class Narrows(Protocol):
-    def __call__(self, *arguments: str) -> Result: ...
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a registry with a bundle, and of the history it was made of."""
@@ -86,14 +79,7 @@ def narrows(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Narrows:
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["narrows", *arguments, "--set", "detector=pumps"])
-        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-            cli.main()
-        return Result(int(caught.value.code or 0), *capsys.readouterr())
-
-    return run
+    return in_process(monkeypatch, capsys, "--set", "detector=pumps")
 
 
 def newer(plant: Plant, seed: int = 1, count: int = NEWER, start: int = LATER) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream.cli import app as cli
-from tests.support.commands import Result
+from tests.support.commands import Result, in_process
 from tests.support.plain_bundle import MINUTE, labelled_rows, plain_bundle
 
 
@@ -17,7 +16,7 @@ class Replays:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         monkeypatch.chdir(folder)
-        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self._narrows = in_process(monkeypatch, capsys)
         labelled_rows().to_parquet("rows.parquet", index=False)
 
     def bundle(self, **changes: Any) -> str:
@@ -25,10 +24,7 @@ class Replays:
 
     def __call__(self, bundle: str, against: str, *more: str) -> Result:
         arguments = ["replay", "--data", "rows.parquet", "--set", "detector=plain", "--set", "input.label=anomaly"]
-        self._monkeypatch.setattr(sys, "argv", ["narrows", *arguments, "--bundle", bundle, "--against", against, *more])
-        with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-            cli.main()
-        return Result(int(caught.value.code or 0), *self._capsys.readouterr())
+        return self._narrows(*arguments, "--bundle", bundle, "--against", against, *more)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream.cli import app as cli
 from stream.registry.manifest_facts import CapacityFacts, InjectedKind, InjectedSize, MetricFacts
+from tests.support.commands import in_process
 from tests.support.plain_bundle import LABELLED, labelled_rows, plain_bundle
 from tests.training.evaluate.test_page import Page
 from training.data.synthetic import KINDS, SIZES
@@ -26,14 +25,14 @@ Narrows = Callable[..., tuple[str, str]]
 def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Narrows:
     """Runs the command, which must succeed: what it says on stdout and on stderr."""
     monkeypatch.chdir(tmp_path)
+    run = in_process(monkeypatch, capsys, "--set", "train.max_epochs=8")
 
-    def run(*arguments: str) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["narrows", *arguments, "--set", "train.max_epochs=8"])
-        with pytest.raises(SystemExit, match=r"^0?$|None"):
-            cli.main()
-        return capsys.readouterr()
+    def succeed(*arguments: str) -> tuple[str, str]:
+        code, out, err = run(*arguments)
+        assert code == 0, err
+        return out, err
 
-    return run
+    return succeed
 
 
 def a_short_history(path: Path) -> None:
