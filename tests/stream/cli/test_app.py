@@ -102,7 +102,7 @@ def test_show_prints_the_values_in_force_and_masks_secrets(narrows: Narrows, mon
 
 def test_the_table_and_the_schema_are_printed(narrows: Narrows) -> None:
     assert "| `model.window` | integer >= 1, <= 4096 or null | `null` |" in narrows("config", "table").out
-    assert {"path", "type", "default", "effect"} == set(json.loads(narrows("config", "table", "--json").out)[0])
+    assert {"path", "type", "default", "acts", "effect"} == set(json.loads(narrows("config", "table", "--json").out)[0])
     assert json.loads(narrows("config", "schema").out)["properties"]["detector"]["default"] == "detector"
 
 
