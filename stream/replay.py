@@ -40,11 +40,11 @@ SCORE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A batch of rows and what it led to.
+    """A batch of rows and the detector's outcome on it.
 
     Attributes:
-        batch: what the detector took, with the labels where the layout has them.
-        refused: readings of series that are not known.
+        batch: the readings that the detector took, with labels where the layout has them.
+        refused: number of readings of unknown series, which it did not take.
     """
 
     batch: Batch
@@ -69,9 +69,9 @@ def steps(
     """Sends the rows in file order through a detector.
 
     Args:
-        detector: one that has seen nothing before.
-        batch_rows: at most so many rows at a time; what comes of them does not depend on it.
-        known: readings of other series are dead, as `unknown_series: refuse` makes them online; None = all are taken.
+        detector: a detector without state.
+        batch_rows: rows in a batch, at most. Outcomes do not depend on it.
+        known: readings of other series are dead, as with `unknown_series: refuse` online; None = all are taken.
     """
     for batch in read(data, layout, detector.definition.sensors, batch_rows):
         taken = batch if known is None else _of_series(batch, known)
@@ -79,7 +79,7 @@ def steps(
 
 
 def _of_series(batch: Batch, known: frozenset[str]) -> Batch:
-    """The readings of known series; their names alone are left."""
+    """The readings of known series."""
     columns = batch.columns
     kept = np.array([name in known for name in columns.names], np.bool_)[columns.series]
     labels = None if batch.labels is None else batch.labels[kept]
@@ -87,16 +87,16 @@ def _of_series(batch: Batch, known: frozenset[str]) -> Batch:
 
 
 def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
-    """How the data are laid out, checked against the bundle's sensors.
+    """Finds the layout of the data, and checks it against the bundle's sensors.
 
     Raises:
-        BundleError: so many sensors of the bundle are absent (a single one, where each has a column) that nothing
-            could be scored.
+        BundleError: sensors of the bundle are absent, and no frame could be scored without them. In wide data one
+            absent sensor is enough.
     """
     layout = discover(data, hints)
     check_meeting(str(data), layout.format, definition)
     missing = [name for name in definition.sensors if name not in layout.sensors]
-    # Long data may lack a sensor that seldom speaks: it is masked, as it would be online.
+    # Long data may lack a sensor with few readings: it is masked, as it would be online.
     if len(missing) > (definition.policy.max_missing if layout.format == "long" else 0):
         raise BundleError(
             f"{data}: has sensors {list(layout.sensors)}, the bundle was trained on {list(definition.sensors)}; "
@@ -106,7 +106,10 @@ def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
 
 
 def check_meeting(where: str, layout: Literal["wide", "long"], definition: Definition) -> None:
-    """Records of one sensor each become frames only where they meet on ticks.
+    """Checks that records of one sensor each can become frames: only resampling brings them together.
+
+    Args:
+        where: the data or the bundle, for the message.
 
     Raises:
         BundleError: `layout` is long, and the bundle takes each record as a whole frame.
@@ -120,7 +123,7 @@ def check_meeting(where: str, layout: Literal["wide", "long"], definition: Defin
 
 @dataclass
 class ReplayResult:
-    """What a replay did with its readings and frames, the alerts it told, and the series it saw."""
+    """Counts of readings and frames, the number of alert events, and the names of all series."""
 
     counts: Counter[Count] = field(default_factory=Counter)
     alerts: int = 0
@@ -131,34 +134,34 @@ def replay(
     definition: Definition,
     data: Path,
     layout: Layout,
-    tell: Callable[[Alert], None],
+    publish: Callable[[Alert], None],
     scores: Path | None = None,
     batch_rows: int = 8192,
     known: frozenset[str] | None = None,
 ) -> ReplayResult:
-    """Sends the rows in file order through the detector; `tell` gets each alert as it arises.
+    """Sends the rows in file order through the detector.
 
     Args:
-        scores: where every verdict is written as Parquet, columns of `SCORE_SCHEMA`; None = nowhere.
-        batch_rows: at most so many rows at a time; what is told does not depend on it.
-        known: readings of other series are dead, as `unknown_series: refuse` makes them online; None = all are taken.
+        publish: called with each alert event, in order.
+        scores: a Parquet file for every verdict, with the columns of `SCORE_SCHEMA`; None = not written.
+        batch_rows, known: as in `steps`.
     """
-    done = ReplayResult()
+    result = ReplayResult()
     writer = _writer(scores, data) if scores is not None else None
     try:
         for step in steps(Detector(definition), data, layout, batch_rows, known):
             batch, outcome = step.batch, step.outcome
-            done.counts.update(step.counts())
-            done.series.update(outcome.verdicts.names.values())
+            result.counts.update(step.counts())
+            result.series.update(outcome.verdicts.names.values())
             for record in _alerts(definition, data, outcome, batch.columns.position):
-                done.alerts += 1
-                tell(record)
+                result.alerts += 1
+                publish(record)
             if writer is not None:
                 writer.write_table(_table(outcome, batch.columns.position))
     finally:
         if writer is not None:
             writer.close()
-    return done
+    return result
 
 
 def _writer(scores: Path, data: Path) -> pq.ParquetWriter:
@@ -175,7 +178,7 @@ def _alerts(definition: Definition, data: Path, outcome: Outcome, position: Int6
 
 
 def _table(outcome: Outcome, position: Int64s) -> pa.Table:
-    """The verdicts of a batch, columns of `SCORE_SCHEMA`."""
+    """Verdicts of a batch, with the columns of `SCORE_SCHEMA`."""
     v = outcome.verdicts
     slots = np.array(sorted(v.names), np.int32)
     names = pa.array([v.names[slot] for slot in slots.tolist()], pa.string())

@@ -1,8 +1,15 @@
 """The `narrows` command: its commands, and the exit code of each error.
 
-stdout is data, stderr is logs. Exit codes: 0 ok, 1 failure, 2 usage or configuration, 4 refused by the gate, 5 fenced
-by another process of the same name, 130 interrupted. Command modules import heavy packages in function bodies only,
-so that `--help` is quick.
+stdout is data, stderr is logs. Exit codes:
+
+- 0: ok.
+- 1: failure.
+- 2: wrong usage or configuration.
+- 4: the gate refused a model, or a recalibration was refused.
+- 5: another process took over the transactional identity.
+- 130: interrupted.
+
+Command modules import heavy packages in function bodies only, so that `--help` is quick.
 """
 
 import os

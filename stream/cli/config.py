@@ -1,4 +1,4 @@
-"""`narrows config`: the configuration checked, shown, described."""
+"""`narrows config`: checks the configuration, shows it, describes it."""
 
 import typer
 
@@ -12,9 +12,9 @@ config_app = typer.Typer(
 
 @config_app.command("check")
 def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """List every fault with its path; exit code 2.
+    """List every fault with its path.
 
-    Exit code 0 where there is none.
+    Exit code 2 where there is one, else 0.
     """
     from stream.settings import SettingsError
 

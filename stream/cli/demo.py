@@ -71,7 +71,7 @@ def stream_through(
     """Sends (key, value, timestamp in ms) through the real consumer on the in-process cluster.
 
     Args:
-        on_alert: called with each alert event as a subscriber reads it.
+        on_alert: called with each alert event, as a subscriber reads it.
         seconds: time over which the sending is spread, so that one can watch; 0 = full speed.
 
     Raises:

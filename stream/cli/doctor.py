@@ -11,7 +11,10 @@ from stream.cli.reports.output import print_json
 
 
 def doctor(
-    config: ConfigFile = None, overrides: Overrides = None, bundle: Bundle = None, as_json: AsJson = False
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    bundle: Bundle = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check configuration, bundle, broker, topics, permissions and progress; say what to do.
 

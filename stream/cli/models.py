@@ -132,7 +132,7 @@ def models_amend(
     No data are read: the threshold follows from the levels that the bundle keeps. `candidate` points to the child.
     Exit code 4 where the gate refused the version: the child is written, and nothing points to it.
     """
-    from stream.cli.options.amendment import amendment_from
+    from stream.cli.options.training import amendment_from
     from stream.registry.registry import Registry
     from training.revision import report
     from training.revision.amend import amend

@@ -3,15 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 import torch
 
 from stream.cli.reports.output import print_json
+from stream.counters import Count
 from stream.errors import BundleError
 from stream.events.alert import Alert
-from stream.events.difference import KINDS, Change, count, count_by_series, difference
+from stream.events.difference import KINDS, ChangeCounts, ChangeRecord, count, count_by_series, difference
 from stream.events.incident_view import IncidentView, newest
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
@@ -19,12 +19,21 @@ from stream.settings import Settings
 from stream.settings.hints import hints
 
 
-class Side(NamedTuple):
-    """The alerts and counts of one bundle."""
+class Side(msgspec.Struct, frozen=True):
+    """One bundle: its version, and its counts of readings and frames."""
 
     version: str
-    alerts: list[IncidentView]
-    counts: dict[str, int]
+    counts: dict[Count, int]
+
+
+class ReplayDiff(msgspec.Struct, frozen=True):
+    """The JSON document of the command; `all` counts the changes of all series together."""
+
+    before: Side
+    after: Side
+    all: ChangeCounts
+    series: list[ChangeCounts]
+    changes: list[ChangeRecord]
 
 
 def compare(
@@ -44,36 +53,31 @@ def compare(
     """
     torch.set_num_threads(1)
     try:
-        before = _side(settings, data, against, None)
+        before, alerts_before = _side(settings, data, against, None)
     except BundleError as error:
         raise BundleError(f"--against {against}: {error}") from error
-    after = _side(settings, data, bundle, scores)
-    changes = difference(before.alerts, after.alerts)
-    totals = msgspec.to_builtins(count(changes))
+    after, alerts_after = _side(settings, data, bundle, scores)
+    changes = difference(alerts_before, alerts_after)
+    totals, records = count(changes), [change.record() for change in changes]
     if as_json:
-        print_json(
-            {
-                **_sides(before, after),
-                "all": totals,
-                "series": msgspec.to_builtins(count_by_series(changes)),
-                "changes": _data(changes),
-            }
-        )
+        diff = ReplayDiff(before, after, totals, count_by_series(changes), records)
+        print_json(msgspec.to_builtins(diff))
     elif sys.stdout.isatty():
         from stream.cli.reports.replay_diff import show
 
-        show(_sides(before, after), changes)
+        show(before.version, after.version, changes)
     else:
-        for change in _data(changes):
-            print(json.dumps(change, ensure_ascii=False))
-    kinds = ", ".join(f"{totals[kind]} {kind}" for kind in KINDS)
+        for record in records:
+            print(json.dumps(msgspec.to_builtins(record), ensure_ascii=False))
+    kinds = ", ".join(f"{getattr(totals, kind)} {kind}" for kind in KINDS)
     print(f"{before.version} -> {after.version}: {kinds}", file=sys.stderr)
-    for name, side in (("before", before), ("after", after)):
-        counts = ", ".join(f"{what} {count:,}" for what, count in sorted(side.counts.items()) if count)
-        print(f"{name}: {len(side.alerts)} alerts; {counts}", file=sys.stderr)
+    for name, side, alerts in (("before", before, alerts_before), ("after", after, alerts_after)):
+        counts = ", ".join(f"{what} {number:,}" for what, number in sorted(side.counts.items()) if number)
+        print(f"{name}: {len(alerts)} alerts; {counts}", file=sys.stderr)
 
 
-def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> Side:
+def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> tuple[Side, list[IncidentView]]:
+    """Replays the data through a bundle; returns its side and its incidents, each in its newest state."""
     _, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, hints(settings).without_label(), definition)
     events: list[IncidentView] = []
@@ -82,14 +86,4 @@ def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | Non
         events.append(msgspec.convert(alert, IncidentView, from_attributes=True))
 
     result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
-    return Side(definition.version, list(newest(events).values()), dict(result.counts.items()))
-
-
-def _sides(before: Side, after: Side) -> dict[str, Any]:
-    sides = {"before": before, "after": after}
-    return {name: {"version": side.version, "counts": side.counts} for name, side in sides.items()}
-
-
-def _data(changes: list[Change]) -> list[dict[str, Any]]:
-    data: list[dict[str, Any]] = msgspec.to_builtins([change.record() for change in changes])
-    return data
+    return Side(definition.version, dict(result.counts)), list(newest(events).values())

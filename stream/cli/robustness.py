@@ -27,8 +27,8 @@ def robustness(
 ) -> None:
     """Attack a bundle on labelled Parquet: which anomalies can be hidden, by whom, with how large changes.
 
-    Takes some minutes: a member is trained to attack through, six where the bundle has one alone, and a discriminator
-    to compare with where it has none.
+    Takes some minutes: it trains a member to attack through. A bundle of one member needs six members, and a bundle
+    without a discriminator needs one to compare with.
     """
     import torch
 

@@ -1,8 +1,11 @@
 """`narrows run`: the streaming service.
 
-The service joins the consumer group, scores what the topic holds and publishes alerts, each exactly once. SIGTERM and
-SIGINT end it: it commits, leaves the group and exits with 0. It exits with 1 where something must be mended first, such
-as a missing topic or permission, and with 5 where another process took over its transactional identity.
+The service joins the consumer group, scores the readings of the topic and publishes alerts, each exactly once.
+SIGTERM and SIGINT end it: it commits, leaves the group and exits with 0. Other exit codes:
+
+- 1: an error that a retry cannot fix, such as a missing topic or permission.
+- 2: the configuration is wrong, or the address of `serve.health` is in use.
+- 5: another process took over the transactional identity.
 """
 
 from typing import Annotated

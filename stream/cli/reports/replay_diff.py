@@ -3,8 +3,7 @@
 One reads it before one points production to the other bundle.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -16,10 +15,14 @@ from stream.terminal import Cell, console, duration, plain_table, printable
 STYLE = {"gone": "green", "new": "bold red", "moved": "yellow"}
 
 
-def show(sides: Mapping[str, Any], changes: Sequence[Change]) -> None:
-    """Prints the counts of each series, then every change; unchanged alerts are only counted."""
+def show(before: str, after: str, changes: Sequence[Change]) -> None:
+    """Prints the counts of each series, then every change; unchanged alerts are only counted.
+
+    Args:
+        before, after: versions of the two bundles.
+    """
     output = console()
-    output.print(f"{sides['before']['version']} -> {sides['after']['version']}", style="bold")
+    output.print(f"{before} -> {after}", style="bold")
     output.print(_counts(changes))
     changed = [change for change in changes if change.kind != "unchanged"]
     if changed:

@@ -7,7 +7,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from stream.cli.options.amendment import AMENDABLE, NOT_AMENDABLE, amendment_from
+from stream.cli.options.training import AMENDABLE, NOT_AMENDABLE, amendment_from
 from stream.errors import BundleError, ConfigError
 from stream.registry.bundle import CALIBRATION, FILES, SERIES, WEIGHTS, load
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
