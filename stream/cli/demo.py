@@ -121,7 +121,9 @@ def _service(bootstrap: str, definition: "Definition") -> "Service":
         status=STATUS,
         scores=SCORES,
         common={"bootstrap.servers": bootstrap},
+        transaction_timeout_ms=10_000,
         session_timeout_ms=6000,
+        feedback=None,
     )
     settings = Settings()
     # The in-process cluster has no topic ids: asking it costs ten seconds.

@@ -66,9 +66,14 @@ class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     sensor: str
-    direction: Literal["both", "above", "below"] = "both"
-    min_absolute: float = 0.0
-    min_relative: float = 0.0
+    direction: Literal["both", "above", "below"]
+    min_absolute: float
+    min_relative: float
+
+    @classmethod
+    def permissive(cls, sensor: str) -> "SensorRule":
+        """The rule of a sensor that has none: every deviation passes."""
+        return cls(sensor, "both", 0.0, 0.0)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

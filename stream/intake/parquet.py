@@ -203,9 +203,9 @@ def _times_of(column: pa.Array) -> tuple[Int64s, Bools]:
         return iso_to_ns(column.cast(pa.string()).fill_null("").to_pylist())
     numbers = _filled(column)
     if types.is_floating(kind):
-        return floats_to_ns(numbers.astype(np.float64))
+        return floats_to_ns(numbers.astype(np.float64), "auto")
     # A uint64 beyond int64 would come out negative, as some other time; -2**63 is none in any unit.
-    return ints_to_ns(np.where(numbers > LAST_NS, -LAST_NS - 1, numbers.astype(np.int64)))
+    return ints_to_ns(np.where(numbers > LAST_NS, -LAST_NS - 1, numbers.astype(np.int64)), "auto")
 
 
 def _filled(column: pa.Array) -> NDArray[Any]:

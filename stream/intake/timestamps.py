@@ -38,7 +38,7 @@ _ISO = re.compile(
 )
 
 
-def to_ns(values: Sequence[object], time_format: TimeFormat = "auto") -> tuple[Int64s, Bools]:
+def to_ns(values: Sequence[object], time_format: TimeFormat) -> tuple[Int64s, Bools]:
     """Event times of one batch.
 
     Args:
@@ -73,7 +73,7 @@ def _int64s(values: Sequence[int]) -> Int64s:
         return np.array([v if -LAST_NS <= v <= LAST_NS else _NO_TIME for v in values], np.int64)
 
 
-def ints_to_ns(epochs: Int64s, time_format: TimeFormat = "auto") -> tuple[Int64s, Bools]:
+def ints_to_ns(epochs: Int64s, time_format: TimeFormat) -> tuple[Int64s, Bools]:
     """Integer epochs (n,) -> ns (n,) and which of them are inside the int64 range."""
     unit = _unit(epochs, time_format)
     last = LAST_NS // unit
@@ -81,7 +81,7 @@ def ints_to_ns(epochs: Int64s, time_format: TimeFormat = "auto") -> tuple[Int64s
     return np.where(good, epochs, 0) * unit, good
 
 
-def floats_to_ns(epochs: Float64s, time_format: TimeFormat = "auto") -> tuple[Int64s, Bools]:
+def floats_to_ns(epochs: Float64s, time_format: TimeFormat) -> tuple[Int64s, Bools]:
     """Float epochs (n,) -> ns (n,) and which of them are in range (its last, partial unit is not)."""
     finite = np.where(np.isfinite(epochs), epochs, 0.0)
     unit = _unit(finite, time_format)

@@ -62,9 +62,9 @@ class KafkaOptions:
     status: str
     scores: str | None
     common: Mapping[str, str | int | float | bool]
-    transaction_timeout_ms: int = 10_000
-    session_timeout_ms: int = 10_000
-    feedback: str | None = None
+    transaction_timeout_ms: int
+    session_timeout_ms: int
+    feedback: str | None
 
 
 Client = TypeVar("Client", Consumer, Producer)

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from stream.kafka.client import KafkaOptions
+from tests.support.kafka_options import kafka_options
 from tests.support.processes import Launch
 
 Contender = Literal["raw", "narrows", "textbook"]
@@ -44,7 +45,7 @@ class Job(msgspec.Struct, frozen=True):
 
     def kafka(self) -> KafkaOptions:
         """The broker and the topics of this measurement."""
-        return KafkaOptions(
+        return kafka_options(
             group=self.name,
             instance=self.name,
             input=self.input,

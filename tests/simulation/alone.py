@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from stream.detect.definition import Definition
 from stream.errors import BundleError
-from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
@@ -16,9 +15,10 @@ from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
 from tests.simulation.wire import Wire
 from tests.support.builders import MS
+from tests.support.kafka_options import kafka_options
 from tests.support.options import changed
 
-OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+OPTIONS = kafka_options()
 SERVE = changed(
     ServeSettings(), batch=5, commit_interval=100 * MS, max_replay=1000, bundle_poll=50 * MS, log_every=10**18
 )

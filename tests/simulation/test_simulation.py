@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
-from stream.kafka.client import KafkaOptions, Remedy, remedy
+from stream.kafka.client import Remedy, remedy
 from stream.kafka.commit.transaction import Transaction
 from tests.simulation.broker import Broker
 from tests.simulation.consumer import MemoryConsumer, MemoryReader
@@ -22,8 +22,9 @@ from tests.simulation.oracle import ViolationError
 from tests.simulation.producer import MemoryProducer
 from tests.simulation.wire import Crash, Kind, Wire
 from tests.simulation.world import Scope, World, silent_logs
+from tests.support.kafka_options import kafka_options
 
-OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+OPTIONS = kafka_options()
 # Schedules that are enough to find each broken service.
 ENOUGH = 300
 
@@ -120,7 +121,7 @@ def a_producer(broker: Broker, wire: Wire | None = None) -> MemoryProducer:
 
 def a_member(broker: Broker, instance: str = "one") -> MemoryConsumer:
     """A consumer that has joined and answered what it was told."""
-    options = KafkaOptions("g", instance, "in", "alerts", "dead", "state", "status", None, {})
+    options = kafka_options("g", instance, "in", "alerts", "dead", "state", "status", None, {})
     consumer = MemoryConsumer(a_wire(broker, instance), options)
     answers = {"on_assign": consumer.incremental_assign, "on_revoke": consumer.incremental_unassign}
     consumer.subscribe(

@@ -11,7 +11,6 @@ import structlog
 
 from stream.errors import FencedError
 from stream.kafka import failpoints
-from stream.kafka.client import KafkaOptions
 from stream.kafka.failpoints import PLACES, Failpoints
 from stream.kafka.state.state_topic import decode_metadata
 from stream.settings.serve import ServeSettings
@@ -24,6 +23,7 @@ from tests.simulation.process import Process, a_process
 from tests.simulation.restored import restored
 from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Kind, Wire
 from tests.support.builders import MS, SECOND
+from tests.support.kafka_options import kafka_options
 from tests.support.options import changed
 
 HEALING_ROUNDS = 500
@@ -74,7 +74,7 @@ class World:
         n = self.scope.partitions
         scores = "scores" if self._draw.random() < 0.3 else None
         transaction, session = self._draw.choice((10_000, 60_000)), self._draw.choice((6_000, 10_000))
-        self.options = KafkaOptions(
+        self.options = kafka_options(
             "g", "", "in", "alerts", "dead", "state", "status", scores, {}, transaction, session
         )
         self.serve = changed(

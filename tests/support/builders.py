@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import build
 from stream.detect.model.discriminator import build as build_discriminator
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.detect.policy import FramePolicy, ModelSpec, Rules, SensorRule
 from stream.events.record import rfc3339
 from stream.intake.columns import Readings
 from stream.intake.decode import JSON, Fields
@@ -172,3 +173,13 @@ def fields(**changes: object) -> Fields:
     plain: dict[str, object] = {"time": "time", "time_format": "auto", "series": "", "format": "wide", "sensors": {}}
     plain |= {"sensor": "sensor", "value": "value", "max_future_ns": 300 * SECOND, "max_bytes": 1 << 20}
     return Fields(**(plain | {"encoding": JSON} | changes))  # type: ignore[arg-type]
+
+
+def a_rule(
+    sensor: str,
+    direction: Literal["both", "above", "below"] = "both",
+    min_absolute: float = 0.0,
+    min_relative: float = 0.0,
+) -> SensorRule:
+    """A rule of a sensor; every deviation passes what is not given."""
+    return SensorRule(sensor, direction, min_absolute, min_relative)

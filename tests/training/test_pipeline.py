@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stream.detect.policy import SensorRule, ValidRange
+from stream.detect.policy import ValidRange
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels, load
@@ -17,6 +17,7 @@ from stream.registry.registry import Registry
 from stream.replay import layout_for, replay
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings, SensorRuleSettings
+from tests.support.builders import a_rule
 from tests.support.options import changed, fit_options
 from tests.support.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
 from training import report
@@ -206,7 +207,7 @@ def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
     rules["flow"] = SensorRuleSettings(min_absolute=1e9, valid=(-1e6, 1e6))
     ruled = made(tmp_path, pumps, rules=RuleSettings(sensors=rules))
     _, definition = load(ruled.folder)
-    sensors = tuple(SensorRule(name, "both", 1e9, 0.0) for name in physics.SENSORS)
+    sensors = tuple(a_rule(name, "both", 1e9, 0.0) for name in physics.SENSORS)
     assert (definition.rules.sensors, definition.policy.valid) == (sensors, (ValidRange("flow", -1e6, 1e6),))
     assert ruled.calibration.table.q == trained.calibration.table.q, "a percentile of the level asks no rule"
     assert (ruled.calibration.implied_per_week, trained.calibration.implied_per_week > 0) == (0, True)

@@ -170,7 +170,7 @@ def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[st
     changes: list[dict[str, str | float]] = [{"direction": "above"}, {"direction": "below"}]
     changes += [{"min_absolute": size} for size in sorted({_just_above(deviation) for deviation in off})]
     for change in changes:
-        rule = msgspec.structs.replace(known.get(sensor, SensorRule(sensor)), **change)
+        rule = msgspec.structs.replace(known.get(sensor, SensorRule.permissive(sensor)), **change)
         said = ", ".join(f"{name}: {value}" for name, value in change.items())
         setting = f"rules.sensors={{{_yaml(sensor)}: {{{said}}}}}"
         data = str(manifest.data.path or "HISTORY")

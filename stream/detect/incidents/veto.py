@@ -30,7 +30,7 @@ class Veto:
 
     def __init__(self, rules: tuple[SensorRule, ...], sensors: tuple[str, ...]) -> None:
         by_name = {rule.sensor: rule for rule in rules}
-        given = [by_name.get(name, SensorRule(name)) for name in sensors]
+        given = [by_name.get(name, SensorRule.permissive(name)) for name in sensors]
         self.is_on = bool(rules)
         self._only_above, self._only_below = (
             np.array([[rule.direction == direction] for rule in given]) for direction in ("above", "below")

@@ -15,11 +15,11 @@ from stream.detect.detector import Detector
 from stream.detect.frames.framing import Framing
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
-from stream.detect.policy import Maintenance, SensorRule, ValidRange
+from stream.detect.policy import Maintenance, ValidRange
 from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
 from tests.oracles.naive import NaiveDetector, NaiveEvent, NaivePolicy
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, readings
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_rule, a_rules, a_spec, readings
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ POLICIES = {
 }
 RULED = ("wide, ruled", "on ticks, off at times, ruled")
 VETOES = msgspec.structs.replace(
-    RULES, sensors=(SensorRule("s1", "above", min_relative=0.5), SensorRule("s0", min_absolute=2.0))
+    RULES, sensors=(a_rule("s1", "above", min_relative=0.5), a_rule("s0", min_absolute=2.0))
 )
 
 

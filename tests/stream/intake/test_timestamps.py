@@ -44,5 +44,5 @@ def test_iso_times_mean_the_same_alone_and_in_any_company(texts: list[str]) -> N
     ],
 )
 def test_an_epoch_is_told_by_its_size(value: object, ns: int | None) -> None:
-    (time,), (is_time,) = to_ns([value])
+    (time,), (is_time,) = to_ns([value], "auto")
     assert (int(time) if is_time else None) == ns

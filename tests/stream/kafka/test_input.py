@@ -5,10 +5,11 @@ from confluent_kafka import KafkaError
 
 from stream.errors import BrokerError, FencedError
 from stream.kafka.broker_liveness import BrokerLiveness
-from stream.kafka.client import TWIN_SECONDS, KafkaOptions
+from stream.kafka.client import TWIN_SECONDS
 from stream.kafka.input import ClientErrors
+from tests.support.kafka_options import kafka_options
 
-OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+OPTIONS = kafka_options()
 # As the client says it when the group has given the name of a static member to a later one.
 TAKEN = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
 

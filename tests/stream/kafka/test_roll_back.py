@@ -12,7 +12,6 @@ from stream.detect.definition import Definition
 from stream.intake.columns import Decoded
 from stream.intake.decode import Decoder
 from stream.kafka.assignment import Assignment
-from stream.kafka.client import KafkaOptions
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import ResumePoint
@@ -27,6 +26,7 @@ from tests.simulation.process import a_process
 from tests.simulation.wire import Kind, Wire
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
 from tests.support.builders import a_definition, a_spec, fields
+from tests.support.kafka_options import kafka_options
 from tests.support.live import PARTITIONS, Live, read_committed
 from tests.support.options import changed
 
@@ -79,7 +79,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
         made.clock = clock
         return made
 
-    options = KafkaOptions(
+    options = kafka_options(
         group=f"g-{live.input}",
         instance="one",
         input=live.input,
@@ -115,7 +115,7 @@ def test_what_ends_it_is_not_hidden_by_an_abort_that_is_fenced_on_the_way_out() 
         broker.init("one")
         raise MemoryError("no memory left")
 
-    options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
+    options = kafka_options("g", "", "in", "alerts", "dead", "state", "status", None, {})
     process = a_process(
         "one", broker, options, changed(ServeSettings(), commit_interval=10**18), fail, Releases(ticks=False)
     )

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream.detect.policy import SensorRule, ValidRange
+from stream.detect.policy import ValidRange
 from stream.errors import BundleError
 from stream.registry.bundle import SELFTEST, SERIES, WEIGHTS, load, table_in
 from stream.registry.manifest import MANIFEST, Manifest, read_manifest
 from stream.registry.registry import Registry
-from tests.support.builders import a_definition, a_policy, a_rules, a_spec, publish
+from tests.support.builders import a_definition, a_policy, a_rule, a_rules, a_spec, publish
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from
 
 
 def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None:
-    rules = a_rules(close_after=3, sensors=(SensorRule("s0", "below", 1.5, 0.1), SensorRule("s1", "above")))
+    rules = a_rules(close_after=3, sensors=(a_rule("s0", "below", 1.5, 0.1), a_rule("s1", "above")))
     policy = a_policy(valid=(ValidRange("s0", 0.0, 10.0), ValidRange("s1", high=5.0)))
     loaded = publish(tmp_path, a_definition(policy=policy, rules=rules))
     assert (loaded.policy, loaded.rules) == (policy, rules)

@@ -7,7 +7,6 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import decode_metadata
 from stream.serve.bundle_swap import MAX_SWAPS
 from stream.settings.serve import ServeSettings
@@ -17,6 +16,7 @@ from tests.simulation.log import Entry
 from tests.simulation.oracle import Pass, check_published
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import a_process
+from tests.support.kafka_options import kafka_options
 from tests.support.options import changed
 
 
@@ -46,7 +46,7 @@ class InMemory:
 
     def __init__(self) -> None:
         self.broker = Refusing({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
-        self.options = KafkaOptions("g", "", "in", "alerts", "dead", "state", "status", None, {})
+        self.options = kafka_options("g", "", "in", "alerts", "dead", "state", "status", None, {})
         self.releases = Releases(ticks=False)
         self._plant = Plant(random.Random(0), 1)
         serve = changed(ServeSettings(), commit_interval=20_000_000, bundle_poll=0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stream.detect.detector import Detector
 from stream.detect.incidents.veto import Veto, shares
 from stream.detect.policy import SensorRule
-from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings
+from tests.support.builders import SECOND, START, a_definition, a_rule, a_rules, a_spec, readings
 
 NAN = float("nan")
 SENSORS = ("flow", "pressure")
@@ -24,20 +24,20 @@ def is_vetoed(rules: tuple[SensorRule, ...], share: list[float], observed: list[
 @pytest.mark.parametrize(
     ("rule", "observed", "vetoed"),
     [
-        (SensorRule("flow"), 10.0, False),
-        (SensorRule("flow", "above"), 10.1, False),
-        (SensorRule("flow", "above"), 9.9, True),
-        (SensorRule("flow", "above"), 10.0, True),
-        (SensorRule("flow", "below"), 9.9, False),
-        (SensorRule("flow", "below"), 10.1, True),
-        (SensorRule("flow", "below"), 10.0, True),
-        (SensorRule("flow", min_absolute=2.0), 12.0, False),
-        (SensorRule("flow", min_absolute=2.0), 8.0, False),
-        (SensorRule("flow", min_absolute=2.0), 11.9, True),
-        (SensorRule("flow", min_relative=0.25), 12.5, False),
-        (SensorRule("flow", min_relative=0.25), 12.4, True),
-        (SensorRule("flow", min_absolute=2.0, min_relative=0.25), 12.4, True),
-        (SensorRule("flow", "below", min_absolute=2.0), 12.0, True),
+        (a_rule("flow"), 10.0, False),
+        (a_rule("flow", "above"), 10.1, False),
+        (a_rule("flow", "above"), 9.9, True),
+        (a_rule("flow", "above"), 10.0, True),
+        (a_rule("flow", "below"), 9.9, False),
+        (a_rule("flow", "below"), 10.1, True),
+        (a_rule("flow", "below"), 10.0, True),
+        (a_rule("flow", min_absolute=2.0), 12.0, False),
+        (a_rule("flow", min_absolute=2.0), 8.0, False),
+        (a_rule("flow", min_absolute=2.0), 11.9, True),
+        (a_rule("flow", min_relative=0.25), 12.5, False),
+        (a_rule("flow", min_relative=0.25), 12.4, True),
+        (a_rule("flow", min_absolute=2.0, min_relative=0.25), 12.4, True),
+        (a_rule("flow", "below", min_absolute=2.0), 12.0, True),
     ],
 )
 def test_a_deviation_passes_that_has_the_direction_and_both_least_sizes(
@@ -47,20 +47,20 @@ def test_a_deviation_passes_that_has_the_direction_and_both_least_sizes(
 
 
 def test_a_part_of_what_is_expected_is_a_part_of_its_size() -> None:
-    rule = SensorRule("flow", min_relative=0.25)
+    rule = a_rule("flow", min_relative=0.25)
     assert not is_vetoed((rule,), [1.0, 0.0], [-12.5, 0.0], [-10.0, 0.0])
     assert is_vetoed((rule,), [1.0, 0.0], [-11.0, 0.0], [-10.0, 0.0])
 
 
 def test_one_sensor_that_passes_is_enough_and_one_without_a_rule_passes() -> None:
-    flow, pressure = SensorRule("flow", "above"), SensorRule("pressure", min_absolute=1.0)
+    flow, pressure = a_rule("flow", "above"), a_rule("pressure", min_absolute=1.0)
     assert is_vetoed((flow, pressure), [0.5, 0.5], [9.0, 5.5], [10.0, 5.0])
     assert not is_vetoed((flow, pressure), [0.5, 0.5], [9.0, 6.0], [10.0, 5.0])
     assert not is_vetoed((flow,), [0.5, 0.5], [9.0, 5.5], [10.0, 5.0])
 
 
 def test_a_sensor_with_less_than_a_fifth_of_the_error_lifts_no_veto() -> None:
-    rule = SensorRule("flow", "above")
+    rule = a_rule("flow", "above")
     assert is_vetoed((rule,), [0.81, 0.19], [9.0, 6.0], [10.0, 5.0])
     assert not is_vetoed((rule,), [0.8, 0.2], [9.0, 6.0], [10.0, 5.0])
 
@@ -69,12 +69,12 @@ def test_where_the_error_is_spread_so_that_none_has_a_fifth_any_sensor_that_pass
     """Ten sensors a bit off, each a tenth: a rule on one of them must not silence the nine others."""
     names = tuple(f"s{f}" for f in range(10))
     tenth, off, expected = np.full((10, 1), 0.1), np.full((10, 1), 1.5), np.ones((10, 1))
-    assert not Veto((SensorRule("s0", "below"),), names).vetoed(tenth, off, expected).any()
-    assert Veto(tuple(SensorRule(name, "below") for name in names), names).vetoed(tenth, off, expected).all()
+    assert not Veto((a_rule("s0", "below"),), names).vetoed(tenth, off, expected).any()
+    assert Veto(tuple(a_rule(name, "below") for name in names), names).vetoed(tenth, off, expected).all()
 
 
 def test_a_masked_sensor_lifts_no_veto() -> None:
-    rule = SensorRule("flow", min_absolute=2.0)
+    rule = a_rule("flow", min_absolute=2.0)
     assert is_vetoed((rule,), [0.0, 0.0], [11.0, NAN], [10.0, 5.0])
 
 
@@ -90,7 +90,7 @@ def test_parts_of_the_error_do_not_depend_on_how_many_frames_are_asked_for(senso
 
 def test_a_vetoed_frame_opens_nothing_and_one_that_is_open_lives_on_by_its_score() -> None:
     """First too high, which the rule does not let pass; then too low, which opens; then too high again."""
-    rules = a_rules(close_after=3, sensors=(SensorRule("s0", "below"), SensorRule("s1", "below")))
+    rules = a_rules(close_after=3, sensors=(a_rule("s0", "below"), a_rule("s1", "below")))
     high, low = np.full((6, 2), 40.0), np.full((2, 2), -40.0)
     values = np.concatenate([high, low, high])
     case = a_definition(a_spec(smoothing=1), rules=rules, q=1e-6, series=("a",))
@@ -103,7 +103,7 @@ def test_a_vetoed_frame_opens_nothing_and_one_that_is_open_lives_on_by_its_score
 
 
 def test_calibration_is_told_of_every_scored_frame_what_the_rules_say_of_it() -> None:
-    rules = a_rules(close_after=3, sensors=(SensorRule("s0", "below"), SensorRule("s1", "below")))
+    rules = a_rules(close_after=3, sensors=(a_rule("s0", "below"), a_rule("s1", "below")))
     case = a_definition(a_spec(smoothing=1), rules=rules, q=1e300, series=("a",))
     sent = readings(["a"] * 10, START + np.arange(10) * SECOND, np.full((10, 2), 40.0))
     assert not Detector(case).push(sent).verdicts.vetoed.any()

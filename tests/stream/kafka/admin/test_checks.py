@@ -23,6 +23,7 @@ from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import Snapshot, encode_snapshot
 from tests.conftest import TOPIC_TIMEOUT_S, MakeTopic
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, readings
+from tests.support.kafka_options import kafka_options
 
 COMPACT = {"cleanup.policy": "compact"}
 DAY_MS = 86_400_000
@@ -32,7 +33,7 @@ NUMBERS = itertools.count()
 def options_of(bootstrap: str, named: dict[str, str], **changes: object) -> KafkaOptions:
     number = next(NUMBERS)
     names = {use: f"absent-{use}-{number}" for use in ("input", "alerts", "dead_letters", "state", "status")} | named
-    return KafkaOptions(
+    return kafka_options(
         **({"group": f"checked-{number}", "instance": "one", "scores": None} | names | changes),  # type: ignore[arg-type]
         common={"bootstrap.servers": bootstrap},
     )
@@ -216,7 +217,7 @@ def test_no_broker_is_said_with_the_reason_of_the_connection(monkeypatch: pytest
 
 
 def test_options_that_librdkafka_refuses_are_a_fault_of_the_configuration() -> None:
-    options = KafkaOptions("g", "i", "in", "a", "d", "st", "s", None, {"bootstrap.servers": "x:1", "no.such": "1"})
+    options = kafka_options("g", "i", "in", "a", "d", "st", "s", None, {"bootstrap.servers": "x:1", "no.such": "1"})
     with pytest.raises(ConfigError, match=r"kafka\.options: librdkafka refuses them .*no\.such"):
         topics.check(options)
 

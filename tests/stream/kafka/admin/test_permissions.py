@@ -26,6 +26,7 @@ from stream.kafka.admin.live_checks import check_service
 from stream.kafka.client import KafkaOptions
 from tests.conftest import create_topic
 from tests.support.builders import a_definition
+from tests.support.kafka_options import kafka_options
 from tests.support.live import Live
 
 PATIENCE_S = 20.0
@@ -82,7 +83,7 @@ class Guarded:
 
     def options(self) -> KafkaOptions:
         """Topics as they should be."""
-        return KafkaOptions(
+        return kafka_options(
             input=self.make("in", 2),
             alerts=self.make("alerts"),
             dead_letters=self.make("dead"),
@@ -150,7 +151,7 @@ def test_what_the_readme_lists_is_enough_for_every_check(guarded: Guarded) -> No
     eventually(options, {}, all_findings)
 
 
-@pytest.mark.parametrize("missing", list(needed(KafkaOptions("g", "i", "a", "b", "c", "d", "e", None, {}))))
+@pytest.mark.parametrize("missing", list(needed(kafka_options("g", "i", "a", "b", "c", "d", "e", None, {}))))
 def test_a_permission_that_is_missing_is_named_with_what_to_grant(guarded: Guarded, missing: str) -> None:
     options = guarded.options()
     grants = needed(options)
@@ -190,7 +191,7 @@ def test_settings_that_may_not_be_read_are_warnings_and_keep_no_service_from_sta
 
 
 def test_topics_that_may_not_be_made_are_named(guarded: Guarded) -> None:
-    options = KafkaOptions("g", "i", "new-in", "new-a", "new-d", "new-st", "new-s", None, guarded.options().common)
+    options = kafka_options("g", "i", "new-in", "new-a", "new-d", "new-st", "new-s", None, guarded.options().common)
     # The rule may take a moment; then nothing is made any more.
     with (
         guarded.denied((*CLUSTER, AclOperation.CREATE)),
@@ -206,7 +207,7 @@ def make_many(options: KafkaOptions) -> None:
 
 def test_a_service_runs_with_what_the_readme_lists_and_nothing_more(guarded: Guarded, tmp_path: Path) -> None:
     live = Live(tmp_path, guarded.bootstrap, guarded.make, a_definition())
-    options = KafkaOptions(
+    options = kafka_options(
         f"g-{live.input}", "one", live.input, live.alerts, live.dead, live.state, live.status, None,
         {"bootstrap.servers": live.bootstrap},
     )  # fmt: skip

@@ -17,8 +17,9 @@ from tests.simulation.broker import Broker
 from tests.simulation.group import Group
 from tests.simulation.producer import MemoryProducer
 from tests.simulation.wire import Kind, Wire
+from tests.support.kafka_options import kafka_options
 
-OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+OPTIONS = kafka_options()
 
 
 class Made:

@@ -8,8 +8,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from stream.errors import BrokerError
 from stream.kafka.client import Clients, ErrorCallback, KafkaOptions, Remedy
 from stream.kafka.commit.producer import RETRY_SECONDS, TransactionalProducer
+from tests.support.kafka_options import kafka_options
 
-OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+OPTIONS = kafka_options()
 
 
 class RefusedClient:

@@ -26,6 +26,7 @@ from stream.kafka.commit.transaction import RolledBackError, Transaction
 from tests.stream.serve.test_faults import configure
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
 from tests.support.builders import a_definition, a_spec
+from tests.support.kafka_options import kafka_options
 from tests.support.live import Live
 
 SECONDS = 60.0
@@ -60,7 +61,7 @@ def a_transaction(clock: Clock, made: list[Clogged]) -> Transaction:
         made.append(Clogged())
         return cast(Producer, made[-1])
 
-    options = KafkaOptions("g", "i", "in", "alerts", "dead", "state", "status", None, {})
+    options = kafka_options("g", "i", "in", "alerts", "dead", "state", "status", None, {})
     return Transaction(options, lambda error: None, clock, Clients(producer=producer))
 
 

@@ -21,8 +21,9 @@ from tests.simulation.group import Group
 from tests.simulation.producer import MemoryProducer
 from tests.simulation.wire import Wire
 from tests.support.builders import a_definition, fields
+from tests.support.kafka_options import kafka_options
 
-OPTIONS = KafkaOptions("g", "one", "in", "alerts", "dead", "state", "status", None, {})
+OPTIONS = kafka_options()
 TIMEOUT = 1000.0
 
 

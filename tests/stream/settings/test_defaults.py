@@ -1,0 +1,102 @@
+"""A default stands in the section of its setting and nowhere else."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream.settings import Settings
+from stream.settings.section import Section
+from tests.conftest import ROOT
+from tests.support import architecture as house
+
+UNITS = ("_ns", "_ms", "_s")
+NUMBERS = {"int": "number", "float": "number", "bool": "number"}
+# Of draws at random, which have no setting.
+OTHER = {"seed"}
+
+
+def sections(kind: type[Section]) -> Iterator[type[Section]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from sections(below)
+
+
+def settings() -> dict[str, set[str]]:
+    """The names of all settings with a default, and the types of these."""
+    found: dict[str, set[str]] = {}
+    for section in (Settings, *sections(Section)):
+        for name, field in section.model_fields.items():
+            if not field.is_required():
+                default = field.get_default(call_default_factory=True)
+                found.setdefault(name, set()).add(type_name(type(default).__name__))
+                # A duration or a length that the data decide: an int where one is given.
+                if default is None and field.annotation is not None and "int" in str(field.annotation):
+                    found[name].add("number")
+    return found
+
+
+def type_name(name: str) -> str:
+    return NUMBERS.get(name, name)
+
+
+def second_defaults(found: list[house.Module]) -> list[str]:
+    """Fields of classes outside the settings that are called like a setting and have a default of its type."""
+    known, broken = settings(), []
+    for module in found:
+        if house.within(module.name, "stream.settings"):
+            continue
+        for kind in (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)):
+            for field in kind.body:
+                if (
+                    not isinstance(field, ast.AnnAssign)
+                    or field.value is None
+                    or not isinstance(field.target, ast.Name)
+                ):
+                    continue
+                name = field.target.id
+                for unit in UNITS:
+                    name = name.removesuffix(unit)
+                if name not in OTHER and typed(field) in known.get(name, ()):
+                    broken.append(module.at(field.lineno, f"{kind.name}.{field.target.id} has a default of its own"))
+    return broken
+
+
+def typed(field: ast.AnnAssign) -> str:
+    """The type of a default; that of the annotation where the default is worked out."""
+    assert field.value is not None
+    try:
+        return type_name(type(ast.literal_eval(field.value)).__name__)
+    except ValueError:
+        said = ast.unparse(field.annotation)
+        return "str" if said.startswith("Literal") else type_name(said.partition(" ")[0].partition("[")[0])
+
+
+def test_no_default_is_written_twice() -> None:
+    broken = second_defaults(house.modules(ROOT, *house.PRODUCT))
+    if broken:
+        pytest.fail("\n".join(broken), pytrace=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "is_second"),
+    [
+        ("dropout: float = 0.1", True),
+        ("dropout: float", False),
+        ("update_every_ns: int = 3600 * SECOND", True),
+        ("blind_after_s: float | None = 600.0", True),
+        ("blind_after_s: float | None = None", False),
+        ("error_span: Literal['newest', 'window'] = 'newest'", True),
+        ("min_absolute: float = 0.0", True),
+        ("strict: bool = True", True),
+        ("sensors: tuple[str, ...] = ()", False),
+        ("alerts: int = 0", False),
+    ],
+)
+def test_a_second_default_is_found(field: str, is_second: bool, tmp_path: Path) -> None:
+    """A count may be called like a topic: their types differ. None says that nothing was given."""
+    file = tmp_path / "training" / "a.py"
+    file.parent.mkdir()
+    file.write_text(f"class Options:\n    {field}\n")
+    assert bool(second_defaults(house.modules(tmp_path, *house.PRODUCT))) == is_second
