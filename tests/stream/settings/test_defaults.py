@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from stream.settings import Settings
 from stream.settings.section import Section
 from tests.conftest import ROOT
 from tests.support import architecture as house
 
-UNITS = ("_ns", "_ms", "_s")
 NUMBERS = {"int": "number", "float": "number", "bool": "number"}
+# Says that nothing was given.
+NOTHING = {"None", "()", "UNSET", "msgspec.UNSET"}
 # Of draws at random, which have no setting.
 OTHER = {"seed"}
 
@@ -26,7 +28,8 @@ def sections(kind: type[Section]) -> Iterator[type[Section]]:
 def settings() -> dict[str, set[str]]:
     """The names of all settings with a default, and the types of these."""
     found: dict[str, set[str]] = {}
-    for section in (Settings, *sections(Section)):
+    kinds: list[type[BaseModel]] = [Settings, *sections(Section)]
+    for section in kinds:
         for name, field in section.model_fields.items():
             if not field.is_required():
                 default = field.get_default(call_default_factory=True)
@@ -43,24 +46,30 @@ def type_name(name: str) -> str:
 
 def second_defaults(found: list[house.Module]) -> list[str]:
     """Fields of classes outside the settings that are called like a setting and have a default of its type."""
-    known, broken = settings(), []
-    for module in found:
-        if house.within(module.name, "stream.settings"):
-            continue
-        for kind in (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)):
-            for field in kind.body:
-                if (
-                    not isinstance(field, ast.AnnAssign)
-                    or field.value is None
-                    or not isinstance(field.target, ast.Name)
-                ):
-                    continue
+    known = settings()
+    return [
+        module.at(field.lineno, f"{kind}.{name} has a default of its own")
+        for module in found
+        if not house.within(module.name, "stream.settings")
+        for kind, name, field in defaults(module)
+        if typed(field) in known.get(without_unit(name), ())
+    ]
+
+
+def defaults(module: house.Module) -> Iterator[tuple[str, str, ast.AnnAssign]]:
+    """(class, field, its assignment) of the fields of a module's classes that have a default."""
+    for kind in (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)):
+        for field in kind.body:
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.value is not None:
                 name = field.target.id
-                for unit in UNITS:
-                    name = name.removesuffix(unit)
-                if name not in OTHER and typed(field) in known.get(name, ()):
-                    broken.append(module.at(field.lineno, f"{kind.name}.{field.target.id} has a default of its own"))
-    return broken
+                if ast.unparse(field.value) not in NOTHING and name not in OTHER:
+                    yield kind.name, name, field
+
+
+def without_unit(name: str) -> str:
+    for unit in ("_ns", "_ms", "_s"):
+        name = name.removesuffix(unit)
+    return name
 
 
 def typed(field: ast.AnnAssign) -> str:
@@ -95,7 +104,7 @@ def test_no_default_is_written_twice() -> None:
     ],
 )
 def test_a_second_default_is_found(field: str, is_second: bool, tmp_path: Path) -> None:
-    """A count may be called like a topic: their types differ. None says that nothing was given."""
+    """A count may be called like a topic: their types differ."""
     file = tmp_path / "training" / "a.py"
     file.parent.mkdir()
     file.write_text(f"class Options:\n    {field}\n")
