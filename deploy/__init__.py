@@ -1,1 +1,1 @@
-"""What runs around narrows; not part of the package."""
+"""Everything that runs around narrows: a Kafka broker, JSON Schemas, pictures. Not part of the package."""

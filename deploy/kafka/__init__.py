@@ -1,1 +1,1 @@
-"""A real Apache Kafka of one node, for tests and first steps. Standard library only: nothing need be installed."""
+"""A real Apache Kafka of one node, for tests and first steps. It uses the standard library only."""

@@ -1,4 +1,4 @@
-"""A real Kafka broker: a context manager for tests; for people, `python -m deploy.kafka.broker` in the foreground."""
+"""A real Kafka broker: a context manager for tests, and `python -m deploy.kafka.broker` for people."""
 
 import argparse
 import base64
@@ -21,16 +21,16 @@ from deploy.kafka.process import HOST, KafkaDiedError, KafkaProcess
 
 START_S = 60.0
 STOP_S = 20.0
-# The controller on the end of a dead broker's session.
+# Log line of the controller at the end of a dead broker's session.
 FENCED = b"Fencing broker 1 "
-# Below the range from which systems take the ports of outgoing connections (Linux: from 32768): otherwise a client
-# that knocks at the port of a broker that is down may get that very port and talk to itself.
+# Below the ports that systems give to outgoing connections (Linux: from 32768). A client that connects to the port of a
+# broker that is down could otherwise get that same port, and talk to itself.
 PORTS = range(20_000, 32_000)
 
-# One node; small internal topics; quick groups and a quick end of transactions left open by a killed producer.
+# One node with small internal topics. Groups form quickly, and the transactions of a killed producer end quickly.
 SETTINGS = {
     "controller.listener.names": "CONTROLLER",
-    # A broker that returns is refused until its old session has ended: by default 9 s, with 2 s between heartbeats.
+    # A broker that returns is refused until its old session has ended. The default is 9 s, with a heartbeat every 2 s.
     "broker.session.timeout.ms": "4000",
     "broker.heartbeat.interval.ms": "1000",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -52,17 +52,17 @@ SETTINGS = {
 
 
 class Broker:
-    """Kafka in KRaft mode, one broker, reached at `bootstrap`. Use it as a context manager.
+    """Kafka in KRaft mode with one broker, at the address `bootstrap`; a context manager.
 
     Ports and data outlive `stop`, `kill` and `restart`: clients find the same broker again.
 
     Args:
-        folder: data, properties and logs; made where absent, an earlier broker's data in it are taken up.
-        port, controller_port: free ones below 32,000 where not given.
-        separate_controller: run the controller as a process of its own, which `stop` and `kill` leave alone. A combined
-            node that returns from a kill can forget abort markers, and the last stable offset hangs for good: tests
-            that kill the broker want this.
-        settings: further server.properties, of broker and controller; they win over `SETTINGS`.
+        folder: for data, properties and logs; made if absent. Data of an earlier broker in it are used again.
+        port, controller_port: None = a free port below 32,000.
+        separate_controller: whether the controller runs in a process of its own, which `stop` and `kill` leave alone.
+            Tests that kill the broker need that. A combined node that returns from a kill can forget abort markers, and
+            the last stable offset then hangs for good.
+        settings: further server.properties of broker and controller; they override `SETTINGS`.
 
     Raises:
         KafkaUnavailableError: no Java or no jars on this machine.
@@ -85,7 +85,7 @@ class Broker:
         own = {**SETTINGS, **(settings or {})}
         nodes = _two_nodes if separate_controller else _one_node
         self._broker, self._controller = nodes(folder, port, control, own)
-        # Place in the controller's log from which on it says that it counts the killed broker as gone.
+        # Size of the controller's log at the last kill: the line FENCED comes after it.
         self._killed_at: int | None = None
 
     def __enter__(self) -> Self:
@@ -104,20 +104,20 @@ class Broker:
 
     @property
     def pid(self) -> int:
-        """Of the broker's process."""
+        """Process id of the broker."""
         return self._broker.pid
 
     @property
     def log(self) -> Path:
-        """What the broker logs; appended to by every start."""
+        """File of the broker's log; every start appends to it."""
         return self._broker.log
 
     def start(self) -> None:
-        """Format on the first call, start the controller and the broker where they do not run, wait until they serve.
+        """Starts the controller and the broker if they do not run, and waits until they serve. The first call formats.
 
-        A killed broker is started once a separate controller has counted it as gone. One that is back earlier finds
-        itself leader of everything, then loses it when its old session ends: the coordinator skips the transaction
-        markers of partitions without a leader, and their last stable offset hangs for good (1 of 32 kills).
+        A killed broker is started once a separate controller has ended its session. A broker that is back earlier is
+        leader of everything until its old session ends. The coordinator then skips the transaction markers of
+        partitions without a leader, and their last stable offset hangs for good (1 of 32 kills).
 
         Raises:
             KafkaDiedError: one of them ended or was not ready in time; neither runs then.
@@ -132,30 +132,30 @@ class Broker:
             raise
 
     def stop(self) -> None:
-        """End the broker in an orderly way; its data stay, a separate controller runs on."""
+        """Ends the broker in an orderly way. Its data stay, and a separate controller goes on."""
         self._broker.stop(STOP_S)
 
     def kill(self) -> None:
-        """kill -9 of the broker; a separate controller runs on."""
+        """Kills the broker (SIGKILL). A separate controller goes on."""
         if self._controller is not None and self._broker.alive:
             self._killed_at = self._controller.logged()
         self._broker.kill()
 
     def restart(self) -> None:
-        """`stop` and `start`: same ports, same data."""
+        """Stops and starts the broker, with the same ports and data."""
         self.stop()
         self.start()
 
     def freeze(self) -> None:
-        """Cut the broker off: its connections stay open and nothing answers."""
+        """Cuts the broker off: its connections stay open, and nothing answers."""
         self._broker.freeze()
 
     def thaw(self) -> None:
-        """The end of `freeze`."""
+        """Ends `freeze`."""
         self._broker.thaw()
 
     def wait(self) -> None:
-        """Block for as long as the broker runs.
+        """Blocks while the broker runs.
 
         Raises:
             KafkaDiedError: always, when it has ended.
@@ -163,7 +163,7 @@ class Broker:
         self._broker.wait()
 
     def close(self) -> None:
-        """Stop the broker, then the controller: a broker without a controller waits for it in vain."""
+        """Stops the broker, then the controller: in the other order, the broker would wait for the controller."""
         self.stop()
         if self._controller is not None:
             self._controller.stop(STOP_S)
@@ -194,7 +194,7 @@ def _one_node(
 def _two_nodes(
     folder: Path, port: int, control: int, own: Mapping[str, str]
 ) -> tuple[KafkaProcess, KafkaProcess | None]:
-    """Broker and controller in a process each."""
+    """Broker and controller in two processes."""
     base = {**own, "controller.quorum.voters": f"100@{HOST}:{control}"}
     ours = {"process.roles": "broker", "node.id": "1", "listeners": f"PLAINTEXT://{HOST}:{port}"}
     theirs = {"process.roles": "controller", "node.id": "100", "listeners": f"CONTROLLER://{HOST}:{control}"}
@@ -203,9 +203,9 @@ def _two_nodes(
 
 
 def free_port(but: int | None = None) -> int:
-    """A TCP port of 127.0.0.1 in `PORTS` that nothing listens on, other than `but`. Nothing reserves it."""
+    """A TCP port of 127.0.0.1 in `PORTS`, other than `but`, that nothing listens on. It is not reserved."""
     for port in random.SystemRandom().sample(PORTS, 200):
-        # Without SO_REUSEADDR: a port with connections that still linger counts as taken.
+        # Without SO_REUSEADDR, a port with connections that still close counts as taken.
         with socket.socket() as probe, contextlib.suppress(OSError):
             if port != but:
                 probe.bind((HOST, port))
@@ -214,14 +214,14 @@ def free_port(but: int | None = None) -> int:
 
 
 def _cluster_id(file: Path) -> str:
-    """The cluster id kept in `file`, drawn on the first call: 16 bytes as 22 characters of URL-safe base64."""
+    """The cluster id in `file`, drawn at random on the first call: 16 bytes as 22 characters of URL-safe base64."""
     if not file.exists():
         file.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
     return file.read_text()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a broker until SIGINT or SIGTERM. Returns the exit code: 0, or 1 with the reason on standard error."""
+    """Runs a broker until SIGINT or SIGTERM; returns exit code 0, or 1 with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m deploy.kafka.broker", description=__doc__)
     parser.add_argument("--port", type=int, default=9092, help="clients connect here (default 9092)")
     parser.add_argument("--controller-port", type=int, help="default: the port after --port")

@@ -1,4 +1,4 @@
-"""Where Java and the broker's jars are: `KAFKA_HOME`, or resolved once by Maven into a user cache."""
+"""Java and the broker's jars: those of `KAFKA_HOME`, or fetched once by Maven into the user's cache."""
 
 import fcntl
 import hashlib
@@ -15,11 +15,11 @@ JAVA_NEEDED = 17
 
 
 class KafkaUnavailableError(RuntimeError):
-    """No broker can run here; the message says what is missing and what to do."""
+    """No broker can run on this machine; the message says what is missing and what to do."""
 
 
 def missing() -> str | None:
-    """Why no broker can run on this machine, or None where one can. Downloads nothing."""
+    """Reason why no broker can run on this machine; None if one can. Downloads nothing."""
     try:
         java()
         if "KAFKA_HOME" in os.environ:
@@ -35,7 +35,7 @@ def java() -> str:
     """Path of a Java >= 17: that of `JAVA_HOME`, else the first on the path.
 
     Raises:
-        KafkaUnavailableError: none there, or too old.
+        KafkaUnavailableError: there is none, or it is too old.
     """
     home = os.environ.get("JAVA_HOME")
     path = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
@@ -53,17 +53,17 @@ def java() -> str:
 
 
 def jars() -> Path:
-    """Folder of the broker's jars; from the second call on a machine, without the network.
+    """Folder of the broker's jars. Only the first call on a machine needs the network.
 
     Raises:
-        KafkaUnavailableError: `KAFKA_HOME` is no Kafka 4, or Maven is missing or failed (its words are in the message).
+        KafkaUnavailableError: `KAFKA_HOME` is no Kafka 4, or Maven is missing or failed (its output is in the message).
     """
     if "KAFKA_HOME" in os.environ:
         return _installation(Path(os.environ["KAFKA_HOME"]))
     cache = _cache()
     if not cache.is_dir():
         cache.parent.mkdir(parents=True, exist_ok=True)
-        # Two processes may come here at once, and Maven's local repository is not made for two writers.
+        # Two processes may be here at once, and Maven's local repository allows one writer.
         with (cache.parent / f"{cache.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not cache.is_dir():
@@ -72,7 +72,7 @@ def jars() -> Path:
 
 
 def _installation(home: Path) -> Path:
-    """The jars of an installation, which must be a Kafka 4 (KRaft only) with a slf4j binding."""
+    """Jars of an installation, which must be a Kafka 4 (KRaft only) with an slf4j binding."""
     libs = home / "libs"
     for pattern, what in (("kafka_2.13-4.*.jar", "Apache Kafka 4"), ("log4j-slf4j*.jar", "log4j binding")):
         if not any(libs.glob(pattern)):
@@ -84,7 +84,7 @@ def _installation(home: Path) -> Path:
 
 
 def _cache() -> Path:
-    """The folder of this very pom in the user's cache: another pom is another folder, so no stale jar is ever run."""
+    """Folder in the user's cache, named after the pom: a changed pom gets another folder, and no old jar is used."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     pom = POM.read_bytes()
     version = re.search(rb"<kafka\.version>(.+?)<", pom)
@@ -103,7 +103,7 @@ def _maven() -> str:
 
 
 def _resolve(cache: Path) -> None:
-    """Fill `cache`: into a folder beside it, renamed when complete, so that a crash leaves no half cache behind."""
+    """Fills `cache`: first a folder beside it, renamed when complete, so that a crash leaves no half cache."""
     with tempfile.TemporaryDirectory(dir=cache.parent, prefix=f"{cache.name}.", ignore_cleanup_errors=True) as scratch:
         part = Path(scratch) / "part"
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={part / 'libs'}"]

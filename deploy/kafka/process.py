@@ -1,4 +1,4 @@
-"""One Java process of Kafka: formatted, started, seen to be ready, ended. It does not outlive its parent."""
+"""A Java process of Kafka: formats, starts, waits until it serves, ends. It does not outlive its parent."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ from deploy.kafka.jars import HERE, java
 
 HOST = "127.0.0.1"
 STARTED = b"Kafka Server started"
-# Client compiler and serial collector: the quickest start and the smallest heap; both cores are for the tests.
+# Client compiler and serial collector: the quickest start, the smallest heap, and no threads that tests must wait for.
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m", "-Djava.awt.headless=true")
-# Linux kills the child when its parent dies, however that died. Done between fork and exec by a program of its own:
-# code run there inside a process with many threads (torch, librdkafka) can deadlock.
+# Linux kills the child when its parent dies, for any reason. A program of its own arranges that between fork and exec:
+# Python code there can deadlock in a process with many threads (torch, librdkafka).
 ORPHANS_DIE = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -34,15 +34,15 @@ class KafkaDiedError(RuntimeError):
 
 
 class KafkaProcess:
-    """One node. Its folder holds the properties, the log of the process and the data.
+    """One node of Kafka. Its folder holds the properties, the log of the process and the data.
 
-    The thread that calls `start` must live as long as the node: Linux ends the node with it.
+    The thread that calls `start` must live as long as the node: Linux ends the node with the thread.
 
     Args:
-        name: what errors call it.
-        folder: made where absent; data of an earlier run in it are kept.
+        name: of the node, in errors.
+        folder: made if absent; data of an earlier run in it are kept.
         properties: the node's server.properties; `log.dirs` is added.
-        port: the TCP port (127.0.0.1) that must answer before the node counts as ready.
+        port: TCP port of 127.0.0.1 that answers once the node is ready.
         libs: folder of the jars.
     """
 
@@ -60,25 +60,25 @@ class KafkaProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs; a frozen one does."""
+        """Whether the process runs; a frozen process does."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """Process id of the running node."""
         if self._process is None or not self.alive:
             raise KafkaDiedError(f"{self.name} does not run; start it first. {self.tail()}")
         return self._process.pid
 
     def start(self, cluster: str, timeout: float) -> None:
-        """Start and return once it serves: its log says so and its port answers. Does nothing where it runs.
+        """Starts the node and returns once it serves: its log says so and its port answers. A running node stays.
 
         Args:
-            cluster: id that an empty data folder is formatted with, 22 characters of URL-safe base64.
+            cluster: id for formatting an empty data folder, 22 characters of URL-safe base64.
             timeout: seconds from the start of the process until it must serve.
 
         Raises:
-            KafkaDiedError: its port is taken, it ended, or `timeout` seconds passed (then it is killed).
+            KafkaDiedError: the port is taken, the node ended, or `timeout` seconds passed (then it is killed).
         """
         if self.alive:
             return
@@ -87,7 +87,7 @@ class KafkaProcess:
         command = [sys.executable, "-I", "-S", "-c", ORPHANS_DIE, str(os.getpid())]
         with self.log.open("ab") as log:
             seen = log.tell()
-            # A session of its own: Ctrl-C in the terminal reaches us only, and we end broker and controller in order.
+            # In a session of its own, Ctrl-C in the terminal reaches only this process, which ends the nodes in order.
             self._process = subprocess.Popen(
                 [*command, *self._java, "kafka.Kafka", str(self._file)],
                 stdin=subprocess.DEVNULL,
@@ -99,51 +99,51 @@ class KafkaProcess:
         self._await_ready(self._process, seen, timeout)
 
     def wait(self) -> None:
-        """Block until the process ends, which it should not: then KafkaDiedError."""
+        """Blocks until the process ends, which it should not; then raises KafkaDiedError."""
         code = None if self._process is None else self._process.wait()
         raise KafkaDiedError(f"{self.name} ended with {code}. {self.tail()}")
 
     def stop(self, timeout: float) -> None:
-        """Ask it to end (SIGTERM) and wait; killed after `timeout` seconds."""
+        """Asks the node to end (SIGTERM) and waits; kills it after `timeout` seconds."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGCONT)  # a frozen one cannot hear
+        self._process.send_signal(signal.SIGCONT)  # a frozen process takes no other signal
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Kills the node (SIGKILL) and waits until it is gone."""
         if self._process is not None:
             _end(self._process)
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers, as behind a cut cable."""
+        """Stops the process (SIGSTOP): connections stay open and nothing answers, as behind a cut cable."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT: the end of `freeze`."""
+        """Ends `freeze` (SIGCONT)."""
         os.kill(self.pid, signal.SIGCONT)
 
     def logged(self) -> int:
-        """Bytes in its log, a place that `says` can start from."""
+        """Size of the log in bytes, from which `says` can start."""
         return self.log.stat().st_size if self.log.exists() else 0
 
     def says(self, line: bytes, since: int) -> bool:
-        """Whether its log holds `line` beyond byte `since`."""
+        """Whether the log has `line` after byte `since`."""
         with self.log.open("rb") as log:
             log.seek(since)
             return line in log.read()
 
     def tail(self, lines: int = 30) -> str:
-        """The end of its log, for an error message."""
+        """The end of the log, for an error message."""
         text = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return f"The end of {self.log}:\n" + "\n".join(text[-lines:] or ["(empty)"])
 
     def _check_port(self) -> None:
         with socket.socket() as probe:
-            # As Kafka does: connections of an earlier run that linger do not count.
+            # As Kafka does it: connections of an earlier run that still close do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, self._port))
@@ -170,7 +170,7 @@ class KafkaProcess:
                 raise KafkaDiedError(f"{self.name} was not ready after {timeout:g} s and was killed. {self.tail()}")
 
     def _ready(self, seen: int) -> bool:
-        # What an earlier run of this node said is not about this one.
+        # Only lines of this run count.
         if not self.says(STARTED, seen):
             return False
         try:

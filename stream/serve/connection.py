@@ -9,7 +9,8 @@ MS_NS = 1_000_000
 def kafka_options(settings: Settings) -> KafkaOptions:
     """Options of every Kafka client: the broker, the group, the instance, the topics.
 
-    Durations are in ns in the settings, and in ms here, as the client takes them.
+    Durations are ns in the settings and ms here, as the client takes them.
+    `common` holds passwords in clear text: for a client, never for a log.
     """
     topics, serve = settings.topics, settings.serve
     return KafkaOptions(
