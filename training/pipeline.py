@@ -40,16 +40,16 @@ from training.defaults import choose_policy, choose_rules, choose_spec, longest_
 from training.fitting.discriminator import FittedDiscriminator
 from training.fitting.fit import FittedMembers, seeds_of
 from training.fitting.members import Progress, fit_ensemble
-from training.gate.champion import Contender
+from training.gate.champion import ScoredModel
 from training.gate.criteria import overall, with_verdict
-from training.gate.gate import Held, judge
+from training.gate.gate import GateData, run_gate
 from training.lengths import cut
 from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingRun:
     """A bundle and the story of its making.
 
     Attributes:
@@ -70,7 +70,7 @@ class Trained:
     place: str
 
 
-def train(options: TrainOptions, progress: Progress, now: datetime | None = None) -> Trained:
+def train(options: TrainOptions, progress: Progress, now: datetime | None = None) -> TrainingRun:
     """Makes a bundle of history and publishes it.
 
     Args:
@@ -106,9 +106,9 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
-    challenger = Contender(replace(draft, thresholds=calibration.table), scores)
-    held = Held(history, framed, part, levels, data)
-    judged = judge(held, challenger, calibration, fitted, registry, options.train.seed)
+    challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
+    held = GateData(history, framed, part, levels, data)
+    judged = run_gate(held, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", judged.strength.summary)
     progress.stage("gate", overall(judged.criteria))
     on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), judged.criteria)
@@ -125,7 +125,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         options, manifest, Contents(learned.weights, scales, calibration.table, kept, learned.selftest)
     )
     place = registry.place(options.detector, "versions", manifest.version)
-    return Trained(
+    return TrainingRun(
         folder, manifest, aliases, history, findings, counts, fitted, learned.discriminator, calibration, place
     )
 

@@ -21,7 +21,7 @@ from training.fitting.discriminator import UNDECIDED_LOSS
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
 from training.fitting.posterior import COLLAPSED, active_dimensions
-from training.pipeline import Trained
+from training.pipeline import TrainingRun
 
 # Lines of progress where no terminal is: enough to see it live, few enough to read.
 QUIET_SECONDS = 5.0
@@ -73,7 +73,7 @@ class TrainingFacts(msgspec.Struct, frozen=True):
     peak_memory_mb: float
 
 
-def facts(trained: Trained) -> TrainingFacts:
+def facts(trained: TrainingRun) -> TrainingFacts:
     """The run, for JSON."""
     m, seconds = trained.manifest, trained.history.seconds
     return TrainingFacts(
@@ -89,7 +89,7 @@ def facts(trained: Trained) -> TrainingFacts:
     )
 
 
-def show(trained: Trained) -> None:
+def show(trained: TrainingRun) -> None:
     """The table, on stdout."""
     output = console()
     output.print(plain_table(rows=_rows(trained)))
@@ -99,7 +99,7 @@ def show(trained: Trained) -> None:
         output.print(plain_table(HEADINGS, capacity.rows, right=HEADINGS[2:]))
 
 
-def _rows(trained: Trained) -> list[tuple[str, str]]:
+def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
     m, history, c = trained.manifest, trained.history, trained.calibration
     spec, fitted = m.model, trained.fitted
     sizes = f"W={spec.window}, M={spec.smoothing}, hidden {spec.hidden}, latent {spec.latent}, K={spec.members}"
@@ -144,7 +144,7 @@ def _limit(limit: float | None) -> str:
     return "-" if limit is None else f"{limit:g}"
 
 
-def _left_out(trained: Trained) -> str:
+def _left_out(trained: TrainingRun) -> str:
     """Readings by what became of them, frames by why they are in no part."""
     fates = {FATES.get(name, name): n for name, n in trained.manifest.data.dispositions.items() if name != "used"}
     reasons = {f"{name} ({LEFT_OUT[name]})": n for name, n in trained.parts.items() if name in LEFT_OUT}
@@ -175,7 +175,7 @@ def _told(dimensions: tuple[float, ...]) -> str:
     return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
 
 
-def _discriminator(trained: Trained) -> list[tuple[str, str]]:
+def _discriminator(trained: TrainingRun) -> list[tuple[str, str]]:
     found = trained.discriminator
     if found is None:
         return []
@@ -185,7 +185,7 @@ def _discriminator(trained: Trained) -> list[tuple[str, str]]:
     ]
 
 
-def _threshold(trained: Trained) -> str:
+def _threshold(trained: TrainingRun) -> str:
     c = trained.calibration
     promise = _rate(c.promised) if c.method == "budget" else f"percentile {c.promised:g}"
     text = f"{promise}: q = {c.table.q:.4g} (estimate {c.q_point:.4g}), {c.weeks:.3g} series-weeks in {c.blocks} blocks"

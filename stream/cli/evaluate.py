@@ -38,7 +38,7 @@ def evaluate(
     print(f"bundle {loaded.folder.name} of {loaded.manifest.detector}", file=sys.stderr)
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, loaded.definition)
-    measured = evaluation.evaluate(loaded, evaluation.Asked(data, hints(settings), known, history))
+    measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, hints(settings), known, history))
     if as_json:
         from training.evaluate.facts import facts
 

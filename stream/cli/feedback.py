@@ -105,7 +105,7 @@ def report(
     from stream.cli.options.feedback_source import judgements_from
     from stream.cli.reports.feedback import show
     from stream.events.precision import precision_report
-    from training.revision.suggestions import proposed
+    from training.revision.suggestions import suggestions_report
 
     settings = settings_from(config, overrides)
     judgements = judgements_from(settings, feedback, alerts)
@@ -113,5 +113,5 @@ def report(
     given = [] if config is None else ["--config", str(config)]
     for override in overrides or ():
         given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
-    suggestions = proposed(judgements, settings.registry, settings.detector, bundle or settings.bundle, given)
+    suggestions = suggestions_report(judgements, settings.registry, settings.detector, bundle or settings.bundle, given)
     print_result({**msgspec.to_builtins(precision_report(judgements)), **suggestions}, as_json, show)

@@ -9,7 +9,7 @@ import msgspec
 Action = Literal["point", "train", "amend", "calibrate", "promote", "rollback"]
 
 
-class Move(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+class AliasChange(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
     """One alias went from one version to another.
 
     Attributes:
@@ -28,23 +28,23 @@ class Move(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}
 
 
 def now() -> str:
-    """This instant, as `Move.time`."""
+    """This instant, as `AliasChange.time`."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def parsed(lines: Iterable[bytes]) -> list[Move]:
+def parse_changes(lines: Iterable[bytes]) -> list[AliasChange]:
     """The moves that the lines of a history tell, in their order."""
     found = []
     for line in lines:
         try:
-            found.append(msgspec.json.decode(line, type=Move))
+            found.append(msgspec.json.decode(line, type=AliasChange))
         except msgspec.MsgspecError:
             # Cut short by a kill. A line is written before its alias moves, so this one never did.
             continue
     return found
 
 
-def before(moves: Iterable[Move], alias: str, current: str) -> str | None:
+def previous_version(moves: Iterable[AliasChange], alias: str, current: str) -> str | None:
     """What `alias` pointed to before it was moved to `current`; None where it has pointed to nothing else.
 
     Going back twice goes back two steps: what was rolled back is not part of the past any more.

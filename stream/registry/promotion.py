@@ -2,13 +2,15 @@
 
 from stream.errors import BundleError, ConfigError
 from stream.registry import alias_history
-from stream.registry.alias_history import Move
+from stream.registry.alias_history import AliasChange
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest
 from stream.registry.registry import PRODUCTION, Registry
 
 
-def promote(registry: Registry, detector: str, reference: str, reason: str = "", force: bool = False) -> Move | None:
+def promote(
+    registry: Registry, detector: str, reference: str, reason: str = "", force: bool = False
+) -> AliasChange | None:
     """Lets production point to a version, or to what an alias points to, once it is verified.
 
     Args:
@@ -33,7 +35,7 @@ def promote(registry: Registry, detector: str, reference: str, reason: str = "",
     return registry.point(detector, PRODUCTION, manifest.version, "promote", reason)
 
 
-def rollback(registry: Registry, detector: str, reason: str = "") -> Move:
+def rollback(registry: Registry, detector: str, reason: str = "") -> AliasChange:
     """Lets production point to what it pointed to before, once that is verified.
 
     Raises:
@@ -41,7 +43,9 @@ def rollback(registry: Registry, detector: str, reason: str = "") -> Move:
             it meanwhile.
     """
     current = registry.alias(detector, PRODUCTION)
-    version = None if current is None else alias_history.before(registry.history(detector), PRODUCTION, current)
+    version = (
+        None if current is None else alias_history.previous_version(registry.history(detector), PRODUCTION, current)
+    )
     if version is None:
         raise BundleError(
             f"{registry.place(detector)}: production points to {current or 'nothing'}, and its history tells of "

@@ -22,7 +22,7 @@ import msgspec
 
 from stream.errors import BundleError, StorageError
 from stream.registry import alias_history
-from stream.registry.alias_history import Action, Move
+from stream.registry.alias_history import Action, AliasChange
 from stream.registry.bundle import verify
 from stream.registry.manifest import MANIFEST, Manifest, parse_manifest
 from stream.storage.folder import NameTakenError
@@ -128,11 +128,13 @@ class Registry:
         return None if data is None else data.decode().strip()
 
     @_told
-    def history(self, detector: str) -> list[Move]:
+    def history(self, detector: str) -> list[AliasChange]:
         """Every move of an alias, oldest first."""
-        return alias_history.parsed(self._storage.lines(f"{detector}/{LOG}"))
+        return alias_history.parse_changes(self._storage.lines(f"{detector}/{LOG}"))
 
-    def point(self, detector: str, alias: str, version: str, action: Action = "point", reason: str = "") -> Move | None:
+    def point(
+        self, detector: str, alias: str, version: str, action: Action = "point", reason: str = ""
+    ) -> AliasChange | None:
         """Lets `alias` point to `version`; None where it does already.
 
         Raises:
@@ -140,14 +142,16 @@ class Registry:
         """
         return self.move(detector, alias, lambda _: version, action, reason)
 
-    def point_first(self, detector: str, alias: str, version: str, action: Action, reason: str = "") -> Move | None:
+    def point_first(
+        self, detector: str, alias: str, version: str, action: Action, reason: str = ""
+    ) -> AliasChange | None:
         """The same where `alias` is not set; None where it is."""
         return self.move(detector, alias, lambda now: version if now is None else now, action, reason)
 
     @_told
     def move(
         self, detector: str, alias: str, choose: Callable[[str | None], str], action: Action, reason: str
-    ) -> Move | None:
+    ) -> AliasChange | None:
         """Moves `alias` to what `choose` says when told what it points to; None where it stays.
 
         The line of the history first: a crash before the alias leaves a line too many, never one too few.
@@ -163,7 +167,7 @@ class Registry:
                 return None
             if version not in self.versions(detector):
                 raise BundleError(f"{detector}: no version {version!r}; there are {self.versions(detector)}")
-            move = Move(alias_history.now(), alias, before, version, action, reason)
+            move = AliasChange(alias_history.now(), alias, before, version, action, reason)
             self._storage.append(log, msgspec.json.encode(move))
             self._storage.replace(f"{detector}/{alias}", f"{version}\n".encode())
             return move

@@ -10,9 +10,9 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.intake.columns import Bools, Float64s
 from tests.quality.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
 from tests.quality.skab import Confusion, pooled
-from training.evaluate.baselines import baselines
+from training.evaluate.baselines import fit_baselines
 from training.evaluate.evaluation import OURS, Evaluation
-from training.evaluate.figures import Detections, Truth
+from training.evaluate.figures import Detections, GroundTruth
 from training.evaluate.labelled import spans
 from training.metrics.events import Span
 
@@ -40,11 +40,11 @@ def detections(of: Evaluation) -> list[Detections]:
     if of.floors is None or of.asked.history is None:
         return [ours]
     bundle, seed = of.bundle, of.asked.history.train.seed
-    floors = baselines(of.floors.learned, of.labelled.frames, bundle.definition, bundle.manifest, seed)
+    floors = fit_baselines(of.floors.learned, of.labelled.frames, bundle.definition, bundle.manifest, seed)
     return [ours, *(floor.said for floor in floors)]
 
 
-def nab_scores(known: Truth, said: Detections) -> dict[str, Nab]:
+def nab_scores(known: GroundTruth, said: Detections) -> dict[str, Nab]:
     """NAB's scores by the name of the profile."""
     scored = _corpus(known, said.score)
     at_ours: tuple[Corpus, Corpus] | None = None
@@ -60,7 +60,7 @@ def nab_scores(known: Truth, said: Detections) -> dict[str, Nab]:
     }
 
 
-def skab_counts(known: Truth, said: Detections) -> Confusion | None:
+def skab_counts(known: GroundTruth, said: Detections) -> Confusion | None:
     """SKAB's counts of frames; None without a threshold."""
     if said.incidents is None:
         return None
@@ -86,11 +86,11 @@ def _finite(of: NabScore) -> dict[str, Any]:
     return asdict(of) | {"threshold": of.threshold if of.threshold < float("inf") else None}
 
 
-def _corpus(known: Truth, score: Float64s) -> Corpus:
+def _corpus(known: GroundTruth, score: Float64s) -> Corpus:
     return corpus((score[at], known.labels[at]) for at in known.rows.values())
 
 
-def _opened(known: Truth, incidents: Sequence[Span]) -> Bools:
+def _opened(known: GroundTruth, incidents: Sequence[Span]) -> Bools:
     """bool (T,): frames at which an incident opens."""
     opened = np.zeros(len(known.labels), np.bool_)
     for span in incidents:

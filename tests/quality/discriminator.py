@@ -20,8 +20,8 @@ from stream.settings.detection import ModelSettings
 from tests.real_data.cases import ANSWERS, LABEL, SMD_MACHINES, TIME, Case, data_folder, nab, skab, smd
 from tests.support.options import fit_options, train_options
 from tests.support.small_training import QUIET
-from training.evaluate.figures import Detections, measure, truth
-from training.evaluate.labelled import judge
+from training.evaluate.figures import Detections, ground_truth, measure
+from training.evaluate.labelled import score_labelled
 from training.pipeline import train
 
 SEEDS = (0, 1)
@@ -70,8 +70,8 @@ def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[fl
 
 
 def _ranked(definition: Definition, live: Path) -> list[float]:
-    seen = judge(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:]))
-    known = truth(seen.frames, definition.spec.receptive_field)
+    seen = score_labelled(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:]))
+    known = ground_truth(seen.frames, definition.spec.receptive_field)
     figures = measure(known, Detections("narrows", seen.score, None))
     means = [figures.mean(name)[0] for name in FIGURES]
     return [mean for mean in means if mean is not None]

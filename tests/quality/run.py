@@ -20,15 +20,15 @@ from tests.quality.skab import pooled
 from tests.real_data.cases import ANSWERS, LABEL, TIME, Case
 from tests.support.small_training import QUIET
 from training.calibration.levels import Levels, incident_events
-from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
+from training.evaluate.evaluation import Bundle, Evaluation, EvaluationOptions, evaluate
 from training.evaluate.facts import facts
-from training.evaluate.labelled import Labelled, spans
+from training.evaluate.labelled import LabelledScores, spans
 from training.pipeline import train
-from training.revision.amend import Wanted, amend
+from training.revision.amend import Amendment, amend
 
 DETECTOR = "quality"
 # Beside the default, which is a budget of alerts: the promise that is counted in frames, with its own default.
-PERCENTILE = Wanted(
+PERCENTILE = Amendment(
     RuleSettings(),
     ThresholdSettings(method="percentile", percentile=99.0),
     frozenset({"threshold.method", "threshold.percentile"}),
@@ -69,7 +69,7 @@ def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
     )
     trained = train(options, QUIET)
     answers = Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])
-    asked = Asked(live, answers, history=options)
+    asked = EvaluationOptions(live, answers, history=options)
     budget = evaluate(Bundle(*_named(trained.folder)), asked)
     child = amend(Registry(options.registry), DETECTOR, trained.manifest.version, PERCENTILE)
     percentile = evaluate(Bundle(*_named(child.folder)), replace(asked, history=None))
@@ -130,7 +130,7 @@ def openings_oracle(of: Evaluation) -> float:
     return max(score for score in found if score is not None)
 
 
-def _while_open(judged: Labelled) -> dict[str, float | None]:
+def _while_open(judged: LabelledScores) -> dict[str, float | None]:
     """SKAB's figures where every frame during an incident is an alarm, as whoever watches incidents sees it."""
     frames = judged.frames
     alarms = np.zeros(len(frames), np.bool_)

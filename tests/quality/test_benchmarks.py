@@ -5,7 +5,7 @@ import pytest
 from tests.quality.benchmarks import detections, nab_facts, nab_scores, skab_counts, skab_facts
 from tests.support.options import train_options
 from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
-from training.evaluate.evaluation import Asked, Evaluation, evaluate
+from training.evaluate.evaluation import Evaluation, EvaluationOptions, evaluate
 from training.metrics.floors import FLOORS
 
 
@@ -16,7 +16,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     labelled_rows().to_parquet(folder / "rows.parquet", index=False)
     normal_rows().to_parquet(folder / "history.parquet", index=False)
     history = train_options("plain", folder / "history.parquet", folder / "registry")
-    return evaluate(plain_bundle(folder / "registry"), Asked(folder / "rows.parquet", LABELLED, None, history))
+    return evaluate(
+        plain_bundle(folder / "registry"), EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
+    )
 
 
 def test_skab_and_nab_are_computed_of_ours(measured: Evaluation) -> None:

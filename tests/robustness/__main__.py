@@ -19,7 +19,7 @@ from tests.robustness.report import facts, show
 from tests.robustness.study import Study, study
 from tests.support.small_training import QUIET
 from training.evaluate.evaluation import Bundle
-from training.evaluate.labelled import judge
+from training.evaluate.labelled import score_labelled
 from training.pipeline import train
 
 # An ensemble of five: disagreement among members is one of the figures.
@@ -62,7 +62,7 @@ def _studied(data: Path, machine: str, overrides: tuple[str, ...], strips: int) 
         print(f"==> {machine}: training", file=sys.stderr)
         bundle = train(options, QUIET).folder
         manifest, definition = load(bundle)
-        frames = judge(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])).frames
+        frames = score_labelled(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])).frames
         return study(Bundle(bundle, manifest, definition), frames, options, strips, settings.recalibrate)
 
 

@@ -13,7 +13,7 @@ from tests.support.builders import START, a_definition, a_spec, readings
 from tests.support.options import changed
 from tests.support.small_training import SMALL, a_history, made
 from training.data.framing import FramedHistory, frame
-from training.pipeline import Trained
+from training.pipeline import TrainingRun
 from training.robustness.target import Target
 
 SECOND = 1_000_000_000
@@ -41,7 +41,7 @@ def noise(rows: int, size: float = 2.0) -> Floats:
     return np.random.default_rng(3).normal(scale=size, size=(rows, 2))
 
 
-def attacked_pumps(folder: Path) -> Trained:
+def attacked_pumps(folder: Path) -> TrainingRun:
     """Trains a bundle of three members on pumps below `folder`; writes labelled rows in which a sensor stands far off.
 
     The folder then has `history.parquet` and `live.parquet`.

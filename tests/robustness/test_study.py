@@ -17,25 +17,25 @@ from tests.robustness.targets import attacked_pumps
 from tests.support.options import changed
 from tests.support.small_training import SMALL, made, options
 from training.evaluate.evaluation import Bundle
-from training.evaluate.labelled import judge
-from training.pipeline import Trained
+from training.evaluate.labelled import score_labelled
+from training.pipeline import TrainingRun
 from training.recalibration.run import bundle_thresholds
 from training.robustness.setup import target_builder
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     return attacked_pumps(tmp_path_factory.mktemp("pumps"))
 
 
-def studied(trained: Trained, live: Path, strips: int = 12) -> Study:
+def studied(trained: TrainingRun, live: Path, strips: int = 12) -> Study:
     bundle = Bundle(trained.folder, *load(trained.folder))
-    frames = judge(bundle.definition, live, Hints()).frames
+    frames = score_labelled(bundle.definition, live, Hints()).frames
     return study(bundle, frames, options(trained.folder.parents[3]), strips, RecalibrationSettings())
 
 
 def test_a_study_has_every_attack_in_its_json_and_its_tables(
-    trained: Trained, capsys: pytest.CaptureFixture[str]
+    trained: TrainingRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = studied(trained, trained.folder.parents[3] / "live.parquet")
     said = json.loads(json.dumps(facts(of), allow_nan=False))
@@ -55,7 +55,9 @@ def test_a_study_has_every_attack_in_its_json_and_its_tables(
         assert title in printed
 
 
-def test_held_out_levels_are_those_of_the_bundle_below_its_thresholds_mostly(trained: Trained, tmp_path: Path) -> None:
+def test_held_out_levels_are_those_of_the_bundle_below_its_thresholds_mostly(
+    trained: TrainingRun, tmp_path: Path
+) -> None:
     history = pd.read_parquet(trained.folder.parents[3] / "history.parquet")
     for has_one in (False, True):
         bundle = made(tmp_path / f"{has_one}", history, model=changed(SMALL, members=2, discriminator=has_one))
@@ -67,7 +69,7 @@ def test_held_out_levels_are_those_of_the_bundle_below_its_thresholds_mostly(tra
         assert above <= 0.1
 
 
-def test_rows_in_which_the_bundle_finds_nothing_are_refused(trained: Trained, tmp_path: Path) -> None:
+def test_rows_in_which_the_bundle_finds_nothing_are_refused(trained: TrainingRun, tmp_path: Path) -> None:
     live = pd.read_parquet(trained.folder.parents[3] / "history.parquet").groupby("series").tail(100).assign(anomaly=0)
     live.to_parquet(tmp_path / "quiet.parquet", index=False)
     with pytest.raises(DataError, match="finds none of 0 strips of labelled events"):

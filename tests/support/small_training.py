@@ -10,7 +10,7 @@ from tests.support.options import fit_options, train_options
 from training.demo import fleet
 from training.fitting.members import Progress
 from training.options import FitOptions, TrainOptions
-from training.pipeline import Trained, train
+from training.pipeline import TrainingRun, train
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -31,7 +31,7 @@ def long_of(wide: pd.DataFrame) -> pd.DataFrame:
     return long.sort_values(["time", "series", "sensor"], kind="stable", ignore_index=True)
 
 
-def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes: object) -> Trained:
+def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes: object) -> TrainingRun:
     """A bundle of a history, in a registry of its own below `folder`."""
     folder.mkdir(exist_ok=True)
     history.to_parquet(folder / "history.parquet", index=False)
@@ -43,7 +43,7 @@ def options(folder: Path, **changes: object) -> TrainOptions:
     return train_options("pumps", folder / "history.parquet", folder / "registry", **plain | changes)
 
 
-def contents(trained: Trained) -> tuple[bytes, bytes, float, bytes]:
+def contents(trained: TrainingRun) -> tuple[bytes, bytes, float, bytes]:
     """All that scores depend on: weights, scales and thresholds per series, q; and the kept levels."""
     files = [(trained.folder / name).read_bytes() for name in (WEIGHTS, SERIES)]
     levels = calibration_levels(trained.folder)["ratio"].to_numpy().tobytes()

@@ -27,7 +27,7 @@ from training.data.vet import Kind
 from training.demo import pumps as physics
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
-from training.pipeline import Trained, train
+from training.pipeline import TrainingRun, train
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def pumps() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """A bundle of that history."""
     return made(tmp_path_factory.mktemp("trained"), pumps)
 
@@ -83,7 +83,7 @@ def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, t
 
 
 def test_the_same_seed_gives_the_same_bundle_and_another_seed_another(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     assert contents(made(tmp_path / "again", pumps)) == contents(trained)
     other = made(tmp_path / "other", pumps, fit_options(QUICK, seed=7))
@@ -140,7 +140,7 @@ def test_a_first_training_that_is_interrupted_leaves_no_registry(pumps: pd.DataF
     assert not (tmp_path / "registry").exists()
 
 
-def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
+def test_the_bundle_loads_and_knows_every_series(trained: TrainingRun) -> None:
     manifest, definition = load(trained.folder)
     assert definition.scales.names == ("pump-01", "pump-02", "pump-03", "pump-04", "")
     assert manifest.sensors == physics.SENSORS
@@ -151,7 +151,7 @@ def test_the_bundle_loads_and_knows_every_series(trained: Trained) -> None:
 
 
 def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_otherwise(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Normal levels are then about 1; the weights are the same either way."""
     plain = made(tmp_path, pumps, model=changed(SMALL, standardise=False))
@@ -200,7 +200,7 @@ def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp
 
 
 def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
-    pumps: pd.DataFrame, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pumps: pd.DataFrame, trained: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A rule that nothing can pass: at the same threshold the calibrate part has no incident left."""
     rules = {name: SensorRuleSettings(min_absolute=1e9) for name in physics.SENSORS}
@@ -256,7 +256,7 @@ def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.
 
 
 def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Records of one sensor each meet on ticks, without anybody having to say so."""
     sensors = tuple(sorted(physics.SENSORS))
@@ -340,7 +340,7 @@ def test_frames_that_are_off_are_in_no_part(pumps: pd.DataFrame, tmp_path: Path)
     assert load(trained.folder)[1].policy.score_when == f"flow > {middle}"
 
 
-def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained: Trained) -> None:
+def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained: TrainingRun) -> None:
     manifest, definition = load(trained.folder)
     kept = calibration_levels(trained.folder)
     levels = restored_levels(kept, definition.thresholds, 6 + 3, trained.calibration.weeks)

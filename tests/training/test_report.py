@@ -14,7 +14,7 @@ from stream.settings.data import FrameSettings, MaintenanceSpan
 from tests.support.options import changed
 from tests.support.small_training import MINUTE, SMALL, a_history, made
 from training import report
-from training.pipeline import Trained
+from training.pipeline import TrainingRun
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +23,13 @@ def pumps() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """A bundle of that history."""
     return made(tmp_path_factory.mktemp("trained"), pumps)
 
 
 def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
-    trained: Trained, capsys: pytest.CaptureFixture[str]
+    trained: TrainingRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = json.loads(msgspec.json.encode(report.facts(trained)))
     assert facts["rows_per_s"] > 1_000
@@ -41,7 +41,7 @@ def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
         assert said in table
 
 
-def table_of(trained: Trained, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+def table_of(trained: TrainingRun, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """The table's rows by their names."""
     report.show(trained)
     found, name = dict[str, str](), ""

@@ -19,7 +19,7 @@ from training.demo.picture import draw
 from training.demo.scoreboard import Alert, Scoreboard, compare
 from training.fitting.members import Progress
 from training.options import FitOptions, TrainOptions
-from training.pipeline import Trained, train
+from training.pipeline import TrainingRun, train
 
 DETECTOR = "demo-pumps"
 # A day passes in seconds here: hourly updates of an open incident would hide the rest.
@@ -33,7 +33,7 @@ class Demo:
     """A fleet and the bundle trained on its history."""
 
     fleet: Fleet
-    trained: Trained
+    trained: TrainingRun
     definition: Definition
 
 

@@ -35,7 +35,7 @@ from training.revision.child import threshold_settings
 
 
 @dataclass(frozen=True)
-class Learned:
+class BaselineHistory:
     """The history that floors learn from, cut as the bundle's was.
 
     Attributes:
@@ -59,7 +59,7 @@ class Baseline:
     why: str | None
 
 
-def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> Learned:
+def load_baseline_history(options: TrainOptions, definition: Definition, manifest: Manifest) -> BaselineHistory:
     """Reads the history at `options.data` as the bundle's frames, in the parts of a training run.
 
     Raises:
@@ -75,8 +75,8 @@ def learn(options: TrainOptions, definition: Definition, manifest: Manifest) -> 
     elif frames.counted(part) != manifest.data.frames:
         why = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
     else:
-        return Learned(history, frames, part, True, "")
-    return Learned(history, frames, part, False, why)
+        return BaselineHistory(history, frames, part, True, "")
+    return BaselineHistory(history, frames, part, False, why)
 
 
 def _hints(options: TrainOptions) -> Hints:
@@ -85,8 +85,8 @@ def _hints(options: TrainOptions) -> Hints:
     return options.hints if labelled else options.hints.without_label()
 
 
-def baselines(
-    learned: Learned, judged: FramedHistory, definition: Definition, manifest: Manifest, seed: int
+def fit_baselines(
+    learned: BaselineHistory, judged: FramedHistory, definition: Definition, manifest: Manifest, seed: int
 ) -> list[Baseline]:
     """Every floor on the frames to be judged.
 
@@ -104,7 +104,7 @@ def baselines(
 class _Ground:
     """What is the same for every floor."""
 
-    learned: Learned
+    learned: BaselineHistory
     judged: FramedHistory
     definition: Definition
     promise: ThresholdSettings | None
@@ -147,7 +147,7 @@ def promise_of(manifest: Manifest) -> ThresholdSettings | None:
     return None if method is None or promised is None else threshold_settings(method, promised)
 
 
-def _fitted(floor: Floor, learned: Learned) -> Mapping[str, Score]:
+def _fitted(floor: Floor, learned: BaselineHistory) -> Mapping[str, Score]:
     """The floor of each series that has frames to fit on, and of all together for every other."""
     frames = learned.frames
     fit = np.flatnonzero(((learned.part == Part.FIT) | (learned.part == Part.STOP)) & frames.normal)

@@ -16,9 +16,9 @@ from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels
 from stream.registry.manifest import Manifest
 from training.data.framing import FramedHistory
-from training.evaluate.baselines import Learned, baselines, learn
-from training.evaluate.figures import Detections, Figures, Truth, measure, rows_of, truth
-from training.evaluate.labelled import Labelled, judge, spans
+from training.evaluate.baselines import BaselineHistory, fit_baselines, load_baseline_history
+from training.evaluate.figures import Detections, Figures, GroundTruth, ground_truth, measure, rows_of
+from training.evaluate.labelled import LabelledScores, score_labelled, spans
 from training.evaluate.promise import Point, Promise, compare_promise, curve, normal_frames
 from training.evaluate.worst import Window, worst
 from training.options import TrainOptions
@@ -36,7 +36,7 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationOptions:
     """What to evaluate.
 
     Attributes:
@@ -61,7 +61,7 @@ class Floors:
 
     figures: tuple[Figures, ...]
     no_threshold: dict[str, str]
-    learned: Learned
+    learned: BaselineHistory
     history: Path
     seen: int
 
@@ -70,10 +70,10 @@ class Floors:
 class Evaluation:
     """All that tables, JSON and the page tell of; `floors` is None where no history was given."""
 
-    asked: Asked
+    asked: EvaluationOptions
     bundle: Bundle
-    labelled: Labelled
-    truth: Truth
+    labelled: LabelledScores
+    truth: GroundTruth
     ours: Figures
     floors: Floors | None
     promise: Promise
@@ -92,7 +92,7 @@ class Evaluation:
         return int(none.sum()), int((none & self.truth.labels).sum())
 
 
-def evaluate(bundle: Bundle, asked: Asked) -> Evaluation:
+def evaluate(bundle: Bundle, asked: EvaluationOptions) -> Evaluation:
     """Measures a bundle on labelled rows.
 
     Raises:
@@ -100,9 +100,9 @@ def evaluate(bundle: Bundle, asked: Asked) -> Evaluation:
         DataError: no labels, no scores, or a history that floors cannot learn from.
     """
     definition, manifest = bundle.definition, bundle.manifest
-    labelled = judge(definition, asked.data, asked.hints, asked.known)
+    labelled = score_labelled(definition, asked.data, asked.hints, asked.known)
     grace = definition.spec.receptive_field
-    known = truth(labelled.frames, grace)
+    known = ground_truth(labelled.frames, grace)
     ours = measure(known, Detections(OURS, labelled.score, spans(labelled.incidents)))
     assert ours.found is not None, "the detector has a threshold"
     normal = normal_frames(labelled.frames, grace)
@@ -120,9 +120,11 @@ def evaluate(bundle: Bundle, asked: Asked) -> Evaluation:
     )
 
 
-def _floors(bundle: Bundle, asked: Asked, history: TrainOptions, judged: FramedHistory, known: Truth) -> Floors:
-    learned = learn(history, bundle.definition, bundle.manifest)
-    found = baselines(learned, judged, bundle.definition, bundle.manifest, history.train.seed)
+def _floors(
+    bundle: Bundle, asked: EvaluationOptions, history: TrainOptions, judged: FramedHistory, known: GroundTruth
+) -> Floors:
+    learned = load_baseline_history(history, bundle.definition, bundle.manifest)
+    found = fit_baselines(learned, judged, bundle.definition, bundle.manifest, history.train.seed)
     return Floors(
         figures=tuple(measure(known, one.said) for one in found),
         no_threshold={one.said.name: one.why for one in found if one.why is not None},

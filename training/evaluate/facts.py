@@ -9,7 +9,7 @@ from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import Evaluation, Floors
-from training.evaluate.figures import FIGURES, Figures, OfSeries, worth
+from training.evaluate.figures import FIGURES, Figures, SeriesFigures, alert_class
 from training.evaluate.labelled import spans
 from training.metrics.events import EventMetrics
 
@@ -36,7 +36,7 @@ def facts(of: Evaluation) -> dict[str, Any]:
         "promise": asdict(of.promise),
         "curve": [asdict(point) for point in of.curve],
         "alerts": [
-            _alert(one, worth(of.truth, span))
+            _alert(one, alert_class(of.truth, span))
             for one, span in zip(labelled.incidents, spans(labelled.incidents), strict=True)
         ],
     }
@@ -70,7 +70,7 @@ def found(of: EventMetrics) -> dict[str, Any]:
     }
 
 
-def _series(of: OfSeries) -> dict[str, Any]:
+def _series(of: SeriesFigures) -> dict[str, Any]:
     return {
         "frames": of.frames,
         "labelled": of.ranking.labelled,

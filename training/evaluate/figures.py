@@ -18,11 +18,11 @@ from training.metrics.period import strongest_period
 from training.metrics.ranking import Ranking, rank
 from training.metrics.vus import Volume, vus
 
-Worth = Literal["true", "false", "open before"]
+AlertClass = Literal["true", "false", "open before"]
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The labels of T frames, and what follows from them alone, for every detector the same.
 
     Attributes:
@@ -58,7 +58,7 @@ class Detections:
 
 
 @dataclass(frozen=True)
-class OfSeries:
+class SeriesFigures:
     """Figures of one series; `found` is None without a threshold."""
 
     frames: int
@@ -82,7 +82,7 @@ class Figures:
     """
 
     name: str
-    series: Mapping[str, OfSeries]
+    series: Mapping[str, SeriesFigures]
     found: EventMetrics | None
 
     def mean(self, figure: str) -> tuple[float | None, int]:
@@ -104,11 +104,11 @@ def rows_of(frames: FramedHistory) -> dict[str, slice]:
     }
 
 
-def truth(frames: FramedHistory, grace: int) -> Truth:
+def ground_truth(frames: FramedHistory, grace: int) -> GroundTruth:
     """What the labels of these frames say."""
     rows = rows_of(frames)
     events = {name: spans_of(name, frames.time[at], frames.marked[at], grace) for name, at in rows.items()}
-    return Truth(
+    return GroundTruth(
         time=frames.time,
         labels=frames.marked,
         rows=rows,
@@ -119,7 +119,7 @@ def truth(frames: FramedHistory, grace: int) -> Truth:
     )
 
 
-def worth(known: Truth, incident: Span) -> Worth:
+def alert_class(known: GroundTruth, incident: Span) -> AlertClass:
     """true: it opened inside an event, grace included; false: it overlaps none; open before: it reaches into one."""
     events = known.events[incident.series]
     if any(event.start <= incident.start < event.end for event in events):
@@ -127,7 +127,7 @@ def worth(known: Truth, incident: Span) -> Worth:
     return "open before" if any(incident.start < event.start < incident.end for event in events) else "false"
 
 
-def measure(known: Truth, said: Detections) -> Figures:
+def measure(known: GroundTruth, said: Detections) -> Figures:
     """The figures of one detector."""
     of: dict[str, list[Span]] = defaultdict(list)
     for span in said.incidents or ():
@@ -142,10 +142,10 @@ def measure(known: Truth, said: Detections) -> Figures:
     )
 
 
-def _of_series(known: Truth, said: Detections, name: str, incidents: Sequence[Span]) -> OfSeries:
+def _of_series(known: GroundTruth, said: Detections, name: str, incidents: Sequence[Span]) -> SeriesFigures:
     at = known.rows[name]
     score, labels, days = said.score[at], known.labels[at], known.normal_days[name]
-    return OfSeries(
+    return SeriesFigures(
         frames=len(labels),
         ranking=rank(score, labels),
         volume=vus(score, labels, known.buffers[name]),

@@ -22,7 +22,7 @@ from training.metrics.events import OPEN_END, Span
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledScores:
     """T frames of all series, sorted by series, then time, and what the detector said of them.
 
     Attributes:
@@ -39,7 +39,7 @@ class Labelled:
     counts: Counter[Count]
 
 
-def answers(data: Path, hints: Hints) -> Hints:
+def with_label_column(data: Path, hints: Hints) -> Hints:
     """The hints with the column of labels: the one configured, else the one that is named like labels.
 
     Raises:
@@ -48,7 +48,9 @@ def answers(data: Path, hints: Hints) -> Hints:
     return hints if hints.label is not None else replace(hints, label=label_column(data))
 
 
-def judge(definition: Definition, data: Path, hints: Hints, known: frozenset[str] | None = None) -> Labelled:
+def score_labelled(
+    definition: Definition, data: Path, hints: Hints, known: frozenset[str] | None = None
+) -> LabelledScores:
     """Sends labelled rows through the detector.
 
     Args:
@@ -58,7 +60,7 @@ def judge(definition: Definition, data: Path, hints: Hints, known: frozenset[str
         BundleError: the data lack sensors of the bundle.
         DataError: no labels, no rows, or not one frame with a score.
     """
-    layout = layout_for(data, answers(data, hints), definition)
+    layout = layout_for(data, with_label_column(data, hints), definition)
     detector = Detector(definition)
     scored = scored_history(steps(detector, data, layout, known=known), detector)
     score, counts = scored.scores.score, scored.counts
@@ -70,7 +72,7 @@ def judge(definition: Definition, data: Path, hints: Hints, known: frozenset[str
             f"window + smoothing / 2 = {spec.window + spec.smoothing // 2} frames without a gap: give more, or a finer "
             "bundle"
         )
-    return Labelled(layout, scored.frames, score, _newest(scored.events), counts)
+    return LabelledScores(layout, scored.frames, score, _newest(scored.events), counts)
 
 
 def _newest(events: Iterable[IncidentEvent]) -> tuple[IncidentEvent, ...]:

@@ -9,7 +9,7 @@ from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from training.evaluate.evaluation import OURS, Evaluation
-from training.evaluate.figures import FIGURES, worth
+from training.evaluate.figures import FIGURES, alert_class
 from training.evaluate.labelled import spans
 from training.evaluate.markup import Markup, safe, table, tag
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
@@ -183,7 +183,7 @@ def _bar(share: float) -> Markup:
 
 def _alert(one: IncidentEvent, of: Evaluation) -> tuple[str, ...]:
     (span,) = spans([one])
-    kind = worth(of.truth, span)
+    kind = alert_class(of.truth, span)
     lasted = "open" if one.ended_at is None else duration((one.ended_at - one.started_at) / 1e9)
     told = [
         f"{seen.name} {seen.share:.0%}: {'missing' if seen.observed is None else f'{seen.observed:.4g}'}, "

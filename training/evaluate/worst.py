@@ -10,7 +10,7 @@ from stream.detect.frames.scale import scaled
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
 from training.data.framing import FramedHistory
-from training.evaluate.labelled import Labelled
+from training.evaluate.labelled import LabelledScores
 
 WINDOWS, SENSORS = 6, 3
 # A score below this share of the highest is not among the worst.
@@ -18,7 +18,7 @@ LEAST = 0.1
 
 
 @dataclass(frozen=True)
-class Seen:
+class SensorTrace:
     """One sensor, in its own units: float64 (n,), NaN where missing, or where nothing is expected yet."""
 
     name: str
@@ -43,10 +43,10 @@ class Window:
     peak: int
     score: float
     labelled: bool
-    sensors: tuple[Seen, ...]
+    sensors: tuple[SensorTrace, ...]
 
 
-def worst(labelled: Labelled, definition: Definition) -> list[Window]:
+def worst(labelled: LabelledScores, definition: Definition) -> list[Window]:
     """The highest peaks, at least twice W + M frames apart, none of them small; of many series two of each at most."""
     apart = 2 * definition.spec.block
     score, runs = np.nan_to_num(labelled.score, nan=-1.0), Segments(labelled.frames.series)
@@ -64,7 +64,7 @@ def worst(labelled: Labelled, definition: Definition) -> list[Window]:
     return chosen
 
 
-def _window(labelled: Labelled, definition: Definition, peak: int, first: int, last: int) -> Window:
+def _window(labelled: LabelledScores, definition: Definition, peak: int, first: int, last: int) -> Window:
     """Frames from two windows and a level before the peak to half a window after it, within rows first to last."""
     spec, frames = definition.spec, labelled.frames
     begin, end = max(first, peak - 2 * spec.window - spec.smoothing), min(last, peak + spec.window // 2 + 1)
@@ -78,7 +78,7 @@ def _window(labelled: Labelled, definition: Definition, peak: int, first: int, l
         score=float(labelled.score[peak]),
         labelled=bool(frames.marked[peak]),
         sensors=tuple(
-            Seen(definition.sensors[f], float(share[f]), frames.values[begin:end, f], expected[:, f])
+            SensorTrace(definition.sensors[f], float(share[f]), frames.values[begin:end, f], expected[:, f])
             for f in np.argsort(-carried, kind="stable")[:SENSORS].tolist()
         ),
     )

@@ -1,6 +1,6 @@
 """How constrained a model is: synthetic anomalies of graded size are put into held-out normal data, and looked for.
 
-1. Strips of W + M - 1 frames are taken, evenly spread, of the gate part, which nothing has seen; where it is too short,
+1. Segments of W + M - 1 frames are taken, evenly spread, of the gate part, unseen; where it is too short,
 of the calibrate part. 2. Each kind at each size goes into each strip (`synthetic`). 3. Errors, level and threshold are
 those of the bundle; rules are left aside. 4. What the model makes of a deviation beside what it makes of the window
 without it tells how much it gives back: what is given back leaves no error. 5. From what it is free to copy, and what
@@ -19,8 +19,8 @@ from stream.registry.manifest_facts import CapacityFacts, CapacityVerdict, Injec
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, UNITS, Kind
-from training.gate.injection import Trial
-from training.gate.segments import FEWEST, Strips, affordable, strips_of
+from training.gate.injection import InjectionTrial
+from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 
 # Windows of the fewest strips: of more, the trials would take longer than the training.
 MOST_WINDOWS = 1 << 14
@@ -70,8 +70,8 @@ class Strength:
     """What trials of a model on n strips of a part say.
 
     Attributes:
-        freedom: degrees of freedom per value of a window; see `Trial.freedom`.
-        explained: see `Trial.explained`.
+        freedom: degrees of freedom per value of a window; see `InjectionTrial.freedom`.
+        explained: see `InjectionTrial.explained`.
         found_in_normal: share of the strips above the threshold as they are: what every share found begins at.
     """
 
@@ -86,7 +86,7 @@ class Strength:
     @property
     def verdict(self) -> CapacityVerdict:
         """Too strong: free to copy more than it may. Too weak: explains nothing but by copying."""
-        if self.freedom > most_freedom(self.spec):
+        if self.freedom > freedom_limit(self.spec):
             return "too strong"
         by_copying = self.freedom + LEAST_EXPLAINED * (1.0 - self.freedom)
         return "fine" if self.explained > by_copying else "too weak"
@@ -95,7 +95,7 @@ class Strength:
     def said(self) -> str:
         """The verdict's reason, and what to do."""
         numbers = (
-            f"gives back {max(self.freedom, 0.0):.0%} of small noise ({most_freedom(self.spec):.0%} at most is fine), "
+            f"gives back {max(self.freedom, 0.0):.0%} of small noise ({freedom_limit(self.spec):.0%} at most is fine), "
             f"explains {self.explained:.0%} of normal data"
         )
         if self.verdict == "too strong":
@@ -124,14 +124,14 @@ class Strength:
             segments=self.strips,
             frames=self.spec.receptive_field,
             freedom=self.freedom,
-            most_freedom=most_freedom(self.spec),
+            most_freedom=freedom_limit(self.spec),
             explained=self.explained,
             found_in_normal=self.found_in_normal,
             kinds={kind: tried.facts() for kind, tried in self.tried.items()},
         )
 
 
-def most_freedom(spec: ModelSpec) -> float:
+def freedom_limit(spec: ModelSpec) -> float:
     """A third of a window's values, beside the one that the narrowest code has; of a window of one value a half.
 
     Codes as they are chosen have a quarter at most. Trained with blanks they give back somewhat more than their share.
@@ -147,7 +147,7 @@ def _weaker(spec: ModelSpec) -> str:
     return less if spec.kind == "linear" else f"{less} or `model.hidden`, or raise `model.noise`"
 
 
-def strength(
+def measure_capacity(
     framed: FramedHistory, part: UInt8s, definition: Definition, weights: Mapping[str, Tensor], seed: int
 ) -> CapacityFacts:
     """How constrained the model is, as a manifest keeps it; `not judged` with the reason where too little is held out.
@@ -165,7 +165,7 @@ def strength(
             f"{len(strips)} strips of {definition.spec.receptive_field} frames in the calibrate part, fewer in gate; "
             f"{FEWEST} are needed: give longer history, or a shorter `model.window`"
         )
-    trial = Trial(strips, definition, weights)
+    trial = InjectionTrial(strips, definition, weights)
     explained = trial.explained()
     if explained is None:
         return _not_judged("no sensor moves in the held-out parts")
@@ -180,17 +180,17 @@ def strength(
     ).facts()
 
 
-def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, Strips]:
-    """Strips of gate; where they are too few, of calibrate."""
+def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, HeldOutSegments]:
+    """Segments of gate; where they are too few, of calibrate."""
     frames = spec.receptive_field
     gate, calibrate = (
-        strips_of(framed, framed.within(part, wanted, frames), frames, affordable(spec), seed)
+        cut_segments(framed, framed.within(part, wanted, frames), frames, most_segments(spec), seed)
         for wanted in (Part.GATE, Part.CALIBRATE)
     )
     return (Part.GATE, gate) if len(gate) >= FEWEST else (Part.CALIBRATE, calibrate)
 
 
-def _tried(trial: Trial, kind: Kind, seed: int) -> Tried:
+def _tried(trial: InjectionTrial, kind: Kind, seed: int) -> Tried:
     outcomes = [trial.step(kind, size, seed) for size in SIZES[kind]]
     steps = tuple(outcome for outcome in outcomes if isinstance(outcome, InjectedSize))
     reasons = [outcome for outcome in outcomes if isinstance(outcome, str)]

@@ -26,8 +26,8 @@ from training.data.scored_history import FrameScores, frame_scores
 from training.data.split import Part
 from training.data.synthetic import Kind, inject
 from training.gate.criteria import CHANCE, not_judged
-from training.gate.false_alerts import DAY, FEWEST_DAYS, chance, daily_rates, left_open
-from training.gate.segments import FEWEST, Strips, affordable, strips_of
+from training.gate.false_alerts import DAY, FEWEST_DAYS, chance_of_at_least, daily_rates, undecided_reason
+from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 from training.gate.separability import ONE_SIDED
 
 # So many times as many false alerts, and what was promised; so much less of the synthetic anomalies found.
@@ -39,7 +39,7 @@ ALERTS, DETECTION = NAMES = ("false alerts beside production", "detection beside
 
 
 @dataclass(frozen=True)
-class Contender:
+class ScoredModel:
     """A model with its thresholds, and what it makes of every frame of the history.
 
     Attributes:
@@ -51,9 +51,9 @@ class Contender:
     caution: float = 1.0
 
 
-def beside_production(
+def champion_criteria(
     registry: Registry,
-    challenger: Contender,
+    challenger: ScoredModel,
     history: History,
     framed: FramedHistory,
     part: UInt8s,
@@ -87,7 +87,7 @@ def beside_production(
     if not np.array_equal(scores.time, framed.time):
         return _neither(f"production, {version}, makes other frames of these readings")
     caution = max((manifest.threshold.q_high or 0.0) / manifest.threshold_q, 1.0)
-    champion = Contender(definition, scores, caution)
+    champion = ScoredModel(definition, scores, caution)
     common = _common(framed, *_rows(manifest, framed, part, data), challenger, champion)
     return _compared(common, calibration, seed)
 
@@ -111,8 +111,8 @@ def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: DataFac
 class _Common:
     """The two on the rows `inside`, bool (T,), on which both have a level of normal frames; `which` rows these are."""
 
-    challenger: Contender
-    champion: Contender
+    challenger: ScoredModel
+    champion: ScoredModel
     framed: FramedHistory
     inside: Bools
     which: str
@@ -123,7 +123,7 @@ class _Common:
         return max(one.definition.spec.receptive_field for one in (self.challenger, self.champion))
 
 
-def _common(framed: FramedHistory, rows: Bools, which: str, challenger: Contender, champion: Contender) -> _Common:
+def _common(framed: FramedHistory, rows: Bools, which: str, challenger: ScoredModel, champion: ScoredModel) -> _Common:
     common = _Common(challenger, champion, framed, rows, which)
     scored = np.isfinite(challenger.scores.level) & np.isfinite(champion.scores.level)
     return replace(common, inside=rows & scored & (framed.run_within(framed.normal) >= common.frames))
@@ -149,11 +149,11 @@ def _alerts(common: _Common, calibration: Calibration) -> Criterion:
         f"{fewer}; {limit:.3g} are let pass, {MORE_ALERTS:g} times those of production, and what is promised"
     )
     beside = _at_least(ours.count, ours.count + theirs.count, share)
-    if max(beside, chance(ours.count, expected, behind)) >= CHANCE:
+    if max(beside, chance_of_at_least(ours.count, expected, behind)) >= CHANCE:
         return Criterion(ALERTS, "passed", ours.count, limit, said)
     amounts = np.repeat([1.0, -MORE_ALERTS], [ours.count, theirs.count])
     daily = daily_rates(levels, np.concatenate([ours.time, theirs.time]), amounts, levels.step / WEEK)
-    if (open_ := left_open(daily, 0.0)) is not None:
+    if (open_ := undecided_reason(daily, 0.0)) is not None:
         return Criterion(ALERTS, "not judged", ours.count, limit, f"{said}: {open_}")
     return Criterion(ALERTS, "refused", ours.count, limit, f"{said}, and the days agree")
 
@@ -170,7 +170,7 @@ class _Opened:
         return len(self.time)
 
 
-def _opened(one: Contender, common: _Common) -> _Opened:
+def _opened(one: ScoredModel, common: _Common) -> _Opened:
     levels = levels_at(common.framed, common.inside, one.scores, common.frames + 1)
     score = levels.level / one.definition.thresholds.of_each(levels.names)[levels.series]
     opened = [e for e in incident_events(levels, score, one.definition.rules) if e.state == "opened"]
@@ -181,8 +181,8 @@ def _opened(one: Contender, common: _Common) -> _Opened:
 
 
 def _detection(common: _Common, seed: int) -> Criterion:
-    most = min(affordable(one.definition.spec) for one in (common.challenger, common.champion))
-    strips = strips_of(common.framed, common.inside, common.frames, most, seed)
+    most = min(most_segments(one.definition.spec) for one in (common.challenger, common.champion))
+    strips = cut_segments(common.framed, common.inside, common.frames, most, seed)
     pairs = np.concatenate([_found(common, strips, kind, size, seed) for kind, size in TRIALS])
     if len(strips) < FEWEST or not len(pairs):
         still = "" if len(pairs) else ", and no sensor that moves in them"
@@ -204,7 +204,7 @@ def _detection(common: _Common, seed: int) -> Criterion:
     return Criterion(DETECTION, "refused", ours, theirs - LESS_FOUND, said)
 
 
-def _found(common: _Common, strips: Strips, kind: Kind, size: float, seed: int) -> Float64s:
+def _found(common: _Common, strips: HeldOutSegments, kind: Kind, size: float, seed: int) -> Float64s:
     """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says.
 
     A champion whose threshold may be low by chance is no standard: it is held at the upper end of its interval.

@@ -41,7 +41,7 @@ def not_judged(name: str, why: str) -> Criterion:
     return Criterion(name, "not judged", None, None, why)
 
 
-def of_capacity(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]:
+def capacity_criteria(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]:
     """Criteria `too strong` and `too weak`, from the measured capacity.
 
     Args:
@@ -62,7 +62,7 @@ def of_capacity(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]:
     ]
 
 
-def collapsed(spec: ModelSpec, told: Sequence[tuple[float, ...]]) -> list[Criterion]:
+def collapse_criteria(spec: ModelSpec, told: Sequence[tuple[float, ...]]) -> list[Criterion]:
     """Whether the code of a variational model tells something of a window; nothing is said of other models."""
     if not told:
         return []

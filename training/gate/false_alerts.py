@@ -51,14 +51,14 @@ class Found:
 
     def criterion(self, name: str) -> Criterion:
         """Refused where chance is excluded, and each day as it comes would say the same."""
-        if chance(self.count, self.expected, self.behind) >= CHANCE:
+        if chance_of_at_least(self.count, self.expected, self.behind) >= CHANCE:
             return Criterion(name, "passed", self.measured, self.limit, self.said)
-        if (open_ := left_open(self.daily, self.limit)) is not None:
+        if (open_ := undecided_reason(self.daily, self.limit)) is not None:
             return Criterion(name, "not judged", self.measured, self.limit, f"{self.said}: {open_}")
         return Criterion(name, "refused", self.measured, self.limit, f"{self.said}, and the days agree: {REMEDY}")
 
 
-def promise_kept(gate: Levels, calibrated: Levels, calibration: Calibration, rules: Rules) -> list[Criterion]:
+def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration, rules: Rules) -> list[Criterion]:
     """Incidents or levels above beside those promised, and the time in alarm.
 
     Args:
@@ -119,7 +119,7 @@ def daily_rates(gate: Levels, time: Int64s, amount: Float64s, weight: Float64s) 
     return found
 
 
-def left_open(daily: Float64s, limit: float) -> str | None:
+def undecided_reason(daily: Float64s, limit: float) -> str | None:
     """Why days, float64 (D,), do not show that their mean is above a limit; None where they do, at 99 %."""
     days = len(daily)
     if days < FEWEST_DAYS:
@@ -130,7 +130,7 @@ def left_open(daily: Float64s, limit: float) -> str | None:
     return None
 
 
-def chance(count: int, mean: float, behind: float) -> float:
+def chance_of_at_least(count: int, mean: float, behind: float) -> float:
     """How likely so many or more are where `mean` are expected, and that from as few as `behind` observations.
 
     A Poisson count whose rate is known as well as so many observations tell it: negative binomial.

@@ -12,16 +12,16 @@ from training.data.framing import FramedHistory
 from training.data.history import History
 from training.data.split import Part
 from training.fitting.fit import FittedMembers
-from training.gate.capacity import strength
-from training.gate.champion import Contender, beside_production
-from training.gate.criteria import collapsed, of_capacity
-from training.gate.false_alerts import promise_kept
-from training.gate.segments import affordable, strips_of
-from training.gate.separability import of_labelled, of_synthetic
+from training.gate.capacity import measure_capacity
+from training.gate.champion import ScoredModel, champion_criteria
+from training.gate.criteria import capacity_criteria, collapse_criteria
+from training.gate.false_alerts import promise_criteria
+from training.gate.segments import cut_segments, most_segments
+from training.gate.separability import labelled_criterion, synthetic_criterion
 
 
 @dataclass(frozen=True)
-class Held:
+class GateData:
     """What a model is judged on.
 
     Attributes:
@@ -38,27 +38,32 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateResult:
     """How constrained the model is, as `training.strength` tells it, and the gate's verdicts, as they are told."""
 
     strength: CapacityFacts
     criteria: list[Criterion]
 
 
-def judge(
-    held: Held, challenger: Contender, calibration: Calibration, fitted: FittedMembers, registry: Registry, seed: int
-) -> Judged:
+def run_gate(
+    held: GateData,
+    challenger: ScoredModel,
+    calibration: Calibration,
+    fitted: FittedMembers,
+    registry: Registry,
+    seed: int,
+) -> GateResult:
     """Tries the model out, and judges it."""
     definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]
     spec, frames = definition.spec, definition.spec.receptive_field
-    strips = strips_of(framed, framed.within(held.part, Part.GATE, frames), frames, affordable(spec), seed)
-    tried = strength(framed, held.part, definition, fitted.weights, seed)
+    strips = cut_segments(framed, framed.within(held.part, Part.GATE, frames), frames, most_segments(spec), seed)
+    tried = measure_capacity(framed, held.part, definition, fitted.weights, seed)
     criteria = [
-        of_synthetic(strips, definition, seed),
-        of_labelled(framed, held.part, challenger.scores.level, gate, definition),
-        *of_capacity(tried, cut_off=not fitted.stopped_early),
-        *collapsed(spec, fitted.divergence),
-        *promise_kept(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
-        *beside_production(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
+        synthetic_criterion(strips, definition, seed),
+        labelled_criterion(framed, held.part, challenger.scores.level, gate, definition),
+        *capacity_criteria(tried, cut_off=not fitted.stopped_early),
+        *collapse_criteria(spec, fitted.divergence),
+        *promise_criteria(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
+        *champion_criteria(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
     ]
-    return Judged(tried, criteria)
+    return GateResult(tried, criteria)

@@ -12,13 +12,13 @@ from stream.detect.model.autoencoders import load
 from stream.intake.columns import Bools
 from stream.registry.manifest_facts import InjectedSize
 from training.data.synthetic import Kind, inject
-from training.gate.segments import Float32s, Strips
+from training.gate.segments import Float32s, HeldOutSegments
 
 # Deviations of the white noise that tells what a model is free to copy: small, so that all of it is within normal.
 SMALL = 0.1
 
 
-class Trial:
+class InjectionTrial:
     """Tries them out; at least one strip.
 
     Args:
@@ -26,7 +26,7 @@ class Trial:
         weights: those of the definition's ensemble, which itself gives errors and newest frames only.
     """
 
-    def __init__(self, strips: Strips, definition: Definition, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, strips: HeldOutSegments, definition: Definition, weights: Mapping[str, Tensor]) -> None:
         self._strips, self._definition, self._spec = strips, definition, definition.spec
         self._values = strips.scaled(definition)  # float32 (n, W + M - 1, F)
         self._model = load(definition.spec, weights)
@@ -77,7 +77,7 @@ class Trial:
             return None
         return float(np.maximum(0.0, 1.0 - np.median(left, axis=0)[moves] / total[moves]).mean())
 
-    def _found(self, strips: Strips, values: Float32s) -> float:
+    def _found(self, strips: HeldOutSegments, values: Float32s) -> float:
         """The share where scaled values (n, W + M - 1, F) stand in the place of their own."""
         return float((strips.scores(self._definition, values) > EXCEEDS).mean())
 

@@ -1,4 +1,4 @@
-"""Strips of held-out frames, as many as one level looks at, and the scores that a bundle gives their newest frames."""
+"""Segments of held-out frames, as many as one level looks at, and the scores of their newest frames."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ FEWEST, MOST, MOST_VALUES = 20, 128, 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
-class Strips:
+class HeldOutSegments:
     """n strips of L frames, whole ones.
 
     Attributes:
@@ -44,19 +44,19 @@ class Strips:
         """bool (n, F): sensors without a missing value."""
         return np.asarray(~self.masked.any(axis=1))
 
-    def of(self, rows: Int64s) -> "Strips":
+    def of(self, rows: Int64s) -> "HeldOutSegments":
         """Some of them."""
-        return Strips(self.values[rows], tuple(self.names[row] for row in rows.tolist()))
+        return HeldOutSegments(self.values[rows], tuple(self.names[row] for row in rows.tolist()))
 
     def scaled(self, definition: Definition) -> Float32s:
         """float32 (n, L, F), as the detector of a bundle scales them; masked cells hold 0."""
         return scaled(self.values, *self._scales(definition), definition.policy.clip)
 
-    def unscaled(self, values: Float32s, definition: Definition) -> "Strips":
+    def unscaled(self, values: Float32s, definition: Definition) -> "HeldOutSegments":
         """The strips that scale to `values` (n, L, F); what is masked stays so."""
         mean, scale = self._scales(definition)
         raw = values.astype(np.float64) * scale + mean
-        return Strips(np.where(self.masked, np.nan, raw), self.names)
+        return HeldOutSegments(np.where(self.masked, np.nan, raw), self.names)
 
     def scores(self, definition: Definition, values: Float32s | None = None) -> Float64s:
         """float64 (n,): level / threshold of the newest frame of each; L must be `support` at least.
@@ -92,7 +92,7 @@ def newest_frames(definition: Definition, values: Float32s, masked: Bools) -> tu
     return level, windows.disagreement[newest]
 
 
-def strips_of(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: int) -> Strips:
+def cut_segments(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: int) -> HeldOutSegments:
     """At most so many strips of so many frames that end at some rows of a history, evenly spread, in random order.
 
     Args:
@@ -100,9 +100,9 @@ def strips_of(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: 
     """
     rows = np.random.default_rng(seed).permutation(evenly(np.flatnonzero(ends), most))
     names = tuple(framed.names[at] for at in framed.series[rows].tolist())
-    return Strips(framed.values[rows[:, None] + np.arange(1 - frames, 1)], names)
+    return HeldOutSegments(framed.values[rows[:, None] + np.arange(1 - frames, 1)], names)
 
 
-def affordable(spec: ModelSpec) -> int:
+def most_segments(spec: ModelSpec) -> int:
     """How many strips are to be tried."""
     return min(MOST, max(FEWEST, MOST_VALUES // (spec.members * spec.smoothing * spec.window * spec.sensors)))

@@ -14,7 +14,7 @@ from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import Kind, inject
 from training.gate.criteria import not_judged
-from training.gate.segments import FEWEST, Strips
+from training.gate.segments import FEWEST, HeldOutSegments
 
 # What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.
 KIND: Kind = "level_shift"
@@ -49,7 +49,7 @@ def separation(anomalous: Float64s, normal: Float64s) -> Separation:
     return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
 
 
-def of_synthetic(strips: Strips, definition: Definition, seed: int) -> Criterion:
+def synthetic_criterion(strips: HeldOutSegments, definition: Definition, seed: int) -> Criterion:
     """Normal strips of the gate part beside themselves with one sensor off."""
     name = "separability"
     if len(strips) < FEWEST:
@@ -63,7 +63,7 @@ def of_synthetic(strips: Strips, definition: Definition, seed: int) -> Criterion
     return _criterion(name, found, SYNTHETIC, said, remedy)
 
 
-def of_labelled(
+def labelled_criterion(
     framed: FramedHistory, part: UInt8s, level: Float64s, gate: Levels, definition: Definition
 ) -> Criterion:
     """Labelled events in the span of the gate part beside its normal blocks, by the largest score of each.

@@ -29,7 +29,7 @@ from training.recalibration.drift import sensor_drifts
 from training.recalibration.observed import NewerReadings, read_scores, score_readings
 from training.recalibration.recalibrate import BundleThresholds, Evidence, Recalibration, recalibrate
 from training.recalibration.selection import Selection, select_levels
-from training.revision.child import kept_by, promise_of, publish_child
+from training.revision.child import promise_of, publish_child, stored_levels_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def bundle_thresholds(folder: Path, manifest: Manifest, definition: Definition) 
     """
     return BundleThresholds(
         table=definition.thresholds,
-        kept=kept_by(folder, manifest, definition.thresholds),
+        kept=stored_levels_of(folder, manifest, definition.thresholds),
         grid=stored_grid(calibration_levels(folder)),
         rules=definition.rules,
         promise=promise_of(manifest),

@@ -19,7 +19,7 @@ from stream.settings.detection import RuleSettings, ThresholdSettings
 from training.calibration.calibrate import Calibration, calibrate_stored
 from training.defaults import choose_rules
 from training.publish import stamp
-from training.revision.child import PROMISES, kept_by, promise_of, publish_child
+from training.revision.child import PROMISES, promise_of, publish_child, stored_levels_of
 
 # Rules that follow from what a bundle keeps: the setting, and the field of the bundle's rules.
 RULES = {
@@ -33,7 +33,7 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Amendment:
     """The values to set: those of `names`, such as `rules.close_after`, as the two sections have them."""
 
     rules: RuleSettings
@@ -42,7 +42,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Amended:
+class AmendedBundle:
     """A child version, the manifest of its parent, and the child's threshold."""
 
     folder: Path
@@ -52,8 +52,8 @@ class Amended:
 
 
 def amend(
-    registry: Registry, detector: str, reference: str, wanted: Wanted, reason: str = "", now: datetime | None = None
-) -> Amended:
+    registry: Registry, detector: str, reference: str, wanted: Amendment, reason: str = "", now: datetime | None = None
+) -> AmendedBundle:
     """Publishes a child of a version, verifies it, and lets `candidate` point to it unless the gate refused it.
 
     Args:
@@ -73,7 +73,7 @@ def amend(
     amended = _changes(parent, rules, threshold)
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
-    levels = kept_by(folder, parent, definition.thresholds)
+    levels = stored_levels_of(folder, parent, definition.thresholds)
     calibration = calibrate_stored(levels, definition.thresholds, rules, threshold, parent.seeds[0])
     version, created_at = stamp(now or datetime.now(UTC))
     manifest = msgspec.structs.replace(
@@ -87,17 +87,17 @@ def amend(
         calibrated_at=calibrated_at(parent),
     )
     child, written = publish_child(registry, folder, parent, manifest, "amend", reason)
-    return Amended(child, parent, written, calibration)
+    return AmendedBundle(child, parent, written, calibration)
 
 
-def _rules(parent: Manifest, wanted: Wanted) -> Rules:
+def _rules(parent: Manifest, wanted: Amendment) -> Rules:
     """The parent's rules, with what is wanted in its place; what that leaves open follows from the parent."""
     chosen = choose_rules(wanted.rules, parent.policy, parent.model)
     changes = {field: getattr(chosen, field) for name, field in RULES.items() if f"rules.{name}" in wanted.names}
     return msgspec.structs.replace(parent.rules, **changes)
 
 
-def _threshold(parent: Manifest, wanted: Wanted) -> ThresholdSettings:
+def _threshold(parent: Manifest, wanted: Amendment) -> ThresholdSettings:
     """The parent's promise, with what is wanted in its place.
 
     Raises:

@@ -49,7 +49,7 @@ def aliases_of(child: Manifest) -> tuple[str, ...]:
     return () if child.metrics.gate.refused else (CANDIDATE,)
 
 
-def kept_by(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> StoredLevels:
+def stored_levels_of(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> StoredLevels:
     """The levels that a bundle keeps.
 
     Raises:

@@ -7,11 +7,11 @@ import msgspec
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.terminal import console, plain_table
-from training.revision.amend import Amended
+from training.revision.amend import AmendedBundle
 from training.revision.child import aliases_of
 
 
-def facts(amended: Amended, registry: Registry) -> dict[str, Any]:
+def facts(amended: AmendedBundle, registry: Registry) -> dict[str, Any]:
     """The child and what came of the threshold, as JSON can hold it."""
     m, parent = amended.manifest, amended.parent
     return {
@@ -27,7 +27,7 @@ def facts(amended: Amended, registry: Registry) -> dict[str, Any]:
     }
 
 
-def show(amended: Amended, registry: Registry) -> None:
+def show(amended: AmendedBundle, registry: Registry) -> None:
     """The table, on stdout."""
     m, parent = amended.manifest, amended.parent
     table = plain_table()

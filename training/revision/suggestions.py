@@ -27,7 +27,7 @@ from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate_stored
-from training.revision.child import PROMISES, kept_by, promise_of, threshold_settings
+from training.revision.child import PROMISES, promise_of, stored_levels_of, threshold_settings
 
 # Fewer alerts of a series that were confirmed or false say little of the next ones.
 LEAST_JUDGED = 5
@@ -47,7 +47,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Suggestion:
     """A change, and what it would have done to the alerts of the series it is proposed for, and to all."""
 
     series: str
@@ -64,7 +64,7 @@ class _Candidate:
     gone: Gone
 
 
-def proposed(
+def suggestions_report(
     judgements: Judgements, registry: Path | str, detector: str, reference: str, given: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Proposals for the alerts of one bundle, and what could not be looked at, as JSON can hold it.
@@ -74,25 +74,25 @@ def proposed(
         given: options of the command line that name configuration and registry.
     """
     notes: list[str] = []
-    found: list[Proposal] = []
+    found: list[Suggestion] = []
     try:
         folder = Registry(registry).folder(detector, reference)
         manifest = read_manifest(folder)
         others = sum(alert.model_version != manifest.version for alert in judgements.alerts.values())
         if others:
             notes.append(f"{others} alerts are not of {manifest.version}; what is proposed does not count them")
-        found = propose(judgements, manifest, lambda: list(higher_thresholds(folder, manifest)), given)
+        found = suggest(judgements, manifest, lambda: list(higher_thresholds(folder, manifest)), given)
     except BundleError as fault:
         notes.append(f"nothing is proposed: {fault}")
     return {"proposals": [asdict(one) for one in found], "notes": notes}
 
 
-def propose(
+def suggest(
     judgements: Judgements,
     manifest: Manifest,
     thresholds: Callable[[], Sequence[tuple[str, float]]],
     given: Sequence[str] = (),
-) -> list[Proposal]:
+) -> list[Suggestion]:
     """At most a rule and a threshold for each series with enough alerts of this bundle that were confirmed or false.
 
     Only what loses no confirmed alert of any series is proposed; of several, what rids the series of the most false
@@ -102,7 +102,7 @@ def propose(
         thresholds: see `higher_thresholds`; asked for only where there is something to propose.
     """
     alerts = [alert for alert in judgements.alerts.values() if alert.model_version == manifest.version]
-    found: list[Proposal] = []
+    found: list[Suggestion] = []
     raised: list[_Candidate] | None = None
     for series in sorted({alert.series for alert in alerts}):
         own = [alert for alert in alerts if alert.series == series]
@@ -123,10 +123,10 @@ def _best(
     judgements: Judgements,
     alerts: list[IncidentView],
     own: list[IncidentView],
-) -> list[Proposal]:
+) -> list[Suggestion]:
     """The best one, if any is good."""
     judged = (
-        Proposal(series, one.what, one.command, _effect(own, judgements, one.gone), everywhere)
+        Suggestion(series, one.what, one.command, _effect(own, judgements, one.gone), everywhere)
         for one in candidates
         if (everywhere := _effect(alerts, judgements, one.gone)).confirmed_kept == everywhere.confirmed
     )
@@ -227,7 +227,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     """
     promise = promise_of(manifest)
     _, definition = load(folder)
-    levels = kept_by(folder, manifest, definition.thresholds)
+    levels = stored_levels_of(folder, manifest, definition.thresholds)
     highest = 1.0
     for value in _stricter(promise):
         options = threshold_settings(promise.method, value)

@@ -33,7 +33,7 @@ from training.data.scored_history import frame_scores
 from training.data.split import Part
 from training.data.windows import evenly
 from training.defaults import DISCRIMINATOR
-from training.evaluate.baselines import Learned, learn, promise_of
+from training.evaluate.baselines import BaselineHistory, load_baseline_history, promise_of
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, fit_discriminator
 from training.fitting.error_scale import error_scales, member_error_scales
@@ -109,7 +109,7 @@ def prepare(folder: Path, manifest: Manifest, definition: Definition, history: T
 class TargetBuilder:
     """Trains members on the bundle's frames, and gives them thresholds that keep its promise."""
 
-    learned: Learned
+    learned: BaselineHistory
     definition: Definition
     promise: ThresholdSettings
     seed: int
@@ -217,4 +217,4 @@ def target_builder(folder: Path, manifest: Manifest, definition: Definition, his
     promise = promise_of(manifest)
     if promise is None:
         raise DataError(f"{folder}: its manifest does not say what its threshold promises; train again")
-    return TargetBuilder(learn(history, definition, manifest), definition, promise, history.train.seed)
+    return TargetBuilder(load_baseline_history(history, definition, manifest), definition, promise, history.train.seed)

@@ -10,7 +10,7 @@ from stream.settings.detection import ThresholdSettings
 from stream.settings.hints import hints
 from stream.settings.layers import from_overrides
 from training.options import FitOptions, TrainOptions
-from training.revision.amend import RULES, Wanted
+from training.revision.amend import RULES, Amendment
 
 # These settings name the bundle that is amended.
 WHICH_BUNDLE = ("registry", "detector", "bundle")
@@ -55,7 +55,7 @@ def train_options(
     )
 
 
-def amendment_from(settings: Settings, overrides: Sequence[str]) -> Wanted:
+def amendment_from(settings: Settings, overrides: Sequence[str]) -> Amendment:
     """Takes the changes that `--set` names; file and environment name none.
 
     Raises:
@@ -67,7 +67,7 @@ def amendment_from(settings: Settings, overrides: Sequence[str]) -> Wanted:
         raise ConfigError("\n  ".join(["models amend: cannot change", *refused]))
     if not named:
         raise ConfigError(f"models amend: nothing to change; give --set with one of {', '.join(AMENDABLE)}")
-    return Wanted(settings.rules, settings.threshold, frozenset(named))
+    return Amendment(settings.rules, settings.threshold, frozenset(named))
 
 
 def _paths(tree: Mapping[str, object]) -> list[str]:

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.errors import BundleError
-from stream.registry.alias_history import Move
+from stream.registry.alias_history import AliasChange
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
@@ -178,14 +178,14 @@ def difference(registry: Registry, detector: str, before: str, after: str) -> Mo
     )
 
 
-def outcome(move: Move | None, registry: Registry, detector: str) -> AliasOutcome:
+def outcome(move: AliasChange | None, registry: Registry, detector: str) -> AliasOutcome:
     """The result of a promotion or rollback; `move` is None where production pointed there already."""
     if move is None:
         return AliasOutcome(moved=False, alias=PRODUCTION, after=registry.alias(detector, PRODUCTION))
     return AliasOutcome(moved=True, **msgspec.structs.asdict(move))
 
 
-def history(registry: Registry, detector: str) -> list[Move]:
+def history(registry: Registry, detector: str) -> list[AliasChange]:
     """Every move of an alias, oldest first."""
     return registry.history(detector)
 

@@ -13,7 +13,7 @@ from stream.cli.reports.model_facts import (
     flattened,
     plain,
 )
-from stream.registry.alias_history import Move
+from stream.registry.alias_history import AliasChange
 from stream.registry.manifest_facts import HEADINGS, CapacityFacts, ThresholdFacts
 from stream.settings.quantities import format_duration, format_instant
 from stream.terminal import console, plain_table
@@ -62,7 +62,7 @@ def show_outcome(outcome: AliasOutcome) -> None:
         print(f"{outcome.alias}: {outcome.after} already; nothing was moved")
 
 
-def show_history(moves: Iterable[Move]) -> None:
+def show_history(moves: Iterable[AliasChange]) -> None:
     """Prints a line for each move of an alias."""
     names = ("time", "action", "alias", "from", "to", "reason")
     _print(names, ([m.time, m.action, m.alias, m.before or "", m.after, m.reason] for m in moves))

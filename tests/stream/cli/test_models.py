@@ -15,8 +15,8 @@ from stream.settings.detection import RuleSettings, ThresholdSettings
 from tests.support.builders import a_definition, a_spec, publish
 from tests.support.commands import Narrows, in_process
 from tests.support.small_training import a_history, made
-from training.pipeline import Trained
-from training.revision.amend import Wanted, amend
+from training.pipeline import TrainingRun
+from training.revision.amend import Amendment, amend
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def pumps() -> pd.DataFrame:
 
 
 @pytest.fixture
-def trained(pumps: pd.DataFrame, tmp_path: Path) -> Trained:
+def trained(pumps: pd.DataFrame, tmp_path: Path) -> TrainingRun:
     return made(tmp_path, pumps)
 
 
@@ -36,15 +36,15 @@ def models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return partial(in_process(monkeypatch, capsys, "--set", "detector=pumps"), "models")
 
 
-def a_child(trained: Trained) -> str:
+def a_child(trained: TrainingRun) -> str:
     registry = Registry(trained.folder.parents[2])
     names = frozenset({"rules.close_after", "threshold.percentile"})
-    changes = Wanted(RuleSettings(close_after=40), ThresholdSettings(percentile=90.0), names)
+    changes = Amendment(RuleSettings(close_after=40), ThresholdSettings(percentile=90.0), names)
     later = datetime(2040, 1, 1, tzinfo=UTC)
     return amend(registry, "pumps", trained.manifest.version, changes, now=later).manifest.version
 
 
-def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Narrows, trained: Trained) -> None:
+def test_the_list_has_a_line_for_each_version_with_what_points_to_it(models: Narrows, trained: TrainingRun) -> None:
     parent, child = trained.manifest.version, a_child(trained)
     first, second = models("list", "--json").data
     assert (first["version"], first["aliases"], first["parent"]) == (parent, [PRODUCTION], None)
@@ -65,7 +65,7 @@ def test_an_empty_registry_lists_nothing_and_says_so(models: Narrows) -> None:
     assert "no version of detector 'pumps'; `narrows train` makes one" in err
 
 
-def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Narrows, trained: Trained) -> None:
+def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Narrows, trained: TrainingRun) -> None:
     manifest = trained.folder / MANIFEST
     manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
     (row,) = models("list", "--json").data
@@ -73,7 +73,7 @@ def test_a_version_that_cannot_be_read_is_listed_with_the_fault(models: Narrows,
     assert "format 1, this version reads 2" in models("list").out
 
 
-def test_a_page_says_all_that_the_manifest_does(models: Narrows, trained: Trained) -> None:
+def test_a_page_says_all_that_the_manifest_does(models: Narrows, trained: TrainingRun) -> None:
     m = trained.manifest
     page = models("show", "--json").data
     assert (page["version"], page["detector"], page["aliases"]) == (m.version, "pumps", [PRODUCTION, CANDIDATE])
@@ -93,7 +93,9 @@ def test_a_page_says_all_that_the_manifest_does(models: Narrows, trained: Traine
         assert line in said
 
 
-def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(models: Narrows, trained: Trained) -> None:
+def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(
+    models: Narrows, trained: TrainingRun
+) -> None:
     parent, child = trained.manifest.version, a_child(trained)
     found = models("diff", PRODUCTION, CANDIDATE, "--json").data
     assert (found["from"], found["to"], found["same_weights"]) == (parent, child, True)
@@ -136,7 +138,7 @@ def test_a_difference_between_strangers_names_series_and_settings_that_only_one_
 
 
 def test_production_is_promoted_and_rolled_back_with_reasons_that_the_history_keeps(
-    models: Narrows, trained: Trained
+    models: Narrows, trained: TrainingRun
 ) -> None:
     parent, child = trained.manifest.version, a_child(trained)
     assert models("promote", CANDIDATE, "--reason", "anna: fewer alerts").out == f"production: {parent} -> {child}\n"
@@ -159,7 +161,7 @@ def test_production_is_promoted_and_rolled_back_with_reasons_that_the_history_ke
 
 
 def test_a_version_that_is_not_there_or_was_altered_ends_with_1_and_the_reason(
-    models: Narrows, trained: Trained
+    models: Narrows, trained: TrainingRun
 ) -> None:
     for command in (["show", "x"], ["promote", "x"], ["diff", "x", PRODUCTION], ["amend", "x"]):
         changes = ["--set", "rules.close_after=3"] if command[0] == "amend" else []
@@ -172,7 +174,7 @@ def test_a_version_that_is_not_there_or_was_altered_ends_with_1_and_the_reason(
     assert "take a fresh copy" in err
 
 
-def test_amending_tells_what_became_of_the_threshold(models: Narrows, trained: Trained) -> None:
+def test_amending_tells_what_became_of_the_threshold(models: Narrows, trained: TrainingRun) -> None:
     said = ("--set", "rules.close_after=40", "--set", "threshold.percentile=90")
     data = models("amend", *said, "--json").data
     assert (data["parent"], data["aliases"]) == (trained.manifest.version, [CANDIDATE])
@@ -188,7 +190,7 @@ def test_amending_tells_what_became_of_the_threshold(models: Narrows, trained: T
     assert "model.window: the weights have this shape" in err
 
 
-def test_a_registry_may_be_named_by_a_uri(models: Narrows, trained: Trained, tmp_path: Path) -> None:
+def test_a_registry_may_be_named_by_a_uri(models: Narrows, trained: TrainingRun, tmp_path: Path) -> None:
     (tmp_path / "narrows.yaml").write_text(f"registry: file://{tmp_path}/registry\n")
     (row,) = models("list", "--json").data
     assert row["version"] == trained.manifest.version

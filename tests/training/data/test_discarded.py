@@ -12,7 +12,7 @@ from stream.intake.parquet import Hints
 from stream.settings.data import FrameSettings
 from tests.support.small_training import a_history, contents, long_of, made
 from training.demo import pumps as physics
-from training.pipeline import Trained
+from training.pipeline import TrainingRun
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +21,13 @@ def pumps() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """A bundle of that history."""
     return made(tmp_path_factory.mktemp("trained"), pumps)
 
 
 def test_pumps_of_one_file_are_told_apart_by_the_column_that_makes_times_unique(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Three quarters of the rows would be duplicates without it."""
     assert contents(made(tmp_path, pumps.rename(columns={"series": "pump"}))) == contents(trained)
@@ -74,7 +74,7 @@ def test_history_of_which_much_would_be_late_or_duplicate_is_refused_with_what_t
 
 
 def test_history_that_says_everything_twice_teaches_what_it_teaches_once(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """A source that delivers again is no misunderstanding, whether at once or later."""
     at_once = made(tmp_path / "at once", pumps.loc[pumps.index.repeat(2)])

@@ -24,7 +24,7 @@ from tests.support.plain_bundle import LABELLED, MINUTE, SENSORS, labelled_rows,
 from training.data.framing import FramedHistory, frame
 from training.data.history import History
 from training.data.scored_history import frame_scores, scored_history
-from training.evaluate.labelled import judge
+from training.evaluate.labelled import score_labelled
 from training.recalibration.observed import score_readings
 
 POLICIES = (
@@ -82,7 +82,7 @@ def test_one_pass_gives_the_frames_of_framing_alone_and_the_verdicts_on_them(
 
 
 def a_pass_of_evaluation(definition: Definition, data: Path) -> object:
-    return judge(definition, data, LABELLED)
+    return score_labelled(definition, data, LABELLED)
 
 
 def a_pass_of_recalibration(definition: Definition, data: Path) -> object:

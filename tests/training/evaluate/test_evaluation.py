@@ -24,9 +24,9 @@ from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_r
 from tests.support.small_training import QUICK, a_history, made, options
 from training.demo import fleet
 from training.evaluate import facts as evaluation_facts
-from training.evaluate.evaluation import Asked, Bundle, Evaluation, evaluate
-from training.evaluate.figures import Truth, worth
-from training.evaluate.labelled import judge
+from training.evaluate.evaluation import Bundle, Evaluation, EvaluationOptions, evaluate
+from training.evaluate.figures import GroundTruth, alert_class
+from training.evaluate.labelled import score_labelled
 from training.evaluate.page import page
 from training.evaluate.summary import sentences
 from training.metrics.events import Span
@@ -52,7 +52,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     labelled_rows().to_parquet(folder / "rows.parquet", index=False)
     normal_rows().to_parquet(folder / "history.parquet", index=False)
     history = train_options("plain", folder / "history.parquet", folder / "registry")
-    return evaluate(plain_bundle(folder / "registry"), Asked(folder / "rows.parquet", LABELLED, None, history))
+    return evaluate(
+        plain_bundle(folder / "registry"), EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
+    )
 
 
 def test_the_figures_of_a_series_are_those_found_by_hand(measured: Evaluation) -> None:
@@ -155,9 +157,9 @@ def test_json_has_the_documented_keys_and_holds_nothing_that_json_has_not(measur
 
 def test_an_alert_that_reaches_into_an_event_from_before_is_neither_true_nor_false() -> None:
     event = {"a": [Span("a", 100, 200)]}
-    known = Truth(np.zeros(0, np.int64), np.zeros(0, np.bool_), {}, event, {}, {}, 0)
+    known = GroundTruth(np.zeros(0, np.int64), np.zeros(0, np.bool_), {}, event, {}, {}, 0)
     spans = {(90, 110): "open before", (100, 110): "true", (199, 300): "true", (90, 100): "false", (200, 300): "false"}
-    assert {span: worth(known, Span("a", *span)) for span in spans} == spans
+    assert {span: alert_class(known, Span("a", *span)) for span in spans} == spans
 
 
 # The same line as everywhere.
@@ -194,7 +196,7 @@ def test_scores_and_alerts_are_those_of_a_replay(trained: Path, tmp_path: Path) 
     layout = layout_for(data, Hints(), bundle.definition)
     replay(bundle.definition, data, layout, told.append, tmp_path / "scores.parquet")
     frames = pq.read_table(tmp_path / "scores.parquet").to_pandas().sort_values(["series", "time"], kind="stable")
-    seen = judge(bundle.definition, data, Hints())
+    seen = score_labelled(bundle.definition, data, Hints())
     assert sorted(seen.frames.names) == list(seen.frames.names), "so that both are in the same order"
     np.testing.assert_array_equal(frames["score"].to_numpy(), seen.score)
     assert {one.alert_id for one in told} == {one.alert_id for one in seen.incidents}
@@ -203,9 +205,9 @@ def test_scores_and_alerts_are_those_of_a_replay(trained: Path, tmp_path: Path) 
 
 
 def test_the_same_rows_give_the_same_figures_whatever_is_measured_beside(trained: Path) -> None:
-    asked = Asked(trained / "live.parquet", Hints())
+    asked = EvaluationOptions(trained / "live.parquet", Hints())
     alone = facts(evaluate(bundle_in(trained), asked))
-    beside = facts(evaluate(bundle_in(trained), Asked(asked.data, Hints(), history=trained_as(trained))))
+    beside = facts(evaluate(bundle_in(trained), EvaluationOptions(asked.data, Hints(), history=trained_as(trained))))
     assert alone["floors"] is None
     assert beside["detectors"][0] == alone["detectors"][0]
     assert [one["name"] for one in alone["detectors"]] == ["narrows"]
@@ -215,7 +217,9 @@ def test_floors_learn_from_the_rows_that_the_bundle_was_trained_on_or_it_is_said
     trained: Path, tmp_path: Path
 ) -> None:
     def floors(history: TrainOptions) -> dict[str, Any]:
-        said = facts(evaluate(bundle_in(trained), Asked(trained / "live.parquet", Hints(), history=history)))["floors"]
+        said = facts(
+            evaluate(bundle_in(trained), EvaluationOptions(trained / "live.parquet", Hints(), history=history))
+        )["floors"]
         return dict(said)
 
     assert floors(trained_as(trained))["same_rows"]
@@ -232,7 +236,9 @@ def test_frames_that_are_in_the_history_too_are_counted_and_told(trained: Path, 
     history, live = a_history(), pd.read_parquet(trained / "live.parquet")
     both = pd.concat([history.tail(40).assign(anomaly=False), live], ignore_index=True)
     both.to_parquet(tmp_path / "both.parquet", index=False)
-    found = evaluate(bundle_in(trained), Asked(tmp_path / "both.parquet", Hints(), history=trained_as(trained)))
+    found = evaluate(
+        bundle_in(trained), EvaluationOptions(tmp_path / "both.parquet", Hints(), history=trained_as(trained))
+    )
     assert found.floors is not None
     assert found.floors.seen == 40
     assert "40 of the frames judged are in the history, too" in " ".join(sentences(found))
@@ -242,13 +248,13 @@ def test_a_frame_is_labelled_by_its_own_reading_not_by_a_value_that_is_carried(t
     rows = labelled_rows().query("series == 'a'").reset_index(drop=True)
     rows.loc[50:51, "s0"] = np.nan  # after the event: unlabelled, and with nothing of its own
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
-    seen = judge(plain_bundle(tmp_path / "registry").definition, tmp_path / "rows.parquet", LABELLED)
+    seen = score_labelled(plain_bundle(tmp_path / "registry").definition, tmp_path / "rows.parquet", LABELLED)
     assert np.flatnonzero(seen.frames.marked).tolist() == list(range(40, 50))
 
 
 def test_series_that_are_refused_online_are_not_judged(trained: Path) -> None:
     known = frozenset({"pump-01", "pump-02"})
-    found = evaluate(bundle_in(trained), Asked(trained / "live.parquet", Hints(), known))
+    found = evaluate(bundle_in(trained), EvaluationOptions(trained / "live.parquet", Hints(), known))
     rows = pq.read_metadata(trained / "live.parquet").num_rows
     assert set(found.ours.series) == known
     assert (found.labelled.counts[Count.DEAD], found.labelled.counts[Count.RECEIVED]) == (rows // 2, rows)
@@ -263,7 +269,7 @@ def test_long_rows_are_judged_on_the_ticks_that_they_meet_on(tmp_path: Path) -> 
     long.loc[long["sensor"] == "s1", "anomaly"] = 0
     long.to_parquet(tmp_path / "long.parquet", index=False)
     bundle = plain_bundle(tmp_path / "registry", resample="last")
-    found = evaluate(bundle, Asked(tmp_path / "long.parquet", LABELLED))
+    found = evaluate(bundle, EvaluationOptions(tmp_path / "long.parquet", LABELLED))
     a = found.ours.series["a"]
     assert (a.frames, a.ranking.labelled) == (FRAMES, 0.1)
     assert a.ranking.auc_pr == pytest.approx(0.8 * 0.8 + 0.2 * 0.1)
@@ -274,7 +280,9 @@ def test_a_history_without_the_column_of_labels_serves_the_floors_all_the_same(t
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
     normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
     history = train_options("plain", tmp_path / "history.parquet", tmp_path / "registry", hints=LABELLED)
-    found = evaluate(plain_bundle(tmp_path / "registry"), Asked(tmp_path / "rows.parquet", LABELLED, history=history))
+    found = evaluate(
+        plain_bundle(tmp_path / "registry"), EvaluationOptions(tmp_path / "rows.parquet", LABELLED, history=history)
+    )
     assert [one.name for one in found.figures] == ["narrows", *FLOORS]
 
 
@@ -293,7 +301,7 @@ def test_odd_rows_have_figures_words_and_a_page(odd: str, tmp_path: Path) -> Non
     change(labelled_rows()).to_parquet(tmp_path / "rows.parquet", index=False)
     normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
     history = train_options("plain", tmp_path / "history.parquet", tmp_path / "registry")
-    asked = Asked(tmp_path / "rows.parquet", LABELLED, None, history)
+    asked = EvaluationOptions(tmp_path / "rows.parquet", LABELLED, None, history)
     found = evaluate(plain_bundle(tmp_path / "registry"), asked)
     assert said in " ".join(sentences(found))
     assert json.dumps(facts(found), allow_nan=False)
@@ -307,16 +315,16 @@ def test_rows_without_a_column_of_labels_are_refused(tmp_path: Path) -> None:
     bundle = plain_bundle(tmp_path / "registry")
     labelled_rows().drop(columns="anomaly").to_parquet(tmp_path / "rows.parquet", index=False)
     with pytest.raises(DataError, match=r"no column of labels; there are time .*name it as `input.label`"):
-        judge(bundle.definition, tmp_path / "rows.parquet", Hints())
+        score_labelled(bundle.definition, tmp_path / "rows.parquet", Hints())
     with pytest.raises(DataError, match="no file has the column 'anomaly', configured as label"):
-        judge(bundle.definition, tmp_path / "rows.parquet", LABELLED)
+        score_labelled(bundle.definition, tmp_path / "rows.parquet", LABELLED)
 
 
 def test_rows_of_which_nothing_can_be_scored_are_refused(tmp_path: Path) -> None:
     bundle = plain_bundle(tmp_path / "registry", window=64)
     labelled_rows().groupby("series").head(50).to_parquet(tmp_path / "rows.parquet", index=False)
     with pytest.raises(DataError, match=r"not one of 150 frames has a score .* more than window .* = 64 frames"):
-        judge(bundle.definition, tmp_path / "rows.parquet", LABELLED)
+        score_labelled(bundle.definition, tmp_path / "rows.parquet", LABELLED)
 
 
 def test_rows_and_history_that_lack_a_sensor_are_refused(tmp_path: Path) -> None:
@@ -325,10 +333,10 @@ def test_rows_and_history_that_lack_a_sensor_are_refused(tmp_path: Path) -> None
     narrow = labelled_rows().drop(columns="s1")
     narrow.to_parquet(tmp_path / "narrow.parquet", index=False)
     with pytest.raises(BundleError, match=r"missing \['s1'\]"):
-        judge(bundle.definition, tmp_path / "narrow.parquet", LABELLED)
+        score_labelled(bundle.definition, tmp_path / "narrow.parquet", LABELLED)
     history = train_options("plain", tmp_path / "narrow.parquet", tmp_path / "registry")
     with pytest.raises(DataError, match=r"narrow.parquet: no column 's1'"):
-        evaluate(bundle, Asked(tmp_path / "rows.parquet", LABELLED, history=history))
+        evaluate(bundle, EvaluationOptions(tmp_path / "rows.parquet", LABELLED, history=history))
 
 
 # The command.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.options import train_options
 from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
-from training.evaluate.evaluation import Asked, evaluate
+from training.evaluate.evaluation import EvaluationOptions, evaluate
 from training.evaluate.page import page
 from training.evaluate.plots import peaks
 from training.evaluate.worst import worst
@@ -61,7 +61,7 @@ def hostile_page(folder: Path) -> str:
     rows.to_parquet(folder / "rows.parquet", index=False)
     normal_rows(HOSTILE).to_parquet(folder / "history.parquet", index=False)
     history = train_options("plain", folder / "history.parquet", folder / "registry")
-    asked = Asked(folder / "rows.parquet", LABELLED, None, history)
+    asked = EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
     return page(evaluate(plain_bundle(folder / "registry", HOSTILE), asked))
 
 
@@ -127,7 +127,7 @@ def test_thinning_a_line_loses_no_peak(score: list[float], points: int, steps: s
 def test_the_worst_windows_show_what_was_observed_and_what_the_model_expected(tmp_path: Path) -> None:
     """The plain model expects 0; the highest scores are those of the event and of the false frames."""
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
-    found = evaluate(plain_bundle(tmp_path / "registry"), Asked(tmp_path / "rows.parquet", LABELLED))
+    found = evaluate(plain_bundle(tmp_path / "registry"), EvaluationOptions(tmp_path / "rows.parquet", LABELLED))
     first = worst(found.labelled, found.bundle.definition)[0]
     assert (first.series, first.score, first.labelled) == ("a", 4.0, True)
     (one, _) = first.sensors

@@ -29,9 +29,9 @@ from training.fitting.members import Progress
 from training.fitting.objective import Objective
 from training.fitting.posterior import COLLAPSED, mean_divergence
 from training.fitting.prior_samples import PANELS, PriorSamples, write_samples
-from training.gate.criteria import collapsed
+from training.gate.criteria import collapse_criteria
 from training.options import FitOptions
-from training.pipeline import Trained, train
+from training.pipeline import TrainingRun, train
 
 ROWS, WINDOW = 1200, 4
 FIT, STOP = np.arange(WINDOW - 1, 1000), np.arange(1010, ROWS)
@@ -139,10 +139,10 @@ def test_the_divergence_per_dimension_is_measured_on_held_out_windows() -> None:
 
 def test_a_code_that_has_collapsed_is_refused_with_what_to_change() -> None:
     """A huge beta makes it cheaper to say nothing; the default on the same windows is fine."""
-    (fine,), (dead,) = (collapsed(spec, fitted(spec).divergence) for spec in (spec_of(), spec_of(beta=1e4)))
+    (fine,), (dead,) = (collapse_criteria(spec, fitted(spec).divergence) for spec in (spec_of(), spec_of(beta=1e4)))
     assert (fine.verdict, dead.verdict, dead.measured, dead.limit) == ("passed", "refused", 0, 1)
     assert "lower `model.beta`, seen 10000" in dead.reason
-    assert collapsed(spec_of(kind="dense"), ()) == []
+    assert collapse_criteria(spec_of(kind="dense"), ()) == []
 
 
 def test_other_models_have_no_divergence() -> None:
@@ -162,7 +162,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(history: Path) -> Trained:
+def trained(history: Path) -> TrainingRun:
     options = train_options(
         "pump",
         history,
@@ -176,7 +176,7 @@ def trained(history: Path) -> Trained:
 
 
 def test_the_bundle_and_the_report_say_what_the_code_tells(
-    trained: Trained, capsys: pytest.CaptureFixture[str]
+    trained: TrainingRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = trained.manifest.metrics.code_kl
     assert [len(own) for own in told or ()] == [3, 3]
@@ -197,7 +197,7 @@ def sampled(folder: Path, *arguments: str) -> pd.DataFrame:
 
 
 def test_windows_are_drawn_in_the_units_of_the_sensors_and_hang_together_as_these_do(
-    trained: Trained, history: Path, tmp_path: Path
+    trained: TrainingRun, history: Path, tmp_path: Path
 ) -> None:
     """Means within half a deviation, deviations within a factor of three, the same sensors correlated."""
     drawn = sampled(tmp_path, "--bundle", str(trained.folder), "--n", "2000")
@@ -213,7 +213,7 @@ def test_windows_are_drawn_in_the_units_of_the_sensors_and_hang_together_as_thes
     assert together[SENSORS.index("flow"), SENSORS.index("pressure")] < -0.5, "along the pump curve"
 
 
-def test_another_seed_draws_other_windows_and_the_same_seed_the_same(trained: Trained, tmp_path: Path) -> None:
+def test_another_seed_draws_other_windows_and_the_same_seed_the_same(trained: TrainingRun, tmp_path: Path) -> None:
     bundle = ("--bundle", str(trained.folder))
     first, again = sampled(tmp_path, *bundle), sampled(tmp_path, *bundle, "--seed", "0")
     assert first["sample"].nunique() == 100
@@ -221,13 +221,13 @@ def test_another_seed_draws_other_windows_and_the_same_seed_the_same(trained: Tr
     assert not first.equals(sampled(tmp_path, *bundle, "--seed", "1"))
 
 
-def test_a_picture_is_a_png_whatever_its_name_and_folders_are_made(trained: Trained, tmp_path: Path) -> None:
+def test_a_picture_is_a_png_whatever_its_name_and_folders_are_made(trained: TrainingRun, tmp_path: Path) -> None:
     picture = tmp_path / "of" / "dreams.jpg"
     sampled(tmp_path / "new", "--bundle", str(trained.folder), "--n", "3", "--plot", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_members_take_turns(trained: Trained, tmp_path: Path) -> None:
+def test_members_take_turns(trained: TrainingRun, tmp_path: Path) -> None:
     """Three windows of two members: the first member's codes are the same ones as among four windows."""
     bundle = ("--bundle", str(trained.folder))
     three, four = (sampled(tmp_path, *bundle, "--n", n) for n in ("3", "4"))

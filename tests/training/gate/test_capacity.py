@@ -28,9 +28,9 @@ from tests.support.small_training import QUICK, SMALL, a_history, made
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, inject
-from training.gate.capacity import strength
-from training.gate.injection import Trial
-from training.gate.segments import strips_of
+from training.gate.capacity import measure_capacity
+from training.gate.injection import InjectionTrial
+from training.gate.segments import cut_segments
 
 Float64s = NDArray[np.float64]
 ROWS = 400
@@ -100,7 +100,7 @@ def linear(window: int, sensors: int, latent: int, members: int = 1, span: Any =
 
 
 def judged(spec: ModelSpec, values: Float64s, weights: Mapping[str, Tensor]) -> CapacityFacts:
-    return strength(framed_of(values), all_gate(), definition_of(spec, weights), weights, 0)
+    return measure_capacity(framed_of(values), all_gate(), definition_of(spec, weights), weights, 0)
 
 
 @pytest.mark.parametrize(("window", "sensors"), [(1, 1), (1, 4), (6, 1), (8, 3)])
@@ -151,8 +151,8 @@ def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> No
     values[::17, 1] = np.nan
     model = build(spec, range(3)).eval()
     definition = definition_of(spec, model.weights(), threshold=1.2)
-    strips = strips_of(framed_of(values), whole(len(values), spec), spec.receptive_field, 30, 0)
-    trial = Trial(strips, definition, model.weights())
+    strips = cut_segments(framed_of(values), whole(len(values), spec), spec.receptive_field, 30, 0)
+    trial = InjectionTrial(strips, definition, model.weights())
     step = trial.step("noise_burst", 1.0, 0)
     assert isinstance(step, InjectedSize)
     made = inject(strips.scaled(definition), "noise_burst", 1.0, 0, allowed=strips.free)
@@ -174,11 +174,11 @@ def test_a_projection_gives_back_what_it_projects() -> None:
     spec, values = linear(6, 3, 4, members=2), correlated(3)
     weights = projection(spec, values)
     definition = definition_of(spec, weights)
-    strips = strips_of(framed_of(values), whole(len(values), spec), spec.receptive_field, 60, 0)
+    strips = cut_segments(framed_of(values), whole(len(values), spec), spec.receptive_field, 60, 0)
     normal = strips.scaled(definition)
     down = weights["code.weight"][0].numpy()
     for kind in KINDS:
-        step = Trial(strips, definition, weights).step(kind, SIZES[kind][0], 0)
+        step = InjectionTrial(strips, definition, weights).step(kind, SIZES[kind][0], 0)
         assert isinstance(step, InjectedSize)
         begin, end = (5, 6) if kind == "spike" else (None, 8)
         made = inject(normal, kind, SIZES[kind][0], 0, begin=begin)
@@ -190,13 +190,13 @@ def test_too_little_is_not_judged_and_says_so() -> None:
     spec, values = linear(4, 2, 1), correlated(2)
     weights = projection(spec, values)
     definition = definition_of(spec, weights)
-    short = strength(framed_of(values[:24]), all_gate(24), definition, weights, 0)
+    short = measure_capacity(framed_of(values[:24]), all_gate(24), definition, weights, 0)
     assert (short.verdict, short.kinds) == ("not judged", {})
     assert "0 strips of 6 frames in the calibrate part, fewer in gate; 20 are needed" in short.reason
-    still = strength(framed_of(0 * values), all_gate(), definition, weights, 0)
+    still = measure_capacity(framed_of(0 * values), all_gate(), definition, weights, 0)
     assert (still.verdict, still.reason) == ("not judged", "no sensor moves in the held-out parts")
     slow = definition_of(a_spec("linear", 4, 5000, 2, 0, 1), weights)
-    long = strength(framed_of(values), all_gate(), slow, weights, 0)
+    long = measure_capacity(framed_of(values), all_gate(), slow, weights, 0)
     assert "levels of 5000 errors would take too long" in long.reason
 
 
@@ -205,7 +205,7 @@ def test_where_gate_is_too_short_calibrate_is_judged_and_what_cannot_be_tried_ha
     weights = projection(spec, values)
     part = all_gate()
     part[:380] = Part.CALIBRATE
-    found = strength(framed_of(values), part, definition_of(spec, weights), weights, 0)
+    found = measure_capacity(framed_of(values), part, definition_of(spec, weights), weights, 0)
     assert (found.part, found.segments) == ("calibrate", 128)
     assert found.kinds["swap"].why_none == "one sensor, and no other to swap it with"
     assert found.kinds["swap"].sizes == ()

@@ -24,8 +24,8 @@ from tests.support.recalibration import BLOCK, levels_of
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.demo import fleet
-from training.gate.false_alerts import chance
-from training.gate.separability import of_labelled, separation
+from training.gate.false_alerts import chance_of_at_least
+from training.gate.separability import labelled_criterion, separation
 from training.revision.child import publish_child
 
 SMALL = {
@@ -277,13 +277,13 @@ def test_so_many_by_chance_is_what_counts_of_an_uncertain_rate_show(mean: float,
     draw = np.random.default_rng(0)
     counts = draw.poisson(mean * draw.gamma(behind, 1 / behind, 200_000))
     for count in (0, 1, 3, 8, 20):
-        assert chance(count, mean, behind) == pytest.approx(float((counts >= count).mean()), abs=0.005)
+        assert chance_of_at_least(count, mean, behind) == pytest.approx(float((counts >= count).mean()), abs=0.005)
 
 
 def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
-    assert chance(3_000, mean=1_600.0, behind=800.0) < 1e-6
-    assert 0.4 < chance(160_000, mean=160_000.0, behind=80_000.0) < 0.6
-    assert chance(1, mean=0.0, behind=5.0) == 0.0
+    assert chance_of_at_least(3_000, mean=1_600.0, behind=800.0) < 1e-6
+    assert 0.4 < chance_of_at_least(160_000, mean=160_000.0, behind=80_000.0) < 0.6
+    assert chance_of_at_least(1, mean=0.0, behind=5.0) == 0.0
 
 
 @pytest.mark.parametrize(("off", "verdict"), [(0.0, "passed"), (-0.9, "refused")], ids=["small", "mislabelled"])
@@ -301,7 +301,7 @@ def test_short_events_too_small_to_see_are_not_refused_for_being_shorter_than_no
     )  # fmt: skip
     part = np.full(len(levels), Part.GATE, np.uint8)
     normal = levels.rows(np.arange(len(levels)) % 60 >= 3 + BLOCK)
-    assert of_labelled(framed, part, level, normal, a_definition(series=levels.names)).verdict == verdict
+    assert labelled_criterion(framed, part, level, normal, a_definition(series=levels.names)).verdict == verdict
 
 
 @settings(max_examples=50)

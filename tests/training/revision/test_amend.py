@@ -16,8 +16,8 @@ from stream.settings.detection import RuleSettings, SensorRuleSettings, Threshol
 from tests.support.builders import a_definition, publish
 from tests.support.options import changed
 from tests.support.small_training import a_history, made
-from training.pipeline import Trained
-from training.revision.amend import Amended, Wanted, amend
+from training.pipeline import TrainingRun
+from training.revision.amend import AmendedBundle, Amendment, amend
 from training.revision.child import promise_of
 
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
@@ -29,20 +29,22 @@ def pumps() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module", params=[70.0, 1.0])
-def trained(request: pytest.FixtureRequest, pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(
+    request: pytest.FixtureRequest, pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> TrainingRun:
     """A bundle with a budget: one that the data support, and one beyond them."""
     options = ThresholdSettings(method="budget", alerts_per_week=request.param)
     return made(tmp_path_factory.mktemp("trained"), pumps, threshold=options)
 
 
-def amended(trained: Trained, *settings: str, reference: str | None = None) -> Amended:
+def amended(trained: TrainingRun, *settings: str, reference: str | None = None) -> AmendedBundle:
     """The child of a version by `--set`."""
     registry = Registry(trained.folder.parents[2])
     changes = amendment_from(load_settings(None, settings, {}), settings)
     return amend(registry, "pumps", reference or trained.folder.name, changes, "a test", LATER)
 
 
-def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained: Trained) -> None:
+def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained: TrainingRun) -> None:
     """A rule that decides no incident is another: all else is computed anew, and equal."""
     child = amended(trained, "rules.top_sensors=2")
     assert child.manifest.threshold_q == trained.manifest.threshold_q
@@ -54,7 +56,7 @@ def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained
 
 
 def test_another_budget_gives_the_threshold_that_training_for_it_gives(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     options = ThresholdSettings(method="budget", alerts_per_week=3.0)
     expected = made(tmp_path, pumps, threshold=options)
@@ -64,7 +66,7 @@ def test_another_budget_gives_the_threshold_that_training_for_it_gives(
 
 
 def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_them_gives(
-    trained: Trained, pumps: pd.DataFrame, tmp_path: Path
+    trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """A promise on alerts is one on incidents: more of them call for a larger threshold."""
     options = ThresholdSettings(method="budget", alerts_per_week=promise_of(trained.manifest).alerts_per_week)
@@ -88,7 +90,7 @@ def test_what_sensor_rules_vetoed_is_vetoed_in_the_child_as_in_training(pumps: p
     assert child.manifest.threshold_q != unruled.manifest.threshold_q, "the rules must matter here"
 
 
-def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: Trained) -> None:
+def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: TrainingRun) -> None:
     child = amended(trained, "rules.close_after=40", "rules.update_every=90s", "threshold.alerts_per_week=33")
     m, parent = child.manifest, trained.manifest
     assert (m.version[:17], m.created_at, m.parent) == ("20400101T000000Z-", "2040-01-01T00:00:00Z", parent.version)
@@ -118,7 +120,7 @@ def test_a_child_has_the_files_of_its_parent_and_says_what_was_amended(trained: 
     )
 
 
-def test_a_child_becomes_candidate_and_the_history_says_why(trained: Trained) -> None:
+def test_a_child_becomes_candidate_and_the_history_says_why(trained: TrainingRun) -> None:
     registry = Registry(trained.folder.parents[2])
     child = amended(trained, "rules.close_ratio=0.5")
     assert registry.alias("pumps", CANDIDATE) == child.manifest.version
@@ -127,7 +129,7 @@ def test_a_child_becomes_candidate_and_the_history_says_why(trained: Trained) ->
     assert (last.alias, last.after, last.action, last.reason) == (CANDIDATE, child.manifest.version, "amend", "a test")
 
 
-def test_a_child_can_be_amended_in_its_turn_and_back(trained: Trained) -> None:
+def test_a_child_can_be_amended_in_its_turn_and_back(trained: TrainingRun) -> None:
     there = amended(trained, "threshold.alerts_per_week=44")
     promised = trained.manifest.threshold.promised
     back = amended(trained, f"threshold.alerts_per_week={promised}", reference=there.manifest.version)
@@ -135,7 +137,7 @@ def test_a_child_can_be_amended_in_its_turn_and_back(trained: Trained) -> None:
     assert back.manifest.threshold == trained.manifest.threshold
 
 
-def test_a_budget_can_become_a_percentile_and_only_the_promise_in_force_can_be_set(trained: Trained) -> None:
+def test_a_budget_can_become_a_percentile_and_only_the_promise_in_force_can_be_set(trained: TrainingRun) -> None:
     child = amended(trained, "threshold.method=percentile", "threshold.percentile=97")
     assert (child.manifest.threshold.method, child.manifest.threshold.promised) == ("percentile", 97.0)
     assert child.manifest.amended["threshold.percentile"].before is None
@@ -145,13 +147,13 @@ def test_a_budget_can_become_a_percentile_and_only_the_promise_in_force_can_be_s
         amended(trained, "threshold.alerts_per_week=2", reference=child.manifest.version)
 
 
-def test_a_rule_that_is_left_open_is_chosen_as_training_does(trained: Trained) -> None:
+def test_a_rule_that_is_left_open_is_chosen_as_training_does(trained: TrainingRun) -> None:
     closed = amended(trained, "rules.close_after=40")
     opened = amended(trained, "rules.close_after=null", reference=closed.manifest.version)
     assert opened.manifest.rules.close_after == trained.manifest.rules.close_after
 
 
-def test_values_that_are_those_of_the_parent_make_no_child(trained: Trained) -> None:
+def test_values_that_are_those_of_the_parent_make_no_child(trained: TrainingRun) -> None:
     registry = Registry(trained.folder.parents[2])
     before = registry.versions("pumps")
     with pytest.raises(ConfigError, match=f"{trained.manifest.version} has all of these values already; set one"):
@@ -197,7 +199,7 @@ def test_each_rule_and_threshold_of_the_configuration_can_be_amended_or_it_is_sa
     assert set(AMENDABLE) | {path for path in NOT_AMENDABLE if "." in path} == known
 
 
-NINE = Wanted(RuleSettings(close_after=9), ThresholdSettings(), frozenset({"rules.close_after"}))
+NINE = Amendment(RuleSettings(close_after=9), ThresholdSettings(), frozenset({"rules.close_after"}))
 
 
 def test_a_bundle_that_does_not_say_what_it_promised_is_refused(tmp_path: Path) -> None:

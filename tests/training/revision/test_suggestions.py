@@ -19,7 +19,7 @@ from stream.settings import load
 from tests.support.alert_records import raised, share
 from tests.support.plain_bundle import plain_bundle
 from training.demo import fleet
-from training.revision.suggestions import LEAST_JUDGED, Proposal, propose
+from training.revision.suggestions import LEAST_JUDGED, Suggestion, suggest
 
 SMALL = ["model.window=6", "model.smoothing=3", "model.hidden=16", "model.latent=3", "train.max_epochs=4"]
 
@@ -40,9 +40,9 @@ def alert(
 
 def proposals(
     manifest: Manifest, judged: Sequence[tuple[IncidentView, Verdict | None]], higher: Sequence[tuple[str, float]] = ()
-) -> list[Proposal]:
+) -> list[Suggestion]:
     entries = [Feedback(one.alert_id, verdict) for one, verdict in judged if verdict is not None]
-    return propose(
+    return suggest(
         Judgements.of(newest(one for one, _ in judged), entries), manifest, lambda: higher, ["-c", "my file"]
     )
 

@@ -23,7 +23,7 @@ from tests.support.options import changed
 from tests.support.small_training import SMALL, a_history, made
 from tests.support.small_training import options as small_options
 from training.fitting.disagreement import usual_disagreement
-from training.pipeline import Trained
+from training.pipeline import TrainingRun
 from training.robustness.evasion import SIZES
 from training.robustness.segments import AttackStrips
 from training.robustness.setup import Setup, prepare
@@ -32,12 +32,12 @@ Command = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     return attacked_pumps(tmp_path_factory.mktemp("pumps"))
 
 
 @pytest.fixture
-def command(trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(trained: TrainingRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `narrows robustness` and returns its JSON document, or its text."""
     folder = trained.folder.parents[3]
 
@@ -81,7 +81,7 @@ def test_the_command_measures_attackers_budgets_and_norms(command: Command, tmp_
 
 
 def test_a_bundle_of_one_member_is_compared_with_an_ensemble_trained_by_its_settings(
-    command: Command, trained: Trained, tmp_path: Path
+    command: Command, trained: TrainingRun, tmp_path: Path
 ) -> None:
     folder = trained.folder.parents[3]
     alone = made(tmp_path / "alone", pd.read_parquet(folder / "history.parquet"))
@@ -113,13 +113,13 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
     assert "counterpart: the same members without their discriminator" in said
 
 
-def setup_of(bundle: Trained) -> Setup:
+def setup_of(bundle: TrainingRun) -> Setup:
     manifest, definition = load(bundle.folder)
     return prepare(bundle.folder, manifest, definition, small_options(bundle.folder.parents[3]))
 
 
 def test_rows_in_which_nothing_is_found_are_refused(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    trained: TrainingRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder = trained.folder.parents[3]
     live = pd.read_parquet(folder / "history.parquet").groupby("series").tail(100).assign(anomaly=0)
@@ -132,7 +132,7 @@ def test_rows_in_which_nothing_is_found_are_refused(
     assert "nothing to hide" in capsys.readouterr().err
 
 
-def test_usual_disagreement_is_kept_in_the_bundle_and_counted_by_the_detector(trained: Trained) -> None:
+def test_usual_disagreement_is_kept_in_the_bundle_and_counted_by_the_detector(trained: TrainingRun) -> None:
     """One frame in a hundred of the history it was found on; a bundle of one member disagrees with nobody."""
     manifest, definition = load(trained.folder)
     assert 0.0 < manifest.usual_disagreement < 1.0

@@ -15,7 +15,7 @@ from tests.support.commands import in_process
 from tests.support.plain_bundle import LABELLED, labelled_rows, plain_bundle
 from tests.training.evaluate.test_page import Page
 from training.data.synthetic import KINDS, SIZES
-from training.evaluate.evaluation import Asked, evaluate
+from training.evaluate.evaluation import EvaluationOptions, evaluate
 from training.evaluate.page import page
 
 Narrows = Callable[..., tuple[str, str]]
@@ -78,7 +78,7 @@ def test_the_page_of_an_evaluation_shows_it_where_the_bundle_says_it(tmp_path: P
     """Share and size of each field, as text; a bundle that says nothing has no such part."""
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
     silent = plain_bundle(tmp_path / "registry")
-    asked = Asked(tmp_path / "rows.parquet", LABELLED)
+    asked = EvaluationOptions(tmp_path / "rows.parquet", LABELLED)
     found = evaluate(silent, asked)
     assert "constrained enough" not in page(found)
     sizes = tuple(InjectedSize(size, n=50, found=size / 10, given_back=0.25) for size in (0.5, 9.0))
