@@ -25,7 +25,7 @@ def topics(
 
     options = kafka_options(settings_from(config, overrides))
     changes = kafka_topics.create(options, partitions, replication) if create else []
-    findings = checks.findings(options)
+    findings = checks.startup_checks(options)
     if as_json:
         print_json({"changes": [change._asdict() for change in changes]})
     for topic, before, after in changes:

@@ -13,9 +13,9 @@ from typing import Any
 from stream.detect.definition import Definition
 from stream.detect.policy import SECOND
 from stream.errors import NarrowsError
-from stream.kafka.admin.check_result import CheckResult, Outcome
+from stream.kafka.admin.check_result import CheckOutcome, CheckResult
 from stream.kafka.admin.checks import check_cluster, snapshot_bytes
-from stream.kafka.admin.cluster import ask
+from stream.kafka.admin.cluster import describe_cluster
 from stream.kafka.admin.live_checks import LOOK_AGAIN_SECONDS, check_service
 from stream.kafka.client import KafkaOptions
 from stream.registry.manifest import Manifest
@@ -26,7 +26,7 @@ from stream.serve.service import in_seconds
 from stream.serve.threshold_watch import ThresholdWatch
 from stream.settings import Settings
 
-WORST_LAST: tuple[Outcome, ...] = ("ok", "warning", "failure")
+WORST_LAST: tuple[CheckOutcome, ...] = ("ok", "warning", "failure")
 
 
 def examine(settings: Settings, bundle: str | None = None) -> list[CheckResult]:
@@ -98,13 +98,13 @@ def _threshold(settings: Settings, definition: Definition) -> CheckResult:
 
 def _broker(options: KafkaOptions, snapshot: int | None, pause_s: float) -> list[CheckResult]:
     try:
-        cluster = ask(options)
+        cluster = describe_cluster(options)
     except NarrowsError as fault:
         return [_told("broker", str(fault))]
     return [*check_cluster(cluster, options, snapshot), *check_service(cluster, options, pause_s)]
 
 
-def _told(check: str, message: str, outcome: Outcome = "failure") -> CheckResult:
+def _told(check: str, message: str, outcome: CheckOutcome = "failure") -> CheckResult:
     """What we say tells what was seen and, after the last semicolon, what to do."""
     seen, _, do = message.rpartition("; ")
     return CheckResult(check, outcome, seen or do, "", do if seen else "")

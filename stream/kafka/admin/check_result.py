@@ -1,4 +1,4 @@
-"""What a check found, and what becomes of it: a failure ends the start, a warning is logged."""
+"""Result of a check: a failure ends the start, a warning is logged."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from stream.kafka.admin.cluster import NoAnswer
 
 log = structlog.get_logger()
 
-Outcome = Literal["ok", "warning", "failure"]
+CheckOutcome = Literal["ok", "warning", "failure"]
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of one check.
+    """Result of one check.
 
     Attributes:
-        check: its name, the same in every version: `timeout.transaction`.
-        seen, expected, do: for people; `expected` and `do` are empty where all is well.
+        check: name, the same in every version, like `timeout.transaction`.
+        seen, expected, do: texts for people; `expected` and `do` are empty where nothing is wrong.
     """
 
     check: str
-    outcome: Outcome
+    outcome: CheckOutcome
     seen: str
     expected: str = ""
     do: str = ""
@@ -34,31 +34,34 @@ class CheckResult:
         return f"{self.seen}{expected}; {self.do}" if self.do else f"{self.seen}{expected}"
 
 
-def failures(findings: Iterable[CheckResult]) -> list[CheckResult]:
-    return [finding for finding in findings if finding.outcome == "failure"]
+def failures(results: Iterable[CheckResult]) -> list[CheckResult]:
+    """The failures among the results."""
+    return [result for result in results if result.outcome == "failure"]
 
 
-def refuse(findings: Iterable[CheckResult]) -> None:
-    """Goes on where nothing failed.
+def refuse(results: Iterable[CheckResult]) -> None:
+    """Raises where a check failed.
 
     Raises:
-        BrokerError: names every failure and what to do.
+        BrokerError: names every failure, and what to do.
     """
-    failed = failures(findings)
+    failed = failures(results)
     if failed:
         count = f"{len(failed)} check{'' if len(failed) == 1 else 's'} failed"
-        raise BrokerError("\n  ".join([count, *(f"{finding.check}: {finding}" for finding in failed)]))
+        raise BrokerError("\n  ".join([count, *(f"{result.check}: {result}" for result in failed)]))
 
 
-def log_warnings(findings: Iterable[CheckResult]) -> None:
-    for finding in findings:
-        if finding.outcome == "warning":
-            log.warning(
-                "check.warning", check=finding.check, seen=finding.seen, expected=finding.expected, do=finding.do
-            )
+def log_warnings(results: Iterable[CheckResult]) -> None:
+    """Logs each warning among the results."""
+    for result in results:
+        if result.outcome == "warning":
+            log.warning("check.warning", check=result.check, seen=result.seen, expected=result.expected, do=result.do)
 
 
 def not_checked(check: str, unanswered: NoAnswer, needed: str) -> CheckResult:
-    """A question the broker did not answer must not keep a service from starting that may do its work all the same."""
+    """Warning about a question that the broker did not answer.
+
+    It is no failure: the service may be able to do its work without the answer.
+    """
     do = f"grant this user {needed}" if unanswered.denied else "ask again: `narrows doctor`"
-    return CheckResult(check, "warning", f"could not be checked: {unanswered.why}", "", do)
+    return CheckResult(check, "warning", f"could not be checked: {unanswered.reason}", "", do)

@@ -1,26 +1,27 @@
-"""What must be true of the broker before the first reading; `topic_checks` has what concerns one topic alone."""
+"""Start-up checks of the broker and the group; `topic_checks` has those of a single topic."""
 
 from stream.detect.definition import Definition
 from stream.kafka.admin.check_result import CheckResult, not_checked
-from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, ask, uses
+from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, describe_cluster, topics_by_use
 from stream.kafka.admin.topic_checks import CREATE, check_topic, setting
 from stream.kafka.client import KafkaOptions
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
-# Less than this, and a night without the consumer is a night without readings.
+# A shorter retention may delete readings before a consumer that was away has read them.
 SHORT_RETENTION_MS = HOUR_MS
 FOREVER_MS = -1
-# Of a snapshot in MessagePack: names of fields, an open incident; per sensor what is carried, and its share of the
-# incident beside the name; per sensor of an open tick value, count and time.
+# Parts of a snapshot in MessagePack: names of fields, and an open incident.
 SNAPSHOT_BYTES = 1024
+# Of each sensor: the carried value, and its share of the incident.
 SENSOR_BYTES = 160
 OPEN_TICK_BYTES = 32
+# Of each sensor in an open tick: value, count and time.
 OPEN_SENSOR_BYTES = 27
 
 
 def snapshot_bytes(definition: Definition) -> int:
-    """Upper bound of a snapshot's size, for names of series up to some hundred bytes."""
+    """Upper bound of the size of a snapshot, for names of series of up to some hundred bytes."""
     spec, policy = definition.spec, definition.policy
     ticks = 0 if policy.resample == "none" else policy.grace_ns // policy.interval_ns + 2
     names = sum(len(name.encode()) for name in definition.sensors)
@@ -33,23 +34,23 @@ def snapshot_bytes(definition: Definition) -> int:
     )
 
 
-def findings(options: KafkaOptions, snapshot: int | None = None) -> list[CheckResult]:
-    """The start-up checks.
+def startup_checks(options: KafkaOptions, snapshot: int | None = None) -> list[CheckResult]:
+    """Asks the broker, and runs the start-up checks.
 
     Args:
-        snapshot: bytes that the largest snapshot may have; None: not known.
+        snapshot: upper bound of the size of a snapshot, bytes; None: not known.
 
     Raises:
         BrokerError: no broker answers.
     """
-    return check_cluster(ask(options), options, snapshot)
+    return check_cluster(describe_cluster(options), options, snapshot)
 
 
 def check_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[CheckResult]:
-    """The same, of answers that are here."""
+    """Runs the start-up checks on the answers of a broker."""
     brokers = "1 broker" if cluster.brokers == 1 else f"{cluster.brokers} brokers"
     found = [CheckResult("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
-    for use, name in uses(options).items():
+    for use, name in topics_by_use(options).items():
         found += check_topic(cluster, use, name)
     found += _state(cluster, options, snapshot)
     found += _retention(cluster, options)
@@ -122,7 +123,10 @@ def _bytes_kept(topic: str, config: Configuration) -> CheckResult:
 
 
 def _offsets_kept(broker: Configuration | NoAnswer, topic: str, kept_ms: int) -> CheckResult:
-    """A group without members loses its offsets after a while: what is still there would all be read once more."""
+    """Checks that offsets are kept as long as readings.
+
+    The broker deletes the offsets of a group that is away for long. It would read everything again that is still there.
+    """
     if isinstance(broker, NoAnswer):
         return not_checked("retention.offsets", broker, "DescribeConfigs on the cluster")
     offsets_ms = int(broker["offsets.retention.minutes"]) * MINUTE_MS
@@ -159,7 +163,7 @@ def _within(check: str, name: str, value: int, low: int, high: int, theirs: str)
 
 
 def span(milliseconds: int) -> str:
-    """A time as people say it: ever, 36 h, 7 d, 90 s."""
+    """A duration for people, like ever, 36 h, 7 d, 90 s."""
     if milliseconds == FOREVER_MS:
         return "ever"
     for size, unit in ((24 * HOUR_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min")):
@@ -173,7 +177,7 @@ def _group(cluster: Cluster, options: KafkaOptions) -> CheckResult:
     grant = f"grant this user Read on group {options.group!r}"
     if isinstance(group, NoAnswer):
         if group.denied:
-            return CheckResult(check, "failure", f"group {options.group!r}: {group.why}", "Read", grant)
+            return CheckResult(check, "failure", f"group {options.group!r}: {group.reason}", "Read", grant)
         return not_checked(check, group, f"Read on group {options.group!r}")
     if not group.operations:
         return CheckResult(check, "warning", f"group {options.group!r}: the broker does not say what this user may do")

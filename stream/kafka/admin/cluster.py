@@ -1,4 +1,4 @@
-"""What the broker says of itself, of our topics and of our group: asked once, all at the same time."""
+"""Asks the broker about itself, our topics and our group, once and all at the same time."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from stream.errors import BrokerError, ConfigError
 from stream.kafka.client import KafkaOptions
 
 CONNECT_SECONDS = 15.0
-# Asked of a broker that has just answered: what takes longer than this says nothing, and must not hold up a start.
+# For a question to a broker that has just answered. A later answer must not delay the start.
 ASK_SECONDS = 5.0
 POLL_SECONDS = 0.05
 DENIED = (
@@ -23,22 +23,26 @@ DENIED = (
 )
 ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 
-Answer = TypeVar("Answer")
-
-
-# Of a broker that has just been started, or has just taken a group over.
+# Errors of a broker that was just started, or that takes over a group just now.
 NOT_YET = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 )
 
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """A question without an answer; `denied`: for lack of a permission, `not_yet`: the broker is still busy with it."""
+    """A question that the broker did not answer.
 
-    why: str
+    Attributes:
+        denied: this user lacks a permission.
+        not_yet: the broker is not ready for the question.
+    """
+
+    reason: str
     denied: bool
     not_yet: bool = False
 
@@ -48,12 +52,13 @@ NOTHING = NoAnswer("the broker says nothing", denied=False)
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic that is there.
+    """A topic that exists.
 
     Attributes:
-        replication: copies of the partition that has the fewest. leaderless: partitions nobody can read or write.
-        operations: what we may do with it: READ, WRITE, DESCRIBE, ...; empty where the broker does not say.
-        id: another one once the topic was made anew; "" where the broker does not say.
+        replication: copies of the partition that has the fewest.
+        leaderless: partitions that nobody can read or write.
+        operations: those this user may do: READ, WRITE, DESCRIBE, ...; empty where the broker does not report them.
+        id: changes when the topic is deleted and made again; "" where the broker does not report it.
     """
 
     partitions: int
@@ -65,7 +70,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Group:
-    """Our consumer group; instances: host of each static member by its name."""
+    """Our consumer group; `instances`: host of each static member, by its name."""
 
     operations: frozenset[str]
     instances: Mapping[str, str]
@@ -76,7 +81,7 @@ Configuration = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Cluster:
-    """The answers. A topic that is not there is in neither `topics` nor `configurations`."""
+    """Answers of the broker. A topic that does not exist is in neither `topics` nor `configurations`."""
 
     brokers: int
     topics: Mapping[str, Topic | NoAnswer]
@@ -85,13 +90,13 @@ class Cluster:
     group: Group | NoAnswer
 
     def topic(self, name: str) -> Topic | None:
-        """The topic, where it is there and may be looked at."""
+        """The topic; None where it does not exist, or this user may not describe it."""
         found = self.topics.get(name)
         return found if isinstance(found, Topic) else None
 
 
-def uses(options: KafkaOptions) -> dict[str, str]:
-    """Name of the topic for each use; `scores` only where verdicts are written."""
+def topics_by_use(options: KafkaOptions) -> dict[str, str]:
+    """Name of the topic of each use; `scores` only where verdicts are written."""
     named = {
         "input": options.input,
         "alerts": options.alerts,
@@ -103,49 +108,56 @@ def uses(options: KafkaOptions) -> dict[str, str]:
 
 
 def admin_client(options: KafkaOptions, on_error: Callable[[KafkaError], None] = lambda error: None) -> AdminClient:
-    """An admin client; keep it in a variable, its answers die with it. It logs nothing: its answers say what is wrong.
+    """Makes an admin client that logs nothing: its answers carry the errors.
+
+    Keep the client in a variable: its answers fail when it is collected.
 
     Raises:
-        ConfigError: librdkafka does not take its options.
+        ConfigError: librdkafka refuses its options.
     """
-    settings: dict[str, Any] = {**options.common, "log_level": 0, "error_cb": on_error}
+    settings: dict[str, Any] = {
+        **options.common,
+        "log_level": 0,
+        "error_cb": on_error,
+    }
     try:
         return AdminClient(settings)
     except (KafkaException, TypeError, ValueError) as fault:
         raise ConfigError(f"kafka.options: librdkafka refuses them ({fault})") from fault
 
 
-def ask(options: KafkaOptions) -> Cluster:
-    """Asks for everything that the checks look at.
+def describe_cluster(options: KafkaOptions) -> Cluster:
+    """Asks for everything that the checks need.
 
     Raises:
-        BrokerError: no broker answers. ConfigError: librdkafka does not take its options.
+        BrokerError: no broker answers.
+        ConfigError: librdkafka refuses its options.
     """
     faults: list[KafkaError] = []
     admin = admin_client(options, faults.append)
     nodes = _nodes(admin, options, faults)
-    names = list(uses(options).values())
+    names = list(topics_by_use(options).values())
     own = ConfigResource(ResourceType.BROKER, str(nodes[0]))
     resources = {name: ConfigResource(ResourceType.TOPIC, name) for name in names}
     topics = admin.describe_topics(
         TopicCollection(names), include_authorized_operations=True, request_timeout=ASK_SECONDS
     )
     configs = admin.describe_configs([*resources.values(), own], request_timeout=ASK_SECONDS)
-    asked_topics = {name: answer(topics[name], _topic) for name in names}
-    asked_configs = {name: answer(configs[resource], _configuration) for name, resource in resources.items()}
+    asked_topics = {name: result_of(topics[name], _topic) for name in names}
+    asked_configs = {name: result_of(configs[resource], _configuration) for name, resource in resources.items()}
     return Cluster(
         brokers=len(nodes),
         topics={name: found for name, found in asked_topics.items() if found is not None},
         configurations={name: found for name, found in asked_configs.items() if found is not None},
-        broker=answer(configs[own], _configuration) or NOTHING,
+        broker=result_of(configs[own], _configuration) or NOTHING,
         group=_ask_for_group(admin, options.group),
     )
 
 
-def answer(future: "Future[Any]", take: Callable[[Any], Answer]) -> Answer | NoAnswer | None:
-    """What the future holds; None where it says that there is no such thing."""
+def result_of(future: "Future[Any]", convert: Callable[[Any], Answer]) -> Answer | NoAnswer | None:
+    """Result of the future, converted; None where the broker answers that there is no such topic or group."""
     try:
-        return take(future.result(CONNECT_SECONDS))
+        return convert(future.result(CONNECT_SECONDS))
     except KafkaException as fault:
         error = fault.args[0]
         if error.code() in ABSENT:
@@ -160,25 +172,25 @@ def _nodes(admin: AdminClient, options: KafkaOptions, faults: list[KafkaError]) 
     future = admin.describe_cluster(request_timeout=CONNECT_SECONDS)
     deadline = time.monotonic() + CONNECT_SECONDS
     while not future.done() and time.monotonic() < deadline:
-        # Errors of the connection arrive here; the answer comes from a thread of the client's.
+        # Errors of the connection arrive here; the answer comes from a thread of the client.
         admin.poll(POLL_SECONDS)
     try:
         return [node.id for node in future.result(ASK_SECONDS).nodes]
     except (KafkaException, TimeoutError) as fault:
         where = options.common["bootstrap.servers"]
-        told = [error.str() for error in faults if error.code() != KafkaError._ALL_BROKERS_DOWN]
-        why = told[-1] if told else str(fault)
+        reasons = [error.str() for error in faults if error.code() != KafkaError._ALL_BROKERS_DOWN]
+        reason = reasons[-1] if reasons else str(fault)
         raise BrokerError(
-            f"no broker answers at {where} ({why}); check `kafka.bootstrap`, `kafka.security_protocol` and the login"
+            f"no broker answers at {where} ({reason}); check `kafka.bootstrap`, `kafka.security_protocol` and the login"
         ) from fault
 
 
 def _ask_for_group(admin: AdminClient, name: str) -> Group | NoAnswer:
-    """Again for as long as its coordinator is only about to be."""
+    """Asks again while the group has no coordinator yet."""
     deadline = time.monotonic() + ASK_SECONDS
     while True:
         asked = admin.describe_consumer_groups([name], include_authorized_operations=True, request_timeout=ASK_SECONDS)
-        found = answer(asked[name], _group) or NOTHING
+        found = result_of(asked[name], _group) or NOTHING
         if isinstance(found, Group) or not found.not_yet or time.monotonic() > deadline:
             return found
         time.sleep(POLL_SECONDS)

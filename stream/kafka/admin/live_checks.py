@@ -1,4 +1,4 @@
-"""What `narrows doctor` looks at beside the start-up checks: who runs, what is committed, what hangs."""
+"""Checks of a running service, for `narrows doctor`: its instance, its offsets, and transactions that hang."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -8,11 +8,11 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaE
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from stream.kafka.admin.check_result import CheckResult, not_checked
-from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, admin_client, answer, uses
+from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, admin_client, result_of, topics_by_use
 from stream.kafka.client import KafkaOptions, transactional_producer
 from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 
-# Longer than a commit takes, and than the default time between two.
+# Longer than a commit, and than the default time between two.
 LOOK_AGAIN_SECONDS = 2.0
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -21,12 +21,13 @@ PartitionKey = tuple[str, int]
 
 @dataclass(frozen=True)
 class PartitionProgress:
-    """Of one input partition: the committed offset with its metadata, and what the topics hold.
+    """Offsets of one input partition.
 
     Attributes:
-        is_new: nothing is committed; `committed` is then the oldest offset, where it would start.
-        low, high: offsets of the oldest message and of the end; low <= high.
-        state_end: end of the state topic's partition; None where there is none.
+        is_new: nothing is committed; `committed` is then the oldest offset, where a consumer would start.
+        metadata: of the commit; None where narrows did not write it.
+        low, high: offset of the oldest message, and of the end; low <= high.
+        state_end: end of the partition of the state topic; None where there is none.
     """
 
     partition: int
@@ -39,10 +40,10 @@ class PartitionProgress:
 
 
 def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float = LOOK_AGAIN_SECONDS) -> list[CheckResult]:
-    """The further checks.
+    """Runs the checks of a running service.
 
     Args:
-        pause_s: between two looks at transactions that are open.
+        pause_s: time between two looks at the open transactions.
     """
     admin = admin_client(options)
     found = [*_identity(cluster, options), _open_transactions(admin, cluster, options, pause_s)]
@@ -73,7 +74,10 @@ def _identity(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
 
 
 def _transactional_id(options: KafkaOptions) -> CheckResult:
-    """As the service does when it starts; under the same name, for which alone the permission may have been given."""
+    """Checks the permission on the transactional id, by initialising a producer as the service does.
+
+    It uses the name of the service, because the permission may be granted for this name alone.
+    """
     check, name = "permission.transaction", f"{options.group}.{options.instance}"
     producer = transactional_producer(options, lambda error: None)
     try:
@@ -88,10 +92,14 @@ def _transactional_id(options: KafkaOptions) -> CheckResult:
 
 
 def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptions, pause_s: float) -> CheckResult:
-    """An end of the topic beyond its last stable offset, twice the same: nobody is committing there."""
+    """Checks for transactions that hang.
+
+    An open transaction shows in a partition whose end lies beyond its last stable offset. If that offset is the same
+    after a pause, nobody commits there.
+    """
     places = [
         (name, partition)
-        for name in uses(options).values()
+        for name in topics_by_use(options).values()
         if (topic := cluster.topic(name)) is not None
         for partition in range(topic.partitions)
     ]
@@ -110,7 +118,7 @@ def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptio
 
 
 def _gaps(admin: AdminClient, places: Iterable[PartitionKey]) -> dict[PartitionKey, int]:
-    """Last stable offset of each partition that ends beyond it."""
+    """Last stable offset of each partition whose end lies beyond it."""
     stable = _offsets(admin, places, LATEST, IsolationLevel.READ_COMMITTED)
     ends = _offsets(admin, places, LATEST, IsolationLevel.READ_UNCOMMITTED)
     return {place: offset for place, offset in stable.items() if offset < ends.get(place, offset)}
@@ -119,24 +127,26 @@ def _gaps(admin: AdminClient, places: Iterable[PartitionKey]) -> dict[PartitionK
 def _offsets(
     admin: AdminClient, places: Iterable[PartitionKey], spec: OffsetSpec, isolation: IsolationLevel
 ) -> dict[PartitionKey, int]:
-    """Offsets of those partitions that say them."""
+    """Offset of each partition that has an answer."""
     asked = {TopicPartition(*place): spec for place in places}
     if not asked:
         return {}
     futures = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ASK_SECONDS)
-    found = {(tp.topic, tp.partition): answer(future, lambda info: int(info.offset)) for tp, future in futures.items()}
+    found = {
+        (tp.topic, tp.partition): result_of(future, lambda info: int(info.offset)) for tp, future in futures.items()
+    }
     return {place: offset for place, offset in found.items() if isinstance(offset, int)}
 
 
 def _progress(
     admin: AdminClient, cluster: Cluster, options: KafkaOptions, partitions: int
 ) -> list[PartitionProgress] | NoAnswer:
-    """Of every partition that says where it begins and ends."""
+    """Progress of every partition whose first and last offset are known."""
     request = ConsumerGroupTopicPartitions(
         options.group, [TopicPartition(options.input, partition) for partition in range(partitions)]
     )
     future = admin.list_consumer_group_offsets([request], request_timeout=ASK_SECONDS)[options.group]
-    committed = answer(future, lambda found: list[TopicPartition](found.topic_partitions))
+    committed = result_of(future, lambda found: list[TopicPartition](found.topic_partitions))
     if committed is None or isinstance(committed, NoAnswer):
         return committed or []
     inputs = [(options.input, partition) for partition in range(partitions)]
@@ -155,10 +165,10 @@ def _progress(
 
 
 def check_progress(options: KafkaOptions, progress: list[PartitionProgress], topic_id: str) -> list[CheckResult]:
-    """Can a restart go on from what is committed, and how far behind is it.
+    """Checks that a restart can go on from the committed offsets, and counts how far they are behind.
 
     Args:
-        topic_id: of the input topic as it is; "" where the broker does not say.
+        topic_id: of the present input topic; "" where the broker does not report it.
     """
     if all(p.is_new for p in progress):
         seen = "nothing is committed: it starts with the oldest reading"
@@ -178,15 +188,15 @@ def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list
     lost = {p.partition: p.low - p.committed for p in progress if p.committed < p.low}
     if lost:
         found.append(CheckResult(
-            check, "failure", f"readings were deleted before they were scored, by partition: {_listed(lost)}",
+            check, "failure", f"readings were deleted before they were scored, by partition: {_by_partition(lost)}",
             "", f"raise retention.ms of topic {options.input!r}; `narrows run` goes on with the oldest that is there",
         ))  # fmt: skip
     beyond = {p.partition: p.committed - p.high for p in progress if p.committed > p.high}
     if beyond:
         found.append(CheckResult(
             check, "failure",
-            f"topic {options.input!r} ends before what is committed, by partition: {_listed(beyond)}: it was made anew "
-            "or cut short",
+            f"topic {options.input!r} ends before what is committed, by partition: {_by_partition(beyond)}: "
+            "it was made anew or cut short",
             "", "reset the group's offsets with kafka-consumer-groups.sh --reset-offsets, or correct `input.topic`",
         ))  # fmt: skip
     bare = [p.partition for p in progress if p.metadata is None and not p.is_new]
@@ -207,7 +217,8 @@ def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[
     cut = {p.partition: p.low - m.replay_from for p, m in known if m.replay_from < p.low <= p.committed}
     if cut:
         found.append(CheckResult(
-            "offsets.replay", "warning", f"readings that a restart replays were deleted, by partition: {_listed(cut)}: "
+            "offsets.replay", "warning",
+            f"readings that a restart replays were deleted, by partition: {_by_partition(cut)}: "
             "series without a snapshot would warm up",
             "", f"raise retention.ms of topic {options.input!r}, or lower `serve.max_replay`",
         ))  # fmt: skip
@@ -219,7 +230,7 @@ def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[
     if short:
         found.append(CheckResult(
             "offsets.snapshots", "failure",
-            f"state topic {options.state!r} ends before the last snapshots, by partition: {_listed(short)}",
+            f"state topic {options.state!r} ends before the last snapshots, by partition: {_by_partition(short)}",
             "", "point `kafka.state` at the right one; if it was made anew, reset the group's offsets to do without",
         ))  # fmt: skip
     replay = max((p.committed - m.replay_from for p, m in known), default=0)
@@ -228,8 +239,8 @@ def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[
 
 def _lag(progress: list[PartitionProgress]) -> CheckResult:
     lag = {p.partition: max(p.high - p.committed, 0) for p in progress}
-    return CheckResult("lag", "ok", f"{sum(lag.values())} messages, by partition: {_listed(lag)}")
+    return CheckResult("lag", "ok", f"{sum(lag.values())} messages, by partition: {_by_partition(lag)}")
 
 
-def _listed(by_partition: Mapping[int, int]) -> str:
+def _by_partition(by_partition: Mapping[int, int]) -> str:
     return ", ".join(f"{partition}: {count}" for partition, count in sorted(by_partition.items()))

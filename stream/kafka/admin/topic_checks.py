@@ -1,6 +1,6 @@
-"""What must be true of each topic, by what it is used for."""
+"""Start-up checks of a single topic, by its use."""
 
-from stream.kafka.admin.check_result import CheckResult, Outcome, not_checked
+from stream.kafka.admin.check_result import CheckOutcome, CheckResult, not_checked
 from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, Topic
 
 CREATE = "`narrows topics --create`"
@@ -11,7 +11,7 @@ SAFE_IN_SYNC = 2
 
 
 def check_topic(cluster: Cluster, use: str, name: str) -> list[CheckResult]:
-    """Is it there, may we use it, is it kept as it must be, does it survive the loss of a broker."""
+    """Checks that a topic exists, may be used, has the right cleanup policy, and survives the loss of a broker."""
     topic = cluster.topics.get(name)
     there = _there(use, name, topic)
     if topic is None or isinstance(topic, NoAnswer):
@@ -26,7 +26,7 @@ def check_topic(cluster: Cluster, use: str, name: str) -> list[CheckResult]:
 
 
 def setting(topic: str, value: str) -> str:
-    """How to change a setting of a topic."""
+    """The command that changes a setting of a topic."""
     return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {value}"
 
 
@@ -38,7 +38,9 @@ def _there(use: str, name: str, topic: Topic | NoAnswer | None) -> CheckResult:
         )
     if isinstance(topic, NoAnswer):
         if topic.denied:
-            return CheckResult(check, "failure", f"{called}: {topic.why}", " and ".join(_needs(use)), _grant(use, name))
+            return CheckResult(
+                check, "failure", f"{called}: {topic.reason}", " and ".join(_needs(use)), _grant(use, name)
+            )
         return not_checked(check, topic, f"Describe on topic {name!r}")
     if topic.leaderless:
         return CheckResult(
@@ -84,7 +86,7 @@ def _cleanup(use: str, name: str, config: Configuration) -> CheckResult:
     # A record without a key is refused by a compacted topic: no transaction with such a dead letter could commit.
     lost = {"input": "readings of one series delete one another", "dead_letters": "letters without a key are refused"}
     effect = lost.get(use, "of each series only the last record stays")
-    outcome: Outcome = "failure" if use in lost else "warning"
+    outcome: CheckOutcome = "failure" if use in lost else "warning"
     return CheckResult(check, outcome, f"{seen}: {effect}", "delete", setting(name, "cleanup.policy=delete"))
 
 

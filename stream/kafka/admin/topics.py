@@ -1,4 +1,4 @@
-"""The topics: making them, and whether all is as it must be before the first reading."""
+"""Creates the topics, and checks at the start that everything is as narrows needs it."""
 
 import time
 from collections.abc import Iterable
@@ -12,26 +12,26 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from stream.errors import BrokerError
 from stream.kafka.admin import checks
 from stream.kafka.admin.check_result import log_warnings, refuse
-from stream.kafka.admin.cluster import Cluster, NoAnswer, admin_client, ask, uses
+from stream.kafka.admin.cluster import Cluster, NoAnswer, admin_client, describe_cluster, topics_by_use
 from stream.kafka.client import KafkaOptions
 
 ADMIN_SECONDS = 15.0
 POLL_SECONDS = 0.1
-# Snapshots are small and many: short segments let compaction keep up with them.
+# Snapshots are many and small: short segments let compaction keep up with them.
 STATE_CONFIG = {
     "cleanup.policy": "compact",
     "segment.ms": "600000",
     "min.cleanable.dirty.ratio": "0.3",
     "max.message.bytes": str(8 << 20),
 }
-# Judgements are few, and worth as much as the history they are about.
+# Judgements are few, and are kept as long as the alerts that they are about.
 FEEDBACK_CONFIG = {"retention.ms": "-1"}
-# With three copies, one broker may be lost and what was written is still on two.
+# With three copies, a record is still on two brokers after the loss of one.
 REPLICATED_CONFIG = {"min.insync.replicas": "2"}
 
 
 class TopicChange(NamedTuple):
-    """A topic that was made (before: 0 partitions) or given more partitions."""
+    """A topic that was created (before: 0 partitions) or given more partitions."""
 
     topic: str
     before: int
@@ -39,34 +39,35 @@ class TopicChange(NamedTuple):
 
 
 def check(options: KafkaOptions, snapshot_bytes: int | None = None) -> None:
-    """The start-up checks; warnings are logged.
+    """Runs the start-up checks and logs their warnings.
 
     Args:
-        snapshot_bytes: of the largest snapshot (`checks.snapshot_bytes`); None: not known.
+        snapshot_bytes: upper bound of the size of a snapshot, see `checks.snapshot_bytes`; None: not known.
 
     Raises:
-        BrokerError: names every fault and what to do.
+        BrokerError: names every failure, and what to do.
     """
-    found = checks.findings(options, snapshot_bytes)
+    found = checks.startup_checks(options, snapshot_bytes)
     log_warnings(found)
     refuse(found)
 
 
 def create(options: KafkaOptions, partitions: int, replication: int) -> list[TopicChange]:
-    """Makes the topics that are missing, with as many partitions as the input topic has; widens the state topic.
+    """Creates the missing topics with as many partitions as the input topic, and adds partitions to the state topic.
 
-    That of feedback is made, too, though the consumer can do without.
+    The feedback topic is created as well, though the consumer does not need it.
 
     Args:
-        partitions: of an input topic that is made. replication: copies of each partition of what is made.
+        partitions: of the input topic, where it is created.
+        replication: copies of each partition of a topic that is created.
 
     Returns:
-        What was done, empty where there was nothing to do.
+        The changes; empty where there was nothing to do.
 
     Raises:
         BrokerError: no broker answers, or it refuses.
     """
-    cluster = ask(options)
+    cluster = describe_cluster(options)
     readings, state = cluster.topic(options.input), cluster.topic(options.state)
     count = partitions if readings is None else readings.partitions
     admin = admin_client(options)
@@ -79,9 +80,9 @@ def create(options: KafkaOptions, partitions: int, replication: int) -> list[Top
 
 
 def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
-    """Use of each topic that is not there; one that we may not look at may be one that we may make."""
+    """Use of each missing topic, by name. A topic that this user may not describe may be missing: it is tried."""
     absent = {}
-    for use, name in uses(options).items():
+    for use, name in topics_by_use(options).items():
         found = cluster.topics.get(name)
         if found is None or (isinstance(found, NoAnswer) and found.denied):
             absent[name] = use
@@ -112,7 +113,7 @@ def _widen(admin: AdminClient, topic: str, partitions: int) -> None:
 
 
 def _done(topic: str, future: "Future[None]", needed: str) -> bool:
-    """False where somebody else has made it."""
+    """Waits for a change; False where somebody else has made it."""
     try:
         future.result(ADMIN_SECONDS)
     except KafkaException as fault:
@@ -123,11 +124,11 @@ def _done(topic: str, future: "Future[None]", needed: str) -> bool:
 
 
 def _await(options: KafkaOptions, done: Iterable[TopicChange]) -> None:
-    """Until the brokers that are asked know what the controller has done."""
+    """Waits until the brokers know what the controller has done."""
     wanted = {change.topic: change.after for change in done}
     deadline = time.monotonic() + ADMIN_SECONDS
     while wanted and time.monotonic() < deadline:
-        cluster = ask(options)
+        cluster = describe_cluster(options)
         if all(_is_known(cluster, name, count) for name, count in wanted.items()):
             return
         time.sleep(POLL_SECONDS)

@@ -14,8 +14,8 @@ from stream.kafka.client import CALL_SECONDS, GRACE_SECONDS, Clients, ErrorCallb
 class EarlyProducer:
     """Starts in the constructor. Errors are not raised here: the caller retries and reports them.
 
-    Invariant: once `producer` was called, this object holds no producer. One that the broker has not accepted keeps
-    asking for as long as it lives; once accepted, it would fence the producer that was made in its place.
+    Invariant: once `producer` was called, this object holds no producer. A producer that the broker has not accepted
+    keeps asking for as long as it lives. Accepted late, it would fence the one that was made in its place.
     """
 
     def __init__(self, options: KafkaOptions, clients: Clients = Clients()) -> None:  # noqa: B008 - frozen

@@ -5,7 +5,7 @@ One transaction covers all partitions of the process. It begins with the first r
 1. Records are produced as they arise. 2. Snapshots are produced. 3. A flush gives the offsets of the snapshots, and
 with them L. 4. Input offsets with the metadata {R, L} join the transaction. 5. The transaction is committed.
 
-A crash before 5 leaves an open transaction: no reader sees its records, the offsets stay as they were, and the next
+A crash before 5 leaves an open transaction. No reader sees its records, and the offsets stay as they were: the next
 process scores the same readings again. A crash after 5 leaves everything committed. A crash during 5 is decided by the
 broker, and the group's committed offset shows how. After any failure, every partition with uncommitted progress is
 restored from its committed offset.

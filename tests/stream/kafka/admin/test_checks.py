@@ -16,7 +16,7 @@ from stream.detect.detector import Detector
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.admin import cluster, topics
 from stream.kafka.admin.check_result import CheckResult, refuse
-from stream.kafka.admin.checks import findings, snapshot_bytes, span
+from stream.kafka.admin.checks import snapshot_bytes, span, startup_checks
 from stream.kafka.admin.cluster import Cluster, NoAnswer, Topic
 from stream.kafka.admin.topic_checks import check_topic
 from stream.kafka.client import KafkaOptions
@@ -75,7 +75,7 @@ def only(found: list[CheckResult], check: str) -> CheckResult:
 
 
 def test_sound_topics_pass_every_check(place: Place) -> None:
-    found = findings(place(partitions={"scores": 3}), snapshot=1000)
+    found = startup_checks(place(partitions={"scores": 3}), snapshot=1000)
     assert {finding.outcome for finding in found} == {"ok"}, [str(finding) for finding in found]
     names = [finding.check for finding in found]
     assert len(names) == len(set(names)), "one finding for each check"
@@ -110,7 +110,7 @@ def test_a_raised_partition_count_of_the_input_is_refused_until_the_state_topic_
     options = place()
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     admin.create_partitions([NewPartitions(options.input, 5)])[options.input].result(TOPIC_TIMEOUT_S)
-    finding = only(findings(options), "state.partitions")
+    finding = only(startup_checks(options), "state.partitions")
     assert finding.outcome == "failure"
     assert "has 2 partitions" in finding.seen
     assert "`narrows topics --create`" in finding.do
@@ -120,13 +120,13 @@ def test_a_raised_partition_count_of_the_input_is_refused_until_the_state_topic_
 
 def test_more_state_than_input_partitions_are_refused_and_nothing_is_guessed(place: Place) -> None:
     options = place(partitions={"state": 3})
-    assert only(findings(options), "state.partitions").outcome == "failure"
+    assert only(startup_checks(options), "state.partitions").outcome == "failure"
     assert topics.create(options, partitions=1, replication=1) == []
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
 def test_a_state_topic_that_deletes_snapshots_is_refused(place: Place, policy: str) -> None:
-    finding = only(findings(place(config={"state": {"cleanup.policy": policy}})), "cleanup.state")
+    finding = only(startup_checks(place(config={"state": {"cleanup.policy": policy}})), "cleanup.state")
     assert (finding.outcome, finding.expected) == ("failure", "compact")
     assert finding.do.endswith("--add-config cleanup.policy=compact")
 
@@ -144,16 +144,16 @@ def test_a_state_topic_that_deletes_snapshots_is_refused(place: Place, policy: s
 def test_compaction_where_every_record_counts_is_not_passed_over(
     place: Place, use: str, policy: str, outcome: str
 ) -> None:
-    finding = only(findings(place(config={use: {"cleanup.policy": policy}})), f"cleanup.{use}")
+    finding = only(startup_checks(place(config={use: {"cleanup.policy": policy}})), f"cleanup.{use}")
     assert (finding.outcome, finding.expected) == (outcome, "delete")
 
 
 def test_a_state_topic_that_cannot_take_a_snapshot_is_refused(place: Place) -> None:
     options = place(config={"state": COMPACT | {"max.message.bytes": "5000"}})
-    assert one(findings(options, snapshot=5000), "state.message_size").outcome == "ok"
-    finding = only(findings(options, snapshot=5001), "state.message_size")
+    assert one(startup_checks(options, snapshot=5000), "state.message_size").outcome == "ok"
+    finding = only(startup_checks(options, snapshot=5001), "state.message_size")
     assert (finding.outcome, finding.expected) == ("failure", "at least 5001")
-    assert "state.message_size" not in [finding.check for finding in findings(options)], "no bundle, no size"
+    assert "state.message_size" not in [finding.check for finding in startup_checks(options)], "no bundle, no size"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_state_topic_that_cannot_take_a_snapshot_is_refused(place: Place) -> N
 def test_retention_that_can_lose_readings_or_repeat_alerts_is_a_warning(
     place: Place, config: dict[str, str], check: str
 ) -> None:
-    assert only(findings(place(config={"input": config})), check).outcome == "warning"
+    assert only(startup_checks(place(config={"input": config})), check).outcome == "warning"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_retention_that_can_lose_readings_or_repeat_alerts_is_a_warning(
     ],
 )
 def test_a_timeout_the_broker_would_refuse_is_refused_before(place: Place, changes: dict[str, Any], check: str) -> None:
-    finding = only(findings(place(**changes)), check)
+    finding = only(startup_checks(place(**changes)), check)
     assert finding.outcome == "failure"
     assert str(next(iter(changes.values()))) in finding.seen
 
@@ -189,7 +189,7 @@ def test_all_failures_stand_in_one_message_each_with_what_to_do(place: Place) ->
     options = place(
         partitions={"state": 1}, config={"input": COMPACT, "state": {"cleanup.policy": "delete"}}, session_timeout_ms=1
     )
-    found = findings(options)
+    found = startup_checks(options)
     with pytest.raises(BrokerError, match=r"^4 checks failed\n") as caught:
         refuse(found)
     lines = str(caught.value).splitlines()[1:]
@@ -282,7 +282,7 @@ def test_no_snapshot_is_larger_than_its_bound_says_nor_much_smaller(resample: st
 def test_a_broker_that_has_only_just_started_is_asked_again_for_the_group(tmp_path: Path) -> None:
     """The first question makes the topic of the offsets: until it is there, nobody is the group's coordinator."""
     with Broker(tmp_path) as own:
-        assert isinstance(cluster.ask(options_of(own.bootstrap, {})).group, cluster.Group)
+        assert isinstance(cluster.describe_cluster(options_of(own.bootstrap, {})).group, cluster.Group)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from deploy.kafka.broker import Broker
 from stream.errors import BrokerError
 from stream.kafka.admin import cluster, topics
 from stream.kafka.admin.check_result import CheckResult, refuse
-from stream.kafka.admin.checks import check_cluster, findings
+from stream.kafka.admin.checks import check_cluster, startup_checks
 from stream.kafka.admin.live_checks import check_service
 from stream.kafka.client import KafkaOptions
 from tests.conftest import create_topic
@@ -119,16 +119,18 @@ def needed(options: KafkaOptions) -> dict[str, Grant]:
 
 def to_look(options: KafkaOptions) -> list[Grant]:
     """What only the checks need."""
-    return [(ResourceType.TOPIC, name, AclOperation.DESCRIBE_CONFIGS) for name in cluster.uses(options).values()]
+    return [
+        (ResourceType.TOPIC, name, AclOperation.DESCRIBE_CONFIGS) for name in cluster.topics_by_use(options).values()
+    ]
 
 
 def unread(options: KafkaOptions) -> dict[str, str]:
     """Outcomes where nothing may be looked at."""
-    return {f"configuration.{use}": "warning" for use in cluster.uses(options)}
+    return {f"configuration.{use}": "warning" for use in cluster.topics_by_use(options)}
 
 
 def all_findings(options: KafkaOptions) -> list[CheckResult]:
-    known = cluster.ask(options)
+    known = cluster.describe_cluster(options)
     return [*check_cluster(known, options, 1000), *check_service(known, options, 0.0)]
 
 
@@ -166,14 +168,14 @@ def test_a_permission_that_is_missing_is_named_with_what_to_grant(guarded: Guard
     assert repr(name) in failure.do
     if kind != ResourceType.TRANSACTIONAL_ID:
         with pytest.raises(BrokerError, match=f"1 check failed\n  {check}: .*grant this user"):
-            refuse(findings(options))
+            refuse(startup_checks(options))
 
 
 def test_a_topic_that_may_not_even_be_seen_is_not_called_missing(guarded: Guarded) -> None:
     options = guarded.options()
     guarded.add([*needed(options).values(), *to_look(options)])
     with guarded.denied((ResourceType.TOPIC, options.alerts, AclOperation.ALL)):
-        found = eventually(options, {"topic.alerts": "failure"}, findings)
+        found = eventually(options, {"topic.alerts": "failure"}, startup_checks)
         (failure,) = [finding for finding in found if finding.check == "topic.alerts"]
         assert "missing" not in str(failure)
         assert "grant this user Write on topic" in failure.do
@@ -185,7 +187,7 @@ def test_settings_that_may_not_be_read_are_warnings_and_keep_no_service_from_sta
     guarded.add(needed(options).values())
     with guarded.denied((*CLUSTER, AclOperation.DESCRIBE_CONFIGS)):
         expected = unread(options) | {"timeout.transaction": "warning", "timeout.session": "warning"}
-        found = eventually(options, expected, findings)
+        found = eventually(options, expected, startup_checks)
     assert all("DescribeConfigs" in finding.do for finding in found if finding.outcome == "warning")
     refuse(found)
 
