@@ -1,4 +1,4 @@
-"""What frames looked like, sensor by sensor; asked for only where there is trouble."""
+"""Attribution: the sensors that a frame's error comes from. Computed only for frames of incidents or vetoes."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from stream.detect.model.ensemble import Reconstruction
 from stream.intake.columns import Bools, Float64s, Int64s
 
 
-class Witness:
-    """The frames of a batch, and what the model made of those with an error.
+class Attribution:
+    """The frames of a batch, and the model's reconstruction of those that have an error.
 
     Args:
-        due: int64 (N,), ascending: the frames that `seen` is about.
+        due: int64 (N,), ascending: the frames that `reconstruction` is of.
     """
 
     def __init__(
@@ -26,41 +26,41 @@ class Witness:
         ranges: Ranges,
         frames: Frames,
         due: Int64s,
-        seen: Reconstruction,
+        reconstruction: Reconstruction,
     ) -> None:
         self._definition = definition
         self._history = history
         self._ranges = ranges
         self._frames = frames
         self._due = due
-        self._seen = seen
+        self._reconstruction = reconstruction
 
     def sensors(self, row: int) -> tuple[SensorShare, ...]:
-        """The sensors with the largest share of the error of frame `row`, largest first, ties by sensor order."""
+        """The sensors with the largest shares of the error of frame `row`, largest first, ties by sensor order."""
         names, top = self._definition.sensors, self._definition.rules.top_sensors
-        share, observed, expected = (column[:, 0] for column in self._looked(np.array([row])))
+        share, observed, expected = (column[:, 0] for column in self._columns(np.array([row])))
         largest = np.argsort(-share, kind="stable")[:top]
         return tuple(_share(names[f], share[f], observed[f], expected[f]) for f in largest.tolist())
 
     def outside(self, row: int) -> tuple[SensorShare, ...]:
-        """The sensors of frame `row` whose value is outside its valid range; expected is the limit it broke."""
+        """The sensors of frame `row` whose value is outside its valid range; `expected` is the limit it broke."""
         assert self._frames.outside is not None
         names, values = self._definition.sensors, self._frames.outside[row]
         limit = self._ranges.broken(values)
-        there = np.flatnonzero(~np.isnan(values)).tolist()
-        return tuple(_share(names[f], 0.0, values[f], limit[f], outside=True) for f in there)
+        broken = np.flatnonzero(~np.isnan(values)).tolist()
+        return tuple(_share(names[f], 0.0, values[f], limit[f], outside=True) for f in broken)
 
     def vetoed(self, veto: Veto, rows: Int64s) -> Bools:
-        """bool (len(rows),): which of these frames, all with an error, may not open an incident."""
-        return veto.vetoed(*self._looked(rows))
+        """The frames of `rows`, all with an error, that may not open an incident: bool (len(rows),)."""
+        return veto.vetoed(*self._columns(rows))
 
-    def _looked(self, rows: Int64s) -> tuple[Float64s, Float64s, Float64s]:
-        """Share of the error, observed (NaN where masked), expected in the sensors' units, each (F, len(rows))."""
-        seen = np.searchsorted(self._due, rows)
+    def _columns(self, rows: Int64s) -> tuple[Float64s, Float64s, Float64s]:
+        """Share of the error, observed (NaN where masked), expected in the sensors' units; each (F, len(rows))."""
+        at = np.searchsorted(self._due, rows)
         observed = self._frames.values[rows].T
-        error = np.where(np.isnan(observed), np.nan, self._seen.per_sensor(seen))
+        error = np.where(np.isnan(observed), np.nan, self._reconstruction.per_sensor(at))
         mean, scale = self._history.units(self._frames.series[rows])
-        return shares(error), observed, self._seen.expected(seen) * scale.T + mean.T
+        return shares(error), observed, self._reconstruction.expected(at) * scale.T + mean.T
 
 
 def _share(name: str, share: float, observed: float, expected: float, outside: bool = False) -> SensorShare:

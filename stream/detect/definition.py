@@ -1,4 +1,4 @@
-"""Everything that determines a score, loaded: what a bundle is to `detect`."""
+"""The definition: everything that determines a score, as loaded from a bundle."""
 
 from dataclasses import dataclass, field
 
@@ -10,13 +10,13 @@ from stream.detect.policy import FramePolicy, ModelSpec, Rules
 
 @dataclass(frozen=True)
 class Definition:
-    """Immutable, shared by the detectors of all partitions.
+    """Everything that determines a score. Immutable, shared by the detectors of all partitions.
 
     Attributes:
-        detector: the name alerts carry, part of every alert id.
+        detector: its name in alerts, a part of every alert id.
         version: the bundle's version, for alerts and logs.
         sensors: F names; the order of every F axis.
-        usual_disagreement: what the members' disagreement does not exceed in 99 of 100 held-out normal frames.
+        usual_disagreement: 99th percentile of the members' disagreement on held-out normal frames.
     """
 
     detector: str

@@ -1,4 +1,4 @@
-"""The line: readings in, a disposition for each reading, a verdict for each frame, incident events out.
+"""The detector: readings in; a disposition for each reading, a verdict for each frame, and incident events out.
 
 A pure function of a series' readings in order and of the definition. Batch boundaries do not matter, to the bit.
 """
@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream.detect.attribution import Witness
+from stream.detect.attribution import Attribution
 from stream.detect.definition import Definition
-from stream.detect.frames.blindness import Sight
+from stream.detect.frames.blindness import Blindness
 from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
 from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
-from stream.detect.incidents.incidents import EXCEEDS, Incidents, Judged
+from stream.detect.incidents.incidents import EXCEEDS, Incidents, ScoredFrames
 from stream.detect.incidents.level import ErrorHistory
 from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
@@ -27,16 +27,16 @@ from stream.intake.columns import Bools, Float64s, Int64s, Readings, UInt8s
 
 
 class Detector:
-    """The state of all series of one partition.
+    """The state of all series of one partition, and the steps from readings to incidents.
 
     Args:
         retire_after_ns: a series leaves memory when the partition's stream time has gone on for longer than this
-            since it was last heard of and no incident of it is open; should it come back, it starts warming. How far
-            its own time lags behind does not matter. None: never.
-        blind_after_ns: a series whose frames stay degraded for longer than this, by event time, is told to be blind.
-            None: none is.
-        weighs_all: whether the rules are asked of every scored frame, not of those alone that exceed: calibration,
-            which has no threshold yet, needs to know.
+            since its last reading, and it has no open incident. If it comes back, it starts warming. The series' own
+            time does not matter. None: never.
+        blind_after_ns: a series whose frames stay degraded for longer than this, by event time, is reported blind.
+            None: no series is.
+        rules_for_all: apply the sensors' rules to every scored frame, not only to those that exceed. Calibration
+            needs this, as it has no threshold yet.
     """
 
     def __init__(
@@ -44,31 +44,33 @@ class Detector:
         definition: Definition,
         retire_after_ns: int | None = None,
         blind_after_ns: int | None = None,
-        weighs_all: bool = False,
+        rules_for_all: bool = False,
     ) -> None:
         self.definition = definition
-        self._retirement = Retirement(retire_after_ns)
         spec, policy = definition.spec, definition.policy
         self._framing = Framing(policy, definition.sensors)
         self.slots = self._framing.slots
         self._history = History(spec, policy, definition.scales)
         self._ranges = Ranges(policy.valid, definition.sensors)
         self._veto = Veto(definition.rules.sensors, definition.sensors)
-        self._weighs_all = weighs_all
+        self._rules_for_all = rules_for_all
         self._incidents = Incidents(definition.detector, definition.rules)
-        self._sight = Sight(definition.sensors, blind_after_ns)
+        self._blindness = Blindness(definition.sensors, blind_after_ns)
+        self._retirement = Retirement(retire_after_ns)
         self._errors = ErrorHistory(spec)
         self._threshold = np.zeros(0, np.float64)
 
     @property
     def open_incidents(self) -> int:
+        """Number of open incidents."""
         return len(self._incidents)
 
     def push(self, readings: Readings, stream_time: Int64s | None = None) -> Outcome:
         """Takes a batch of readings of this partition, in order.
 
         Args:
-            stream_time: int64 (n,), the partition's at each reading, itself included. None: nothing retires.
+            stream_time: int64 (n,), ns, the partition's stream time at each reading, the reading included. None:
+                no series retires.
         """
         self._admit(readings.names)
         if stream_time is None or not len(readings):
@@ -81,14 +83,14 @@ class Detector:
 
     def _push(self, readings: Readings) -> Outcome:
         raw, disposition = self._framing.raw(readings)
-        return self._judge(raw, disposition)
+        return self._score(raw, disposition)
 
-    def _push_in_parts(self, readings: Readings, returned: list[int]) -> Outcome:
-        """Takes the readings up to each return, then the series starts anew, unless an incident of it is open."""
-        starts = [0, *returned]
+    def _push_in_parts(self, readings: Readings, returning: list[int]) -> Outcome:
+        """Takes the readings up to each return; then the series starts anew, unless it has an open incident."""
+        starts = [0, *returning]
         parts: list[Outcome] = []
         rows = np.arange(len(readings))
-        for nth, (start, end) in enumerate(zip(starts, [*returned, len(readings)], strict=True)):
+        for nth, (start, end) in enumerate(zip(starts, [*returning, len(readings)], strict=True)):
             name = readings.names[readings.series[start]]
             if nth and not self._incidents.get(int(self.slots.lookup([name])[0])):
                 self.forget(name)
@@ -98,36 +100,36 @@ class Detector:
         return Outcome.joined(parts, starts)
 
     def expired(self, stream_time: int) -> list[str]:
-        """Series that would start anew should they come back at `stream_time`: they may be forgotten."""
+        """Series that would start anew if they came back at `stream_time`: the caller may forget them."""
         expired = self._retirement.expired(stream_time)
         return [self.slots.name(slot) for slot in expired if not self._incidents.get(slot)]
 
     def silence(self, series: str) -> Outcome:
-        """The series has sent nothing for long: closes its open ticks and its incident. Unknown series: nothing."""
+        """Closes the open ticks and the incident of a series that has sent nothing for long; none if it is unknown."""
         slot, no_readings = self.slots.find(series), np.zeros(0, np.uint8)
         if slot is None:
             return self._nothing(no_readings)
         raw = self._framing.clock.close(slot)
-        outcome = self._judge(replace(raw, row=np.full(len(raw.time), -1)), no_readings)
+        outcome = self._score(replace(raw, row=np.full(len(raw.time), -1)), no_readings)
         resolved = self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
         return replace(outcome, events=(*outcome.events, *resolved))
 
     def has_open(self, series: str) -> bool:
-        """Whether the series has an open tick or an open incident."""
+        """True if the series has an open tick or an open incident."""
         slot = self.slots.find(series)
         return slot is not None and bool(self._incidents.get(slot) or self._framing.clock.state(slot).open)
 
-    def put_back(self, series: str, told: SeriesState | None) -> None:
-        """What is open of a series that has a slot is what was open in this state, or nothing, whatever it derived."""
+    def restore_open(self, series: str, state: SeriesState | None) -> None:
+        """Replaces the open incident and the blindness of a series that has a slot by those of `state`; None: none."""
         slot = int(self.slots.lookup([series])[0])
         self._incidents.clear(slot)
-        self._sight.clear(slot)
-        if told is not None:
-            self._incidents.restore(slot, told.incident)
-            self._sight.restore(slot, told.degraded_since, told.is_blind)
+        self._blindness.clear(slot)
+        if state is not None:
+            self._incidents.restore(slot, state.incident)
+            self._blindness.restore(slot, state.degraded_since, state.is_blind)
 
     def last_heard(self, series: Iterable[str]) -> Int64s:
-        """int64 (n,): newest event time of each of n series, ns; NEVER where there is no such series."""
+        """Newest event time of each of n series, int64 (n,), ns; NEVER for an unknown series."""
         slots = [self.slots.find(name) for name in series]
         known = np.array([slot for slot in slots if slot is not None], np.int32)
         heard = np.full(len(slots), NEVER, np.int64)
@@ -135,12 +137,12 @@ class Detector:
         return heard
 
     def forget(self, series: str) -> None:
-        """The series leaves memory; should it come back, it starts warming."""
+        """Removes the series from memory; if it comes back, it starts warming."""
         slot = self.slots.release(series)
         self._framing.forget(slot)
         self._history.clear(slot)
         self._incidents.clear(slot)
-        self._sight.clear(slot)
+        self._blindness.clear(slot)
         self._errors.clear(slot)
         self._retirement.restore(slot, NEVER)
 
@@ -159,12 +161,12 @@ class Detector:
             ticks=self._framing.clock.state(slot),
             heard_at=self._retirement.heard_at(slot),
             incident=self._incidents.get(slot),
-            degraded_since=self._sight.degraded_since(slot),
-            is_blind=bool(self._sight.is_blind[slot]),
+            degraded_since=self._blindness.degraded_since(slot),
+            is_blind=bool(self._blindness.is_blind[slot]),
         )
 
     def restore(self, states: Iterable[SeriesState]) -> None:
-        """Puts series back as `snapshot` found them; their errors are computed anew, to the same bits."""
+        """Restores series from their snapshots; computes their errors again, to the same bits."""
         states = list(states)
         self._admit(state.series for state in states)
         slots = self.slots.lookup(state.series for state in states).astype(np.int64)
@@ -178,20 +180,20 @@ class Detector:
             self._framing.clock.restore(slot, state.ticks)
             self._retirement.restore(slot, state.heard_at)
             self._incidents.restore(slot, state.incident)
-            self._sight.restore(slot, state.degraded_since, state.is_blind)
+            self._blindness.restore(slot, state.degraded_since, state.is_blind)
         self._derive_errors(slots)
 
     def _derive_errors(self, slots: Int64s) -> None:
-        """Errors of the last M - 1 frames of `slots` from their kept frames."""
+        """Computes the last M - 1 errors of `slots` from their kept frames."""
         self._errors.clear(slots)
         if self.definition.spec.smoothing == 1 or not len(slots):
             return
-        strip, of = self._history.strip(slots)
-        assert strip.masked is not None
-        whole = strip.masked[strip.at].sum(axis=1) <= self.definition.policy.max_missing
-        due = whole & (strip.run >= self.definition.spec.window)
+        kept, of = self._history.window_frames(slots)
+        assert kept.masked is not None
+        whole = kept.masked[kept.at].sum(axis=1) <= self.definition.policy.max_missing
+        due = whole & (kept.run >= self.definition.spec.window)
         errors = np.full(len(of), np.nan)
-        errors[due] = self.definition.ensemble.errors(strip.scaled, strip.at[due], strip.masked).error
+        errors[due] = self.definition.ensemble.errors(kept.scaled, kept.at[due], kept.masked).error
         self._errors.remember(errors, Segments(of.astype(np.int32)))
 
     def _admit(self, names: Iterable[str]) -> None:
@@ -200,57 +202,59 @@ class Detector:
         if self._framing.capacity > len(self._threshold):
             self._history.resize(self._framing.capacity)
             self._incidents.resize(self._framing.capacity)
-            self._sight.resize(self._framing.capacity)
+            self._blindness.resize(self._framing.capacity)
             self._errors.resize(self._framing.capacity)
-            self._threshold = grown(self._threshold, self._framing.capacity, np.nan)
             self._retirement.resize(self._framing.capacity)
+            self._threshold = grown(self._threshold, self._framing.capacity, np.nan)
         for slot, name in added:
-            self._history.name(slot, name)
+            self._history.set_series(slot, name)
             self._threshold[slot] = self.definition.thresholds.of(name)
 
-    def _judge(self, raw: RawFrames, disposition: UInt8s) -> Outcome:
+    def _score(self, raw: RawFrames, disposition: UInt8s) -> Outcome:
+        """Frames, errors, levels, scores and incidents of raw frames; `disposition` goes into the outcome as it is."""
         if not len(raw.time):
             return self._nothing(disposition)
         spec = self.definition.spec
         frames = self._framing.frames(raw)
-        sights = self._sight.push(frames, self.slots.name)
-        strip = self._history.push(frames)
-        due = np.flatnonzero((frames.fitness == Fitness.WHOLE) & (strip.run >= spec.window))
-        seen = self.definition.ensemble.errors(strip.scaled, strip.at[due], strip.masked)
+        blindness_events = self._blindness.push(frames, self.slots.name)
+        windows = self._history.push(frames)
+        due = np.flatnonzero((frames.fitness == Fitness.WHOLE) & (windows.run >= spec.window))
+        reconstruction = self.definition.ensemble.errors(windows.scaled, windows.at[due], windows.masked)
         error, disagreement = np.full((2, len(frames)), np.nan)
-        error[due], disagreement[due] = seen.error, seen.disagreement
-        level = self._errors.push(error, strip.run, Segments(frames.series))
+        error[due], disagreement[due] = reconstruction.error, reconstruction.disagreement
+        level = self._errors.push(error, windows.run, Segments(frames.series))
         level[np.isnan(error)] = np.nan
         threshold = self._threshold[frames.series]
         score = level / threshold
-        witness = Witness(self.definition, self._history, self._ranges, frames, due, seen)
-        judged = Judged(
+        attribution = Attribution(self.definition, self._history, self._ranges, frames, due, reconstruction)
+        scored = ScoredFrames(
             frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, threshold,
-            vetoed=self._vetoed(score, witness), outside=_told_outside(frames),
+            vetoed=self._vetoed(score, attribution), outside=_outside(frames),
         )  # fmt: skip
-        events = self._incidents.push(judged, self.slots.name, witness.sensors, witness.outside)
+        events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
         return Outcome(
             disposition,
             frames,
-            self._verdicts(frames, judged, error),
+            self._verdicts(frames, scored, error),
             events=tuple(sorted(events, key=lambda event: event.row)),
-            sights=tuple(sorted(sights, key=lambda sight: sight.row)),
+            blindness_events=tuple(sorted(blindness_events, key=lambda event: event.row)),
         )
 
-    def _vetoed(self, score: Float64s, witness: Witness) -> Bools:
-        """bool (n,): frames that the rules keep from opening an incident."""
+    def _vetoed(self, score: Float64s, attribution: Attribution) -> Bools:
+        """Frames that the rules keep from opening an incident, bool (n,)."""
         vetoed = np.zeros(len(score), np.bool_)
         if not self._veto.is_on:
             return vetoed
-        asked = np.flatnonzero(~np.isnan(score) if self._weighs_all else score > EXCEEDS)
-        if len(asked):
-            vetoed[asked] = witness.vetoed(self._veto, asked)
+        rows = np.flatnonzero(~np.isnan(score) if self._rules_for_all else score > EXCEEDS)
+        if len(rows):
+            vetoed[rows] = attribution.vetoed(self._veto, rows)
         return vetoed
 
-    def _verdicts(self, frames: Frames, judged: Judged, error: Float64s) -> Verdicts:
-        verdict = np.where(np.isnan(judged.score), Verdict.WARMING, Verdict.SCORED)
+    def _verdicts(self, frames: Frames, scored: ScoredFrames, error: Float64s) -> Verdicts:
+        verdict = np.where(np.isnan(scored.score), Verdict.WARMING, Verdict.SCORED)
         verdict[frames.fitness == Fitness.DEGRADED] = Verdict.DEGRADED
         verdict[frames.fitness == Fitness.OFF] = Verdict.OFF
+        disagreeing = (scored.disagreement > self.definition.usual_disagreement) & (verdict == Verdict.SCORED)
         order = np.argsort(frames.row, kind="stable")
         return Verdicts(
             names={slot: self.slots.name(slot) for slot in np.unique(frames.series).tolist()},
@@ -259,17 +263,13 @@ class Detector:
             row=frames.row[order],
             verdict=verdict.astype(np.uint8)[order],
             error=error[order],
-            level=judged.level[order],
-            score=judged.score[order],
-            disagreement=judged.disagreement[order],
+            level=scored.level[order],
+            score=scored.score[order],
+            disagreement=scored.disagreement[order],
             imputed=frames.imputed[order],
-            vetoed=judged.vetoed[order],
-            disagreeing=(self._disagrees(judged) & (verdict == Verdict.SCORED))[order],
+            vetoed=scored.vetoed[order],
+            disagreeing=disagreeing[order],
         )
-
-    def _disagrees(self, judged: Judged) -> Bools:
-        unusual: Bools = judged.disagreement > self.definition.usual_disagreement
-        return unusual
 
     def _nothing(self, disposition: UInt8s) -> Outcome:
         """The outcome of readings that complete no frame."""
@@ -278,9 +278,9 @@ class Detector:
         return Outcome(disposition, Frames.none(len(self.definition.sensors)), verdicts, ())
 
 
-def _told_outside(frames: Frames) -> Bools:
-    """bool (n,): frames with a value outside its valid range; of what is off nobody wants to be told."""
+def _outside(frames: Frames) -> Bools:
+    """Frames with a value outside its valid range, bool (n,). Frames in state `off` are never reported."""
     if frames.outside is None:
         return np.zeros(len(frames), np.bool_)
-    told: Bools = ~np.isnan(frames.outside).all(axis=1) & (frames.fitness != Fitness.OFF)
-    return told
+    outside: Bools = ~np.isnan(frames.outside).all(axis=1) & (frames.fitness != Fitness.OFF)
+    return outside

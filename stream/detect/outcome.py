@@ -1,4 +1,4 @@
-"""What a batch led to: a disposition for each reading, a verdict for each frame, incident events."""
+"""The outcome of a batch: a disposition for each reading, a verdict for each frame, incident events."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from enum import IntEnum
 import numpy as np
 
 from stream.counters import Count
-from stream.detect.frames.blindness import SightEvent
+from stream.detect.frames.blindness import BlindnessEvent
 from stream.detect.frames.frames import Frames
 from stream.detect.incidents.incident import IncidentEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 
 class Verdict(IntEnum):
-    """What became of a frame; every frame ends in exactly one."""
+    """The end of a frame; every frame ends in exactly one."""
 
     SCORED = 0
     WARMING = 1
@@ -25,18 +25,18 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """n frames, judged; sorted by the reading that completed them, then series and time.
+    """The verdicts of n frames, sorted by the reading that completed the frame, then series and time.
 
     Attributes:
         names: series of each slot in use.
         series: int32 (n,), slots.
         time: int64 (n,), ns.
-        row: int64 (n,), the reading of the batch that completed the frame; -1 where a silence did.
+        row: int64 (n,), the reading of the batch that completed the frame; -1: a silence completed it.
         verdict: uint8 (n,), `Verdict`.
         error, level, score, disagreement: float64 (n,); NaN where there is none. Only scored frames have a score.
         imputed: int32 (n,), sensors that are carried or masked.
-        vetoed: bool (n,), frames that exceed, but the rules let no incident open.
-        disagreeing: bool (n,), scored frames about which the members disagree more than is usual.
+        vetoed: bool (n,), frames that exceed, but that the rules let open no incident.
+        disagreeing: bool (n,), scored frames on which the members disagree more than is usual.
     """
 
     names: dict[int, str]
@@ -57,61 +57,50 @@ class Verdicts:
 
     @staticmethod
     def joined(parts: Sequence["Verdicts"], starts: Sequence[int]) -> "Verdicts":
-        """Those of consecutive parts of a batch, of which part i begins at reading starts[i]."""
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in (
-                "series",
-                "time",
-                "verdict",
-                "error",
-                "level",
-                "score",
-                "disagreement",
-                "imputed",
-                "vetoed",
-                "disagreeing",
-            )
-        }
+        """Verdicts of consecutive parts of a batch, of which part i begins at reading starts[i]."""
+        plain = [name for name in Verdicts.__slots__ if name not in ("names", "row")]
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in plain}
         row = np.concatenate([part.row + start for part, start in zip(parts, starts, strict=True)])
         return Verdicts(names={k: v for part in parts for k, v in part.names.items()}, row=row, **columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the detector makes of a batch of readings.
+    """The detector's answer to a batch of readings.
 
     Attributes:
         disposition: uint8 (n,), a `Disposition` per reading.
         frames: the frames that the batch completed, sorted by series, then time.
         verdicts: a verdict for each of `frames`, in the order of the verdicts.
         events: of incidents, in the order of the readings that caused them.
-        sights: of series that have gone blind or recovered, in the same order.
+        blindness_events: of series that have gone blind or recovered, in the same order.
     """
 
     disposition: UInt8s
     frames: Frames
     verdicts: Verdicts
     events: tuple[IncidentEvent, ...]
-    sights: tuple[SightEvent, ...] = ()
+    blindness_events: tuple[BlindnessEvent, ...] = ()
 
     @staticmethod
     def joined(parts: Sequence["Outcome"], starts: Sequence[int]) -> "Outcome":
-        """That of consecutive parts of a batch, of which part i begins at reading starts[i]."""
+        """Outcome of consecutive parts of a batch, of which part i begins at reading starts[i]."""
         placed = list(zip(parts, starts, strict=True))
         return Outcome(
             disposition=np.concatenate([part.disposition for part in parts]),
             frames=Frames.joined([part.frames for part in parts], starts),
             verdicts=Verdicts.joined([part.verdicts for part in parts], starts),
             events=tuple(replace(event, row=event.row + start) for part, start in placed for event in part.events),
-            sights=tuple(replace(sight, row=sight.row + start) for part, start in placed for sight in part.sights),
+            blindness_events=tuple(
+                replace(event, row=event.row + start) for part, start in placed for event in part.blindness_events
+            ),
         )
 
     def counts(self) -> Counter[Count]:
         """Readings by disposition, frames by verdict, and frames whose members disagree."""
-        fates = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
+        dispositions = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
         verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
-        counted = Counter({Count[fate.name]: fates[fate] for fate in Disposition})
+        counted = Counter({Count[kind.name]: dispositions[kind] for kind in Disposition})
         counted.update({Count[verdict.name]: verdicts[verdict] for verdict in Verdict})
         counted[Count.DISAGREEING] = int(self.verdicts.disagreeing.sum())
         return counted

@@ -9,20 +9,20 @@ from stream.detect.incidents.incident import Incident
 
 
 class SeriesState(msgspec.Struct, omit_defaults=True):
-    """All that a restart needs of one series; errors and levels are derived from it. Arrays are little-endian bytes.
+    """All that a restart needs of one series; errors and levels follow from it. Arrays are little-endian bytes.
 
-    A field with a default may be absent: a snapshot that was written without it is read all the same.
+    A field with a default may be absent: a snapshot that was written without it is still read.
 
     Attributes:
         time: int64 (n,), values: float64 (n, F): frames since the last gap, oldest first, NaN where masked.
-        last_time: time of the last frame, also where a gap or off frame has emptied the history; NEVER where whatever
-            comes next stands behind a gap.
-        last_off: last frame with `score_when` false.
-        carried: float64 (F,), age: int32 (F,): last value of each sensor and how many frames ago.
+        last_time: time of the last frame, ns, also where a gap or an off frame has emptied the history. NEVER: the
+            next frame stands after a gap.
+        last_off: time of the last frame with `score_when` false, ns.
+        carried: float64 (F,), age: int32 (F,): last value of each sensor, and its age in frames.
         ticks: clock and open ticks.
-        heard_at: the partition's stream time when the series was last heard of.
-        degraded_since: time of the first degraded frame since the last whole one; None where there is none.
-        is_blind: whether it was told that the series is blind.
+        heard_at: the partition's stream time at the last reading of the series, ns.
+        degraded_since: time of the first degraded frame since the last whole one; None: there is none.
+        is_blind: True if the series was reported blind.
     """
 
     series: str
@@ -39,11 +39,10 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
     is_blind: bool = False
 
 
-def bare(state: SeriesState, definition: Definition) -> SeriesState:
-    """What of a series outlives the loss of its frames: its clock, when it was last off, its incident, since when it is
-    without a whole frame.
+def without_history(state: SeriesState, definition: Definition) -> SeriesState:
+    """The state of a series whose frames are lost: its clock, last off frame, incident and blindness remain.
 
-    The next frame stands behind a gap, however short a time after the last one it comes.
+    The next frame stands after a gap, however short a time after the last one it comes.
     """
     sensors, policy = definition.spec.sensors, definition.policy
     return SeriesState(

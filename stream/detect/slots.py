@@ -1,4 +1,4 @@
-"""Series get a slot, a row in every state array; arrays grow by doubling."""
+"""Slots: each series has one, its row in every state array. Arrays grow by doubling."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -19,7 +19,7 @@ def grown(array: NDArray[Scalar], capacity: int, fill: float) -> NDArray[Scalar]
 
 
 class Slots:
-    """Names to slots; a released slot is used again."""
+    """The slot of each series; a released slot is used again."""
 
     def __init__(self) -> None:
         self._slot: dict[str, int] = {}
@@ -27,28 +27,32 @@ class Slots:
         self._free: list[int] = []
 
     def __len__(self) -> int:
-        """Series that hold a slot."""
+        """Number of series that have a slot."""
         return len(self._slot)
 
     @property
     def capacity(self) -> int:
-        """Slots ever handed out: what state arrays must have room for."""
+        """Slots that were ever used: state arrays must have room for them."""
         return len(self._names)
 
     def name(self, slot: int) -> str:
+        """The series that has this slot."""
         return self._names[slot]
 
     def find(self, name: str) -> int | None:
+        """The slot of a series; None: it has none."""
         return self._slot.get(name)
 
     def names(self) -> Iterable[str]:
+        """All series that have a slot."""
         return self._slot.keys()
 
     def missing(self, names: Iterable[str]) -> list[str]:
+        """The series of `names` that have no slot."""
         return [name for name in names if name not in self._slot]
 
     def add(self, name: str) -> int:
-        """A slot for a series that has none."""
+        """Gives a slot to a series that has none, and returns it."""
         slot = self._free.pop() if self._free else len(self._names)
         if slot == len(self._names):
             self._names.append(name)
@@ -57,24 +61,24 @@ class Slots:
         return slot
 
     def release(self, name: str) -> int:
-        """Takes the slot of `name` back; the caller clears its rows."""
+        """Frees the slot of a series and returns it; the caller clears its rows."""
         slot = self._slot.pop(name)
         self._free.append(slot)
         return slot
 
     def lookup(self, names: Iterable[str]) -> Int32s:
-        """int32 (len(names),); every name must have a slot."""
+        """The slot of each series, int32 (len(names),); every series must have one."""
         return np.array([self._slot[name] for name in names], dtype=np.int32)
 
 
 class Segments:
-    """Rows sorted by series, seen as one run of rows per series.
+    """Runs of rows, one per series, of rows that are sorted by series.
 
     Attributes:
         series: int32 (G,), the series of each run.
         start: int64 (G,), first row of each run.
         end: int64 (G,), one past its last row.
-        of_row: int64 (n,), the run each row is in.
+        of_row: int64 (n,), the run of each row.
     """
 
     def __init__(self, series: Int32s) -> None:
@@ -88,16 +92,17 @@ class Segments:
 
     @property
     def start_of_row(self) -> Int64s:
-        """int64 (n,), the first row of the run each row is in."""
+        """First row of the run of each row, int64 (n,)."""
         return self.start[self.of_row]
 
     @property
     def length(self) -> Int64s:
+        """Rows of each run, int64 (G,)."""
         return self.end - self.start
 
 
 def last_true(flags: NDArray[np.bool_], segments: Segments) -> Int64s:
-    """For each row the last row at or before it, in its run, where `flags` holds; -1 where there is none.
+    """The last row of the same run, at or before each row, where `flags` holds; -1: there is none.
 
     Args:
         flags: bool (n,) or (n, F).

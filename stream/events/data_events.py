@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from stream.detect.frames.blindness import SightEvent
+from stream.detect.frames.blindness import BlindnessEvent
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
 
@@ -91,10 +91,10 @@ class SeriesSeesAgain(StatusEvent, frozen=True, tag="data.series_sees_again"):
     masked: str
 
 
-def blindness_event(change: SightEvent, offset: int) -> SeriesBlind | SeriesSeesAgain:
+def blindness_event(change: BlindnessEvent, offset: int) -> SeriesBlind | SeriesSeesAgain:
     """The event of a series that has become blind, or sees again; `offset`: of the message that caused it."""
     series, since, at, names = change.series, rfc3339(change.since), rfc3339(change.time), change.masked
-    if change.sees:
+    if change.recovered:
         message = f"{series!r} has frames that can be scored again, after none since {since}"
         return SeriesSeesAgain(since, at, ", ".join(names), message=message, series=series, offset=offset)
     message = (

@@ -12,7 +12,7 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.clock import NEVER
 from stream.detect.outcome import Outcome
-from stream.detect.series_state import bare
+from stream.detect.series_state import without_history
 from stream.events.data_events import SeriesInTwoPartitions, blindness_event
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
@@ -194,7 +194,7 @@ class Partition:
         states = [self.detector.snapshot(series) for series in self.detector.slots.names()]
         self.use(definition, decoder)
         warm = layout == self._layout
-        self.detector.restore(state if warm else bare(state, definition) for state in states)
+        self.detector.restore(state if warm else without_history(state, definition) for state in states)
         self.needs_commit = True
         for state in () if warm else states:
             # A snapshot of the old layout must not outlive this commit: a restart would look for frames that are gone.
@@ -266,7 +266,7 @@ class Partition:
 
     def _note_sights(self, outcome: Outcome, position: Int64s | None = None) -> None:
         """Reports series that became blind or see again, with a snapshot, so that no replay reports them again."""
-        for sight in outcome.sights:
+        for sight in outcome.blindness_events:
             offset = self.position - 1 if position is None else int(position[sight.row])
             self.notices.append(blindness_event(sight, offset))
             self._schedule.require(sight.series)

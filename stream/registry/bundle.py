@@ -23,7 +23,7 @@ from torch import Tensor
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED, ScaleTable
 from stream.detect.incidents.threshold import Promise, ThresholdTable
-from stream.detect.model.discriminator import parted
+from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float64s
@@ -168,7 +168,7 @@ def calibration_levels(folder: Path) -> pa.Table:
 
 def weights(folder: Path) -> dict[str, Tensor]:
     """The autoencoder's weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
-    return parted(all_weights(folder))[0]
+    return split_weights(all_weights(folder))[0]
 
 
 def all_weights(folder: Path) -> dict[str, Tensor]:

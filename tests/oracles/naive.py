@@ -71,9 +71,9 @@ class NaiveEvent:
 
 
 @dataclass
-class NaiveSight:
+class NaiveBlindness:
     series: str
-    sees: bool
+    recovered: bool
     since: int
     time: int
     masked: list[int]
@@ -170,7 +170,7 @@ class NaiveDetector:
         self.series: dict[str, _Series] = {}
         self.frames: list[NaiveFrame] = []
         self.events: list[NaiveEvent] = []
-        self.sights: list[NaiveSight] = []
+        self.blindness: list[NaiveBlindness] = []
         self.stream_time: int | None = None
 
     def push(self, series: str, time: int, values: Sequence[float]) -> str:
@@ -276,12 +276,12 @@ class NaiveDetector:
         level, verdict = self._judge(series, state, time, row, masks)
         score = level / self.threshold(series)
         self.frames.append(NaiveFrame(series, time, verdict, level, score, imputed))
-        self._sight(series, state, time, verdict, masks)
+        self._note_blindness(series, state, time, verdict, masks)
         if verdict == "off":
             outside = []
         self._incident(series, state, time, score, row, masks, outside)
 
-    def _sight(self, series: str, state: _Series, time: int, verdict: str, masks: list[bool]) -> None:
+    def _note_blindness(self, series: str, state: _Series, time: int, verdict: str, masks: list[bool]) -> None:
         if verdict == "off":
             return
         was_blind, since = state.blind, state.degraded_since
@@ -294,7 +294,7 @@ class NaiveDetector:
         if state.blind != was_blind:
             assert since is not None
             masked = [f for f, mask in enumerate(masks) if mask]
-            self.sights.append(NaiveSight(series, was_blind, since, time, masked))
+            self.blindness.append(NaiveBlindness(series, was_blind, since, time, masked))
 
     def _judge(self, series: str, state: _Series, time: int, row: list[float], masks: list[bool]) -> tuple[float, str]:
         p = self.policy

@@ -143,8 +143,8 @@ class Pass:
         for event in outcome.events:
             source = Source(self._options.input, self._partition, positions[event.row] if positions else cause)
             self.published.alerts.append(plain(encode(alert(event, self._detector.definition, source, EPOCH))))
-        for sight in outcome.sights:
-            kind = "data.series_sees_again" if sight.sees else "data.series_blind"
+        for sight in outcome.blindness_events:
+            kind = "data.series_sees_again" if sight.recovered else "data.series_blind"
             self.published.sights[kind, self._partition, sight.series, positions[sight.row]] += 1
         for verdict in frame_verdicts(outcome.verdicts, self._detector.definition.version):
             self.published.verdicts[encode(verdict)] += 1

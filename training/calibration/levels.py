@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.detect.incidents.incident import IncidentEvent
-from stream.detect.incidents.incidents import Incidents, Judged
+from stream.detect.incidents.incidents import Incidents, ScoredFrames
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
@@ -86,7 +86,7 @@ def incident_events(levels: Levels, score: Float64s, rules: Rules) -> list[Incid
     counter.resize(len(levels.names))
     rows = _relevant(levels.series, score, rules)
     nothing = np.zeros(len(rows))
-    judged = Judged(
+    judged = ScoredFrames(
         series=levels.series[rows],
         time=levels.time[rows],
         level=levels.level[rows],

@@ -62,7 +62,7 @@ class ScoredHistory:
 
 def frame_scores(history: History, definition: Definition) -> FrameScores:
     """Scores a history that is framed already. The rules look at every scored frame, also below the threshold."""
-    detector = Detector(definition, weighs_all=True)
+    detector = Detector(definition, rules_for_all=True)
     return FrameScores.joined(detector.push(batch.readings).verdicts for batch in history.batches)
 
 

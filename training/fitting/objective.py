@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, mse_loss
 
 from stream.detect.model.kind import Autoencoder
-from stream.detect.model.layers import drawn
+from stream.detect.model.layers import random_like
 from training.data.windows import Windows
 
 
@@ -59,7 +59,7 @@ class Objective:
         """
         if not self._noise:
             return windows
-        return windows * (drawn(windows, self._draws, Tensor.uniform_) >= self._noise)
+        return windows * (random_like(windows, self._draws, Tensor.uniform_) >= self._noise)
 
     def _mean_error(self, made: Tensor, windows: Tensor, kept: Tensor | None) -> Tensor:
         """Mean over the cells that count, (K,)."""

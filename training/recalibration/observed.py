@@ -69,7 +69,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
     if not any(map(len, batches)):
         raise DataError(f"{data}: no usable rows; expected newer readings of {list(definition.sensors)}")
     history = History(layout, batches, definition.sensors, 0.0)
-    detector = Detector(definition, weighs_all=True)
+    detector = Detector(definition, rules_for_all=True)
     passed = scored_history((Step(batch, 0, detector.push(batch.readings)) for batch in batches), detector)
     framed, scores = passed.frames, passed.scores
     if not len(framed):

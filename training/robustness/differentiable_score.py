@@ -28,7 +28,7 @@ class DifferentiableScore:
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s) -> None:
         self._spec = spec
-        autoencoder, judge = discriminator.parted(weights)
+        autoencoder, judge = discriminator.split_weights(weights)
         self._model = load(spec, autoencoder)
         self._discriminator = discriminator.load(spec, judge) if judge else None
         self._spread = torch.from_numpy(spread).float()

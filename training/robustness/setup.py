@@ -18,7 +18,7 @@ from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import load
-from stream.detect.model.discriminator import parted
+from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
@@ -135,7 +135,7 @@ class TargetBuilder:
 
         Errors keep their unit: it is that of the members, and a discriminator's penalty is calibrated in it.
         """
-        own, judge = parted(ensemble.weights)
+        own, judge = split_weights(ensemble.weights)
         unit = ensemble.definition.ensemble.spread
         if judge:
             return self.target(own, unit)
@@ -159,7 +159,7 @@ class TargetBuilder:
             unit: float64 (F,), of errors. None: the members' own, or the bundle's where there is a discriminator,
                 whose penalty was calibrated in it.
         """
-        penalised, bundle = bool(parted(weights)[1]), self.definition
+        penalised, bundle = bool(split_weights(weights)[1]), self.definition
         spec = msgspec.structs.replace(
             bundle.spec,
             members=len(next(iter(weights.values()))),

@@ -1,4 +1,4 @@
-"""Sight: which series have had no frame that can be scored for long, and since when."""
+"""Blindness: the series that have had no frame that can be scored for long, and since when."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,60 +14,64 @@ NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
-class SightEvent:
-    """A series has gone blind, or sees again. Times are ns.
+class BlindnessEvent:
+    """A series has gone blind, or has recovered. Times are ns.
 
     Attributes:
-        sees: false: its frames have been degraded for too long. true: the first whole frame after that.
-        since: the first degraded frame. time: the frame that it was seen at.
+        recovered: False: its frames have been degraded for too long. True: this is the first whole frame after that.
+        since: time of the first degraded frame.
+        time: time of the frame that shows the change.
         masked: sensors without a value in that frame.
-        row: the reading of the batch that completed the frame; -1 where a silence did.
+        row: the reading of the batch that completed the frame; -1: a silence completed it.
     """
 
     series: str
-    sees: bool
+    recovered: bool
     since: int
     time: int
     masked: tuple[str, ...]
     row: int
 
 
-class Sight:
-    """Per series: since when its frames are degraded, and whether it was told that it is blind.
+class Blindness:
+    """Per series: the time since which its frames are degraded, and whether it was reported blind.
 
-    Only a whole frame ends that. A frame that is off says nothing of the sensors, a gap says nothing either.
+    Only a whole frame ends blindness. An off frame and a gap tell nothing about the sensors.
 
     Args:
-        sensors: their names, in the order of the frames' values.
-        blind_after_ns: event time for which a series' frames may be degraded without a word; None: for ever.
+        sensors: names, in the order of the frames' values.
+        blind_after_ns: event time after which a series with degraded frames is reported blind, ns; None: never.
     """
 
     def __init__(self, sensors: tuple[str, ...], blind_after_ns: int | None) -> None:
         self._sensors = sensors
         self._limit = NO_LIMIT if blind_after_ns is None else blind_after_ns
-        # The first degraded frame since the last whole one; NEVER where there is none.
+        # Time of the first degraded frame since the last whole one; NEVER: there is none.
         self._since = np.zeros(0, np.int64)
         # Invariant: is_blind[s] only where _since[s] != NEVER.
         self.is_blind = np.zeros(0, np.bool_)
 
     def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
         self._since = grown(self._since, capacity, NEVER)
         self.is_blind = grown(self.is_blind, capacity, False)
 
     def clear(self, slot: int) -> None:
+        """Empties a slot."""
         self._since[slot], self.is_blind[slot] = NEVER, False
 
     def degraded_since(self, slot: int) -> int | None:
-        """ns; None where the last frame was whole, or there is none."""
+        """Time of the first degraded frame, ns; None: the last frame was whole, or there is none."""
         since = int(self._since[slot])
         return None if since == NEVER else since
 
     def restore(self, slot: int, degraded_since: int | None, is_blind: bool) -> None:
+        """Restores the state of a slot from a snapshot."""
         self._since[slot] = NEVER if degraded_since is None else degraded_since
         self.is_blind[slot] = is_blind
 
-    def push(self, frames: Frames, name: Callable[[int], str]) -> list[SightEvent]:
-        """Events of a batch, in the order of `frames`. `name`: of the series of a slot."""
+    def push(self, frames: Frames, name: Callable[[int], str]) -> list[BlindnessEvent]:
+        """Events of a batch, in the order of `frames`; `name` gives the series of a slot."""
         degraded = frames.fitness == Fitness.DEGRADED
         if not degraded.any() and (self._since[frames.series] == NEVER).all():
             return []
@@ -80,15 +84,15 @@ class Sight:
         since = np.where(begun >= 0, time[np.maximum(begun, 0)], old_since)
         goes_on = (begun < 0) & was_blind[segments.of_row]
         blind = degraded & (goes_on | (time - np.where(degraded, since, time) > self._limit))
-        told = _before(blind, was_blind, segments)
+        blind_before = _before(blind, was_blind, segments)
         self._since[slots] = np.where(degraded[last], since[last], NEVER)
         self.is_blind[slots] = blind[last]
-        return [self._event(frames, int(rows[i]), int(since[i]), name) for i in np.flatnonzero(blind != told)]
+        return [self._event(frames, int(rows[i]), int(since[i]), name) for i in np.flatnonzero(blind != blind_before)]
 
-    def _event(self, frames: Frames, at: int, since: int, name: Callable[[int], str]) -> SightEvent:
-        return SightEvent(
+    def _event(self, frames: Frames, at: int, since: int, name: Callable[[int], str]) -> BlindnessEvent:
+        return BlindnessEvent(
             series=name(int(frames.series[at])),
-            sees=bool(frames.fitness[at] == Fitness.WHOLE),
+            recovered=bool(frames.fitness[at] == Fitness.WHOLE),
             since=since,
             time=int(frames.time[at]),
             masked=tuple(self._sensors[f] for f in np.flatnonzero(np.isnan(frames.values[at]))),
@@ -97,7 +101,7 @@ class Sight:
 
 
 def _before(flags: Bools, old: Bools, segments: Segments) -> Bools:
-    """Of each row (n,) the flag of the row before it in its run; of the first in a run that of `old` (G,)."""
+    """The flag of the row before each row (n,) in its run; `old` (G,) holds that before the first row of each run."""
     before = np.empty(len(flags), np.bool_)
     before[1:] = flags[:-1]
     before[segments.start] = old

@@ -1,7 +1,7 @@
-"""Readings to raw frames: which readings become the rows of a series, in strictly ascending time.
+"""Readings to raw frames: the rows of each series, in strictly ascending time.
 
-`Ordered` takes each reading as a frame; `Ticked`, next door, gathers readings on ticks of a fixed interval.
-Both hold the clock of each series; nothing else decides what is late or duplicate.
+`ReadingClock` takes each reading as a frame. `TickClock`, in `ticks`, gathers readings on ticks of a fixed interval.
+Both hold the clock of each series; only they decide which readings are late or duplicate.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NEVER = np.iinfo(np.int64).min
 
 @dataclass(frozen=True, slots=True)
 class RawFrames:
-    """n frames as the sensors gave them, sorted by series, then time.
+    """n frames with the values that the sensors gave, sorted by series, then time.
 
     Attributes:
         series: int32 (n,), slots.
@@ -34,7 +34,7 @@ class RawFrames:
 
 
 class OpenTick(msgspec.Struct):
-    """A tick that still waits for sensors: per sensor the sum or last value, count, time of the last reading."""
+    """A tick that still waits for sensors: its start, and per sensor the sum or last value, count, newest time."""
 
     tick: int
     value: list[float]
@@ -43,7 +43,7 @@ class OpenTick(msgspec.Struct):
 
 
 class TickState(msgspec.Struct):
-    """The clock of one series: last frame (closed tick's start), newest event time, ticks that are open."""
+    """The clock of one series: last frame (start of the last closed tick), newest event time, open ticks."""
 
     last_frame: int
     newest: int
@@ -51,28 +51,43 @@ class TickState(msgspec.Struct):
 
 
 class Clock(Protocol):
-    """What turns readings into raw frames and keeps the clocks."""
+    """Turns readings into raw frames, and keeps the clock of each series."""
 
-    def resize(self, capacity: int) -> None: ...
-    def clear(self, slot: int) -> None: ...
-    def push(self, slots: Int32s, time: Int64s, values: Float64s) -> tuple[RawFrames, UInt8s]: ...
-    def close(self, slot: int) -> RawFrames: ...
-    def newest(self, slots: Int32s) -> Int64s: ...
-    def state(self, slot: int) -> TickState: ...
-    def restore(self, slot: int, state: TickState) -> None: ...
+    def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
+
+    def clear(self, slot: int) -> None:
+        """Empties a slot."""
+
+    def push(self, slots: Int32s, time: Int64s, values: Float64s) -> tuple[RawFrames, UInt8s]:
+        """Raw frames of a batch, and the disposition of each reading, uint8 (n,)."""
+
+    def close(self, slot: int) -> RawFrames:
+        """Closes what is open, complete or not: the series has fallen silent."""
+
+    def newest(self, slots: Int32s) -> Int64s:
+        """Newest event time of each slot, int64 (len(slots),), ns."""
+
+    def state(self, slot: int) -> TickState:
+        """State of a slot for its snapshot."""
+
+    def restore(self, slot: int, state: TickState) -> None:
+        """Restores a slot from its snapshot."""
 
 
-class Ordered:
-    """Each reading is a frame; older than the last is late, as old is a duplicate."""
+class ReadingClock:
+    """Each reading is a frame. A reading older than the last one is late, one of the same time is a duplicate."""
 
     def __init__(self, sensors: int) -> None:
         self._sensors = sensors
         self._last = np.zeros(0, np.int64)
 
     def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
         self._last = grown(self._last, capacity, NEVER)
 
     def clear(self, slot: int) -> None:
+        """Empties a slot."""
         self._last[slot] = NEVER
 
     def push(self, slots: Int32s, time: Int64s, values: Float64s) -> tuple[RawFrames, UInt8s]:
@@ -90,24 +105,26 @@ class Ordered:
         return frames, disposition
 
     def close(self, slot: int) -> RawFrames:
-        """Nothing is ever open here."""
+        """No frames: nothing is ever open here."""
         nothing = np.zeros(0, np.int64)
         return RawFrames(nothing.astype(np.int32), nothing, np.zeros((0, self._sensors)), nothing)
 
     def newest(self, slots: Int32s) -> Int64s:
-        """int64 (len(slots),): newest event time of each."""
+        """Newest event time of each slot, int64 (len(slots),), ns."""
         return self._last[slots]
 
     def state(self, slot: int) -> TickState:
+        """State of a slot for its snapshot."""
         last = int(self._last[slot])
         return TickState(last_frame=last, newest=last, open=[])
 
     def restore(self, slot: int, state: TickState) -> None:
+        """Restores a slot from its snapshot."""
         self._last[slot] = state.last_frame
 
 
 def newest_before(when: Int64s, runs: Segments, already: Int64s) -> Int64s:
-    """int64 (n,): the newest time before each row of its run; `already`, int64 (G,), is that of a run's first row."""
+    """Newest time before each row in its run, int64 (n,); `already`, int64 (G,), is the newest before each run."""
     before = np.empty(len(when), np.int64)
     before[1:] = when[:-1]
     before[runs.start] = already

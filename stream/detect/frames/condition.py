@@ -1,7 +1,7 @@
 """`score_when`: a small expression over sensors, such as `speed > 100 and not valve == 0`.
 
 Numbers, sensor names (in backticks where they are not plain words), + - * /, comparisons, and, or, not.
-Parsed by Python's own parser, evaluated over columns; nothing else is understood, so nothing else can run.
+Python's parser parses it; it is evaluated over columns. Any other syntax is refused, so no other code can run.
 """
 
 import ast
@@ -15,7 +15,7 @@ import numpy as np
 from stream.errors import ConfigError
 from stream.intake.columns import Bools, Float64s
 
-# A column (n,) of numbers or truths, or one for all rows.
+# A column (n,) of numbers or booleans, or one value for all rows.
 Column: TypeAlias = Any
 
 _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -38,7 +38,7 @@ class Condition:
     """A parsed expression over `sensors`.
 
     Raises:
-        ConfigError: the text is not such an expression, or names a sensor that is not there.
+        ConfigError: the text is not such an expression, or names an unknown sensor.
     """
 
     def __init__(self, text: str, sensors: tuple[str, ...]) -> None:
@@ -55,21 +55,21 @@ class Condition:
         self.holds(np.zeros((1, len(sensors))))
 
     def holds(self, values: Float64s) -> Bools:
-        """bool (n,): where the condition holds; also where a sensor it needs is masked.
+        """Rows where the condition holds, or where a sensor that it needs is masked: bool (n,).
 
-        A cut wire must not switch the watch off: unknown counts as running.
+        An unknown state counts as running: a cut wire must not switch detection off.
 
         Args:
             values: float64 (n, F), NaN where masked.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            truth = np.broadcast_to(np.asarray(self._value(self._tree, values), dtype=np.bool_), len(values))
-        return truth | np.isnan(values[:, self._used]).any(axis=1)
+            holds = np.broadcast_to(np.asarray(self._value(self._tree, values), dtype=np.bool_), len(values))
+        return holds | np.isnan(values[:, self._used]).any(axis=1)
 
-    def _backticked(self, found: re.Match[str]) -> str:
-        if found[1] not in self._sensors:
-            raise ConfigError(f"score_when: no sensor {found[1]!r}; there are {list(self._sensors)}")
-        return f"sensor_{self._sensors.index(found[1])}"
+    def _backticked(self, match: re.Match[str]) -> str:
+        if match[1] not in self._sensors:
+            raise ConfigError(f"score_when: no sensor {match[1]!r}; there are {list(self._sensors)}")
+        return f"sensor_{self._sensors.index(match[1])}"
 
     def _index(self, name: str) -> int:
         if name not in self._column:

@@ -1,4 +1,4 @@
-"""Raw frames to frames: gaps, carried values, masks, operating state (DESIGN: from message to incident, 2 to 4)."""
+"""Raw frames to frames: gaps, carried values, masks, operating state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s, UInt8s
 
 
 class Fitness(IntEnum):
-    """What a frame is good for, before any model is asked."""
+    """The state of a frame before the model: whole, degraded (too many masked sensors), or off."""
 
     WHOLE = 0
     DEGRADED = 1
@@ -32,10 +32,10 @@ class Frames:
         values: float64 (n, F); carried where missing for a short while, NaN where masked.
         imputed: int32 (n,), sensors that are carried or masked.
         fitness: uint8 (n,), `Fitness`.
-        after_gap: bool (n,), no window may reach back beyond this frame.
+        after_gap: bool (n,), no window may contain a frame before this one.
         row: int64 (n,), the reading of the batch that completed the frame.
-        outside: float64 (n, F), values outside their valid range, which `values` lacks as if they were missing; NaN
-            elsewhere. None where there is none.
+        outside: float64 (n, F), values outside their valid range, which are missing in `values`; NaN elsewhere.
+            None: there is no such value.
     """
 
     series: Int32s
@@ -58,7 +58,7 @@ class Frames:
 
     @staticmethod
     def joined(parts: Sequence["Frames"], starts: Sequence[int]) -> "Frames":
-        """Those of consecutive parts of a batch, of which part i begins at reading starts[i]."""
+        """Frames of consecutive parts of a batch, of which part i begins at reading starts[i]."""
         order = np.argsort(np.concatenate([part.series for part in parts]), kind="stable")
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])[order]
@@ -71,7 +71,7 @@ class Frames:
 
 
 class Framer:
-    """Per series: the time of the last frame, carried values and their age, when the asset was last off."""
+    """Per series: time of the last frame, carried values and their age, time at which the asset was last off."""
 
     def __init__(self, policy: FramePolicy, sensors: tuple[str, ...]) -> None:
         self._policy = policy
@@ -85,24 +85,26 @@ class Framer:
         self.age = np.zeros((0, len(sensors)), np.int32)
 
     def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
         self.last_time = grown(self.last_time, capacity, NEVER)
         self.last_off = grown(self.last_off, capacity, NEVER)
         self.carried = grown(self.carried, capacity, np.nan)
         self.age = grown(self.age, capacity, self._policy.max_carry + 1)
 
     def clear(self, slot: int) -> None:
+        """Empties a slot."""
         self.last_time[slot] = self.last_off[slot] = NEVER
         self.carried[slot] = np.nan
         self.age[slot] = self._policy.max_carry + 1
         self._names.pop(slot, None)
 
-    def name(self, slot: int, series: str) -> None:
-        """Maintenance is planned by name."""
+    def set_series(self, slot: int, series: str) -> None:
+        """Sets the name of the series in a slot: maintenance spans name their series."""
         if any(span.series in ("", series) for span in self._policy.maintenance):
             self._names[slot] = series
 
     def push(self, raw: RawFrames) -> Frames:
-        """Frames for `raw`, in the same order, empty ticks filled in."""
+        """Frames of `raw`, in the same order, with a frame for each empty tick."""
         raw = raw if self._policy.resample == "none" else self._with_empty_ticks(raw)
         segments = Segments(raw.series)
         before = self._time_before(raw, segments)
@@ -126,14 +128,14 @@ class Framer:
         return before
 
     def _with_empty_ticks(self, raw: RawFrames) -> RawFrames:
-        """Ticks without any reading become frames without any value, where the gap is no longer than max_gap."""
+        """Adds a frame without values for each tick without readings, in gaps no longer than `max_gap`."""
         before = self._time_before(raw, Segments(raw.series))
         step = _elapsed(raw.time, before)
         empty = np.where(step <= self._policy.max_gap_ns, np.maximum(step // self._policy.interval_ns - 1, 0), 0)
         if not empty.any():
             return raw
         source = np.repeat(np.arange(len(empty)), empty + 1)
-        # Counts down to 0 at the frame itself: how many ticks before it the row lies.
+        # Ticks from each row to the frame it precedes; 0 at the frame itself.
         ahead = np.repeat(np.cumsum(empty + 1), empty + 1) - 1 - np.arange(len(source))
         values = raw.values[source]
         values[ahead > 0] = np.nan
@@ -141,15 +143,15 @@ class Framer:
         return RawFrames(raw.series[source], time, values, raw.row[source])
 
     def _carry(self, values: Float64s, after_gap: Bools, segments: Segments) -> tuple[Float64s, Int32s]:
-        """Values with each sensor carried forward for max_carry frames, and the age of each value in frames."""
-        seen = np.isfinite(values)
-        if seen.all():
+        """Values with each sensor carried forward for `max_carry` frames, and the age of each value in frames."""
+        finite = np.isfinite(values)
+        if finite.all():
             return values, np.zeros(values.shape, np.int32)
         rows = np.arange(len(values), dtype=np.int64)[:, None]
-        last = last_true(seen, segments)
+        last = last_true(finite, segments)
         gap = last_true(after_gap, segments)[:, None]
         oldest = self._policy.max_carry + 1
-        # A value from an earlier batch reaches in only where no gap lies between.
+        # A value from an earlier batch is carried only where no gap lies between.
         old_age = self.age[segments.series][segments.of_row] + rows - segments.start_of_row[:, None] + 1
         old_age = np.where(gap < 0, old_age, oldest)
         age = np.minimum(np.where(last >= 0, np.where(last >= gap, rows - last, oldest), old_age), oldest)
@@ -173,14 +175,14 @@ class Framer:
     def _in_maintenance(self, raw: RawFrames) -> Bools:
         off = np.zeros(len(raw.time), np.bool_)
         for span in self._policy.maintenance:
-            hit = (raw.time >= span.start_ns) & (raw.time < span.end_ns)
-            if span.series and hit.any():
+            inside = (raw.time >= span.start_ns) & (raw.time < span.end_ns)
+            if span.series and inside.any():
                 slots = [slot for slot, name in self._names.items() if name == span.series]
-                hit &= np.isin(raw.series, slots)
-            off |= hit
+                inside &= np.isin(raw.series, slots)
+            off |= inside
         return off
 
 
 def _elapsed(time: Int64s, since: Int64s) -> Int64s:
-    """ns from `since` to `time`; 0 where `since` is NEVER, from which subtracting would overflow."""
+    """Time from `since` to `time`, ns; 0 where `since` is NEVER, as the subtraction would overflow."""
     return time - np.where(since == NEVER, time, since)

@@ -1,4 +1,4 @@
-"""The last frames of all series at once, and the windows over them."""
+"""The last frames of all series, and the frames that windows are cut from."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
-    """New frames with the W - 1 frames before them, per series one after the other: what windows are cut from.
+class WindowFrames:
+    """New frames, each series with the W - 1 frames before them, one series after the other: windows are cut from it.
 
     Attributes:
         scaled: float32 (P, F), C-contiguous; masked sensors are 0.
-        masked: bool (P, F), or None where nothing is masked.
-        at: int64 (n,), where each new frame stands in `scaled`: its window ends there.
+        masked: bool (P, F); None: nothing is masked.
+        at: int64 (n,), the row of each new frame in `scaled`: its window ends there.
         run: int64 (n,), frames since the last gap or off frame, the frame itself counted; 0 for an off frame.
     """
 
@@ -30,7 +30,7 @@ class Strip:
 
 
 class History:
-    """Rings of the last D = W + M - 1 frames per series: enough to derive W-frame windows for M errors."""
+    """Rings of the last D = W + M - 1 frames per series: enough for the windows of M errors."""
 
     def __init__(self, spec: ModelSpec, policy: FramePolicy, scales: ScaleTable) -> None:
         self._spec = spec
@@ -43,23 +43,26 @@ class History:
         self._filled = np.zeros(0, np.int64)
         self._values = np.zeros((0, self.depth, spec.sensors), np.float64)
         self._time = np.zeros((0, self.depth), np.int64)
-        # Whether a sensor is masked, derived: of all values of all series it would be asked for each batch.
-        self._holed = np.zeros((0, self.depth), np.bool_)
-        # Derived from _values and kept because scaling W - 1 old frames for each new one costs more than the model.
+        # True where a sensor of the frame is masked. Derived: reading all values for each batch would cost more.
+        self._has_mask = np.zeros((0, self.depth), np.bool_)
+        # Derived from _values: scaling W - 1 old frames for each new one would cost more than the model.
         self._scaled = np.zeros((0, self.depth, spec.sensors), np.float32)
         self._mean = np.zeros((0, spec.sensors))
         self._scale = np.ones((0, spec.sensors))
 
     def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
         self._head, self._filled = grown(self._head, capacity, 0), grown(self._filled, capacity, 0)
         self._values, self._time = grown(self._values, capacity, np.nan), grown(self._time, capacity, 0)
-        self._scaled, self._holed = grown(self._scaled, capacity, 0), grown(self._holed, capacity, False)
+        self._scaled, self._has_mask = grown(self._scaled, capacity, 0), grown(self._has_mask, capacity, False)
         self._mean, self._scale = grown(self._mean, capacity, 0), grown(self._scale, capacity, 1)
 
     def clear(self, slot: int) -> None:
+        """Empties a slot."""
         self._head[slot] = self._filled[slot] = 0
 
-    def name(self, slot: int, series: str) -> None:
+    def set_series(self, slot: int, series: str) -> None:
+        """Sets the scale of a slot to that of a series."""
         row = self._scales.row(series)
         self._mean[slot], self._scale[slot] = self._scales.mean[row], self._scales.scale[row]
 
@@ -67,8 +70,8 @@ class History:
         """Mean and scale, each (n, F), of n series: value = scaled * scale + mean."""
         return self._mean[slots], self._scale[slots]
 
-    def push(self, frames: Frames) -> Strip:
-        """Takes the frames in and returns the strip their windows are cut from."""
+    def push(self, frames: Frames) -> WindowFrames:
+        """Adds the frames of a batch, and returns the frames that their windows are cut from."""
         segments = Segments(frames.series)
         fresh = scaled(frames.values, self._mean[frames.series], self._scale[frames.series], self._clip)
         run = self._run(frames, segments)
@@ -77,12 +80,12 @@ class History:
         old = (segments.start + np.arange(len(segments.start)) * back)[:, None] + np.arange(back)  # (G, W - 1)
         slots = segments.series[:, None].astype(np.int64)
         ring = (self._head[slots] - back + np.arange(back)) % self.depth  # (G, W - 1)
-        strip = np.empty((len(frames) + old.size, self._spec.sensors), np.float32)
-        strip[at], strip[old] = fresh, self._scaled[slots, ring]
+        rows = np.empty((len(frames) + old.size, self._spec.sensors), np.float32)
+        rows[at], rows[old] = fresh, self._scaled[slots, ring]
         masked = np.isnan(frames.values)
-        mask = self._mask(masked, at, old, slots, ring) if masked.any() or self._old_masks_count(segments) else None
+        mask = self._mask(masked, at, old, slots, ring) if masked.any() or self._old_masks_matter(segments) else None
         self._keep(frames, fresh, masked, run, segments)
-        return Strip(strip, mask, at, run)
+        return WindowFrames(rows, mask, at, run)
 
     def _run(self, frames: Frames, segments: Segments) -> Int64s:
         off = frames.fitness == Fitness.OFF
@@ -92,9 +95,9 @@ class History:
         since_start = self._filled[frames.series] + rows - segments.start_of_row + 1
         return np.where(reset >= 0, since_reset, since_start)
 
-    def _old_masks_count(self, segments: Segments) -> bool:
-        """Whether an old frame's mask matters: only where the error spans the window."""
-        return self._spec.error_span == "window" and bool(self._holed[segments.series].any())
+    def _old_masks_matter(self, segments: Segments) -> bool:
+        """True if an old frame has a masked sensor and the error spans the window."""
+        return self._spec.error_span == "window" and bool(self._has_mask[segments.series].any())
 
     def _mask(self, new: Bools, at: Int64s, old: Int64s, slots: Int64s, ring: Int64s) -> Bools:
         mask = np.zeros((len(at) + old.size, self._spec.sensors), np.bool_)
@@ -109,7 +112,7 @@ class History:
         self._values[series, place] = frames.values[kept]
         self._time[series, place] = frames.time[kept]
         self._scaled[series, place] = fresh[kept]
-        self._holed[series, place] = masked[kept].any(axis=1)
+        self._has_mask[series, place] = masked[kept].any(axis=1)
         self._head[segments.series] = (self._head[segments.series] + segments.length) % self.depth
         self._filled[segments.series] = np.minimum(run[segments.end - 1], self.depth)
 
@@ -119,16 +122,16 @@ class History:
         return self._time[slot, ring], self._values[slot, ring]
 
     def restore(self, slot: int, time: Int64s, values: Float64s) -> None:
-        """Puts back what `frames` gave, or its newest rows where the ring has become shorter."""
+        """Restores the frames that `frames` gave; only the newest ones if the ring is now shorter."""
         time, values = time[-self.depth :], values[-self.depth :]
         n = len(time)
         self._filled[slot], self._head[slot] = n, n % self.depth
         self._time[slot, :n], self._values[slot, :n] = time, values
         self._scaled[slot, :n] = scaled(values, self._mean[[slot]], self._scale[[slot]], self._clip)
-        self._holed[slot, :n] = np.isnan(values).any(axis=1)
+        self._has_mask[slot, :n] = np.isnan(values).any(axis=1)
 
-    def strip(self, slots: Int64s) -> tuple[Strip, Int64s]:
-        """All kept frames of `slots` as one strip, W - 1 empty rows before each; and the slot of each frame."""
+    def window_frames(self, slots: Int64s) -> tuple[WindowFrames, Int64s]:
+        """All kept frames of `slots`, with W - 1 empty rows before each series, and the slot of each frame."""
         count = self._filled[slots]
         back = self._spec.window - 1
         group = np.repeat(np.arange(len(slots)), count)
@@ -136,7 +139,7 @@ class History:
         of = slots[group]
         ring = (self._head[of] - self._filled[of] + nth) % self.depth
         at = np.arange(len(group), dtype=np.int64) + (group + 1) * back
-        strip = np.zeros((len(group) + len(slots) * back, self._spec.sensors), np.float32)
-        mask = np.zeros(strip.shape, np.bool_)
-        strip[at], mask[at] = self._scaled[of, ring], np.isnan(self._values[of, ring])
-        return Strip(strip, mask, at, nth + 1), of
+        rows = np.zeros((len(group) + len(slots) * back, self._spec.sensors), np.float32)
+        mask = np.zeros(rows.shape, np.bool_)
+        rows[at], mask[at] = self._scaled[of, ring], np.isnan(self._values[of, ring])
+        return WindowFrames(rows, mask, at, nth + 1), of

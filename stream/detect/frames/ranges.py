@@ -1,4 +1,4 @@
-"""Valid ranges: values that cannot be. A frame is made without them, as if they were missing; they are told instead."""
+"""Valid ranges: values outside them are missing in the frame, and are reported instead."""
 
 import numpy as np
 
@@ -10,21 +10,21 @@ class Ranges:
     """The limits of each sensor.
 
     Attributes:
-        low, high: float64 (F,), in the sensors' units; infinite where there is no limit.
+        low, high: float64 (F,), in the sensors' units; infinite: no limit.
     """
 
     def __init__(self, valid: tuple[ValidRange, ...], sensors: tuple[str, ...]) -> None:
         by_name = {limits.sensor: limits for limits in valid}
-        given = [by_name.get(name, ValidRange(name)) for name in sensors]
-        self.low = np.array([-np.inf if limits.low is None else limits.low for limits in given])
-        self.high = np.array([np.inf if limits.high is None else limits.high for limits in given])
+        limits_of = [by_name.get(name, ValidRange(name)) for name in sensors]
+        self.low = np.array([-np.inf if limits.low is None else limits.low for limits in limits_of])
+        self.high = np.array([np.inf if limits.high is None else limits.high for limits in limits_of])
         self._limited = np.flatnonzero(np.isfinite(self.low) | np.isfinite(self.high))
 
     def outside(self, values: Float64s) -> Float64s | None:
-        """float64 (n, F): the finite values that lie outside, NaN elsewhere. None where there is none, as a rule.
+        """The finite values outside their range, float64 (n, F), NaN elsewhere; None: there are none, the usual case.
 
         Args:
-            values: float64 (n, F), as the sensors gave them; NaN where missing.
+            values: float64 (n, F), from the sensors; NaN where missing.
         """
         limited = values[:, self._limited]
         beyond = (limited < self.low[self._limited]) | (limited > self.high[self._limited])
@@ -36,5 +36,5 @@ class Ranges:
         return outside
 
     def broken(self, outside: Float64s) -> Float64s:
-        """float64 (F,): the limit that each value of one row of `outside` lies beyond."""
+        """The limit that each value of one row of `outside` is beyond, float64 (F,)."""
         return np.where(outside > self.high, self.high, self.low)

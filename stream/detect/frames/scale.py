@@ -17,9 +17,9 @@ class ScaleTable:
     """Mean and standard deviation of each series on normal data.
 
     Attributes:
-        names: R series; `POOLED` is the row that serves series never seen in training.
+        names: R series; the row `POOLED` serves series that were not in training.
         mean, scale: float64 (R, F), in the sensors' units; scale > 0, 1 for a constant sensor.
-        rows: int64 (R,), frames behind each row.
+        rows: int64 (R,), number of frames behind each row.
     """
 
     names: tuple[str, ...]
@@ -67,8 +67,8 @@ def fit_scale(names: tuple[str, ...], series: Int32s, values: Float64s, usable: 
         usable: bool (T,), frames that count (the fit part).
 
     Returns:
-        One row per series that has usable frames. The pooled row has the mean of all frames and the root of the
-        mean variance around each series' own mean and between the series, so that a new series scales sanely.
+        One row per series that has usable frames, and the pooled row: mean and standard deviation of all usable
+        frames. The pooled deviation includes that between series, so that a new series scales sanely.
     """
     chosen, of = values[usable], series[usable]
     present = [i for i in range(len(names)) if (of == i).any()]
@@ -83,11 +83,11 @@ def fit_scale(names: tuple[str, ...], series: Int32s, values: Float64s, usable: 
 
 def _moments(values: Float64s) -> tuple[Float64s, Float64s]:
     """Mean and standard deviation (F,) of the finite values; a sensor without spread has scale 1."""
-    seen = np.isfinite(values)
-    count = np.maximum(seen.sum(axis=0), 1)
-    mean = np.where(seen, values, 0.0).sum(axis=0) / count
-    centred = np.where(seen, values - mean, 0.0)
+    finite = np.isfinite(values)
+    count = np.maximum(finite.sum(axis=0), 1)
+    mean = np.where(finite, values, 0.0).sum(axis=0) / count
+    centred = np.where(finite, values - mean, 0.0)
     scale = np.sqrt((centred**2).sum(axis=0) / count)
-    # Below this the spread is the rounding of a constant, and dividing by it would make noise of nothing.
+    # Below this the spread is the rounding error of a constant; dividing by it would make noise.
     flat = scale <= 1e-9 * np.maximum(np.abs(mean), 1e-300)
     return mean, np.where(flat, 1.0, scale)

@@ -1,4 +1,4 @@
-"""The readings of a batch put in order: by series, by tick, by sensor."""
+"""The readings of a batch in three orders: by series, by tick, by sensor."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 
 class Arrivals:
-    """The n readings of a batch by series, those of a series in order of arrival.
+    """The n readings of a batch sorted by series; within a series, in order of arrival.
 
     Attributes:
         order: int64 (n,), rows of the batch.
@@ -22,24 +22,25 @@ class Arrivals:
         self.runs = Segments(slots[self.order])
 
     def first_of(self, series: Int32s) -> Int64s:
-        """int64 (C,): the first reading of each of `series`, int32 (C,), which all have readings."""
+        """First reading of each of `series`, int64 (C,); `series` is int32 (C,), and all of them have readings."""
         first: Int64s = self.order[self.runs.start[np.searchsorted(self.runs.series, series)]]
         return first
 
     def first_reaching(self, wanted: Int64s, series: Int32s, own_time: Int64s) -> Int64s:
-        """The reading with which the own time of a series gets to what is wanted.
+        """The reading with which the own time of a series reaches a wanted time.
 
         Args:
-            wanted: int64 (C,), ns, of `series`, int32 (C,), which all have readings.
+            wanted: int64 (C,), ns.
+            series: int32 (C,); all of them have readings.
             own_time: int64 (n,), ns, after each reading of `order`; it never falls within a series.
 
         Returns:
-            int64 (C,), rows of the batch; n where none does.
+            int64 (C,), rows of the batch; n: no reading does.
         """
         run = np.searchsorted(self.runs.series, series)
         low, high = self.runs.start[run], self.runs.end[run]
         end = high
-        # One binary search for all. Invariant: before `low` none reaches it, from `high` to `end` all do.
+        # One binary search for all. Invariant: no reading before `low` reaches it, all from `high` to `end` do.
         while (searching := low < high).any():
             middle = (low + high) // 2
             reached = own_time[np.minimum(middle, len(own_time) - 1)] >= wanted
@@ -50,12 +51,12 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class ReadingsByTick:
     """Readings on their ticks.
 
     Attributes:
         ticks: C ticks that were open before or have readings, sorted by series, then start.
-        first: int64 (C,), the first reading on each; -1: it was open before.
+        first: int64 (C,), the first reading on each tick; -1: the tick was open before.
         rows: int64 (r,), the readings, sorted by tick, then arrival.
         tick: int64 (r,), the tick that each is on, 0 <= tick < C.
     """
@@ -66,11 +67,11 @@ class Placed:
     tick: Int64s
 
 
-def placed(carried: Ticks, rows: Int64s, series: Int32s, start: Int64s) -> Placed:
-    """Puts readings (r,), in order of arrival, on the ticks of their `series` and `start`, beside those carried."""
+def by_tick(carried: Ticks, rows: Int64s, series: Int32s, start: Int64s) -> ReadingsByTick:
+    """Readings (r,), in order of arrival, on the ticks of their `series` and `start`, and the ticks `carried` over."""
     rows = np.concatenate([np.full(len(carried), -1), rows])
     series, start = np.concatenate([carried.series, series]), np.concatenate([carried.start, start])
-    # What was carried stands before the readings on the same tick.
+    # A carried tick stands before the readings on it.
     order = np.lexsort((start, series))
     rows, series, start = rows[order], series[order], start[order]
     new = np.ones(len(rows), np.bool_)
@@ -79,7 +80,7 @@ def placed(carried: Ticks, rows: Int64s, series: Int32s, start: Int64s) -> Place
     ticks = Ticks.blank(series[new], start[new], carried.value.shape[1])
     is_old = rows < 0
     ticks.put(tick[is_old], carried[order[is_old]])
-    return Placed(ticks, rows[new], rows[~is_old], tick[~is_old])
+    return ReadingsByTick(ticks, rows[new], rows[~is_old], tick[~is_old])
 
 
 class Entries:
@@ -87,9 +88,9 @@ class Entries:
 
     Attributes:
         row: int64 (E,), the reading each comes from.
-        place: int32 (E,), where it goes: tick * F + sensor.
+        place: int32 (E,), the cell of the value: tick * F + sensor.
         value: float64 (E,).
-        runs: one per place.
+        runs: one per cell.
     """
 
     def __init__(self, row: Int64s, place: Int32s, value: Float64s) -> None:
@@ -97,13 +98,14 @@ class Entries:
         self.runs = Segments(place)
 
     @staticmethod
-    def of(values: Float64s, on: Placed) -> "Entries":
-        """Those of a batch with `values`, float64 (n, F)."""
+    def of(values: Float64s, on: ReadingsByTick) -> "Entries":
+        """Entries of a batch with `values`, float64 (n, F)."""
         by_sensor = np.ascontiguousarray(values[on.rows].T)  # (F, r)
-        there = np.isfinite(by_sensor)
-        sensor, nth = np.nonzero(there)
-        place = on.tick[nth] * len(there) + sensor
-        return Entries(on.rows[nth], place.astype(np.int32), by_sensor[there])
+        finite = np.isfinite(by_sensor)
+        sensor, nth = np.nonzero(finite)
+        place = on.tick[nth] * len(finite) + sensor
+        return Entries(on.rows[nth], place.astype(np.int32), by_sensor[finite])
 
     def where(self, kept: Bools) -> "Entries":
+        """The entries that `kept`, bool (E,), marks."""
         return self if kept.all() else Entries(self.row[kept], self.place[kept], self.value[kept])

@@ -5,7 +5,7 @@ import numpy as np
 from stream.detect.frames.clock import NEVER, RawFrames, TickState, newest_before
 from stream.detect.frames.open_ticks import OpenTicks, Ticks
 from stream.detect.frames.tick_closing import MISSED, closing_rows
-from stream.detect.frames.tick_entries import Arrivals, Entries, Placed, placed
+from stream.detect.frames.tick_entries import Arrivals, Entries, ReadingsByTick, by_tick
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import grown
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
@@ -13,12 +13,14 @@ from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, 
 LAST_NS = np.iinfo(np.int64).max
 
 
-class Ticked:
-    """Readings on ticks: floor(time / interval). A tick closes when the series' own time has passed its end by `grace`
-    or, with `close_complete`, when all F sensors are there; ticks close in order, so a complete one waits for an older.
+class TickClock:
+    """Readings on ticks: floor(time / interval).
 
-    A reading is late if its tick has closed, or a later one. Within a tick a value as old as the newest of its sensor
-    is a duplicate; an older one is late, unless means are asked for.
+    A tick closes when the series' own time has passed its end by `grace`. With `close_complete` it closes before that
+    once all F sensors have a value. Ticks close in order, so a complete one waits for the older ones.
+
+    A reading is late if its tick, or a later one, has closed. Within a tick, a value of the same time as the newest of
+    its sensor is a duplicate. An older one is late, unless `resample` is "mean".
     """
 
     def __init__(self, policy: FramePolicy, sensors: int) -> None:
@@ -30,14 +32,16 @@ class Ticked:
         self._last = np.zeros(0, np.int64)
         # Newest time of each series among readings whose tick was open.
         self._newest = np.zeros(0, np.int64)
-        # Invariant: the oldest of a series still waits, for its end or a sensor.
+        # Invariant: the oldest open tick of a series waits for its end or for a sensor.
         self._open = OpenTicks(sensors)
 
     def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
         self._last, self._newest = grown(self._last, capacity, NEVER), grown(self._newest, capacity, NEVER)
         self._open.resize(capacity)
 
     def clear(self, slot: int) -> None:
+        """Empties a slot."""
         self._last[slot] = self._newest[slot] = NEVER
         self._open.take(_one(slot))
 
@@ -46,28 +50,28 @@ class Ticked:
         n = len(time)
         arrivals, start = Arrivals(slots), self._start(time)
         rows = arrivals.order[start[arrivals.order] > self._last[slots[arrivals.order]]]
-        on = placed(self._open.take(arrivals.runs.series), rows, slots[rows], start[rows])
+        on = by_tick(self._open.take(arrivals.runs.series), rows, slots[rows], start[rows])
         entries = Entries.of(values, on)
         closing = closing_rows(on.ticks.series, on.first, self._ripe(on, entries, arrivals, time), n)
         taken = np.zeros(n, np.bool_)
         taken[on.rows] = on.rows <= closing[on.tick]
         np.maximum.at(self._newest, slots[taken], time[taken])
         entries = entries.where(taken[entries.row])
-        fates = self._gather(on.ticks, entries, time)
+        value_dispositions = self._gather(on.ticks, entries, time)
         self._open.put(on.ticks[closing == n])
         closed = (closing != MISSED) & (closing < n)
-        return self._frames(on.ticks[closed], closing[closed]), _dispositions(taken, entries, fates)
+        return self._frames(on.ticks[closed], closing[closed]), _dispositions(taken, entries, value_dispositions)
 
     def _start(self, time: Int64s) -> Int64s:
-        """int64 (n,): start of the tick; the first that int64 can hold takes what lies before it, too."""
+        """Start of the tick of each reading, int64 (n,); the first tick of int64 takes earlier times too."""
         start: Int64s = np.maximum(time // self._interval, -(LAST_NS // self._interval)) * self._interval
         return start
 
-    def _ripe(self, on: Placed, entries: Entries, arrivals: Arrivals, time: Int64s) -> Int64s:
-        """int64 (C,): the reading that makes each tick ripe; n where none does.
+    def _ripe(self, on: ReadingsByTick, entries: Entries, arrivals: Arrivals, time: Int64s) -> Int64s:
+        """The reading that makes each tick ripe, int64 (C,); n: none does.
 
-        One that was ripe before the batch waits for an older one, or was not under the bundle before this: its series'
-        first reading counts.
+        A tick may have been ripe before the batch: it waited for an older one, or the bundle has changed since. Then
+        the first reading of its series counts.
         """
         ripe = self._passed(on.ticks, arrivals, time)
         if self._close_complete:
@@ -75,7 +79,7 @@ class Ticked:
         return np.maximum(ripe, np.where(on.first < 0, arrivals.first_of(on.ticks.series), on.first))
 
     def _passed(self, ticks: Ticks, arrivals: Arrivals, time: Int64s) -> Int64s:
-        """int64 (C,): the reading with which the series' own time has passed each tick; n where none has.
+        """The reading with which the series' own time has passed each tick, int64 (C,); n: none has.
 
         Late readings need no exception: their times lie before the end of the last closed tick.
         """
@@ -85,7 +89,7 @@ class Ticked:
         return arrivals.first_reaching(passed, ticks.series, own_time)
 
     def _gather(self, ticks: Ticks, entries: Entries, time: Int64s) -> UInt8s:
-        """Adds values to their ticks; uint8 (E,): the disposition of each value."""
+        """Adds values to their ticks; the disposition of each value, uint8 (E,)."""
         value, count, at = (column.reshape(-1) for column in (ticks.value, ticks.count, ticks.at))
         when, place = time[entries.row], entries.runs.series
         before = newest_before(when, entries.runs, np.where(count[place] > 0, at[place], NEVER))
@@ -94,7 +98,7 @@ class Ticked:
         taken = entries.where(used)
         count[taken.runs.series] += taken.runs.length
         if self._means:
-            # One after the other as they come: the cuts of batches must not decide how a sum is rounded.
+            # One after the other, in order of arrival: batch boundaries must not change how a sum is rounded.
             with np.errstate(over="ignore"):
                 np.add.at(value, taken.place, taken.value)
         else:
@@ -115,14 +119,16 @@ class Ticked:
         return self._frames(ticks, np.zeros(len(ticks), np.int64))
 
     def newest(self, slots: Int32s) -> Int64s:
-        """int64 (len(slots),): newest event time of each."""
+        """Newest event time of each slot, int64 (len(slots),), ns."""
         return self._newest[slots]
 
     def state(self, slot: int) -> TickState:
+        """State of a slot for its snapshot."""
         still_open = self._open.of(_one(slot)).states()
         return TickState(int(self._last[slot]), int(self._newest[slot]), still_open)
 
     def restore(self, slot: int, state: TickState) -> None:
+        """Restores a slot from its snapshot."""
         self.clear(slot)
         self._last[slot], self._newest[slot] = state.last_frame, state.newest
         self._open.put(Ticks.of(slot, state.open, self._open.sensors))
@@ -133,18 +139,18 @@ def _one(slot: int) -> Int32s:
 
 
 def _complete(ticks: Ticks, entries: Entries, rows: int) -> Int64s:
-    """int64 (C,): the reading that brings the last sensor, -1 where all were there before; `rows` where none does."""
-    there = np.where(ticks.count > 0, -1, rows)
-    first, place = there.reshape(-1), entries.runs.series
+    """The reading that brings the last sensor, int64 (C,); -1: all were there before; `rows`: none does."""
+    arrival = np.where(ticks.count > 0, -1, rows)
+    first, place = arrival.reshape(-1), entries.runs.series
     first[place] = np.minimum(first[place], entries.row[entries.runs.start])
-    complete: Int64s = there.max(axis=1)
+    complete: Int64s = arrival.max(axis=1)
     return complete
 
 
-def _dispositions(taken: Bools, entries: Entries, fates: UInt8s) -> UInt8s:
-    """uint8 (n,): a reading is as fresh as its freshest value; one without values opens its tick and is used."""
+def _dispositions(taken: Bools, entries: Entries, value_dispositions: UInt8s) -> UInt8s:
+    """Disposition of each reading, uint8 (n,): that of its best value. A reading without values is used."""
     disposition = np.where(taken, Disposition.USED, Disposition.LATE).astype(np.uint8)
-    if fates.any():
+    if value_dispositions.any():
         disposition[entries.row] = Disposition.DEAD
-        np.minimum.at(disposition, entries.row, fates)
+        np.minimum.at(disposition, entries.row, value_dispositions)
     return disposition

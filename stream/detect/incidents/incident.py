@@ -1,4 +1,4 @@
-"""An incident of one series, and the events that tell subscribers of it."""
+"""An incident of one series, and the events that are published about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +14,13 @@ Reason = Literal["recovered", "silent", "split", "amended"]
 
 
 class SensorShare(msgspec.Struct, frozen=True):
-    """One sensor's part in the peak: `share` of the error, what was `observed` and `expected` in its own units.
+    """One sensor's part in the peak of an incident.
 
-    outside: the value was outside its valid range, and no part of the error; `expected` is the limit that it broke.
+    Attributes:
+        share: part of the frame's error, in [0, 1].
+        observed: in the sensor's units; None: masked.
+        expected: in the sensor's units.
+        outside: the value was outside its valid range, and not part of the error; `expected` is the limit it broke.
     """
 
     name: str
@@ -28,12 +32,13 @@ class SensorShare(msgspec.Struct, frozen=True):
 
 
 class Incident(msgspec.Struct):
-    """An open incident; all of it is state that a restart needs.
+    """An open incident; a restart needs all of it. Times are ns.
 
     `score` to `imputed` are those of the last scored frame, `sensors` those of the frame with the peak score.
-    `outside` are the sensors that have left their valid range, in order, each with the value that it left it with.
-    Invariant: quiet > 0 exactly where the last frame that counts was below close_ratio, and nothing outside;
-    quiet_since is then set. A frame counts that is scored, or has a value outside.
+    `outside` are the sensors that have left their valid range, in order, each with its first value outside.
+    `reported_at` is the frame of the last event. A frame counts if it is scored or has a value outside.
+    Invariant: quiet > 0 exactly if the last frame that counts was below close_ratio, with no value outside;
+    quiet_since is then set.
     Invariant: while not scored, score, peak_score, level and disagreement are 0, and sensors is empty.
     """
 
@@ -41,7 +46,7 @@ class Incident(msgspec.Struct):
     started_at: int
     sequence: int
     severity: int
-    told_at: int
+    reported_at: int = msgspec.field(name="told_at")  # the name in snapshots
     score: float
     peak_score: float
     level: float
@@ -58,9 +63,9 @@ class Incident(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class IncidentEvent:
-    """What a subscriber is told; everything in it is a function of the readings and the bundle.
+    """One event of an incident; all of it is a function of the readings and the bundle.
 
-    Times are ns. `row` is the reading of the batch that caused it, `time` the frame it was seen at.
+    Times are ns. `row` is the reading of the batch that caused the event, `time` that of the frame.
     """
 
     series: str
@@ -85,5 +90,5 @@ class IncidentEvent:
 
 
 def alert_id(detector: str, series: str, started_at: int) -> str:
-    """The same in replay, mirror and broker: UUIDv5 of detector, series and time of the opening frame."""
+    """Id of an incident: UUIDv5 of detector, series and time of the opening frame. The same in replay and broker."""
     return str(uuid5(NAMESPACE, f"{detector}\x00{series}\x00{started_at}"))

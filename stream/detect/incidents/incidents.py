@@ -1,7 +1,8 @@
-"""Incidents: runs of exceeding frames of one series, told as opened, updated, resolved (DESIGN: 4 (8)).
+"""Incidents: runs of exceeding frames of one series, published as opened, updated, resolved.
 
-The boundary is said once, in `EXCEEDS`: an incident opens at score > 1, unless the rules veto it, or where a value is
-outside its valid range, whatever the score. A veto is on openings alone: an open incident lives by score and ranges.
+`EXCEEDS` is the only place of the boundary: an incident opens at score > 1, unless the rules veto it. It also opens
+where a value is outside its valid range, whatever the score. A veto stops openings only: an open incident goes on by
+score and ranges.
 """
 
 from collections.abc import Callable
@@ -18,10 +19,18 @@ EXCEEDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """n frames with their levels, sorted by series, then time; NaN level where a frame was not scored.
+class ScoredFrames:
+    """n frames with their levels and scores, sorted by series, then time; NaN where a frame has none.
 
     Attributes:
+        series: int32 (n,), slots.
+        time: int64 (n,), ns.
+        level: float64 (n,), in units of error.
+        score: float64 (n,), level / threshold.
+        disagreement: float64 (n,), of the members.
+        imputed: int32 (n,), sensors that are carried or masked.
+        row: int64 (n,), the reading of the batch that completed the frame.
+        threshold: float64 (n,), the level that the series may reach.
         vetoed: bool (n,), frames that open no incident by their score.
         outside: bool (n,), frames with a value outside its valid range.
     """
@@ -55,40 +64,44 @@ class Incidents:
         return len(self._open)
 
     def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
         self._is_open = grown(self._is_open, capacity, False)
 
     def clear(self, slot: int) -> None:
+        """Empties a slot."""
         self._is_open[slot] = False
         self._open.pop(slot, None)
 
     def get(self, slot: int) -> Incident | None:
+        """The open incident of a slot."""
         return self._open.get(slot)
 
     def restore(self, slot: int, incident: Incident | None) -> None:
+        """Sets the open incident of a slot."""
         self.clear(slot)
         if incident is not None:
             self._open[slot] = incident
             self._is_open[slot] = True
 
     def push(
-        self, judged: Judged, name: Callable[[int], str], sensors: Shares, outside: Shares = lambda row: ()
+        self, scored: ScoredFrames, name: Callable[[int], str], sensors: Shares, outside: Shares = lambda row: ()
     ) -> list[IncidentEvent]:
-        """Events of a batch, in the order of `judged`.
+        """Events of a batch, in the order of `scored`.
 
         Args:
-            name: series name of a slot.
-            sensors: what row i of `judged` looks like, sensor by sensor; asked only for peaks.
-            outside: the sensors of row i that are outside their valid range; asked only where there are some.
+            name: gives the series of a slot.
+            sensors: gives the shares of the sensors in row i of `scored`; called only for peaks.
+            outside: gives the sensors of row i outside their valid range; called only where there are some.
         """
-        opens = ((judged.score > EXCEEDS) & ~judged.vetoed) | judged.outside
-        matters = opens | self._is_open[judged.series]
+        opens = ((scored.score > EXCEEDS) & ~scored.vetoed) | scored.outside
+        matters = opens | self._is_open[scored.series]
         if not matters.any():
             return []
         events: list[IncidentEvent] = []
-        segments = Segments(judged.series)
+        segments = Segments(scored.series)
         for group in np.unique(segments.of_row[matters]):
             start, end = int(segments.start[group]), int(segments.end[group])
-            rows = _Rows(judged, opens, start + int(np.argmax(matters[start:end])), end)
+            rows = _Rows(scored, opens, start + int(np.argmax(matters[start:end])), end)
             events += self._walk(rows, name(rows.slot), sensors, outside)
         return events
 
@@ -117,13 +130,13 @@ class Incidents:
                 ended = incident.quiet_since
                 events.append(self._event(series, incident, "resolved", frame.time, frame.row, "recovered", ended))
                 incident = None
-            elif self._worth_telling(incident, frame.time) or has_news:
+            elif self._needs_update(incident, frame.time) or has_news:
                 events.append(self._event(series, incident, "updated", frame.time, frame.row))
         self.restore(slot, incident)
         return events
 
     def silence(self, slot: int, series: str, last_time: int) -> list[IncidentEvent]:
-        """Closes the incident of a series that has stopped sending; it ended at its last frame."""
+        """Closes the incident of a series that has stopped sending; its end is the time of the last frame."""
         incident = self._open.get(slot)
         if incident is None:
             return []
@@ -139,7 +152,7 @@ class Incidents:
             started_at=frame.time,
             sequence=-1,
             severity=self._severity(score),
-            told_at=frame.time,
+            reported_at=frame.time,
             score=score,
             peak_score=score,
             level=level,
@@ -160,9 +173,9 @@ class Incidents:
         if incident.quiet == 1:
             incident.quiet_since = frame.time
 
-    def _worth_telling(self, incident: Incident, time: int) -> bool:
+    def _needs_update(self, incident: Incident, time: int) -> bool:
         severity = self._severity(incident.peak_score)
-        if severity == incident.severity and time - incident.told_at < self._rules.update_every_ns:
+        if severity == incident.severity and time - incident.reported_at < self._rules.update_every_ns:
             return False
         incident.severity = severity
         return True
@@ -181,7 +194,7 @@ class Incidents:
         ended_at: int | None = None,
     ) -> IncidentEvent:
         incident.sequence += 1
-        incident.told_at = time
+        incident.reported_at = time
         return IncidentEvent(
             series=series,
             alert_id=incident.alert_id,
@@ -205,14 +218,14 @@ class Incidents:
         )
 
     def _named(self, incident: Incident) -> tuple[SensorShare, ...]:
-        """What is certain comes first: sensors outside their range, then those with the largest part at the peak."""
+        """Sensors outside their range, which are certain, then those with the largest shares at the peak."""
         names = {share.name for share in incident.outside}
         others = tuple(share for share in incident.sensors if share.name not in names)
         return (incident.outside + others)[: self._rules.top_sensors]
 
 
 def _rescore(incident: Incident, frame: "_Frame", shares: tuple[SensorShare, ...]) -> None:
-    """Takes over what a scored frame says; `shares` are those of the peak."""
+    """Updates an incident by a scored frame; `shares` are those of the peak."""
     incident.scored = True
     incident.score, incident.level, incident.threshold = frame.score, frame.level, frame.threshold
     incident.disagreement, incident.imputed = frame.disagreement, frame.imputed
@@ -220,7 +233,7 @@ def _rescore(incident: Incident, frame: "_Frame", shares: tuple[SensorShare, ...
 
 
 def _note_outside(incident: Incident, beyond: tuple[SensorShare, ...]) -> bool:
-    """Adds the sensors that leave their range for the first time in the incident; whether there are any."""
+    """Adds sensors that leave their range for the first time in the incident; True if there are any."""
     known = {share.name for share in incident.outside}
     added = tuple(share for share in beyond if share.name not in known)
     incident.outside += added
@@ -245,23 +258,23 @@ class _Frame:
 
 
 class _Rows:
-    """One series' rows of a batch, from `start` on, as plain numbers."""
+    """Rows of one series in a batch, from `start` on, as plain numbers."""
 
-    def __init__(self, judged: Judged, opens: Bools, start: int, end: int) -> None:
-        self.slot = int(judged.series[start])
+    def __init__(self, scored: ScoredFrames, opens: Bools, start: int, end: int) -> None:
+        self.slot = int(scored.series[start])
         self.start, self.end = start, end
-        self._judged, self._opens = judged, opens
+        self._scored, self._opens = scored, opens
 
     def frame(self, i: int) -> _Frame:
-        j = self._judged
+        s = self._scored
         return _Frame(
-            time=int(j.time[i]),
-            row=int(j.row[i]),
-            score=float(j.score[i]),
-            level=float(j.level[i]),
-            disagreement=float(j.disagreement[i]),
-            imputed=int(j.imputed[i]),
-            threshold=float(j.threshold[i]),
-            outside=bool(j.outside[i]),
+            time=int(s.time[i]),
+            row=int(s.row[i]),
+            score=float(s.score[i]),
+            level=float(s.level[i]),
+            disagreement=float(s.disagreement[i]),
+            imputed=int(s.imputed[i]),
+            threshold=float(s.threshold[i]),
+            outside=bool(s.outside[i]),
             opens=bool(self._opens[i]),
         )

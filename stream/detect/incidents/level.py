@@ -8,7 +8,7 @@ from stream.intake.columns import Float64s, Int64s
 
 
 class ErrorHistory:
-    """The last M - 1 errors of each series, oldest first: what the level of the next frame needs beside its error.
+    """The last M - 1 errors of each series, oldest first: the level of the next frame needs them.
 
     The errors follow from the frame history, so a snapshot does not hold them.
     """
@@ -54,16 +54,16 @@ class ErrorHistory:
 
 
 def levels(errors: Float64s, at: Int64s, run: Int64s, window: int, smoothing: int) -> Float64s:
-    """The level of each frame, NaN where fewer than half of its M errors exist.
+    """Mean of the M newest errors of each frame, NaN where fewer than half of them exist.
 
-    Summed afresh, oldest first, never by add and subtract: a spike that has left leaves nothing behind, and the
-    result does not depend on how the frames were batched.
+    Each sum starts anew, oldest error first; nothing is added and subtracted later. So a spike leaves no trace once it
+    is out of the M errors, and batch boundaries do not change the result.
 
     Args:
         errors: float64 (E,), errors of consecutive frames of each series, M - 1 earlier ones before the first;
             NaN where a frame has none.
-        at: int64 (n,), where the frames to judge stand in `errors`.
-        run: int64 (n,), frames since the last gap, the frame itself counted: errors exist from the W-th on.
+        at: int64 (n,), rows of the frames in `errors`.
+        run: int64 (n,), frames since the last gap, the frame itself counted; errors exist from the W-th on.
         window, smoothing: W, M.
 
     Returns:

@@ -13,11 +13,11 @@ from stream.intake.columns import Float64s, Int64s
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What thresholds were calibrated for. No score depends on it.
+    """The purpose that thresholds were calibrated for. No score depends on it.
 
     Attributes:
-        calibrated_at: ns since 1970, when data last set them; None where nothing says.
-        alerts_per_week: incidents per series and week on normal data; None where nothing says.
+        calibrated_at: ns since 1970, time at which data last set them; None: unknown.
+        alerts_per_week: incidents per series and week on normal data; None: unknown.
     """
 
     calibrated_at: int | None = None
@@ -29,13 +29,12 @@ class ThresholdTable:
     """Per series the mean level on normal data, and one quantile of level / scale for all.
 
     Attributes:
-        names: R series; `POOLED` serves series never seen in training.
+        names: R series; the row `POOLED` serves series that were not in training.
         scale: float64 (R,), in units of error, > 0.
-        rows: int64 (R,), levels behind each scale.
-        q: how many scales a level may reach; > 0.
-        trained: float64 (R,), the scale that training found, which bounds every recalibration; None: `scale` is it.
-        median: float64 (R,), the median level of each series alone, which `scale` is not; NaN where it has no levels.
-            None: nothing is known of it.
+        rows: int64 (R,), number of levels behind each scale.
+        q: threshold / scale, > 0.
+        trained: float64 (R,), the scale from training, which bounds every recalibration; None: it is `scale`.
+        median: float64 (R,), median level of each series alone; NaN: it has no levels. None: unknown.
     """
 
     names: tuple[str, ...]
@@ -54,11 +53,11 @@ class ThresholdTable:
             )
 
     def of(self, name: str) -> float:
-        """The level that `name` may reach, > 0."""
+        """The threshold of a series: the level that it may reach, > 0."""
         return float(self.scale[self._row_of.get(name, self._row_of[POOLED])] * self.q)
 
     def of_each(self, names: Iterable[str]) -> Float64s:
-        """float64 (len(names),): the level that each may reach."""
+        """The threshold of each series, float64 (len(names),)."""
         return np.array([self.of(name) for name in names])
 
     @cached_property

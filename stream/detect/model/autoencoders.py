@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stream.detect.model import conv, dense, linear, variational
 from stream.detect.model.kind import Autoencoder, ModelKind
-from stream.detect.model.layers import Layer, checked
+from stream.detect.model.layers import Layer, check_weights
 from stream.detect.model.tiles import Tile
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
@@ -81,7 +81,7 @@ def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Autoencoder:
         ShapeError: a name is missing or unknown, a shape or type differs, or a value is not finite.
     """
     model = _empty(spec)
-    model.load_state_dict(checked(f"{spec.kind} model", weights, model.state_dict()))
+    model.load_state_dict(check_weights(f"{spec.kind} model", weights, model.state_dict()))
     return model.eval().requires_grad_(False)
 
 

@@ -35,7 +35,7 @@ class Conv(Autoencoder):
         self.output_odd = Layer(members, spec.sensors, 2 * channels)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """As `Autoencoder.forward`."""
+        """Reconstructs windows, (K, N, W, F) -> (K, N, W, F)."""
         members, count, window, _ = windows.shape
         padded = pad(windows, (0, 0, TAPS * conv_steps(window) - window, 0))  # (K, N, 4S, F)
         hidden = self._drop(relu(_narrow(padded, self.narrow1)))  # (K, N, 2S, C)
@@ -74,7 +74,7 @@ class ConvTile(Tile):
         self._result = torch.empty(spec.members, self.frames_out * spec.sensors, rows)
 
     def run(self) -> Tensor:
-        """As `Tile.run`."""
+        """Reconstructs `windows`, as the base class says."""
         self._frames.copy_(self.windows)
         decode = self._newest if self.frames_out == 1 else self._window
         for member in range(self.spec.members):

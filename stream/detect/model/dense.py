@@ -24,7 +24,7 @@ class Dense(Autoencoder):
         self.output = Layer(spec.members, size, spec.hidden)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """As `Autoencoder.forward`."""
+        """Reconstructs windows, (K, N, W, F) -> (K, N, W, F)."""
         return self.decoded(self.code(self._hidden(windows)))
 
     def decoded(self, codes: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class DenseTile(Tile):
         self._codes, self._result = buffer(self._code[1], rows), buffer(self._output[1], rows)
 
     def run(self) -> Tensor:
-        """As `Tile.run`."""
+        """Reconstructs `windows`, as the base class says."""
         flat = self._hidden.view(-1, len(self.windows))
         torch.addmm(self._encode_bias, self._encode, self.windows.t(), out=flat).relu_()  # one product for all K
         product(self._code, self._hidden, self._codes)

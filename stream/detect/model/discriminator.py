@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from stream.detect.model.layers import Layer, checked
+from stream.detect.model.layers import Layer, check_weights
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 
@@ -81,7 +81,7 @@ def frames_seen(spec: ModelSpec) -> int:
     return 1 if spec.error_span == "newest" else spec.window
 
 
-def parted(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def split_weights(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The autoencoder's weights and the discriminator's, as `load` of either takes them."""
     own = {name: value for name, value in weights.items() if name.startswith(PREFIX)}
     return {name: value for name, value in weights.items() if name not in own}, own
@@ -95,7 +95,7 @@ def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Discriminator:
     """
     made = Discriminator(spec)
     named = {name.removeprefix(PREFIX): value for name, value in weights.items()}
-    made.load_state_dict(checked("discriminator", named, made.state_dict()))
+    made.load_state_dict(check_weights("discriminator", named, made.state_dict()))
     for name, values in {"unit": made.unit, "slope": made.slope, "reach": made.reach}.items():
         least = float(values.min())
         if least < 0 or (name == "unit" and least == 0):

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from stream.detect.model.discriminator import frames_seen, load
 from stream.detect.model.reduction import Bools, Float32s, Float64s, tree_sum
-from stream.detect.model.tiles import alike, pack
+from stream.detect.model.tiles import pack, rows_equal
 from stream.detect.policy import ModelSpec
 
 MOST = 3.0
 
 
-class Doubt:
+class DiscriminatorPenalty:
     """Packed weights and buffers for `rows` windows at a time. Not for several threads at once.
 
     All sensors and windows are the columns of one product; members take turns, so that one's residuals stay in cache.
@@ -77,7 +77,7 @@ class Doubt:
             rows.copy_(torch.randn(len(rows), 1, generator=draw).expand_as(rows))
             for member in range(len(self._logits)):
                 self._judge(member)
-            if not alike(torch.from_numpy(self._logits)):
+            if not rows_equal(torch.from_numpy(self._logits)):
                 return False
         return True
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from stream.detect.model.autoencoders import load, tile_of
-from stream.detect.model.discriminator import parted
-from stream.detect.model.discriminator_penalty import Doubt
+from stream.detect.model.discriminator import split_weights
+from stream.detect.model.discriminator_penalty import DiscriminatorPenalty
 from stream.detect.model.reduction import Bools, Float32s, Float64s, Reduction, median
 from stream.detect.model.tiles import Tile, steady
 from stream.detect.policy import ModelSpec
@@ -74,7 +74,7 @@ class Ensemble:
         self.spec = spec
         self.spread = np.ones(spec.sensors) if spread is None else spread
         self._check_spread()
-        autoencoder, discriminator = parted(weights)
+        autoencoder, discriminator = split_weights(weights)
         packed = load(spec, autoencoder).weights()
         with torch.inference_mode():
             doubts = {rows: _doubt(spec, discriminator, rows) for rows in TILE_SIZES}
@@ -161,10 +161,10 @@ class Ensemble:
         return rows.transpose(0, 2, 1) if rows.any() else None
 
 
-def _doubt(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> Doubt | None:
+def _doubt(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> DiscriminatorPenalty | None:
     """The discriminator's part for `rows` windows at a time; None where `spec` has none."""
     if spec.discriminator:
-        return Doubt(spec, weights, rows)
+        return DiscriminatorPenalty(spec, weights, rows)
     if weights:
         raise ShapeError(f"weights of a discriminator, {sorted(weights)}, and the model's sizes speak of none; retrain")
     return None

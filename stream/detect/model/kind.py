@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stream.detect.model.layers import drawn
+from stream.detect.model.layers import random_like
 from stream.detect.model.tiles import Tile
 from stream.detect.policy import ModelSpec
 
@@ -60,7 +60,7 @@ class Autoencoder(nn.Module, ABC):
         share = self.spec.dropout
         if not self.training or not share:
             return values
-        return values * ((drawn(values, self.draws, Tensor.uniform_) >= share) / (1.0 - share))
+        return values * ((random_like(values, self.draws, Tensor.uniform_) >= share) / (1.0 - share))
 
 
 class GenerativeAutoencoder(Autoencoder):
@@ -81,9 +81,9 @@ class GenerativeAutoencoder(Autoencoder):
         """(K, N, latent) -> (K, N, W, F), scaled units."""
 
     def training_pass(self, windows: Tensor, draws: Sequence[torch.Generator]) -> tuple[Tensor, Tensor | None]:
-        """As `Autoencoder.training_pass`; the penalty is in nats, mean over the windows."""
+        """The reconstruction of drawn codes, and a penalty in nats, the mean over the windows."""
         mean, log_variance = self.posterior(windows)
-        codes = mean + (log_variance / 2).exp() * drawn(mean, draws, Tensor.normal_)  # (K, N, latent)
+        codes = mean + (log_variance / 2).exp() * random_like(mean, draws, Tensor.normal_)  # (K, N, latent)
         return self.decoded(codes), divergence(mean, log_variance).sum(dim=2).mean(dim=1)
 
 

@@ -29,7 +29,7 @@ class Layer(nn.Module):
                 values.copy_(torch.empty(values.shape).uniform_(-bound, bound, generator=source))
 
 
-def drawn(like: Tensor, draws: Sequence[torch.Generator], fill: Callable[..., Tensor]) -> Tensor:
+def random_like(like: Tensor, draws: Sequence[torch.Generator], fill: Callable[..., Tensor]) -> Tensor:
     """Random numbers of the shape of `like` (K, ...), each member's from its own generator."""
     numbers = torch.empty_like(like, requires_grad=False)
     for member, draw in zip(numbers, draws, strict=True):
@@ -37,7 +37,7 @@ def drawn(like: Tensor, draws: Sequence[torch.Generator], fill: Callable[..., Te
     return numbers
 
 
-def checked(of: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def check_weights(of: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights, once their names, shapes, type and values are checked.
 
     Args:

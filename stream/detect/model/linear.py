@@ -25,7 +25,7 @@ class Linear(Autoencoder):
         self.output = Layer(spec.members, size, spec.latent)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """As `Autoencoder.forward`."""
+        """Reconstructs windows, (K, N, W, F) -> (K, N, W, F)."""
         frames: Tensor = self.output(self.code(windows.flatten(2)))  # (K, N, W * F)
         return frames.view(windows.shape)
 
@@ -42,7 +42,7 @@ class LinearTile(Tile):
         self._codes, self._result = buffer(code_bias, rows), buffer(self._output[1], rows)
 
     def run(self) -> Tensor:
-        """As `Tile.run`."""
+        """Reconstructs `windows`, as the base class says."""
         flat = self._codes.view(-1, len(self.windows))
         torch.addmm(self._code_bias, self._code, self.windows.t(), out=flat)
         return product(self._output, self._codes, self._result)[:, : self._outputs]

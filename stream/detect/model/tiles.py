@@ -66,12 +66,12 @@ def is_steady(tile: Tile) -> bool:
     draw = torch.Generator().manual_seed(0)
     for _ in range(3):
         tile.windows.copy_(torch.randn(tile.windows.shape[1], generator=draw).expand_as(tile.windows))
-        if not alike(tile.run()):
+        if not rows_equal(tile.run()):
             return False
     return True
 
 
-def alike(result: Tensor) -> bool:
+def rows_equal(result: Tensor) -> bool:
     """Whether all rows, the last axis, have the same bits."""
     return torch.equal(result, result[..., :1].expand_as(result))
 

@@ -21,7 +21,7 @@ class Variational(Dense, GenerativeAutoencoder):
         self.log_variance = Layer(spec.members, spec.latent, spec.hidden)
 
     def posterior(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """As `GenerativeAutoencoder.posterior`."""
+        """Mean and log variance of the code: (K, N, W, F) -> (K, N, latent) each."""
         hidden = self._hidden(windows)
         return self.code(hidden), self.log_variance(hidden).clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
 

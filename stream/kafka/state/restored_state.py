@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.series_state import SeriesState, bare
+from stream.detect.series_state import SeriesState, without_history
 from stream.events.data_events import HistoryLost
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
@@ -62,7 +62,7 @@ class RestoredState:
             self.incomplete.append(state.series)
         else:
             return state
-        return bare(state, self._definition)
+        return without_history(state, self._definition)
 
     def finish(
         self, detector: Detector, events: list[CausedEvent], notices: list[StatusEvent]
@@ -81,7 +81,7 @@ class RestoredState:
         about = [event.series for event, _ in events] + [notice.series for notice in notices if notice.series]
         unpublished = list(dict.fromkeys(about))
         for series in unpublished:
-            detector.put_back(series, self._published.get(series))
+            detector.restore_open(series, self._published.get(series))
         return [], self.notices(), unpublished
 
     def counts(self) -> Counter[Count]:

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from stream.detect.frames.blindness import SightEvent
+from stream.detect.frames.blindness import BlindnessEvent
 from stream.events.data_events import (
     HistoryLost,
     PartitionsChanged,
@@ -33,7 +33,7 @@ FAILED = "taking v2 over failed 5 times in a row; see the log for transaction.fa
 
 def blindness(sees: bool) -> StatusEvent:
     since, time = 1_700_000_010 * SECOND, 1_700_000_016 * SECOND
-    return blindness_event(SightEvent("pump-1", sees, since, time, ("s0", "s1"), 0), offset=7)
+    return blindness_event(BlindnessEvent("pump-1", sees, since, time, ("s0", "s1"), 0), offset=7)
 
 
 EVENTS: list[StatusEvent] = [

@@ -12,7 +12,7 @@ import pytest
 from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.series_state import SeriesState, bare
+from stream.detect.series_state import SeriesState, without_history
 from stream.events.status import status_schema
 from stream.intake.decode import Decoder
 from stream.registry.registry import Registry
@@ -56,7 +56,7 @@ def offline(live: Live, bundles: dict[str, Definition]) -> list[tuple[Any, ...]]
         for until, following in [*((e["offset"], bundles[e["details"]["to"]]) for e in turns), (None, live.definition)]:
             detector = Detector(definition)
             same = not states or definition.sensors == live.definition.sensors
-            detector.restore(state if same else bare(state, definition) for state in states)
+            detector.restore(state if same else without_history(state, definition) for state in states)
             due = [r for r in records if at <= r.offset and (until is None or r.offset < until)]
             decoded = Decoder(fields(), definition.sensors, None).decode(
                 [r.value for r in due], [r.key.encode() for r in due], [r.offset for r in due], [1 << 42] * len(due)

@@ -23,7 +23,7 @@ from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Outcome
-from stream.detect.series_state import bare
+from stream.detect.series_state import without_history
 from stream.events.record import encode
 from stream.events.verdict import frame_verdicts
 from stream.intake.columns import Readings
@@ -182,12 +182,12 @@ def after_the_cut(live: Live, partition: int, left: Kept, low: int) -> Outcome:
     detector = Detector(definition)
     states = [(s.as_of, s.state) for s in left.snapshots.values() if s.state is not None]
     told = deepcopy({state.series: state for _, state in states})
-    detector.restore(bare(state, definition) if as_of < low - 1 else state for as_of, state in states)
+    detector.restore(without_history(state, definition) if as_of < low - 1 else state for as_of, state in states)
     as_of = {series: snapshot.as_of for series, snapshot in left.snapshots.items()}
     records = [r for r in live.read(live.input) if r.partition == partition and r.offset > as_of.get(r.key, -1)]
     replayed = detector.push(decoded(definition, [r for r in records if r.offset < left.committed]))
     for event in replayed.events:
-        detector.put_back(event.series, told.get(event.series))
+        detector.restore_open(event.series, told.get(event.series))
     return detector.push(decoded(definition, [r for r in records if r.offset >= left.committed]))
 
 

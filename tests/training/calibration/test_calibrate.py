@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream.detect.incidents.incidents import Incidents, Judged
+from stream.detect.incidents.incidents import Incidents, ScoredFrames
 from stream.errors import DataError
 from stream.settings.detection import ThresholdSettings
 from tests.support.builders import a_rules
@@ -151,7 +151,7 @@ def test_leaving_out_frames_that_cannot_matter_changes_no_count(seed: int, scale
     rows = np.arange(len(score))
     nothing = np.zeros(len(score))
     events = counter.push(
-        Judged(
+        ScoredFrames(
             levels.series,
             levels.time,
             levels.level,

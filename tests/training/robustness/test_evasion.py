@@ -100,7 +100,7 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
         model = changed(SMALL, members=2, discriminator=has_one)
         bundle = made(tmp_path / f"{has_one}", history, model=model)
         setup = setup_of(bundle)
-        own, other = (discriminator.parted(one.weights) for one in (setup.ensemble, setup.counterpart))
+        own, other = (discriminator.split_weights(one.weights) for one in (setup.ensemble, setup.counterpart))
         assert (bool(own[1]), bool(other[1])) == (has_one, not has_one)
         assert all(torch.equal(own[0][name], other[0][name]) for name in own[0])
         assert (setup.ensemble.definition.ensemble.spread == setup.counterpart.definition.ensemble.spread).all()

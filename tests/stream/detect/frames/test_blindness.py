@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deploy.kafka.broker import Broker
 from stream.detect.detector import Detector
-from stream.detect.frames.blindness import SightEvent
+from stream.detect.frames.blindness import BlindnessEvent
 from stream.detect.outcome import Outcome
 from stream.detect.policy import FramePolicy
 from stream.detect.series_state import SeriesState
@@ -50,12 +50,14 @@ def a_cut_case(policy: str, seed: int, n: int = 260) -> Case:
     return cut_wires(a_case(policy, seed, n), seed)
 
 
-def pushed(case: Case, cuts: list[int]) -> list[tuple[SightEvent, int]]:
+def pushed(case: Case, cuts: list[int]) -> list[tuple[BlindnessEvent, int]]:
     """What is told of a case that comes in batches, with the reading that caused it."""
     detector = Detector(case.definition, None, AFTER)
     edges = sorted({0, len(case), *(c % (len(case) + 1) for c in cuts)})
     outcomes = [(start, detector.push(case.cut(start, end))) for start, end in itertools.pairwise(edges)]
-    return [(replace(sight, row=0), start + sight.row) for start, outcome in outcomes for sight in outcome.sights]
+    return [
+        (replace(sight, row=0), start + sight.row) for start, outcome in outcomes for sight in outcome.blindness_events
+    ]
 
 
 def blind_twin(case: Case) -> NaiveDetector:
@@ -73,11 +75,11 @@ def test_who_is_blind_is_what_the_slow_twin_says(policy: str) -> None:
         for name, time, values in zip(case.series, case.time, case.values, strict=True):
             twin.push(name, int(time), values)
         outcome = Detector(case.definition, None, AFTER).push(case.cut(0, len(case)))
-        mine = sorted((s.series, s.time, s.sees, s.since, s.masked) for s in outcome.sights)
+        mine = sorted((s.series, s.time, s.recovered, s.since, s.masked) for s in outcome.blindness_events)
         sensors = case.definition.sensors
-        theirs = [(s.series, s.time, s.sees, s.since, tuple(sensors[f] for f in s.masked)) for s in twin.sights]
+        theirs = [(s.series, s.time, s.recovered, s.since, tuple(sensors[f] for f in s.masked)) for s in twin.blindness]
         assert mine == sorted(theirs)
-        told += [sight.sees for sight in outcome.sights]
+        told += [sight.recovered for sight in outcome.blindness_events]
     assert {True, False} == set(told), "the case must blind a series and let it see again"
 
 
@@ -99,7 +101,7 @@ def test_a_restored_detector_tells_neither_twice_nor_too_late(policy: str, seed:
     second.restore(msgspec.msgpack.decode(data, type=SeriesState) for data in packed)
     assert [msgspec.msgpack.encode(second.snapshot(name)) for name in first.slots.names()] == packed
     rest = case.cut(at, len(case))
-    assert first.push(rest).sights == second.push(rest).sights
+    assert first.push(rest).blindness_events == second.push(rest).blindness_events
 
 
 def one_series(rows: list[tuple[int, float]], policy: FramePolicy | None = None) -> Outcome:
@@ -112,13 +114,13 @@ def one_series(rows: list[tuple[int, float]], policy: FramePolicy | None = None)
 
 def told(outcome: Outcome) -> list[tuple[int, bool, int]]:
     """(reading, sees, seconds since)."""
-    return [(sight.row, sight.sees, (sight.since - START) // SECOND) for sight in outcome.sights]
+    return [(sight.row, sight.recovered, (sight.since - START) // SECOND) for sight in outcome.blindness_events]
 
 
 def test_a_series_is_blind_once_its_frames_were_degraded_for_longer_than_blind_after() -> None:
     outcome = one_series([(0, 1.0), *((s, NAN) for s in range(1, 12)), (12, 1.0), (13, NAN)])
     assert told(outcome) == [(8, False, 1), (12, True, 1)]
-    assert [sight.masked for sight in outcome.sights] == [("s0",), ()]
+    assert [sight.masked for sight in outcome.blindness_events] == [("s0",), ()]
 
 
 def test_one_whole_frame_in_between_begins_the_wait_anew() -> None:
@@ -142,7 +144,7 @@ def test_frames_that_are_off_neither_blind_a_series_nor_make_it_see() -> None:
 
 def test_without_blind_after_nothing_is_told() -> None:
     case = a_cut_case("wide", 0)
-    assert Detector(case.definition).push(case.cut(0, len(case))).sights == ()
+    assert Detector(case.definition).push(case.cut(0, len(case))).blindness_events == ()
 
 
 def test_a_series_that_is_forgotten_begins_without_a_past() -> None:
@@ -152,9 +154,9 @@ def test_a_series_that_is_forgotten_begins_without_a_past() -> None:
         time = [START + s * SECOND for s in range(start, end)]
         return detector.push(readings(["a"] * len(time), time, np.full((len(time), 2), NAN)))
 
-    assert len(push(0, 10).sights) == 1
+    assert len(push(0, 10).blindness_events) == 1
     detector.forget("a")
-    assert [sight.since for sight in push(10, 30).sights] == [START + 10 * SECOND]
+    assert [sight.since for sight in push(10, 30).blindness_events] == [START + 10 * SECOND]
 
 
 # --- a partition: snapshots, restarts, swaps

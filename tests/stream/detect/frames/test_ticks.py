@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.detect.frames.clock import NEVER, TickState, newest_before
-from stream.detect.frames.ticks import Ticked
+from stream.detect.frames.ticks import TickClock
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments
 from stream.intake.columns import Disposition
@@ -30,8 +30,8 @@ def on_ticks(resample: str = "last", grace: int = 0, complete: bool = True) -> F
     return msgspec.structs.replace(plain, resample=resample)
 
 
-def ticked(policy: FramePolicy) -> Ticked:
-    made = Ticked(policy, SENSORS)
+def ticked(policy: FramePolicy) -> TickClock:
+    made = TickClock(policy, SENSORS)
     made.resize(SERIES)
     return made
 
@@ -72,7 +72,7 @@ class Told:
         return Told(fates, {series: [f for f in frames if f[1] == series] for series in range(SERIES)})
 
 
-def pushed(clock: Ticked, readings: Sequence[Reading], first: int = 0) -> tuple[list[str], list[Frame]]:
+def pushed(clock: TickClock, readings: Sequence[Reading], first: int = 0) -> tuple[list[str], list[Frame]]:
     """Dispositions and frames of a batch whose first reading is the one of number `first`."""
     slots = np.array([series for series, _, _ in readings], np.int32)
     time = np.array([time for _, time, _ in readings], np.int64)
@@ -104,7 +104,7 @@ def twins(policy: FramePolicy, readings: Sequence[Reading]) -> Told:
     return Told.of(twin.take(readings), twin.closed)
 
 
-def restarted(clock: Ticked, policy: FramePolicy) -> Ticked:
+def restarted(clock: TickClock, policy: FramePolicy) -> TickClock:
     """Another one, from the bytes of snapshots."""
     other = ticked(policy)
     for slot in range(SERIES):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detect.incidents.incident import IncidentEvent, SensorShare, alert_id
-from stream.detect.incidents.incidents import Incidents, Judged
+from stream.detect.incidents.incidents import Incidents, ScoredFrames
 from stream.detect.policy import Rules
 from tests.support.builders import a_rules
 
@@ -36,9 +36,9 @@ class Watch:
         return self.incidents.push(self.judged(scores, at, slot), ("a", "b").__getitem__, self.shares)
 
     @staticmethod
-    def judged(scores: Sequence[float], at: Sequence[int], slot: int) -> Judged:
+    def judged(scores: Sequence[float], at: Sequence[int], slot: int) -> ScoredFrames:
         score = np.array(scores, np.float64)
-        return Judged(
+        return ScoredFrames(
             series=np.full(len(score), slot, np.int32),
             time=np.array(at, np.int64) * SECOND,
             level=score * THRESHOLD,
@@ -192,11 +192,11 @@ def test_sensors_are_asked_for_at_peaks_only() -> None:
 
 def test_series_do_not_touch_each_other() -> None:
     watch = Watch()
-    both = Judged(
+    both = ScoredFrames(
         *(
             np.concatenate([getattr(watch.judged([1.5, 0.1, 0.1], range(3), 0), name), getattr(other, name)])
             for other in [watch.judged([0.1, 1.5, 0.1], range(3), 1)]
-            for name in Judged.__slots__
+            for name in ScoredFrames.__slots__
         )
     )
     events = watch.incidents.push(both, ("a", "b").__getitem__, watch.shares)

@@ -107,4 +107,4 @@ def test_calibration_is_told_of_every_scored_frame_what_the_rules_say_of_it() ->
     case = a_definition(a_spec(smoothing=1), rules=rules, q=1e300, series=("a",))
     sent = readings(["a"] * 10, START + np.arange(10) * SECOND, np.full((10, 2), 40.0))
     assert not Detector(case).push(sent).verdicts.vetoed.any()
-    assert Detector(case, weighs_all=True).push(sent).verdicts.vetoed.tolist() == [False] * 3 + [True] * 7
+    assert Detector(case, rules_for_all=True).push(sent).verdicts.vetoed.tolist() == [False] * 3 + [True] * 7

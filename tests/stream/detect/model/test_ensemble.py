@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.detect.model.autoencoders import build
-from stream.detect.model.discriminator import PREFIX, parted
+from stream.detect.model.discriminator import PREFIX, split_weights
 from stream.detect.model.ensemble import TILE_ROWS, Ensemble, Reconstruction
 from stream.detect.model.reduction import cell_errors
 from stream.detect.model.tiles import Tile, is_steady, steady
@@ -117,7 +117,7 @@ def test_errors_are_those_of_the_slow_obvious_computation(
 ) -> None:
     """What a discriminator adds included: here to most windows, to some of them all that it may."""
     spec = spec_of(kind, window, 3, members, span, 4, loss, discriminator)
-    judges = parted(weights_of(spec, range(members)))[1]
+    judges = split_weights(weights_of(spec, range(members)))[1]
     frames, ends = 2 * frames_of(40, 3), np.array([window - 1, 20, 39, 20])
     masked = np.random.default_rng(1).random(frames.shape) < 0.2
     frames[masked] = 0.0

@@ -8,7 +8,7 @@ from safetensors.torch import load as unpacked
 from safetensors.torch import save as packed
 
 from stream.detect.model.autoencoders import KINDS, build, load
-from stream.detect.model.discriminator import PREFIX, frames_seen, parted
+from stream.detect.model.discriminator import PREFIX, frames_seen, split_weights
 from stream.detect.model.discriminator import load as load_discriminator
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
@@ -140,7 +140,7 @@ def test_a_discriminator_adds_what_its_trainable_form_says_and_leaves_the_rest_a
     """Never less than nothing, never more than three reaches; per sensor, and to the bit, the error is what it was."""
     spec = spec_of(kind, window, sensors, members=3, error_span=span, discriminator=6)
     weights, frames, ends = weights_of(spec, range(3)), frames_of(window + 39, sensors), np.arange(40) + window - 1
-    autoencoder, judges = parted(weights)
+    autoencoder, judges = split_weights(weights)
     windows = torch.from_numpy(np.stack([frames[end - window + 1 : end + 1] for end in ends])).expand(3, -1, -1, -1)
     left = (load(spec, autoencoder)(windows) - windows)[:, :, -frames_seen(spec) :]
     judge = load_discriminator(spec, judges)

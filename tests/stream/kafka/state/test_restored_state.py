@@ -13,7 +13,7 @@ from stream.counters import Count
 from stream.detect.detector import Detector
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdict
-from stream.detect.series_state import bare
+from stream.detect.series_state import without_history
 from stream.intake.columns import Disposition, Readings
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
@@ -183,9 +183,9 @@ def test_a_series_without_its_frames_stands_behind_a_gap_and_keeps_clock_and_inc
     definition = a_definition(a_spec(window=4, smoothing=1), a_policy(resample=resample), q=0.01)
     whole, without = Detector(definition), Detector(definition)
     (opened,) = whole.push(some(range(8))).events
-    without.restore([bare(whole.snapshot("a"), definition)])
+    without.restore([without_history(whole.snapshot("a"), definition)])
     silenced = Detector(definition)
-    silenced.restore([bare(whole.snapshot("a"), definition)])
+    silenced.restore([without_history(whole.snapshot("a"), definition)])
     (ended,) = silenced.silence("a").events
     assert (ended.alert_id, ended.ended_at) == (opened.alert_id, START + 7 * SECOND)
     outcome = without.push(some([7, 11, 12, 13, 14, 15]))
