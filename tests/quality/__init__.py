@@ -1,1 +1,1 @@
-"""`make quality`: how well the defaults detect on real labelled data, beside floors and bars; three seeds."""
+"""`make quality`: detection by the defaults on real labelled data, beside floors and bars; three seeds."""

@@ -1,4 +1,4 @@
-"""NAB's and SKAB's scores of an evaluation: of our detector and of every floor, as JSON can hold them."""
+"""NAB's and SKAB's scores of an evaluation, for our detector and for every floor, and their JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,11 +22,12 @@ ABOVE = float(np.nextafter(EXCEEDS, np.inf))
 
 @dataclass(frozen=True)
 class Nab:
-    """NAB's score under one profile, by the best of all thresholds (an oracle) and by ours, read in two ways.
+    """NAB's scores under one profile.
 
     Attributes:
-        opened: a detection is the frame at which an incident opens. None without a threshold.
-        above: a detection is every frame above the threshold. None without a threshold.
+        oracle: by the best of all thresholds, frame by frame.
+        opened: by our threshold; a detection is the frame at which an incident opens. None without a threshold.
+        above: by our threshold; a detection is every frame above it. None without a threshold.
     """
 
     oracle: NabScore
@@ -71,7 +72,7 @@ def skab_counts(known: GroundTruth, said: Detections) -> Confusion | None:
 def nab_facts(of: dict[str, Nab]) -> dict[str, Any]:
     """The scores as JSON can hold them."""
     return {
-        profile: {name: None if score is None else _finite(score) for name, score in vars(one).items()}
+        profile: {name: None if score is None else _score_facts(score) for name, score in vars(one).items()}
         for profile, one in of.items()
     }
 
@@ -81,8 +82,8 @@ def skab_facts(of: Confusion | None) -> dict[str, Any] | None:
     return None if of is None else asdict(of) | {"f1": of.f1, "far": of.far, "mar": of.mar}
 
 
-def _finite(of: NabScore) -> dict[str, Any]:
-    # No detection at all is a threshold of infinity, which JSON has not.
+def _score_facts(of: NabScore) -> dict[str, Any]:
+    # The threshold is infinite where nothing is detected; JSON has no infinity.
     return asdict(of) | {"threshold": of.threshold if of.threshold < float("inf") else None}
 
 

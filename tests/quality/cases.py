@@ -1,4 +1,4 @@
-"""What is trained on what and judged on what: the cases of `tests.real_data`, all of NAB, and normal data alone."""
+"""Cases, each a history and later labelled rows: those of `tests.real_data`, all of NAB, and normal data alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,19 +9,19 @@ import pyarrow.parquet as pq
 
 from tests.real_data.cases import LABEL, SMD_MACHINES, Asset, Case, skab, smd
 
-# NAB's probation: 15 % of a series, of no more than its first 5,000 rows.
+# NAB's probation: the first 15 % of a series, of its first 5,000 rows at most.
 PROBATION, PROBATION_ROWS = 0.15, 750
 NAB_FOLDERS = ("realAWSCloudwatch", "realKnownCause")
-# The one series of NAB here that has no anomaly.
+# The only series of NAB in the data folder without an anomaly.
 NAB_NORMAL = "realAWSCloudwatch/ec2_cpu_utilization_c6585a"
-# Of normal data alone, the share that is learned from; the rest is met later.
+# Share of purely normal data that is the history; the rest are the later rows.
 LEARNED = 0.7
 
 
 def nab(data: Path) -> Case:
-    """Every series of NAB that is here, in one bundle; learned from is what the benchmark calls probation.
+    """Every series of NAB in the data folder, in one bundle. The history is the benchmark's probation.
 
-    Judged is the whole of each: the benchmark counts its probation from the first row.
+    The later rows are the whole series, as the benchmark counts its probation from the first row.
     """
     files = [file for folder in NAB_FOLDERS for file in sorted((data / "nab" / folder).glob("*.parquet"))]
     tables = {file.stem: pq.read_table(file) for file in files}
@@ -30,7 +30,7 @@ def nab(data: Path) -> Case:
 
 
 def normal(data: Path) -> list[Case]:
-    """Rows that their publishers call normal, or presume so: nothing in them should alert."""
+    """Rows that their publishers call normal or presume normal: none of them should alert."""
     files = {f"smd {machine} train": data / "smd" / f"{machine}.train.parquet" for machine in SMD_MACHINES}
     files["skab anomaly-free"] = data / "skab" / "anomaly-free.parquet"
     files["nab c6585a"] = data / "nab" / f"{NAB_NORMAL}.parquet"
@@ -51,7 +51,7 @@ def _cut(series: str, table: pa.Table) -> Asset:
 
 
 def _unlabelled(table: pa.Table) -> pa.Table:
-    """With a column that says that no row is an anomaly."""
+    """The table with labels that call every row normal."""
     none = pa.array(np.zeros(len(table), np.int8))
     if LABEL in table.column_names:
         return table.set_column(table.column_names.index(LABEL), LABEL, none)

@@ -1,6 +1,7 @@
-"""What a discriminator does for the ranking on real labelled data; `python -m tests.quality.discriminator --help`.
+"""Ranking with and without a discriminator on real labelled data: `python -m tests.quality.discriminator --help`.
 
-One training each: the same autoencoders with their discriminators and without. Two members, defaults otherwise.
+Each case and seed takes one training: the same two autoencoders with their discriminators and without. All other
+settings are the defaults.
 """
 
 import argparse
@@ -30,7 +31,7 @@ GROUPS = ("smd", "nab", "skab")
 
 
 def main() -> None:
-    """Prints a row for each case and seed: the mean over its series without a discriminator, and with."""
+    """Prints a row for each case and seed: means over its series without a discriminator and with one."""
     parser = argparse.ArgumentParser(prog="python -m tests.quality.discriminator", description=__doc__)
     parser.add_argument("groups", nargs="*", choices=(*GROUPS, "all"), default="all")
     wanted = parser.parse_args().groups
@@ -41,8 +42,8 @@ def main() -> None:
     for case in _cases(data, GROUPS if "all" in wanted else wanted):
         for seed in SEEDS:
             with tempfile.TemporaryDirectory(prefix="narrows-discriminator-") as folder:
-                without, judged = _measured(case, seed, Path(folder))
-            pairs = " | ".join(f"{a:.3f} | {b:.3f}" for a, b in zip(without, judged, strict=True))
+                plain, penalised = _measured(case, seed, Path(folder))
+            pairs = " | ".join(f"{a:.3f} | {b:.3f}" for a, b in zip(plain, penalised, strict=True))
             print(f"| {case.name} | {seed} | {pairs} |", flush=True)
 
 
@@ -70,9 +71,9 @@ def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[fl
 
 
 def _ranked(definition: Definition, live: Path) -> list[float]:
-    seen = score_labelled(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:]))
-    known = ground_truth(seen.frames, definition.spec.receptive_field)
-    figures = measure(known, Detections("narrows", seen.score, None))
+    labelled = score_labelled(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:]))
+    known = ground_truth(labelled.frames, definition.spec.receptive_field)
+    figures = measure(known, Detections("narrows", labelled.score, None))
     means = [figures.mean(name)[0] for name in FIGURES]
     return [mean for mean in means if mean is not None]
 

@@ -1,8 +1,12 @@
 """The score of the Numenta Anomaly Benchmark: early detections inside labelled windows against false alarms.
 
-A run of labelled rows is a window. Of the detections in a window the earliest counts, worth 1 at the left edge and
-nearly 0 at the right one; every detection outside costs, most of all far behind a window; every window without a
-detection costs. The first rows of each series are probation: nothing there counts.
+A run of labelled rows is a window.
+
+- The earliest detection in a window is worth 1 at the left edge and nearly 0 at the right one.
+- Every detection outside of windows costs, most of all far behind a window.
+- Every window without a detection costs.
+
+The first rows of each series are probation, in which nothing counts.
 """
 
 from collections.abc import Iterable
@@ -17,14 +21,14 @@ from training.metrics.frames import comparable, runs
 PROBATION = 0.15
 PROBATION_ROWS = 750
 STEEPNESS = 5.0
-# Widths of the last window behind its end after which a detection is as false as can be.
+# Distance behind a window, in widths of it, from which on a detection costs most.
 FAR_BEHIND = 3.0
 OUTSIDE = -1
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a false detection costs at most and a missed window costs, where a window detected at once gives 1."""
+    """Costs of a false detection (at most) and of a missed window; a window detected at once gives 1."""
 
     name: str
     false_positive: float
@@ -42,10 +46,10 @@ class Corpus:
     """The n rows after probation of all series of a benchmark.
 
     Attributes:
-        score: float64 (n,)
-        worth: float64 (n,), of a detection: 1 to 0 inside a window, 0 to -1 outside.
+        score: float64 (n,).
+        worth: float64 (n,), value of a detection: 1 to 0 inside a window, 0 to -1 outside.
         window: int64 (n,), 0 to windows - 1, or OUTSIDE.
-        windows: those with at least one row after probation.
+        windows: number of windows with at least one row after probation.
     """
 
     score: Float64s
@@ -56,15 +60,16 @@ class Corpus:
 
 @dataclass(frozen=True)
 class NabScore:
-    """What detections are worth.
+    """Score of all detections.
 
     Attributes:
-        normalised: 0 for no detection at all, 100 for every window detected at its first row and nothing else; can be
-            far below 0. None where there are no windows.
+        normalised: 0 for no detection at all; 100 if every window is detected at its first row, and nothing else. It
+            can be far below 0. None where there are no windows.
         raw: the sum that is normalised.
-        threshold: a row is detected where its score >= threshold; infinite: none is.
-        found: windows with a detection.
-        false: rows detected outside of windows.
+        threshold: rows with score >= threshold are detected; infinite where none is.
+        windows: number of windows.
+        found: number of windows with a detection.
+        false: number of rows detected outside of windows.
     """
 
     normalised: float | None
@@ -76,24 +81,24 @@ class NabScore:
 
 
 def corpus(series: Iterable[tuple[Float64s, Bools]]) -> Corpus:
-    """Rows of a corpus from scores and labels of every series.
+    """Makes the rows of a corpus from scores and labels of every series.
 
     Args:
-        series: score float64 (T,), >= 0, NaN where a row has none: it counts as 0; labels bool (T,).
+        series: score float64 (T,), >= 0, NaN (counted as 0) where a row has none; labels bool (T,).
 
     Raises:
-        DataError: no series, or not scores and labels of the same rows.
+        DataError: there is no series, or scores and labels are not of the same rows.
 
-    Source: Lavin and Ahmad (2015), ICMLA, in the form of NAB 1.1. Departs from it where a window lies in probation as
-    a whole, which NAB's own do not: it is left out, not held against the perfect detector. Behind a window of a single
-    row a detection is as false as can be; there NAB divides by 0.
+    Source: Lavin and Ahmad (2015), ICMLA, in the form of NAB 1.1. It departs from the source in two points. A window
+    that lies in probation as a whole is left out; NAB's own data have none. Behind a window of a single row a detection
+    costs most; there NAB divides by 0.
     """
     parts, windows = [], 0
     for score, labels in series:
         ordered, spans = comparable(score, labels), runs(labels)
         probation = min(int(PROBATION * len(score)), PROBATION_ROWS)
         worth, window = _worth(np.arange(probation, len(score)), spans)
-        before = int((spans[:, 1] <= probation).sum())  # windows of which nothing is left
+        before = int((spans[:, 1] <= probation).sum())  # windows that end in probation
         number = np.where(window == OUTSIDE, OUTSIDE, window - before + windows)
         parts.append((ordered[probation:], worth, number))
         windows += len(spans) - before
@@ -104,7 +109,7 @@ def corpus(series: Iterable[tuple[Float64s, Bools]]) -> Corpus:
 
 
 def nab(rows: Corpus, threshold: float, profile: Profile) -> NabScore:
-    """What one threshold for all series is worth: a row is detected where score >= threshold."""
+    """Computes the score of one threshold for all series: a row is detected where score >= threshold."""
     detected, inside = rows.score >= threshold, rows.window != OUTSIDE
     earliest = np.zeros(rows.windows)  # its worth; 0 where nothing is detected
     hit, false = detected & inside, detected & ~inside
@@ -119,9 +124,10 @@ def nab(rows: Corpus, threshold: float, profile: Profile) -> NabScore:
 
 
 def best_nab(rows: Corpus, profile: Profile) -> NabScore:
-    """The highest score that any one threshold for all series reaches: published scores are found this way.
+    """Computes the highest score of any one threshold for all series, as published scores are found.
 
-    It knows the labels: an oracle, not something to be had in operation. Of equally good thresholds the highest.
+    It knows the labels, so it is an oracle that operation does not have. Of equally good thresholds it takes the
+    highest.
     """
     order = np.argsort(-rows.score, kind="stable")
     gain = profile.false_positive * rows.worth[order]
@@ -138,7 +144,7 @@ def best_nab(rows: Corpus, profile: Profile) -> NabScore:
 
 
 def _worth(rows: Int64s, spans: Int64s) -> tuple[Float64s, Int64s]:
-    """Worth of a detection in each of these rows, and the window that it is in."""
+    """Worth of a detection in each of these rows, and the window that holds the row."""
     worth, window = np.full(len(rows), -1.0), np.full(len(rows), OUTSIDE)
     begun = np.searchsorted(spans[:, 0], rows, side="right") - 1  # the last window that begins at or before the row
     known = begun >= 0

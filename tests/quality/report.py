@@ -1,4 +1,4 @@
-"""The rows of the table: what is measured, beside floors on the same rows, and the bars it is held against."""
+"""Rows of the table: our figures beside floors on the same rows, and their bars."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ FEW_WEEKS = 1.0
 
 @dataclass(frozen=True)
 class Bar:
-    """What is to be reached: at least (or at most) this."""
+    """A figure to reach: at least `least`, at most `most`."""
 
     least: float | None = None
     most: float | None = None
@@ -32,8 +32,8 @@ class Row:
     """One figure of one group of cases.
 
     Attributes:
-        values: of each seed, the mean over the cases of the group.
-        floors: mean of each floor, where it has such a figure.
+        values: for each seed, the mean over the cases of the group.
+        floors: mean of each floor that has such a figure.
     """
 
     data: str
@@ -44,7 +44,7 @@ class Row:
 
 
 def facts(results: Sequence[Run]) -> list[dict[str, Any]]:
-    """The rows as JSON can hold them."""
+    """The rows as JSON."""
     return [
         asdict(row) | {"mean": float(np.mean(row.values)), "bar": str(row.bar) if row.bar else None}
         for row in rows(results)
@@ -57,23 +57,23 @@ def rows(results: Sequence[Run]) -> Iterator[Row]:
     for result in results:
         of[result["group"]].append(result)
     if "smd" in of:
-        yield _ranked("SMD, 2 machines", "vus_pr", "VUS-PR", of["smd"], Bar(0.50))
-        yield _ranked("SMD, 2 machines", "auc_pr", "AUC-PR", of["smd"], Bar(0.48))
-        yield from _found("SMD, 2 machines", of["smd"])
+        yield _ranking_row("SMD, 2 machines", "vus_pr", "VUS-PR", of["smd"], Bar(0.50))
+        yield _ranking_row("SMD, 2 machines", "auc_pr", "AUC-PR", of["smd"], Bar(0.48))
+        yield from _event_rows("SMD, 2 machines", of["smd"])
     if "skab" in of:
-        yield _ranked("SKAB, 34 files", "auc_roc", "AUC-ROC", of["skab"], Bar(0.85))
-        yield _ranked("SKAB, 34 files", "auc_pr", "AUC-PR", of["skab"], None)
+        yield _ranking_row("SKAB, 34 files", "auc_roc", "AUC-ROC", of["skab"], Bar(0.85))
+        yield _ranking_row("SKAB, 34 files", "auc_pr", "AUC-PR", of["skab"], None)
         yield from _skab(of["skab"])
-        yield from _found("SKAB, 34 files", of["skab"])
+        yield from _event_rows("SKAB, 34 files", of["skab"])
     if "nab" in of:
         yield from _nab(of["nab"])
-        yield from _found("NAB, 19 files", of["nab"])
+        yield from _event_rows("NAB, 19 files", of["nab"])
     if "normal" in of:
         yield from _promise(of["normal"])
 
 
 def _per_seed(results: Sequence[Run], figure: Callable[[Run], float | None]) -> tuple[float, ...]:
-    """Mean over the cases, of each seed."""
+    """Mean over the cases, for each seed."""
     by_seed: dict[int, list[float]] = defaultdict(list)
     for result in results:
         value = figure(result)
@@ -91,7 +91,7 @@ def _ours(result: Run, promise: str = "budget") -> dict[str, Any]:
     return found
 
 
-def _ranked(data: str, name: str, title: str, results: Sequence[Run], bar: Bar | None) -> Row:
+def _ranking_row(data: str, name: str, title: str, results: Sequence[Run], bar: Bar | None) -> Row:
     def of(detector: str) -> Callable[[Run], float | None]:
         return lambda result: _detectors(result)[detector]["mean"][name]
 
@@ -100,8 +100,8 @@ def _ranked(data: str, name: str, title: str, results: Sequence[Run], bar: Bar |
     return Row(data, title, _per_seed(results, of(ours)), means, bar)
 
 
-def _found(data: str, results: Sequence[Run]) -> Iterator[Row]:
-    """Of all series of the cases together, at the threshold that the bundles came with."""
+def _event_rows(data: str, results: Sequence[Run]) -> Iterator[Row]:
+    """Events and false incidents of all series together, at the thresholds of the bundles."""
     cases = len({result["case"] for result in results})
 
     def count(name: str) -> tuple[float, ...]:
@@ -143,7 +143,7 @@ def _nab(results: Sequence[Run]) -> Iterator[Row]:
 
 
 def _promise(results: Sequence[Run]) -> Iterator[Row]:
-    """Of each case: a mean over normal data of one kind and of another would hide both."""
+    """Promise and result of each case; a mean over different kinds of normal data would hide both."""
     for case in dict.fromkeys(result["case"] for result in results):
         mine = [result for result in results if result["case"] == case]
         share = _per_seed(mine, lambda result: result["percentile"]["promise"]["share"] / 0.01)

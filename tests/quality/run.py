@@ -1,4 +1,4 @@
-"""One case with one seed: train with the defaults on its history, judge on its later rows; under two promises."""
+"""One case with one seed: trained with the defaults on its history, evaluated on its later rows under two promises."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from training.pipeline import train
 from training.revision.amend import Amendment, amend
 
 DETECTOR = "quality"
-# Beside the default, which is a budget of alerts: the promise that is counted in frames, with its own default.
+# The default promise is a budget of alerts. This one is counted in frames, with its own default.
 PERCENTILE = Amendment(
     RuleSettings(),
     ThresholdSettings(method="percentile", percentile=99.0),
@@ -39,7 +39,7 @@ TRIED = 80
 
 @dataclass(frozen=True)
 class Job:
-    """A case by its group and place in it, and a seed; `overrides` of settings, as `--set` has them."""
+    """A case by its group and its place there, a seed, and `overrides` of settings in the form of `--set`."""
 
     group: str
     place: int
@@ -49,16 +49,16 @@ class Job:
 
 
 def run(job: Job, folder: Path) -> dict[str, Any]:
-    """Figures under the default promise, and under a percentile, as JSON can hold them.
+    """Figures under the default promise and under a percentile, as JSON.
 
     Args:
-        folder: scratch of this job alone.
+        folder: scratch folder of this job.
     """
-    return judged(CASES[job.group](job.data)[job.place], job, folder)
+    return measured(CASES[job.group](job.data)[job.place], job, folder)
 
 
-def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
-    """The same of a case that is at hand."""
+def measured(case: Case, job: Job, folder: Path) -> dict[str, Any]:
+    """The same figures for a case at hand."""
     history, live = case.write(folder)
     settings = load_settings(None, [f"train.seed={job.seed}", *job.overrides], {})
     options = replace(
@@ -77,7 +77,7 @@ def judged(case: Case, job: Job, folder: Path) -> dict[str, Any]:
         "group": job.group,
         "case": case.name,
         "seed": job.seed,
-        "model": trained.manifest.metrics,
+        "model": msgspec.to_builtins(trained.manifest.metrics),
         "budget": _figures(budget, job.group),
         "percentile": _figures(percentile, job.group),
     }
@@ -88,8 +88,8 @@ def _named(folder: Path) -> tuple[Path, Any, Any]:
 
 
 def _figures(of: Evaluation, group: str) -> dict[str, Any]:
-    said = msgspec.to_builtins(facts(of))
-    kept = {name: said[name] for name in ("threshold", "frames", "events", "detectors", "promise")}
+    document = msgspec.to_builtins(facts(of))
+    kept = {name: document[name] for name in ("threshold", "frames", "events", "detectors", "promise")}
     if group == "nab":
         for one, detected in zip(kept["detectors"], detections(of), strict=True):
             one["nab"] = nab_facts(nab_scores(of.truth, detected))
@@ -102,23 +102,23 @@ def _figures(of: Evaluation, group: str) -> dict[str, Any]:
 
 
 def openings_oracle(of: Evaluation) -> float:
-    """NAB's standard score if the best of many thresholds had been ours; a detection is the opening of an incident.
+    """NAB's standard score at the best of many thresholds; a detection is the opening of an incident.
 
-    Published scores are found by such an oracle, frame by frame; ours tells of an incident once.
+    Published scores are found by such an oracle, frame by frame. Our detector publishes an incident once.
     """
-    judged, rules = of.labelled, of.bundle.definition.rules
-    scored = np.flatnonzero(np.isfinite(judged.score))
-    frames = judged.frames
+    labelled, rules = of.labelled, of.bundle.definition.rules
+    scored = np.flatnonzero(np.isfinite(labelled.score))
+    frames = labelled.frames
     levels = Levels(
         names=frames.names,
         series=frames.series[scored],
         time=frames.time[scored],
-        level=judged.score[scored],
+        level=labelled.score[scored],
         step=frames.step[scored],
         block=1,
         vetoed=np.zeros(len(scored), np.bool_),
     )
-    # Evenly spaced in the logarithm of the share above, down to a frame in all.
+    # Evenly spaced in the logarithm of the share above, down to one frame.
     shares = np.geomspace(0.5, 1 / len(scored), TRIED)
     found = []
     for threshold in np.unique(np.quantile(levels.level, 1 - shares)).tolist():
@@ -130,12 +130,12 @@ def openings_oracle(of: Evaluation) -> float:
     return max(score for score in found if score is not None)
 
 
-def _while_open(judged: LabelledScores) -> dict[str, float | None]:
-    """SKAB's figures where every frame during an incident is an alarm, as whoever watches incidents sees it."""
-    frames = judged.frames
+def _while_open(labelled: LabelledScores) -> dict[str, float | None]:
+    """SKAB's figures where every frame during an incident is an alarm."""
+    frames = labelled.frames
     alarms = np.zeros(len(frames), np.bool_)
     names = {name: series for series, name in enumerate(frames.names)}
-    for span in spans(judged.incidents):
+    for span in spans(labelled.incidents):
         mine = frames.series == names[span.series]
         alarms |= mine & (frames.time >= span.start) & (frames.time < span.end)
     of = pooled([(alarms, frames.marked)])

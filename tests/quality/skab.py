@@ -1,4 +1,4 @@
-"""The score of the Skoltech Anomaly Benchmark: alarms frame by frame, pooled over files."""
+"""Score of the Skoltech Anomaly Benchmark: alarms frame by frame, pooled over files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from stream.intake.columns import Bools
 
 @dataclass(frozen=True)
 class Confusion:
-    """Frames by alarm and label. A frame that was not scored is a frame without an alarm."""
+    """Counts of frames by alarm and label. A frame without a score is a frame without an alarm."""
 
     true_alarms: int
     false_alarms: int
@@ -36,16 +36,16 @@ class Confusion:
 
 
 def pooled(files: Iterable[tuple[Bools, Bools]]) -> Confusion:
-    """Counts over all files together, not the mean of their figures.
+    """Counts frames over all files together; figures of files are not averaged.
 
     Args:
         files: alarms bool (T,), labels bool (T,) of each.
 
     Raises:
-        DataError: other alarms than labels.
+        DataError: alarms and labels are not of the same frames.
 
-    Source: the outlier detection problem of SKAB v0.9 (Katser and Kozitsin, 2020) under its protocol of April 2024:
-    the first 400 rows of a file are not scored.
+    Source: the outlier detection problem of SKAB v0.9 (Katser and Kozitsin, 2020). By its protocol of April 2024 the
+    first 400 rows of a file are not scored.
     """
     counts = np.zeros((2, 2), np.int64)
     for alarms, labels in files:

@@ -1,4 +1,4 @@
-"""`make quality`: from a case to rows of a table, on two files of SKAB and on figures that are known."""
+"""`make quality`: from a case to rows of a table, on two files of SKAB and on known figures."""
 
 import json
 from pathlib import Path
@@ -8,23 +8,23 @@ import pytest
 
 from tests.quality.cases import LEARNED, nab, normal
 from tests.quality.report import Bar, facts, rows, table
-from tests.quality.run import Job, judged
+from tests.quality.run import Job, measured
 from tests.real_data.cases import Case, skab
 
 
-def test_a_case_is_trained_judged_and_told(data: Path, tmp_path: Path) -> None:
+def test_a_case_is_trained_evaluated_and_reported(data: Path, tmp_path: Path) -> None:
     case = Case("skab 2 files", skab(data, ["valve2"]).assets[:2])
     job = Job("skab", 0, 100, data, ("train.max_epochs=1", "model.window=8", "model.hidden=8"))
-    said = json.loads(json.dumps([judged(case, job, tmp_path)]))
-    assert said[0]["budget"]["threshold"]["method"] == "budget"
-    assert said[0]["percentile"]["threshold"]["promised"] == 99.0
-    assert said[0]["budget"]["skab_while_open"].keys() == {"f1", "far", "mar"}
-    of = {row["figure"]: row for row in facts(said)}
+    runs = json.loads(json.dumps([measured(case, job, tmp_path)]))
+    assert runs[0]["budget"]["threshold"]["method"] == "budget"
+    assert runs[0]["percentile"]["threshold"]["promised"] == 99.0
+    assert runs[0]["budget"]["skab_while_open"].keys() == {"f1", "far", "mar"}
+    of = {row["figure"]: row for row in facts(runs)}
     ranked = of["AUC-ROC"]
     assert 0.5 < ranked["mean"] < 1.0
     assert {"max abs z", "isolation forest", "random"} <= ranked["floors"].keys()
     assert of["events found of 2, budget 1 a week"]["mean"] <= 2
-    assert len(table(said).splitlines()) == 2 + len(of)
+    assert len(table(runs).splitlines()) == 2 + len(of)
 
 
 def test_nab_is_learned_from_its_probation_and_normal_data_are_met_once_seventy_per_cent_are_learned(
@@ -62,7 +62,7 @@ def test_a_promise_is_held_against_its_bar_and_too_few_weeks_against_none() -> N
 
 
 @pytest.mark.parametrize(
-    ("bar", "value", "met", "said"),
+    ("bar", "value", "met", "text"),
     [
         (Bar(0.5), 0.5, True, ">= 0.5"),
         (Bar(0.5), 0.49, False, ">= 0.5"),
@@ -70,5 +70,5 @@ def test_a_promise_is_held_against_its_bar_and_too_few_weeks_against_none() -> N
         (Bar(0.5, 2.0), 2.0, True, "0.5 to 2"),
     ],
 )
-def test_a_bar_is_met_or_not(bar: Bar, value: float, met: bool, said: str) -> None:
-    assert (bar.met(value), str(bar)) == (met, said)
+def test_a_bar_is_met_or_not(bar: Bar, value: float, met: bool, text: str) -> None:
+    assert (bar.met(value), str(bar)) == (met, text)

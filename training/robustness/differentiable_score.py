@@ -1,8 +1,12 @@
 """Level of a strip with its gradient, which an attacker who has the weights can compute.
 
-It is the level that the detector compares, computed through the trainable form of the model: errors of cells in units
-of their sensors' spread, mean over the unmasked cells of a window (or of its newest frame), plus the penalty of a
-discriminator, median over the members, mean over M. The verdict on an attack is always that of the frozen ensemble.
+It is the level that the detector compares, computed through the trainable form of the model:
+
+1. errors of cells, in units of their sensors' spread;
+2. mean over the unmasked cells of a window, or of its newest frame, plus the penalty of a discriminator;
+3. median over the members, and mean over the last M windows.
+
+The verdict on an attack is always that of the frozen ensemble.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Projected gradient descent on a level, within a budget around the true values and within what sensors can show.
 
 Source: Madry et al. 2018, "Towards deep learning models resistant to adversarial attacks", section 2.1.
-Departs from it in three points: the steps shrink; the best point of the way is kept, not the last one; the first start
-is the result of a smaller budget.
+It departs from the source in three points. The steps shrink. The best point of the way is kept, not the last one. The
+first start is the result of a smaller budget.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Attack:
     """A search for strips with low levels near the true ones.
 
     Attributes:
-        level: computes (N,) from strips (N, L, F). It is differentiable, and a level depends on its own strip alone.
+        level: computes (N,) from strips (N, L, F). It is differentiable, and a level depends on its own strip only.
         true: float32 (N, L, F), inside the box.
         box: lowest and highest value of each cell.
     """
@@ -95,7 +95,7 @@ class Attack:
             better = level.detach() < lowest
             best = torch.where(better[:, None, None], here.detach(), best)
             lowest = torch.where(better, level.detach(), lowest)
-            shrinking = 2.0 * (1.0 - step / (steps + 1))  # steps of one size would leap over the bottom at the end
+            shrinking = 2.0 * (1.0 - step / (steps + 1))  # steps of one size would overshoot near the minimum
             here = self.within(budget, here.detach() + budget.downhill(gradient) * (shrinking * REACH / steps))
         return best, lowest
 

@@ -57,8 +57,8 @@ def cut(
 ) -> AttackStrips:
     """Cuts the strips that end at these rows. All of them must be whole and without a gap.
 
-    A cell may be changed within the valid range of its sensor where a rule has one, else within its range in training,
-    and never beyond the clip. A true value outside of these limits may stay.
+    Limits of a cell are the valid range of its sensor where a rule has one, else the sensor's range in training. They
+    never exceed the clip. A true value outside of the limits may stay.
 
     Args:
         trained_range: float32 (F,) each, the smallest and the largest scaled value of each sensor in training.
