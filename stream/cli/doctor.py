@@ -20,13 +20,13 @@ def doctor(
 
     Exit code 1 where something fails, 0 also with warnings.
     """
-    from stream.cli.reports.doctor import as_data, as_text, examine
+    from stream.cli.reports.doctor import DoctorReport, as_text, examine
     from stream.kafka.admin.check_result import failures
 
-    findings = examine(settings_from(config, overrides), bundle)
+    results = examine(settings_from(config, overrides), bundle)
     if as_json:
-        print_json(as_data(findings))
+        print_json(DoctorReport.of(results))
     else:
-        print(as_text(findings))
-    if failures(findings):
+        print(as_text(results))
+    if failures(results):
         raise typer.Exit(1)

@@ -82,7 +82,7 @@ def give(
 
         append_record(settings.kafka.connection(), settings.topics.feedback, alert_id.encode(), encode(entry))
     if as_json:
-        print_json(msgspec.to_builtins(entry))
+        print_json(entry)
     else:
         print(f"{alert_id}: {verdict.value}, written to {file or f'topic {settings.topics.feedback}'}")
 

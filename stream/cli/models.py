@@ -113,10 +113,10 @@ def models_rollback(
 @models_app.command("history")
 def models_history(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """List every move of production and candidate, oldest first."""
-    from stream.cli.reports import model_facts, models
+    from stream.cli.reports import models
 
-    moves = model_facts.history(*_opened(config, overrides))
-    print_result(moves, as_json, models.show_history)
+    registry, detector = _opened(config, overrides)
+    print_result(registry.history(detector), as_json, models.show_history)
 
 
 @models_app.command("amend")

@@ -61,7 +61,7 @@ def compare(
     totals, records = count(changes), [change.record() for change in changes]
     if as_json:
         diff = ReplayDiff(before, after, totals, count_by_series(changes), records)
-        print_json(msgspec.to_builtins(diff))
+        print_json(diff)
     elif sys.stdout.isatty():
         from stream.cli.reports.replay_diff import show
 

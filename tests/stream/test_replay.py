@@ -1,105 +1,22 @@
-"""`narrows replay`: Parquet through the line that scores a topic, whatever the batches, with nothing unaccounted."""
+"""Replay of Parquet: the alerts and scores of a topic, with batches of any size, and every row is accounted for."""
 
-import contextlib
-import json
-import os
-import pty
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from subprocess import DEVNULL
-from typing import Any
 
-import msgspec
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from jsonschema import Draft202012Validator
-from numpy.typing import NDArray
 
-from stream.cli import app as cli
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Verdict
 from stream.errors import BundleError, ConfigError
-from stream.events.alert import Alert, alert_schema
-from stream.events.record import encode
 from stream.intake.parquet import Hints
-from stream.registry.registry import Registry
-from stream.replay import ReplayResult, layout_for, replay
-from tests.conftest import ROOT
-from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, publish, readings
-
-ROWS = 500
-RULES = a_rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
-MODELS = {
-    "dense, K=1": {"kind": "dense", "members": 1},
-    "dense, K=5": {"kind": "dense", "members": 5},
-    "conv, K=1": {"kind": "conv", "members": 1},
-    "conv, K=5": {"kind": "conv", "members": 5},
-}
-POLICIES = {
-    "wide": a_policy(max_carry=2),
-    "on ticks": a_policy(
-        interval_ns=2 * SECOND,
-        resample="mean",
-        grace_ns=SECOND,
-        max_gap_ns=8 * SECOND,
-        max_missing=1,
-        close_complete=False,
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the file holds: three series, one of them unheard of, gaps, holes, late and repeated rows, trouble."""
-
-    series: list[str]
-    time: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-    def table(self) -> pa.Table:
-        columns = {f"s{i}": self.values[:, i] for i in range(self.values.shape[1])}
-        return pa.table({"time": pa.array(self.time, pa.timestamp("ns", "UTC")), "series": self.series} | columns)
-
-    def write(self, path: Path) -> Path:
-        pq.write_table(self.table(), path)
-        return path
-
-
-def rows(seed: int = 0) -> Rows:
-    draw = np.random.default_rng(seed)
-    series = draw.choice(["a", "b", "new"], ROWS).tolist()
-    steps = draw.choice([0, 1, 2, 7, -2], ROWS, p=[0.05, 0.84, 0.05, 0.03, 0.03])
-    clock = dict.fromkeys(("a", "b", "new"), START)
-    time = np.zeros(ROWS, np.int64)
-    for i, name in enumerate(series):
-        clock[name] += int(steps[i]) * SECOND
-        time[i] = clock[name]
-    values = draw.normal(size=(ROWS, 2))
-    values[draw.random((ROWS, 2)) < 0.1] = np.nan
-    values[draw.random(ROWS) < 0.1] += 6.0
-    return Rows(series, time, values)
-
-
-def a_detector(model: str = "dense, K=1", policy: str = "wide") -> Definition:
-    return a_definition(a_spec(**MODELS[model]), POLICIES[policy], RULES, q=1.5)
-
-
-def replayed(
-    definition: Definition, data: Path, scores: Path | None = None, **more: Any
-) -> tuple[ReplayResult, list[dict[str, Any]]]:
-    """What came of a replay, and its alerts but for the wall clock in them."""
-    told: list[Alert] = []
-    done = replay(definition, data, layout_for(data, Hints(), definition), told.append, scores, **more)
-    return done, [json.loads(encode(msgspec.structs.replace(one, observed_at=""))) for one in told]
+from stream.replay import layout_for
+from tests.support.builders import a_definition, a_policy, a_spec, readings
+from tests.support.replayed_rows import MODELS, POLICIES, ROWS, RULES, Rows, a_detector, replayed, rows
 
 
 @pytest.mark.parametrize(
@@ -246,151 +163,3 @@ def test_the_verdicts_must_not_go_where_the_data_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is the file to be read; name another"):
         replayed(a_detector(), data, tmp_path / "." / "rows.parquet")
     assert data.read_bytes() == before
-
-
-# The command.
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a registry and data, in which commands run."""
-    publish(tmp_path / "registry", a_detector())
-    rows().write(tmp_path / "rows.parquet")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def narrows(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit code of the command, run here."""
-    monkeypatch.setattr(sys, "argv", ["narrows", "replay", "--set", "detector=test", *arguments])
-    with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-        cli.main()
-    return int(caught.value.code or 0)
-
-
-def test_the_command_prints_alerts_that_fit_the_schema_as_json_lines_and_nothing_else(shop: Path) -> None:
-    command = [sys.executable, "-m", "stream", "replay", "--data", "rows.parquet", "--set", "detector=test"]
-    done = subprocess.run(command, cwd=shop, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stderr
-    alerts = [json.loads(line) for line in done.stdout.splitlines()]
-    schema = Draft202012Validator(alert_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
-    for alert in alerts:
-        schema.validate(alert)
-        alert["observed_at"] = ""
-    data = Path("rows.parquet")
-    (version,) = Registry(shop / "registry").versions("test")
-    expected = replayed(a_detector(), data)[1]
-    assert [alert | {"model_version": version} for alert in expected] == alerts
-    assert f"{len(alerts)} alert events" in done.stderr
-    assert "received 500" in done.stderr
-
-
-def test_series_that_training_has_not_seen_and_readings_that_were_lost_are_told_of(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As where the column of series was not found, and all assets became one that is named like the file."""
-    times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
-    pd.DataFrame({"time": times, "s0": 1.0, "s1": 2.0}).to_parquet("newer.parquet")
-    assert narrows(monkeypatch, "--data", "newer.parquet") == 0
-    told = capsys.readouterr().err
-    assert "warning: 1 of 1 series were not in training, 'newer' for one" in told
-    assert "warning: 120 of 180 readings are late or duplicate; does `input.series` name the asset?" in told
-
-
-def on_a_terminal(folder: Path, *arguments: str) -> str:
-    """What `narrows replay` prints on a terminal of 200 columns, without colours."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "stream", "replay", "--data", "rows.parquet", "--set", "detector=test"]
-    environment = {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200", "LANG": "C.UTF-8"}
-    with subprocess.Popen([*command, *arguments], cwd=folder, stdout=slave, stderr=DEVNULL, env=environment) as process:
-        os.close(slave)
-        printed = b"".join(pieces(master))
-    assert process.returncode == 0
-    return re.sub(r"\x1b\[[0-9;]*m", "", printed.decode()).replace("\r\n", "\n")
-
-
-def pieces(terminal: int) -> Iterator[bytes]:
-    """What comes until the other side is closed, which Linux tells by an error and macOS by nothing."""
-    with contextlib.suppress(OSError), open(terminal, "rb", buffering=0) as stream:
-        while piece := stream.read(65_536):
-            yield piece
-
-
-def test_on_a_terminal_the_incidents_are_a_table_and_json_lines_where_asked_for(shop: Path) -> None:
-    alerts = replayed(a_detector(), shop / "rows.parquet")[1]
-    newest = {alert["alert_id"]: alert for alert in alerts}
-    title, *table = on_a_terminal(shop).splitlines()
-    assert title.rstrip() == f"{len(newest)} incidents"
-    cells = [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in table if line.startswith(("│", "┃"))]
-    assert cells[0] == ["series", "state", "severity", "started", "lasted", "peak", "sensors"]
-    expected = sorted(newest.values(), key=lambda alert: (alert["started_at"], alert["series"]))
-    assert [tuple(row[:3]) for row in cells[1:]] == [(a["series"], a["state"], a["severity"]) for a in expected]
-    lines = [json.loads(line) for line in on_a_terminal(shop, "--json").splitlines()]
-    assert [(line["alert_id"], line["sequence"]) for line in lines] == [(a["alert_id"], a["sequence"]) for a in alerts]
-
-
-def test_a_bundle_may_be_named_by_its_folder_its_version_or_an_alias(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (version,) = Registry(shop / "registry").versions("test")
-    (shop / "production").mkdir()  # a folder of that name here does not hide the alias
-    for name in (f"registry/test/versions/{version}", version, "production"):
-        assert narrows(monkeypatch, "--data", "rows.parquet", "--bundle", name) == 0
-        said = capsys.readouterr()
-        assert f"bundle {version} of test, 2 sensors" in said.err
-        assert {json.loads(line)["model_version"] for line in said.out.splitlines()} == {version}
-
-
-@pytest.mark.parametrize("answers", [None, "some files", "all"])
-def test_the_column_of_labels_that_training_needs_need_not_be_there_and_is_not_used(
-    answers: str | None, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The configuration is that of the training; newer data have no answers yet, or only here and there."""
-    table = rows().table()
-    labelled = table.append_column("fault", pa.array(np.ones(ROWS, np.int8)))
-    pieces = table if answers is None else labelled, labelled if answers == "all" else table
-    (shop / "new").mkdir()
-    for number, piece in enumerate(pieces):
-        pq.write_table(piece.slice(number * ROWS // 2, ROWS // 2), shop / "new" / f"{number}.parquet")
-    assert narrows(monkeypatch, "--data", "new", "--set", "input.label=fault") == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert narrows(monkeypatch, "--data", "rows.parquet") == 0
-    plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert plain
-    assert [(one["alert_id"], one["score"]) for one in told] == [(one["alert_id"], one["score"]) for one in plain]
-
-
-FAULTS = {
-    "no data": (["--data", "none.parquet"], 1, "none.parquet"),
-    "no bundle": (
-        ["--data", "rows.parquet", "--bundle", "20250101T000000Z-00000000"],
-        1,
-        "no '20250101T000000Z-00000000' bundle; ",
-    ),
-    "no candidate": (["--data", "rows.parquet", "--bundle", "candidate"], 1, "no 'candidate' bundle"),
-    "another detector": (["--data", "rows.parquet", "--set", "detector=other"], 1, "train one with `narrows train`"),
-    "configuration": (["--data", "rows.parquet", "--set", "frames.clip=-1"], 2, "frames.clip"),
-    "a sensor is not configured": (["--data", "rows.parquet", "--set", "input.sensors=[s0]"], 1, r"lacks ['s1']"),
-    "long": (["--data", "rows.parquet", "--set", "input.format=long"], 1, "trained on whole frames"),
-    "no --data": ([], 2, "--data"),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_goes_wrong_has_an_exit_code_and_a_reason_on_stderr(
-    fault: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments, code, reason = FAULTS[fault]
-    assert narrows(monkeypatch, *arguments) == code
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert reason in said.err
-
-
-def test_an_altered_bundle_is_refused(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (weights,) = shop.glob("registry/test/versions/*/weights.safetensors")
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
-    assert narrows(monkeypatch, "--data", "rows.parquet") == 1
-    assert "altered; take a fresh copy" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a data set suggests for the configuration, each guess with its reason: `narrows init --from-file`."""
+"""Guesses settings from a data set, each with its reason, for `narrows init --from-file`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,11 +14,11 @@ from stream.intake.sampling import steps
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
 
-# Enough for a median and for the usual gaps; more would make a first look slow.
+# Readings to look at: enough for a median and for the usual gaps, few enough to be quick.
 _ENOUGH = 200_000
 # A step longer than this many intervals is a gap.
 _GAP = 1.5
-# How a layout says that it left a column out; of those, which one holds the labels of rows.
+# The prefix by which a layout marks a column that it left out; and names and reasons of a column of labels.
 _LEFT_OUT = "left out: "
 _LABEL = re.compile("anomal|label|outlier", re.IGNORECASE)
 _MAY_LABEL = re.compile("named like a label|but bool")
@@ -26,13 +26,13 @@ _MAY_LABEL = re.compile("named like a label|but bool")
 
 @dataclass(frozen=True)
 class Rate:
-    """How readings are spaced: steps between neighbours of one series (long: of one sensor of it).
+    """Spacing of readings: steps between neighbours of one series (long data: of one sensor of it).
 
     Attributes:
-        interval_ns: the median step, > 0.
-        steps: how many were looked at.
-        gaps: those longer than 1.5 intervals.
-        longest_ns: the longest step.
+        interval_ns: median step, > 0.
+        steps: number of steps.
+        gaps: number of steps longer than 1.5 intervals.
+        longest_ns: longest step.
     """
 
     interval_ns: int
@@ -42,19 +42,19 @@ class Rate:
 
 
 def guess(path: str) -> list[Guess]:
-    """Name, layout and rate of the data set at `path` (file, folder or glob).
+    """Guesses name, layout and rate of the data set at `path`: a file, folder or glob.
 
     Raises:
-        DataError: nothing there that can be read as history.
+        DataError: there is nothing that can be read as history.
     """
     layout = discover(Path(path), Hints())
     name = Guess("detector", detector_name(path), "the name of the data")
-    found = rate(batch.columns for batch in read(Path(path), layout))
-    return [name, *layout_guesses(layout), *([] if found is None else [rate_guess(found)])]
+    spacing = rate(batch.columns for batch in read(Path(path), layout))
+    return [name, *layout_guesses(layout), *([] if spacing is None else [rate_guess(spacing)])]
 
 
 def layout_guesses(layout: Layout) -> list[Guess]:
-    """What each column is for, with the reason it was taken for that."""
+    """Guesses the role of each column."""
     left_out = {key.removeprefix(_LEFT_OUT): why for key, why in layout.why.items() if key.startswith(_LEFT_OUT)}
     label = next((name for name, why in left_out.items() if _LABEL.search(name) and _MAY_LABEL.search(why)), None)
     others = {name: why for name, why in left_out.items() if name != label}
@@ -80,7 +80,7 @@ def layout_guesses(layout: Layout) -> list[Guess]:
 
 
 def series_guess(layout: Layout) -> Guess:
-    """Left empty where Parquet shows it again by itself: on Kafka the key names the series."""
+    """Guesses `input.series`; empty where Parquet needs no setting, because on Kafka the key names the series."""
     why = layout.why["series"]
     if layout.series is not None and layout.series_told:
         why += "; Kafka: this field, or empty it where the key names it"
@@ -89,11 +89,11 @@ def series_guess(layout: Layout) -> Guess:
 
 
 def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
-    """The spacing of the first 200,000 readings; None where no clock has two of them at different times."""
+    """Spacing of the first 200,000 readings; None where no series has two of them at different times."""
     step = np.sort(steps(_first(batches)).step)
     if not len(step):
         return None
-    # An element of the sample, not the mean of two: 1 s stays 1 s.
+    # The lower median is an element of the sample, not the mean of two: 1 s stays 1 s.
     interval = int(step[(len(step) - 1) // 2])
     return Rate(interval, len(step), int((step > _GAP * interval).sum()), int(step[-1]))
 
@@ -107,16 +107,18 @@ def _first(batches: Iterable[Readings | LongReadings]) -> Iterator[Readings | Lo
             return
 
 
-def rate_guess(found: Rate) -> Guess:
-    """`frames.interval`, with what the gaps are."""
-    reason = f"the median of {found.steps} steps"
-    if found.gaps:
-        reason += f"; longer than {_GAP} of it (gaps): {found.gaps}, the longest {format_duration(found.longest_ns)}"
-    return Guess("frames.interval", format_duration(found.interval_ns), reason)
+def rate_guess(spacing: Rate) -> Guess:
+    """Guesses `frames.interval`; the reason counts the gaps."""
+    reason = f"the median of {spacing.steps} steps"
+    if spacing.gaps:
+        reason += (
+            f"; longer than {_GAP} of it (gaps): {spacing.gaps}, the longest {format_duration(spacing.longest_ns)}"
+        )
+    return Guess("frames.interval", format_duration(spacing.interval_ns), reason)
 
 
 def detector_name(path: str) -> str:
-    """A legal name for a detector, made of the last part of a path without wildcards."""
+    """Makes a valid name for a detector of the last part of a path that has no wildcards."""
     plain = [part for part in Path(path).parts if not set(part) & set("*?[")]
     stem = plain[-1].removesuffix(".parquet").lower() if plain else ""
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:100] or "detector"

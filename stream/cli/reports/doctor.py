@@ -1,14 +1,9 @@
-"""`narrows doctor`: every check there is, on demand.
-
-It changes nothing, but for one thing that a start would do as well: what a dead process left open in a transaction is
-aborted, because the permission on the transactional id cannot be asked for, only used.
-"""
+"""The examination of `narrows doctor`, and its report: configuration, bundle, broker."""
 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 from stream.detect.definition import Definition
 from stream.detect.policy import SECOND
@@ -29,38 +24,44 @@ from stream.settings import Settings
 WORST_LAST: tuple[CheckOutcome, ...] = ("ok", "warning", "failure")
 
 
+@dataclass(frozen=True)
+class DoctorReport:
+    """The JSON document of `narrows doctor`: the worst outcome, and the result of every check."""
+
+    outcome: CheckOutcome
+    checks: Sequence[CheckResult]
+
+    @classmethod
+    def of(cls, results: Sequence[CheckResult]) -> "DoctorReport":
+        """Report on these results."""
+        return cls(max((result.outcome for result in results), key=WORST_LAST.index, default="ok"), results)
+
+
 def examine(settings: Settings, bundle: str | None = None) -> list[CheckResult]:
-    """Configuration, bundle and broker; a check that fails keeps none of the others from being made.
+    """Runs all checks; those after a failure run too.
 
     Args:
-        bundle: a folder, version or alias instead of the configured one.
+        bundle: folder, version or alias; None = the configured one.
     """
     configure(settings.serve.log_format)
-    found = [CheckResult("configuration", "ok", f"detector {settings.detector!r}, no faults")]
-    judged, definition = _bundle(settings, bundle)
-    found += judged
+    configuration = CheckResult("configuration", "ok", f"detector {settings.detector!r}, no faults")
+    bundle_results, definition = _bundle(settings, bundle)
     snapshot = None if definition is None else snapshot_bytes(definition)
     # A transaction may rightly be open for one commit interval.
     pause_s = max(LOOK_AGAIN_SECONDS, settings.serve.commit_interval / SECOND + 1.0)
-    return [*found, *_broker(kafka_options(settings), snapshot, pause_s)]
+    return [configuration, *bundle_results, *_broker(kafka_options(settings), snapshot, pause_s)]
 
 
-def as_data(findings: Sequence[CheckResult]) -> dict[str, Any]:
-    """For `--json`: the worst outcome, and every finding."""
-    worst = max((WORST_LAST.index(finding.outcome) for finding in findings), default=0)
-    return {"outcome": WORST_LAST[worst], "checks": [asdict(finding) for finding in findings]}
-
-
-def as_text(findings: Sequence[CheckResult]) -> str:
-    """A line for each check; below those that are not ok, what was expected and what to do."""
-    width = max((len(finding.check) for finding in findings), default=0)
+def as_text(results: Sequence[CheckResult]) -> str:
+    """Writes a line for each check. Below a line that is not ok stand what was expected and what to do."""
+    width = max((len(result.check) for result in results), default=0)
     lines = []
-    for finding in findings:
-        lines.append(f"{finding.outcome:<7}  {finding.check:<{width}}  {finding.seen}")
-        for what, text in (("expected", finding.expected), ("do", finding.do)):
+    for result in results:
+        lines.append(f"{result.outcome:<7}  {result.check:<{width}}  {result.seen}")
+        for what, text in (("expected", result.expected), ("do", result.do)):
             if text:
                 lines.append(f"{'':<7}  {what:>{width}}  {text}")
-    counts = Counter(finding.outcome for finding in findings)
+    counts = Counter(result.outcome for result in results)
     summary = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in WORST_LAST)
     return "\n".join([*lines, "", summary])
 
@@ -68,8 +69,8 @@ def as_text(findings: Sequence[CheckResult]) -> str:
 def _bundle(settings: Settings, bundle: str | None) -> tuple[list[CheckResult], Definition | None]:
     try:
         folder, manifest, definition = bundle_of(settings, bundle)
-    except NarrowsError as fault:
-        return [_told("bundle", str(fault))], None
+    except NarrowsError as error:
+        return [_from_message("bundle", str(error))], None
     if manifest.detector != settings.detector:
         seen = f"{folder}: a bundle of detector {manifest.detector!r}, its alerts would carry the other's ids"
         return [CheckResult("bundle", "failure", seen, "", "set `detector`, or name a bundle of this one")], definition
@@ -87,24 +88,24 @@ def _gate(manifest: Manifest) -> CheckResult:
 
 
 def _threshold(settings: Settings, definition: Definition) -> CheckResult:
-    """As the service would tell of it."""
+    """Checks the age of the threshold as the service does."""
     watch = ThresholdWatch(in_seconds(settings.serve.stale_after), time.time)
-    for notice in watch.update(definition, Counter()):
-        return _told("threshold", notice.message, "warning")
+    for event in watch.update(definition, Counter()):
+        return _from_message("threshold", event.message, "warning")
     return CheckResult(
-        "threshold", "ok", f"calibrated at {watch.health(definition).calibrated_at or 'a time nobody says'}"
+        "threshold", "ok", f"calibrated at {watch.health(definition).calibrated_at or 'an unknown time'}"
     )
 
 
 def _broker(options: KafkaOptions, snapshot: int | None, pause_s: float) -> list[CheckResult]:
     try:
         cluster = describe_cluster(options)
-    except NarrowsError as fault:
-        return [_told("broker", str(fault))]
+    except NarrowsError as error:
+        return [_from_message("broker", str(error))]
     return [*check_cluster(cluster, options, snapshot), *check_service(cluster, options, pause_s)]
 
 
-def _told(check: str, message: str, outcome: CheckOutcome = "failure") -> CheckResult:
-    """What we say tells what was seen and, after the last semicolon, what to do."""
+def _from_message(check: str, message: str, outcome: CheckOutcome = "failure") -> CheckResult:
+    """Makes a result of one of our messages: after its last semicolon it says what to do."""
     seen, _, do = message.rpartition("; ")
     return CheckResult(check, outcome, seen or do, "", do if seen else "")

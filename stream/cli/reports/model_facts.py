@@ -19,7 +19,7 @@ from stream.registry.registry import ALIASES, PRODUCTION, Registry
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One version in a list. Where `fault` is set the manifest cannot be read, and the rest is not there."""
+    """One version in a list. Where `fault` is set, the manifest cannot be read and the other facts are absent."""
 
     version: str
     aliases: list[str]
@@ -99,7 +99,7 @@ class ThresholdMoves(msgspec.Struct, frozen=True):
 
 
 class ModelDifference(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """What differs between two versions.
+    """The difference of two versions.
 
     Attributes:
         changes: by names such as rules.close_after; a value that one of the versions lacks is None.
@@ -125,16 +125,16 @@ class AliasOutcome(msgspec.Struct, frozen=True, kw_only=True, rename={"before": 
 
 
 def listed(registry: Registry, detector: str) -> list[ModelRow]:
-    """A row for each version, oldest first; `fault` is set where its manifest cannot be read."""
+    """Lists the versions, oldest first."""
     pointed = _aliases(registry, detector)
     return [_row(registry, detector, version, pointed) for version in registry.versions(detector)]
 
 
 def page(registry: Registry, detector: str, reference: str) -> ModelPage:
-    """Everything that a manifest says, with the threshold's q among the facts of the threshold.
+    """Reads everything that the manifest of a version says.
 
     Raises:
-        BundleError: there is no such version, or no manifest that can be read.
+        BundleError: the version does not exist, or its manifest cannot be read.
     """
     manifest = registry.manifest(detector, reference)
     return ModelPage(
@@ -155,10 +155,10 @@ def page(registry: Registry, detector: str, reference: str) -> ModelPage:
 
 
 def difference(registry: Registry, detector: str, before: str, after: str) -> ModelDifference:
-    """What differs between two versions, both verified.
+    """Compares two versions, after it has verified both.
 
     Raises:
-        BundleError: there is no such version, or it was altered.
+        BundleError: a version does not exist, or its files were altered.
     """
     (old, old_thresholds), (new, new_thresholds) = (_loaded(registry, detector, name) for name in (before, after))
     old_facts, new_facts = (flattened(plain(_sections(manifest))) for manifest in (old, new))
@@ -178,26 +178,21 @@ def difference(registry: Registry, detector: str, before: str, after: str) -> Mo
     )
 
 
-def outcome(move: AliasChange | None, registry: Registry, detector: str) -> AliasOutcome:
-    """The result of a promotion or rollback; `move` is None where production pointed there already."""
-    if move is None:
+def outcome(change: AliasChange | None, registry: Registry, detector: str) -> AliasOutcome:
+    """Makes the result of a promotion or rollback; `change` is None where production pointed there already."""
+    if change is None:
         return AliasOutcome(moved=False, alias=PRODUCTION, after=registry.alias(detector, PRODUCTION))
-    return AliasOutcome(moved=True, **msgspec.structs.asdict(move))
-
-
-def history(registry: Registry, detector: str) -> list[AliasChange]:
-    """Every move of an alias, oldest first."""
-    return registry.history(detector)
+    return AliasOutcome(moved=True, **msgspec.structs.asdict(change))
 
 
 def plain(record: msgspec.Struct) -> dict[str, object]:
-    """The record as JSON has it: lists instead of tuples, keys as they are written."""
+    """Converts a record to parsed JSON: lists instead of tuples, the names of its JSON keys."""
     tree: dict[str, object] = msgspec.json.decode(msgspec.json.encode(record))
     return tree
 
 
 def flattened(tree: Mapping[str, object], above: str = "") -> dict[str, object]:
-    """Nested mappings as one, its names joined by dots; empty ones vanish."""
+    """Turns nested mappings into one, with names joined by dots; empty mappings vanish."""
     flat: dict[str, object] = {}
     for name, value in tree.items():
         flat |= flattened(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
@@ -208,8 +203,8 @@ def _row(registry: Registry, detector: str, version: str, pointed: Mapping[str, 
     aliases = pointed.get(version, [])
     try:
         manifest = registry.manifest(detector, version)
-    except BundleError as fault:
-        return ModelRow(version=version, aliases=aliases, fault=str(fault))
+    except BundleError as error:
+        return ModelRow(version=version, aliases=aliases, fault=str(error))
     return ModelRow(
         version=version,
         aliases=aliases,
@@ -223,13 +218,13 @@ def _row(registry: Registry, detector: str, version: str, pointed: Mapping[str, 
 
 
 def _aliases(registry: Registry, detector: str) -> dict[str, list[str]]:
-    """The aliases that point to each version."""
-    found: dict[str, list[str]] = {}
+    """Lists the aliases that point to each version."""
+    aliases: dict[str, list[str]] = {}
     for alias in ALIASES:
         version = registry.alias(detector, alias)
         if version is not None:
-            found.setdefault(version, []).append(alias)
-    return found
+            aliases.setdefault(version, []).append(alias)
+    return aliases
 
 
 def _sections(manifest: Manifest) -> Sections:
