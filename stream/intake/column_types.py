@@ -1,4 +1,4 @@
-"""Which types of Parquet columns can be what."""
+"""The types of Parquet columns, and the purposes that each type may have."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from stream.intake.parquet_files import File
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Numbers that a sensor may send; a bool is none."""
+    """Numbers, as a sensor sends them; a bool is none."""
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
@@ -36,13 +36,19 @@ def is_label(kind: pa.DataType) -> bool:
     return bool(types.is_boolean(kind)) or is_number(kind)
 
 
+def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:
+    """The column that has the first of these names, in any case; None where no column has one."""
+    lower = {name.lower(): name for name in reversed(list(columns))}
+    return next((lower[name] for name in names if name in lower), None)
+
+
 def listed(columns: Mapping[str, pa.DataType]) -> str:
-    """Columns with their types, for an error; long lists are cut."""
+    """Columns with their types, for an error text; a long list is cut."""
     shown = [f"{name} ({kind})" for name, kind in list(columns.items())[:40]]
     return ", ".join(shown) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
 
 
-def check(
+def check_columns(
     found: Iterable[File],
     time: str,
     series: str | None,
@@ -50,7 +56,11 @@ def check(
     sensor: str | None,
     numbers: Sequence[str],
 ) -> None:
-    """Raises DataError unless every file has these columns (a label may be absent), each of a type that will do."""
+    """Checks that every file has these columns, each of a fitting type; a label may be absent.
+
+    Raises:
+        DataError: names the file, the column and the type that is expected.
+    """
     for file in found:
         columns = file.types()
         roles = [("time", time, is_time, "a timestamp, an epoch or ISO-8601 text")]

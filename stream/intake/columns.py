@@ -1,4 +1,4 @@
-"""Readings as columns: what every source decodes to, and what happened to each reading."""
+"""Readings as columns, which every source decodes to, and the end of each reading."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -14,7 +14,7 @@ Bools = NDArray[np.bool_]
 
 
 class Disposition(IntEnum):
-    """What became of a reading; every reading ends in exactly one."""
+    """The end of a reading; every reading has exactly one."""
 
     USED = 0
     LATE = 1
@@ -24,7 +24,7 @@ class Disposition(IntEnum):
 
 
 class Reason(StrEnum):
-    """Why a message is dead: a closed list, part of the dead-letter contract."""
+    """The reason why a message is dead: a closed list, part of the dead-letter contract."""
 
     EMPTY = "empty"
     TOO_LARGE = "too_large"
@@ -46,12 +46,12 @@ class Readings:
     """n readings of one source partition, in arrival order.
 
     Attributes:
-        names: distinct series names of this batch; `series` indexes into it.
+        names: distinct series names of this batch.
         series: int32 (n,), index into `names`.
         time: int64 (n,), event time, ns since 1970 UTC.
-        values: float64 (n, F), in the bundle's sensor order; NaN where a sensor is missing or not finite.
+        values: float64 (n, F), in the bundle's order of sensors. NaN: the sensor is missing or not finite.
         position: int64 (n,), never falling: the message's offset in its partition, or the row of the file.
-            Readings that came in one message share it.
+            Readings of one message have the same.
     """
 
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ class Readings:
         return len(self.time)
 
     def rows(self, kept: Bools) -> "Readings":
-        """Those where `kept`, bool (n,), holds; names that are left without a reading are gone."""
+        """The readings where `kept`, bool (n,), is true, and the names that these have."""
         used, series = np.unique(self.series[kept], return_inverse=True)
         names = tuple(self.names[i] for i in used.tolist())
         return Readings(names, series.astype(np.int32), self.time[kept], self.values[kept], self.position[kept])
@@ -72,11 +72,11 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class LongReadings:
-    """n readings of one sensor each: 32 bytes a reading, however many sensors there are.
+    """n readings of one sensor each: 32 bytes per reading for any number of sensors.
 
     Attributes:
         names, series, time, position: as in `Readings`.
-        sensor: int32 (n,), which sensor spoke; -1: one that has been left out.
+        sensor: int32 (n,), index of the sensor; -1: one that has been left out.
         value: float64 (n,), NaN where missing or not finite.
         sensors: F.
     """
@@ -93,21 +93,21 @@ class LongReadings:
         return len(self.time)
 
     def dense(self) -> Readings:
-        """The same with a value for every sensor: what the detector takes."""
+        """The same readings with a value for every sensor, as the detector takes them."""
         values = np.full((len(self), self.sensors), np.nan)
-        spoke = np.flatnonzero(self.sensor >= 0)
-        values[spoke, self.sensor[spoke]] = self.value[spoke]
+        known = np.flatnonzero(self.sensor >= 0)
+        values[known, self.sensor[known]] = self.value[known]
         return Readings(self.names, self.series, self.time, values, self.position)
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A message, or one reading of it, that is not a reading we can use; goes to the dead-letter topic.
+    """A message, or one reading of it, that cannot be used. It goes to the dead-letter topic.
 
     Attributes:
         position: offset of the message in its partition.
-        index: which reading of an array message, or -1 for the whole message.
-        detail: one line for people: what was seen, what was expected. Never holds secrets of ours.
+        index: place of the reading in an array message; -1: the whole message.
+        detail: one line for people, with what was seen and what was expected. It holds no secret of ours.
         value: the original bytes; None where the message had none.
     """
 
@@ -121,7 +121,7 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a batch of messages turned into. Invariant: received == len(readings) + ignored + len(dead)."""
+    """Result of decoding a batch of messages. Invariant: received == len(readings) + ignored + len(dead)."""
 
     readings: Readings
     dead: tuple[Dead, ...]

@@ -1,8 +1,8 @@
-"""Batches of Kafka messages -> columns of readings, and the dead with their reasons.
+"""Decodes batches of Kafka messages to columns of readings, and to dead ones with their reasons.
 
-A message is a JSON object (one reading) or an array of them (several). A message that is malformed in any part is dead
-as a whole; a sound element whose time or series cannot be used is dead by itself. Values are JSON numbers only; null
-and absent are missing. A long reading of a sensor that is not ours is ignored.
+A message is one reading or an array of several. If any part of it is malformed, all of it is dead. A well-formed
+element whose time or series cannot be used is dead alone. A value that is null or absent is missing. A long reading of
+a sensor that the bundle lacks is ignored.
 """
 
 from collections.abc import Hashable, Sequence
@@ -21,16 +21,16 @@ from stream.intake.timestamps import LAST_NS, to_ns
 
 JSON = "json"
 _MS = 1_000_000
-# Characters of a sender's text that a dead letter's detail shows, and that are kept of a name that is not ours.
+# Characters of a sender's text that a detail or an unused name shows.
 _SHOWN = 60
-_MAX_OTHERS = 64
+_MAX_UNUSED = 64
 
-# The wire formats; a parser each.
+# The parser of each wire format.
 PARSERS: dict[str, type[Parser]] = {JSON: JsonParser}
 
 
-class _Fate(IntEnum):
-    """What becomes of a row; where several apply, the highest."""
+class _RowResult(IntEnum):
+    """Result of a row; where several apply, the highest counts."""
 
     READING = 0
     IGNORED = 1
@@ -41,17 +41,17 @@ class _Fate(IntEnum):
     MISSING_TIME = 6
 
 
-_Fates = NDArray[np.int8]
+_RowResults = NDArray[np.int8]
 
 
 class Decoder:
     """Decodes the messages of one topic. Not for several threads at once."""
 
     def __init__(self, fields: Fields, sensors: tuple[str, ...], known_series: frozenset[str] | None) -> None:
-        """Prepare for F sensors in the bundle's order.
+        """Prepares for F sensors in the bundle's order.
 
         Args:
-            known_series: readings of other series are dead; None: every series is welcome.
+            known_series: readings of other series are dead. None: every series is accepted.
 
         Raises:
             ConfigError: the paths in `fields` cannot be read together.
@@ -63,9 +63,11 @@ class Decoder:
         self._foreign: frozenset[str] = frozenset()
 
     @property
-    def others(self) -> frozenset[str]:
-        """For people: names in the messages that are not the bundle's, some where they are many: of fields that are not
-        read (wide), of sensors that are ignored (long)."""
+    def unused_names(self) -> frozenset[str]:
+        """Names in the messages that the bundle lacks, for people; some of them where they are many.
+
+        Wide: names of fields that are not read. Long: names of sensors that are ignored.
+        """
         if self._fields.format == "long":
             return self._foreign
         return frozenset(".".join(path)[:_SHOWN] for path in self._parser.unread)
@@ -77,15 +79,15 @@ class Decoder:
         positions: Sequence[int],
         timestamps_ms: Sequence[int],
     ) -> Decoded:
-        """Decode n messages. Nothing that a message says raises.
+        """Decodes n messages. No content of a message raises.
 
         Args:
             positions: their offsets, never falling.
             timestamps_ms: the records' own timestamps, ms since 1970 UTC; negative: none.
 
         Returns:
-            Readings and dead, both in the order of the messages and of the elements in them; the same wherever the
-            batch is cut.
+            Readings and dead, both in the order of the messages and of their elements. Where a batch is cut makes no
+            difference.
         """
         parsed = self._parser.parse(values, keys)
         names, series = _series(parsed.heads[1] if self._fields.series else _keys_of_rows(keys, parsed))
@@ -93,45 +95,45 @@ class Decoder:
         numbers, ours = self._numbers(parsed)
         future = self._in_future(times, np.array(timestamps_ms, np.int64)[parsed.message])
 
-        fates = np.where(ours, _Fate.READING, _Fate.IGNORED).astype(np.int8)
-        fates[self._unknown(names, series)] = _Fate.UNKNOWN_SERIES
-        fates[series < 0] = _Fate.MISSING_SERIES
-        fates[future] = _Fate.FUTURE_TIME
-        fates[_untimed(timed, parsed.heads[0])] = _Fate.BAD_TIME
-        fates[_untimed(timed, parsed.heads[0], missing=True)] = _Fate.MISSING_TIME
+        results = np.where(ours, _RowResult.READING, _RowResult.IGNORED).astype(np.int8)
+        results[self._unknown(names, series)] = _RowResult.UNKNOWN_SERIES
+        results[series < 0] = _RowResult.MISSING_SERIES
+        results[future] = _RowResult.FUTURE_TIME
+        results[_untimed(timed, parsed.heads[0])] = _RowResult.BAD_TIME
+        results[_untimed(timed, parsed.heads[0], missing=True)] = _RowResult.MISSING_TIME
 
         position = np.array(positions, np.int64)[parsed.message]
-        readings = _readings(fates == _Fate.READING, names, series, times, numbers, position)
-        dead = self._dead(parsed, fates, values, keys, positions)
-        ignored = int(np.count_nonzero(fates == _Fate.IGNORED))
+        readings = _readings(results == _RowResult.READING, names, series, times, numbers, position)
+        dead = self._dead(parsed, results, values, keys, positions)
+        ignored = int(np.count_nonzero(results == _RowResult.IGNORED))
         return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead))
 
     def _numbers(self, parsed: Parsed) -> tuple[Float64s, Bools]:
-        """Values (n, F), and which rows (n,) are of sensors that are ours."""
+        """Values (n, F), and bool (n,), false for rows of sensors that the bundle lacks."""
         rows = len(parsed.message)
         if self._fields.format == "wide":
             return parsed.numbers, np.ones(rows, np.bool_)
         # The sensor stands right before the value.
         sensor = np.fromiter((self._sensors.get(name, -1) for name in parsed.heads[-1]), np.int64, rows)
         ours: Bools = sensor >= 0
-        if len(self._foreign) < _MAX_OTHERS and not ours.all():
-            self._meet(parsed.heads[-1])
+        if len(self._foreign) < _MAX_UNUSED and not ours.all():
+            self._note_foreign(parsed.heads[-1])
         values = np.full((rows, len(self._sensors)), np.nan)
         values[np.flatnonzero(ours), sensor[ours]] = parsed.numbers[ours, 0]
         return values, ours
 
-    def _meet(self, names: Sequence[str]) -> None:
-        """Notes which sensors are ignored."""
+    def _note_foreign(self, names: Sequence[str]) -> None:
+        """Notes the names of ignored sensors."""
         found = sorted({name[:_SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
-        self._foreign |= frozenset(found[: _MAX_OTHERS - len(self._foreign)])
+        self._foreign |= frozenset(found[: _MAX_UNUSED - len(self._foreign)])
 
     def _in_future(self, times: Int64s, stamps_ms: Int64s) -> Bools:
-        """Which rows (n,) are too far ahead of their record's timestamp; saturating, as producers set any timestamp."""
+        """bool (n,), true for rows too far ahead of their record's timestamp. Saturates: any timestamp may come."""
         ahead = min(self._fields.max_future_ns, LAST_NS)
         stamps = np.clip(stamps_ms, 0, LAST_NS // _MS) * _MS
         limit = np.where(stamps > LAST_NS - ahead, LAST_NS, stamps + np.minimum(ahead, LAST_NS - stamps))
-        late: Bools = (stamps_ms >= 0) & (times > limit)
-        return late
+        future: Bools = (stamps_ms >= 0) & (times > limit)
+        return future
 
     def _unknown(self, names: Sequence[str], series: Int64s) -> Bools:
         unknown = [i for i, name in enumerate(names) if self._known is not None and name not in self._known]
@@ -140,37 +142,36 @@ class Decoder:
     def _dead(
         self,
         parsed: Parsed,
-        fates: _Fates,
+        results: _RowResults,
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None],
         positions: Sequence[int],
     ) -> tuple[Dead, ...]:
-        """Dead messages and dead elements, in order."""
+        """The dead messages and elements, in order."""
         found = [(message, -1, fault.reason, fault.detail) for message, fault in parsed.faults]
-        for row in np.flatnonzero(fates > _Fate.IGNORED).tolist():
-            fate = _Fate(fates[row])
+        for row in np.flatnonzero(results > _RowResult.IGNORED).tolist():
+            result = _RowResult(results[row])
             message = int(parsed.message[row])
-            detail = self._detail(fate, parsed, row, keys[message])
-            found.append((message, int(parsed.index[row]), Reason[fate.name], detail))
+            detail = self._detail(result, parsed, row, keys[message])
+            found.append((message, int(parsed.index[row]), Reason[result.name], detail))
         found.sort(key=lambda dead: dead[:2])
         return tuple(
             Dead(positions[message], index, reason, detail, keys[message], values[message])
             for message, index, reason, detail in found
         )
 
-    def _detail(self, fate: _Fate, parsed: Parsed, row: int, key: bytes | None) -> str:
+    def _detail(self, result: _RowResult, parsed: Parsed, row: int, key: bytes | None) -> str:
         fields, time = self._fields, parsed.heads[0][row]
         series = parsed.heads[1][row] if fields.series else key
-        if fate is _Fate.MISSING_TIME:
+        if result is _RowResult.MISSING_TIME:
             return f"nothing at the path {fields.time!r}, where a time was expected"
-        if fate is _Fate.BAD_TIME:
-            return (
-                f"{_short(time)} at {fields.time!r} is no time of format {fields.time_format!r} between 1678 and 2262"
-            )
-        if fate is _Fate.FUTURE_TIME:
+        if result is _RowResult.BAD_TIME:
+            what = f"a time of format {fields.time_format!r} between 1678 and 2262"
+            return f"{_short(time)} at {fields.time!r} is not {what}"
+        if result is _RowResult.FUTURE_TIME:
             allowed = fields.max_future_ns / 1e9
             return f"{_short(time)} at {fields.time!r} is more than {allowed:g} s ahead of the record's own timestamp"
-        if fate is _Fate.MISSING_SERIES:
+        if result is _RowResult.MISSING_SERIES:
             where = f"at the path {fields.series!r}" if fields.series else "in the key"
             return f"nothing {where}, where a series was expected"
         return f"series {_short(series)} is not among the {len(self._known or ())} known ones"

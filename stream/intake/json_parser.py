@@ -1,9 +1,9 @@
-"""JSON messages -> rows of the configured fields, or the reason why a message holds none.
+"""Parses JSON messages to rows of the configured fields, or to the reason why a message has none.
 
-Two ways lead to the same rows. The fast one is msgspec, which forgives some of what we do not: a repeated key, text
-that is not UTF-8 in a field that is not read, any depth. So its results count only where a few counts over the whole
-batch prove that nothing of the kind is in it; otherwise each message is looked at, and the doubtful ones are read again
-with care.
+A message is an object or an array of objects. Values are JSON numbers only. There are two readers with the same result.
+The fast one is msgspec. It accepts faults that we do not: a repeated key, any depth, and text that is not UTF-8 in a
+field that is not read. So its rows count only where a few counts over the whole batch prove that it has none of these.
+Otherwise each message is examined, and `strict_json` reads the doubtful ones again.
 """
 
 import json
@@ -21,7 +21,7 @@ from stream.intake.json_shape import Row, Shape
 from stream.intake.parser import Fault, Leaf, Parsed
 from stream.intake.strict_json import MAX_DEPTH, StrictReader, not_utf8, too_deep
 
-# Unread fields that are taken into the account; where more occur, messages are looked at one by one.
+# Unread fields that the account includes; where more occur, messages are examined one by one.
 _MAX_EXTRAS = 64
 _PLAIN_STRING = re.compile(rb'"([^"]*)"[ \t\r\n]*(:?)')
 
@@ -29,7 +29,7 @@ Message = Row | list[Row] | Fault
 
 
 class _Rows:
-    """The rows of messages, one after the other, and where each comes from."""
+    """The rows of messages one after the other, each with its message and its place there."""
 
     def __init__(self, messages: Sequence[Message | None]) -> None:
         self.faults: list[tuple[int, Fault]] = []
@@ -61,7 +61,7 @@ class _Rows:
         self.index = np.where(np.repeat(arrays, sizes), np.arange(len(rows)) - starts, -1)
 
     def parsed(self, columns: Sequence[list[Any]], heads: int) -> Parsed:
-        """The rows as columns, of which the first `heads` are no numbers."""
+        """The rows as columns; the first `heads` of them are no numbers."""
         numbers = np.empty((len(self.rows), len(columns) - heads))
         for i, column in enumerate(columns[heads:]):
             numbers[:, i] = _float64s(column)
@@ -78,10 +78,9 @@ def _float64s(column: list[Any]) -> Float64s:
 
 
 class JsonParser:
-    """Parses batches; remembers (for speed only) which other fields occur. Not for several threads at once."""
+    """As `stream.intake.parser.Parser`. Remembers unread fields, for speed only. Not for several threads at once."""
 
     def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
-        """`key_is_series`: the Kafka key is the series, so it must be UTF-8. Raises ConfigError: see `Shape`."""
         self._leaves = leaves
         self._max_bytes = max_bytes
         self._key_is_series = key_is_series
@@ -98,10 +97,10 @@ class JsonParser:
         return self._extras
 
     def parse(self, values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> Parsed:
-        """All rows of a batch.
+        """Parses a batch.
 
-        1. msgspec reads every message. 2. Counts over the batch show whether its results are beyond doubt.
-        3. What it could not read, and what stays in doubt, goes the careful way.
+        1. msgspec reads every message. 2. Counts over the batch show whether its rows are certain.
+        3. `strict_json` reads what msgspec could not read, and what is not certain.
         """
         bad_keys = self._bad_keys(keys)
         messages = self._fast(values, keys, bad_keys)
@@ -122,7 +121,7 @@ class JsonParser:
         return rows.parsed(self._base.columns(rows.rows), self._heads)
 
     def _bad_keys(self, keys: Sequence[bytes | None]) -> dict[bytes | None, str]:
-        """Keys that are not UTF-8, and what is wrong with them."""
+        """Keys that are not UTF-8, each with its fault."""
         if not self._key_is_series:
             return {}
         faults = {key: not_utf8(key) for key in set(keys) if key is not None}
@@ -131,7 +130,7 @@ class JsonParser:
     def _fast(
         self, values: Sequence[bytes | None], keys: Sequence[bytes | None], bad_keys: Mapping[bytes | None, str]
     ) -> list[Message | None]:
-        """msgspec's view of each message; None where it has none."""
+        """The rows that msgspec reads from each message; None where it reads none."""
         messages: list[Message | None] = []
         todo = iter(values)
         while len(messages) < len(values):
@@ -145,10 +144,10 @@ class JsonParser:
         return messages
 
     def _certain(self, values: Sequence[bytes], known: int, expected: tuple[int, int] | None) -> bool:
-        """Whether the batch, as msgspec reads it, has nothing in it that msgspec forgives and we do not.
+        """True where the batch has no fault that msgspec accepts and we do not.
 
-        Every key costs a colon: if the text has no more colons than what was read accounts for, no key is repeated.
-        Every level costs a bracket: if there are few more than expected in the whole batch, no message is deep.
+        Every key costs a colon: if the text has no more colons than the rows account for, no key is repeated.
+        Every level costs a bracket: if the batch has only a few more than expected, no message is too deep.
 
         Args:
             known: brackets of the rows, and of the arrays around them.
@@ -165,7 +164,7 @@ class JsonParser:
         return bool(brackets <= known + expected[1] + self._slack)
 
     def _doubtful(self, value: bytes | None) -> bool:
-        """The same question of one message that msgspec has read."""
+        """True where one message, which msgspec has read, may have such a fault."""
         if value is None or b"\\" in value or len(value) > self._max_bytes:
             return True
         if not_utf8(value) is not None or too_deep(value):
@@ -174,7 +173,7 @@ class JsonParser:
         return len(set(keys)) < len(keys)
 
     def _learn(self, values: Sequence[bytes]) -> None:
-        """Take the unread fields of one message of the batch, another one each time, into the account."""
+        """Adds the unread fields of one message of the batch to the account; another message each time."""
         self._turn += 1
         value = values[self._turn * 7919 % len(values)]
         if len(self._extras) >= _MAX_EXTRAS or too_deep(value):
@@ -186,5 +185,5 @@ class JsonParser:
             if found:
                 self._shape, self._extras = Shape(self._leaves, extras), extras
         except ValueError:
-            # Names that msgspec refuses: such messages are looked at one by one.
+            # Names that msgspec refuses: such messages are examined one by one.
             return

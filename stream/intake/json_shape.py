@@ -1,4 +1,4 @@
-"""The msgspec type of a JSON message that has the configured fields, and an account of the text it came from."""
+"""The msgspec type of a JSON message with the configured fields, and an account of its text."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,13 +51,13 @@ def _colons(name: str) -> int:
 
 
 class Shape:
-    """The msgspec type of a message: its leaves, and `extras`, other fields known to occur, which are only counted.
+    """The msgspec type of a message: its leaves, and `extras`, other fields that occur and are only counted.
 
-    Extras change no result: they let `colons` account for messages that say more than is read of them.
+    Extras change no result. With them `account` covers messages that have more fields than are read.
     """
 
     def __init__(self, leaves: Sequence[Leaf], extras: Sequence[Path] = ()) -> None:
-        """Raises ConfigError where two paths exclude each other."""
+        """Makes the type; ConfigError where two paths exclude each other."""
         self.tree: Tree = {}
         self._leaves = leaves
         for leaf in chain(leaves, (Leaf(path, msgspec.Raw, _NOTHING) for path in extras)):
@@ -71,7 +71,7 @@ class Shape:
         self._extra_values = [(attrgetter(self._attributes[path]), _colons(path[-1])) for path in extras]
 
     def _grow(self, tree: Tree, at: str) -> type[Row]:
-        """The struct of an object. Attributes are numbered, so those of the leaves are the same with any extras."""
+        """The struct of an object. Attributes are numbered, so the leaves have the same ones with any extras."""
         members: list[tuple[str, Any, Any]] = []
         names = {f"f{i}": name for i, name in enumerate(tree)}
         for attribute, (name, node) in zip(names, tree.items(), strict=True):
@@ -86,24 +86,24 @@ class Shape:
         return msgspec.defstruct("Message", members, rename=names, kw_only=True, frozen=True, eq=False, gc=False)
 
     def columns(self, rows: Iterable[object]) -> list[list[Any]]:
-        """Values of the n rows, a list of n per leaf."""
+        """Values of n rows: a list of n for each leaf."""
         width = len(self._leaves)
         flat = list(chain.from_iterable(map(self._leaf_values, rows)))
         return [flat[i::width] for i in range(width)]
 
     def overflows(self, rows: Iterable[Row]) -> bool:
-        """Whether a number among the leaves is infinite: its text was beyond float64."""
+        """True where a number among the leaves is infinite: its text was beyond float64."""
         columns = zip(self._leaves, self.columns(rows), strict=True)
         return any(v is not None and math.isinf(v) for leaf, column in columns if leaf.number for v in column)
 
     def account(self, rows: Sequence[Row], columns: Sequence[list[Any]], gaps: bool) -> tuple[int, int] | None:
-        """How many colons and nested objects the text of `rows` has if nothing in it is repeated or unknown.
+        """Colons and nested objects in the text of `rows`, provided that no field is repeated or unknown.
 
         Args:
-            gaps: whether any number is absent or null: spares the count where none is.
+            gaps: false: no number is absent or null, which spares a count.
 
         Returns:
-            None where an unread field holds objects, which may hide anything.
+            None where an unread field holds objects, whose keys are not counted.
         """
         colons, objects = 0, 0
         for leaf, column in zip(self._leaves, columns, strict=True):
@@ -125,7 +125,7 @@ class Shape:
         return colons, objects
 
     def unknown(self, message: object) -> tuple[Path, ...]:
-        """Paths of the values in a JSON object that are neither leaves nor extras."""
+        """Paths of values in a JSON object that are neither leaves nor extras."""
         return tuple(_unknown(message, self.tree, ())) if isinstance(message, dict) else ()
 
 

@@ -1,19 +1,17 @@
-"""What each column of a Parquet data set is for: as configured, or found, and why."""
+"""The purpose of each column of a Parquet data set: configured, or found with a reason."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.column_types import check, is_label, is_number, is_text, is_time, listed
+from stream.intake.column_types import check_columns, first_named, is_label, is_number, is_text, is_time, listed
 from stream.intake.parquet_files import File, files
-from stream.intake.series_column import repeats
+from stream.intake.series_column import repeated_times
 
 _TIMES = ("time", "timestamp", "ts", "datetime", "date")
 _SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")
@@ -22,19 +20,19 @@ _ANSWERS = (
     *("anomaly", "is_anomaly", "anomalous", "is_anomalous", "anomaly_label", "label", "labels", "is_label"),
     *("outlier", "is_outlier"),
 )
-# A detector that reads these learns the answer: never sensors unless somebody says so by name.
+# A detector that reads these learns the answer: they are sensors only where the configuration names them.
 _LABELS = (*_ANSWERS, "changepoint", "change_point", "is_changepoint")
 _DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """Columns named in the configuration; None: to be found.
+    """Columns named in the configuration. None: the column is found in the data.
 
     Attributes:
-        sensor: with `value`: the columns of long data.
-        label: 0/1 or bool, true where a row is known to be anomalous; never found, only named: `label_column`.
-        exclude: columns that are no sensors; those that are not there do not matter.
+        sensor, value: the two columns of long data.
+        label: 0/1 or bool, true on rows known to be anomalous. Never found in the data; see `label_column`.
+        exclude: columns that are no sensors; absent ones are passed over.
     """
 
     time: str | None = None
@@ -46,23 +44,23 @@ class Hints:
     exclude: Sequence[str] = ()
 
     def without_label(self) -> "Hints":
-        """For a reader that uses no labels: their column may be absent, and is no sensor where it is there."""
+        """The same for a reader without labels: the label column may be absent, and is no sensor."""
         answers = () if self.label is None else (self.label,)
         return replace(self, label=None, exclude=(*self.exclude, *answers))
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read a data set.
+    """The columns of a data set by their purpose.
 
     Attributes:
-        path: the data set that this was found in; others like it are read the same way.
-        series: None: each file is a series, named by its schema's metadata `series`, or else by its path.
-        sensors: columns (wide) or names (long), in order.
-        sensor: the column of the sensor's name; None if wide.
-        value: the column of its value; None if wide.
-        why: how each of these was found, by attribute; and for each column that was left out "left out: NAME".
-        series_told: the series column was told by what is in it, so other data like these may not show it.
+        path: the data set in which the columns were found; data like it have the same layout.
+        series: None: each file is a series. Its name is the metadata `series` of its schema, else its path.
+        sensors: columns (wide) or sensor names (long), in order.
+        sensor: long: the column of the sensor's name.
+        value: long: the column of its value.
+        why: reason for each of these, by attribute; "left out: NAME" for each column that is not read.
+        series_inferred: the content of the series column gave it away; other data like these may not show it.
     """
 
     path: Path
@@ -74,17 +72,17 @@ class Layout:
     sensor: str | None = None
     value: str | None = None
     why: Mapping[str, str] = field(default_factory=dict)
-    series_told: bool = False
+    series_inferred: bool = False
 
 
 def discover(path: Path | str, hints: Hints = Hints()) -> Layout:
-    """Find out what the columns of a data set are for.
+    """Finds the purpose of each column of a data set.
 
-    Reads no rows, but for the names of long sensors; and, where no column is called like a series but there are
-    columns of text, those and the times of a million rows.
+    Reads no rows but the names of long sensors. Where no column is called like a series, it also reads the columns of
+    text and the times of a million rows.
 
     Raises:
-        DataError: nothing to read, a named column that is not there, no time, no sensors, or files that differ.
+        DataError: nothing to read, a named column that is absent, no time, no sensors, or files that differ.
     """
     found = files(path)
     if not sum(file.rows for file in found):
@@ -93,13 +91,13 @@ def discover(path: Path | str, hints: Hints = Hints()) -> Layout:
 
 
 def label_column(path: Path | str) -> str:
-    """The column that says which rows are anomalous, told by its name, for those who want the answers.
+    """The column that marks anomalous rows, found by its name.
 
     Raises:
         DataError: nothing to read, or no file has such a column.
     """
     columns = {name: kind for file in files(path) for name, kind in file.types().items() if is_label(kind)}
-    named = _first_named(columns, _ANSWERS)
+    named = first_named(columns, _ANSWERS)
     if named is None:
         raise DataError(
             f"{path}: no column of labels; there are {listed(files(path)[0].types())}; expected 0/1 or bool, true on "
@@ -109,27 +107,28 @@ def label_column(path: Path | str) -> str:
 
 
 class _Search:
-    """One discovery; `why` fills up on the way."""
+    """One search for the columns; `why` fills up on the way."""
 
     def __init__(self, path: Path, hints: Hints, found: Sequence[File]) -> None:
         self._path, self._hints, self._files = path, hints, found
         self._types = found[0].types()
         self._why: dict[str, str] = {}
-        self._series_told = False
+        self._series_inferred = False
 
     def layout(self) -> Layout:
+        """The layout, with a reason for each column."""
         label = self._label()
         time = self._time()
         sensor, value = self._long()
-        series = self._series() or self._series_that_tells([time, *([] if sensor is None else [sensor])])
+        series = self._series() or self._inferred_series([time, *([] if sensor is None else [sensor])])
         kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
         self._why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
         sensors = self._wide_sensors({time, series, label}) if sensor is None else self._named_sensors(sensor)
-        check(self._files, time, series, label, sensor, sensors if value is None else [value])
-        return Layout(self._path, kind, time, series, sensors, label, sensor, value, self._why, self._series_told)
+        check_columns(self._files, time, series, label, sensor, sensors if value is None else [value])
+        return Layout(self._path, kind, time, series, sensors, label, sensor, value, self._why, self._series_inferred)
 
     def _configured(self, role: str, name: str | None) -> str | None:
-        """A column named in the configuration, which must be there."""
+        """A column that the configuration names; it must exist."""
         if name is None:
             return None
         if name not in self._types:
@@ -161,7 +160,7 @@ class _Search:
         if len(stamps) == 1:
             self._why["time"] = "the only timestamp column"
             return stamps[0]
-        named = _first_named(stamps or [name for name, kind in columns.items() if is_time(kind)], _TIMES)
+        named = first_named(stamps or [name for name, kind in columns.items() if is_time(kind)], _TIMES)
         if named is None:
             what = f"several timestamp columns ({', '.join(stamps)})" if stamps else "no time column"
             raise DataError(
@@ -176,7 +175,7 @@ class _Search:
         if configured is not None:
             return configured
         texts = [name for name, kind in self._types.items() if is_text(kind)]
-        named = _first_named(texts, _SERIES)
+        named = first_named(texts, _SERIES)
         if named is not None:
             self._why["series"] = f"a column of text named {named!r}"
             return named
@@ -187,14 +186,14 @@ class _Search:
         self._why["series"] = "no column of series: each file is one, named by its metadata or its path"
         return None
 
-    def _series_that_tells(self, keys: list[str]) -> str | None:
-        """The one column of text without which times repeat; notes it where there are several."""
+    def _inferred_series(self, keys: list[str]) -> str | None:
+        """The only column of text that makes times unique; several are named in `why`."""
         texts = [name for name in self._texts() if name not in keys]
         if not texts or set(keys) & set(self._files[0].folders):
             return None
-        found = repeats(self._files, keys, texts)
+        found = repeated_times(self._files, keys, texts)
         if len(found.explained_by) == 1:
-            self._series_told = True
+            self._series_inferred = True
             self._why["series"] = (
                 f"the only column of text that makes times unique: without it {found.share:.0%} of rows repeat one"
             )
@@ -219,8 +218,8 @@ class _Search:
         value = self._configured("value", self._hints.value)
         numbers = [name for name, kind in self._types.items() if is_number(kind)]
         texts = [name for name, kind in self._types.items() if is_text(kind)]
-        sensor_found = sensor or _first_named(texts, _SENSORS)
-        value_found = value or _first_named(numbers, ("value",))
+        sensor_found = sensor or first_named(texts, _SENSORS)
+        value_found = value or first_named(numbers, ("value",))
         if sensor_found is None or value_found is None:
             if sensor or value:
                 lacking = "value" if sensor else "sensor"
@@ -233,11 +232,11 @@ class _Search:
         return sensor_found, value_found
 
     def _named_sensors(self, sensor: str) -> tuple[str, ...]:
-        """The sensors that long data speak of, or those of them that are wanted."""
+        """The sensors of long data: those configured, else all that the rows name."""
         if self._hints.sensors is not None:
             self._why["sensors"] = "configured"
             return tuple(self._hints.sensors)
-        names = {name for file in self._files for name in _distinct(file, sensor) if name}
+        names = {name for file in self._files for name in file.distinct(sensor) if name}
         sensors = tuple(sorted(names - set(self._hints.exclude)))
         if not sensors:
             raise DataError(f"{self._path}: the column {sensor!r} names no sensors; expected a name in every row")
@@ -266,7 +265,7 @@ class _Search:
         return sensors
 
     def _numbers(self, file: File, taken: set[str | None]) -> tuple[str, ...]:
-        """Numeric columns that may be sensors; notes those that may not."""
+        """Numeric columns that may be sensors; `why` gets the reason against each other column."""
         sensors = []
         for name, kind in file.types().items():
             reason = None if name in taken else self._reason_against(name, kind)
@@ -294,20 +293,3 @@ class _Search:
 
     def _listed(self) -> str:
         return listed(self._types)
-
-
-def _first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """The column with the first of these names, in any case."""
-    lower = {name.lower(): name for name in reversed(list(columns))}
-    return next((lower[name] for name in names if name in lower), None)
-
-
-def _distinct(file: File, column: str) -> set[str | None]:
-    if column in file.folders:
-        return {file.folders[column]}
-    if column not in file.schema.names:
-        return set()
-    # As a dictionary a name is read once per row group, not once per row: 40 times quicker, and in little memory.
-    with pq.ParquetFile(file.path, read_dictionary=[column]) as reader:
-        batches = reader.iter_batches(columns=[column])
-        return {name for rows in batches for name in pc.unique(rows.column(0)).to_pylist()}

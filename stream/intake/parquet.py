@@ -1,4 +1,4 @@
-"""Parquet -> the same columns of readings that messages decode to, with labels where history has them."""
+"""Parquet to columns of readings, the same that messages decode to, with labels where the history has them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import types
 
-from stream.intake.column_types import check, is_text
+from stream.intake.column_types import check_columns, is_text
 from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason
 from stream.intake.layout import Hints as Hints
 from stream.intake.layout import Layout as Layout
@@ -29,10 +29,10 @@ class Batch:
     """Readings of consecutive rows of one file.
 
     Attributes:
-        columns: the readings as the file lays them out; `position` is the running number of the row over all files.
-        labels: bool (n,) of the readings, null counts as false; None where the file has no labels.
-        dead: rows without a usable time or series; `value` is None.
-        ignored: rows (long) of sensors that were not asked for.
+        columns: the readings in the layout of the file; `position` counts rows over all files.
+        labels: bool (n,), label of each reading, null counts as false; None where the file has no labels.
+        dead: rows without a usable time or series; their `value` is None.
+        ignored: rows (long) of sensors that are not read.
     """
 
     columns: Readings | LongReadings
@@ -41,32 +41,32 @@ class Batch:
     ignored: int = 0
 
     def __len__(self) -> int:
-        """Readings."""
+        """Number of readings."""
         return len(self.columns)
 
     @property
     def readings(self) -> Readings:
-        """The readings as the detector takes them; made anew each time where the file is long."""
+        """The readings with a value for every sensor; of a long file they are made at each call."""
         return self.columns.dense() if isinstance(self.columns, LongReadings) else self.columns
 
 
 def read(
     path: Path | str, layout: Layout, sensors: tuple[str, ...] | None = None, batch_rows: int = 65_536
 ) -> Iterator[Batch]:
-    """All rows at a path, in the order of the files and of the rows in them; each needed column is read once.
+    """Reads all rows at a path, in the order of the files and of their rows; each needed column once.
 
     Args:
-        path: where `layout` was found, or data like that.
+        path: the data set of `layout`, or one like it.
         sensors: F sensors to read instead of the layout's.
-        batch_rows: at most so many rows per batch.
+        batch_rows: rows per batch, at most.
 
     Raises:
-        DataError: on the first step: no data there, or a file without a column that is needed.
+        DataError: on the first step: no data there, or a file lacks a column.
     """
     wanted = layout.sensors if sensors is None else sensors
     numbers = wanted if layout.value is None else (layout.value,)
     found = files(path)
-    check(found, layout.time, layout.series, layout.label, layout.sensor, numbers)
+    check_columns(found, layout.time, layout.series, layout.label, layout.sensor, numbers)
     needed = [name for name in (layout.time, layout.series, layout.sensor, *numbers) if name is not None]
     start = 0
     for file in found:
@@ -86,13 +86,14 @@ class _FileReader:
         self._name = metadata.get(b"series", b"").decode("utf-8", "replace") or file.name
 
     def row_batches(self, needed: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of the file, `batch_rows` at a time, in the needed columns."""
         names = [*needed, *([] if self._label is None else [self._label])]
         columns = [name for name in dict.fromkeys(names) if name not in self._file.folders]
         with pq.ParquetFile(self._file.path) as reader:
             yield from reader.iter_batches(batch_rows, columns=columns)
 
     def batch(self, rows: pa.RecordBatch, start: int) -> Batch:
-        """Rows that begin at running number `start`, as readings."""
+        """The readings of `rows`, whose first is row number `start` of the data set."""
         times, timed, time_null = _times(self._column(rows, self._layout.time))
         names, series = self._series(rows)
         long = self._long(rows)
@@ -117,7 +118,7 @@ class _FileReader:
         return rows.column(name)
 
     def _series(self, rows: pa.RecordBatch) -> tuple[list[str], Int64s]:
-        """Names, and of each row (n,) the index of its name; -1 where it is null or empty."""
+        """Names, and the index of each row's name, int64 (n,); -1 where it is null or empty."""
         if self._layout.series is None:
             return [self._name], np.zeros(rows.num_rows, np.int64)
         index, names = _encoded(self._column(rows, self._layout.series))
@@ -132,7 +133,7 @@ class _FileReader:
         return values
 
     def _long(self, rows: pa.RecordBatch) -> tuple[Int32s, Float64s] | None:
-        """Of each row (n,) the sensor, -1 where it is none of ours, and the value; None where sensors are columns."""
+        """Sensor of each row, int32 (n,), -1 where it is not read; and its value (n,). None for wide data."""
         if self._layout.sensor is None or self._layout.value is None:
             return None
         index, names = _encoded(self._column(rows, self._layout.sensor))
@@ -153,7 +154,7 @@ class _FileReader:
 
 
 def _used(names: Sequence[str], series: Int64s) -> tuple[tuple[str, ...], Int32s]:
-    """The names that `series` (n,) points to, and the same pointing to those."""
+    """The names that `series` (n,) indexes, and `series` renumbered to them."""
     used = np.bincount(series, minlength=len(names)) > 0
     renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
     return tuple(name for name, is_used in zip(names, used, strict=True) if is_used), renumbered[series]
@@ -177,7 +178,7 @@ def _labels(column: pa.Array) -> Bools:
 
 
 def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
-    """Text or integers (n,) as an index into distinct names, -1 for null."""
+    """Index (n,) of text or integers into their distinct names; -1 for null."""
     if not types.is_dictionary(column.type):
         column = column.dictionary_encode()
     names = ["" if name is None else str(name) for name in column.dictionary.to_pylist()]
@@ -186,14 +187,14 @@ def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
 
 
 def _times(column: pa.Array) -> tuple[Int64s, Bools, Bools]:
-    """ns (n,), which rows have a time, and in which it is null. No time zone means UTC."""
+    """ns (n,), bool (n,) true where there is a time, bool (n,) true where it is null. No time zone means UTC."""
     null: Bools = column.is_null().to_numpy(zero_copy_only=False)
     times, good = _times_of(column)
     return times, good & ~null, null
 
 
 def _times_of(column: pa.Array) -> tuple[Int64s, Bools]:
-    """ns (n,) and which of them are times; where the column is null both mean nothing."""
+    """ns (n,), and bool (n,) true where there is a time; both are meaningless where the column is null."""
     kind = column.type
     if types.is_date(kind):
         column, kind = column.cast(pa.timestamp("ms")), pa.timestamp("ms")
@@ -204,7 +205,7 @@ def _times_of(column: pa.Array) -> tuple[Int64s, Bools]:
     numbers = _filled(column)
     if types.is_floating(kind):
         return floats_to_ns(numbers.astype(np.float64), "auto")
-    # A uint64 beyond int64 would come out negative, as some other time; -2**63 is none in any unit.
+    # A uint64 beyond int64 would wrap to a negative time; -2**63 is no time in any unit.
     return ints_to_ns(np.where(numbers > LAST_NS, -LAST_NS - 1, numbers.astype(np.int64)), "auto")
 
 

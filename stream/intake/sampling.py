@@ -1,4 +1,4 @@
-"""How readings are spaced in time: steps between neighbours on one clock."""
+"""Sampling of readings: the steps in time between neighbours on one clock."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """n readings as times on clocks, in their order.
+    """The times of n readings, each on its clock, in the order of the readings.
 
-    A wide series is one clock. Of a long one each sensor is: six sensors that report once a minute, in turn, have
-    steps of a minute, though a reading comes every ten seconds.
+    A wide series has one clock. In a long one each sensor has its own. Six sensors that report once a minute in turn
+    have steps of a minute, though a reading comes every ten seconds.
 
     Attributes:
         names: the series.
-        clock: int64 (n,)
+        clock: int64 (n,), number of the clock.
         series: int64 (n,), index into `names`.
         time: int64 (n,), ns.
     """
@@ -65,7 +65,7 @@ def clocks(batches: Iterable[Readings | LongReadings]) -> Clocks:
 
 
 def steps(batches: Iterable[Readings | LongReadings]) -> Steps:
-    """Steps between readings, in any order; none between two at the same time."""
+    """Steps between readings, which come in any order. Two at the same time have no step between them."""
     of = clocks(batches)
     order = np.lexsort((of.time, of.clock))
     step = np.diff(of.time[order])

@@ -1,4 +1,4 @@
-"""Which column of text names the series, where none is called like one: that which makes the times unique."""
+"""Finds the series column by its content: the column of text that makes the times of a file unique."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,44 +9,44 @@ import pyarrow.parquet as pq
 
 from stream.intake.parquet_files import File
 
-# Enough to see it; a first look stays quick and small on any history.
-_LOOKED_AT = 1_000_000
-# A smaller share of rows that repeat a time is a source that now and then sends twice, not another series.
+# Rows that are read: enough to decide, and few enough to be quick on any history.
+_SAMPLE = 1_000_000
+# A smaller share of rows that repeat a time comes from a source that sends twice now and then.
 _FEW = 0.01
 # A column that leaves more than this share of the repeats does not explain them.
 _UNEXPLAINED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
-    """What the first million rows say.
+class RepeatedTimes:
+    """Rows that repeat the time of an earlier one, among the first million.
 
     Attributes:
-        share: of rows that have the time (long: and the sensor) of an earlier row of their file.
-        explained_by: columns that tell such rows apart; none where there are few of them.
+        share: share of rows with the time (long: and the sensor) of an earlier row of their file.
+        explained_by: columns that differ between such rows; empty where the share is small.
     """
 
     share: float
     explained_by: tuple[str, ...] = ()
 
 
-def repeats(found: Sequence[File], keys: Sequence[str], candidates: Sequence[str]) -> Repeats:
-    """Rows that repeat `keys` (time, sensor) within their file, and which of the `candidates` tell them apart."""
+def repeated_times(found: Sequence[File], keys: Sequence[str], candidates: Sequence[str]) -> RepeatedTimes:
+    """Counts rows that repeat `keys` (time, sensor) within their file, and finds the `candidates` that explain them."""
     tables = list(_first_rows(found, [*keys, *candidates]))
     rows, repeated = sum(map(len, tables)), _repeated(tables, keys)
     if repeated <= _FEW * rows:
-        return Repeats(repeated / max(rows, 1))
+        return RepeatedTimes(repeated / max(rows, 1))
     explaining = (
         name
         for name in candidates
         if _names_rows(tables, name) and _repeated(tables, [*keys, name]) <= _UNEXPLAINED * repeated
     )
-    return Repeats(repeated / rows, tuple(explaining))
+    return RepeatedTimes(repeated / rows, tuple(explaining))
 
 
 def _first_rows(found: Sequence[File], columns: list[str]) -> Iterator[pa.Table]:
-    """A table per file, until that is enough."""
-    left = _LOOKED_AT
+    """A table per file, `_SAMPLE` rows in all at most."""
+    left = _SAMPLE
     for file in found:
         rows: list[pa.RecordBatch] = []
         with pq.ParquetFile(file.path) as reader:
@@ -61,11 +61,14 @@ def _first_rows(found: Sequence[File], columns: list[str]) -> Iterator[pa.Table]
 
 
 def _repeated(tables: Sequence[pa.Table], keys: Sequence[str]) -> int:
-    """Rows that are equal to an earlier one of their file in all of `keys`."""
+    """Number of rows that equal an earlier row of their file in all of `keys`."""
     return sum(len(table) - len(table.group_by(list(keys)).aggregate([])) for table in tables)
 
 
 def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
-    """Whether the column names every row, and its names come back: else it numbers rows, or remarks on some."""
+    """True where the column has a name in every row, and each name on two rows on average.
+
+    Otherwise it numbers rows, or holds remarks on some of them.
+    """
     names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
     return not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))

@@ -1,9 +1,12 @@
-"""One JSON message, read with care: the reason why it is dead, or its rows. The slow way, which decides in doubt.
+"""Reads one JSON message strictly: its rows, or the reason why it is dead. Slow; decides where `json_parser` doubts.
 
-Faults, in the order in which they are looked for: too large, empty, not UTF-8 (value, then key), not JSON (nesting
-deeper than `MAX_DEPTH` counts as that), half a surrogate pair (not UTF-8), a NaN or Infinity literal anywhere, a
-repeated name that is part of a configured path in any object, a wrong type, a configured value beyond float64.
-A time beyond float64 is a bad time, which kills its element only.
+The first of these faults counts:
+
+1. too large; 2. empty; 3. value or key not UTF-8; 4. not JSON, or nested deeper than `MAX_DEPTH`;
+5. half a surrogate pair, which is `not_utf8`; 6. a NaN or Infinity literal anywhere;
+7. a repeated name, if it is part of a configured path; 8. a wrong type; 9. a configured value beyond float64.
+
+A time beyond float64 is a bad time: only its element is dead.
 """
 
 import json
@@ -18,7 +21,7 @@ from stream.intake.columns import Reason
 from stream.intake.json_shape import Row, Shape
 from stream.intake.parser import Fault
 
-# Deeper nesting is refused: left alone, recursion would end it at a depth that depends on the caller's.
+# Deeper nesting is refused; otherwise recursion would end it at a depth that depends on the caller.
 MAX_DEPTH = 64
 # Integers of more digits are read as floats: int() refuses those of more than 4,300, and none of them is a time.
 _MAX_DIGITS = 300
@@ -28,10 +31,10 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class StrictReader:
-    """Reads one message at a time. Not for several threads at once: the hooks leave what they saw in fields."""
+    """Reads one message at a time. Not for several threads at once: the hooks write to fields."""
 
     def __init__(self, shape: Shape, names: set[str], max_bytes: int) -> None:
-        """`names`: all names in configured paths, which no object may repeat."""
+        """Prepares; `names` are those in configured paths, which no object may repeat."""
         self._shape = shape
         self._names = names
         self._max_bytes = max_bytes
@@ -40,7 +43,7 @@ class StrictReader:
         self._json = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._literal, parse_int=_integer)
 
     def read(self, value: bytes | None, bad_key: str | None) -> Row | list[Row] | Fault:
-        """The rows of a message. `bad_key`: what is wrong with its key, where that matters."""
+        """The rows of a message, or its fault. `bad_key`: the fault of its key, where the key is the series."""
         if value is not None and len(value) > self._max_bytes:
             return Fault(Reason.TOO_LARGE, f"{len(value)} bytes, at most {self._max_bytes} are allowed")
         if value is None or not value.strip(_SPACE):
@@ -64,7 +67,9 @@ class StrictReader:
         if _SURROGATE.search(text) and _half_a_pair(text):
             return Fault(Reason.NOT_UTF8, "a string has half of a surrogate pair")
         if self._literals:
-            return Fault(Reason.NOT_A_NUMBER, f"{self._literals[0]} is no JSON number; send null for a missing value")
+            return Fault(
+                Reason.NOT_A_NUMBER, f"{self._literals[0]} is not a JSON number; send null for a missing value"
+            )
         if self._repeated:
             return Fault(Reason.DUPLICATE_KEY, f"{self._repeated[0]!r} occurs twice in one object")
         return self._typed(message)
@@ -81,7 +86,7 @@ class StrictReader:
         return rows
 
     def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
-        """An object without its nulls, which are the same as absent."""
+        """An object without its nulls, which mean absent."""
         if len(pairs) != len(dict(pairs)):
             seen: set[str] = set()
             for name, _ in pairs:
@@ -100,7 +105,7 @@ def _integer(digits: str) -> int | float:
 
 
 def _half_a_pair(text: str) -> bool:
-    """Whether a string of the JSON text cannot be encoded; nothing is dropped on the way, not even repeated keys."""
+    """True where a string of the JSON text cannot be encoded; repeated keys are examined too."""
     everything = json.loads(text, object_pairs_hook=lambda pairs: pairs, parse_int=float)
     try:
         json.dumps(everything, ensure_ascii=False).encode()
@@ -110,7 +115,7 @@ def _half_a_pair(text: str) -> bool:
 
 
 def not_utf8(text: bytes) -> str | None:
-    """Where bytes stop being UTF-8, in words; None if they do not."""
+    """The place where `text` stops being UTF-8, in words; None where all of it is UTF-8."""
     if text.isascii():
         return None
     try:
@@ -121,7 +126,7 @@ def not_utf8(text: bytes) -> str | None:
 
 
 def too_deep(value: bytes) -> bool:
-    """Whether JSON text is nested deeper than `MAX_DEPTH`."""
+    """True where JSON text is nested deeper than `MAX_DEPTH`."""
     if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
         return False
     text = np.frombuffer(_STRING.sub(b"", value), np.uint8)

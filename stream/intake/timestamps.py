@@ -1,14 +1,14 @@
-"""Event times as people send them -> int64 nanoseconds since 1970 UTC.
+"""Converts event times, as people send them, to int64 nanoseconds since 1970 UTC.
 
-Numbers are epochs. With format "auto" the unit is told by magnitude, which no plausible sensor time leaves in doubt:
+Numbers are epochs. With format "auto" the magnitude gives the unit; no plausible sensor time is ambiguous:
 
     |t| < 1e11   seconds        (until the year 5138)
     |t| < 1e14   milliseconds   (from 1973-03-03 on)
     |t| < 1e17   microseconds   (from 1973-03-03 on)
     otherwise    nanoseconds
 
-A float epoch is rounded to whole microseconds, half to even: today a float64 of seconds resolves 0.24 us, so the digits
-beyond are noise of the sender. A float of nanoseconds is rounded to whole nanoseconds.
+A float epoch is rounded to whole microseconds, half to even. Today a float64 of seconds resolves 0.24 us; the digits
+beyond are noise. A float of nanoseconds is rounded to whole nanoseconds.
 
 Strings are ISO-8601: `YYYY-MM-DD`, then optionally `T` or a space and `hh[:mm[:ss[.f]]]` with up to 9 digits of
 fraction, then optionally `Z` or `+hh[[:]mm]`. Without an offset the time is UTC.
@@ -25,7 +25,7 @@ from stream.intake.columns import Bools, Float64s, Int64s
 
 TimeFormat = Literal["auto", "iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
 
-# Legal times are -LAST_NS <= t <= LAST_NS (1677-09-21 to 2262-04-11); -2**63 is NaT to numpy and stands for "no time".
+# Legal times: -LAST_NS <= t <= LAST_NS (1677-09-21 to 2262-04-11). -2**63 is NaT in numpy and stands for "no time".
 LAST_NS = 2**63 - 1
 _NO_TIME = -(2**63)
 _SECOND = 1_000_000_000
@@ -66,7 +66,7 @@ def _of_kind(kind: type, values: Sequence[object], time_format: TimeFormat) -> t
 
 
 def _int64s(values: Sequence[int]) -> Int64s:
-    """Integers of any size; those outside int64 become "no time"."""
+    """Integers of any size as int64; those beyond become "no time"."""
     try:
         return np.array(values, np.int64)
     except OverflowError:
@@ -74,7 +74,7 @@ def _int64s(values: Sequence[int]) -> Int64s:
 
 
 def ints_to_ns(epochs: Int64s, time_format: TimeFormat) -> tuple[Int64s, Bools]:
-    """Integer epochs (n,) -> ns (n,) and which of them are inside the int64 range."""
+    """Integer epochs (n,) as ns (n,), and bool (n,), true where they are within int64."""
     unit = _unit(epochs, time_format)
     last = LAST_NS // unit
     good = (epochs >= -last) & (epochs <= last)
@@ -82,14 +82,14 @@ def ints_to_ns(epochs: Int64s, time_format: TimeFormat) -> tuple[Int64s, Bools]:
 
 
 def floats_to_ns(epochs: Float64s, time_format: TimeFormat) -> tuple[Int64s, Bools]:
-    """Float epochs (n,) -> ns (n,) and which of them are in range (its last, partial unit is not)."""
+    """Float epochs (n,) as ns (n,), and bool (n,), true where they are in range (its last, partial unit is not)."""
     finite = np.where(np.isfinite(epochs), epochs, 0.0)
     unit = _unit(finite, time_format)
     good = np.isfinite(epochs) & (np.abs(finite) < LAST_NS // unit)
     finite = np.where(good, finite, 0.0)
     grain = np.where(unit == 1, 1, 1_000)
     per_unit = unit // grain
-    # The fraction is split off first: it and its product are exact, where the whole epoch's would be rounded twice.
+    # The fraction is split off first: it and its product are exact. The whole epoch's would be rounded twice.
     whole = np.floor(finite)
     part = np.where(per_unit == 1, np.rint(finite) - whole, np.rint((finite - whole) * per_unit))
     return whole.astype(np.int64) * unit + part.astype(np.int64) * grain, good
@@ -99,7 +99,7 @@ def _unit(epochs: Int64s | Float64s, time_format: TimeFormat) -> Int64s:
     """Nanoseconds per unit of each epoch, int64 (n,)."""
     if time_format in _UNITS:
         return np.full(len(epochs), _UNITS[time_format], np.int64)
-    # abs(-2**63) is itself: it counts as seconds, where it is out of range as it should be.
+    # abs(-2**63) is negative, so it counts as seconds, and is out of range as it should be.
     size = np.abs(epochs)
     unit = np.full(len(epochs), _SECOND, np.int64)
     unit[size >= 10**11] = 1_000_000
@@ -109,7 +109,7 @@ def _unit(epochs: Int64s | Float64s, time_format: TimeFormat) -> Int64s:
 
 
 def iso_to_ns(texts: Sequence[str]) -> tuple[Int64s, Bools]:
-    """ISO-8601 strings (n,) -> ns (n,), and which of them are times. Batches of one kind take the fast way."""
+    """ISO 8601 strings (n,) as ns (n,), and bool (n,), true where they are times. Fast for batches of one kind."""
     fast = _arrow_iso(texts)
     if fast is not None:
         return fast, np.ones(len(texts), np.bool_)
@@ -119,8 +119,8 @@ def iso_to_ns(texts: Sequence[str]) -> tuple[Int64s, Bools]:
 
 
 def _arrow_iso(texts: Sequence[str]) -> Int64s | None:
-    """ns (n,) if all have an offset or none has, and all are times well inside the range; else None."""
-    # Here, because it takes 0.2 s, and who sends epochs never needs it.
+    """ns (n,) where all have an offset or none has, and all are times well inside the range; else None."""
+    # Imported here: it takes 0.2 s, and epochs never need it.
     import pyarrow as pa
 
     for zone in ("UTC", None):
@@ -129,13 +129,13 @@ def _arrow_iso(texts: Sequence[str]) -> Int64s | None:
         except pa.ArrowInvalid:
             continue
         times: Int64s = stamps.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        # An offset that carries a time over the end of the range would come out within a day of the other end.
+        # A time that its offset carries over the end of the range wraps to within a day of the other end.
         return times if len(times) == 0 or np.abs(times).max() < LAST_NS - 2 * _DAY else None
     return None
 
 
 def _iso_ns(text: str) -> int | None:
-    """ns of one ISO-8601 string; None if it is none, or outside the range."""
+    """ns of one ISO 8601 string; None where it is no time, or out of range."""
     found = _ISO.fullmatch(text)
     if found is None:
         return None

@@ -46,7 +46,7 @@ class SensorCoverage:
         self._frames += len(result.outcome.verdicts)
         self._ignored += result.decoded.ignored
         self._series.update(result.outcome.verdicts.names.values())
-        self._other_names |= partition.decoder.others
+        self._other_names |= partition.decoder.unused_names
         return self._report(partition.definition)
 
     def _restart(self, sensors: tuple[str, ...]) -> None:

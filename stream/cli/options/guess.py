@@ -82,7 +82,7 @@ def layout_guesses(layout: Layout) -> list[Guess]:
 def series_guess(layout: Layout) -> Guess:
     """Guesses `input.series`; empty where Parquet needs no setting, because on Kafka the key names the series."""
     why = layout.why["series"]
-    if layout.series is not None and layout.series_told:
+    if layout.series is not None and layout.series_inferred:
         why += "; Kafka: this field, or empty it where the key names it"
         return Guess("input.series", joined([layout.series]), why)
     return Guess("input.series", "", f"Parquet: {why}; Kafka: the key, unless a field is named here")

@@ -134,4 +134,4 @@ def test_long_readings_of_sensors_that_are_not_ours_are_ignored_and_named(encodi
     rows = [{"time": 1, "id": "p", "sensor": name, "value": 2.5} for name in ("flow", "humidity")]
     subject = decoder(encoding, "long")
     decoded = subject.decode([encode([row], names) for row in rows], [None] * 2, range(2), [-1] * 2)
-    assert (decoded.ignored, decoded.received, subject.others) == (1, 2, frozenset({"humidity"}))
+    assert (decoded.ignored, decoded.received, subject.unused_names) == (1, 2, frozenset({"humidity"}))

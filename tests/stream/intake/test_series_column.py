@@ -27,7 +27,7 @@ def test_the_one_column_of_text_without_which_times_repeat_tells_the_series(
         columns |= {"sensor": ["x"] * 60, "value": columns.pop("x")}
     path = write(tmp_path / "x.parquet", columns)
     layout = discover(path)
-    assert (layout.series, layout.series_told) == ("Pump", True)
+    assert (layout.series, layout.series_inferred) == ("Pump", True)
     assert layout.why["series"] == "the only column of text that makes times unique: without it 67% of rows repeat one"
     assert {name for name, *_ in rows(list(read(path, layout)))} == {"p", "q", "r"}
 

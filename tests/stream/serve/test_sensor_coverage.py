@@ -186,8 +186,8 @@ def test_names_of_others_are_some_and_short_whatever_is_sent() -> None:
     """A sender that makes up names fills no memory."""
     topic = fed(long(3), format="long")
     topic.take(values(1, [f"{i}-{'x' * 1000}" for i in range(500)]))
-    assert len(topic.partition.decoder.others) == 64
-    assert max(map(len, topic.partition.decoder.others)) == 60
+    assert len(topic.partition.decoder.unused_names) == 64
+    assert max(map(len, topic.partition.decoder.unused_names)) == 60
 
 
 # --- on a real broker
