@@ -23,11 +23,7 @@ def main() -> None:
     if options.json:
         print(json.dumps({"seed": options.seed, "cases": [one.facts() for one in found]}, indent=2))
     else:
-        print(
-            "\n".join(
-                ["| realised_ratio / promised | median | 10-90 % | mean |", "|---|---|---|---|", *map(_row, found)]
-            )
-        )
+        print("\n".join(["| realised / promised | median | 10-90 % | mean |", "|---|---|---|---|", *map(_row, found)]))
 
 
 def _row(one: CaseResult) -> str:

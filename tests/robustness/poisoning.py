@@ -16,8 +16,9 @@ from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory
 from training.recalibration import batch_means
+from training.recalibration.evidence import BundleThresholds, Evidence
 from training.recalibration.observed import NewerReadings, incident_spans, newer_data_facts
-from training.recalibration.recalibrate import BundleThresholds, Evidence, Recalibration, recalibrate, trained_scale
+from training.recalibration.recalibrate import Recalibration, recalibrate
 from training.recalibration.selection import select_levels
 
 RUNS = 6
@@ -59,7 +60,7 @@ def adding(amount: float) -> Attack:
     """All levels rise in each run, by a share of the scale that training found."""
 
     def attack(bundle: BundleThresholds, newer: Levels, run: int) -> Levels:
-        return replace(newer, level=newer.level + amount * (run + 1) * trained_scale(bundle.table)[newer.series])
+        return replace(newer, level=newer.level + amount * (run + 1) * bundle.trained_scale[newer.series])
 
     return attack
 
@@ -113,28 +114,28 @@ def thresholds(given: BundleThresholds) -> Float64s:
 
 def child(given: BundleThresholds, result: Recalibration) -> BundleThresholds:
     """Starting point of the next recalibration."""
-    rate = given.kept.rate if result.calibration is None else result.calibration.rate
-    return replace(given, table=result.table, kept=replace(given.kept, today=rate))
+    rate = given.stored.rate if result.calibration is None else result.calibration.rate
+    return replace(given, table=result.table, stored=replace(given.stored, today=rate))
 
 
 def recalibration_input(given: BundleThresholds, newer: Levels) -> Evidence:
     """Input of a recalibration from newer levels, with the incidents of the bundle's thresholds; all frames usual."""
     score = newer.level / given.table.of_each(newer.names)[newer.series]
-    nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), given.kept.block
+    nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), given.stored.block
     framed = FramedHistory(
         newer.names, newer.series, newer.time, np.zeros((len(newer), 0)), np.zeros(len(newer), np.uint8),
         np.diff(newer.series, prepend=-1) > 0, nothing, nothing, nothing, nothing, newer.step, {},
     )  # fmt: skip
-    alerts = incident_spans(incident_events(newer, score, given.rules))
-    observed = NewerReadings(framed, newer.level, score, newer.vetoed, alerts, newer_data_facts("", framed, ""))
+    opened = incident_spans(incident_events(newer, score, given.rules))
+    observed = NewerReadings(framed, newer.level, score, newer.vetoed, opened, newer_data_facts("", framed, ""))
     above = (score > EXCEEDS).astype(np.float64)
     count = np.bincount(newer.series, minlength=size).astype(np.float64)
     return Evidence(
         levels=select_levels(observed, (), frozenset(newer.names), -1, block).levels,
-        usual=count,
+        eligible=count,
         scored=count,
         exceeding=np.bincount(newer.series, above, size).astype(np.float64),
-        above=batch_means.mean(above, batch_means.batches(newer.series, block)),
+        exceeding_share=batch_means.mean(above, batch_means.batches(newer.series, block)),
         sensors={},
         flat=frozenset(),
     )

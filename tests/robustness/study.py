@@ -14,7 +14,7 @@ from training.data.framing import FramedHistory
 from training.data.windows import evenly
 from training.evaluate.evaluation import Bundle
 from training.options import TrainOptions
-from training.recalibration.run import bundle_thresholds
+from training.recalibration.evidence import bundle_thresholds
 from training.robustness.evasion import LOOKED_AT
 from training.robustness.segments import cut, whole_rows
 from training.robustness.setup import target_builder

@@ -21,7 +21,7 @@ from tests.robustness.poisoning import (
 )
 from tests.support.recalibration import BLOCK, arranged, given, levels_of
 from training.calibration.levels import Levels
-from training.recalibration.recalibrate import BundleThresholds
+from training.recalibration.evidence import BundleThresholds
 
 BOUNDS = RecalibrationSettings(min_blocks=20, max_step=1.15, max_total=1.25)
 

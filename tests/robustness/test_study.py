@@ -19,7 +19,7 @@ from tests.support.small_training import SMALL, made, options
 from training.evaluate.evaluation import Bundle
 from training.evaluate.labelled import score_labelled
 from training.pipeline import TrainingRun
-from training.recalibration.run import bundle_thresholds
+from training.recalibration.evidence import bundle_thresholds
 from training.robustness.setup import target_builder
 
 

@@ -8,7 +8,7 @@ from tests.support.builders import a_rules
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import restored_levels, stored_grid, stored_table
-from training.recalibration.recalibrate import BundleThresholds
+from training.recalibration.evidence import BundleThresholds
 
 MINUTE = 60 * 10**9
 BLOCK = 20

@@ -1,7 +1,7 @@
-"""How sure a mean or a median of dependent values is: by the spread of ten stretches of them.
+"""Confidence intervals of the mean and the median of dependent values, from ten stretches of them.
 
-Neighbouring levels share almost all of their frames, and machines have days: a stretch is whole blocks of W + M frames,
-as long as the data allow, so that what goes on for less than a tenth of them counts as chance.
+Neighbouring levels share almost all of their frames, and machines have daily patterns. A stretch has whole blocks of
+W + M frames and is as long as the data allow. So a change that lasts less than a tenth of the data counts as chance.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from stream.intake.columns import Float64s, Int32s, Int64s
 from stream.registry.recalibration_facts import Interval
 
 BATCHES = 10
-# Student's t with BATCHES - 1 degrees of freedom: two-sided, 1 % outside.
+# Quantile of Student's t with BATCHES - 1 degrees of freedom, for a two-sided interval of 99 %.
 T = 3.25
 
 
@@ -26,24 +26,24 @@ class Estimate:
     high: float
 
     def facts(self) -> Interval:
-        """For JSON, which has no infinite numbers: an infinite end is null."""
+        """Facts for JSON, where an infinite end is null."""
         return Interval(*(float(end) if np.isfinite(end) else None for end in (self.value, self.low, self.high)))
 
     def within(self, factor: float) -> bool:
-        """Whether it is known to a factor, either way."""
+        """The interval lies within a factor of the value, up and down."""
         return self.high <= factor * self.value <= factor**2 * self.low
 
     def or_less(self, other: "Estimate") -> "Estimate":
-        """The smaller of two, end by end."""
+        """The smaller of two estimates, end by end."""
         return Estimate(min(self.value, other.value), min(self.low, other.low), min(self.high, other.high))
 
     def times(self, factor: float) -> "Estimate":
-        """In other units; `factor` > 0."""
+        """The estimate in another unit; `factor` > 0."""
         return Estimate(*(float(end * factor) for end in (self.value, self.low, self.high)))
 
 
 def batches(series: Int32s, block: int) -> Int64s:
-    """int64 (n,): to which of the ten stretches of its series each row belongs, 0 to 9; all have whole blocks.
+    """Numbers the ten stretches of each series: int64 (n,), 0 to 9. A stretch has whole blocks.
 
     Args:
         series: int32 (n,), sorted.
@@ -51,19 +51,26 @@ def batches(series: Int32s, block: int) -> Int64s:
     runs = Segments(series)
     stretch = (np.arange(len(series)) - runs.start_of_row) // block
     count = -(-runs.length // block)[runs.of_row]
-    found: Int64s = stretch * BATCHES // np.maximum(count, BATCHES)
-    return found
+    batch: Int64s = stretch * BATCHES // np.maximum(count, BATCHES)
+    return batch
 
 
 def mean(values: Float64s, batch: Int64s, widened: float = 1.0) -> Estimate:
-    """Of values (n,), n >= 1; the interval is `widened` for what they are compared with, which varies too."""
+    """Estimates the mean of values (n,), n >= 1.
+
+    Args:
+        batch: int64 (n,), the stretch of each value.
+        widened: factor of the interval, for comparison with another estimate.
+    """
     middle = float(values.mean())
     off = T * widened * _spread(values - middle, batch)
     return Estimate(middle, middle - off, middle + off)
 
 
 def median(values: Float64s, batch: Int64s, widened: float = 1.0, beyond: float = 0.0) -> Estimate:
-    """Of values (n,), n >= 1, and of so many `beyond` all of them; infinite where these are more.
+    """Estimates the median of values (n,), n >= 1, and of `beyond` more that are larger than all of them.
+
+    The median is infinite where `beyond` is more than n.
 
     Source: Woodruff (1952), JASA 47, 635: the interval of the share below the median, taken through the quantiles.
     """
@@ -82,7 +89,7 @@ def _quantile(values: Float64s, rank: float) -> float:
 
 
 def _spread(deviations: Float64s, batch: Int64s) -> float:
-    """Standard error of their mean, from the batches' sums; one batch tells nothing: infinite."""
+    """Standard error of the mean of `deviations`, from the sums of the batches. One batch: infinite."""
     sums = np.bincount(batch, deviations)
     used = np.bincount(batch) > 0
     count = int(used.sum())

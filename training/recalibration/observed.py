@@ -1,4 +1,4 @@
-"""Newer readings as the detector of a bundle judges them: what recalibration looks at."""
+"""Newer readings, scored by the detector of a bundle: the input of recalibration."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from training.data.scored_history import scored_history
 from training.data.spans import Span
 
 NO_END = np.iinfo(np.int64).max
-# How far a score in a file may be from level / threshold: it was divided so once.
+# Largest relative difference between a score in a file and level / threshold.
 SAME_SCORE = 1e-9
 SCORES = {"series", "time", "verdict", "score", "level", "imputed"}
 
@@ -40,18 +40,18 @@ class NewerReadings:
     """T frames of newer readings, sorted by series, then time.
 
     Attributes:
-        framed: what they are; without a sensor (F = 0) where only verdicts are known.
+        frames: the frames; without sensors (F = 0) where only verdicts are known.
         level, score: float64 (T,), NaN where there is none.
-        vetoed: bool (T,), frames that the rules keep from opening an incident, exceeding or not.
-        alerts: from the first exceeding to the first quiet frame of each incident.
-        facts: what was read, for the manifest.
+        vetoed: bool (T,), frames that the rules keep from opening an incident at any threshold.
+        incidents: span of each incident, from its first exceeding to its first quiet frame.
+        facts: about the readings, for the manifest.
     """
 
-    framed: FramedHistory
+    frames: FramedHistory
     level: Float64s
     score: Float64s
     vetoed: Bools
-    alerts: tuple[Span, ...]
+    incidents: tuple[Span, ...]
     facts: NewerDataFacts
 
 
@@ -59,7 +59,8 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
     """Sends readings through the detector of a bundle, as `narrows replay` does.
 
     Raises:
-        BundleError: the data lack its sensors. DataError: they cannot be read, or there are none.
+        BundleError: the data lack sensors of the bundle.
+        DataError: the data cannot be read, or make no frame.
     """
     # History may have been labelled where newer readings are not yet.
     is_labelled = any(hints.label in file.types() for file in files(data))
@@ -70,29 +71,29 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         raise DataError(f"{data}: no usable rows; expected newer readings of {list(definition.sensors)}")
     history = History(layout, batches, definition.sensors, 0.0)
     detector = Detector(definition, rules_for_all=True)
-    passed = scored_history((Step(batch, 0, detector.push(batch.readings)) for batch in batches), detector)
-    framed, scores = passed.frames, passed.scores
-    if not len(framed):
+    scored = scored_history((Step(batch, 0, detector.push(batch.readings)) for batch in batches), detector)
+    frames, scores = scored.frames, scored.scores
+    if not len(frames):
         raise DataError(
-            f"{data}: {history.rows} readings make no frame: {framed.dispositions}; expected newer readings"
+            f"{data}: {history.rows} readings make no frame: {frames.dispositions}; expected newer readings"
         )
     return NewerReadings(
-        framed=framed,
+        frames=frames,
         level=scores.level,
         score=scores.score,
         vetoed=scores.vetoed,
-        alerts=incident_spans(passed.events),
-        facts=newer_data_facts(str(data), framed, fingerprint(history), framed.dispositions),
+        incidents=incident_spans(scored.events),
+        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions),
     )
 
 
 def read_scores(definition: Definition, scores: Path) -> NewerReadings:
-    """The same from the verdicts that `narrows replay --scores` wrote with this bundle: nothing of inputs is known.
+    """Reads the verdicts that `narrows replay --scores` wrote with this bundle. Values of sensors are not known.
 
-    Alerts are what the scores open; where rules of sensors vetoed some, more than were told, never fewer.
+    Incidents are those that the scores open. Rules of sensors may have vetoed some of them.
 
     Raises:
-        DataError: these are no verdicts, or of another bundle.
+        DataError: the file has no verdicts, or those of another bundle.
     """
     table = pq.read_table(scores)
     if not set(table.column_names) >= SCORES or not table.num_rows:
@@ -107,22 +108,22 @@ def read_scores(definition: Definition, scores: Path) -> NewerReadings:
     time = table["time"].cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
     level, score = (_numbers(table[name]) for name in ("level", "score"))
     _refuse_others(scores, definition, names, series, level, score)
-    framed = _framed_of(definition, names, series, time, table)
-    nothing = np.zeros(len(time), np.bool_)
+    frames = _frames_of(definition, names, series, time, table)
+    none = np.zeros(len(time), np.bool_)
     scored = np.flatnonzero(np.isfinite(score))
-    levels = Levels(names, series[scored], time[scored], level[scored], framed.step[scored], 1, nothing[scored])
+    levels = Levels(names, series[scored], time[scored], level[scored], frames.step[scored], 1, none[scored])
     return NewerReadings(
-        framed=framed,
+        frames=frames,
         level=level,
         score=score,
-        vetoed=nothing,
-        alerts=incident_spans(incident_events(levels, score[scored], definition.rules)),
-        facts=newer_data_facts(str(scores), framed, ""),
+        vetoed=none,
+        incidents=incident_spans(incident_events(levels, score[scored], definition.rules)),
+        facts=newer_data_facts(str(scores), frames, ""),
     )
 
 
 def incident_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
-    """The span of each incident; one that is still open has no end."""
+    """Finds the span of each incident. One that is still open has no end."""
     spans: dict[tuple[str, int], int] = {}
     for event in events:
         spans[event.series, event.started_at] = NO_END if event.ended_at is None else event.ended_at
@@ -132,7 +133,7 @@ def incident_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
 def newer_data_facts(
     path: str, framed: FramedHistory, fingerprint: str, dispositions: dict[str, int] | None = None
 ) -> NewerDataFacts:
-    """Facts about newer readings, for the manifest; how they are used is not known yet."""
+    """Facts about newer readings, for the manifest. Their use is added later."""
     return NewerDataFacts(
         path=path,
         start=rfc3339(int(framed.time.min())),
@@ -162,10 +163,10 @@ def _refuse_others(
         )
 
 
-def _framed_of(
+def _frames_of(
     definition: Definition, names: tuple[str, ...], series: Int32s, time: Int64s, table: pa.Table
 ) -> FramedHistory:
-    """Frames of which only verdicts are known."""
+    """Makes frames from their verdicts. They have no sensors."""
     policy = definition.policy
     step = np.diff(time, prepend=time[:1])
     after_gap = step > policy.max_gap_ns

@@ -1,4 +1,4 @@
-"""Levels that go the way that others went, to the bit: noise never repeats, recordings do."""
+"""Levels that repeat other levels to the bit. Noise never does; recordings do."""
 
 import numpy as np
 
@@ -6,27 +6,27 @@ from stream.intake.columns import Bools, Float64s, Int32s
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import StoredLevels
 
-# Logarithms of growth are the same where they agree to so many decimals: their rounding is far finer, chance coarser.
+# Logarithms of steps are equal if they agree to so many decimals. Rounding errors are far smaller.
 DECIMALS = 10
 
 
-def replayed_share(levels: Levels, ratio: Float64s, kept: StoredLevels) -> float:
-    """Share of the steps from one level to the next that stand elsewhere too, less the share usual among kept levels.
+def replayed_share(levels: Levels, ratio: Float64s, stored: StoredLevels) -> float:
+    """Computes the share of steps between neighbouring levels that occur elsewhere too, beyond the usual share.
 
-    Steps, since they are the same whatever scale a level was divided by; those among levels as large as the bundle
-    keeps. Coarse readings in short windows repeat by themselves, and did so in training. A machine at rest has one
-    level for long, which is no step.
+    Steps do not depend on the scale of a series. Only levels as large as the stored ones are compared. The usual share
+    is that among the stored levels: coarse readings in short windows repeat by themselves. A machine at rest has the
+    same level for long, which is no step.
 
     Args:
-        ratio: float64 (n,), of `levels`, in the units of `kept`.
+        ratio: float64 (n,), level / scale of `levels`.
     """
-    old = _steps(kept.series, kept.level, (kept.level >= kept.reach) & (kept.level > 0))
-    new = _steps(levels.series, ratio, (ratio >= kept.reach) & (ratio > 0))
+    old = _steps(stored.series, stored.level, (stored.level >= stored.reach) & (stored.level > 0))
+    new = _steps(levels.series, ratio, (ratio >= stored.reach) & (ratio > 0))
     return max(_share(new, old) - _share(old, old[:0]), 0.0)
 
 
 def _steps(series: Int32s, values: Float64s, known: Bools) -> Float64s:
-    """Growth, in the logarithm, from each known value to the next of its series, where that is known and another."""
+    """Logarithm of the step from each known value to the next one of its series, where they differ."""
     both = known[1:] & known[:-1] & (series[1:] == series[:-1])
     both &= values[1:] != values[:-1]
     steps: Float64s = np.round(np.log(values[1:][both] / values[:-1][both]), DECIMALS)

@@ -40,7 +40,7 @@ def facts(renewed: RecalibrationRun, registry: Registry) -> dict[str, Any]:
         "aliases": [] if child is None else list(aliases_of(child)),
         "refused": list(result.refused),
         "verdict": _verdict(renewed),
-        "reasons": [one.reason for one in drift.said],
+        "reasons": [one.text for one in drift.reasons],
         "data": renewed.facts,
         "threshold": {
             "from": parent.threshold_report,
@@ -71,7 +71,7 @@ def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
     return {
         "series": one.series,
         "verdict": one.advice.value if one.judged else None,
-        "reasons": [said.reason for said in one.said],
+        "reasons": [reason.text for reason in one.reasons],
         "blocks": one.blocks,
         "level": None if one.level is None else one.level.facts(),
         "level_since_training": one.since_training,
@@ -102,7 +102,7 @@ def _worst(renewed: RecalibrationRun) -> Table:
     for one, step in order[:SHOWN]:
         level = "" if one.level is None else f"x {one.level.value:.3g} ({one.level.low:.3g} to {one.level.high:.3g})"
         verdict = one.advice.value if one.judged else "not judged"
-        why = "; ".join(said.reason for said in one.said)
+        why = "; ".join(reason.text for reason in one.reasons)
         exceeding = f"{one.exceeding:.2%}" if one.blocks or one.exceeding else ""
         table.add_row(one.series, verdict, f"{one.blocks}", level, exceeding, f"x {step:.3g}", why)
     if len(order) > SHOWN:
@@ -114,7 +114,7 @@ def _summary(renewed: RecalibrationRun, registry: Registry) -> Table:
     result, child, pool = renewed.result, renewed.child, renewed.result.drift.pool
     table = plain_table(("in all", ""))
     table.add_row("verdict", _verdict(renewed) or "not judged")
-    for reason in (one.reason for one in result.drift.said):
+    for reason in (one.text for one in result.drift.reasons):
         table.add_row("", reason)
     if pool is not None:
         promised = "" if pool.promised is None else f", promised {pool.promised:.2%}"

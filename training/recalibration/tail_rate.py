@@ -1,7 +1,7 @@
-"""How often levels come near the threshold, beside what the kept levels say: all that is seen of a tail cut off there.
+"""Rate of levels near the threshold, compared with the stored levels.
 
-It is counted in blocks, in a zone below the threshold: beyond, nobody can tell normal levels
-from trouble, and the shape of the kept ones is taken.
+Blocks are counted by their largest level in a zone below the threshold. Above the threshold, normal levels cannot be
+told from anomalies; there the shape of the stored levels is taken.
 """
 
 from dataclasses import dataclass
@@ -16,70 +16,72 @@ from training.recalibration import batch_means
 from training.recalibration.batch_means import BATCHES, T
 from training.recalibration.drift import Advice, Reason
 
-# So many blocks weigh as much as those that were seen: a rate of few is shrunk to the known one.
+# Weight of the known rate, in blocks. A rate of few blocks is shrunk to it.
 PRIOR = 10
-# The zone begins so that one kept block in so many is in it, and no fewer than these.
+# The zone has one stored block in `ONE_IN`, and at least `FEWEST`.
 ONE_IN, FEWEST = 20, 20
-# A rate that has changed by less is the same; one that has changed by more is another tail.
+# A rate within the factor `SAME` has not changed. Beyond the factor `FAR` the tail is another one.
 SAME, FAR = 1.25, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class TailRate:
-    """Blocks whose largest level lies near the threshold: `seen`, and `expected` of so many blocks.
+    """Blocks whose largest level lies near the threshold.
 
     Attributes:
-        rate: see `Levels.rate`; as it was where chance would do, and shrunk to that.
+        near: number of these blocks.
+        expected: their expected number.
+        rate: see `Levels.rate`. Unchanged within chance, else shrunk to the known rate.
     """
 
-    seen: int
+    near: int
     expected: float
     rate: float
-    said: tuple[Reason, ...]
+    reasons: tuple[Reason, ...]
 
 
-def tail_rate(levels: Levels, ratio: Float64s, kept: StoredLevels, upto: float) -> TailRate:
-    """Compares the blocks of newer levels with the kept ones, in the zone that the highest of them reach below `upto`.
+def tail_rate(levels: Levels, ratio: Float64s, stored: StoredLevels, upto: float) -> TailRate:
+    """Compares the blocks of newer levels with the stored blocks, in a zone below `upto`.
 
     Args:
-        ratio: float64 (n,), of `levels`, in units in which their bulk is that of the kept ones.
-        upto: the smallest of the thresholds that were in force, in the same units; what lies above is not looked at.
+        ratio: float64 (n,), of `levels`, divided by their growth.
+        upto: the smallest threshold in force, in the same unit. Levels above are not used.
     """
-    old = _largest_up_to(kept, kept.level, upto)
-    start = max(kept.reach, _zone(np.sort(old)))
+    old = _largest_up_to(stored, stored.level, upto)
+    start = max(stored.reach, _zone_start(np.sort(old)))
     known = int((old > start).sum())
     if not known:
-        return TailRate(0, 0.0, kept.rate, ())
-    near = _largest_up_to(levels, ratio, upto) > start
-    seen, expected = int(near.sum()), known / len(old) * len(near) * kept.rate
-    chance = T * np.sqrt(_dispersion(near, levels) * (expected + expected**2 / known))
-    measured = (seen + PRIOR) / (expected + PRIOR)
-    if abs(seen - expected) <= chance or max(measured, 1.0 / measured) < SAME:
-        return TailRate(seen, expected, kept.rate, ())
-    return TailRate(seen, expected, kept.rate * measured, (_said(seen, expected),))
+        return TailRate(0, 0.0, stored.rate, ())
+    is_near = _largest_up_to(levels, ratio, upto) > start
+    near, expected = int(is_near.sum()), known / len(old) * len(is_near) * stored.rate
+    chance = T * np.sqrt(_dispersion(is_near, levels) * (expected + expected**2 / known))
+    factor = (near + PRIOR) / (expected + PRIOR)
+    if abs(near - expected) <= chance or max(factor, 1.0 / factor) < SAME:
+        return TailRate(near, expected, stored.rate, ())
+    return TailRate(near, expected, stored.rate * factor, (_reason(near, expected),))
 
 
-def _zone(ordered: Float64s) -> float:
-    """Where the highest of the block maxima (B,), ascending, begin."""
+def _zone_start(ordered: Float64s) -> float:
+    """Lower end of the zone, from ascending block maxima (B,)."""
     return float(ordered[-min(max(FEWEST, len(ordered) // ONE_IN), len(ordered) - 1) - 1])
 
 
 def _largest_up_to(levels: Levels, ratio: Float64s, upto: float) -> Float64s:
-    """float64 (B,): of each block, the largest ratio that is not above; vetoed frames open no incident, and are 0."""
+    """Largest ratio of each block that is not above `upto`, float64 (B,). Vetoed frames count as 0."""
     return block_maxima(np.where(levels.vetoed | (ratio > upto), 0.0, ratio), levels.in_block)
 
 
-def _said(seen: int, expected: float) -> Reason:
-    told = f"{seen} blocks come near the threshold, {expected:.3g} are usual"
-    if seen > FAR * expected:
-        return Reason(Advice.RETRAIN, f"{told}: levels crowd below it while their bulk stays where it was")
-    if seen < expected / FAR:
-        return Reason(Advice.RETRAIN, f"{told}: the tail is gone while the bulk stays: replayed or chosen data")
-    return Reason(Advice.RECALIBRATE, f"{told}: the tail has changed")
+def _reason(near: int, expected: float) -> Reason:
+    counts = f"{near} blocks come near the threshold, {expected:.3g} are usual"
+    if near > FAR * expected:
+        return Reason(Advice.RETRAIN, f"{counts}: levels crowd below it while their bulk stays where it was")
+    if near < expected / FAR:
+        return Reason(Advice.RETRAIN, f"{counts}: the tail is gone while the bulk stays: replayed or chosen data")
+    return Reason(Advice.RECALIBRATE, f"{counts}: the tail has changed")
 
 
 def _dispersion(near: Bools, levels: Levels) -> float:
-    """Variance of the counts of ten stretches over their mean, at least 1: how much blocks hang together."""
+    """Variance over mean of the counts of ten stretches, at least 1: the dependence between blocks."""
     first = levels.place % levels.block == 0
     counts = np.bincount(batch_means.batches(levels.series, levels.block)[first], near, BATCHES)
     return max(float(counts.var(ddof=1) / counts.mean()), 1.0) if near.any() else 1.0

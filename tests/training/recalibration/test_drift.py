@@ -15,15 +15,10 @@ from training.data.framing import FramedHistory
 from training.data.spans import Span
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
-from training.recalibration.drift import (
-    Advice,
-    exceedance_reasons,
-    level_reasons,
-    sensor_drifts,
-    sensor_reasons,
-    shape_reasons,
-)
+from training.recalibration.drift import Advice
+from training.recalibration.evidence import sensor_drifts
 from training.recalibration.observed import NO_END, NewerReadings, newer_data_facts
+from training.recalibration.reasons import exceedance_reasons, level_reasons, sensor_reasons, shape_reasons
 from training.recalibration.selection import select_levels
 
 MINUTE = 60 * 10**9

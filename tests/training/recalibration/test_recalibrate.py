@@ -29,7 +29,8 @@ from training.calibration.levels import Levels
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import Advice
-from training.recalibration.recalibrate import BundleThresholds, Recalibration, recalibrate
+from training.recalibration.evidence import BundleThresholds
+from training.recalibration.recalibrate import Recalibration, recalibrate
 from training.recalibration.reference_levels import reference_levels
 
 PERCENTILE, BUDGET = ThresholdSettings(method="percentile"), ThresholdSettings(method="budget", alerts_per_week=20.0)
@@ -80,7 +81,7 @@ def test_how_much_levels_have_grown_is_found_though_they_are_cut_off(
     """As the kept levels say, cut off at 90 % of their median or far above it, to 5 %."""
     levels = smoothed(np.random.default_rng(5), 200_000) / np.median(smoothed(np.random.default_rng(5), 200_000))
     left = np.median((growth * levels)[growth * levels <= at * growth])
-    found = reference_levels(bundle.kept, bundle.grid).growth(Estimate(left, left, left), at * growth)
+    found = reference_levels(bundle.stored, bundle.grid).growth(Estimate(left, left, left), at * growth)
     assert found.value == pytest.approx(growth, rel=0.05)
 
 
@@ -272,5 +273,5 @@ def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold() -> None:
     assert 1.25 < result.calibration.rate < 3.0
     assert (result.steps > 1.0).all()
     now = child(bundle, result)
-    assert calibrate_stored(now.kept, now.table, now.rules, PERCENTILE, now.seed).table.q == now.table.q
-    assert [s.advice for s in result.drift.said if "tail has changed" in s.reason] == [Advice.RECALIBRATE]
+    assert calibrate_stored(now.stored, now.table, now.rules, PERCENTILE, now.seed).table.q == now.table.q
+    assert [s.advice for s in result.drift.reasons if "tail has changed" in s.text] == [Advice.RECALIBRATE]
