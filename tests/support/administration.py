@@ -1,0 +1,44 @@
+"""What an administrator, or a tool of Kafka, does to topics and groups."""
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+
+from tests.support.live import Live
+
+SECONDS = 20.0
+
+
+def configure(admin: AdminClient, topic: str, **settings: str) -> None:
+    entries = [
+        ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in settings.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin.incremental_alter_configs([resource])[resource].result(SECONDS)
+
+
+def delete_below(admin: AdminClient, topic: str, offsets: dict[int, int]) -> None:
+    """What retention does, at once."""
+    partitions = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+    for done in admin.delete_records(partitions).values():
+        done.result(SECONDS)
+
+
+def committed(live: Live, admin: AdminClient) -> dict[int, int]:
+    group = f"g-{live.input}"
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(SECONDS)
+    return {tp.partition: tp.offset for tp in asked.topic_partitions}
+
+
+def set_offsets(live: Live, admin: AdminClient, offsets: dict[int, int]) -> None:
+    """As kafka-consumer-groups.sh --reset-offsets does: no metadata. The group takes it once its session has ended."""
+    group = f"g-{live.input}"
+
+    def done() -> bool:
+        partitions = [TopicPartition(live.input, number, offset) for number, offset in offsets.items()]
+        asked = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])[group]
+        return all(tp.error is None for tp in asked.result(SECONDS).topic_partitions)
+
+    live.wait(done, "the offsets set")
