@@ -23,8 +23,8 @@ from stream.kafka.commit.delivery_reports import (
     RejectedTopics,
 )
 from stream.kafka.commit.transaction import RolledBackError, Transaction
-from tests.stream.serve.test_faults import configure
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.support.administration import configure
 from tests.support.builders import a_definition, a_spec
 from tests.support.kafka_options import kafka_options
 from tests.support.live import Live
