@@ -1,1 +1,1 @@
-"""The service against a Kafka of lists and dictionaries: schedules of crashes and freezes from seeds."""
+"""Simulation of the service on a Kafka in memory: schedules of crashes and freezes, each from a seed."""

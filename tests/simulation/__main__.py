@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --schedules N --seed S`: N schedules from seed S on; the first that fails is shown."""
+"""`python -m tests.simulation --schedules N --seed S` runs N schedules from seed S on, and shows the first failure."""
 
 import argparse
 import sys
@@ -6,7 +6,8 @@ import time
 import traceback
 from collections import Counter
 
-from tests.simulation.world import World, silent_logs
+from tests.simulation.silent_logs import silent_logs
+from tests.simulation.world import World
 
 
 def main() -> int:

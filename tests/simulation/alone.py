@@ -1,4 +1,4 @@
-"""One service on a broker in memory, where nothing strikes but what a test does."""
+"""One service on a broker in memory, without faults but those of the test."""
 
 import json
 import random
@@ -26,7 +26,7 @@ TURNS = 3000
 
 
 class Shelf(Releases):
-    """Bundles of which some are gone, or all are while their volume is not mounted."""
+    """Bundles of which some may be gone, or all while their volume is not mounted."""
 
     def __init__(self, newest: int) -> None:
         super().__init__(ticks=False)
@@ -61,7 +61,7 @@ def feed(broker: Broker, plant: Plant, n: int) -> None:
 
 
 def serve(process: Process, broker: Broker, partitions: tuple[int, ...] = (0,)) -> None:
-    """Turns until all of these partitions is committed, markers included."""
+    """Runs turns until these partitions are committed to their ends, markers included."""
     for _ in range(TURNS):
         process.service.turn()
         broker.background()

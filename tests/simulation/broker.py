@@ -1,4 +1,4 @@
-"""The broker in memory: a virtual clock, logs, the transactions' coordinator, the group's committed offsets."""
+"""A broker in memory: a virtual clock, logs, the coordinator of transactions, and the committed offsets."""
 
 import contextlib
 import random
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
+from stream.kafka.state.state_topic import decode_metadata
 from tests.simulation.group import Group
 from tests.simulation.log import Entry, Fate, Log, TopicPartitionName, Transaction
 
@@ -25,14 +26,15 @@ def fenced() -> KafkaException:
 
 
 class Background(Protocol):
-    """A client's own thread."""
+    """The background thread of a client."""
 
-    def heartbeat(self) -> None: ...
+    def heartbeat(self) -> None:
+        """Does what the thread does from time to time."""
 
 
 @dataclass
 class Session:
-    """What the coordinator keeps for a transactional id."""
+    """State of the coordinator for one transactional id."""
 
     epoch: int = 0
     transaction: Transaction | None = None
@@ -40,7 +42,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Committed:
-    """An offset with its metadata, as it became visible."""
+    """A committed offset with its metadata."""
 
     partition: int
     offset: int
@@ -48,7 +50,7 @@ class Committed:
 
 
 class Broker:
-    """All topics and coordinators. Nothing in here happens by itself: `background` and `advance` make it happen."""
+    """All topics and coordinators. Nothing happens by itself: only in calls of `background` and `advance`."""
 
     def __init__(self, topics: Mapping[str, int], group: Group, draw: random.Random, clock: float = 1000.0) -> None:
         self.logs: dict[TopicPartitionName, Log] = {(t, p): Log() for t, n in topics.items() for p in range(n)}
@@ -60,13 +62,13 @@ class Broker:
         self.history: list[Committed] = []
         self.sessions: dict[str, Session] = {}
         self.clients: list[Background] = []
-        # Requests on their way whose sender has stopped waiting.
+        # Requests on their way whose senders have stopped waiting.
         self.late: list[Callable[[], object]] = []
 
     # --- time
 
     def advance(self, seconds: float) -> None:
-        """Sessions end, transactions time out."""
+        """Lets time pass: sessions end, and transactions time out."""
         self.now += seconds
         self.group.expire(self.now)
         for session in self.sessions.values():
@@ -76,7 +78,7 @@ class Broker:
                 session.epoch += 1
 
     def background(self, share: float = 0.5) -> None:
-        """Each thing that is under way happens with this probability: markers, late requests, heartbeats."""
+        """Does each pending thing with probability `share`: markers, late requests, heartbeats."""
         for request in list(self.late):
             if self.draw.random() < share:
                 self.late.remove(request)
@@ -91,7 +93,7 @@ class Broker:
     # --- transactions
 
     def init(self, name: str) -> int:
-        """A producer comes: what its predecessor left is ended, and the predecessor fenced. Returns its epoch."""
+        """Initialises a producer: aborts what its predecessor left, fences the predecessor, and returns the epoch."""
         session = self.sessions.setdefault(name, Session())
         if session.transaction is not None and session.transaction.fate is Fate.OPEN:
             session.transaction.fate = Fate.ABORT
@@ -100,7 +102,7 @@ class Broker:
         return session.epoch
 
     def append(self, name: str, epoch: int, timeout: float, topic: str, partition: int, entry: Entry) -> int:
-        """A record of a transaction, which begins with it if need be. Returns its offset."""
+        """Appends a record of a transaction, which begins here if none is open. Returns the offset."""
         entry.transaction = self._open(name, epoch, timeout)
         at = (topic, partition if partition >= 0 else zlib.crc32(entry.key or b"") % self.topics[topic])
         if at not in entry.transaction.logs:
@@ -116,10 +118,10 @@ class Broker:
         member: str,
         generation: int,
     ) -> None:
-        """Offsets that become visible with the transaction; refused where the member is not of this generation."""
+        """Adds offsets to the transaction; refuses them from a member that is not of this generation."""
         transaction = self._open(name, epoch, timeout)
         if not member and generation < 0:
-            # Nobody's commit: the broker takes it for one of a consumer without a group, and does not check it.
+            # The broker takes this for a commit without a group, and does not check it.
             transaction.offsets.update(offsets)
             return
         if member in self.group.fenced:
@@ -131,7 +133,7 @@ class Broker:
         transaction.offsets.update(offsets)
 
     def end(self, name: str, epoch: int, fate: Fate) -> None:
-        """Decides; markers follow. Asked again for the same it does nothing."""
+        """Decides the fate of the transaction; markers follow. The same decision again has no effect."""
         session = self._session(name, epoch)
         transaction = session.transaction
         if transaction is None or transaction.fate is fate:
@@ -141,12 +143,12 @@ class Broker:
         transaction.fate = fate
 
     def is_pending(self, partition: int) -> bool:
-        """Whether some transaction holds an offset of this partition that is not visible yet."""
+        """True while a transaction has an offset of this partition that is not visible yet."""
         return any(partition in transaction.offsets for transaction in self._transactions())
 
     @property
     def is_settling(self) -> bool:
-        """Whether something is decided that not everybody sees yet, or an offset is pending."""
+        """True while markers are missing, or an offset is pending."""
         return any(t.offsets or t.fate is not Fate.OPEN for t in self._transactions())
 
     def _transactions(self) -> list[Transaction]:
@@ -155,6 +157,23 @@ class Broker:
     @property
     def is_quiet(self) -> bool:
         return not self.late and all(session.transaction is None for session in self.sessions.values())
+
+    def retain(self, readings: str, state: str) -> None:
+        """Deletes the readings that no restore needs, and compacts the state topic."""
+        for commit in self.committed.values():
+            self.logs[state, commit.partition].compact()
+            metadata = decode_metadata(commit.metadata)
+            if metadata is not None:
+                self.logs[readings, commit.partition].low = metadata.replay_from
+
+    def has_all_committed(self, topic: str) -> bool:
+        """True where the group has committed every visible record of the topic."""
+        for partition in range(self.topics[topic]):
+            last = max((offset for offset, _ in self.logs[topic, partition].visible()), default=-1)
+            found = self.committed.get(partition)
+            if last >= 0 and (found is None or found.offset <= last):
+                return False
+        return True
 
     def _session(self, name: str, epoch: int) -> Session:
         session = self.sessions[name]
@@ -171,7 +190,7 @@ class Broker:
         return session.transaction
 
     def _write_markers(self, session: Session, share: float = 1.0) -> None:
-        """In any order: nothing orders the markers of different partitions."""
+        """Writes markers, in any order: nothing orders those of different partitions."""
         transaction = session.transaction
         if transaction is None or transaction.fate is Fate.OPEN:
             return

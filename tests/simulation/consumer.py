@@ -1,4 +1,4 @@
-"""The consumers in memory, as far as the service calls them: the group's member, and the reader of snapshots."""
+"""Consumers in memory, with the calls that the service makes: the group member, and the reader of snapshots."""
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from tests.simulation.log import Entry, TopicPartitionName
 from tests.simulation.wire import Wire
 
 T = TypeVar("T")
-# Share of the heartbeats of a fenced member that tell it.
+# Share of the heartbeats by which a fenced member learns that it is fenced.
 HEARD = 0.2
 FENCED = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
 Rebalanced = Callable[["MemoryConsumer", list[TopicPartition]], None]
@@ -21,7 +21,7 @@ Rebalanced = Callable[["MemoryConsumer", list[TopicPartition]], None]
 
 @dataclass(frozen=True)
 class Described:
-    """A topic of `list_topics`: the numbers of its partitions."""
+    """A topic in the answer of `list_topics`: the numbers of its partitions."""
 
     partitions: Collection[int]
     error: None = None
@@ -29,13 +29,13 @@ class Described:
 
 @dataclass(frozen=True)
 class Listed:
-    """What `list_topics` gives."""
+    """Answer of `list_topics`."""
 
     topics: Mapping[str, Described]
 
 
 class MemoryReader:
-    """Fetches what it was assigned, `read_committed`, and says where a partition ends."""
+    """Fetches its assigned partitions, `read_committed`, and reports their ends."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -77,7 +77,7 @@ class MemoryReader:
             self._next[at] = self._broker.logs[at].low if tp.offset == OFFSET_BEGINNING else tp.offset
 
     def _fetch(self, records: int) -> list[Message]:
-        """Up to `records`, often fewer, of the partitions in any order."""
+        """Fetches up to `records` records, often fewer, of the partitions in any order."""
         taken: list[Message] = []
         for at in self._broker.draw.sample(list(self._next), len(self._next)):
             room = min(records - len(taken), self._broker.draw.choice((0, 1, 3, records)))
@@ -101,10 +101,10 @@ class MemoryReader:
 
 
 class MemoryConsumer(MemoryReader):
-    """A static member of the group. Joins, learns and loses by heartbeats of its own; tells of it inside `consume`.
+    """A static member of the group. Heartbeats join it and change its assignment; callbacks run inside `consume`.
 
-    Fenced, it is done for once it knows, as the real client is: it has nothing assigned, calls no callback any more,
-    says so once with the records, and takes every call without doing anything.
+    A fenced member behaves as the real client does once it knows: it has nothing assigned, runs no callback, reports
+    the error once among the records, and ignores every call.
     """
 
     def __init__(self, wire: Wire, options: KafkaOptions) -> None:
@@ -115,7 +115,7 @@ class MemoryConsumer(MemoryReader):
         self._topic = ""
         self._member, self._generation = "", -1
         self._target: list[int] = []
-        # Whether the callbacks for the last assignment have run: before that it does not join again.
+        # True once the callbacks for the last assignment have run; before that, it does not join again.
         self._served, self._lost = True, False
         self._answers = 0
         self.owned: list[int] = []
@@ -123,7 +123,7 @@ class MemoryConsumer(MemoryReader):
 
     @property
     def is_fenced(self) -> bool:
-        """Whether the group has given its name to a later member, be it known here or not."""
+        """True where the group has given its name to a later member, even if this one does not know yet."""
         return self._member in self._group.fenced
 
     # --- what the service calls
@@ -137,14 +137,14 @@ class MemoryConsumer(MemoryReader):
         self._broker.clients.append(self)
 
     def consume(self, records: int, timeout: float) -> list[Message]:
-        """Callbacks run somewhere in it: records taken before them are returned all the same."""
+        """Returns records; callbacks may run between two of them."""
         taken = self._wire.ask("consume", timeout, lambda: self._turn(records))
         if not taken:
             self._broker.advance(timeout)
         return taken
 
     def committed(self, partitions: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
-        """Stable offsets: one that is pending makes the call time out."""
+        """Committed offset of one partition; a pending one makes the call time out."""
         (tp,) = partitions
 
         def answer() -> list[TopicPartition]:
@@ -177,7 +177,7 @@ class MemoryConsumer(MemoryReader):
         return b"CGMDv2:" + generation + self._group_name.encode() + b"\0" + self._member.encode() + b"\0"
 
     def close(self) -> None:
-        """The last callback. A static member stays in the group until its session ends."""
+        """Runs the last callback. A static member stays in the group until its session ends."""
         self._wire.ask("close", 0.0, lambda: None)
         if self.owned and not self._lost:
             self._call(self._on_revoke, self.owned)
@@ -187,7 +187,7 @@ class MemoryConsumer(MemoryReader):
     # --- its own thread
 
     def heartbeat(self) -> None:
-        """Learns of an assignment or of having been thrown out; joins again where there is nothing to give back."""
+        """Learns of an assignment or of an expulsion; joins again where no partition is to be given back."""
         if self._wire.frozen or not self._member or self._knows_of_fencing:
             return
         member = self._group.members.get(self._member)
@@ -205,7 +205,7 @@ class MemoryConsumer(MemoryReader):
             self._served = sorted(self._target) == sorted(self.owned)
 
     def fall_silent(self) -> None:
-        """No heartbeats from here on: frozen, dead, or closed."""
+        """Stops the heartbeats: the member is frozen, dead or closed."""
         member = self._group.members.get(self._member)
         if member is not None and member.dies_at is None:
             member.dies_at = self._broker.now + self._session_timeout
@@ -213,14 +213,14 @@ class MemoryConsumer(MemoryReader):
             self._broker.clients.remove(self)
 
     def wake(self) -> None:
-        """Was frozen. Whether it has noticed what happened meanwhile is another matter."""
+        """Starts the heartbeats again after a freeze; it does not know yet what happened meanwhile."""
         self._broker.clients.append(self)
         member = self._group.members.get(self._member)
         if member is not None:
             member.dies_at = None
 
     def _hear_of_fencing(self) -> None:
-        """Seconds pass between a real client's heartbeats, in which it goes on as if it were a member."""
+        """Learns of the fencing with some probability: a real client goes on for seconds before it does."""
         if self._broker.draw.random() < HEARD:
             self._knows_of_fencing = True
             self.owned, self._next, self._ended = [], {}, {}
@@ -251,7 +251,7 @@ class MemoryConsumer(MemoryReader):
         self.heartbeat()
 
     def _serve(self) -> None:
-        """First what it has to give back, then what is new; then it joins again, for the others to get the former."""
+        """Gives partitions back, then takes new ones, then joins again so that others get the former."""
         revoked = [p for p in self.owned if p not in self._target]
         added = [p for p in self._target if p not in self.owned]
         if revoked:

@@ -1,11 +1,11 @@
-"""The group's coordinator: members, generations, static names, cooperative rebalances in two rounds."""
+"""The coordinator of the group: members, generations, static names, cooperative rebalances in two rounds."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
 class Member:
-    """A member as the coordinator knows it. `dies_at`: when its session ends unless it is heard of again."""
+    """A member, as the coordinator knows it; `dies_at`: end of its session unless it sends a heartbeat."""
 
     id: str
     instance: str
@@ -19,7 +19,7 @@ class Group:
     """Partitions 0 to n - 1 of one topic, shared among the members.
 
     A rebalance waits until every member has joined again, or its session has ended. A partition that another member
-    still owns is given to nobody; it is free in the round after that.
+    still owns is assigned to nobody; it is free in the next round.
     """
 
     def __init__(self, partitions: int) -> None:
@@ -32,7 +32,7 @@ class Group:
         self._made = 0
 
     def join(self, instance: str) -> Member:
-        """A new member. A static name that is there already is taken over, with its partitions, without a rebalance."""
+        """Adds a member. It takes over an existing static name, with its partitions, without a rebalance."""
         self._made += 1
         member = Member(f"{instance}-{self._made}", instance)
         before = next((m for m in self.members.values() if m.instance == instance), None)
@@ -50,7 +50,7 @@ class Group:
         return sum(len(member.assigned) for member in self.members.values()) < self.partitions
 
     def rebalance(self) -> None:
-        """Everybody has to join again."""
+        """Starts a rebalance: every member must join again."""
         self.rebalancing = True
         for member in self.members.values():
             member.joined = False
@@ -60,7 +60,7 @@ class Group:
         self._complete()
 
     def expire(self, now: float) -> None:
-        """Members that were not heard of in time are out."""
+        """Removes the members whose sessions have ended."""
         late = [m for m in self.members.values() if m.dies_at is not None and m.dies_at <= now]
         for member in late:
             del self.members[member.id]
@@ -78,7 +78,7 @@ class Group:
             member.assigned = [p for p in share if owners.get(p, member) is member]
 
     def _shares(self) -> list[tuple[Member, list[int]]]:
-        """Equal shares; everybody keeps what it owns as far as its share goes."""
+        """Equal shares; each member keeps what it owns up to its share."""
         members = sorted(self.members.values(), key=lambda m: (-len(m.owned), m.id))
         size, more = divmod(self.partitions, len(members))
         kept = [(m, m.owned[: size + (i < more)], size + (i < more)) for i, m in enumerate(members)]

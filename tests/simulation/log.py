@@ -1,4 +1,4 @@
-"""A partition of a topic as the broker keeps it: offsets, transactions, markers, what `read_committed` sees."""
+"""The log of one partition: offsets, transactions, markers, and the view of `read_committed`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Fate(Enum):
-    """What the coordinator has decided about a transaction."""
+    """Decision of the coordinator about a transaction."""
 
     OPEN = auto()
     COMMIT = auto()
@@ -18,7 +18,7 @@ class Fate(Enum):
 
 @dataclass(eq=False)
 class Transaction:
-    """A transaction at its coordinator. `logs` and `offsets` are what its markers have not reached yet."""
+    """A transaction at its coordinator; `logs` and `offsets` are those that no marker has reached yet."""
 
     begun: float
     timeout: float
@@ -29,7 +29,7 @@ class Transaction:
 
 @dataclass(slots=True)
 class Entry:
-    """A record; `transaction` until its marker is written."""
+    """A record; `transaction` is set until the marker is written."""
 
     key: bytes | None
     value: bytes | None
@@ -39,7 +39,7 @@ class Entry:
 
 
 class Log:
-    """Offsets from `low` to `end`. None stands where nobody sees a record: markers, aborted ones, compacted ones."""
+    """Entries at offsets `low` to `end` - 1. None stands for markers, and for aborted and compacted records."""
 
     def __init__(self) -> None:
         self._entries: list[Entry | None] = []
@@ -56,14 +56,14 @@ class Log:
         return min(self._open.values(), default=self.end)
 
     def append(self, entry: Entry | None) -> int:
-        """Its offset."""
+        """Appends a record, and returns its offset."""
         self._entries.append(entry)
         if entry is not None and entry.transaction is not None:
             self._open.setdefault(entry.transaction, self.end - 1)
         return self.end - 1
 
     def mark(self, transaction: Transaction) -> None:
-        """Writes the marker, which takes an offset; aborted records are seen by nobody from here on."""
+        """Writes the marker, which takes an offset; aborted records vanish."""
         first = self._open.pop(transaction, self.end)
         for offset in range(first, self.end):
             entry = self._entries[offset]
@@ -73,26 +73,33 @@ class Log:
                     self._entries[offset] = None
         self._entries.append(None)
 
+    def append_aborted(self, n: int) -> None:
+        """Appends an aborted transaction of n records: offsets that nobody sees."""
+        aborted = Transaction(0.0, 1.0, Fate.ABORT)
+        for _ in range(n):
+            self.append(Entry(b"a", b"{", transaction=aborted))
+        self.mark(aborted)
+
     def visible(self, start: int = 0) -> Iterator[tuple[int, Entry]]:
-        """What `read_committed` sees from `start` on."""
+        """Records that a `read_committed` reader sees from `start` on, with their offsets."""
         for offset in range(max(start, self.low), self.stable_end):
             entry = self._entries[offset]
             if entry is not None:
                 yield offset, entry
 
     def committed(self) -> Iterator[Entry]:
-        """Also what stands behind an open transaction, and is not seen yet."""
+        """All committed records, also those behind an open transaction."""
         return (entry for entry in self._entries if entry is not None and entry.transaction is None)
 
     def compact(self) -> None:
-        """Keeps the last stable record of each key only; the others leave holes."""
+        """Keeps only the last stable record of each key."""
         last = {entry.key: offset for offset, entry in self.visible()}
         for offset, entry in list(self.visible()):
             if last[entry.key] != offset:
                 self._entries[offset] = None
 
     def up_to(self, end: int) -> "Log":
-        """A copy that ends at `end`, where the transactions that are open now have been aborted."""
+        """A copy that ends at `end`, with the open transactions aborted."""
         copy = Log()
         copy.low = self.low
         copy._entries = [None if e is None or e.transaction is not None else e for e in self._entries[:end]]

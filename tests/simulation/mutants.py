@@ -1,4 +1,4 @@
-"""Services with one promise broken each: what the simulation must find, and as what."""
+"""Mutants: services with one broken promise each, which the simulation must find."""
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
@@ -16,13 +16,13 @@ from stream.kafka.input import ClientErrors
 from stream.kafka.partition import Partition
 from stream.kafka.state.resume_point import PartitionOffsets, ResumePoint, resume_point_of
 from stream.serve.service import Service
+from tests.simulation.scope import Scope
 from tests.simulation.wire import Kind
-from tests.simulation.world import Scope
 
-# What to put in place of an attribute: (owner, name, value).
+# Replacement of an attribute: (owner, name, value).
 Change = tuple[object, str, Any]
 
-# What the oracle says, as regular expressions.
+# Messages of the oracle, as regular expressions.
 LOST = r"lost: Counter\(\{"
 TWICE = r"twice or extra: Counter\(\{"
 NOT_RESTORED = "these series are not as they were"
@@ -35,8 +35,9 @@ class Mutant:
     """A broken service.
 
     Attributes:
-        changes: what is broken. broken: what the oracle is to say of it.
-        first, scope: for what shows rarely: the first seed to try, and schedules that are likely to show it.
+        changes: replacements that break the promise.
+        broken: message of the oracle about it.
+        first, scope: for rare violations: the first seed to try, and schedules that are likely to show them.
     """
 
     changes: Callable[[], Iterable[Change]]
@@ -57,7 +58,7 @@ def _forgetful() -> Iterable[Change]:
 
 
 def _half_forgetful() -> Iterable[Change]:
-    """Partitions whose records were taken and not processed are not rolled back."""
+    """Partitions whose records were fetched and not processed are not rolled back."""
     original = Assignment.roll_back
     yield Assignment, "roll_back", lambda self, polled=(): original(self)
 
@@ -65,7 +66,7 @@ def _half_forgetful() -> Iterable[Change]:
 def _offsets_first() -> Iterable[Change]:
     """Offsets are committed in a transaction of their own, alerts in the next."""
     send, commit = Transaction.send, Transaction.commit
-    # By transaction: what was kept for one that has failed is never sent.
+    # By transaction: records kept for one that has failed are never sent.
     kept: dict[tuple[Transaction, float | None], list[tuple[str, bytes | None, bytes | None, Headers]]] = {}
 
     def keep(self: Transaction, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
@@ -87,7 +88,7 @@ def _offsets_first() -> Iterable[Change]:
 
 
 def _talkative() -> Iterable[Change]:
-    """What is replayed is told again."""
+    """A replay publishes its events again."""
     begin = Partition.begin
 
     def begin_live(self: Partition, place: ResumePoint, state_end: int) -> None:
@@ -130,7 +131,7 @@ def _trusting() -> Iterable[Change]:
 
 
 def _unasked() -> Iterable[Change]:
-    """Commits without looking whether it is a member of the group."""
+    """Commits without checking that it is a member of the group."""
     yield transaction, "group_membership", lambda consumer: consumer.consumer_group_metadata()
 
 
@@ -158,7 +159,7 @@ def _careless() -> Iterable[Change]:
 
 
 def _mortal() -> Iterable[Change]:
-    """Ends when the group fences it, be it by mistake."""
+    """Ends when the group fences it, even by mistake."""
     yield ClientErrors, "allows_rejoin", lambda self, fencing: False
 
 

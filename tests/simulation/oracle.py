@@ -1,4 +1,4 @@
-"""What must come out: one offline pass over each partition's log. Compared with what a subscriber sees."""
+"""The oracle: one offline pass over the log of each partition, compared with what a subscriber sees."""
 
 import json
 from collections import Counter
@@ -34,13 +34,14 @@ class ViolationError(AssertionError):
 
 
 def demand(holds: bool, what: str) -> None:
+    """Raises ViolationError where a promise does not hold."""
     if not holds:
         raise ViolationError(what)
 
 
 @dataclass(frozen=True)
 class Published:
-    """What one partition's readings lead to."""
+    """Records that the readings of one partition lead to."""
 
     alerts: list[dict[str, Any]]
     letters: Counter[tuple[bytes | None, bytes | None, str]]
@@ -49,10 +50,10 @@ class Published:
 
 
 class Pass:
-    """One partition, offline, from its first record on: `up_to` an offset, then further.
+    """An offline pass over one partition from its first record on: `up_to` an offset, then further.
 
     Args:
-        after_ns: after which a series retires, and after which it is blind.
+        after_ns: times after which a series retires, and after which it is blind.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Pass:
         self.published = Published([], Counter(), Counter(), Counter())
 
     def up_to(self, offset: int) -> dict[str, SeriesState]:
-        """State of every series after all readings below `offset`; silences and swaps stand where they were told."""
+        """State of every series after all readings below `offset`, with the silences and swaps that were published."""
         if self._position == 0:
             self._detector = Detector(self._first(), *self._after_ns)
         for at, version in self._swaps(offset):
@@ -87,12 +88,12 @@ class Pass:
         return kept_states(self._detector, self._stream_time)
 
     def _first(self) -> Definition:
-        """What the partition was served with at its first commit: that is told by nobody."""
+        """Definition at the first commit of the partition, which no status event names."""
         own = [decode_metadata(c.metadata) for c in self._broker.history if c.partition == self._partition]
         return self._definition_of("v1" if not own or own[0] is None else own[0].bundle)
 
     def _swaps(self, end: int) -> list[tuple[int, int]]:
-        """Offset and version of each swap that was told up to `end`, and is not done yet."""
+        """Offset and version of each swap that was published up to `end`, and is not done here yet."""
         served = int(self._detector.definition.version.removeprefix("v"))
         told = [json.loads(entry.value or b"") for entry in _committed(self._broker, self._options.status)]
         swaps = [
@@ -110,7 +111,7 @@ class Pass:
         self._detector.restore(states)
 
     def _silences(self, end: int) -> list[tuple[int, str]]:
-        """Offset and series of each silence that was told of what is below `end`, and is not done yet."""
+        """Offset and series of each silence that was published below `end`, and is not done here yet."""
         done = {(a["alert_id"], a["sequence"]) for a in self.published.alerts}
         return sorted(
             (a["source"]["offset"], a["series"])
@@ -151,7 +152,7 @@ class Pass:
 
 
 def plain(value: bytes | None) -> dict[str, Any]:
-    """An alert without the one field that is not deterministic."""
+    """An alert without its one field that is not deterministic."""
     return {name: said for name, said in json.loads(value or b"{}").items() if name != "observed_at"}
 
 
@@ -162,7 +163,7 @@ def committed_alerts(broker: Broker, options: KafkaOptions) -> Iterator[dict[str
 
 
 def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -> int:
-    """Alerts: none lost, twice, extra, or out of order in their series. The others: exactly once."""
+    """Checks that every record is published exactly once, and the alerts of a series in order."""
     got = list(committed_alerts(broker, options))
     wanted = [a for one in passes for a in one.published.alerts]
     names, expected = Counter(map(name_of, got)), Counter(map(name_of, wanted))
@@ -194,7 +195,7 @@ def name_of(said: dict[str, Any]) -> tuple[str, str, int, str]:
 
 
 def check_lives(told: Iterable[tuple[str, str, int, str]]) -> None:
-    """Each incident is told from `opened` on without a hole, and ends before its series has another."""
+    """Checks that each incident is published from `opened` on without a gap, and ends before the next one."""
     open_: dict[str, tuple[str, int]] = {}
     for series, name, sequence, state in told:
         before = open_.pop(series, None)
@@ -211,7 +212,7 @@ def _committed(broker: Broker, topic: str) -> Iterator[Entry]:
 
 
 def check_commits(broker: Broker, options: KafkaOptions, max_replay: int) -> None:
-    """Every commit's metadata is ours, in bounds, and goes forward only."""
+    """Checks that the metadata of every commit is ours, within bounds, and never goes back."""
     before: dict[int, tuple[int, int, int]] = {}
     for commit in broker.history:
         metadata = decode_metadata(commit.metadata)
@@ -227,7 +228,7 @@ def check_commits(broker: Broker, options: KafkaOptions, max_replay: int) -> Non
 
 
 def differences(got: dict[str, SeriesState], wanted: dict[str, SeriesState]) -> list[str]:
-    """Series whose states are not the same to the bit."""
+    """Series whose states differ in any bit."""
     names = sorted(got.keys() | wanted.keys())
     return [name for name in names if _bits(got.get(name)) != _bits(wanted.get(name))]
 

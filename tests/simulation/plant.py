@@ -1,4 +1,4 @@
-"""What is sent: a small detector and a seeded stream for it, with late, doubled and broken readings among them."""
+"""A small detector, and a random stream for it with late, duplicate and broken readings."""
 
 import json
 import random
@@ -18,7 +18,7 @@ BROKEN = (b"{", b"", b'{"s0": 1}', b'{"time": "soon"}')
 
 @cache
 def definition(version: int, ticks: bool) -> Definition:
-    """Windows of two frames, so that a stream of some dozens of readings has several incidents in each series."""
+    """A detector of windows of two frames: some dozens of readings give several incidents in each series."""
     torch.set_num_threads(1)
     spec = a_spec(window=2, smoothing=2, hidden=4, latent=1)
     rules = a_rules(close_after=1, update_every_ns=3 * SECOND)
@@ -30,7 +30,7 @@ def definition(version: int, ticks: bool) -> Definition:
 
 
 class Releases:
-    """Where services get their definitions: versions follow one another. `ticks`: whether frames stand on ticks."""
+    """The source of definitions, with versions that follow one another; `ticks`: frames stand on ticks."""
 
     def __init__(self, ticks: bool) -> None:
         self.newest = 1
@@ -57,7 +57,7 @@ class Plant:
 
     def reading(self) -> tuple[int, bytes, bytes]:
         """Partition, key, value."""
-        # The later a series stands, the rarer it is: slow series are what long replays are made of.
+        # Later series are rarer: slow series make replays long.
         series = SERIES[min(int(self._draw.expovariate(0.8)), len(SERIES) - 1)]
         partition = SERIES.index(series) % self._partitions
         if self._draw.random() < 0.04:

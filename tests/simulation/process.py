@@ -1,4 +1,4 @@
-"""One life of a service: the product's own, on clients in memory."""
+"""One process: the product's own service, on clients in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from tests.simulation.wire import Wire
 
 @dataclass(eq=False)
 class Process:
-    """A service, and the ends of its lines that the simulation holds."""
+    """A service, and the clients in memory that it has made."""
 
     instance: str
     wire: Wire
@@ -34,16 +34,16 @@ class Process:
 
     @property
     def may_end(self) -> bool:
-        """Whether the group, or the broker, has fenced it twice: once may be a mistake."""
+        """True where the group, or the broker, has fenced it twice: once may be a mistake."""
         return any(sum(client.is_fenced for client in clients) > 1 for clients in (self.consumers, self.producers))
 
     def states(self) -> dict[int, dict[str, SeriesState]]:
-        """State of every series that is not to be retired, of every partition it holds."""
+        """State of every series that is not about to retire, by partition."""
         partitions = self.service._assignment.partitions.values()
         return {p.number: kept_states(p.detector, p.stream_time) for p in partitions}
 
     def bury(self) -> None:
-        """It is no more; what it had sent may still arrive, and its session ends in time."""
+        """Marks the process as dead: its requests may still arrive, and its session ends in time."""
         self.wire.dead = True
         for producer in self.producers:
             producer.die()
@@ -52,7 +52,7 @@ class Process:
 
 
 def kept_states(detector: Detector, stream_time: int) -> dict[str, SeriesState]:
-    """Without the series that may be forgotten at any time."""
+    """State of every series that is not about to retire."""
     expired = detector.expired(stream_time)
     return {name: detector.snapshot(name) for name in detector.slots.names() if name not in expired}
 

@@ -1,4 +1,4 @@
-"""The transactional producer in memory, as far as the service calls it."""
+"""A transactional producer in memory, with the calls that the service makes."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ Queued = tuple[str, int, Entry, OnDelivery | None]
 
 
 class MemoryProducer:
-    """Records wait in a queue until they are transmitted: some at once, all of them by a flush."""
+    """A producer whose records wait in a queue until they are sent: some at once, all of them by a flush."""
 
     def __init__(self, wire: Wire, timeout: float) -> None:
         self._wire = wire
@@ -25,7 +25,7 @@ class MemoryProducer:
         self._in_transaction = False
         self._queue: list[Queued] = []
         self._reports: list[tuple[OnDelivery, KafkaError | None, Message]] = []
-        # What made the transaction, or the producer, unusable.
+        # Error that made the transaction, or the producer, unusable.
         self._failed: KafkaException | None = None
 
     @property
@@ -65,7 +65,7 @@ class MemoryProducer:
         return self._serve_reports()
 
     def flush(self, timeout: float) -> int:
-        """How many are queued, or not reported yet. A delivery that fails for good shows at the calls that follow."""
+        """Sends all records; returns how many are not delivered. A failed delivery shows at the next calls."""
         try:
             self._wire.ask("flush", timeout, self._transmit_all)
         except KafkaException as struck:
@@ -103,7 +103,7 @@ class MemoryProducer:
         self._failed = None
 
     def die(self) -> None:
-        """The process is gone; what was on its way still arrives."""
+        """Ends the producer; some of its queued records still arrive."""
         self._transmit(self._broker.draw.randint(0, len(self._queue)))
 
     def _end(self, call: str, timeout: float, fate: Fate) -> None:
@@ -111,7 +111,7 @@ class MemoryProducer:
         self._in_transaction = False
 
     def _try(self, call: str, timeout: float, effect: Callable[[], None]) -> None:
-        """Remembers what calls for an abort, and what is fatal."""
+        """Makes a call, and remembers an abortable or fatal error."""
         try:
             self._wire.ask(call, timeout, effect)
         except KafkaException as failure:
@@ -148,6 +148,6 @@ class MemoryProducer:
 
 
 def parse_membership(membership: Any) -> tuple[int, str]:
-    """Generation and member of what a consumer says of itself."""
+    """Generation and member id in the group metadata of a consumer."""
     data = bytes(membership)
     return int.from_bytes(data[7:11], sys.byteorder, signed=True), data[11:].split(b"\0")[1].decode()

@@ -1,13 +1,14 @@
-"""What a restore gives: a service of its own, on a copy of the broker that ends at the committed offsets."""
+"""State that a restore gives, from a service on a copy of the broker that ends at the committed offsets."""
 
 import random
+from collections.abc import Sequence
 
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import KafkaOptions
 from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
-from tests.simulation.oracle import ViolationError
+from tests.simulation.oracle import Pass, ViolationError, demand, differences
 from tests.simulation.plant import Releases
 from tests.simulation.process import a_process
 from tests.simulation.wire import Wire
@@ -18,7 +19,7 @@ TURNS = 1000
 def restored(
     broker: Broker, options: KafkaOptions, serve: ServeSettings, releases: Releases
 ) -> dict[int, dict[str, SeriesState]]:
-    """State of every series by partition. To be asked when no offset or marker is pending."""
+    """State of every series, by partition. Requires that no offset or marker is pending."""
     copy = Broker(broker.topics, Group(broker.topics[options.input]), random.Random(0), broker.now)
     copy.committed = dict(broker.committed)
     for (topic, partition), log in broker.logs.items():
@@ -33,6 +34,16 @@ def restored(
             return process.states()
         process.service.turn()
     raise ViolationError(f"a restore without faults has not ended after {TURNS} turns")
+
+
+def check_restored(
+    broker: Broker, options: KafkaOptions, serve: ServeSettings, releases: Releases, passes: Sequence[Pass]
+) -> None:
+    """Checks that a restore gives the state of one pass up to the committed offset, bit for bit."""
+    got = restored(broker, options, serve, releases)
+    for partition, commit in sorted(broker.committed.items()):
+        wrong = differences(got[partition], passes[partition].up_to(commit.offset))
+        demand(not wrong, f"restored at {partition}@{commit.offset}, these series are not as they were: {wrong}")
 
 
 def _never(wire: Wire) -> None:

@@ -1,47 +1,35 @@
-"""Exactly once under every schedule that a seed can think of; and the simulation that shows it can fail.
+"""Everything is published exactly once under random schedules, and the simulation finds services that break that.
 
 More schedules: `python -m tests.simulation --schedules 5000 --seed 1`.
 """
 
-import random
 import re
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
-from stream.kafka.client import Remedy, remedy
 from stream.kafka.commit.transaction import Transaction
-from tests.simulation.broker import Broker
-from tests.simulation.consumer import MemoryConsumer, MemoryReader
-from tests.simulation.group import Group
-from tests.simulation.log import Entry
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.oracle import ViolationError
-from tests.simulation.producer import MemoryProducer
-from tests.simulation.wire import Crash, Kind, Wire
-from tests.simulation.world import Scope, World, silent_logs
-from tests.support.kafka_options import kafka_options
+from tests.simulation.scope import Scope
+from tests.simulation.silent_logs import silent_logs
+from tests.simulation.world import World
 
-OPTIONS = kafka_options()
-# Schedules that are enough to find each broken service.
+# Number of schedules that finds each mutant.
 ENOUGH = 300
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Thousands of restarts have much to log."""
+    """Drops log lines."""
     with silent_logs():
         yield
 
 
-# --- the service
-
-
 @pytest.mark.parametrize("scope", [Scope(1, 1, 40, faults=False), Scope(3, 3, 80, faults=False)], ids=["one", "three"])
 def test_without_faults_alerts_are_those_of_one_pass(scope: Scope) -> None:
-    """Also while services come one after the other, and partitions change hands."""
+    """Also while services start one after the other, and partitions change hands."""
     told = 0
     for seed in range(10):
         world = World(seed, scope)
@@ -66,7 +54,7 @@ def test_whatever_crashes_freezes_or_times_out_everything_is_told_exactly_once(f
 
 
 def test_the_same_seed_gives_the_same_schedule() -> None:
-    """What has failed once can be looked at as often as it takes."""
+    """So a failure can be repeated."""
     first, second = World(7), World(7)
     first.run()
     second.run()
@@ -75,7 +63,7 @@ def test_the_same_seed_gives_the_same_schedule() -> None:
 
 
 def violations(mutant: Mutant) -> Iterator[str]:
-    """Promises that are broken, one of each schedule that breaks any. Whatever else a mutant raises is raised."""
+    """Messages of the oracle, one of each schedule that breaks a promise. Other errors of a mutant are raised."""
     for seed in range(mutant.first, mutant.first + ENOUGH):
         try:
             World(seed, mutant.scope).run()
@@ -85,223 +73,17 @@ def violations(mutant: Mutant) -> Iterator[str]:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_a_service_that_breaks_a_promise_is_found(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A simulation that cannot fail shows nothing. It has to find the very promise that is broken."""
+    """A simulation that cannot fail shows nothing. It must find the very promise that is broken."""
     for owner, name, value in mutant.changes():
         monkeypatch.setattr(owner, name, value)
     assert any(re.search(mutant.broken, broken) for broken in violations(mutant))
 
 
 def test_a_bug_is_not_taken_for_a_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mutant that only crashes is not found: what it raises stays what it is, with the seed to see it again."""
+    """A mutant that only crashes is not found: its error is raised, with the seed to repeat it."""
 
     def commit(self: Transaction) -> None: ...
 
     monkeypatch.setattr(Transaction, "commit", commit)
     with pytest.raises(TypeError, match="seed 0"):
         World(0).run()
-
-
-# --- the broker in memory, where its behaviour matters
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker({"in": 1, "out": 1, "state": 1}, Group(1), random.Random(0))
-
-
-def a_wire(broker: Broker, name: str = "one") -> Wire:
-    return Wire(name, broker, lambda wire: None)
-
-
-def a_producer(broker: Broker, wire: Wire | None = None) -> MemoryProducer:
-    producer = MemoryProducer(wire or a_wire(broker), 10.0)
-    producer.init_transactions(5.0)
-    return producer
-
-
-def a_member(broker: Broker, instance: str = "one") -> MemoryConsumer:
-    """A consumer that has joined and answered what it was told."""
-    options = kafka_options("g", instance, "in", "alerts", "dead", "state", "status", None, {})
-    consumer = MemoryConsumer(a_wire(broker, instance), options)
-    answers = {"on_assign": consumer.incremental_assign, "on_revoke": consumer.incremental_unassign}
-    consumer.subscribe(
-        ["in"],
-        on_assign=lambda _, tps: answers["on_assign"]([TopicPartition(tp.topic, tp.partition, 0) for tp in tps]),
-        on_revoke=lambda _, tps: answers["on_revoke"](tps),
-        on_lost=lambda _, tps: answers["on_revoke"](tps),
-    )
-    consumer.consume(1, 0.0)
-    return consumer
-
-
-def produce(producer: MemoryProducer, value: bytes) -> None:
-    producer.begin_transaction()
-    producer.produce("out", value, b"key")
-    assert producer.flush(5.0) == 0
-
-
-def values(broker: Broker) -> list[bytes | None]:
-    return [entry.value for _, entry in broker.logs["out", 0].visible()]
-
-
-def offsets(at: int) -> list[TopicPartition]:
-    return [TopicPartition("in", 0, at, metadata="m")]
-
-
-def test_records_are_seen_once_their_transaction_is_committed_and_marked(broker: Broker) -> None:
-    producer = a_producer(broker)
-    produce(producer, b"1")
-    assert values(broker) == []
-    producer.commit_transaction(5.0)
-    assert values(broker) == [], "the marker is on its way"
-    broker.background(1.0)
-    assert values(broker) == [b"1"]
-    assert broker.logs["out", 0].end == 2, "a marker takes an offset"
-
-
-def test_aborted_records_are_never_seen_and_keep_their_offsets(broker: Broker) -> None:
-    producer = a_producer(broker)
-    produce(producer, b"1")
-    producer.abort_transaction(5.0)
-    produce(producer, b"2")
-    producer.commit_transaction(5.0)
-    broker.background(1.0)
-    assert [(o, e.value) for o, e in broker.logs["out", 0].visible()] == [(2, b"2")]
-
-
-def test_an_open_transaction_hides_what_stands_behind_its_first_record(broker: Broker) -> None:
-    produce(a_producer(broker), b"1")
-    log = broker.logs["out", 0]
-    log.append(Entry(b"key", b"plain"))
-    assert (log.stable_end, log.end, values(broker)) == (0, 2, [])
-    a_producer(broker)
-    assert values(broker) == [b"plain"], "a successor of the same name has aborted it"
-
-
-def test_a_transaction_that_takes_too_long_is_aborted_and_its_producer_fenced(broker: Broker) -> None:
-    producer = a_producer(broker)
-    produce(producer, b"1")
-    broker.advance(10.5)
-    with pytest.raises(KafkaException, match="_FENCED") as fenced:
-        producer.commit_transaction(5.0)
-    assert remedy(fenced.value) is Remedy.FENCED
-    broker.background(1.0)
-    assert values(broker) == []
-
-
-def test_a_producer_with_a_successor_can_do_nothing_any_more(broker: Broker) -> None:
-    old = a_producer(broker)
-    produce(old, b"old")
-    new = a_producer(broker)
-    with pytest.raises(KafkaException, match="_FENCED"):
-        old.commit_transaction(5.0)
-    produce(new, b"new")
-    new.commit_transaction(5.0)
-    broker.background(1.0)
-    assert values(broker) == [b"new"]
-
-
-def test_a_pending_offset_makes_the_question_time_out_until_it_is_decided_and_marked(broker: Broker) -> None:
-    consumer, producer = a_member(broker), a_producer(broker)
-    produce(producer, b"1")
-    producer.send_offsets_to_transaction(offsets(3), consumer.consumer_group_metadata(), 5.0)
-    with pytest.raises(KafkaException, match="_TIMED_OUT"):
-        consumer.committed(offsets(0), 0.2)
-    producer.commit_transaction(5.0)
-    with pytest.raises(KafkaException, match="_TIMED_OUT"):
-        consumer.committed(offsets(0), 0.2)
-    broker.background(1.0)
-    (found,) = consumer.committed(offsets(0), 0.2)
-    assert (found.offset, found.metadata) == (3, "m")
-
-
-@pytest.mark.parametrize("answered", [True, False], ids=["took effect", "had none"])
-def test_after_a_commit_that_timed_out_only_the_broker_knows(broker: Broker, answered: bool) -> None:
-    wire = a_wire(broker)
-    producer = a_producer(broker, wire)
-    produce(producer, b"1")
-    wire.arm(Kind.UNANSWERED if answered else Kind.UNSENT, "commit_transaction", 1)
-    with pytest.raises(KafkaException, match="_TIMED_OUT") as timed_out:
-        producer.commit_transaction(1.0)
-    assert remedy(timed_out.value) is Remedy.REBUILD
-    a_producer(broker)
-    assert values(broker) == ([b"1"] if answered else [])
-
-
-def test_who_is_no_member_any_more_commits_nothing(broker: Broker) -> None:
-    """A zombie: its session has ended while it was frozen, and it does not know yet."""
-    zombie, producer = a_member(broker), a_producer(broker)
-    before = zombie.consumer_group_metadata()
-    zombie.fall_silent()
-    broker.advance(11.0)
-    produce(producer, b"1")
-    with pytest.raises(KafkaException, match="UNKNOWN_MEMBER_ID") as refused:
-        producer.send_offsets_to_transaction(offsets(3), before, 5.0)
-    assert remedy(refused.value) is Remedy.ABORT
-
-
-def test_a_static_name_that_comes_back_takes_over_and_fences(broker: Broker) -> None:
-    old = a_member(broker)
-    before, generation = old.consumer_group_metadata(), broker.group.generation
-    new = a_member(broker)
-    assert new.owned == [0]
-    assert broker.group.generation == generation, "no rebalance"
-    producer = a_producer(broker)
-    produce(producer, b"1")
-    with pytest.raises(KafkaException, match="FENCED_INSTANCE_ID"):
-        producer.send_offsets_to_transaction(offsets(3), before, 5.0)
-
-
-def test_a_fenced_member_that_knows_has_nothing_left_calls_nothing_back_and_says_so_once(broker: Broker) -> None:
-    """As the real client does: its callbacks would raise here."""
-    old = a_member(broker)
-    a_member(broker)
-    callbacks = dict.fromkeys(("on_assign", "on_revoke", "on_lost"), lambda _, tps: pytest.fail(f"told of {tps}"))
-    old.subscribe(["in"], **callbacks)
-    while old.owned:
-        old.heartbeat()
-    (told,) = old.consume(10, 0.0)
-    error = told.error()
-    assert error is not None
-    assert (error.code(), "fenced" in error.str()) == (KafkaError._FATAL, True)
-    assert (old.owned, old.consume(10, 0.0)) == ([], [])
-    old.incremental_unassign([TopicPartition("in", 0)])
-    old.close()
-
-
-def test_a_partition_changes_hands_only_after_it_was_given_back() -> None:
-    broker = Broker({"in": 2}, Group(2), random.Random(0))
-    first = a_member(broker)
-    assert sorted(first.owned) == [0, 1]
-    second = a_member(broker, "two")
-    assert second.owned == [], "the first has not heard of it"
-    for _ in range(3):
-        first.consume(1, 0.0)
-        second.consume(1, 0.0)
-    assert sorted(first.owned + second.owned) == [0, 1]
-    assert len(first.owned) == 1
-
-
-def test_a_reader_is_told_of_the_last_stable_offset_as_the_end(broker: Broker) -> None:
-    produce(a_producer(broker), b"1")
-    reader = MemoryReader(a_wire(broker))
-    reader.assign([TopicPartition("out", 0, OFFSET_BEGINNING)])
-    seen: list[Message] = []
-    while not seen:
-        seen = reader.consume(10, 0.0)
-    error = seen[0].error()
-    assert error is not None
-    assert error.code() == KafkaError._PARTITION_EOF
-    assert (seen[0].offset(), broker.logs["out", 0].end) == (0, 1)
-
-
-def test_a_crash_strikes_before_or_after_the_effect(broker: Broker) -> None:
-    for kind, seen in ((Kind.CRASH_BEFORE, []), (Kind.CRASH_AFTER, [b"1"])):
-        wire = a_wire(broker, kind.value)
-        producer = a_producer(broker, wire)
-        produce(producer, b"1")
-        wire.arm(kind, "commit_transaction", 1)
-        with pytest.raises(Crash, match="commit_transaction"):
-            producer.commit_transaction(5.0)
-        a_producer(broker, a_wire(broker, kind.value))
-        assert values(broker) == seen

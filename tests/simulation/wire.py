@@ -1,4 +1,4 @@
-"""A process's line to the broker: every call goes through it, and it is where the faults are."""
+"""The connection of a process to the broker: every call goes through it, and faults strike here."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from confluent_kafka import KafkaError
 from tests.simulation.broker import Broker, fault
 
 T = TypeVar("T")
-# Share of calls before which the broker and the clients' own threads get something done.
+# Share of calls before which the broker and the threads of the clients do something.
 MEANWHILE = 0.1
-# Until the group gives up a member that nobody hears of.
+# Time until the group removes a member without heartbeats.
 GHOST_SECONDS = 10.0
 
 
 class Crash(BaseException):
-    """The process is killed: nothing of it runs any more."""
+    """The process is killed."""
 
 
 class Kind(Enum):
-    """What happens to a call."""
+    """Fault of a call."""
 
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
@@ -37,7 +37,7 @@ class Kind(Enum):
 
 COMMITTING = ("send_offsets_to_transaction", "commit_transaction", "abort_transaction")
 ANSWERED = ("init_transactions", *COMMITTING)
-# Where a kind can strike; those that are not here can anywhere.
+# Calls that a kind of fault can strike; a kind that is not listed can strike every call.
 CALLS = {
     Kind.UNSENT: ("committed", "get_watermark_offsets", "list_topics", "flush", *ANSWERED),
     Kind.UNANSWERED: ANSWERED,
@@ -53,25 +53,25 @@ EVERY_CALL = (
 
 
 class Wire:
-    """One life of one process.
+    """The connection of one process, from its start to its end.
 
     Args:
         name: its transactional id.
-        freeze: lets the world go on without this process for a while.
+        freeze: runs everything else for a while, without this process.
     """
 
     def __init__(self, name: str, broker: Broker, freeze: Callable[["Wire"], None]) -> None:
         self.name = name
         self.broker = broker
         self.dead = self.frozen = False
-        # What has struck, by kind and call; for the report.
+        # Faults so far, by kind and call, for the report.
         self.struck: list[tuple[Kind, str]] = []
         self.calls: Counter[str] = Counter()
         self._freeze = freeze
         self._armed: tuple[Kind, str, int] | None = None
 
     def arm(self, kind: Kind, call: str, count: int) -> None:
-        """Strikes at the `count`-th time from here on that it can; "" is any call."""
+        """Arms a fault for the `count`-th call from here on that it can strike; "" is any call."""
         self._armed = (kind, call, count)
 
     def disarm(self) -> None:
@@ -83,7 +83,7 @@ class Wire:
         raise Crash(at)
 
     def ask(self, call: str, timeout: float, effect: Callable[[], T]) -> T:
-        """A call with its effect on the broker, or with what strikes it."""
+        """Makes a call with its effect on the broker, unless a fault strikes it."""
         kind = self._strike(call)
         if kind is Kind.UNSENT:
             self._time_out(timeout)
@@ -102,7 +102,7 @@ class Wire:
         return result
 
     def _strike(self, call: str) -> Kind | None:
-        """Counts the call; the kind that strikes it, after what comes before the call itself."""
+        """Counts a call, and returns the fault that strikes it after the faults before the call are done."""
         assert not self.dead, f"a dead process calls {call}"
         self.calls[call] += 1
         self.broker.advance(0.001)
@@ -124,7 +124,7 @@ class Wire:
         if kind is Kind.FENCE:
             self.broker.init(self.name)
         if kind is Kind.GHOST:
-            # What a broker that is killed in the middle of our joining can leave: a member that never was.
+            # A broker that is killed while we join can keep a member that never was.
             self.broker.group.join(self.name).dies_at = self.broker.now + GHOST_SECONDS
         return kind
 

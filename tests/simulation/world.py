@@ -1,27 +1,23 @@
-"""One schedule: services that are killed, frozen, cut off and rebalanced in an order that its seed decides."""
+"""One schedule: kills, freezes, time-outs and rebalances of services, in an order that a seed decides."""
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
-
-import structlog
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from stream.errors import FencedError
 from stream.kafka import failpoints
 from stream.kafka.failpoints import PLACES, Failpoints
-from stream.kafka.state.state_topic import decode_metadata
 from stream.settings.serve import ServeSettings
 from tests.simulation.broker import Broker
 from tests.simulation.group import Group
-from tests.simulation.log import Entry, Fate, Transaction
-from tests.simulation.oracle import Pass, ViolationError, check_commits, check_published, demand, differences
+from tests.simulation.log import Entry
+from tests.simulation.oracle import Pass, ViolationError, check_commits, check_published, demand
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
-from tests.simulation.restored import restored
-from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Kind, Wire
+from tests.simulation.restored import check_restored
+from tests.simulation.scope import Scope, drawn
+from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Wire
 from tests.support.builders import MS, SECOND
 from tests.support.kafka_options import kafka_options
 from tests.support.options import changed
@@ -30,42 +26,8 @@ HEALING_ROUNDS = 500
 MAX_DEPTH = 2
 
 
-@dataclass(frozen=True)
-class Scope:
-    """How hard a schedule is.
-
-    Attributes:
-        partitions, services: of the input topic; processes with names of their own.
-        steps: of the scheduler, before everything heals.
-        faults: whether there are any.
-        silence: whether series are closed by the wall clock.
-        swaps: whether bundles follow one another. retire: whether series leave memory.
-        ticks: whether frames stand on ticks, which are open for a while.
-        kinds: of the faults.
-    """
-
-    partitions: int = 2
-    services: int = 2
-    steps: int = 80
-    faults: bool = True
-    silence: bool = False
-    swaps: bool = False
-    retire: bool = False
-    ticks: bool = False
-    kinds: tuple[Kind, ...] = tuple(Kind)
-
-
-def drawn(draw: random.Random) -> Scope:
-    """A scope of any kind."""
-    extra = draw.choice(("", "", "silence", "swaps", "retire"))
-    sizes = draw.choice((1, 2, 3)), draw.choice((1, 1, 2, 3)), draw.choice((40, 80))
-    # A silence that closes a tick and nothing else is told to nobody, hence unknown to the oracle.
-    ticks = extra != "silence" and draw.random() < 0.4
-    return Scope(*sizes, silence=extra == "silence", swaps=extra == "swaps", retire=extra == "retire", ticks=ticks)
-
-
 class World:
-    """Everything that one schedule needs, decided by `seed` alone."""
+    """A broker, services and a stream; `seed` alone decides everything that happens to them."""
 
     def __init__(self, seed: int, scope: Scope | None = None) -> None:
         self.seed = seed
@@ -96,20 +58,18 @@ class World:
         after = self.serve.retire_after, self.serve.blind_after
         self._passes = [Pass(self.broker, self.options, p, after, self._releases.version) for p in range(n)]
         self.processes: dict[str, Process | None] = {f"i{k}": None for k in range(self.scope.services)}
-        # Frozen ones whose name somebody else has taken since.
+        # Frozen processes whose name another process has taken since.
         self._twins: list[Process] = []
         self._running: list[Process] = []
         self.trace: list[str] = []
         self.struck: Counter[str] = Counter()
 
-    # --- a schedule
-
     def run(self) -> None:
-        """The schedule, and what must hold after it.
+        """Runs the schedule, and checks every promise after it.
 
         Raises:
-            ViolationError: a promise is broken. Whatever else there is to raise is a fault in itself, and stays what it
-                is. Seed and steps are in its notes.
+            ViolationError: a promise is broken. Any other error is a fault in itself. The notes of an error have the
+                seed and the steps.
         """
         before = failpoints.install(Failpoints(""))
         try:
@@ -155,12 +115,9 @@ class World:
             self._say(f"append {partition}@{offset} {key.decode()} {value.decode()}")
 
     def _append_gap(self) -> None:
-        """An aborted transaction of somebody else's producer: offsets that nobody sees."""
+        """Appends an aborted transaction of another producer."""
         log = self.broker.logs["in", self._draw.randrange(self.scope.partitions)]
-        aborted = Transaction(self.broker.now, 1.0, Fate.ABORT)
-        for _ in range(self._draw.randint(0, 2)):
-            log.append(Entry(b"a", b"{", (), SENT_AT_MS, aborted))
-        log.mark(aborted)
+        log.append_aborted(self._draw.randint(0, 2))
         self._say(f"gap up to {log.end}")
 
     def _release(self) -> None:
@@ -168,24 +125,18 @@ class World:
         self._say(f"bundle {self._releases.newest}")
 
     def _retain(self) -> None:
-        """Retention deletes what no restore needs; the state topic is compacted."""
+        """Deletes the readings that no restore needs, and compacts the state topic."""
         if self.broker.is_settling:
             return
         # The oracle reads the same log, so it goes first.
         self._audit()
-        for commit in self.broker.committed.values():
-            self.broker.logs["state", commit.partition].compact()
-            metadata = decode_metadata(commit.metadata)
-            if metadata is not None:
-                self.broker.logs["in", commit.partition].low = metadata.replay_from
+        self.broker.retain("in", "state")
         self._say("deleted and compacted")
 
     def _advance(self) -> None:
         seconds = self._draw.choice((0.02, 0.3, 0.3, 1.0, 4.0, 12.0))
         self._say(f"{seconds} s pass")
         self.broker.advance(seconds)
-
-    # --- processes
 
     def _alive(self) -> list[Process]:
         alive = [p for p in self.processes.values() if p is not None] + self._twins
@@ -204,7 +155,7 @@ class World:
             self.start(self._draw.choice(names))
 
     def start(self, instance: str) -> Process:
-        """A new life of an instance."""
+        """Starts a process under the name of an instance."""
         process = a_process(instance, self.broker, self.options, self.serve, self._freeze, self._releases)
         self.processes[instance] = process
         self._say(f"start {instance}")
@@ -212,6 +163,7 @@ class World:
         return process
 
     def turn(self, process: Process) -> None:
+        """Runs one turn of the service's loop."""
         self._say(f"turn {process.instance}")
         before = len(process.consumers)
         self._guarded(process, process.service.turn)
@@ -228,7 +180,7 @@ class World:
                 self._bury(process)
 
     def _guarded(self, process: Process, act: Callable[[], None]) -> bool:
-        """Runs the process; False where that was its end."""
+        """Runs `act` of the process; False where the process has ended."""
         self._running.append(process)
         struck = len(process.wire.struck)
         try:
@@ -251,7 +203,7 @@ class World:
         return True
 
     def _end(self, process: Process) -> None:
-        """The way out of `Service.run` after an error: what is open is given up, then the group is left."""
+        """Ends the process as `Service.run` does after an error: aborts, then leaves the group."""
         try:
             with suppress(FencedError):
                 process.service._abort()
@@ -266,8 +218,6 @@ class World:
             self.processes[process.instance] = None
         else:
             self._twins.remove(process)
-
-    # --- faults
 
     def _arm(self) -> None:
         alive = self._alive()
@@ -293,7 +243,7 @@ class World:
         failpoints.install(Failpoints(order, act))
 
     def _freeze(self, wire: Wire) -> None:
-        """The world goes on without the process that is just running, maybe with another one of its name."""
+        """Freezes the running process while the others go on, maybe with a new process of the same name."""
         process = self._running[-1]
         assert process.wire is wire
         if len(self._running) > MAX_DEPTH or process.consumer is None:
@@ -314,16 +264,14 @@ class World:
         if self._draw.random() < 0.5:
             process.consumer.heartbeat()
 
-    # --- the end
-
     def _heal(self) -> None:
-        """No more faults; everybody runs until everything is committed."""
+        """Runs all services without faults until everything is committed."""
         self._say("heal")
         failpoints.install(Failpoints(""))
         for process in list(self._twins):
             self._bury(process)
         for round_ in range(HEALING_ROUNDS):
-            if self._all_committed():
+            if self.broker.is_quiet and self.broker.has_all_committed("in"):
                 return
             self.broker.background()
             for instance, alive in list(self.processes.items()):
@@ -334,27 +282,13 @@ class World:
             self.broker.advance(0.01 if round_ % 4 else 1.0)
         raise ViolationError(f"not everything was committed within {HEALING_ROUNDS} rounds: {self.broker.committed}")
 
-    def _all_committed(self) -> bool:
-        if not self.broker.is_quiet:
-            return False
-        for partition in range(self.scope.partitions):
-            last = max((offset for offset, _ in self.broker.logs["in", partition].visible()), default=-1)
-            found = self.broker.committed.get(partition)
-            if last >= 0 and (found is None or found.offset <= last):
-                return False
-        return True
-
     def _audit(self) -> None:
-        """What a restore gives just now is, bit for bit, the state of one pass up to the committed offset."""
+        """Checks a restore from the present commits, unless one of them is pending."""
         if self.broker.is_settling:
             return
         # The product's own recovery runs here: what is armed is meant for others.
         armed = failpoints.install(Failpoints(""))
-        got = restored(self.broker, self.options, self.serve, self._releases)
-        for partition, commit in sorted(self.broker.committed.items()):
-            wanted = self._passes[partition].up_to(commit.offset)
-            wrong = differences(got[partition], wanted)
-            demand(not wrong, f"restored at {partition}@{commit.offset}, these series are not as they were: {wrong}")
+        check_restored(self.broker, self.options, self.serve, self._releases, self._passes)
         failpoints.install(armed)
 
     def _check(self) -> None:
@@ -364,18 +298,3 @@ class World:
         self.alerts = check_published(self.broker, self.options, self._passes)
         self.sights = sum(sum(one.published.sights.values()) for one in self._passes)
         check_commits(self.broker, self.options, self.serve.max_replay)
-
-
-@contextmanager
-def silent_logs() -> Iterator[None]:
-    """Drops what the services log."""
-    before = structlog.get_config()
-    structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
-def _drop(logger: Any, name: str, event: Any) -> Any:
-    raise structlog.DropEvent

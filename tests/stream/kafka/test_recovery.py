@@ -25,8 +25,8 @@ from tests.simulation.consumer import MemoryConsumer, MemoryReader
 from tests.simulation.log import Entry
 from tests.simulation.oracle import check_lives, committed_alerts, name_of
 from tests.simulation.plant import SENT_AT_MS, Plant, decoder, definition
+from tests.simulation.silent_logs import silent_logs
 from tests.simulation.wire import Wire
-from tests.simulation.world import silent_logs
 from tests.stream.kafka.test_partition import Log, cut, records, state_of
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 

@@ -21,7 +21,7 @@ from stream.kafka.state.state_topic import decode_snapshot
 from tests.simulation.alone import OPTIONS, TURNS, a_broker, a_service, feed, kill, metadata, serve, statuses
 from tests.simulation.oracle import check_lives, committed_alerts, differences, name_of
 from tests.simulation.plant import Plant
-from tests.simulation.world import silent_logs
+from tests.simulation.silent_logs import silent_logs
 from tests.stream.kafka.test_partition import Log, cut, records, state_of
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, readings
 
