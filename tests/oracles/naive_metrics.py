@@ -1,4 +1,4 @@
-"""The metrics once more, slow and obvious, frame by frame: oracles that import nothing of the product."""
+"""Slow and obvious versions of the metrics, frame by frame: oracles that import nothing of the product."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def events(labels: Sequence[bool]) -> Spans:
 
 
 def auc_roc(score: Sequence[float], labels: Sequence[bool]) -> float:
-    """Share of pairs of a labelled and a normal frame that the score has the right way round; a tie is half."""
+    """Share of pairs of a labelled and a normal frame that the score orders correctly; a tie counts half."""
     pairs = [
         (s, t) for s, a in zip(score, labels, strict=True) if a for t, b in zip(score, labels, strict=True) if not b
     ]
@@ -27,7 +27,7 @@ def auc_roc(score: Sequence[float], labels: Sequence[bool]) -> float:
 
 
 def auc_pr(score: Sequence[float], labels: Sequence[bool]) -> float:
-    """Precision at each threshold, weighed by the recall that it adds."""
+    """Precision at each threshold, weighted by the recall that it adds."""
     total, area, before = sum(labels), 0.0, 0.0
     for threshold in sorted(set(score), reverse=True):
         alarmed = [label for s, label in zip(score, labels, strict=True) if s >= threshold]
@@ -62,7 +62,7 @@ def _range_areas(score: Sequence[float], labels: Sequence[bool], width: int) -> 
 
 
 def _part(frame: int, span: tuple[int, int], width: int) -> float:
-    """What a frame counts for an event: 1 inside, less in its buffer."""
+    """Weight of a frame for an event: 1 inside, less in its buffer."""
     away = max(span[0] - frame, frame - span[1], 0)
     if away == 0:
         return 1.0
@@ -70,7 +70,7 @@ def _part(frame: int, span: tuple[int, int], width: int) -> float:
 
 
 def _regions(spans: Spans, reach: int) -> Spans:
-    """Events with their buffers; those that share a frame are one."""
+    """Events with their buffers; those that share a frame are merged."""
     merged: Spans = []
     for first, last in spans:
         if merged and first - reach <= merged[-1][1]:
@@ -83,7 +83,7 @@ def _regions(spans: Spans, reach: int) -> Spans:
 def nab(
     series: Sequence[tuple[Sequence[float], Sequence[bool]]], threshold: float, false: float, missed: float
 ) -> float:
-    """NAB's score before normalisation, row by row, the first detection of each window."""
+    """NAB's score before normalisation, row by row, by the first detection of each window."""
     total = 0.0
     for score, labels in series:
         probation = min(math.floor(0.15 * len(score)), 750)

@@ -1,4 +1,4 @@
-"""`make real`: train on real data, stream it through a real broker, report what was found against the labels."""
+"""`make real`: train on real data, stream it through a real broker, report alerts beside labels."""
 
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ from tests.real_data.report import facts, tables
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 1 with the reason on stderr. A promise that does not hold is an AssertionError."""
+    """Returns the exit code: 0, or 1 with the reason on stderr. A broken promise raises AssertionError."""
     parser = argparse.ArgumentParser(prog="python -m tests.real_data", description=__doc__)
     parser.add_argument("cases", nargs="?", choices=("smd", "nab", "skab", "all"), default="all")
     parser.add_argument("--json", action="store_true", help="every figure as one JSON document")
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def conditions() -> dict[str, Any]:
-    """Under which the figures were taken."""
+    """Conditions under which the figures are taken."""
     libraries = ("narrows", "torch", "numpy", "confluent-kafka")
     return {
         "date": time.strftime("%Y-%m-%d"),

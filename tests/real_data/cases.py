@@ -1,7 +1,7 @@
-"""The cases: which rows a detector learns from and which it meets later, and nothing else that depends on the data.
+"""Cases of real data: the rows that a detector learns from, and the later rows.
 
-Every case is cut by a rule of its publisher. No label is used in training: the history of NAB's machine temperature
-and of SKAB's `other/2` has labelled anomalies in it, and keeps them.
+Every case is cut by a rule of its publisher. Training uses no label. The histories of NAB's machine temperature and of
+SKAB's `other/2` contain labelled anomalies and keep them.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 
 TIME = "timestamp"
 LABEL = "anomaly"
-# Columns that hold answers; `input.exclude` names them.
+# Columns that hold labels; `input.exclude` names them.
 ANSWERS = (LABEL, "changepoint")
 
 SMD_MACHINES = ("machine-1-2", "machine-2-1")
@@ -26,13 +26,13 @@ NAB_SERIES = ("machine_temperature_system_failure", "ambient_temperature_system_
 NAB_PROBATION = 0.15
 SKAB_FOLDERS = ("valve1", "valve2", "other")
 SKAB_HISTORY = 400
-# Rows 104 to 487 of this one are anomalous: most of its history.
+# Rows 104 to 487 of this file are anomalous: most of its history.
 SKAB_CONTAMINATED = "other/2"
 
 
 @dataclass(frozen=True)
 class Asset:
-    """One series: rows to learn from, and rows that come later, labelled, in the order of the source."""
+    """One series: its history, and later rows with labels, in the order of the source."""
 
     series: str
     history: pa.Table
@@ -49,19 +49,19 @@ class Asset:
 
 @dataclass(frozen=True)
 class Case:
-    """The assets of one detector: one bundle, pooled over them, and one topic."""
+    """Assets of one detector, with one bundle pooled over them and one topic."""
 
     name: str
     assets: tuple[Asset, ...]
 
     @property
     def labelled_history(self) -> int:
-        """Rows of history that the publisher calls anomalous, where it labels history at all."""
+        """Number of rows of history that the publisher labels as anomalous."""
         tables = [asset.history for asset in self.assets if LABEL in asset.history.column_names]
         return sum(int(table[LABEL].to_numpy().sum()) for table in tables)
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """History and live rows as Parquet, a file per series named in its schema; returns their two folders."""
+        """Writes history and live rows as Parquet, a file per series; returns their two folders."""
         for asset in self.assets:
             for part, table in (("history", asset.history), ("live", asset.live)):
                 file = folder / part / f"{asset.series}.parquet"
@@ -89,19 +89,19 @@ def data_folder() -> Path:
 
 
 def smd(data: Path, machine: str) -> Case:
-    """Server Machine Dataset: learn the train file of a machine, meet its test file."""
+    """Server Machine Dataset: the history is the train file of a machine, the later rows are its test file."""
     train, test = (pq.read_table(data / "smd" / f"{machine}.{part}.parquet") for part in ("train", "test"))
     return Case(f"smd {machine}", (Asset(machine, train, test),))
 
 
 def nab(data: Path) -> Case:
-    """Numenta Anomaly Benchmark: the two temperatures in one topic; learn the first 15 % of each, its probation."""
+    """Numenta Anomaly Benchmark: two temperatures in one topic; the history is the first 15 %, the probation."""
     files = [data / "nab" / "realKnownCause" / f"{name}.parquet" for name in NAB_SERIES]
     return Case("nab temperatures", tuple(_cut(file, file.stem, NAB_PROBATION) for file in files))
 
 
 def skab(data: Path, folders: Sequence[str] = SKAB_FOLDERS, but: Sequence[str] = ()) -> Case:
-    """Skoltech Anomaly Benchmark: each experiment a series; learn its first 400 rows."""
+    """Skoltech Anomaly Benchmark: each experiment is a series; the history is its first 400 rows."""
     files = [file for folder in folders for file in sorted((data / "skab" / folder).glob("*.parquet"))]
     names = {f"{file.parent.name}/{file.stem}": file for file in files}
     assets = tuple(_cut(file, name, SKAB_HISTORY) for name, file in names.items() if name not in but)
@@ -109,7 +109,7 @@ def skab(data: Path, folders: Sequence[str] = SKAB_FOLDERS, but: Sequence[str] =
 
 
 def cases(data: Path, wanted: str) -> Iterator[Case]:
-    """The cases of `smd`, `nab`, `skab` or `all`, each read when its turn comes."""
+    """Cases of `smd`, `nab`, `skab` or `all`, each read when it is needed."""
     if wanted in ("smd", "all"):
         yield from (smd(data, machine) for machine in SMD_MACHINES)
     if wanted in ("nab", "all"):
@@ -120,7 +120,7 @@ def cases(data: Path, wanted: str) -> Iterator[Case]:
 
 
 def _cut(file: Path, series: str, history: float) -> Asset:
-    """A file cut after so many rows, or after a share of them."""
+    """Cuts a file after `history` rows, or after that share of them."""
     table = pq.read_table(file)
     rows = int(len(table) * history) if history < 1 else int(history)
     return Asset(series, table.slice(0, rows), table.slice(rows))

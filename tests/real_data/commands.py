@@ -1,4 +1,4 @@
-"""The commands of `narrows` as a user gives them: a configuration file, processes, what they print."""
+"""Commands of `narrows` as a user gives them: a configuration file, processes and their output."""
 
 import json
 import os
@@ -22,20 +22,20 @@ PARTITIONS = 4
 
 @dataclass(frozen=True)
 class Topics:
-    """Names of what `narrows topics --create` makes."""
+    """Names of the topics that `narrows topics --create` makes."""
 
     readings: str
     alerts: str
 
 
 class Narrows:
-    """One configuration file, in a folder of its own.
+    """Commands with one configuration file, in a folder of its own.
 
     Args:
-        folder: made where absent; registry, log and scores go there.
-        detector: name of the detector and of its topics; unique on the broker.
+        folder: for registry, log and scores; made if absent.
+        detector: name of the detector and of its topics, unique on the broker.
         overrides: sections of the configuration that differ from the defaults.
-        launch: how the commands start.
+        launch: starts the processes.
     """
 
     def __init__(
@@ -56,28 +56,28 @@ class Narrows:
         self._config.write_text(yaml.safe_dump(tree | overrides, sort_keys=False))
 
     def train(self, history: Path) -> tuple[dict[str, Any], float]:
-        """`narrows train`: its facts, and the seconds that the whole command took."""
+        """Runs `narrows train`; returns its facts and the seconds of the whole command."""
         started = time.perf_counter()
         printed = self._run("train", "--data", str(history), "--json")
         return dict(json.loads(printed)), time.perf_counter() - started
 
     def manifest(self, trained: dict[str, Any]) -> dict[str, Any]:
-        """Manifest of the bundle that `train` made."""
+        """Reads the manifest of the bundle that `train` made."""
         return dict(json.loads((Path(trained["bundle"]) / "manifest.json").read_text()))
 
     def create_topics(self) -> None:
-        """`narrows topics --create`."""
+        """Runs `narrows topics --create`."""
         self._run("topics", "--create", "--partitions", str(PARTITIONS))
 
     def replay(self, live: Path) -> tuple[list[dict[str, Any]], Path]:
-        """`narrows replay --scores`: its alerts, and the file of the verdicts."""
+        """Runs `narrows replay --scores`; returns its alerts and the file of the verdicts."""
         scores = self._folder / "scores.parquet"
         printed = self._run("replay", "--data", str(live), "--scores", str(scores), "--json")
         return [json.loads(line) for line in printed.splitlines()], scores
 
     @contextmanager
     def running(self) -> Iterator[Running]:
-        """`narrows run`, live in all partitions on entry; SIGTERM at the end, by which it must end in peace."""
+        """Runs `narrows run`, live in all partitions on entry; at the end SIGTERM must end it with code 0."""
         process = self._started(self._log, "run")
         try:
             self.wait(process, lambda: len(self._begun()) == PARTITIONS, "live")
@@ -90,11 +90,11 @@ class Narrows:
                 process.wait()
 
     def _begun(self) -> set[int]:
-        """Partitions that are read, from their beginning. One that is rolled back says so twice."""
+        """Partitions that are read from their beginning. One that is rolled back is logged twice."""
         return {line["partition"] for line in self._logged("partition.new")}
 
     def wait(self, process: Running, until: Callable[[], bool], what: str) -> None:
-        """Until something is so, for as long as the process lives."""
+        """Waits until a condition holds; fails if the process ends before."""
         deadline = time.monotonic() + PATIENCE_S
         while not until():
             assert process.poll() is None, f"ended with {process.returncode}, not {what}: {self._tail()}"
@@ -102,7 +102,7 @@ class Narrows:
             time.sleep(0.02)
 
     def counted(self) -> Counter[str]:
-        """Dispositions and verdicts by the last progress line of `narrows run`, which it logs as it ends."""
+        """Dispositions and verdicts from the last progress line of `narrows run`, logged at its end."""
         last = self._logged("progress")[-1]
         return Counter({name: value for name, value in last.items() if isinstance(value, int)})
 
@@ -114,7 +114,7 @@ class Narrows:
         return self._log.read_text()[-3000:]
 
     def _run(self, name: str, *rest: str) -> str:
-        """What a command prints."""
+        """Runs a command and returns its output."""
         log, output = self._folder / f"{name}.log", self._folder / f"{name}.out"
         code = self._started(log, name, *rest, output=output).wait()
         assert code == 0, f"narrows {name} {' '.join(rest)} ended with {code}: {log.read_text()}"
@@ -125,7 +125,7 @@ class Narrows:
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    """A log line; the last one may be half-written."""
+    """Parses a log line; {} for a line that is not yet complete."""
     try:
         return dict(json.loads(line))
     except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""One case with one budget, from history to figures, and what must hold of it whatever the figures are."""
+"""One case with one budget, from history to figures, with the promises that must hold for any figures."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,14 @@ import pyarrow.parquet as pq
 from tests.real_data.cases import Case
 from tests.real_data.commands import Narrows
 from tests.real_data.judging import judge
-from tests.real_data.ranking import Ranked, rank_all
-from tests.real_data.streaming import Streamed, stream
+from tests.real_data.ranking import RankingFigures, rank_all
+from tests.real_data.streaming import StreamResult, stream
 from tests.support.processes import Launch, cold
 from training.metrics.events import EventMetrics
 
 DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
 VERDICTS = ("scored", "warming", "degraded", "off")
-# Alerts per series and week. The default is the result. One a day is exploratory: it was added once the default had
-# shown no alert on smd machine-1-2, and has not been varied since.
+# Alerts per series and week: the default, and one a day. With the default smd machine-1-2 has no alert.
 BUDGETS = (1.0, 7.0)
 
 
@@ -29,7 +28,8 @@ class Result:
     """Everything that is reported of one run.
 
     Attributes:
-        trained: what `narrows train --json` says; train_seconds: wall clock of the whole command.
+        trained: output of `narrows train --json`.
+        train_seconds: wall clock of the whole command.
         counts: dispositions of readings and verdicts of frames in `narrows run`.
     """
 
@@ -37,10 +37,10 @@ class Result:
     budget: float
     trained: Mapping[str, Any]
     train_seconds: float
-    streamed: Streamed
+    streamed: StreamResult
     counts: Counter[str]
     found: EventMetrics
-    ranked: Ranked
+    ranked: RankingFigures
 
 
 def experiment(
@@ -51,11 +51,13 @@ def experiment(
     train: Mapping[str, Any] | None = None,
     launch: Launch = cold,
 ) -> Result:
-    """Train on the history, stream the live rows through the broker, compare with replay, then with the labels.
+    """Trains on the history, streams the live rows through the broker, compares with replay, then with the labels.
 
     Args:
-        folder: scratch; bootstrap: of a broker that has not seen this case with this budget.
-        train: settings of training other than the defaults. launch: how the commands start.
+        folder: scratch folder.
+        bootstrap: of a broker that has not seen this case with this budget.
+        train: settings of training that differ from the defaults.
+        launch: starts the processes.
     """
     detector = f"{case.name.replace(' ', '-')}-budget-{budget:g}"
     threshold = {"method": "budget", "alerts_per_week": budget}
@@ -77,22 +79,22 @@ def experiment(
 
 
 def check_counts(counts: Mapping[str, int], sent: int) -> None:
-    """Every message ends in one disposition, every used one (a frame of its own here) in one verdict."""
+    """Asserts one disposition for every message, and one verdict for every used one (here a frame of its own)."""
     fates, verdicts = ({name: counts[name] for name in names} for names in (DISPOSITIONS, VERDICTS))
     assert counts["received"] == sent, f"sent {sent}, received {counts['received']}"
     assert sum(fates.values()) == sent, f"sent {sent}, dispositions {fates}"
     assert sum(verdicts.values()) == fates["used"], f"used {fates['used']}, verdicts {verdicts}"
-    assert fates["dead"] == 0, f"real readings were taken for something else: {fates}"
+    assert fates["dead"] == 0, f"real readings could not be decoded: {fates}"
 
 
 def check_same_alerts(through_broker: Sequence[Mapping[str, Any]], replayed: Sequence[Mapping[str, Any]]) -> None:
-    """The same events, none twice, with the same scores to the bit."""
+    """Asserts the same events, none twice, with the same scores to the bit."""
     got, expected = (Counter(map(_identity, alerts)) for alerts in (through_broker, replayed))
     assert got == expected, f"extra or twice {list(got - expected)[:5]}, lost {list(expected - got)[:5]}"
 
 
 def check_same_verdicts(counts: Mapping[str, int], scores: Path) -> None:
-    """As many frames of each verdict in the service as in the replay."""
+    """Asserts as many frames of each verdict in the service as in the replay."""
     column = pq.read_table(scores, columns=["verdict"])["verdict"]
     replayed = Counter(column.cast("string").to_pylist())
     assert pc.sum(pc.is_null(column)).as_py() == 0

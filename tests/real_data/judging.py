@@ -1,4 +1,4 @@
-"""Published alerts against labels: which labelled events an incident overlaps, how late, which incidents are false."""
+"""Published alerts beside labels: events found, delays, false incidents."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from training.metrics.events import OPEN_END, EventMetrics, Span, compare, days_
 
 
 def incidents_of(alerts: Iterable[Mapping[str, Any]]) -> list[Span]:
-    """Incidents by what was told of them last, in order of their start; one that is still open has no end."""
+    """Incidents by their last event, in order of their start; one that is still open has no end."""
     newest = {alert["alert_id"]: alert for alert in sorted(alerts, key=lambda alert: int(alert["sequence"]))}
     spans = [Span(a["series"], _ns(a["started_at"]), _end(a["ended_at"])) for a in newest.values()]
     return sorted(spans, key=lambda span: (span.start, span.series))
 
 
 def judge(assets: Sequence[Asset], alerts: Iterable[Mapping[str, Any]], grace_frames: int) -> EventMetrics:
-    """What the alerts on the live rows of the assets were worth."""
+    """Compares the alerts on the live rows of the assets with their labels."""
     events, days = [], 0.0
     for asset in assets:
         time = times_of(asset.live)

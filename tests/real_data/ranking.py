@@ -1,6 +1,6 @@
-"""How well a score ranks labelled frames above others, beside a floor that knows no more than mean and spread.
+"""Ranking of labelled frames by our score, beside a floor of mean and spread on the same frames.
 
-Causal, frame by frame, without point adjustment; the same frames for both.
+Both are causal, frame by frame, without point adjustment.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from training.metrics.ranking import rank
 
 @dataclass(frozen=True)
 class Mean:
-    """Area under the ROC and the precision-recall curve, mean over series, with their share of labelled frames.
+    """Areas under the ROC and the precision-recall curve, mean over series, with the share of labelled frames.
 
     Random scores have 0.5 and `labelled`.
     """
@@ -29,8 +29,8 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """Ours and the floor, over all frames (a frame without a score counts as 0), and over scored frames alone."""
+class RankingFigures:
+    """Our score and the floor, over all frames (one without a score counts as 0) and over scored frames only."""
 
     score: Mean
     floor: Mean
@@ -49,18 +49,20 @@ def frames_of(asset: Asset, verdicts: pd.DataFrame) -> pd.DataFrame:
     return mine.merge(rows.drop_duplicates("time"), on="time", how="left", validate="one_to_one")
 
 
-def rank_all(assets: Sequence[Asset], scores: Path) -> Ranked:
-    """Reads what `narrows replay --scores` wrote of the live rows of these assets."""
+def rank_all(assets: Sequence[Asset], scores: Path) -> RankingFigures:
+    """Ranks the live rows of these assets by the verdicts that `narrows replay --scores` wrote."""
     verdicts = pq.read_table(scores, columns=["series", "time", "score"]).to_pandas()
     verdicts["time"] = verdicts["time"].astype("int64")
     verdicts["series"] = verdicts["series"].astype(str)
     frames = [frames_of(asset, verdicts) for asset in assets]
     scored = [frame[frame["score"].notna()] for frame in frames]
-    return Ranked(_mean(frames, "score"), _mean(frames, "floor"), _mean(scored, "score"), _mean(scored, "floor"))
+    return RankingFigures(
+        _mean(frames, "score"), _mean(frames, "floor"), _mean(scored, "score"), _mean(scored, "floor")
+    )
 
 
 def _mean(frames: Sequence[pd.DataFrame], column: str) -> Mean:
-    """Over the series; each has frames with a label and without one."""
+    """Mean over the series, each of which has labelled and other frames."""
     each = [rank(frame[column].to_numpy(np.float64), frame["label"].to_numpy(np.bool_)) for frame in frames]
     areas = np.array([(one.auc_roc, one.auc_pr, one.labelled) for one in each], np.float64)
     return Mean(*areas.mean(axis=0).tolist())

@@ -1,4 +1,4 @@
-"""The results as Markdown tables for people, and as plain facts for JSON."""
+"""Results as Markdown tables and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,7 +24,7 @@ without frames that have no score, AUC-ROC and AUC-PR, each with max abs z. Aler
 
 
 def facts(result: Result) -> dict[str, Any]:
-    """Every figure, as JSON can hold it."""
+    """Every figure as JSON."""
     found, streamed, trained = result.found, result.streamed, result.trained
     return {
         "case": result.case.name,
@@ -50,7 +50,7 @@ def facts(result: Result) -> dict[str, Any]:
 
 
 def tables(results: Sequence[Result]) -> str:
-    """Three tables: incidents against labels, ranking of frames, what went through; and what the words mean."""
+    """Three tables (incidents beside labels, ranking of frames, messages streamed) and notes on their words."""
     firsts = [result for i, result in enumerate(results) if not i or results[i - 1].case is not result.case]
     return "\n\n".join(
         (

@@ -1,4 +1,4 @@
-"""Live rows through the broker: JSON messages, sent at full speed, until the service has committed all of them."""
+"""Live rows through the broker: JSON messages sent at full speed, until the service has committed all of them."""
 
 import time
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ Message = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True)
-class Streamed:
-    """How many messages in how many seconds, from the first send to the last commit, and the alerts they led to."""
+class StreamResult:
+    """Number of messages, seconds from the first send to the last commit, and the published alerts."""
 
     messages: int
     seconds: float
@@ -25,7 +25,7 @@ class Streamed:
 
 
 def messages(case: Case) -> Iterator[Message]:
-    """Key = series, value = time and sensors as JSON. First rows of all assets, then their second rows, and so on."""
+    """Messages of all assets in turn, row by row: key = series, value = time and sensors as JSON."""
     columns = [list(_messages_of(asset)) for asset in case.assets]
     for row in range(max(map(len, columns))):
         yield from (column[row] for column in columns if row < len(column))
@@ -38,8 +38,8 @@ def _messages_of(asset: Asset) -> Iterator[Message]:
         yield key, encode({TIME: stamp} | dict(zip(sensors, values, strict=True)))
 
 
-def stream(narrows: Narrows, bootstrap: str, case: Case) -> Streamed:
-    """Sends the live rows to a running service and reads what a subscriber of its alerts gets."""
+def stream(narrows: Narrows, bootstrap: str, case: Case) -> StreamResult:
+    """Sends the live rows to a running service and reads its alerts as a subscriber."""
     prepared = list(messages(case))
     progress = Consumer({"bootstrap.servers": bootstrap, "group.id": narrows.group})
     try:
@@ -51,11 +51,11 @@ def stream(narrows: Narrows, bootstrap: str, case: Case) -> Streamed:
     finally:
         progress.close()
     alerts = [record.json() for record in read_committed(bootstrap, narrows.topics.alerts)]
-    return Streamed(len(prepared), seconds, alerts)
+    return StreamResult(len(prepared), seconds, alerts)
 
 
 def send(bootstrap: str, topic: str, prepared: list[Message]) -> None:
-    """Produces as fast as the client takes them."""
+    """Produces messages as fast as the client accepts them."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "queue.buffering.max.messages": 1_000_000})
     for key, value in prepared:
         producer.produce(topic, value, key)
@@ -63,10 +63,10 @@ def send(bootstrap: str, topic: str, prepared: list[Message]) -> None:
 
 
 def _committed(consumer: Consumer, narrows: Narrows) -> int:
-    """Messages below the group's committed offsets: the topic is fresh, and has no transactions, hence no gaps."""
+    """Number of messages below the group's committed offsets. The topic is new and without transactions or gaps."""
     asked = [TopicPartition(narrows.topics.readings, number) for number in range(PARTITIONS)]
     try:
         return sum(max(found.offset, 0) for found in consumer.committed(asked, timeout=5))
     except KafkaException:
-        # A group's coordinator takes a moment to appear; `wait` ends it where that takes for ever.
+        # A group's coordinator takes a moment to appear; `wait` has the time-out.
         return -1

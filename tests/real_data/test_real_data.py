@@ -36,7 +36,7 @@ def of_smd(data: Path) -> Case:
 def test_real_data_trained_and_streamed_through_the_broker_alert_as_in_replay(
     case: Any, sensors: int, left_out: dict[str, int], launch: Launch, data: Path, broker: Broker, tmp_path: Path
 ) -> None:
-    """`experiment` asserts it: every message has a disposition, every frame a verdict, every alert its twin."""
+    """`experiment` asserts that every message has a disposition, every frame a verdict, every alert its counterpart."""
     result = experiment(case(data), 7.0, tmp_path, broker.bootstrap, SHORT, launch)
     trained, counts = result.trained, result.counts
     assert len(trained["sensors"]) == sensors
@@ -47,11 +47,11 @@ def test_real_data_trained_and_streamed_through_the_broker_alert_as_in_replay(
     assert counts["scored"] > 0.9 * counts["used"]
     assert [alert for alert in result.streamed.alerts if alert["state"] == "opened"], "alerts appear"
     assert result.found.events == {"smd": 10, "nab": 5, "skab": 34}[result.case.name.partition(" ")[0]]
-    reported(result)
+    check_report(result)
 
 
-def reported(result: Result) -> None:
-    """The report can be made of it."""
+def check_report(result: Result) -> None:
+    """Asserts that the report can be made."""
     assert json.loads(json.dumps(facts(result)))["messages"] == result.streamed.messages
     assert tables([result]).count(result.case.name) == 3
 
@@ -65,7 +65,7 @@ def an_asset(time: list[int], label: list[int], series: str = "a") -> Asset:
     return Asset(series, a_table([0, 1], [0.0, 2.0], [0, 0]), a_table(time, [float(t) for t in time], label))
 
 
-def told(alert_id: str, sequence: int, start: str, end: str | None) -> dict[str, Any]:
+def an_alert(alert_id: str, sequence: int, start: str, end: str | None) -> dict[str, Any]:
     stamp = "1970-01-01T00:00:{}Z"
     ended = None if end is None else stamp.format(end)
     return {
@@ -80,15 +80,15 @@ def told(alert_id: str, sequence: int, start: str, end: str | None) -> dict[str,
 def test_alerts_are_judged_against_the_labels_of_all_assets() -> None:
     """Rows 12 and 13 of a, with two frames of grace; an incident inside, one of the other series, and one too late."""
     assets = [an_asset([10, 11, 12, 13, 14, 15, 16, 17], [0, 0, 1, 1, 0, 0, 0, 0]), an_asset([10, 11], [0, 0], "b")]
-    alerts = [told("x", 0, "13.000", "14.000"), told("y", 0, "13.000", None) | {"series": "b"}]
-    found = judge(assets, [*alerts, told("z", 0, "16.000", None)], grace_frames=2)
+    alerts = [an_alert("x", 0, "13.000", "14.000"), an_alert("y", 0, "13.000", None) | {"series": "b"}]
+    found = judge(assets, [*alerts, an_alert("z", 0, "16.000", None)], grace_frames=2)
     assert (found.events, found.found, found.opened_inside, found.delays_s) == (1, 1, 1, (1.0,))
     assert (found.incidents, found.true, found.false) == (3, 1, 2)
     assert found.normal_days * 86_400 == pytest.approx(4 + 2)
 
 
 def test_an_incident_is_what_was_told_of_it_last() -> None:
-    alerts = [told("x", 1, "05.000", "07.500"), told("y", 0, "01.000", None), told("x", 0, "05.000", None)]
+    alerts = [an_alert("x", 1, "05.000", "07.500"), an_alert("y", 0, "01.000", None), an_alert("x", 0, "05.000", None)]
     assert incidents_of(alerts) == [Span("a", SECOND, OPEN_END), Span("a", 5 * SECOND, 15 * SECOND // 2)]
 
 
