@@ -35,7 +35,7 @@ def draft_manifest(
         rules=draft.rules,
         model=draft.spec,
         seeds=seeds,
-        error_spread=tuple(draft.ensemble.spread.tolist()),
+        error_spread=tuple(draft.ensemble.error_scales.tolist()),
         threshold_q=calibration.table.q,
         threshold=calibration.facts(),
         data=data,

@@ -134,6 +134,11 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discriminator: int
 
     @property
+    def error_frames(self) -> int:
+        """The frames of a window that its error spans, the newest ones: 1 or W."""
+        return 1 if self.error_span == "newest" else self.window
+
+    @property
     def receptive_field(self) -> int:
         """W + M - 1: the frames that one level depends on."""
         return self.window + self.smoothing - 1

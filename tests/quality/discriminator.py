@@ -66,7 +66,9 @@ def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[fl
     trained = train(options, QUIET)
     judged = load(trained.folder)[1]
     plain = msgspec.structs.replace(judged.spec, discriminator=0)
-    without = replace(judged, spec=plain, ensemble=Ensemble(plain, weights(trained.folder), judged.ensemble.spread))
+    without = replace(
+        judged, spec=plain, ensemble=Ensemble(plain, weights(trained.folder), judged.ensemble.error_scales)
+    )
     return _ranked(without, live), _ranked(judged, live)
 
 

@@ -145,7 +145,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         rules=definition.rules,
         model=spec,
         seeds=tuple(range(spec.members)),
-        error_spread=tuple(definition.ensemble.spread.tolist()),
+        error_spread=tuple(definition.ensemble.error_scales.tolist()),
         threshold_q=definition.thresholds.q,
         threshold=ThresholdFacts(
             method=None if promise.alerts_per_week is None else "budget", promised=promise.alerts_per_week

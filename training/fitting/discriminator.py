@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from stream.detect.model.discriminator import Discriminator, build, frames_seen
+from stream.detect.model.discriminator import Discriminator, build
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.model.kind import Autoencoder
 from stream.intake.columns import Bools, Float64s, Int64s
@@ -92,7 +92,7 @@ class ResidualSource:
             for own, allowed, draw in zip(windows, seen, draws, strict=True)
         ]
         strips = torch.from_numpy(np.stack(made))
-        spanned = slice(windows.shape[2] - frames_seen(self.model.spec), None)
+        spanned = slice(windows.shape[2] - self.model.spec.error_frames, None)
         return self._residuals(strips, kept), (strips != windows)[:, :, spanned].any(dim=2)
 
     @torch.no_grad()
@@ -105,7 +105,7 @@ class ResidualSource:
     def _residuals(self, windows: Tensor, kept: Tensor | None) -> Tensor:
         residuals: Tensor = self.model(windows) - windows
         residuals = residuals if kept is None else residuals * kept
-        return residuals[:, :, -frames_seen(self.model.spec) :]
+        return residuals[:, :, -self.model.spec.error_frames :]
 
 
 def _with_anomalies(

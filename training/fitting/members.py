@@ -83,7 +83,7 @@ def fit_ensemble(
             ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options),
             min(options.train.max_epochs, MAX_EPOCHS), clip=policy.clip,
         )  # fmt: skip
-        ensemble = Ensemble(spec, fitted.weights | discriminator.weights, ensemble.spread)
+        ensemble = Ensemble(spec, fitted.weights | discriminator.weights, ensemble.error_scales)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stream.detect.model import discriminator
 from stream.detect.model.autoencoders import load
-from stream.detect.model.discriminator_penalty import MOST
+from stream.detect.model.discriminator_penalty import MAX_PENALTY
 from stream.detect.policy import ModelSpec
 from stream.intake.columns import Float64s
 from training.fitting.objective import cell_errors
@@ -56,7 +56,9 @@ class DifferentiableScore:
 
     def _penalty(self, judge: discriminator.Discriminator, residuals: Tensor, counts: Tensor) -> Tensor:
         """Computes (K, N * M) like `stream.detect.model.discriminator_penalty`."""
-        excess = ((judge(residuals) - judge.floor[:, None]) * judge.slope[:, None]).clamp(0, MOST)  # (K, N * M, F)
+        excess = ((judge(residuals) - judge.floor[:, None]) * judge.slope[:, None]).clamp(
+            0, MAX_PENALTY
+        )  # (K, N * M, F)
         present = (counts.sum(dim=1) > 0).float()  # (N * M, F)
         penalty: Tensor = judge.reach[:, None] * (excess * present).sum(dim=2) / present.sum(dim=1)
         return penalty

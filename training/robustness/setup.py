@@ -136,7 +136,7 @@ class TargetBuilder:
         Errors keep their unit: it is that of the members, and a discriminator's penalty is calibrated in it.
         """
         own, judge = split_weights(ensemble.weights)
-        unit = ensemble.definition.ensemble.spread
+        unit = ensemble.definition.ensemble.error_scales
         if judge:
             return self.target(own, unit)
         plain = ensemble.definition.spec
@@ -165,8 +165,8 @@ class TargetBuilder:
             members=len(next(iter(weights.values()))),
             discriminator=(bundle.spec.discriminator or DISCRIMINATOR) if penalised else 0,
         )
-        if unit is None and (penalised or (bundle.ensemble.spread == 1.0).all()):
-            unit = bundle.ensemble.spread
+        if unit is None and (penalised or (bundle.ensemble.error_scales == 1.0).all()):
+            unit = bundle.ensemble.error_scales
         if unit is None:
             unit = error_scales(Ensemble(spec, weights), *self._unseen())
         ensemble = Ensemble(spec, weights, unit)

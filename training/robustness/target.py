@@ -36,4 +36,4 @@ class Target:
 
     def score(self) -> DifferentiableScore:
         """Builds the level with its gradient, for an attacker who knows all weights."""
-        return DifferentiableScore(self.definition.spec, self.weights, self.definition.ensemble.spread)
+        return DifferentiableScore(self.definition.spec, self.weights, self.definition.ensemble.error_scales)

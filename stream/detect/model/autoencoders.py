@@ -1,4 +1,4 @@
-"""The kinds of autoencoder by name, and models of them: checked, built, loaded, frozen.
+"""The kinds of autoencoder by name: checks, builds, loads and freezes models of a kind.
 
 A new kind is one file beside `dense`, one line in `KINDS` and its name among the choices of the setting `model.kind`.
 """
@@ -30,7 +30,11 @@ def kind_of(name: str) -> ModelKind:
 
 
 def check_spec(spec: ModelSpec) -> None:
-    """Raises ShapeError, naming the field, if no autoencoder has this shape."""
+    """Checks the sizes of a model.
+
+    Raises:
+        ShapeError: no autoencoder has this shape; the text names the field.
+    """
     kind = kind_of(spec.kind)
     counted = ["window", "smoothing", "sensors", "latent", "members", *(["hidden"] if kind.usual_hidden else [])]
     sizes = {name: getattr(spec, name) for name in counted}
@@ -45,7 +49,7 @@ def check_spec(spec: ModelSpec) -> None:
     size = spec.window * spec.sensors
     if spec.latent >= size > 1:
         raise ShapeError(
-            f"latent {spec.latent} is no narrower than the window's {spec.window} x {spec.sensors} = {size} values, "
+            f"latent {spec.latent} is not smaller than the window's {spec.window} x {spec.sensors} = {size} values, "
             f"so the model could copy anything; choose a latent below {size}"
         )
     for name, share in {"dropout": spec.dropout, "noise": spec.noise}.items():
@@ -58,10 +62,10 @@ def check_spec(spec: ModelSpec) -> None:
 
 
 def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
-    """A model with fresh weights, in training mode; member k's depend on seeds[k] only, and so does what it drops.
+    """A model with random weights, in training mode; weights and dropout of member k depend on seeds[k] only.
 
     Raises:
-        ShapeError: impossible sizes, or as many seeds as members are not given.
+        ShapeError: impossible sizes, or not one seed per member.
     """
     if len(seeds) != spec.members:
         raise ShapeError(f"seen {len(seeds)} seeds for {spec.members} members; give one each")
@@ -75,7 +79,7 @@ def build(spec: ModelSpec, seeds: Sequence[int]) -> Autoencoder:
 
 
 def load(spec: ModelSpec, weights: Mapping[str, Tensor]) -> Autoencoder:
-    """The model that `weights` (see `Autoencoder.weights`) came from, in inference mode.
+    """The model with these weights, as `Autoencoder.weights` gives them, in inference mode.
 
     Raises:
         ShapeError: a name is missing or unknown, a shape or type differs, or a value is not finite.

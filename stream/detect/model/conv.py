@@ -17,9 +17,9 @@ TAPS = 4  # frames under a convolution's kernel; its stride is 2
 class Conv(Autoencoder):
     """Two convolutions over time (kernel 4, stride 2), a linear code, two transposed ones back.
 
-    A window is padded with zeros in front to a multiple of 4, and cropped again, so the newest frame is the last of
-    each layer. A convolution is written as a product with patches, a transposed one as its two phases, each a product
-    with pairs of neighbours: the same arithmetic, in the form in which all members go through one batched product.
+    A window is padded with zeros in front to a multiple of 4, and cropped again, so the newest frame is the last step
+    of each layer. A convolution is a product with patches; a transposed one has two phases, each a product with pairs
+    of neighbours. It is the same arithmetic in a form in which one batched product serves all members.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -49,8 +49,7 @@ class Conv(Autoencoder):
 class ConvTile(Tile):
     """The frozen form of `Conv`.
 
-    Values are (steps, channels, rows): four neighbouring steps lie as one matrix, so patches need no copy.
-
+    Values are (steps, channels, rows): four neighbouring steps are one matrix in memory, so patches need no copy.
     Buffers have a step of zeros at each end, written once: the padding of the convolutions.
     """
 
@@ -71,12 +70,12 @@ class ConvTile(Tile):
         self._frames = self._input[:, last - spec.window * spec.sensors : last]
         self._first = torch.zeros(2 * steps + 2, self._channels, rows)
         self._second = torch.empty(steps, self._channels, rows)
-        self._result = torch.empty(spec.members, self.frames_out * spec.sensors, rows)
+        self._result = torch.empty(spec.members, spec.error_frames * spec.sensors, rows)
 
     def run(self) -> Tensor:
         """Reconstructs `windows`, as the base class says."""
         self._frames.copy_(self.windows)
-        decode = self._newest if self.frames_out == 1 else self._window
+        decode = self._newest if self.spec.error_frames == 1 else self._window
         for member in range(self.spec.members):
             self._result[member] = decode(member, self._encode(member))
         return self._result
@@ -86,7 +85,7 @@ class ConvTile(Tile):
         return weight[member], bias[member]
 
     def _encode(self, member: int) -> Tensor:
-        """(latent, rows)"""
+        """Codes of one member, (latent, rows)."""
         steps, sensors, channels, (rows, width) = self._steps, self.spec.sensors, self._channels, self._input.shape
         patches = self._input.as_strided((2 * steps, TAPS * sensors, rows), (2 * sensors, 1, width))
         _each_step(self._layer("narrow1", member), patches, self._first[1:-1]).relu_()
@@ -96,7 +95,7 @@ class ConvTile(Tile):
         return torch.addmm(bias, weight, second.view(-1, rows))
 
     def _newest(self, member: int, codes: Tensor) -> Tensor:
-        """(F, rows): the last step of a layer depends on the last step of the layer before alone."""
+        """The newest frame, (F, rows): the last step of a layer depends only on the last step of the layer before."""
         channels = self._channels
         weight, bias = self._layer("spread", member)
         last = torch.addmm(bias[-channels:], weight[-channels:], codes).relu_()
@@ -106,7 +105,7 @@ class ConvTile(Tile):
         return torch.addmm(bias, weight[:, :channels], last)[: self.spec.sensors]
 
     def _window(self, member: int, codes: Tensor) -> Tensor:
-        """(W*F, rows)"""
+        """The whole window, (W*F, rows)."""
         weight, bias = self._layer("spread", member)
         spread = torch.addmm(bias, weight, codes).relu_().view(self._steps, self._channels, -1)
         wide = self._widen("widen1", member, spread).relu_()  # (2S, C, rows)
@@ -124,7 +123,7 @@ class ConvTile(Tile):
 
 
 def conv_steps(window: int) -> int:
-    """S: time steps that are left of a window of W frames after both convolutions, ceil(W / 4)."""
+    """S, the time steps of a window of W frames after both convolutions: ceil(W / 4)."""
     return -(-window // TAPS)
 
 
@@ -137,7 +136,7 @@ def _narrow(steps: Tensor, layer: Layer) -> Tensor:
 
 
 def _widen(steps: Tensor, even: Layer, odd: Layer) -> Tensor:
-    """(K, N, S, inputs) -> (K, N, 2S, outputs): step 2i sees i-1 and i, step 2i+1 sees i and i+1."""
+    """(K, N, S, inputs) -> (K, N, 2S, outputs): step 2i depends on i-1 and i, step 2i+1 on i and i+1."""
     members, count, length, _ = steps.shape
     pairs = pad(steps, (0, 0, 1, 1)).unfold(2, 2, 1).transpose(3, 4).flatten(3)  # (K, N, S + 1, 2 * inputs)
     before = even(pairs[:, :, :-1].reshape(members, count * length, -1))  # (K, N * S, outputs)
@@ -146,7 +145,7 @@ def _widen(steps: Tensor, even: Layer, odd: Layer) -> Tensor:
 
 
 def _each_step(layer: Affine, values: Tensor, out: Tensor | None = None) -> Tensor:
-    """One member's weight (out, in) at every step of values (steps, in, rows)."""
+    """Applies one member's layer (out, in) to every step of values (steps, in, rows)."""
     weight, bias = layer
     steps = len(values)
     return torch.baddbmm(bias.expand(steps, -1, -1), weight.expand(steps, -1, -1), values, out=out)

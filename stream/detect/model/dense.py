@@ -41,7 +41,7 @@ class DenseTile(Tile):
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
-        self._outputs = self.frames_out * spec.sensors
+        self._outputs = spec.error_frames * spec.sensors
         encode, encode_bias = pack(weights, "encode", pad_inputs=False)
         self._encode, self._encode_bias = encode.flatten(0, 1), encode_bias.flatten(0, 1)  # (K * hidden, W * F)
         self._code, self._decode = pack(weights, "code"), pack(weights, "decode")

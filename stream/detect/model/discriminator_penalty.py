@@ -1,11 +1,11 @@
-"""What the discriminator's opinion adds to the error of a window, on the tiles and to the bit, as `tiles` has it.
+"""The penalty that the discriminator adds to the error of a window, computed on tiles, to the bit.
 
-    error + reach * mean over sensors of min(MOST, max(0, (logit - floor) * slope))
+    error + reach * mean over sensors of min(MAX_PENALTY, max(0, (logit - floor) * slope))
 
-On held-out normal data a sensor's logit is above its floor in one window of a hundred: where the discriminator is
-unsure the error stays what it is, to the bit. A logit as far above the floor as the floor is above the median counts as
-an error that is as far out. It grows in both, and no further than MOST: an operating state that the discriminator has
-never seen can raise a score, but not by much; and the error of each sensor, which alerts name, is left alone.
+On held-out normal data a sensor's logit is above its floor in one window of a hundred. Up to the floor the error stays
+the same, to the bit. A logit as far above the floor as the floor is above the median adds one `reach`. The penalty ends
+at MAX_PENALTY: an operating state that was not in training can raise a score, but not by much. The errors per sensor,
+which alerts name, do not change.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stream.detect.model.discriminator import frames_seen, load
+from stream.detect.model.discriminator import load
 from stream.detect.model.reduction import Bools, Float32s, Float64s, tree_sum
 from stream.detect.model.tiles import pack, rows_equal
 from stream.detect.policy import ModelSpec
 
-MOST = 3.0
+MAX_PENALTY = 3.0  # in units of `reach`
 
 
 class DiscriminatorPenalty:
-    """Packed weights and buffers for `rows` windows at a time. Not for several threads at once.
+    """The frozen form of a discriminator: packed weights and buffers for `rows` windows. For one thread at a time.
 
-    All sensors and windows are the columns of one product; members take turns, so that one's residuals stay in cache.
+    All sensors and windows are the columns of one product. Members take turns, so that their residuals stay in cache.
     """
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
@@ -33,58 +33,59 @@ class DiscriminatorPenalty:
         Raises:
             ShapeError: weights that are not those of `spec`.
         """
-        made = load(spec, weights)
-        packed = made.state_dict()
-        self._frames, self._sensors, self._rows = frames_seen(spec), spec.sensors, rows
+        network = load(spec, weights)
+        packed = network.state_dict()
+        self._frames, self._sensors, self._rows = spec.error_frames, spec.sensors, rows
         self._first, self._second = pack(packed, "first", pad_inputs=False), pack(packed, "second")
         columns = spec.sensors * rows
-        self._hidden, self._judged = (torch.empty(bias.shape[1], columns) for _, bias in (self._first, self._second))
+        self._hidden, self._outputs = (torch.empty(bias.shape[1], columns) for _, bias in (self._first, self._second))
         self._logits = np.empty((spec.members, spec.sensors, rows), np.float32)
-        self._seen = torch.zeros(self._frames, columns)
-        self._size = np.empty(self._seen.shape, np.float32)
-        self._per_unit = np.repeat(1 / made.unit.numpy(), rows, axis=1)  # (K, F * rows)
-        self._floor, self._slope = made.floor.numpy()[:, :, None], made.slope.numpy()[:, :, None]
-        self._reach = made.reach.double().numpy()[:, None]
+        self._inputs = torch.zeros(self._frames, columns)
+        self._size = np.empty(self._inputs.shape, np.float32)
+        self._per_unit = np.repeat(1 / network.unit.numpy(), rows, axis=1)  # (K, F * rows)
+        self._floor, self._slope = network.floor.numpy()[:, :, None], network.slope.numpy()[:, :, None]
+        self._reach = network.reach.double().numpy()[:, None]
 
-    def of(self, made: Float32s, seen: Float32s, left_out: Bools | None) -> Float64s:
-        """What is added to the errors of the members.
+    def of(self, reconstructed: Float32s, observed: Float32s, left_out: Bools | None) -> Float64s:
+        """The penalties of the members.
 
         Args:
-            made, seen: float32 (K, frames * F, rows) and (frames * F, rows); 1 frame, or W.
-            left_out: bool (frames, F, rows), or None.
+            reconstructed: float32 (K, frames * F, rows), frames being 1 or W.
+            observed: float32 (frames * F, rows).
+            left_out: bool (frames, F, rows); None: nothing is left out.
 
         Returns:
-            float64 (K, rows), >= 0; a sensor that is left out throughout has no say. NaN where every one is.
+            float64 (K, rows), >= 0. A sensor that is left out throughout does not count; NaN where all are.
         """
-        for member, own in enumerate(made):
-            self._look(member, own, seen, left_out)
-            self._judge(member)
-        odd = np.clip((self._logits - self._floor) * self._slope, 0, np.float32(MOST))  # (K, F, rows)
+        for member, own in enumerate(reconstructed):
+            self._set_inputs(member, own, observed, left_out)
+            self._run(member)
+        excess = np.clip((self._logits - self._floor) * self._slope, 0, np.float32(MAX_PENALTY))  # (K, F, rows)
         counted = np.full(self._rows, self._sensors, np.float32)
         if left_out is not None:
-            blind = left_out.all(axis=0)  # (F, rows)
-            np.copyto(odd, 0, where=blind)
-            counted -= blind.sum(axis=0, dtype=np.float32)
-        with np.errstate(invalid="ignore"):  # nothing is seen: NaN
-            doubt: Float64s = self._reach * (tree_sum(odd) / counted)
-        return doubt
+            absent = left_out.all(axis=0)  # (F, rows)
+            np.copyto(excess, 0, where=absent)
+            counted -= absent.sum(axis=0, dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # no sensor counts: NaN
+            penalty: Float64s = self._reach * (tree_sum(excess) / counted)
+        return penalty
 
     def is_steady(self) -> bool:
-        """Whether the same residuals in every row give the same bits in every row, for a few drawn windows."""
+        """True if the same residuals in every row give the same bits in every row, for a few random windows."""
         draw = torch.Generator().manual_seed(0)
-        rows = self._seen.view(-1, self._rows)  # (frames * F, rows)
+        rows = self._inputs.view(-1, self._rows)  # (frames * F, rows)
         for _ in range(3):
             rows.copy_(torch.randn(len(rows), 1, generator=draw).expand_as(rows))
             for member in range(len(self._logits)):
-                self._judge(member)
+                self._run(member)
             if not rows_equal(torch.from_numpy(self._logits)):
                 return False
         return True
 
-    def _look(self, member: int, made: Float32s, seen: Float32s, left_out: Bools | None) -> None:
-        """Puts a member's residuals r, in units of what is usual, into the buffer: r / (1 + |r|), 0 where left out."""
-        residuals = self._seen.numpy()  # (frames, F * rows)
-        np.subtract(made, seen, out=residuals.reshape(seen.shape))
+    def _set_inputs(self, member: int, own: Float32s, observed: Float32s, left_out: Bools | None) -> None:
+        """Sets the inputs to r / (1 + |r|), r being one member's residuals in their usual units; 0 where left out."""
+        residuals = self._inputs.numpy()  # (frames, F * rows)
+        np.subtract(own, observed, out=residuals.reshape(observed.shape))
         if left_out is not None:
             np.copyto(residuals.reshape(left_out.shape), 0, where=left_out)
         residuals *= self._per_unit[member]
@@ -92,9 +93,9 @@ class DiscriminatorPenalty:
         size += 1
         residuals /= size
 
-    def _judge(self, member: int) -> None:
-        """The logits of what is in the buffer, as this member sees it."""
+    def _run(self, member: int) -> None:
+        """Computes one member's logits of the inputs."""
         (first, first_bias), (second, second_bias) = self._first, self._second
-        torch.addmm(first_bias[member], first[member], self._seen, out=self._hidden).relu_()
-        torch.addmm(second_bias[member], second[member], self._hidden, out=self._judged)
-        self._logits[member] = self._judged[0].view(self._sensors, self._rows).numpy()
+        torch.addmm(first_bias[member], first[member], self._inputs, out=self._hidden).relu_()
+        torch.addmm(second_bias[member], second[member], self._hidden, out=self._outputs)
+        self._logits[member] = self._outputs[0].view(self._sensors, self._rows).numpy()

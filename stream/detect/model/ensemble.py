@@ -1,7 +1,7 @@
-"""K frozen members over the windows of a frame matrix: the error of each window, to the bit.
+"""The ensemble: K frozen members over the windows of a frame matrix give the error of each window, to the bit.
 
-A window's error depends on the window and the weights alone: not on its neighbours, its place, their number, or how
-calls are split. Products are steady in their tiles (`tiles`), and what follows them is element by element
+A window's error depends on the window and the weights alone: not on its neighbours, its place, their number, or the
+split into calls. Products are steady in their tiles (`tiles`), and all that follows is element by element
 (`reduction`).
 """
 
@@ -16,30 +16,30 @@ from stream.detect.model.autoencoders import load, tile_of
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.discriminator_penalty import DiscriminatorPenalty
 from stream.detect.model.reduction import Bools, Float32s, Float64s, Reduction, median
-from stream.detect.model.tiles import Tile, steady
+from stream.detect.model.tiles import Tile, first_steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from stream.intake.columns import Int64s
 
 TILE_ROWS = 256
-# Smaller ones only where the machine's matrix products are not steady in the larger: a row for itself always is.
+# A smaller one is taken only if the machine's matrix products are not steady in the larger; a single row always is.
 TILE_SIZES = (TILE_ROWS, 64, 16, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """What the ensemble made of N windows. N = 0 is legal.
+    """The result of the ensemble for N windows. N = 0 is legal.
 
     Attributes:
-        error: float64 (N,), in units of the sensors' spreads, >= 0: median over K of the mean over the unmasked sensors
-            of the newest frame (error_span "window": over the unmasked cells of the window), plus what a discriminator
-            adds (see `doubt`). NaN where every one is masked.
-        disagreement: float64 (N,), in [0, 1): v / (1 + v), where v is the variance over K of what the members expect,
-            averaged as the error is and in the same units: at 0.5 members are as far apart as sensors usually are from
-            what is expected of them. 0 when they agree and for K = 1; NaN where the error is.
-        members: float32 (K, F, N), each member's expectation of the newest frame, scaled.
-        by_sensor: float32 (K, F, N), each member's error of each sensor, in units of its spread; NaN where it is left
-            out.
+        error: float64 (N,), in units of the sensors' error scales, >= 0. Median over K of the mean over the unmasked
+            sensors of the newest frame (error_span "window": over the unmasked cells of the window), plus the penalty
+            of a discriminator. NaN where all are masked.
+        disagreement: float64 (N,), in [0, 1): v / (1 + v), v being the variance over K of the reconstructions, averaged
+            as the error is and in the same units. At 0.5 the members differ by as much as sensors usually differ from
+            their reconstruction. 0 if they agree and for K = 1; NaN where the error is NaN.
+        members: float32 (K, F, N), each member's reconstruction of the newest frame, scaled.
+        by_sensor: float32 (K, F, N), each member's error of each sensor, in units of its error scale; NaN where it is
+            left out.
     """
 
     error: Float64s
@@ -48,11 +48,11 @@ class Reconstruction:
     by_sensor: Float32s
 
     def per_sensor(self, row: int | Int64s) -> Float64s:
-        """Error of each sensor (F,), of n rows (F, n), median over K. NaN where it is left out of the error."""
+        """Error of each sensor, median over K: (F,) of one row, (F, n) of n rows. NaN where it is left out."""
         return median(self.by_sensor[:, :, row].astype(np.float64))
 
     def expected(self, row: int | Int64s) -> Float64s:
-        """The newest frame that the model expects (F,), of n rows (F, n), scaled, median over K."""
+        """Reconstruction of the newest frame, scaled, median over K: (F,) of one row, (F, n) of n rows."""
         return median(self.members[:, :, row].astype(np.float64))
 
 
@@ -62,29 +62,28 @@ class Ensemble:
     Memory of a result is about 8 * K * F bytes per window: call with some thousands of windows at a time.
     """
 
-    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s | None = None) -> None:
+    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], error_scales: Float64s | None = None) -> None:
         """
         Args:
-            weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` where `spec` has one.
-            spread: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
+            weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` if `spec` has one.
+            error_scales: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
 
         Raises:
-            ShapeError: weights or a spread that are not those of `spec`, or not finite.
+            ShapeError: weights or error scales that do not fit `spec`, or are not finite.
         """
         self.spec = spec
-        self.spread = np.ones(spec.sensors) if spread is None else spread
-        self._check_spread()
+        self.error_scales = np.ones(spec.sensors) if error_scales is None else error_scales
+        self._check_error_scales()
         autoencoder, discriminator = split_weights(weights)
         packed = load(spec, autoencoder).weights()
         with torch.inference_mode():
-            doubts = {rows: _doubt(spec, discriminator, rows) for rows in TILE_SIZES}
-            sizes = [rows for rows, doubt in doubts.items() if doubt is None or doubt.is_steady()]
-            self._tile: Tile = steady(lambda rows: tile_of(spec, packed, rows), sizes)
+            penalties = {rows: _penalty(spec, discriminator, rows) for rows in TILE_SIZES}
+            sizes = [rows for rows, penalty in penalties.items() if penalty is None or penalty.is_steady()]
+            self._tile: Tile = first_steady(lambda rows: tile_of(spec, packed, rows), sizes)
         self._rows = len(self._tile.windows)
-        self._doubt = doubts[self._rows]
-        self._reduction = Reduction(spec, self.spread, self._rows)
-        frames = 1 if spec.error_span == "newest" else spec.window
-        self._seen = torch.empty(frames * spec.sensors, self._rows)
+        self._penalty = penalties[self._rows]
+        self._reduction = Reduction(spec, self.error_scales, self._rows)
+        self._observed = torch.empty(spec.error_frames * spec.sensors, self._rows)
 
     @torch.inference_mode()
     def errors(self, frames: Float32s, ends: Int64s, masked: Bools | None = None) -> Reconstruction:
@@ -105,20 +104,20 @@ class Ensemble:
         left_out = masked if masked is not None and masked.any() else None
         for first, starts in self._tiles(frames, ends):
             here, used = slice(first, first + self._rows), min(self._rows, count - first)
-            made, seen = self._tile.run().numpy(), self._seen.numpy()  # (K, frames * F, rows), without the K
-            holes = self._left_out(left_out, starts)
-            by_sensor_here, by_member_here, apart = self._reduction.errors(made, seen, holes)
-            if self._doubt is not None:
-                by_member_here = by_member_here + self._doubt.of(made, seen, holes)
+            made, observed = self._tile.run().numpy(), self._observed.numpy()  # (K, frames * F, rows), without the K
+            cells = self._left_out(left_out, starts)
+            by_sensor_here, by_member_here, disagreement_here = self._reduction.errors(made, observed, cells)
+            if self._penalty is not None:
+                by_member_here = by_member_here + self._penalty.of(made, observed, cells)
             by_sensor[:, :, here], by_member[:, here] = by_sensor_here[:, :, :used], by_member_here[:, :used]
-            disagreement[here] = apart[:used]
+            disagreement[here] = disagreement_here[:used]
             members[:, :, here] = made[:, -spec.sensors :, :used]
         return Reconstruction(median(by_member), disagreement, members, by_sensor)
 
-    def _check_spread(self) -> None:
-        spread, sensors = self.spread, self.spec.sensors
-        if spread.shape != (sensors,) or not (np.isfinite(spread) & (spread > 0)).all():
-            raise ShapeError(f"error spread: seen {spread.tolist()}, expected {sensors} finite values > 0; retrain")
+    def _check_error_scales(self) -> None:
+        scales, sensors = self.error_scales, self.spec.sensors
+        if scales.shape != (sensors,) or not (np.isfinite(scales) & (scales > 0)).all():
+            raise ShapeError(f"error spread: seen {scales.tolist()}, expected {sensors} finite values > 0; retrain")
 
     def _check(self, frames: Float32s, ends: Int64s, masked: Bools | None) -> None:
         window, sensors = self.spec.window, self.spec.sensors
@@ -137,34 +136,34 @@ class Ensemble:
             )
 
     def _tiles(self, frames: Float32s, ends: Int64s) -> Iterator[tuple[int, Int64s]]:
-        """Puts the windows into the tile, as many as it has rows at a time: place of the first, starts (rows,)."""
+        """Fills the tile with windows, batch by batch; yields the index of the first, and the starts (rows,) of all."""
         if not len(ends):
             return
         window, sensors = self.spec.window, self.spec.sensors
-        source = torch.from_numpy(frames if frames.flags.writeable else frames.copy())  # torch takes no read-only one
+        source = torch.from_numpy(frames if frames.flags.writeable else frames.copy())  # torch takes no read-only array
         runs = source.as_strided((len(frames) - window + 1, window * sensors), (sensors, 1))  # overlapping windows
         rows, count = self._rows, len(ends)
-        starts = np.full(-(-count // rows) * rows, ends[0] - (window - 1))  # the last tile is filled with the first
+        starts = np.full(-(-count // rows) * rows, ends[0] - (window - 1))  # padding: the first window
         starts[:count] = ends - (window - 1)
         for first in range(0, count, rows):
             here = starts[first : first + rows]
             torch.index_select(runs, 0, torch.from_numpy(here), out=self._tile.windows)
-            self._seen.copy_(self._tile.windows[:, -len(self._seen) :].t())
+            self._observed.copy_(self._tile.windows[:, -len(self._observed) :].t())
             yield first, here
 
     def _left_out(self, masked: Bools | None, starts: Int64s) -> Bools | None:
-        """bool (frames, F, rows), the cells of the windows that are left out of the error; None where none is."""
+        """Cells of the windows that are left out of the error, bool (frames, F, rows); None: there are none."""
         if masked is None:
             return None
-        window, frames = self.spec.window, len(self._seen) // self.spec.sensors
+        window, frames = self.spec.window, len(self._observed) // self.spec.sensors
         rows = masked[starts + np.arange(window - frames, window)[:, None]]  # (frames, rows, F)
         return rows.transpose(0, 2, 1) if rows.any() else None
 
 
-def _doubt(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> DiscriminatorPenalty | None:
-    """The discriminator's part for `rows` windows at a time; None where `spec` has none."""
+def _penalty(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> DiscriminatorPenalty | None:
+    """The discriminator's penalty for `rows` windows at a time; None: `spec` has no discriminator."""
     if spec.discriminator:
         return DiscriminatorPenalty(spec, weights, rows)
     if weights:
-        raise ShapeError(f"weights of a discriminator, {sorted(weights)}, and the model's sizes speak of none; retrain")
+        raise ShapeError(f"weights of a discriminator, {sorted(weights)}, but the model's sizes have none; retrain")
     return None

@@ -1,6 +1,6 @@
 """The protocol of a model kind: a trainable form, a frozen form, and the sizes that go with them.
 
-A model is K independent members of one shape. Their weights are stacked, so that one batched product moves all of
+A model is K independent members of one shape. Their weights are stacked, so that one batched product serves all of
 them; member k depends on seed k alone.
 """
 
@@ -20,7 +20,7 @@ class Autoencoder(nn.Module, ABC):
     """The trainable form: K members of one shape. Dropout acts in the encoder only, and in training only.
 
     Attributes:
-        draws: one generator per member: what it drops in training depends on its own seed alone.
+        draws: one generator per member, for dropout: a member depends on its own seed alone.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -40,7 +40,7 @@ class Autoencoder(nn.Module, ABC):
         """
 
     def training_pass(self, windows: Tensor, draws: Sequence[torch.Generator]) -> tuple[Tensor, Tensor | None]:
-        """The reconstruction that training compares with clean windows, and what it adds to the error.
+        """The reconstruction that training compares with clean windows, and a penalty.
 
         Args:
             windows: float32 (K, N, W, F), some cells blanked.

@@ -1,4 +1,4 @@
-"""The parts that all models are made of: a layer of K members at once, random numbers of each, a check of weights."""
+"""Parts of all models: a layer of K members, random numbers of each member, and a check of weights."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from stream.errors import ShapeError
 
 
 class Layer(nn.Module):
-    """y = x Aᵀ + b of all members: weight (K, outputs, inputs), bias (K, outputs)."""
+    """A linear layer of K members, y = x Aᵀ + b: weight (K, outputs, inputs), bias (K, outputs)."""
 
     def __init__(self, members: int, outputs: int, inputs: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Layer(nn.Module):
         return torch.baddbmm(self.bias.unsqueeze(1), rows, self.weight.transpose(1, 2))
 
     def draw(self, member: int, source: torch.Generator) -> None:
-        """Fills one member's weights: uniform within ±1/sqrt(inputs)."""
+        """Sets one member's weights to random numbers, uniform within ±1/sqrt(inputs)."""
         bound = 1.0 / math.sqrt(self.weight.shape[2])
         with torch.no_grad():
             for values in (self.weight[member], self.bias[member]):
@@ -30,7 +30,7 @@ class Layer(nn.Module):
 
 
 def random_like(like: Tensor, draws: Sequence[torch.Generator], fill: Callable[..., Tensor]) -> Tensor:
-    """Random numbers of the shape of `like` (K, ...), each member's from its own generator."""
+    """Random numbers of the shape of `like` (K, ...), from one generator per member."""
     numbers = torch.empty_like(like, requires_grad=False)
     for member, draw in zip(numbers, draws, strict=True):
         fill(member, generator=draw)
@@ -38,10 +38,10 @@ def random_like(like: Tensor, draws: Sequence[torch.Generator], fill: Callable[.
 
 
 def check_weights(of: str, weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights, once their names, shapes, type and values are checked.
+    """Checks names, shapes, types and values of weights, and returns them.
 
     Args:
-        of: the network that the weights should be those of, for the error text.
+        of: name of the network, for the error text.
         expected: weights of that network; only names, shapes and types count.
 
     Raises:

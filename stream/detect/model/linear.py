@@ -12,7 +12,7 @@ from stream.detect.policy import ModelSpec
 
 
 class Linear(Autoencoder):
-    """W*F -> latent -> W*F, no hidden layer and no dropout: it can learn the principal subspace, and no more.
+    """W*F -> latent -> W*F, no hidden layer, no dropout: it can learn the principal subspace, and no more.
 
     Source: Baldi and Hornik 1989, "Neural networks and principal component analysis: learning from examples without
     local minima". Departs from it in biases, which take the windows' mean.
@@ -35,7 +35,7 @@ class LinearTile(Tile):
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
-        self._outputs = self.frames_out * spec.sensors
+        self._outputs = spec.error_frames * spec.sensors
         code, code_bias = pack(weights, "code", pad_inputs=False)
         self._code, self._code_bias = code.flatten(0, 1), code_bias.flatten(0, 1)  # (K * latent, W * F)
         self._output = pack(weights, "output", newest=self._outputs)

@@ -1,9 +1,9 @@
-"""Frozen inference on tiles: a fixed number of windows, in the layout in which no window sees its neighbours.
+"""Frozen inference on tiles: a fixed number of windows, in a layout in which neighbours do not change a bit.
 
-The bits of a matrix product's row depend on where the row lies: BLAS kernels treat the edge of a block differently
-(a tenth of shapes, x Aᵀ with the windows as rows, even in tiles of fixed size). Laid out the other way, A xᵀ, windows
-are the *last* axis, the one that the kernel vectorises, and each runs through the same sequence of operations. All
-products here are of that form: values are (units, rows), K members in front. `steady` checks it on the machine at hand.
+With windows as rows, x Aᵀ, the bits of a row depend on its place: BLAS kernels treat the edge of a block differently
+(in a tenth of shapes, even in tiles of fixed size). With A xᵀ, windows are the *last* axis, which the kernel
+vectorises, and each window goes through the same sequence of operations. All products here have that form: values are
+(units, rows), with K members in front. `first_steady` checks this on the machine at hand.
 
 Units are padded with zeros to multiples of 8: with other counts the bits would depend on the number of threads.
 """
@@ -24,18 +24,15 @@ Affine: TypeAlias = tuple[Tensor, Tensor]  # weight and bias
 
 
 class Tile(ABC):
-    """Buffers and packed weights for `rows` windows at a time. Not for several threads at once.
+    """The frozen form of a model: buffers and packed weights for `rows` windows at a time. For one thread at a time.
 
     Attributes:
         windows: float32 (rows, W*F): the caller writes scaled windows here, flat, then calls `run`.
-        frames_out: frames of a window that are reconstructed, the newest ones: those that the error spans.
     """
 
     def __init__(self, spec: ModelSpec, rows: int) -> None:
         self.spec = spec
         self.windows = torch.zeros(rows, spec.window * spec.sensors)
-        # The newest frame of a window is its last F values; nothing before need be computed for its error.
-        self.frames_out = 1 if spec.error_span == "newest" else spec.window
 
     @abstractmethod
     def run(self) -> Tensor:
@@ -46,11 +43,11 @@ class Tile(ABC):
         """
 
 
-def steady(make: Callable[[int], Tile], sizes: Sequence[int]) -> Tile:
-    """The first tile, in the order of `sizes`, in which equal windows get equal bits wherever they lie.
+def first_steady(make: Callable[[int], Tile], sizes: Sequence[int]) -> Tile:
+    """The first tile, in the order of `sizes`, in which a window has the same bits in every row.
 
     Raises:
-        ShapeError: none does; a size of 1 always does.
+        ShapeError: there is none; a tile of 1 always is one.
     """
     for rows in sizes:
         tile = make(rows)
@@ -62,7 +59,7 @@ def steady(make: Callable[[int], Tile], sizes: Sequence[int]) -> Tile:
 
 
 def is_steady(tile: Tile) -> bool:
-    """Whether the same window in every row gives the same bits in every row, for a few drawn windows."""
+    """True if the same window in every row gives the same bits in every row, for a few random windows."""
     draw = torch.Generator().manual_seed(0)
     for _ in range(3):
         tile.windows.copy_(torch.randn(tile.windows.shape[1], generator=draw).expand_as(tile.windows))
@@ -72,11 +69,12 @@ def is_steady(tile: Tile) -> bool:
 
 
 def rows_equal(result: Tensor) -> bool:
-    """Whether all rows, the last axis, have the same bits."""
+    """True if all rows, the last axis, have the same bits."""
     return torch.equal(result, result[..., :1].expand_as(result))
 
 
 def padded(units: int) -> int:
+    """The number of units with padding."""
     return -(-units // UNITS) * UNITS
 
 
@@ -89,12 +87,12 @@ def pack(
     in_groups: int = 1,
     pad_inputs: bool = True,
 ) -> Affine:
-    """Own, aligned, padded copies of a layer: weight (K, outputs, inputs) and bias (K, outputs, 1).
+    """Aligned, padded copies of a layer: weight (K, outputs, inputs) and bias (K, outputs, 1).
 
     Args:
-        newest: only so many outputs, the last ones; all by default.
+        newest: number of outputs, the last ones; None: all.
         out_groups, in_groups: units are padded within each group (a time step, a tap) of the layer's units.
-        pad_inputs: False where the inputs are the window's own values.
+        pad_inputs: False if the inputs are the values of the window.
     """
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     if newest is not None:
@@ -108,10 +106,10 @@ def pack(
 
 
 def buffer(bias: Tensor, rows: int) -> Tensor:
-    """A buffer for the outputs of the layer with this bias: (K, outputs, rows)."""
+    """An empty buffer for the outputs of the layer with this bias: (K, outputs, rows)."""
     return torch.empty(*bias.shape[:2], rows)
 
 
 def product(layer: Affine, values: Tensor, out: Tensor) -> Tensor:
-    """weight (K, out, in) times values (K, in, rows), plus bias (K, out, 1)."""
+    """Weight (K, out, in) times values (K, in, rows), plus bias (K, out, 1)."""
     return torch.baddbmm(layer[1], layer[0], values, out=out)

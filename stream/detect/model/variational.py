@@ -13,7 +13,8 @@ MAX_LOG_VARIANCE = 10.0  # either way; its exponential must stay finite
 class Variational(Dense, GenerativeAutoencoder):
     """A dense model with two layers that give the mean and the log variance of the code.
 
-    The frozen form is that of a dense model: a score takes the mean for the code.
+    A score takes the mean for the code, so the frozen form is that of a dense model. `beta` weighs the divergence of
+    the code from its prior in training.
     """
 
     def __init__(self, spec: ModelSpec) -> None:

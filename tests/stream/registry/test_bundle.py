@@ -34,7 +34,7 @@ def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from
 ) -> None:
     given = a_definition(a_spec(members=3, kind="conv", window=8, discriminator=discriminator))
     loaded = publish(tmp_path, given)
-    np.testing.assert_array_equal(loaded.ensemble.spread, given.ensemble.spread)
+    np.testing.assert_array_equal(loaded.ensemble.error_scales, given.ensemble.error_scales)
     frames = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
     ends = np.arange(7, 300)
     np.testing.assert_array_equal(loaded.ensemble.errors(frames, ends).error, given.ensemble.errors(frames, ends).error)

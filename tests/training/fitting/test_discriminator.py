@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stream.detect.model.autoencoders import load
 from stream.detect.model.discriminator import PREFIX
-from stream.detect.model.discriminator_penalty import MOST
+from stream.detect.model.discriminator_penalty import MAX_PENALTY
 from stream.detect.model.ensemble import Ensemble
 from tests.support.builders import a_spec
 from tests.support.options import fit_options
@@ -53,7 +53,7 @@ def trained(
 ) -> FittedDiscriminator:
     """Of these members of the autoencoders, which have the seeds 0 and 1."""
     spec, own = (msgspec.structs.replace(of, members=len(members)) for of in (SPEC, JUDGED))
-    mine, spread = {name: value[list(members)] for name, value in weights.items()}, plain(weights).spread
+    mine, spread = {name: value[list(members)] for name, value in weights.items()}, plain(weights).error_scales
     frames = FRAMES if masked is None else np.where(masked, np.float32(0), FRAMES)
     ends = (FIT, STOP, HELD_OUT)
     spreads = member_error_scales(Ensemble(spec, mine), frames, masked, HELD_OUT, ONE_SERIES)
@@ -66,7 +66,7 @@ def plain(weights: dict[str, Tensor]) -> Ensemble:
 
 
 def judging(weights: dict[str, Tensor], found: FittedDiscriminator) -> Ensemble:
-    return Ensemble(JUDGED, weights | found.weights, plain(weights).spread)
+    return Ensemble(JUDGED, weights | found.weights, plain(weights).error_scales)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_normal_windows_keep_their_error_to_the_bit_and_anomalies_gain(
     gain = judged.errors(frames, ends).error - without.errors(frames, ends).error
     assert (gain > 0).mean() > 0.3
     assert (gain >= 0).all()
-    assert gain.max() <= MOST * float(found.weights[PREFIX + "reach"].max()) * (1 + 1e-6)
+    assert gain.max() <= MAX_PENALTY * float(found.weights[PREFIX + "reach"].max()) * (1 + 1e-6)
 
 
 def test_a_kind_that_was_not_trained_on_is_told_all_the_same(weights: dict[str, Tensor]) -> None:

@@ -103,7 +103,9 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
         own, other = (discriminator.split_weights(one.weights) for one in (setup.ensemble, setup.counterpart))
         assert (bool(own[1]), bool(other[1])) == (has_one, not has_one)
         assert all(torch.equal(own[0][name], other[0][name]) for name in own[0])
-        assert (setup.ensemble.definition.ensemble.spread == setup.counterpart.definition.ensemble.spread).all()
+        assert (
+            setup.ensemble.definition.ensemble.error_scales == setup.counterpart.definition.ensemble.error_scales
+        ).all()
         plain, judged = (setup.ensemble, setup.counterpart)[:: -1 if has_one else 1]
         loud = setup.recorded[frames] * 8
         strips = AttackStrips(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)

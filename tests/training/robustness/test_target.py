@@ -42,7 +42,7 @@ def test_what_a_discriminator_adds_is_part_of_the_level_that_is_descended_on(spa
     judge.reach.fill_(0.7)
     plain = a_definition(a_spec(members=3, error_span=span), policy=a_policy(max_carry=0, max_missing=1))
     weights = build(spec, range(3)).weights() | judge.weights()
-    definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.spread))
+    definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.error_scales))
     values = noise(40)
     values[10, 0] = values[22, 1] = np.nan
     strips = cut(some_frames(definition, values), np.arange(definition.spec.receptive_field - 1, 40), definition, WIDE)

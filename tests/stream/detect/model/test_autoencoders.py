@@ -116,7 +116,7 @@ def test_load_refuses_weights_that_are_not_finite(bad: float) -> None:
     ("changes", "message"),
     [
         ({"kind": "conv", "window": 3}, "window of at least 4 frames, seen 3"),
-        ({"latent": 8}, r"latent 8 is no narrower than the window's 4 x 2 = 8 values"),
+        ({"latent": 8}, r"latent 8 is not smaller than the window's 4 x 2 = 8 values"),
         ({"hidden": 0}, r"at least 1, seen \{'hidden': 0\}"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), seen 1.0"),
         ({"discriminator": -1}, "discriminator must have 0 hidden units .none. or more, seen -1"),

@@ -15,7 +15,7 @@ from stream.detect.model.autoencoders import build
 from stream.detect.model.discriminator import PREFIX, split_weights
 from stream.detect.model.ensemble import TILE_ROWS, Ensemble, Reconstruction
 from stream.detect.model.reduction import cell_errors
-from stream.detect.model.tiles import Tile, is_steady, steady
+from stream.detect.model.tiles import Tile, first_steady, is_steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from tests.oracles.naive import naive_doubt, naive_errors
@@ -308,6 +308,6 @@ class TiltedTile(Tile):
 def test_a_tile_whose_rows_are_not_treated_alike_is_not_used() -> None:
     spec = spec_of("dense", 40, 5, 1)
     assert not is_steady(TiltedTile(spec, 64))
-    assert len(steady(lambda rows: TiltedTile(spec, rows), (256, 64, 16, 1)).windows) == 16
+    assert len(first_steady(lambda rows: TiltedTile(spec, rows), (256, 64, 16, 1)).windows) == 16
     with pytest.raises(ShapeError, match=r"no tile of \[256, 64\] windows"):
-        steady(lambda rows: TiltedTile(spec, rows), (256, 64))
+        first_steady(lambda rows: TiltedTile(spec, rows), (256, 64))

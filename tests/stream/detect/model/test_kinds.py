@@ -42,7 +42,7 @@ class BoundedTile(Tile):
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(spec, rows)
-        self._outputs = self.frames_out * spec.sensors
+        self._outputs = spec.error_frames * spec.sensors
         self._code, self._output = (
             pack(weights, "code", pad_inputs=False),
             pack(weights, "output", newest=self._outputs),

@@ -8,7 +8,7 @@ from safetensors.torch import load as unpacked
 from safetensors.torch import save as packed
 
 from stream.detect.model.autoencoders import KINDS, build, load
-from stream.detect.model.discriminator import PREFIX, frames_seen, split_weights
+from stream.detect.model.discriminator import PREFIX, split_weights
 from stream.detect.model.discriminator import load as load_discriminator
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
@@ -142,7 +142,7 @@ def test_a_discriminator_adds_what_its_trainable_form_says_and_leaves_the_rest_a
     weights, frames, ends = weights_of(spec, range(3)), frames_of(window + 39, sensors), np.arange(40) + window - 1
     autoencoder, judges = split_weights(weights)
     windows = torch.from_numpy(np.stack([frames[end - window + 1 : end + 1] for end in ends])).expand(3, -1, -1, -1)
-    left = (load(spec, autoencoder)(windows) - windows)[:, :, -frames_seen(spec) :]
+    left = (load(spec, autoencoder)(windows) - windows)[:, :, -spec.error_frames :]
     judge = load_discriminator(spec, judges)
     odd = ((judge(left) - judge.floor[:, None]) * judge.slope[:, None]).clamp(0, 3).mean(dim=2) * judge.reach[:, None]
     plain = Ensemble(spec_of(kind, window, sensors, members=3, error_span=span), autoencoder).errors(frames, ends)
@@ -222,12 +222,12 @@ def test_arrays_and_weights_of_other_shapes_are_refused(kind: str) -> None:
         ShapeError, match=r"weights of a discriminator: missing \['first.bias', 'first.weight', 'floor'"
     ):
         Ensemble(judged, build(judged, [0]).weights())
-    with pytest.raises(ShapeError, match=r"weights of a discriminator, .* the model's sizes speak of none"):
+    with pytest.raises(ShapeError, match=r"weights of a discriminator, .* but the model's sizes have none"):
         Ensemble(spec, weights_of(judged, [0]))
     with pytest.raises(ShapeError, match=r"weight 'first.weight': seen .* \(1, 6, 4\), expected .* \(1, 7, 4\)"):
         Ensemble(spec_of(kind, 4, 3, discriminator=7, error_span="window"), weights_of(judged, [0]))
     other = spec_of("conv" if kind != "conv" else "dense", 4, 3)
     with pytest.raises(ShapeError, match=f"weights of a {kind} model: missing .*, unknown"):
         Ensemble(spec, build(other, [0]).weights())
-    with pytest.raises(ShapeError, match="latent 12 is no narrower than the window's 4 x 3 = 12 values"):
+    with pytest.raises(ShapeError, match="latent 12 is not smaller than the window's 4 x 3 = 12 values"):
         ensemble_of(spec_of(kind, 4, 3, latent=12))
