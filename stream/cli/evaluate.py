@@ -29,7 +29,6 @@ def evaluate(
 
     from stream.cli.options.training import train_options
     from stream.serve.compose import bundle_of, known_series
-    from stream.settings.hints import hints
     from training.evaluate import evaluation
 
     torch.set_num_threads(1)
@@ -38,7 +37,7 @@ def evaluate(
     print(f"bundle {loaded.folder.name} of {loaded.manifest.detector}", file=sys.stderr)
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, loaded.definition)
-    measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, hints(settings), known, history))
+    measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, settings.input.hints, known, history))
     if as_json:
         from training.evaluate.facts import facts
 

@@ -46,7 +46,6 @@ def recalibrate(
     from stream.cli.options.exclusions import spans_in_file, spans_not_normal
     from stream.cli.options.feedback_source import configured_judgements
     from stream.registry.registry import Registry
-    from stream.settings.hints import hints
     from training.recalibration import report
     from training.recalibration.run import NewerData, run_recalibration
 
@@ -61,7 +60,7 @@ def recalibrate(
         if judgements.unknown:
             print(f"feedback on alerts that nobody knows: {', '.join(judgements.unknown)}", file=sys.stderr)
         spans += spans_not_normal(judgements)
-    newer, limits = NewerData(data, scores, hints(settings)), settings.recalibrate
+    newer, limits = NewerData(data, scores, settings.input.hints), settings.recalibrate
     recalibration = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)
     if as_json:
         print_json(report.facts(recalibration, registry))

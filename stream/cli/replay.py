@@ -51,11 +51,10 @@ def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path |
     from stream.events.record import encode
     from stream.replay import layout_for, replay
     from stream.serve.compose import bundle_of, known_series
-    from stream.settings.hints import hints
 
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
-    layout = layout_for(data, hints(settings).without_label(), definition)
+    layout = layout_for(data, settings.input.hints.without_label(), definition)
     print(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors", file=sys.stderr)
     alerts: list[Alert] = []
     as_table = sys.stdout.isatty() and not as_json

@@ -16,7 +16,6 @@ from stream.events.incident_view import IncidentView, newest
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
 from stream.settings import Settings
-from stream.settings.hints import hints
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -79,7 +78,7 @@ def compare(
 def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> tuple[Side, list[IncidentView]]:
     """Replays the data through a bundle; returns its side and its incidents, each in its newest state."""
     _, _, definition = bundle_of(settings, bundle)
-    layout = layout_for(data, hints(settings).without_label(), definition)
+    layout = layout_for(data, settings.input.hints.without_label(), definition)
     events: list[IncidentView] = []
 
     def publish(alert: Alert) -> None:

@@ -34,7 +34,6 @@ def robustness(
 
     from stream.cli.options.training import train_options
     from stream.serve.compose import bundle_of, known_series
-    from stream.settings.hints import hints
     from training.evaluate.labelled import score_labelled
     from training.robustness import report
     from training.robustness.evasion import EvasionOptions, measure
@@ -45,7 +44,7 @@ def robustness(
     settings = settings_from(config, overrides)
     folder, manifest, definition = bundle_of(settings, bundle)
     print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
-    frames = score_labelled(definition, data, hints(settings), known_series(settings, definition)).frames
+    frames = score_labelled(definition, data, settings.input.hints, known_series(settings, definition)).frames
     setup = prepare(folder, manifest, definition, train_options(settings, fit))
     measured = measure(setup, frames, definition, EvasionOptions(strips, Effort(steps), seed))
     if as_json:

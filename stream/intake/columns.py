@@ -1,5 +1,6 @@
 """Readings as columns, which every source decodes to, and the end of each reading."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -65,9 +66,8 @@ class Readings:
 
     def rows(self, kept: Bools) -> "Readings":
         """The readings where `kept`, bool (n,), is true, and the names that these have."""
-        used, series = np.unique(self.series[kept], return_inverse=True)
-        names = tuple(self.names[i] for i in used.tolist())
-        return Readings(names, series.astype(np.int32), self.time[kept], self.values[kept], self.position[kept])
+        names, series = used_names(self.names, self.series[kept])
+        return Readings(names, series, self.time[kept], self.values[kept], self.position[kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +127,10 @@ class Decoded:
     dead: tuple[Dead, ...]
     ignored: int
     received: int
+
+
+def used_names(names: Sequence[str], series: NDArray[np.integer]) -> tuple[tuple[str, ...], Int32s]:
+    """The names that `series` (n,) indexes, and `series` renumbered to them."""
+    used = np.bincount(series, minlength=len(names)) > 0
+    renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
+    return tuple(name for name, is_used in zip(names, used, strict=True) if is_used), renumbered[series]

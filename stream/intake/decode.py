@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int32s, Int64s, Readings, Reason
+from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
 from stream.intake.json_parser import JsonParser
@@ -189,7 +189,7 @@ def _keys_of_rows(keys: Sequence[bytes | None], parsed: Parsed) -> Sequence[Hash
 
 
 def _series(found: Sequence[Hashable]) -> tuple[list[str], Int64s]:
-    """Distinct names, and of each row (n,) the index of its name, -1 where it has none."""
+    """Distinct names, and the index of each row's name, int64 (n,); -1 where it has none."""
     names: dict[str, int] = {}
     index: dict[Hashable, int] = {}
     for raw in dict.fromkeys(found):
@@ -199,7 +199,7 @@ def _series(found: Sequence[Hashable]) -> tuple[list[str], Int64s]:
 
 
 def _untimed(timed: Bools, times: Sequence[object], missing: bool = False) -> Int64s:
-    """Rows without a usable time; with `missing`, those of them that say none at all."""
+    """Rows without a usable time; with `missing`, only those whose time is absent."""
     rows = np.flatnonzero(~timed)
     if missing and len(rows):
         return np.array([i for i in rows.tolist() if times[i] is None or times[i] is msgspec.UNSET], np.int64)
@@ -212,8 +212,5 @@ def _readings(
     """The rows that are readings, and only the names that they use."""
     if not keep.all():
         series, times, values, position = series[keep], times[keep], values[keep], position[keep]
-    counts = np.bincount(series, minlength=len(names))
-    used = counts > 0
-    renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
-    kept = tuple(name for name, is_used in zip(names, used, strict=True) if is_used)
-    return Readings(kept, renumbered[series], times, values, position)
+    kept, index = used_names(names, series)
+    return Readings(kept, index, times, values, position)

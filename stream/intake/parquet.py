@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from stream.intake.column_types import check_columns, is_text
-from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason
+from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason, used_names
 from stream.intake.layout import Hints as Hints
 from stream.intake.layout import Layout as Layout
 from stream.intake.layout import discover as discover
@@ -100,7 +100,7 @@ class _FileReader:
         ours = np.ones(rows.num_rows, np.bool_) if long is None else long[0] >= 0
         alive = timed & (series >= 0)
         keep = alive & ours
-        kept, of = _used(names, series[keep])
+        kept, of = used_names(names, series[keep])
         position = np.arange(start, start + rows.num_rows, dtype=np.int64)[keep]
         columns: Readings | LongReadings
         if long is None:
@@ -151,13 +151,6 @@ class _FileReader:
         reason = Reason.MISSING_TIME if time_null[row] else Reason.BAD_TIME if not timed[row] else Reason.MISSING_SERIES
         column = self._layout.series if reason is Reason.MISSING_SERIES else self._layout.time
         return Dead(start + row, -1, reason, f"{self._file.path}: column {column!r}", None, None)
-
-
-def _used(names: Sequence[str], series: Int64s) -> tuple[tuple[str, ...], Int32s]:
-    """The names that `series` (n,) indexes, and `series` renumbered to them."""
-    used = np.bincount(series, minlength=len(names)) > 0
-    renumbered: Int32s = (np.cumsum(used) - 1).astype(np.int32)
-    return tuple(name for name, is_used in zip(names, used, strict=True) if is_used), renumbered[series]
 
 
 def _only(values: Float64s, keep: Bools) -> Float64s:

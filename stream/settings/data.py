@@ -1,12 +1,12 @@
-"""The sections `input` and `frames`: what readings look like and how they become frames."""
+"""The sections `input` and `frames`: the layout of readings, and the rules by which they become frames."""
 
 import ast
 import re
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
-from stream.intake.field_paths import joined
+from stream.intake.field_paths import joined, split
 from stream.settings.kafka import Topic
 from stream.settings.quantities import (
     Duration,
@@ -21,12 +21,15 @@ from stream.settings.quantities import (
 )
 from stream.settings.section import Half, Section
 
+if TYPE_CHECKING:
+    from stream.intake.layout import Hints
+
 
 def _paths_by_name(given: object) -> object:
     if isinstance(given, list | tuple) and all(isinstance(name, str) for name in given):
         twice = sorted({name for name in given if given.count(name) > 1})
         if twice:
-            raise ValueError(f"expected each name once, twice there: {', '.join(twice)}")
+            raise ValueError(f"expected each name once, got twice: {', '.join(twice)}")
         return {name: joined([name]) for name in given}
     if not isinstance(given, dict):
         raise ValueError("expected a list of names, or a mapping of names to paths")
@@ -49,7 +52,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Wire(NamedTuple):
-    """How a message is laid out where the configuration leaves it open."""
+    """The layout of a Kafka message."""
 
     format: Literal["wide", "long"]
     time: str
@@ -58,7 +61,7 @@ class Wire(NamedTuple):
 
 
 class InputSettings(Section):
-    """Where readings come from and how one is laid out; the same for Kafka and Parquet."""
+    """The source of readings, and the layout of one; the same for Kafka and Parquet."""
 
     acts = "both"
     acts_apart: ClassVar[dict[str, Half]] = {
@@ -116,8 +119,19 @@ class InputSettings(Section):
     )
 
     @property
+    def hints(self) -> "Hints":
+        """The columns of Parquet data that are named here; None for those to be found."""
+        # pyarrow takes 0.2 s, which a consumer of messages need not spend.
+        from stream.intake.layout import Hints
+
+        time, series, sensor, value = (
+            ".".join(split(path)) if path else None for path in (self.time, self.series, self.sensor, self.value)
+        )
+        return Hints(time, series, tuple(self.sensors) or None, self.label, sensor, value, self.exclude)
+
+    @property
     def wire(self) -> Wire:
-        """The layout of a Kafka message, with what was left open filled in."""
+        """The layout of a Kafka message, with defaults for what is not set."""
         return Wire(self.format or "wide", self.time or "time", self.sensor or "sensor", self.value or "value")
 
 
@@ -136,7 +150,7 @@ class MaintenanceSpan(Section):
 
 
 class FrameSettings(Section):
-    """How readings become frames; travels in the bundle."""
+    """The rules by which readings become frames; they travel in the bundle."""
 
     interval: PositiveDuration | None = Field(
         default=None,
@@ -185,7 +199,7 @@ class FrameSettings(Section):
     @field_validator("score_when")
     @classmethod
     def _an_expression(cls, text: str) -> str:
-        # Sensors are not known here; their names and the operators allowed are checked where the sensors are.
+        # Training checks the names and operators: sensors are not known here.
         try:
             ast.parse(re.sub("`[^`]*`", "x", text.strip() or "x"), mode="eval")
         except (SyntaxError, ValueError):

@@ -7,7 +7,6 @@ from stream.errors import ConfigError
 from stream.events.feedback import Judgements
 from stream.settings import Settings
 from stream.settings.detection import ThresholdSettings
-from stream.settings.hints import hints
 from stream.settings.layers import from_overrides
 from training.options import FitOptions, TrainOptions
 from training.revision.amend import RULES, Amendment
@@ -44,7 +43,7 @@ def train_options(
         detector=settings.detector,
         data=data,
         registry=settings.registry,
-        hints=hints(settings),
+        hints=settings.input.hints,
         frames=settings.frames,
         model=settings.model,
         rules=settings.rules,

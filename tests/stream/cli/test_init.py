@@ -18,7 +18,6 @@ from stream.intake.columns import Readings
 from stream.intake.layout import discover
 from stream.serve.compose import decoder
 from stream.settings import Settings, load
-from stream.settings.hints import hints
 from stream.settings.quantities import parse_duration
 from stream.settings.starter import Guess, starter, write
 from tests.support.builders import a_definition
@@ -99,7 +98,7 @@ def test_columns_whose_names_have_dots_are_the_fields_of_those_names(
     rows.to_parquet(tmp_path / "dotted.parquet")
     assert init(monkeypatch, tmp_path, "--from-file", str(tmp_path / "dotted.parquet")) == 0
     settings = load(tmp_path / "narrows.yaml", (), {})
-    layout = discover(tmp_path / "dotted.parquet", hints(settings))
+    layout = discover(tmp_path / "dotted.parquet", settings.input.hints)
     assert (layout.time, layout.sensors) == ("meta.at", ("temp.inlet", "no"))
     trained = dataclasses.replace(a_definition(), sensors=layout.sensors)
     message = b'{"meta.at": 1767225600000, "temp.inlet": 1.5, "no": 2.5}'

@@ -123,7 +123,7 @@ def test_a_duplicate_key_is_a_fault_with_both_lines(tmp_path: Path) -> None:
         ("- a\n", "expected sections such as `input:`"),
         ("12: x\n", "12: unknown key"),
         ("kafka: localhost\n", "kafka: expected a mapping of keys to values"),
-        ("input: {sensors: [a, a]}\n", "input.sensors: expected each name once, twice there: a"),
+        ("input: {sensors: [a, a]}\n", "input.sensors: expected each name once, got twice: a"),
         ("input: {sensors: [1, a]}\n", "input.sensors: expected a list of names, or a mapping"),
         ("train: {parts: {fit: 0.9}}\n", "train.parts: expected fit + calibrate + gate = 1, not 1.3"),
         ("model: {kind: conv, window: 3}\n", "model.window: got 3, expected at least 4 with model.kind conv"),
