@@ -1,4 +1,4 @@
-"""Who may import whom, what is pure, what no file may hold: a test for each rule, and for each that it can fail."""
+"""The rules on imports, purity, sizes and texts: a test for each rule, and a breach that it finds."""
 
 import re
 from collections.abc import Callable
@@ -100,6 +100,11 @@ def test_files_and_functions_can_be_read_in_one_sitting(everything: list[house.M
     nothing_in(house.too_long(everything))
 
 
+def test_a_room_of_the_product_has_at_most_15_files(product: list[house.Module]) -> None:
+    """A newcomer reads their names at a glance."""
+    nothing_in(house.crowded(product))
+
+
 def test_every_file_says_what_is_in_it(everything: list[house.Module]) -> None:
     """A docstring in its first line."""
     nothing_in(house.without_docstring(everything))
@@ -196,6 +201,12 @@ BREACHES: list[tuple[Rule, dict[str, str], str]] = [
         house.too_long,
         {"training/a.py": "def long():\n" + "    pass\n" * 60 + "def short():\n" + "    pass\n" * 59},
         "training.a:1 long has 61 lines",
+    ),
+    (
+        house.crowded,
+        {f"training/{room}/{name}.py": "" for room, names in (("a", range(16)), ("b", range(15))) for name in names}
+        | {"training/b/__init__.py": ""},
+        "training.a has 16 files",
     ),
     (house.without_docstring, {"training/a.py": "# a\n", "training/b.py": "'b'"}, "training.a:1 has no docstring"),
 ]

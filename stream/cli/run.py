@@ -1,8 +1,9 @@
 """`narrows run`: the streaming service.
 
-The service joins the consumer group, scores the readings of the topic and publishes alerts, each exactly once.
-SIGTERM and SIGINT end it: it commits, leaves the group and exits with 0. Other exit codes:
+The service joins the consumer group, scores the readings of the topic and publishes alerts, each exactly once. On
+SIGTERM or SIGINT it commits, leaves the group and ends. Exit codes:
 
+- 0: it was ended by a signal.
 - 1: an error that a retry cannot fix, such as a missing topic or permission.
 - 2: the configuration is wrong, or the address of `serve.health` is in use.
 - 5: another process took over the transactional identity.

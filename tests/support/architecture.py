@@ -1,8 +1,9 @@
-"""The rules of the house as functions over source trees: each returns what breaks it, one line per place."""
+"""The rules of the house as functions over source trees: each returns one line for each place that breaks it."""
 
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ CODE_CARRYING_CALLS = frozenset({"torch.load", "torch.save", "np.load", "numpy.l
 ATTICS = frozenset({"core", "utils", "helpers", "common"})
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
+MAX_FILES = 15  # in a room, besides its __init__
 SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
 TEXTS = frozenset({".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".properties", ""})
 # Classes of one letter keep the patterns from finding themselves.
@@ -111,7 +113,7 @@ def imports(module: Module) -> Iterator[tuple[int, str]]:
 
 
 def within(name: str, *packages: str) -> bool:
-    """Whether a dotted name is one of `packages` or inside one."""
+    """True for a dotted name that is one of `packages` or inside one."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
@@ -151,7 +153,7 @@ def _module_of(name: str, known: set[str]) -> str:
 
 
 def impure_detect(found: list[Module]) -> list[str]:
-    """What gives `stream.detect` a clock, a file, a log, a global, or an import from outside the pure set."""
+    """Places that give `stream.detect` a clock, a file, a log, a global, or an import from outside the pure set."""
     broken = []
     for module in (m for m in found if within(m.name, "stream.detect")):
         for line, name in imports(module):
@@ -204,7 +206,7 @@ def code_from_data(found: list[Module]) -> list[str]:
 
 
 def attics(found: list[Module]) -> list[str]:
-    """Files named after no thing in particular."""
+    """Files whose names say nothing of their contents."""
     return [module.at(1, "name the thing") for module in found if ATTICS & set(module.name.split("."))]
 
 
@@ -223,8 +225,14 @@ def too_long(found: list[Module]) -> list[str]:
     return broken
 
 
+def crowded(found: list[Module]) -> list[str]:
+    """Rooms with more files than a newcomer can take in."""
+    files = Counter(module.package for module in found if module.path.name != "__init__.py")
+    return [f"{room} has {count} files" for room, count in files.items() if count > MAX_FILES]
+
+
 def without_docstring(found: list[Module]) -> list[str]:
-    """Files that do not say what is in them."""
+    """Files without a docstring."""
     return [module.at(1, "has no docstring") for module in found if not ast.get_docstring(module.tree)]
 
 

@@ -1,16 +1,14 @@
-"""`narrows doctor` and `narrows topics` on a real broker: what they see of a service that runs, ran, or cannot run."""
+"""`narrows doctor` on a real broker: the checks of a service that runs, ran, or cannot run."""
 
 import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
-from confluent_kafka.cimpl import NewPartitions
+from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.broker import Broker, free_port
 from stream.cli.reports.doctor import examine
@@ -22,7 +20,6 @@ from stream.registry.manifest_facts import Criterion, GateFacts, MetricFacts
 from stream.registry.registry import PRODUCTION, Registry
 from stream.settings import load
 from tests.conftest import TOPIC_TIMEOUT_S, MakeTopic
-from tests.support.builders import a_definition
 from tests.support.commands import Result, in_process
 from tests.support.live import PARTITIONS, PATIENCE_S, Live
 
@@ -34,7 +31,7 @@ class DoctorResult(Result):
 
     @property
     def checks(self) -> dict[str, dict[str, str]]:
-        """Findings by the name of their check; of several with one name the last."""
+        """Results by the name of their check; of several with one name the last."""
         return {check["check"]: check for check in json.loads(self.out)["checks"]}
 
     @property
@@ -45,13 +42,6 @@ class DoctorResult(Result):
 
 class Narrows(Protocol):
     def __call__(self, *arguments: str) -> DoctorResult: ...
-
-
-@pytest.fixture
-def live(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
-    running = Live(tmp_path, broker.bootstrap, topic, a_definition())
-    yield running
-    running.close()
 
 
 @pytest.fixture
@@ -72,7 +62,7 @@ def some(n: int) -> Iterator[tuple[str, bytes]]:
 
 
 def commit(live: Live, offset: int, **metadata: Any) -> None:
-    """As the service would have committed it for partition 0."""
+    """Commits an offset of partition 0 as the service does."""
     usual = CommitMetadata(FORMAT, 0, 0, 0, 0, topic_id="", instance="one", bundle="v")
     known = msgspec.structs.replace(usual, **metadata)
     set_offset(live, TopicPartition(live.input, 0, offset, metadata=encode_metadata(known)))
@@ -276,41 +266,3 @@ def test_a_start_is_refused_where_a_check_fails_and_the_log_says_why(
     assert "narrows: 1 check failed" in said
     assert f"--entity-name {compacted} --add-config cleanup.policy=delete" in said
     assert "service.started" not in said
-
-
-def test_the_topics_command_adds_the_partitions_that_the_state_topic_lacks(
-    narrows: Narrows, live: Live, admin: AdminClient
-) -> None:
-    admin.create_partitions([NewPartitions(live.input, PARTITIONS + 2)])[live.input].result(TOPIC_TIMEOUT_S)
-    refused = narrows("topics")
-    assert refused.code == 1
-    assert "state.partitions" in refused.err
-    mended = narrows("topics", "--create")
-    assert (mended.code, mended.out) == (0, "")
-    assert mended.err.splitlines() == [
-        f"{live.state}: {PARTITIONS} partitions became {PARTITIONS + 2}",
-        f"made {live.alerts}.feedback with 1 partitions",
-        "all topics are there and fit",
-    ]
-    again = narrows("topics", "--create", "--json")
-    assert (again.code, json.loads(again.out)) == (0, {"changes": []})
-
-
-def test_the_topics_command_makes_what_is_missing_and_says_so(narrows: Narrows, live: Live, admin: AdminClient) -> None:
-    name = f"made-{live.alerts}"
-    result = narrows("topics", "--create", "--json", "--set", f"kafka.alerts={name}")
-    assert result.code == 0
-    assert json.loads(result.out)["changes"] == [
-        {"topic": name, "before": 0, "after": PARTITIONS},
-        {"topic": f"{name}.feedback", "before": 0, "after": 1},
-    ]
-    kept = ConfigResource(ResourceType.TOPIC, f"{name}.feedback")
-    assert admin.describe_configs([kept])[kept].result(TOPIC_TIMEOUT_S)["retention.ms"].value == "-1", "for ever"
-    assert f"made {name} with {PARTITIONS} partitions" in result.err
-
-
-def test_the_topics_command_passes_warnings_on(narrows: Narrows, topic: MakeTopic) -> None:
-    small = topic("in", PARTITIONS, {"retention.bytes": "1000000"})
-    result = narrows("topics", "--set", f"input.topic={small}")
-    assert (result.code, result.out) == (0, "")
-    assert result.err.startswith("warning: retention.bytes: ")

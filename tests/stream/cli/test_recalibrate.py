@@ -1,6 +1,7 @@
 """`narrows recalibrate` from Parquet to a child version: what it leaves out, moves, refuses, and how it is undone."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,6 @@ from stream.settings.detection import ModelSettings, ThresholdSettings
 from tests.support.commands import Narrows, in_process
 from tests.support.options import fit_options
 from tests.support.small_training import MINUTE, made
-from training.data.spans import Span, within_spans
-from training.recalibration.observed import NO_END, incident_spans
 
 SENSORS = ("flow", "pressure", "current", "heat")
 MIXING = np.array([[1.0, 0.2], [0.3, 1.0], [0.8, -0.6], [-0.4, 0.9]])
@@ -31,7 +30,7 @@ LATER = START + HISTORY * MINUTE
 
 @dataclass
 class Plant:
-    """What two things that go on in a machine, seen by four noisy sensors, look like; all series alike but for size."""
+    """Rows of a machine in which two things go on, seen by four noisy sensors; series differ in size only."""
 
     noise: float = 0.5
     mixing: Float64s | None = None
@@ -68,8 +67,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def registry(trained: Path, tmp_path: Path) -> Registry:
     """A registry of its own, with the same bundle."""
-    import shutil
-
     shutil.copytree(trained / "registry", tmp_path / "registry")
     return Registry(tmp_path / "registry")
 
@@ -297,12 +294,3 @@ def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
     scores = pd.read_parquet("scores.parquet")
     scores.assign(score=scores["score"] * 1.01).to_parquet("others.parquet")
     assert "are not level / threshold of bundle" in narrows("recalibrate", "--scores", "others.parquet").err
-
-
-def test_a_span_holds_from_its_start_to_before_its_end_and_a_nameless_one_everywhere() -> None:
-    names, series = ("a", "b"), np.array([0, 0, 0, 1, 1, 1], np.int32)
-    time = np.array([1, 2, 3, 1, 2, 3], np.int64)
-    found = within_spans([Span("b", 2, 3), Span("c", 0, 9)], names, series, time)
-    assert found.tolist() == [False, False, False, False, True, False]
-    assert within_spans([Span("", 3, NO_END)], names, series, time).tolist() == [False, False, True] * 2
-    assert incident_spans([]) == ()

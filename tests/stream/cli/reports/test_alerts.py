@@ -1,4 +1,4 @@
-"""What people see at a terminal: alert lines, tables, plots."""
+"""Alerts and scores at a terminal: lines, tables, plots."""
 
 import io
 from typing import Any
