@@ -1,4 +1,4 @@
-"""Where Java and the broker's jars come from, with small programs in place of Java and Maven."""
+"""Java and the jars of the broker, with small programs in place of Java and Maven."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What an administrator, or a tool of Kafka, does to topics and groups."""
+"""Changes that an administrator, or a tool of Kafka, makes to topics and groups."""
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -11,6 +11,7 @@ SECONDS = 20.0
 
 
 def configure(admin: AdminClient, topic: str, **settings: str) -> None:
+    """Sets options of a topic; their names with underscores."""
     entries = [
         ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
         for name, value in settings.items()
@@ -20,20 +21,21 @@ def configure(admin: AdminClient, topic: str, **settings: str) -> None:
 
 
 def delete_below(admin: AdminClient, topic: str, offsets: dict[int, int]) -> None:
-    """What retention does, at once."""
+    """Deletes the records below these offsets, by partition, as retention does."""
     partitions = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
     for done in admin.delete_records(partitions).values():
         done.result(SECONDS)
 
 
 def committed(live: Live, admin: AdminClient) -> dict[int, int]:
+    """Committed offsets by partition."""
     group = f"g-{live.input}"
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(SECONDS)
     return {tp.partition: tp.offset for tp in asked.topic_partitions}
 
 
 def set_offsets(live: Live, admin: AdminClient, offsets: dict[int, int]) -> None:
-    """As kafka-consumer-groups.sh --reset-offsets does: no metadata. The group takes it once its session has ended."""
+    """Sets committed offsets without metadata, as kafka-consumer-groups.sh does; waits for the session to end."""
     group = f"g-{live.input}"
 
     def done() -> bool:

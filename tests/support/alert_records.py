@@ -1,4 +1,4 @@
-"""Alerts as they are read back, for tests of what people say of them and of how two bundles differ."""
+"""Alerts as they are read back, for tests of feedback and of differences between bundles."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ MINUTE = 60_000_000_000
 START = 1_772_409_600 * 1_000_000_000  # 2026-03-02T00:00:00Z
 
 
-def raised(series: str, first: int, last: int | None, **changes: Any) -> IncidentView:
-    """An alert from one minute to another, or open."""
+def incident_view(series: str, first: int, last: int | None, **changes: Any) -> IncidentView:
+    """An alert from minute `first` to minute `last`; open if `last` is None."""
     started = START + first * MINUTE
     plain: dict[str, Any] = {
         "alert_id": alert_id("test", series, started),
@@ -30,7 +30,7 @@ def raised(series: str, first: int, last: int | None, **changes: Any) -> Inciden
 
 
 def share(name: str, part: float, observed: float | None, expected: float) -> SensorShare:
-    """A sensor's part in an alert."""
+    """Share of a sensor in the error of an alert."""
     if observed is None:
         return SensorShare(name, part, None, expected, "unknown")
     return SensorShare(name, part, observed, expected, "high" if observed > expected else "low")

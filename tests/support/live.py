@@ -1,4 +1,4 @@
-"""A running narrows on a real broker: its topics, its process, what a subscriber got."""
+"""A running narrows on a real broker: its topics, its processes, and all that a subscriber reads."""
 
 import json
 import os
@@ -25,11 +25,11 @@ from tests.support.processes import Launch, Running, warm
 PARTITIONS = 4
 PATIENCE_S = 60.0
 HTTP_S = 10.0
-# It is always waited for in full: a topic ends with fewer records than are asked for.
+# Wait for records; it is always spent in full, as a topic ends with fewer records than are asked for.
 BREATH_S = 0.05
-# Of librdkafka: a broker that is away is part of the plan, not worth ten lines a second.
+# Log level of librdkafka: a broker that is away on purpose is not worth ten lines a second.
 QUIET = 0
-# Of a question to a broker that is on its way up, or busy with the end of a killed process's transaction.
+# Errors of a broker that is starting, or still ends the transaction of a killed process.
 NOT_YET = (
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
@@ -42,7 +42,7 @@ NOT_YET = (
 
 @dataclass(frozen=True)
 class Record:
-    """A record as a subscriber sees it."""
+    """A record as a subscriber gets it."""
 
     key: str
     value: bytes
@@ -55,7 +55,7 @@ class Record:
 
 
 class Live:
-    """Topics of its own, a bundle, a configuration file, and processes that use them."""
+    """Topics, a bundle and a configuration file for one test, and the processes that use them."""
 
     def __init__(self, folder: Path, bootstrap: str, topic: MakeTopic, definition: Definition, **settings: Any) -> None:
         self.folder, self.bootstrap = folder, bootstrap
@@ -82,8 +82,8 @@ class Live:
         self._sent = 0
 
     def send(self, messages: Iterable[tuple[str, bytes | None]]) -> None:
-        """Messages, keyed by series, in order within each."""
-        # It hears of partitions that have been added since.
+        """Sends messages (key, value); their order within a key is kept."""
+        # The producer learns of partitions that were added since.
         self._producer.list_topics(self.input, timeout=PATIENCE_S)
         for key, value in messages:
             while True:
@@ -97,19 +97,19 @@ class Live:
 
     @cached_property
     def _producer(self) -> Producer:
-        # Idempotent: a retry must not put a reading before the one that was sent earlier. Kept, because it takes half a
-        # second until it may write.
+        # Idempotent: a retry must not put a reading before an earlier one. Kept between calls, as a new producer takes
+        # half a second until it may write.
         return Producer(
             {"bootstrap.servers": self.bootstrap, "linger.ms": 20, "enable.idempotence": True, "log_level": QUIET}
         )
 
     @cached_property
     def _group(self) -> Consumer:
-        """Joins nothing, only asks."""
+        """A client that asks for the offsets of the group, without joining it."""
         return Consumer({"bootstrap.servers": self.bootstrap, "group.id": f"g-{self.input}", "log_level": QUIET})
 
     def start(self, *overrides: str, fault: str = "", launch: Launch = warm) -> Running:
-        """`narrows run` as a process; its log is appended to `log`. `fault`: what it is to do to itself, and where."""
+        """Starts `narrows run` as a process that appends to `log`. `fault`: the failpoint where it kills itself."""
         extra = [part for override in overrides for part in ("--set", override)]
         program = ["stream", "run", "--config", str(self.config), *extra]
         process = launch(program, self.log, os.environ | {VARIABLE: fault})
@@ -117,7 +117,7 @@ class Live:
         return process
 
     def expect_kill(self, process: Running) -> None:
-        """Waits until the process has killed itself where its fault said."""
+        """Waits until the process has killed itself at its failpoint."""
         assert process.wait(PATIENCE_S) == -signal.SIGKILL, self.log.read_text()[-3000:]
 
     @property
@@ -125,18 +125,18 @@ class Live:
         return self.folder / "run.log"
 
     def logged(self, event: str, since: datetime | None = None) -> list[dict[str, Any]]:
-        """Lines of the log with this event, only those that were written after `since`."""
+        """Lines of the log with this event, written after `since` if given."""
         text = self.log.read_text() if self.log.exists() else ""
         lines = text[: text.rfind("\n") + 1].splitlines()
         found = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in found if line["event"] == event and (since is None or _at(line) > since)]
 
     def partitions(self, event: str, since: datetime) -> set[int]:
-        """Of which partitions the log has said this after `since`; how often is chance where commits may be refused."""
+        """Partitions that the log names with this event after `since`. Repeats mean nothing: commits may be refused."""
         return {line["partition"] for line in self.logged(event, since)}
 
     def asked(self, path: str) -> tuple[int, dict[str, Any]]:
-        """What the last process that was started with `serve.health` answers: status and JSON; 0 before it listens."""
+        """Answer of the last process with `serve.health`: status and JSON; status 0 before it listens."""
         listening = self.logged("health.listening")
         return asked(listening[-1]["port"], path) if listening else (0, {})
 
@@ -145,8 +145,8 @@ class Live:
         process.wait()
 
     def stop(self, process: Running, allowed: Collection[int] = ()) -> float:
-        """SIGTERM; returns the seconds until the process had ended, which must be by itself and in peace."""
-        # A signal before the handlers are in place just ends the process, which is not what is tested.
+        """Sends SIGTERM and returns the seconds until the process has ended; it must end with code 0."""
+        # A signal before the handlers are in place would end the process without a commit.
         self.wait(
             lambda: len(self.logged("service.started")) == len(self._processes), "the service started", allowed=allowed
         )
@@ -161,7 +161,7 @@ class Live:
                 self.kill(process)
 
     def committed(self) -> int:
-        """Messages below the group's committed offsets (the input topic has no transactions, hence no gaps)."""
+        """Number of messages below the committed offsets; without transactions, the input topic has no gaps."""
         try:
             found = self._group.committed([TopicPartition(self.input, p) for p in range(PARTITIONS)], timeout=20)
         except KafkaException as fault:
@@ -173,7 +173,7 @@ class Live:
     def wait(
         self, until: Callable[[], bool], what: str, seconds: float = PATIENCE_S, allowed: Collection[int] = ()
     ) -> None:
-        """Until the condition holds; no process may end meanwhile but by a kill or with an exit code of `allowed`."""
+        """Waits until the condition holds. A process may only end by a kill, or with 0 or an exit code of `allowed`."""
         deadline = time.monotonic() + seconds
         while not until():
             expected = (None, 0, -signal.SIGKILL, *allowed)
@@ -183,20 +183,20 @@ class Live:
             time.sleep(0.05)
 
     def wait_for_all(self) -> None:
-        """Until every message that was sent is committed."""
+        """Waits until every message that was sent is committed."""
         self.wait(lambda: self.committed() == self._sent, f"all of {self._sent} messages committed")
 
     def forget_sent(self) -> None:
-        """The input topic is empty again."""
+        """Starts counting again, for an input topic that is empty again."""
         self._sent = 0
 
     def read(self, topic: str) -> list[Record]:
-        """Everything a `read_committed` subscriber gets, in order."""
+        """All records that a `read_committed` subscriber gets, in order."""
         return read_committed(self.bootstrap, topic)
 
 
 def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of what is answered there by HTTP."""
+    """Status and JSON of an HTTP answer of this machine."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HTTP_S) as answer:
             return answer.status, json.load(answer)

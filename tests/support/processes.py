@@ -1,4 +1,4 @@
-"""Two ways to start a process: as a user does, and from a fork of one that has imported torch already."""
+"""Two ways to start a process: as a user does, and as a fork of a process that has already imported torch."""
 
 import contextlib
 import multiprocessing
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -15,20 +16,21 @@ from stream.kafka import failpoints
 from stream.kafka.failpoints import VARIABLE, Failpoints
 
 ROOT = Path(__file__).parents[2]
-# What a start spends its time on.
-HEAVY = ["torch", "stream.serve.run", "stream.serve.compose", "stream.serve.consumer", "stream.serve.health_server"]
-HEAVY += ["stream.kafka.checks", "stream.serve.feedback_command", "stream.serve.models_command", "pandas"]
-# Its processes share nothing with ours, nor with one another.
+# Modules whose import takes most of the time of a start. The fork server would pass over a name that is wrong.
+HEAVY = ["torch", "stream.serve.run", "stream.serve.compose", "stream.serve.service", "stream.serve.health_server"]
+HEAVY += ["stream.kafka.admin.checks", "stream.cli.app", "stream.cli.feedback", "stream.cli.models", "pandas"]
+assert all(find_spec(name) is not None for name in HEAVY), HEAVY
+# The processes of the fork server share nothing with this one, nor with one another.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(HEAVY)
 
 
 class Fork:
-    """What is used here of `subprocess.Popen`, for a process that the fork server has made."""
+    """A process made by the fork server, with the part of the interface of `subprocess.Popen` that tests use."""
 
     def __init__(self, program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path) -> None:
         log.touch()
-        # A daemon: what a failed test has left behind ends with the test run.
+        # A daemon: a process that a failed test leaves behind ends with the test run.
         self._process = FORKS.Process(target=_live, args=(program, log, dict(environment), output), daemon=True)
         self._process.start()
 
@@ -67,29 +69,29 @@ class Launch(Protocol):
     def __call__(
         self, program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path | None = None
     ) -> Running:
-        """Start a module.
+        """Starts a module.
 
         Args:
-            program: the module's name and its arguments.
-            log: what it says is appended to it.
-            output: what it prints is appended to it, and to the log where there is none.
+            program: name of the module, and its arguments.
+            log: file to which stderr is appended.
+            output: file to which stdout is appended; None = the log.
         """
 
 
 def cold(program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path | None = None) -> Running:
-    """From nothing: for whoever measures a start, or has it for a subject."""
-    with log.open("ab") as said, (output or log).open("ab") as printed:
+    """Starts a new interpreter, for tests that measure or examine a start."""
+    with log.open("ab") as errors, (output or log).open("ab") as printed:
         command = [sys.executable, "-m", *program]
-        return subprocess.Popen(command, cwd=ROOT, stdout=printed, stderr=said, env=environment)
+        return subprocess.Popen(command, cwd=ROOT, stdout=printed, stderr=errors, env=environment)
 
 
 def warm(program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path | None = None) -> Running:
-    """In all the same but for the two seconds of processor time that the import of torch takes."""
+    """Starts a fork. It differs only in the two seconds of processor time that the import of torch takes."""
     return Fork(program, log, environment, output or log)
 
 
 def _live(program: Sequence[str], log: Path, environment: Mapping[str, str], output: Path) -> None:
-    """The life of a fork, as if it had been started like this."""
+    """Runs the module in the fork, with its own output, environment and arguments."""
     for path, stream in ((output, sys.stdout), (log, sys.stderr)):
         with path.open("ab") as file:
             os.dup2(file.fileno(), stream.fileno())

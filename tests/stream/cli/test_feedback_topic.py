@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from deploy.kafka.broker import Broker
 from stream.events.record import encode
 from tests.conftest import MakeTopic
-from tests.support.alert_records import raised
+from tests.support.alert_records import incident_view
 from tests.support.commands import in_process
 from tests.support.live import read_committed
 
@@ -29,7 +29,7 @@ def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
 
     narrows = in_process(monkeypatch, capsys, *where)
 
-    told = [raised("pump-1", 0, 5), raised("pump-1", 9, 12), raised("pump-2", 3, None)]
+    told = [incident_view("pump-1", 0, 5), incident_view("pump-1", 9, 12), incident_view("pump-2", 3, None)]
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for alert in told:
         producer.produce(alerts, encode(alert), alert.series)

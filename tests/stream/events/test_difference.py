@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stream.events.difference import Change, SideCounts, count, count_by_series, difference
 from stream.events.incident_view import IncidentView
 from stream.intake.timestamps import LAST_NS
-from tests.support.alert_records import raised
+from tests.support.alert_records import incident_view
 
 MIRRORED = {"gone": "new", "new": "gone", "moved": "moved", "unchanged": "unchanged"}
 
@@ -20,7 +20,7 @@ def sides(draw: st.DrawFn) -> list[IncidentView]:
     for series in ("a", "b"):
         edges = sorted(draw(st.lists(st.integers(0, 20), unique=True, max_size=9)))
         ends: list[int | None] = [*edges[1::2], None]
-        alerts += [raised(series, first, last) for first, last in zip(edges[::2], ends, strict=False)]
+        alerts += [incident_view(series, first, last) for first, last in zip(edges[::2], ends, strict=False)]
     return alerts
 
 
@@ -65,24 +65,25 @@ def test_seen_from_the_other_side_gone_is_new(before: list[IncidentView], after:
 
 
 def test_one_alert_that_became_two_has_moved_once() -> None:
-    (change,) = difference([raised("a", 0, 10)], [raised("a", 1, 3), raised("a", 8, None)])
+    (change,) = difference([incident_view("a", 0, 10)], [incident_view("a", 1, 3), incident_view("a", 8, None)])
     assert (change.kind, len(change.before), len(change.after)) == ("moved", 1, 2)
 
 
 def test_an_alert_that_is_still_open_lasts_and_meets_what_opens_later() -> None:
-    (change,) = difference([raised("a", 5, None)], [raised("a", 7, None)])
+    (change,) = difference([incident_view("a", 5, None)], [incident_view("a", 7, None)])
     assert change.kind == "moved"
     assert change.before[0].span[1] == LAST_NS
 
 
 def test_an_alert_that_ends_where_another_begins_does_not_meet_it() -> None:
-    assert kinds(difference([raised("a", 0, 5)], [raised("a", 5, 9)])) == {"gone": 1, "new": 1}
+    assert kinds(difference([incident_view("a", 0, 5)], [incident_view("a", 5, 9)])) == {"gone": 1, "new": 1}
 
 
 def test_counts_are_per_series_and_name_severity_and_the_highest_score_of_each_side() -> None:
-    unscored = raised("b", 0, 2, scored=False, peak_score=0.0, cause="range")
+    unscored = incident_view("b", 0, 2, scored=False, peak_score=0.0, cause="range")
     changes = difference(
-        [raised("a", 0, 2, peak_score=3.0, severity="medium"), raised("a", 9, 12), unscored], [raised("a", 0, 2)]
+        [incident_view("a", 0, 2, peak_score=3.0, severity="medium"), incident_view("a", 9, 12), unscored],
+        [incident_view("a", 0, 2)],
     )
     a, b = count_by_series(changes)
     assert {name: getattr(a, name) for name in ("series", "gone", "new", "moved", "unchanged")} == {

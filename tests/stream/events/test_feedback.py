@@ -1,4 +1,4 @@
-"""What people say of alerts: records in files, the verdict that holds, precision, and what training leaves out."""
+"""Feedback on alerts: records in files, the verdict that holds, precision, and exclusion from training."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
 from stream.registry.manifest_facts import FeedbackCount
 from tests.conftest import ROOT
-from tests.support.alert_records import MINUTE, START, raised
+from tests.support.alert_records import MINUTE, START, incident_view
 from tests.support.builders import a_policy
 from tests.support.small_training import SECOND, a_history, contents, made
 from tests.training.data.test_framing import batch
@@ -121,14 +121,16 @@ def test_the_last_verdict_by_time_holds_whatever_the_order_and_a_contradiction_i
 
 def test_an_alert_lasts_from_its_first_frame_to_the_first_that_is_quiet_and_an_open_one_for_ever() -> None:
     start = START + 5 * MINUTE
-    assert raised("a", 5, 9).span == (start, START + 9 * MINUTE)
-    assert raised("a", 5, 9, reason="silent").span == (start, START + 9 * MINUTE + 1), "its last frame is part of it"
-    assert raised("a", 5, 5, reason="silent").span == (start, start + 1)
-    assert raised("a", 5, None).span == (start, LAST_NS)
+    assert incident_view("a", 5, 9).span == (start, START + 9 * MINUTE)
+    assert incident_view("a", 5, 9, reason="silent").span == (start, START + 9 * MINUTE + 1), (
+        "its last frame is part of it"
+    )
+    assert incident_view("a", 5, 5, reason="silent").span == (start, start + 1)
+    assert incident_view("a", 5, None).span == (start, LAST_NS)
 
 
 def test_precision_counts_what_was_confirmed_or_false_and_nothing_else() -> None:
-    alerts = [raised("a", n, n + 1) for n in range(0, 14, 2)] + [raised("b", 0, 1)]
+    alerts = [incident_view("a", n, n + 1) for n in range(0, 14, 2)] + [incident_view("b", 0, 1)]
     said = judged(alerts, ["confirmed", "false", "false", "confirmed", "confirmed", "maintenance", None, None])
     found = precision_report(said)
     a, b = found.series
@@ -151,7 +153,7 @@ def alerts_in(history: pd.DataFrame) -> list[IncidentView]:
     """Three alerts of pump-01 and one of pump-03, of half an hour each, in fit and calibrate."""
     start = (int(history["time"].min().value) - START) // MINUTE
     firsts = {"pump-01": (100, 200, 600), "pump-03": (620,)}
-    return [raised(name, start + first, start + first + 30) for name, own in firsts.items() for first in own]
+    return [incident_view(name, start + first, start + first + 30) for name, own in firsts.items() for first in own]
 
 
 def rows_of(history: pd.DataFrame, alerts: Sequence[IncidentView], lag: int = 0) -> np.ndarray:
@@ -184,7 +186,7 @@ def test_confirmed_and_maintained_rows_teach_nothing_and_false_ones_do(pumps: pd
 
 
 def test_the_manifest_says_what_feedback_was_about(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    alerts = [*alerts_in(pumps), raised("pump-01", 10**6, 10**6 + 5), raised("of another plant", 0, 9)]
+    alerts = [*alerts_in(pumps), incident_view("pump-01", 10**6, 10**6 + 5), incident_view("of another plant", 0, 9)]
     said = judged(alerts, ["confirmed", "false", "maintenance", None, "confirmed", "false"])
     said = dataclasses.replace(said, verdicts={**said.verdicts, "gone": Feedback("gone", "false")})
     assert msgspec.to_builtins(made(tmp_path, pumps, feedback=said).manifest.data.feedback) == {
@@ -225,7 +227,7 @@ def test_the_command_reads_feedback_and_alerts_and_says_what_it_left_out(
 
 
 def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a command that succeeds prints."""
+    """Output of a command that must succeed."""
     monkeypatch.setattr(sys, "argv", ["narrows", *arguments])
     with pytest.raises(SystemExit, match=r"^0$|None"):
         cli.main()

@@ -46,7 +46,7 @@ def activated(live: Live) -> list[dict[str, Any]]:
 
 
 def offline(live: Live, bundles: dict[str, Definition]) -> list[tuple[Any, ...]]:
-    """What must be told: each partition scored with one bundle after the other, as its status events say."""
+    """Expected alerts: each partition scored offline, with one bundle after the other as its status events say."""
     events = []
     for partition in range(PARTITIONS):
         records = [record for record in live.read(live.input) if record.partition == partition]

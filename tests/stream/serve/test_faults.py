@@ -1,4 +1,4 @@
-"""What a broker, an administrator or retention can do to a running detector: named, and recovered from."""
+"""Faults of the broker and changes by an administrator: the log names them, and the service recovers."""
 
 import contextlib
 import time
@@ -23,14 +23,14 @@ from tests.support.builders import a_definition, a_spec
 from tests.support.live import PARTITIONS, Live
 from tests.support.processes import cold
 
-# Readings/s that are sent while something is wrong, and how many are committed before it begins.
+# Readings per second during the outage, and number of readings that are committed before it.
 RATE, WARM = 300.0, 1_500
-# For an outage to be noticed: a flush that waits for the broker has 5 s, the look after it comes at the turn's end.
+# Time until an outage is noticed: a flush that waits for the broker has 5 s, the health is made at the end of the turn.
 NOTICED_S = 20.0
 OUTAGE = timedelta(seconds=20)
-# All that can grow while nothing comes in is what librdkafka has fetched ahead (here a few MB: the topic holds no
-# more), and a producer that replaces another: some 2 MB are seen. What is kept by every turn or try would go on
-# growing; half of what librdkafka may ever fetch ahead (64 MB) leaves room for an allocator's whims.
+# Memory that may be taken during an outage, bytes. Records that librdkafka has fetched ahead are a few MB, and a new
+# producer some 2 MB. A leak in every turn or attempt would go on growing. The limit is half of what librdkafka may
+# fetch ahead (64 MB), because an allocator gives no exact numbers.
 GROWTH = 32 << 20
 
 
@@ -47,7 +47,7 @@ def admin(broker: Broker) -> AdminClient:
 
 
 def ended(live: Live, *overrides: str) -> str:
-    """The log of a process that ends by itself with exit code 1."""
+    """Log of a process that must end by itself with exit code 1."""
     process = live.start(*overrides)
     assert process.wait(90) == 1, live.log.read_text()[-2000:]
     return live.log.read_text()
@@ -182,7 +182,7 @@ def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path:
 
 
 def _unready(live: Live) -> list[str]:
-    """What health says that it waits for."""
+    """Reasons of the health server for not being ready."""
     code, told = live.asked("/ready")
     return list(told["waits_for"]) if code == 503 else []
 
@@ -192,7 +192,7 @@ def _waiting_for_broker(live: Live, since: datetime) -> bool:
 
 
 def _most_memory(pid: int, until: datetime) -> int:
-    """The largest resident memory that is seen until then, bytes."""
+    """Largest resident memory until then, bytes."""
     process, most = psutil.Process(pid), 0
     while datetime.now(UTC) < until:
         most = max(most, process.memory_info().rss)

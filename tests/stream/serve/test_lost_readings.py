@@ -43,7 +43,7 @@ def admin(broker: Broker) -> AdminClient:
 def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_told(
     live: Live, admin: AdminClient
 ) -> None:
-    """The loudest of all: a log line, a counter and a status event, once."""
+    """By a log line, a counter and a status event, once."""
     stream = Stream(3_000)
     live.send(stream.messages(0, 1_000))
     process = live.start()
@@ -70,15 +70,16 @@ def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_tol
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a partition's last commit left: C, R, and the newest snapshot of each series."""
+class LastCommit:
+    """State of a partition after its last commit: offset C, offset R, and the newest snapshot of each series."""
 
     committed: int
     replay_from: int
     snapshots: dict[str, Snapshot]
 
 
-def kept(live: Live, admin: AdminClient) -> dict[int, Kept]:
+def last_commits(live: Live, admin: AdminClient) -> dict[int, LastCommit]:
+    """State of each partition after its last commit."""
     group = ConsumerGroupTopicPartitions(f"g-{live.input}")
     asked = admin.list_consumer_group_offsets([group])[group.group_id].result(SECONDS)
     newest: dict[int, dict[str, Snapshot]] = {number: {} for number in range(PARTITIONS)}
@@ -87,12 +88,14 @@ def kept(live: Live, admin: AdminClient) -> dict[int, Kept]:
         assert snapshot is not None
         newest[record.partition][record.key] = snapshot
     found = {tp.partition: (tp.offset, decode_metadata(tp.metadata)) for tp in asked.topic_partitions}
-    return {p: Kept(at, said.replay_from, newest[p]) for p, (at, said) in found.items() if said is not None}
+    return {p: LastCommit(at, said.replay_from, newest[p]) for p, (at, said) in found.items() if said is not None}
 
 
-def after_the_cut(live: Live, partition: int, left: Kept, low: int) -> Outcome:
-    """What must come of the readings from C on, where those before `low` are gone: snapshots before it give no
-    frames, the readings up to C are judged by nobody."""
+def outcome_without_lost(live: Live, partition: int, left: LastCommit, low: int) -> Outcome:
+    """Expected outcome of the readings from C on, where those before `low` are gone.
+
+    Snapshots from before `low` give no frames. Readings before C open and close no incidents.
+    """
     definition = live.definition
     detector = Detector(definition)
     states = [(s.as_of, s.state) for s in left.snapshots.values() if s.state is not None]
@@ -115,7 +118,7 @@ def decoded(definition: Definition, records: list[Record]) -> Readings:
 def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_invented(
     live: Live, admin: AdminClient, topic: MakeTopic
 ) -> None:
-    """Said and counted. Holes are of a second or two: by their times alone, windows would reach over them."""
+    """Reported and counted. The gaps are of a second or two: by the times alone, windows would span them."""
     stream, scores = Stream(2_000), topic("scores", 1)
     process = live.start("serve.max_replay=40")
     for start, end in ((0, 960), (960, 1_000)):
@@ -123,7 +126,7 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
         live.send(stream.messages(start, end))
         live.wait_for_all()
     live.stop(process)
-    before, left = len(told(live)), kept(live, admin)
+    before, left = len(told(live)), last_commits(live, admin)
     low = {number: min(of.replay_from + 2, of.committed) for number, of in left.items()}
     delete_below(admin, live.input, low)
     live.send(stream.messages(1_000))
@@ -141,7 +144,7 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
     short = {p: sum(s.as_of < low[p] - 1 for s in left[p].snapshots.values()) for p in cut}
     assert {p: e["details"] for p, e in lost.items()} == {p: {"count": short[p], "oldest": low[p]} for p in cut}
     assert live.logged("progress")[-1]["history_lost"] == sum(short.values()) > 0
-    due = [after_the_cut(live, number, left[number], low[number] if number in cut else 0) for number in left]
+    due = [outcome_without_lost(live, number, left[number], low[number] if number in cut else 0) for number in left]
     expected = [e for outcome in due for e in outcome.events]
     same_in_order(told(live)[before:], [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in expected])
     verdicts = [json.loads(encode(v)) for outcome in due for v in frame_verdicts(outcome.verdicts, "")]

@@ -1,4 +1,4 @@
-"""A swap of bundles that the broker does not take: tried again, then refused for its pair of versions, and said."""
+"""A bundle swap that the broker refuses is tried again, then refused for this pair of versions, and reported."""
 
 import json
 import random
@@ -21,7 +21,7 @@ from tests.support.options import changed
 
 
 class Refusing(Broker):
-    """Takes no commit that is made with the second bundle, `patience` times."""
+    """Refuses commits of the second bundle, `patience` times."""
 
     refused, patience = 0, 1_000_000
 
@@ -42,7 +42,7 @@ class Refusing(Broker):
 
 
 class InMemory:
-    """A service that looks up its bundle at every turn, one partition, a broker that refuses the second bundle."""
+    """A service with one partition that looks up its bundle at every turn; its broker refuses the second bundle."""
 
     def __init__(self) -> None:
         self.broker = Refusing({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
@@ -68,11 +68,11 @@ class InMemory:
         return [event for event in said if event["kind"] == kind]
 
     def versions(self) -> set[str]:
-        """That scored what was committed."""
+        """Versions of the bundles that scored committed readings."""
         return {said.bundle for c in self.broker.history if (said := decode_metadata(c.metadata)) is not None}
 
     def check(self) -> int:
-        """That all is committed, and alerts are those of one pass that swaps where it was said. Returns how many."""
+        """Asserts that all is committed, with the alerts of one pass that swaps as reported; returns their number."""
         log = self.broker.logs["in", 0]
         assert self.broker.committed[0].offset == log.end
         one = Pass(self.broker, self.options, 0, (None, None), self.releases.version)
@@ -96,7 +96,7 @@ def test_a_swap_that_fails_again_and_again_is_refused_once_and_the_old_bundle_go
 
 
 def test_a_refused_swap_does_not_stand_in_the_way_of_a_later_bundle() -> None:
-    """It is this bundle after that one that is refused."""
+    """The pair of versions is refused, not the partition."""
     memory = InMemory()
     memory.serve()
     memory.releases.newest = 2

@@ -1,4 +1,4 @@
-"""Which bundle is served: the alias is followed, what cannot be served is refused once, what is fixed stays."""
+"""Bundle to serve: the alias is followed, what cannot be served is refused once, what is fixed stays."""
 
 import shutil
 from pathlib import Path

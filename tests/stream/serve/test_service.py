@@ -45,7 +45,7 @@ class Stream:
             yield name, json.dumps({"time": time // 1_000_000, "s0": row[0], "s1": row[1], "s2": row[2]}).encode()
 
     def alerts(self, definition: Definition) -> list[tuple[Any, ...]]:
-        """What must be told, from one offline pass."""
+        """Expected alerts, from one offline pass."""
         outcome = Detector(definition).push(readings(self.series, self.time, self.values))
         return [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in outcome.events]
 
@@ -56,7 +56,7 @@ def told(live: Live) -> list[tuple[Any, ...]]:
 
 
 def same_in_order(got: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
-    """Lost, twice, extra, out of order within a series: none."""
+    """Asserts that no alert is lost, repeated, extra, or out of order within its series."""
     assert Counter(got) - Counter(expected) == Counter(), "extra or twice"
     assert Counter(expected) - Counter(got) == Counter(), "lost"
     for name in {series for series, *_ in expected}:

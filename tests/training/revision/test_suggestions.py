@@ -16,7 +16,7 @@ from stream.events.incident_view import IncidentView, newest
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.settings import load
-from tests.support.alert_records import raised, share
+from tests.support.alert_records import incident_view, share
 from tests.support.plain_bundle import plain_bundle
 from training.demo import fleet
 from training.revision.suggestions import LEAST_JUDGED, Suggestion, suggest
@@ -35,7 +35,7 @@ def alert(
     """One that a sensor led with nearly all of the error, off by `deviation` from an expected 10."""
     other = "head.2" if name == "flow" else "flow"
     sensors = (share(name, 0.9, 10.0 + deviation, 10.0), share(other, 0.1, 3.0, 2.0))
-    return raised(series, minute, minute + 1, sensors=sensors, model_version=manifest.version, **more)
+    return incident_view(series, minute, minute + 1, sensors=sensors, model_version=manifest.version, **more)
 
 
 def proposals(
@@ -104,7 +104,7 @@ def test_few_alerts_and_those_of_other_bundles_say_nothing(manifest: Manifest, w
         (alert(manifest, n, 2.0), "false") for n in range(LEAST_JUDGED - 1)
     ]
     if without == "this bundle":
-        judged.append((raised("a", 9, 10, sensors=judged[0][0].sensors, model_version="another"), "false"))
+        judged.append((incident_view("a", 9, 10, sensors=judged[0][0].sensors, model_version="another"), "false"))
     assert proposals(manifest, judged, [("threshold.percentile=99.9", 2.0)]) == []
 
 
