@@ -38,11 +38,11 @@ class Nab:
 def detections(of: Evaluation) -> list[Detections]:
     """Detections of our detector, then of every floor."""
     ours = Detections(OURS, of.labelled.score, spans(of.labelled.incidents))
-    if of.floors is None or of.asked.history is None:
+    if of.baselines is None or of.options.history is None:
         return [ours]
-    bundle, seed = of.bundle, of.asked.history.train.seed
-    floors = fit_baselines(of.floors.learned, of.labelled.frames, bundle.definition, bundle.manifest, seed)
-    return [ours, *(floor.said for floor in floors)]
+    bundle, seed = of.bundle, of.options.history.train.seed
+    floors = fit_baselines(of.baselines.history, of.labelled.frames, bundle.definition, bundle.manifest, seed)
+    return [ours, *(floor.detections for floor in floors)]
 
 
 def nab_scores(known: GroundTruth, said: Detections) -> dict[str, Nab]:

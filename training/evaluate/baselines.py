@@ -1,8 +1,8 @@
-"""Floors on the frames that our detector was judged on, under its rules: each takes the place of the model.
+"""Baselines: simple detectors in the place of the model, on the same frames and under the same rules.
 
-A floor is fitted on the frames that the weights were fitted on, series by series. Its scores are averaged over the
-same M frames as errors are, its threshold comes from the same calibrate frames by the same promise, and its incidents
-from the same code. It needs no window, so it has scores in frames where our model still warms up.
+A baseline is fitted on the frames that the weights were fitted on, series by series. Its scores are averaged over M
+frames, as errors are. Its threshold comes from the same calibrate frames by the same promise, its incidents from the
+same code. It needs no window, so it has scores in frames where the model still warms up.
 """
 
 from collections.abc import Mapping
@@ -36,27 +36,27 @@ from training.revision.child import threshold_settings
 
 @dataclass(frozen=True)
 class BaselineHistory:
-    """The history that floors learn from, cut as the bundle's was.
+    """The history that baselines are fitted on, cut as the bundle's was.
 
     Attributes:
         part: uint8 (T,), `Part` of each frame.
         same_rows: it is the bundle's own history, cut in the same places.
-        why: in words, where it is not.
+        difference: in words; "" where `same_rows` holds.
     """
 
     history: History
     frames: FramedHistory
     part: UInt8s
     same_rows: bool
-    why: str
+    difference: str
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a floor said of the frames to be judged; `why` says why it has no threshold, where it has none."""
+    """Detections of a baseline on the evaluated frames; `no_threshold` is the reason where it has no threshold."""
 
-    said: Detections
-    why: str | None
+    detections: Detections
+    no_threshold: str | None
 
 
 def load_baseline_history(options: TrainOptions, definition: Definition, manifest: Manifest) -> BaselineHistory:
@@ -71,51 +71,51 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field
     )
     if fingerprint(history) != manifest.data.fingerprint:
-        why = "other readings than the bundle was trained on"
+        difference = "other readings than the bundle was trained on"
     elif frames.counted(part) != manifest.data.frames:
-        why = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
+        difference = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
     else:
         return BaselineHistory(history, frames, part, True, "")
-    return BaselineHistory(history, frames, part, False, why)
+    return BaselineHistory(history, frames, part, False, difference)
 
 
 def _hints(options: TrainOptions) -> Hints:
-    """Those of the training; a column of labels that is configured for the rows to be judged may be absent here."""
+    """Hints of the training; the configured column of labels may be absent from the history."""
     labelled = any(options.hints.label in file.types() for file in files(options.data))
     return options.hints if labelled else options.hints.without_label()
 
 
 def fit_baselines(
-    learned: BaselineHistory, judged: FramedHistory, definition: Definition, manifest: Manifest, seed: int
+    history: BaselineHistory, evaluated: FramedHistory, definition: Definition, manifest: Manifest, seed: int
 ) -> list[Baseline]:
-    """Every floor on the frames to be judged.
+    """Fits every baseline and applies it to the evaluated frames.
 
     Args:
-        seed: of the resampling behind thresholds, that of the training.
+        seed: seed of the training, for the resampling behind thresholds.
 
     Raises:
         DataError: no frames to fit on.
     """
-    ground = _Ground(learned, judged, definition, promise_of(manifest), seed)
-    return [ground.baseline(name, floor) for name, floor in FLOORS.items()]
+    fitter = _BaselineFitter(history, evaluated, definition, known_promise(manifest), seed)
+    return [fitter.baseline(name, floor) for name, floor in FLOORS.items()]
 
 
 @dataclass(frozen=True)
-class _Ground:
-    """What is the same for every floor."""
+class _BaselineFitter:
+    """Fits baselines; holds everything that is the same for each of them."""
 
-    learned: BaselineHistory
-    judged: FramedHistory
+    history: BaselineHistory
+    evaluated: FramedHistory
     definition: Definition
     promise: ThresholdSettings | None
     seed: int
 
     def baseline(self, name: str, floor: Floor) -> Baseline:
-        """A floor on the frames to be judged."""
-        fitted = _fitted(floor, self.learned)
-        level = _levels(fitted, self.judged, self.definition)
+        """Fits a baseline and applies it to the evaluated frames."""
+        fitted = _fitted(floor, self.history)
+        level = _levels(fitted, self.evaluated, self.definition)
         if floor is always_on:
-            # An alarm that never rests has no threshold to be set: it is above any.
+            # This alarm never ends: it is above any threshold.
             return Baseline(self._alarmed(name, 2 * EXCEEDS * level), None)
         if self.promise is None:
             return Baseline(Detections(name, level, None), "the bundle does not say what its threshold promises")
@@ -126,31 +126,31 @@ class _Ground:
         return Baseline(self._alarmed(name, level / threshold), None)
 
     def _threshold(self, fitted: Mapping[str, Score], promise: ThresholdSettings) -> Float64s:
-        """float64 (T,): of each frame's series, by the bundle's promise on the frames that its own came from."""
-        frames, spec = self.learned.frames, self.definition.spec
-        held_out = frames.within(self.learned.part, Part.CALIBRATE, spec.receptive_field)
+        """Threshold of each frame's series, float64 (T,), by the bundle's promise on its calibrate frames."""
+        frames, spec = self.history.frames, self.definition.spec
+        held_out = frames.within(self.history.part, Part.CALIBRATE, spec.receptive_field)
         levels = _as_levels(frames, _levels(fitted, frames, self.definition), held_out, spec.block)
         table = calibrate(levels, self.definition.rules, promise, self.seed).table
-        thresholds: Float64s = table.of_each(self.judged.names)[self.judged.series]
+        thresholds: Float64s = table.of_each(self.evaluated.names)[self.evaluated.series]
         return thresholds
 
     def _alarmed(self, name: str, score: Float64s) -> Detections:
-        """With the incidents that the online code makes of the scores."""
-        scored = _as_levels(self.judged, score, np.ones(len(score), np.bool_), 1)
+        """Detections with the incidents that the online code opens for these scores."""
+        scored = _as_levels(self.evaluated, score, np.ones(len(score), np.bool_), 1)
         newest = {event.alert_id: event for event in incident_events(scored, scored.level, self.definition.rules)}
         return Detections(name, score, spans(newest.values()))
 
 
-def promise_of(manifest: Manifest) -> ThresholdSettings | None:
-    """What the bundle's threshold promises; None where its manifest does not say. The data decide how well."""
+def known_promise(manifest: Manifest) -> ThresholdSettings | None:
+    """The promise of the bundle's threshold; None where its manifest does not say."""
     method, promised = manifest.threshold.method, manifest.threshold.promised
     return None if method is None or promised is None else threshold_settings(method, promised)
 
 
-def _fitted(floor: Floor, learned: BaselineHistory) -> Mapping[str, Score]:
-    """The floor of each series that has frames to fit on, and of all together for every other."""
-    frames = learned.frames
-    fit = np.flatnonzero(((learned.part == Part.FIT) | (learned.part == Part.STOP)) & frames.normal)
+def _fitted(floor: Floor, history: BaselineHistory) -> Mapping[str, Score]:
+    """Fits a baseline for each series that has frames to fit on, and a pooled one for every other series."""
+    frames = history.frames
+    fit = np.flatnonzero(((history.part == Part.FIT) | (history.part == Part.STOP)) & frames.normal)
     runs = Segments(frames.series[fit])
     own = {
         frames.names[series]: floor(frames.values[fit[start:end]])
@@ -160,7 +160,7 @@ def _fitted(floor: Floor, learned: BaselineHistory) -> Mapping[str, Score]:
 
 
 def _levels(fitted: Mapping[str, Score], frames: FramedHistory, definition: Definition) -> Float64s:
-    """float64 (T,): the floor's scores where the model would have errors, averaged over M frames as errors are."""
+    """Scores of a baseline averaged over M frames, as errors are: float64 (T,), NaN where the model has no error."""
     error = np.full(len(frames), np.nan)
     for name, rows in rows_of(frames).items():
         error[rows] = fitted.get(name, fitted[POOLED])(frames.values[rows])

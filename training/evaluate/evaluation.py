@@ -1,9 +1,8 @@
-"""An evaluation from rows to figures.
+"""Evaluation of a bundle on labelled rows.
 
-1. The labelled rows go through the detector, with the threshold that its bundle came with. 2. The labels say what the
-incidents and the order of the scores were worth. 3. Floors do the same on the same frames, where the history is given.
-4. What the threshold promised is put beside what it did in normal frames. Nothing is tuned on the way, and nothing
-depends on chance.
+1. The labelled rows go through the detector with the threshold of its bundle. 2. Incidents and scores are compared with
+the labels. 3. Where the history is given, baselines are measured on the same frames. 4. The promise of the threshold is
+compared with its effect in normal frames. Nothing is tuned on these rows, and nothing depends on chance.
 """
 
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from training.data.framing import FramedHistory
 from training.evaluate.baselines import BaselineHistory, fit_baselines, load_baseline_history
 from training.evaluate.figures import Detections, Figures, GroundTruth, ground_truth, measure, rows_of
 from training.evaluate.labelled import LabelledScores, score_labelled, spans
-from training.evaluate.promise import Point, Promise, compare_promise, curve, normal_frames
-from training.evaluate.worst import Window, worst
+from training.evaluate.promise import CurvePoint, PromiseComparison, compare_promise, curve, normal_frames
+from training.evaluate.worst import WorstWindow, worst_windows
 from training.options import TrainOptions
 
 OURS = "narrows"
@@ -37,11 +36,12 @@ class Bundle:
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What to evaluate.
+    """The rows to evaluate on.
 
     Attributes:
-        known: series that are taken; None: all.
-        history: how the bundle was trained, `data` being its history: what floors are fitted on. None: no floors.
+        known: series that are evaluated; None: all.
+        history: options of the bundle's training, with its history as `data`. Baselines are fitted on it. None: no
+            baselines.
     """
 
     data: Path
@@ -51,90 +51,89 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True)
-class Floors:
-    """Figures of the floors, and what they rest on.
+class Baselines:
+    """Figures of the baselines, and the history they were fitted on.
 
     Attributes:
-        no_threshold: of floors that could not be given one, the reason, by name.
-        seen: frames to be judged that are in the history, too.
+        no_threshold: by name of a baseline without a threshold, the reason.
+        path: of the history.
+        shared_frames: evaluated frames that are in the history too.
     """
 
     figures: tuple[Figures, ...]
     no_threshold: dict[str, str]
-    learned: BaselineHistory
-    history: Path
-    seen: int
+    history: BaselineHistory
+    path: Path
+    shared_frames: int
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that tables, JSON and the page tell of; `floors` is None where no history was given."""
+    """Everything that tables, JSON and the page show; `baselines` is None where no history was given."""
 
-    asked: EvaluationOptions
+    options: EvaluationOptions
     bundle: Bundle
     labelled: LabelledScores
     truth: GroundTruth
     ours: Figures
-    floors: Floors | None
-    promise: Promise
-    curve: tuple[Point, ...]
-    worst: tuple[Window, ...]
+    baselines: Baselines | None
+    promise: PromiseComparison
+    curve: tuple[CurvePoint, ...]
+    worst: tuple[WorstWindow, ...]
 
     @property
     def figures(self) -> tuple[Figures, ...]:
-        """Ours, then the floors'."""
-        return (self.ours, *(() if self.floors is None else self.floors.figures))
+        """Figures of the bundle, then those of the baselines."""
+        return (self.ours, *(() if self.baselines is None else self.baselines.figures))
 
     @property
     def unscored(self) -> tuple[int, int]:
-        """Frames without a score, and how many of them are labelled."""
+        """Number of frames without a score, and how many of them are labelled."""
         none = np.isnan(self.labelled.score)
         return int(none.sum()), int((none & self.truth.labels).sum())
 
 
-def evaluate(bundle: Bundle, asked: EvaluationOptions) -> Evaluation:
+def evaluate(bundle: Bundle, options: EvaluationOptions) -> Evaluation:
     """Measures a bundle on labelled rows.
 
     Raises:
         BundleError: the rows lack sensors of the bundle.
-        DataError: no labels, no scores, or a history that floors cannot learn from.
+        DataError: no labels, no scores, or a history that no baseline can be fitted on.
     """
     definition, manifest = bundle.definition, bundle.manifest
-    labelled = score_labelled(definition, asked.data, asked.hints, asked.known)
+    labelled = score_labelled(definition, options.data, options.hints, options.known)
     grace = definition.spec.receptive_field
-    known = ground_truth(labelled.frames, grace)
-    ours = measure(known, Detections(OURS, labelled.score, spans(labelled.incidents)))
-    assert ours.found is not None, "the detector has a threshold"
+    truth = ground_truth(labelled.frames, grace)
+    ours = measure(truth, Detections(OURS, labelled.score, spans(labelled.incidents)))
+    assert ours.events is not None, "the detector has a threshold"
     normal = normal_frames(labelled.frames, grace)
-    kept = calibration_levels(bundle.folder)
+    levels = calibration_levels(bundle.folder)
     return Evaluation(
-        asked=asked,
+        options=options,
         bundle=bundle,
         labelled=labelled,
-        truth=known,
+        truth=truth,
         ours=ours,
-        floors=None if asked.history is None else _floors(bundle, asked, asked.history, labelled.frames, known),
-        promise=compare_promise(manifest, labelled.score, normal, ours.found),
-        curve=tuple(curve(kept, labelled.score, normal, definition.thresholds.q)),
-        worst=tuple(worst(labelled, definition)),
+        baselines=None if options.history is None else _baselines(bundle, options.history, labelled.frames, truth),
+        promise=compare_promise(manifest, labelled.score, normal, ours.events),
+        curve=tuple(curve(levels, labelled.score, normal, definition.thresholds.q)),
+        worst=tuple(worst_windows(labelled, definition)),
     )
 
 
-def _floors(
-    bundle: Bundle, asked: EvaluationOptions, history: TrainOptions, judged: FramedHistory, known: GroundTruth
-) -> Floors:
-    learned = load_baseline_history(history, bundle.definition, bundle.manifest)
-    found = fit_baselines(learned, judged, bundle.definition, bundle.manifest, history.train.seed)
-    return Floors(
-        figures=tuple(measure(known, one.said) for one in found),
-        no_threshold={one.said.name: one.why for one in found if one.why is not None},
-        learned=learned,
-        history=history.data,
-        seen=_shared(judged, learned.frames),
+def _baselines(bundle: Bundle, options: TrainOptions, frames: FramedHistory, truth: GroundTruth) -> Baselines:
+    history = load_baseline_history(options, bundle.definition, bundle.manifest)
+    fitted = fit_baselines(history, frames, bundle.definition, bundle.manifest, options.train.seed)
+    return Baselines(
+        figures=tuple(measure(truth, one.detections) for one in fitted),
+        no_threshold={one.detections.name: one.no_threshold for one in fitted if one.no_threshold is not None},
+        history=history,
+        path=options.data,
+        shared_frames=_shared(frames, history.frames),
     )
 
 
 def _shared(these: FramedHistory, those: FramedHistory) -> int:
-    """Frames of a series and a time that are in both."""
+    """Number of frames whose series and time are in both histories."""
     theirs = {name: those.time[at] for name, at in rows_of(those).items()}
     return sum(int(np.isin(these.time[at], theirs.get(name, ())).sum()) for name, at in rows_of(these).items())

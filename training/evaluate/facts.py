@@ -1,107 +1,203 @@
-"""An evaluation as JSON can hold it. Keys are stable: some may be added, none renamed or retyped."""
+"""An evaluation as `narrows evaluate --json` prints it. Keys are stable: some may be added, none renamed or retyped."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+import msgspec
 
 from stream.counters import Count
 from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
-from training.evaluate.evaluation import Evaluation, Floors
-from training.evaluate.figures import FIGURES, Figures, SeriesFigures, alert_class
+from stream.registry.manifest_facts import ThresholdFacts
+from training.evaluate.evaluation import Baselines, Evaluation
+from training.evaluate.figures import FIGURES, AlertClass, Figures, SeriesFigures, alert_class
 from training.evaluate.labelled import spans
+from training.evaluate.promise import CurvePoint, PromiseComparison
 from training.metrics.events import EventMetrics
 
-FATES = ("received", "used", "late", "duplicate", "ignored", "dead")
+DISPOSITIONS = ("received", "used", "late", "duplicate", "ignored", "dead")
 
 
-def facts(of: Evaluation) -> dict[str, Any]:
+class LabelFacts(msgspec.Struct, frozen=True):
+    """The column of labels, and why it was chosen."""
+
+    column: str | None
+    why: str | None
+
+
+class UnscoredFacts(msgspec.Struct, frozen=True):
+    """Frames without a score, and how many of them are labelled."""
+
+    frames: int
+    labelled: int
+
+
+class EventFacts(msgspec.Struct, frozen=True):
+    """Counts of events and incidents, and rates that follow from them; see `EventMetrics`."""
+
+    events: int
+    found: int
+    opened_inside: int
+    incidents: int
+    true: int
+    false: int
+    normal_days: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    median_delay_s: float | None
+    false_per_day: float | None
+
+
+class SeriesFacts(msgspec.Struct, frozen=True):
+    """Figures of one series; null where there is none. `labelled` and `unscored` are shares of its frames."""
+
+    frames: int
+    labelled: float
+    unscored: float
+    auc_roc: float | None
+    auc_pr: float | None
+    vus_roc: float | None
+    vus_pr: float | None
+    buffer: int
+    incidents: EventFacts | None
+
+
+class DetectorFacts(msgspec.Struct, frozen=True):
+    """Figures of one detector.
+
+    Attributes:
+        mean: each of `FIGURES`, mean over the series that have it; `series_with` counts these series.
+        all: of all series together; null without a threshold.
+    """
+
+    name: str
+    mean: dict[str, float | None]
+    series_with: dict[str, int]
+    all: EventFacts | None
+    series: dict[str, SeriesFacts]
+
+
+class BaselineFacts(msgspec.Struct, frozen=True):
+    """The history that the baselines were fitted on; see `Baselines`."""
+
+    history: str
+    same_rows: bool
+    why_not: str | None
+    no_threshold: dict[str, str]
+    frames_also_in_history: int
+
+
+class ShareFacts(msgspec.Struct, frozen=True):
+    """A sensor and its share of the error at the peak."""
+
+    name: str
+    share: float
+
+
+class AlertFacts(msgspec.Struct, frozen=True):
+    """One incident, compared with the labels."""
+
+    alert_id: str
+    series: str
+    started_at: str
+    ended_at: str | None
+    severity: str
+    peak_score: float
+    worth: AlertClass
+    sensors: list[ShareFacts]
+
+
+class EvaluationFacts(msgspec.Struct, frozen=True):
     """Every figure; null where there is none."""
-    manifest, labelled = of.bundle.manifest, of.labelled
-    return {
-        "data": str(of.asked.data),
-        "label": {"column": labelled.layout.label, "why": labelled.layout.why.get("label")},
-        "bundle": str(of.bundle.folder),
-        "version": manifest.version,
-        "detector": manifest.detector,
-        "threshold": manifest.threshold_report,
-        "readings": {name: labelled.counts[Count(name)] for name in FATES},
-        "frames": {name: labelled.counts[Count(name)] for name in VERDICTS} | {"labelled": int(of.truth.labels.sum())},
-        "unscored": dict(zip(("frames", "labelled"), of.unscored, strict=True)),
-        "events": sum(map(len, of.truth.events.values())),
-        "grace_frames": of.truth.grace,
-        "detectors": [_detector(figures) for figures in of.figures],
-        "floors": None if of.floors is None else _floors(of.floors),
-        "promise": asdict(of.promise),
-        "curve": [asdict(point) for point in of.curve],
-        "alerts": [
-            _alert(one, alert_class(of.truth, span))
-            for one, span in zip(labelled.incidents, spans(labelled.incidents), strict=True)
-        ],
-    }
+
+    data: str
+    label: LabelFacts
+    bundle: str
+    version: str
+    detector: str
+    threshold: ThresholdFacts
+    readings: dict[str, int]
+    frames: dict[str, int]
+    unscored: UnscoredFacts
+    events: int
+    grace_frames: int
+    detectors: list[DetectorFacts]
+    floors: BaselineFacts | None
+    promise: PromiseComparison
+    curve: list[CurvePoint]
+    alerts: list[AlertFacts]
 
 
-def _detector(of: Figures) -> dict[str, Any]:
-    return {
-        "name": of.name,
-        "mean": {name: of.mean(name)[0] for name in FIGURES},
-        "series_with": {name: of.mean(name)[1] for name in FIGURES},
-        "all": None if of.found is None else found(of.found),
-        "series": {name: _series(one) for name, one in of.series.items()},
-    }
+def facts(of: Evaluation) -> EvaluationFacts:
+    """Collects every figure of an evaluation."""
+    manifest, labelled, layout = of.bundle.manifest, of.labelled, of.labelled.layout
+    frames = {name: labelled.counts[Count(name)] for name in VERDICTS}
+    classes = [alert_class(of.truth, span) for span in spans(labelled.incidents)]
+    return EvaluationFacts(
+        data=str(of.options.data),
+        label=LabelFacts(layout.label, layout.why.get("label")),
+        bundle=str(of.bundle.folder),
+        version=manifest.version,
+        detector=manifest.detector,
+        threshold=manifest.threshold_report,
+        readings={name: labelled.counts[Count(name)] for name in DISPOSITIONS},
+        frames=frames | {"labelled": int(of.truth.labels.sum())},
+        unscored=UnscoredFacts(*of.unscored),
+        events=sum(map(len, of.truth.events.values())),
+        grace_frames=of.truth.grace,
+        detectors=[_detector(figures) for figures in of.figures],
+        floors=None if of.baselines is None else _baselines(of.baselines),
+        promise=of.promise,
+        curve=list(of.curve),
+        alerts=[_alert(one, kind) for one, kind in zip(labelled.incidents, classes, strict=True)],
+    )
 
 
-def found(of: EventMetrics) -> dict[str, Any]:
-    """Counts of events and incidents, and what follows from them."""
-    return {
-        "events": of.events,
-        "found": of.found,
-        "opened_inside": of.opened_inside,
-        "incidents": of.incidents,
-        "true": of.true,
-        "false": of.false,
-        "normal_days": of.normal_days,
-        "precision": of.precision,
-        "recall": of.recall,
-        "f1": of.f1,
-        "median_delay_s": of.median_delay_s,
-        "false_per_day": of.false_per_day,
-    }
+def _detector(of: Figures) -> DetectorFacts:
+    return DetectorFacts(
+        name=of.name,
+        mean={name: of.mean(name)[0] for name in FIGURES},
+        series_with={name: of.mean(name)[1] for name in FIGURES},
+        all=_events(of.events),
+        series={name: _series(one) for name, one in of.series.items()},
+    )
 
 
-def _series(of: SeriesFigures) -> dict[str, Any]:
-    return {
-        "frames": of.frames,
-        "labelled": of.ranking.labelled,
-        "unscored": of.ranking.unscored,
-        "auc_roc": of.ranking.auc_roc,
-        "auc_pr": of.ranking.auc_pr,
-        "vus_roc": of.volume.vus_roc,
-        "vus_pr": of.volume.vus_pr,
-        "buffer": of.volume.buffer,
-        "incidents": None if of.found is None else found(of.found),
-    }
+def _events(of: EventMetrics | None) -> EventFacts | None:
+    return None if of is None else EventFacts(**{name: getattr(of, name) for name in EventFacts.__struct_fields__})
 
 
-def _floors(of: Floors) -> dict[str, Any]:
-    return {
-        "history": str(of.history),
-        "same_rows": of.learned.same_rows,
-        "why_not": of.learned.why or None,
-        "no_threshold": of.no_threshold,
-        "frames_also_in_history": of.seen,
-    }
+def _series(of: SeriesFigures) -> SeriesFacts:
+    return SeriesFacts(
+        frames=of.frames,
+        labelled=of.ranking.labelled,
+        unscored=of.ranking.unscored,
+        auc_roc=of.ranking.auc_roc,
+        auc_pr=of.ranking.auc_pr,
+        vus_roc=of.volume.vus_roc,
+        vus_pr=of.volume.vus_pr,
+        buffer=of.volume.buffer,
+        incidents=_events(of.events),
+    )
 
 
-def _alert(one: IncidentEvent, worth: str) -> Mapping[str, Any]:
-    return {
-        "alert_id": one.alert_id,
-        "series": one.series,
-        "started_at": rfc3339(one.started_at),
-        "ended_at": None if one.ended_at is None else rfc3339(one.ended_at),
-        "severity": one.severity,
-        "peak_score": one.peak_score,
-        "worth": worth,
-        "sensors": [{"name": seen.name, "share": seen.share} for seen in one.sensors],
-    }
+def _baselines(of: Baselines) -> BaselineFacts:
+    return BaselineFacts(
+        history=str(of.path),
+        same_rows=of.history.same_rows,
+        why_not=of.history.difference or None,
+        no_threshold=of.no_threshold,
+        frames_also_in_history=of.shared_frames,
+    )
+
+
+def _alert(one: IncidentEvent, kind: AlertClass) -> AlertFacts:
+    return AlertFacts(
+        alert_id=one.alert_id,
+        series=one.series,
+        started_at=rfc3339(one.started_at),
+        ended_at=None if one.ended_at is None else rfc3339(one.ended_at),
+        severity=one.severity,
+        peak_score=one.peak_score,
+        worth=kind,
+        sensors=[ShareFacts(sensor.name, sensor.share) for sensor in one.sensors],
+    )

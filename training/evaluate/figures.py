@@ -1,6 +1,6 @@
-"""What one detector was worth on labelled frames: ranking and incidents, per series, as their mean, and together.
+"""Figures of one detector on labelled frames: ranking and incidents, per series, as mean, and of all series together.
 
-Never point-adjusted. A frame without a score counts as 0, the lowest score, and as a frame without an alarm.
+No figure is point-adjusted. A frame without a score counts as score 0, the lowest, and as no alarm.
 """
 
 from collections import defaultdict
@@ -23,15 +23,16 @@ AlertClass = Literal["true", "false", "open before"]
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The labels of T frames, and what follows from them alone, for every detector the same.
+    """The labels of T frames, and everything that follows from them alone. The same for every detector.
 
     Attributes:
-        rows: of each series with frames, by name.
+        time: int64 (T,), ns.
         labels: bool (T,).
-        events: labelled events of each series, `grace` frames included.
-        normal_days: of each series, outside of events and their grace.
-        buffers: of each series, frames: the period of its first sensor, for the range-aware volume.
-        grace: frames after an event in which windows and levels still hold some of it: W + M - 1.
+        rows: rows of each series with frames, by name.
+        events: labelled events of each series, each with its `grace` frames.
+        normal_days: days of each series outside of events and their grace.
+        buffers: for the range-aware volume, frames of each series: the period of its first sensor.
+        grace: frames after an event whose windows and levels still hold some of it: W + M - 1.
     """
 
     time: Int64s
@@ -45,11 +46,11 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector said of T frames.
+    """Scores and incidents of a detector on T frames.
 
     Attributes:
         score: float64 (T,), >= 0, NaN where there is none; above 1 is above the threshold.
-        incidents: what it would have published; None where it has no threshold, and its scores rank only.
+        incidents: the incidents it would publish; None where it has no threshold and can only be ranked.
     """
 
     name: str
@@ -59,34 +60,30 @@ class Detections:
 
 @dataclass(frozen=True)
 class SeriesFigures:
-    """Figures of one series; `found` is None without a threshold."""
+    """Figures of one series; `events` is None without a threshold."""
 
     frames: int
     ranking: Ranking
     volume: Volume
-    found: EventMetrics | None
+    events: EventMetrics | None
 
     def figure(self, name: str) -> float | None:
-        """One of `FIGURES`; None where the series has none."""
-        of = {"auc_roc": self.ranking, "auc_pr": self.ranking, "vus_pr": self.volume}.get(name, self.found)
+        """The value of one of `FIGURES`; None where the series has none."""
+        of = {"auc_roc": self.ranking, "auc_pr": self.ranking, "vus_pr": self.volume}.get(name, self.events)
         value: float | None = None if of is None else getattr(of, name)
         return value
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything that is measured of one detector.
-
-    Attributes:
-        found: of all series together.
-    """
+    """Figures of one detector; `events` counts all series together."""
 
     name: str
     series: Mapping[str, SeriesFigures]
-    found: EventMetrics | None
+    events: EventMetrics | None
 
     def mean(self, figure: str) -> tuple[float | None, int]:
-        """A figure of `FIGURES` as mean over the series that have it, and how many do."""
+        """Mean of one of `FIGURES` over the series that have it, and the number of these series."""
         values = [value for one in self.series.values() if (value := one.figure(figure)) is not None]
         return (float(np.mean(values)) if values else None), len(values)
 
@@ -105,7 +102,7 @@ def rows_of(frames: FramedHistory) -> dict[str, slice]:
 
 
 def ground_truth(frames: FramedHistory, grace: int) -> GroundTruth:
-    """What the labels of these frames say."""
+    """Computes events, normal days and buffers from the labels of these frames."""
     rows = rows_of(frames)
     events = {name: spans_of(name, frames.time[at], frames.marked[at], grace) for name, at in rows.items()}
     return GroundTruth(
@@ -119,35 +116,39 @@ def ground_truth(frames: FramedHistory, grace: int) -> GroundTruth:
     )
 
 
-def alert_class(known: GroundTruth, incident: Span) -> AlertClass:
-    """true: it opened inside an event, grace included; false: it overlaps none; open before: it reaches into one."""
-    events = known.events[incident.series]
+def alert_class(truth: GroundTruth, incident: Span) -> AlertClass:
+    """Compares an incident with the events of its series, grace included.
+
+    Returns:
+        "true": it opened inside an event. "false": it overlaps none. "open before": it was open when one began.
+    """
+    events = truth.events[incident.series]
     if any(event.start <= incident.start < event.end for event in events):
         return "true"
     return "open before" if any(incident.start < event.start < incident.end for event in events) else "false"
 
 
-def measure(known: GroundTruth, said: Detections) -> Figures:
-    """The figures of one detector."""
+def measure(truth: GroundTruth, detections: Detections) -> Figures:
+    """Computes the figures of one detector."""
     of: dict[str, list[Span]] = defaultdict(list)
-    for span in said.incidents or ():
+    for span in detections.incidents or ():
         of[span.series].append(span)
-    series = {name: _of_series(known, said, name, of[name]) for name in known.rows}
-    everything = [event for events in known.events.values() for event in events]
-    days = sum(known.normal_days.values())
+    series = {name: _series_figures(truth, detections, name, of[name]) for name in truth.rows}
+    everything = [event for events in truth.events.values() for event in events]
+    days = sum(truth.normal_days.values())
     return Figures(
-        name=said.name,
+        name=detections.name,
         series=series,
-        found=None if said.incidents is None else compare(everything, said.incidents, days),
+        events=None if detections.incidents is None else compare(everything, detections.incidents, days),
     )
 
 
-def _of_series(known: GroundTruth, said: Detections, name: str, incidents: Sequence[Span]) -> SeriesFigures:
-    at = known.rows[name]
-    score, labels, days = said.score[at], known.labels[at], known.normal_days[name]
+def _series_figures(truth: GroundTruth, detections: Detections, name: str, incidents: Sequence[Span]) -> SeriesFigures:
+    at = truth.rows[name]
+    score, labels, days = detections.score[at], truth.labels[at], truth.normal_days[name]
     return SeriesFigures(
         frames=len(labels),
         ranking=rank(score, labels),
-        volume=vus(score, labels, known.buffers[name]),
-        found=None if said.incidents is None else compare(known.events[name], incidents, days),
+        volume=vus(score, labels, truth.buffers[name]),
+        events=None if detections.incidents is None else compare(truth.events[name], incidents, days),
     )

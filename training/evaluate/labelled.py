@@ -1,4 +1,4 @@
-"""Labelled rows as the detector saw them: the very line of `narrows replay`, with the label of every frame beside."""
+"""Labelled rows as the detector saw them: the path of `narrows replay`, with the label of every frame."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -23,12 +23,12 @@ from training.metrics.events import OPEN_END, Span
 
 @dataclass(frozen=True)
 class LabelledScores:
-    """T frames of all series, sorted by series, then time, and what the detector said of them.
+    """T frames of all series, sorted by series, then time, with their scores and incidents.
 
     Attributes:
-        frames: with their labels in `marked`: a frame is labelled where a labelled reading is in it.
+        frames: with labels in `marked`: a frame is labelled if one of its readings is.
         score: float64 (T,), NaN where a frame was not scored.
-        incidents: the last event of each, in order of their start.
+        incidents: the last event of each, ordered by their start.
         counts: readings by disposition and `received`; frames by verdict.
     """
 
@@ -40,7 +40,7 @@ class LabelledScores:
 
 
 def with_label_column(data: Path, hints: Hints) -> Hints:
-    """The hints with the column of labels: the one configured, else the one that is named like labels.
+    """Adds the column of labels to the hints: the configured one, else the one that is named like labels.
 
     Raises:
         DataError: no column is named like labels, and none is configured.
@@ -81,5 +81,5 @@ def _newest(events: Iterable[IncidentEvent]) -> tuple[IncidentEvent, ...]:
 
 
 def spans(incidents: Iterable[IncidentEvent]) -> list[Span]:
-    """When each was open."""
+    """The span in which each incident was open."""
     return [Span(one.series, one.started_at, OPEN_END if one.ended_at is None else one.ended_at) for one in incidents]

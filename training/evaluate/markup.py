@@ -1,31 +1,31 @@
-"""HTML from text and tables: whatever comes from data or configuration is escaped on its way in, here."""
+"""HTML from text and tables. Everything that is not `Markup` is escaped here."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is HTML already, and is not escaped again."""
 
     __slots__ = ()
 
 
 def safe(content: str) -> Markup:
-    """HTML that shows the text as it is; HTML stays itself."""
+    """Escapes text; `Markup` is returned as it is."""
     return content if isinstance(content, Markup) else Markup(escape(content))
 
 
 def tag(name: str, *content: str, **attributes: str) -> Markup:
-    """An element; `class_` is its class."""
+    """An element; the attribute `class_` is its class."""
     given = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
     return Markup(f"<{name}{given}>{''.join(map(safe, content))}</{name}>")
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]], ours: str | None = None, texts: int = 1) -> Markup:
-    """A table; the first `texts` columns are of text, the others of figures.
+    """A table; the first `texts` columns are text, the others are figures.
 
     Args:
-        ours: the row that begins with this stands out.
+        ours: the row that begins with this is emphasised.
     """
 
     def cells(kind: str, row: Sequence[str]) -> list[Markup]:

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, whoever opens it, wherever."""
+"""The report of an evaluation: one HTML file that needs no other file and no network."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -17,9 +17,9 @@ from training.evaluate.report import TITLES, means, text
 from training.evaluate.summary import duration, plural, sentences
 from training.metrics.events import Span
 
-# Of more series and alerts the highest scores are shown, and the page says how many are not.
+# The page shows the series and alerts with the highest scores, and says how many it leaves out.
 MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12
-LEAST, BAR_REM = 0.005, 20.0  # a smaller share would read 0 %
+LEAST, BAR_REM = 0.005, 20.0  # smaller shares would read 0 %
 HOW = (
     "Every row went through the code that serves the stream, with the threshold that the bundle came with; nothing was "
     "tuned on these rows, and no score is point-adjusted. An event is a run of labelled frames and the W + M - 1 after "
@@ -60,7 +60,7 @@ def _header(of: Evaluation) -> Iterator[Markup]:
     yield tag("h1", f"{manifest.detector}: evaluation")
     yield tag(
         "p",
-        f"{of.asked.data}, labels in {of.labelled.layout.label}: {len(of.ours.series):,} series, "
+        f"{of.options.data}, labels in {of.labelled.layout.label}: {len(of.ours.series):,} series, "
         f"{len(frames):,} frames of {len(manifest.sensors)} sensors, {rfc3339(int(frames.time.min()))} to "
         f"{rfc3339(int(frames.time.max()))}",
         Markup("<br>"),
@@ -73,17 +73,17 @@ def _header(of: Evaluation) -> Iterator[Markup]:
 
 
 def _cards(of: Evaluation) -> Iterator[tuple[str, str]]:
-    found = of.ours.found
-    assert found is not None
-    yield "events found by an alert", f"{found.opened_inside} of {found.events}"
-    yield "median delay", text("median_delay_s", found.median_delay_s)
-    yield "false alerts a series and day", text("false_per_day", found.false_per_day)
+    events = of.ours.events
+    assert events is not None
+    yield "events found by an alert", f"{events.opened_inside} of {events.events}"
+    yield "median delay", text("median_delay_s", events.median_delay_s)
+    yield "false alerts a series and day", text("false_per_day", events.false_per_day)
     yield "VUS-PR, mean", text("vus_pr", of.ours.mean("vus_pr")[0])
     yield "AUC-PR, mean", text("auc_pr", of.ours.mean("auc_pr")[0])
 
 
 def _detectors(of: Evaluation) -> Iterator[Markup]:
-    yield tag("h2", "Beside simple detectors" if of.floors is not None else "Figures")
+    yield tag("h2", "Beside simple detectors" if of.baselines is not None else "Figures")
     yield tag("p", "Mean over the series that have the figure; delay: median over all events.", class_="soft")
     yield table(("detector", *TITLES.values()), [(one.name, *means(one)) for one in of.figures], OURS)
 
@@ -136,7 +136,7 @@ def _series(of: Evaluation) -> Iterator[Markup]:
 
 
 def _loudest(of: Evaluation) -> list[str]:
-    """The series to draw, in the order of the data."""
+    """Names of the series to draw: those with the highest scores, in the order of the data."""
 
     def highest(name: str) -> float:
         score = of.labelled.score[of.truth.rows[name]]
@@ -148,11 +148,12 @@ def _loudest(of: Evaluation) -> list[str]:
 
 def _one_series(of: Evaluation, name: str, alerts: list[Span]) -> Markup:
     at, one = of.truth.rows[name], of.ours.series[name]
+    events = one.events
     gaps = of.labelled.frames.after_gap[at]
     drawn = series_plot(of.truth.time[at], of.labelled.score[at], gaps, of.truth.events[name], alerts)
-    assert one.found is not None
+    assert events is not None
     caption = (
-        f"{one.found.opened_inside} of {plural(one.found.events, 'event')}, {plural(one.found.false, 'false alert')}; "
+        f"{events.opened_inside} of {plural(events.events, 'event')}, {plural(events.false, 'false alert')}; "
         f"VUS-PR {text('vus_pr', one.volume.vus_pr)}, AUC-PR {text('auc_pr', one.ranking.auc_pr)}"
     )
     return tag("figure", tag("h3", name), tag("figcaption", caption), Markup(drawn))
@@ -185,7 +186,7 @@ def _alert(one: IncidentEvent, of: Evaluation) -> tuple[str, ...]:
     (span,) = spans([one])
     kind = alert_class(of.truth, span)
     lasted = "open" if one.ended_at is None else duration((one.ended_at - one.started_at) / 1e9)
-    told = [
+    sensors = [
         f"{seen.name} {seen.share:.0%}: {'missing' if seen.observed is None else f'{seen.observed:.4g}'}, "
         f"{seen.expected:.4g}"
         for seen in one.sensors[:2]
@@ -194,7 +195,7 @@ def _alert(one: IncidentEvent, of: Evaluation) -> tuple[str, ...]:
         one.series,
         rfc3339(one.started_at),
         tag("span", kind, class_=f"tag {kind}"),
-        Markup("<br>".join(map(safe, told))),
+        Markup("<br>".join(map(safe, sensors))),
         lasted,
         one.severity,
         f"{one.peak_score:.3g}",
@@ -239,19 +240,19 @@ def _each(of: Evaluation) -> Iterator[Markup]:
 
 
 def _strength(of: Evaluation) -> Iterator[Markup]:
-    """What the bundle says of its model; older ones say nothing."""
-    tried = of.bundle.manifest.metrics.capacity
-    if tried is None:
+    """The capacity of the model, where the manifest has it."""
+    capacity = of.bundle.manifest.metrics.capacity
+    if capacity is None:
         return
     yield tag("h2", "Is the model constrained enough?")
-    yield tag("p", tried.summary)
-    if tried.kinds:
-        caption = f"{tried.title}. The small figure is the size, the bold one the share found."
+    yield tag("p", capacity.summary)
+    if capacity.kinds:
+        caption = f"{capacity.title}. The small figure is the size, the bold one the share found."
         yield tag("p", caption, class_="soft")
-        yield tag("figure", Markup(strength_plot(tried.kinds)), class_="some")
+        yield tag("figure", Markup(strength_plot(capacity.kinds)), class_="some")
 
 
 def _how(of: Evaluation) -> Iterator[Markup]:
     yield tag("h2", "How this was measured")
-    for paragraph in HOW[: 1 if of.floors is None else 2]:
+    for paragraph in HOW[: 1 if of.baselines is None else 2]:
         yield tag("p", paragraph, class_="soft")

@@ -1,4 +1,4 @@
-"""The plots of the page as inline SVG: text stays text, nothing is fetched, the same data give the same file."""
+"""The plots of the page as inline SVG. Text stays text, nothing is fetched, and equal data give equal files."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ import numpy as np
 
 from stream.intake.columns import Bools, Float64s, Int64s
 from stream.registry.manifest_facts import InjectedKind
-from training.evaluate.promise import Point
-from training.evaluate.worst import Window
+from training.evaluate.promise import CurvePoint
+from training.evaluate.worst import WorstWindow
 from training.metrics.events import OPEN_END, Span
 from training.plotting import ALERT, FAULT, LINE, QUIET, draw_lanes, draw_score, dress, label_axis, time_axis, visible
 
-if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+if TYPE_CHECKING:  # The import takes half a second and 30 MB, so only a plot pays for it.
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Points of a line across the page: more than there are pixels would only make the file larger.
+# Points of a line across the page; more than the pixels of a screen only make the file larger.
 ACROSS = 1200
-# A promise that is kept to within this factor lies in the shaded band.
+# The shaded band of the curve: the promise is kept within this factor.
 KEPT_WITHIN = 2.0
-# On a field darker than this, figures are white.
+# On a field darker than this the figures are white.
 DARK = 0.55
 
 
 def peaks(time: Int64s, score: Float64s, points: int = ACROSS) -> Int64s:
-    """The rows to draw of a long line: in each of so many equal stretches of time the one with the highest score.
+    """Picks the rows to draw of a long line: the highest score in each of `points` equal stretches of time.
 
     Args:
-        time: int64 (T,), ascending; score: float64 (T,), NaN where there is none, and drawn where there is no other.
+        time: int64 (T,), ascending.
+        score: float64 (T,), NaN where there is none; such a row is picked where a stretch has no other.
 
     Returns:
-        int64, at most `points` rows, ascending. No peak is lost.
+        int64, at most `points` rows, ascending. The highest score is among them.
     """
     if len(time) <= points:
         return np.arange(len(time), dtype=np.int64)
@@ -46,17 +47,18 @@ def peaks(time: Int64s, score: Float64s, points: int = ACROSS) -> Int64s:
 
 
 def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequence[Span], alerts: Sequence[Span]) -> str:
-    """The score of a series over time with its threshold; labelled events shaded; a lane each for events and alerts.
+    """Draws the score of a series over time with its threshold, labelled events and alerts.
 
     Args:
-        time: int64 (T,), ns; score: float64 (T,), NaN where there is none; after_gap: bool (T,).
+        time: int64 (T,), ns.
+        score: float64 (T,), NaN where there is none.
+        after_gap: bool (T,), frames after a gap; no line is drawn across it.
     """
     figure = _figure(11.0, 2.7)
     lanes, below = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 2.0])
     clock = time.view("datetime64[ns]")
     first, last = clock[0], max(clock[-1], clock[0] + np.timedelta64(1, "s"))
     shown = peaks(time, score)
-    # No line across a gap.
     broken = np.flatnonzero(np.diff(np.cumsum(after_gap)[shown])) + 1
     at, height = np.insert(clock[shown], broken, clock[shown][broken]), np.insert(score[shown], broken, np.nan)
     marked, raised = ([visible(s.start, _end(s), first, last) for s in spans] for spans in (events, alerts))
@@ -76,8 +78,8 @@ def _end(span: Span) -> int | None:
     return None if span.end == OPEN_END else span.end
 
 
-def window_plot(window: Window) -> str:
-    """Observed and expected of the sensors that carried a peak; the peak is marked."""
+def window_plot(window: WorstWindow) -> str:
+    """Draws observed and expected values of the sensors with the largest share of a peak."""
     figure = _figure(5.3, 0.55 + 1.0 * len(window.sensors))
     panels = np.atleast_1d(figure.subplots(len(window.sensors), 1, sharex=True))
     clock = window.time.view("datetime64[ns]")
@@ -96,13 +98,13 @@ def window_plot(window: Window) -> str:
 
 
 def _short(name: str) -> str:
-    """As plain text for matplotlib, to which dollars are mathematics."""
+    """A short name as plain text: matplotlib takes dollars for mathematics."""
     cut = name if len(name) <= 18 else f"{name[:17]}…"
     return cut.replace("$", r"\$")
 
 
-def curve_plot(points: Sequence[Point], q: float) -> str:
-    """Share of normal frames above a level: realised over promised, both logarithmic; on the diagonal it is kept."""
+def curve_plot(points: Sequence[CurvePoint], q: float) -> str:
+    """Draws the realised over the promised share of normal frames above a level; on the diagonal they are equal."""
     figure = _figure(5.3, 4.0)
     panel = figure.subplots()
     promised = np.array([point.promised for point in points])
@@ -111,7 +113,7 @@ def curve_plot(points: Sequence[Point], q: float) -> str:
     diagonal = np.array([least / 2, 1.0])
     panel.fill_between(diagonal, diagonal / KEPT_WITHIN, diagonal * KEPT_WITHIN, color="#EEEEEE", linewidth=0)
     panel.plot(diagonal, diagonal, color=QUIET, linewidth=0.8, linestyle=(0, (5, 3)))
-    # Nothing above is below every axis: it is drawn at the lower edge.
+    # A share of 0 has no place on a logarithmic axis: it is drawn at the lower edge.
     panel.plot(promised, np.maximum(realised, least / 2), color=LINE, linewidth=1.6)
     _mark_threshold(panel, points, q, least)
     panel.set(xscale="log", yscale="log", xlim=(least / 2, 1.0), ylim=(least / 2, 1.0))
@@ -125,8 +127,8 @@ def curve_plot(points: Sequence[Point], q: float) -> str:
     return _svg(figure)
 
 
-def _mark_threshold(panel: Axes, points: Sequence[Point], q: float, least: float) -> None:
-    """Where the threshold lies among the levels; beyond the last of them it is at the edge."""
+def _mark_threshold(panel: Axes, points: Sequence[CurvePoint], q: float, least: float) -> None:
+    """Marks the threshold among the levels, or at the edge where it lies beyond the last of them."""
     at = next((point.promised for point in points if point.ratio >= q), least / 2)
     panel.axvline(at, color=ALERT, linewidth=1.1, linestyle=(0, (5, 3)))
     beyond = " (beyond calibration)" if at == least / 2 else ""
@@ -136,7 +138,7 @@ def _mark_threshold(panel: Axes, points: Sequence[Point], q: float, least: float
 
 
 def strength_plot(kinds: Mapping[str, InjectedKind]) -> str:
-    """Share of synthetic anomalies found, a row for each kind, a field for each size: the darker, the more.
+    """Draws the share of synthetic anomalies found: a row for each kind, a field for each size, darker for more.
 
     Args:
         kinds: of `CapacityFacts`, by name.
@@ -174,7 +176,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as an element that fills its place; without prolog and metadata, which name addresses."""
+    """The figure as an SVG element, without prolog and metadata, which name addresses."""
     from matplotlib import rc_context
 
     into = io.StringIO()

@@ -1,8 +1,8 @@
-"""Realised beside promised: what a bundle says its threshold does on normal data, and what it did on these rows."""
+"""Compares the promise of a bundle's threshold on normal data with its effect on the evaluated rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -14,20 +14,23 @@ from training.data.framing import FramedHistory
 from training.metrics.events import EventMetrics
 
 WEEK_DAYS = 7.0
-# Points of the curve among the levels that a bundle keeps one by one.
+# Points of the curve among the highest levels, which a bundle stores one by one.
 POINTS = 40
 
 
-@dataclass(frozen=True)
-class Promise:
-    """What was promised of normal data, and what came of it in frames outside of labelled events and their grace.
+class PromiseComparison(msgspec.Struct, frozen=True):
+    """The promise, and its effect in frames outside of labelled events and their grace.
 
     Attributes:
-        method: "budget" | "percentile"; None where the bundle does not say, as everything promised then is.
+        method: "budget" | "percentile"; None where the bundle does not say. Then nothing promised is known.
         extrapolated: the bundle's own data could not support the promise.
-        promised_share: of frames above the threshold; promised_per_week: alerts per series and week.
-        frames: scored normal frames; weeks: normal series-weeks; alerts: those that opened in them.
-        share: of these frames above the threshold, per_week: alerts; None where there are none.
+        promised_share: promised share of frames above the threshold.
+        promised_per_week: promised alerts per series and week.
+        frames: scored normal frames.
+        weeks: normal series-weeks.
+        alerts: alerts that opened in normal frames.
+        share: share of `frames` above the threshold; None where there are no frames.
+        per_week: `alerts` per series and week; None where there are no weeks.
     """
 
     method: str | None
@@ -41,11 +44,13 @@ class Promise:
     per_week: float | None
 
 
-@dataclass(frozen=True)
-class Point:
-    """A level, in scales of its series, that a share of calibration levels exceeds; and the share of normal ones here.
+class CurvePoint(msgspec.Struct, frozen=True):
+    """Share of normal levels above one level, in calibration and in the evaluated rows.
 
-    The threshold is one such level: `q`.
+    Attributes:
+        ratio: the level in scales of its series; the threshold is one such level, `q`.
+        promised: share of calibration levels above it.
+        realised: share of evaluated normal levels above it.
     """
 
     ratio: float
@@ -54,56 +59,59 @@ class Point:
 
 
 def normal_frames(frames: FramedHistory, grace: int) -> Bools:
-    """bool (T,): frames that are not labelled, nor among the `grace` frames after one that is."""
+    """Selects frames that are not labelled, nor among the `grace` frames after a labelled one: bool (T,)."""
     last = last_true(frames.marked, Segments(frames.series))
     normal: Bools = (last < 0) | (np.arange(len(frames)) - last > grace)
     return normal
 
 
-def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, found: EventMetrics) -> Promise:
-    """What the threshold promised beside what it did.
+def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, events: EventMetrics) -> PromiseComparison:
+    """Compares the promise of the threshold with its effect.
 
     Args:
-        score: float64 (T,), NaN where a frame has none; normal: bool (T,).
-        found: of our incidents, on all series.
+        score: float64 (T,), NaN where a frame has none.
+        normal: bool (T,).
+        events: of the bundle's incidents, on all series.
     """
     threshold = manifest.threshold
     share = threshold.share_above
     if threshold.method == "percentile" and threshold.promised is not None:
         share = 1 - threshold.promised / 100
-    judged = score[normal & ~np.isnan(score)]
-    weeks, alerts = found.normal_days / WEEK_DAYS, found.incidents - found.true
-    return Promise(
+    scored = score[normal & ~np.isnan(score)]
+    weeks, alerts = events.normal_days / WEEK_DAYS, events.incidents - events.true
+    return PromiseComparison(
         method=threshold.method,
         extrapolated=threshold.extrapolated,
         promised_share=share,
         promised_per_week=threshold.alerts_per_week,
-        frames=len(judged),
+        frames=len(scored),
         weeks=weeks,
         alerts=alerts,
-        share=float((judged > EXCEEDS).mean()) if len(judged) else None,
+        share=float((scored > EXCEEDS).mean()) if len(scored) else None,
         per_week=alerts / weeks if weeks else None,
     )
 
 
-def curve(kept: pa.Table, score: Float64s, normal: Bools, q: float) -> list[Point]:
-    """The share of normal levels above, promised and realised, for levels from the median to the largest.
+def curve(levels: pa.Table, score: Float64s, normal: Bools, q: float) -> list[CurvePoint]:
+    """Computes the promised and the realised share of normal levels above each level, from the median up.
 
     Args:
-        kept: what a bundle keeps of its calibration: `stream.bundle.calibration_levels`.
+        levels: the calibration levels that the bundle stores; see `stream.registry.bundle.calibration_levels`.
+        score: float64 (T,), NaN where a frame has none.
+        normal: bool (T,).
         q: the threshold, in scales: score * q is a level in scales.
     """
     ratio = np.sort(score[normal & ~np.isnan(score)]) * q
     if not len(ratio):
         return []
-    edges = [(value, share) for value, share in _levels_kept(kept) if share <= 0.5]
+    edges = [(value, share) for value, share in _stored_levels(levels) if share <= 0.5]
     above = 1 - np.searchsorted(ratio, [value for value, _ in edges], side="right") / len(ratio)
-    return [Point(value, share, float(real)) for (value, share), real in zip(edges, above.tolist(), strict=True)]
+    return [CurvePoint(value, share, float(real)) for (value, share), real in zip(edges, above.tolist(), strict=True)]
 
 
-def _levels_kept(kept: pa.Table) -> list[tuple[float, float]]:
-    """Levels in scales and the share of calibration levels above each, in falling order of the share."""
-    ratio, quantile = (kept[name].to_numpy().astype(np.float64) for name in ("ratio", "quantile"))
+def _stored_levels(levels: pa.Table) -> list[tuple[float, float]]:
+    """Levels in scales with the share of calibration levels above each, in falling order of the share."""
+    ratio, quantile = (levels[name].to_numpy().astype(np.float64) for name in ("ratio", "quantile"))
     gridded = ~np.isnan(quantile)
     grid = [(value, 1 - at) for value, at in zip(ratio[gridded].tolist(), quantile[gridded].tolist(), strict=True)]
     highest = np.sort(ratio[~gridded])[::-1]
@@ -111,7 +119,7 @@ def _levels_kept(kept: pa.Table) -> list[tuple[float, float]]:
 
 
 def _highest(highest: Float64s, share: float) -> Sequence[tuple[float, float]]:
-    """Of the highest levels, which are that share of all, some: evenly spaced on a logarithmic axis of shares."""
+    """Thins out the highest levels, a share of all: evenly spaced on a logarithmic axis of shares."""
     if len(highest) < 2:
         return []
     places = np.unique(np.geomspace(1, len(highest) - 1, POINTS).astype(np.int64))[::-1]

@@ -1,4 +1,4 @@
-"""An evaluation for a terminal: the summary, ours beside the floors, each series."""
+"""An evaluation as text on a terminal: the summary, the figures of all detectors, each series."""
 
 from collections.abc import Iterable
 
@@ -21,17 +21,17 @@ TITLES = {
     "median_delay_s": "delay",
     "false_per_day": "false/day",
 }
-# More series than this are in the JSON and on the page.
+# The terminal shows at most this many series; JSON and page show all of them.
 MOST_SERIES = 40
 
 
 def show(of: Evaluation) -> None:
-    """Prints it on stdout."""
+    """Prints an evaluation on stdout."""
     print_report(sentences(of), tables(of))
 
 
 def tables(of: Evaluation) -> Iterable[Table]:
-    """One of means, one of series."""
+    """The table of means, and the table of series."""
     yield framed_table(
         "mean over series; delay: median of all events",
         ("detector", *TITLES.values()),
@@ -47,13 +47,13 @@ def tables(of: Evaluation) -> Iterable[Table]:
 
 
 def means(of: Figures) -> tuple[str, ...]:
-    """The figures of a detector as text, in the order of `TITLES`: means over series, but the delay's median of all."""
-    delay = None if of.found is None else of.found.median_delay_s
+    """Figures of a detector as text, in the order of `TITLES`: means over series; the delay is the median of all."""
+    delay = None if of.events is None else of.events.median_delay_s
     return tuple(text(key, delay if key == "median_delay_s" else of.mean(key)[0]) for key in FIGURES)
 
 
 def text(figure: str, value: float | None) -> str:
-    """A figure for people."""
+    """A figure as text."""
     if figure == "median_delay_s":
         return NONE if value is None else duration(value)
     return _number(value, ".2g" if figure == "false_per_day" else ".3f")

@@ -1,4 +1,4 @@
-"""What an evaluation says in words: the good and the bad."""
+"""The summary of an evaluation in sentences, for the good and the bad figures alike."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,34 +6,34 @@ from stream.counters import Count
 from training.evaluate.evaluation import Evaluation
 from training.metrics.events import EventMetrics
 
-# Fewer than this many promised alerts in the rows at hand: none or several say little.
+# With fewer promised alerts than this, none or several of them prove little.
 FEW = 2.3
-LOST = (Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD)
+DISCARDED = (Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD)
 UNSCORED = (Count.WARMING, Count.DEGRADED, Count.OFF)
 
 
 def sentences(of: Evaluation) -> list[str]:
-    """The summary, one statement each; what speaks against the figures is said as loudly as what speaks for them."""
-    assert of.ours.found is not None
-    return [*_incidents(of.ours.found), *_ranking(of), *_promise(of), *_counted(of), *_floors(of)]
+    """The summary, one statement a sentence."""
+    assert of.ours.events is not None
+    return [*_incidents(of.ours.events), *_ranking(of), *_promise(of), *_counted(of), *_baselines(of)]
 
 
-def _incidents(found: EventMetrics) -> Iterator[str]:
-    if not found.events:
+def _incidents(events: EventMetrics) -> Iterator[str]:
+    if not events.events:
         yield "No row is labelled: nothing can be said of what was found."
     else:
-        late = "" if found.median_delay_s is None else f", {duration(found.median_delay_s)} after its start (median)"
-        before = found.found - found.opened_inside
+        late = "" if events.median_delay_s is None else f", {duration(events.median_delay_s)} after its start (median)"
+        before = events.found - events.opened_inside
         yield (
-            f"{found.opened_inside} of {plural(found.events, 'labelled event')} had an alert open inside{late}"
+            f"{events.opened_inside} of {plural(events.events, 'labelled event')} had an alert open inside{late}"
             f"{f'; {before} more were met by an alert that was open before' if before else ''}."
         )
-    days = duration(found.normal_days * 86_400)
-    if not found.incidents:
+    days = duration(events.normal_days * 86_400)
+    if not events.incidents:
         yield f"No alert opened, in {days} of normal operation."
         return
-    rate = "" if found.false_per_day is None else f": {found.false_per_day:.2g} per series and day"
-    yield f"{found.false} of {plural(found.incidents, 'alert')} false{rate}, in {days} of normal operation."
+    rate = "" if events.false_per_day is None else f": {events.false_per_day:.2g} per series and day"
+    yield f"{events.false} of {plural(events.incidents, 'alert')} false{rate}, in {days} of normal operation."
 
 
 def _ranking(of: Evaluation) -> Iterator[str]:
@@ -77,34 +77,34 @@ def _counted(of: Evaluation) -> Iterator[str]:
             f"{frames:,} of {len(of.truth.labels):,} frames had no score ({why}), {labelled:,} of them labelled: they "
             "count as the lowest score and as no alarm."
         )
-    lost = _listed(of, LOST)
-    if lost:
-        yield f"Of {of.labelled.counts[Count.RECEIVED]:,} readings some made no frame: {lost}."
+    discarded = _listed(of, DISCARDED)
+    if discarded:
+        yield f"Of {of.labelled.counts[Count.RECEIVED]:,} readings some made no frame: {discarded}."
 
 
 def _listed(of: Evaluation, names: Sequence[Count]) -> str:
     return ", ".join(f"{of.labelled.counts[name]:,} {name}" for name in names if of.labelled.counts[name])
 
 
-def _floors(of: Evaluation) -> Iterator[str]:
-    if of.floors is None:
+def _baselines(of: Evaluation) -> Iterator[str]:
+    if of.baselines is None:
         yield "No baselines: they learn from the bundle's history; name it with --fit."
         return
-    if not of.floors.learned.same_rows:
-        yield f"The baselines learned from {of.floors.learned.why}."
-    for name, why in of.floors.no_threshold.items():
+    if not of.baselines.history.same_rows:
+        yield f"The baselines learned from {of.baselines.history.difference}."
+    for name, why in of.baselines.no_threshold.items():
         yield f"{name} has no threshold, so it is ranked only: {why}."
-    if of.floors.seen:
-        yield f"{of.floors.seen:,} of the frames judged are in the history, too: not all of this was unseen."
+    if shared := of.baselines.shared_frames:
+        yield f"{shared:,} of the frames judged are in the history, too: not all of this was unseen."
 
 
 def plural(count: int, noun: str) -> str:
-    """3 alerts, 1 alert."""
+    """The number with its noun: 3 alerts, 1 alert."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there are two."""
+    """A duration in the largest unit that it has at least two of."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""The windows with the highest scores, reconstructed: what was observed, what the model expected, sensor by sensor."""
+"""The windows with the highest scores, with the observed and the expected values of their sensors."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ LEAST = 0.1
 
 @dataclass(frozen=True)
 class SensorTrace:
-    """One sensor, in its own units: float64 (n,), NaN where missing, or where nothing is expected yet."""
+    """One sensor in its own units: float64 (n,), NaN where it is missing, or where nothing is expected yet."""
 
     name: str
     share: float
@@ -28,13 +28,13 @@ class SensorTrace:
 
 
 @dataclass(frozen=True)
-class Window:
+class WorstWindow:
     """n frames around a peak of the score.
 
     Attributes:
         time: int64 (n,), ns.
         score: at the peak, which is frame `peak` of the n.
-        labelled: whether the peak's frame is.
+        labelled: the frame of the peak is labelled.
         sensors: those with the largest share of the error over the M frames that make the peak's level.
     """
 
@@ -46,13 +46,16 @@ class Window:
     sensors: tuple[SensorTrace, ...]
 
 
-def worst(labelled: LabelledScores, definition: Definition) -> list[Window]:
-    """The highest peaks, at least twice W + M frames apart, none of them small; of many series two of each at most."""
+def worst_windows(labelled: LabelledScores, definition: Definition) -> list[WorstWindow]:
+    """Picks the highest peaks, at least twice W + M frames apart, and none below a tenth of the highest.
+
+    Each series gets an equal share of the windows, and two at least.
+    """
     apart = 2 * definition.spec.block
     score, runs = np.nan_to_num(labelled.score, nan=-1.0), Segments(labelled.frames.series)
     left = np.full(len(runs.start), max(2, WINDOWS // len(runs.start)))
     least = LEAST * score.max()
-    chosen: list[Window] = []
+    chosen: list[WorstWindow] = []
     while len(chosen) < WINDOWS and score.max() >= least:
         peak = int(np.argmax(score))
         run = int(runs.of_row[peak])
@@ -64,14 +67,14 @@ def worst(labelled: LabelledScores, definition: Definition) -> list[Window]:
     return chosen
 
 
-def _window(labelled: LabelledScores, definition: Definition, peak: int, first: int, last: int) -> Window:
-    """Frames from two windows and a level before the peak to half a window after it, within rows first to last."""
+def _window(labelled: LabelledScores, definition: Definition, peak: int, first: int, last: int) -> WorstWindow:
+    """The window from two windows and a level before the peak to half a window after it, within rows first to last."""
     spec, frames = definition.spec, labelled.frames
     begin, end = max(first, peak - 2 * spec.window - spec.smoothing), min(last, peak + spec.window // 2 + 1)
     expected, error = _reconstructed(frames, begin, end, definition)
     carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
     share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
-    return Window(
+    return WorstWindow(
         series=frames.names[frames.series[peak]],
         time=frames.time[begin:end],
         peak=peak - begin,
@@ -85,9 +88,10 @@ def _window(labelled: LabelledScores, definition: Definition, peak: int, first: 
 
 
 def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Definition) -> tuple[Float64s, Float64s]:
-    """What the model expects of frames `begin` to `end` of one series, in the sensors' units, and each one's error.
+    """Reconstructs frames `begin` to `end` of one series.
 
-    Both float64 (n, F), NaN where a frame is not due.
+    Returns:
+        Expected values in the sensors' units, and errors: float64 (n, F) each, NaN where a frame has no whole window.
     """
     window, row = definition.spec.window, definition.scales.row(frames.names[frames.series[begin]])
     mean, scale = definition.scales.mean[row], definition.scales.scale[row]

@@ -33,7 +33,7 @@ from training.data.scored_history import frame_scores
 from training.data.split import Part
 from training.data.windows import evenly
 from training.defaults import DISCRIMINATOR
-from training.evaluate.baselines import BaselineHistory, load_baseline_history, promise_of
+from training.evaluate.baselines import BaselineHistory, known_promise, load_baseline_history
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, fit_discriminator
 from training.fitting.error_scale import error_scales, member_error_scales
@@ -101,7 +101,7 @@ def prepare(folder: Path, manifest: Manifest, definition: Definition, history: T
         trained=members == 1,
         recorded=recorded,
         trained_range=trained_range,
-        other_history=builder.learned.why,
+        other_history=builder.learned.difference,
     )
 
 
@@ -214,7 +214,7 @@ def target_builder(folder: Path, manifest: Manifest, definition: Definition, his
     Raises:
         DataError: the history is unusable, or the bundle's manifest has no promise.
     """
-    promise = promise_of(manifest)
+    promise = known_promise(manifest)
     if promise is None:
         raise DataError(f"{folder}: its manifest does not say what its threshold promises; train again")
     return TargetBuilder(load_baseline_history(history, definition, manifest), definition, promise, history.train.seed)

@@ -18,8 +18,8 @@ from stream.errors import BundleError, DataError
 from stream.events.alert import Alert
 from stream.intake.parquet import Hints
 from stream.replay import layout_for, replay
-from stream.settings.detection import ThresholdSettings
-from tests.support.options import train_options
+from stream.settings.detection import Parts, ThresholdSettings
+from tests.support.options import fit_options, train_options
 from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle
 from tests.support.small_training import QUICK, a_history, made, options
 from training.demo import fleet
@@ -62,12 +62,12 @@ def test_the_figures_of_a_series_are_those_found_by_hand(measured: Evaluation) -
     a = measured.ours.series["a"]
     assert a.ranking.auc_roc == pytest.approx((0.8 * 89 + 0.2 * 44) / 90)
     assert a.ranking.auc_pr == pytest.approx(0.8 * 0.8 + 0.2 * 0.1)
-    assert a.found is not None
-    assert (a.found.events, a.found.opened_inside, a.found.incidents, a.found.false) == (1, 1, 2, 1)
-    assert (a.found.precision, a.found.recall) == (0.5, 1.0)
-    assert a.found.f1 == pytest.approx(2 / 3)
-    assert a.found.median_delay_s == 120.0
-    assert a.found.false_per_day == pytest.approx(1 / (89 / 1440)), "the event and the frame after it are not normal"
+    assert a.events is not None
+    assert (a.events.events, a.events.opened_inside, a.events.incidents, a.events.false) == (1, 1, 2, 1)
+    assert (a.events.precision, a.events.recall) == (0.5, 1.0)
+    assert a.events.f1 == pytest.approx(2 / 3)
+    assert a.events.median_delay_s == 120.0
+    assert a.events.false_per_day == pytest.approx(1 / (89 / 1440)), "the event and the frame after it are not normal"
 
 
 def test_a_series_without_labels_is_in_no_mean_of_areas_and_one_without_scores_counts_as_lowest(
@@ -86,7 +86,7 @@ def test_a_series_without_labels_is_in_no_mean_of_areas_and_one_without_scores_c
 
 
 def test_incidents_of_all_series_are_counted_together(measured: Evaluation) -> None:
-    found = measured.ours.found
+    found = measured.ours.events
     assert found is not None
     assert (found.events, found.found, found.incidents, found.true, found.false) == (2, 1, 2, 1, 1)
     assert found.normal_days == pytest.approx((89 + 100 + 89) / 1440)
@@ -117,14 +117,14 @@ def test_floors_are_judged_on_the_same_frames_and_labels(measured: Evaluation) -
         assert {name: (s.frames, s.ranking.labelled) for name, s in one.series.items()} == {
             name: (s.frames, s.ranking.labelled) for name, s in measured.ours.series.items()
         }
-        assert one.found is not None
-        assert one.found.events == 2
+        assert one.events is not None
+        assert one.events.events == 2
 
 
 def test_the_alarm_that_never_rests_alarms_in_every_whole_frame_and_finds_no_event(measured: Evaluation) -> None:
     (always,) = (one for one in measured.figures if one.name == "always on")
-    assert always.found is not None
-    assert (always.found.found, always.found.opened_inside) == (1, 0), "open before the event: met, but not found"
+    assert always.events is not None
+    assert (always.events.found, always.events.opened_inside) == (1, 0), "open before the event: met, but not found"
 
 
 def test_what_speaks_against_the_figures_is_said(measured: Evaluation) -> None:
@@ -223,7 +223,8 @@ def test_floors_learn_from_the_rows_that_the_bundle_was_trained_on_or_it_is_said
         return dict(said)
 
     assert floors(trained_as(trained))["same_rows"]
-    cut = floors(trained_as(trained, parts=(0.5, 0.35, 0.15)))
+    parts = Parts(fit=0.5, calibrate=0.35, gate=0.15)
+    cut = floors(trained_as(trained, fit=fit_options(QUICK, parts=parts)))
     assert (cut["same_rows"], cut["why_not"]) == (
         False, "the bundle's readings, cut into other parts than in its training (`train.parts`)"
     )  # fmt: skip
@@ -239,8 +240,8 @@ def test_frames_that_are_in_the_history_too_are_counted_and_told(trained: Path, 
     found = evaluate(
         bundle_in(trained), EvaluationOptions(tmp_path / "both.parquet", Hints(), history=trained_as(trained))
     )
-    assert found.floors is not None
-    assert found.floors.seen == 40
+    assert found.baselines is not None
+    assert found.baselines.shared_frames == 40
     assert "40 of the frames judged are in the history, too" in " ".join(sentences(found))
 
 

@@ -14,7 +14,7 @@ from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, pla
 from training.evaluate.evaluation import EvaluationOptions, evaluate
 from training.evaluate.page import page
 from training.evaluate.plots import peaks
-from training.evaluate.worst import worst
+from training.evaluate.worst import worst_windows
 
 HOSTILE = ("<script>alert('x')</script>", '$\\frac{1} & "half"$')
 FETCHING = {"src", "href", "xlink:href", "srcset", "data", "poster", "action", "background", "formaction"}
@@ -128,7 +128,7 @@ def test_the_worst_windows_show_what_was_observed_and_what_the_model_expected(tm
     """The plain model expects 0; the highest scores are those of the event and of the false frames."""
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
     found = evaluate(plain_bundle(tmp_path / "registry"), EvaluationOptions(tmp_path / "rows.parquet", LABELLED))
-    first = worst(found.labelled, found.bundle.definition)[0]
+    first = worst_windows(found.labelled, found.bundle.definition)[0]
     assert (first.series, first.score, first.labelled) == ("a", 4.0, True)
     (one, _) = first.sensors
     assert one.observed[first.peak] == 2.0
