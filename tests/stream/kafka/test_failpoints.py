@@ -1,4 +1,4 @@
-"""Fault points: a test says where a process ends, and a slip of the pen in it is not silently nothing."""
+"""Failpoints: the named passage ends the process, and a misspelt name is an error."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_the_nth_passage_of_the_named_place_acts_and_no_other(place: str, order:
     assert done == [action]
 
 
-def test_without_an_order_nothing_happens() -> None:
+def test_without_the_variable_nothing_happens() -> None:
     done: list[str] = []
     points = Failpoints("", done.append)
     for place in PLACES:
@@ -26,6 +26,6 @@ def test_without_an_order_nothing_happens() -> None:
 
 
 @pytest.mark.parametrize("order", ["comitted:1", "committed", "committed:x", "committed:1:explode", ":1"])
-def test_an_order_that_names_nothing_there_is_is_refused(order: str) -> None:
+def test_an_unknown_place_or_action_is_refused(order: str) -> None:
     with pytest.raises(ConfigError, match=r"expected <place>:<n>\[:kill\|freeze\] with a place of assigned"):
         Failpoints(order)

@@ -1,4 +1,4 @@
-"""Several consumers of one group: partitions move, and nothing else does."""
+"""Several consumers of one group: partitions move, and no alert changes."""
 
 import time
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ from tests.support.processes import Running, warm
 
 PATIENCE_S = 60.0
 SEED, RATE, RECORDS = 5, 200.0, 12_000
-# Committed in each partition before anything moves: there is something to replay then.
+# Messages committed in each partition before anything moves, so that there is something to replay.
 FED = 100
-# What a consumer says when it answers a rebalance.
+# Log events of a consumer that answers a rebalance.
 ANSWERS = ("partitions.assigned", "partitions.revoked", "partitions.lost")
 
 
@@ -48,7 +48,7 @@ def world(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[World]:
 
 @pytest.fixture
 def instances(world: World) -> Iterator[list[Instance]]:
-    """Three, nothing started yet."""
+    """Three instances that are not started yet."""
     made = [Instance(name, world.folder, world.config, launch=warm) for name in ("one", "two", "three")]
     yield made
     for instance in made:
@@ -56,8 +56,11 @@ def instances(world: World) -> Iterator[list[Instance]]:
 
 
 def test_scaling_out_and_in_under_load_changes_no_alert(world: World, instances: list[Instance]) -> None:
-    """One consumer, then three, then one, and input all the while; partitions that stay are served while others are
-    replayed. What a rebalance may roll back is a commit between its new generation and our answer to it."""
+    """One consumer, then three, then one, with input all the while.
+
+    Partitions that stay are served while others are replayed. A rebalance may roll back a commit only between its new
+    generation and our answer to it.
+    """
     one, two, three = instances
     with Feeder(world.direct, world.input, Source(60, SEED), RATE) as feeder:
         one.start()
@@ -93,20 +96,20 @@ def test_scaling_out_and_in_under_load_changes_no_alert(world: World, instances:
 
 
 def _said(instances: list[Instance], *events: str) -> list[dict[str, Any]]:
-    """Lines of all their logs."""
+    """Lines of the logs of all instances."""
     return [line for instance in instances for event in events for line in instance.lines(event)]
 
 
 def committed(world: World) -> list[int]:
-    """The group's offsets, once the broker tells them."""
+    """Committed offsets of the group, once the broker answers."""
     deadline = time.monotonic() + PATIENCE_S
     while (offsets := world.committed()) is None:
         assert time.monotonic() < deadline, "the broker does not tell the group's offsets"
     return offsets
 
 
-def test_more_consumers_than_partitions_idle_in_peace(live: Live) -> None:
-    """One consumer without a partition runs, commits nothing, and takes over when another goes."""
+def test_a_consumer_without_a_partition_waits_and_takes_over_later(live: Live) -> None:
+    """It runs, commits nothing, and takes partitions over when another consumer leaves."""
     stream = Stream(2_000)
     running = [start(live, f"i{number}", "serve.health=127.0.0.1:0") for number in range(PARTITIONS + 1)]
     live.wait(lambda: _held(live) == PARTITIONS, "every partition is held")
@@ -124,7 +127,7 @@ def test_more_consumers_than_partitions_idle_in_peace(live: Live) -> None:
 
 
 def test_instances_with_names_of_their_own_take_over_from_the_dead_after_the_session(live: Live) -> None:
-    """A Deployment with random names: it works, at the price of the session time-out and the dead transaction's."""
+    """As in a Deployment with random names: it works, after the session time-out and that of the transaction."""
     stream = Stream(3_000)
     first = start(live, "pod-x7k2p")
     live.send(stream.messages(0, 2_000))
@@ -138,7 +141,7 @@ def test_instances_with_names_of_their_own_take_over_from_the_dead_after_the_ses
 
 
 def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit_code(live: Live) -> None:
-    """Exit code 5 and what to do; the other goes on, and no alert is lost or told twice."""
+    """Exit code 5 and what to do; the other goes on, and no alert is lost or published twice."""
     stream = Stream(3_000)
     twins = [start(live, "same")]
     live.send(stream.messages(0, 1_000))
@@ -156,8 +159,8 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
     same_in_order(told(live), stream.alerts(live.definition))
 
 
-def test_a_consumer_whose_name_is_taken_for_a_moment_joins_anew_and_nothing_is_lost_or_told_twice(live: Live) -> None:
-    """What a broker that dies in the middle of a joining can leave behind: a member that nobody is."""
+def test_a_consumer_whose_name_is_taken_for_a_moment_joins_again_and_publishes_everything_once(live: Live) -> None:
+    """A broker that dies while a consumer joins can keep a member without a process."""
     stream = Stream(3_000)
     process = start(live, "same")
     live.send(stream.messages(0, 1_000))
@@ -182,15 +185,15 @@ def test_a_consumer_whose_name_is_taken_for_a_moment_joins_anew_and_nothing_is_l
 
 
 def _asked(live: Live, path: str) -> list[tuple[int, dict[str, Any]]]:
-    """What each process answers."""
+    """Answers of all processes."""
     return [asked(line["port"], path) for line in live.logged("health.listening")]
 
 
 def _shares(live: Live) -> list[int]:
-    """How many partitions each process has."""
+    """Number of partitions of each process."""
     return sorted(len(told.get("partitions", ())) for _, told in _asked(live, "/status"))
 
 
 def _held(live: Live) -> int:
-    """Partitions that somebody serves, by the log."""
+    """Number of partitions that are served, by the log."""
     return len({line["partition"] for line in live.logged("partition.live")})

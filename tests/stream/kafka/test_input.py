@@ -1,4 +1,4 @@
-"""What the errors of the clients mean: waited for, ended by, or joined anew after, once."""
+"""Errors of the clients: those that pass, those that end the process, and a fencing that is survived once."""
 
 import pytest
 from confluent_kafka import KafkaError
@@ -10,7 +10,7 @@ from stream.kafka.input import ClientErrors
 from tests.support.kafka_options import kafka_options
 
 OPTIONS = kafka_options()
-# As the client says it when the group has given the name of a static member to a later one.
+# Text of the client when the group has given the name of a static member to a later one.
 TAKEN = "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id"
 
 
@@ -33,15 +33,15 @@ def faults(clock: Clock) -> ClientErrors:
 
 
 def fenced(faults: ClientErrors) -> FencedError:
-    """What the loop is told after the group has fenced the consumer."""
+    """The error that the loop gets after the group has fenced the consumer."""
     faults.note(KafkaError(KafkaError._FATAL, TAKEN))
     with pytest.raises(FencedError, match="another process runs as instance 'one'") as told:
         faults.check()
     return told.value
 
 
-def test_a_consumer_that_was_fenced_once_may_be_made_anew(faults: ClientErrors) -> None:
-    """A broker killed in the middle of our joining can hold a member that never was."""
+def test_a_consumer_that_was_fenced_once_may_join_again(faults: ClientErrors) -> None:
+    """A broker that is killed while we join can keep a member that never was."""
     assert faults.allows_rejoin(fenced(faults))
     faults.check()
 
@@ -65,13 +65,13 @@ def test_it_is_the_time_since_the_last_fencing_that_counts(faults: ClientErrors,
     assert not faults.allows_rejoin(fenced(faults))
 
 
-def test_a_fencing_that_the_group_has_not_told_of_is_not_survived(faults: ClientErrors) -> None:
-    """The producer's second one: that is a twin already."""
+def test_a_fencing_that_the_group_did_not_report_ends_the_process(faults: ClientErrors) -> None:
+    """It is the second one of the producer, which means a twin."""
     assert not faults.allows_rejoin(FencedError("fenced twice"))
     assert faults.allows_rejoin(fenced(faults)), "and it is not taken for one of the consumer's"
 
 
-def test_what_ends_it_anyway_is_not_hidden_by_a_later_fencing(faults: ClientErrors) -> None:
+def test_an_earlier_final_error_is_not_hidden_by_a_later_fencing(faults: ClientErrors) -> None:
     faults.note(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     faults.note(KafkaError(KafkaError._FATAL, TAKEN))
     with pytest.raises(BrokerError, match="grant this user Read") as told:

@@ -26,7 +26,7 @@ NAMES = ("a", "b", "c", "d")
 
 
 def records(seed: int, n: int, first: int = 0) -> Records:
-    """Messages of one to three readings; series with speeds, pauses, late and duplicate times of their own."""
+    """Messages of one to three readings; each series has its own speed and pauses, late and duplicate times."""
     draw = np.random.default_rng(seed)
     clock = {name: START + int(draw.integers(0, 30)) * SECOND for name in NAMES}
     values = []
@@ -50,7 +50,7 @@ def reading(offset: int, second: int, series: str = "a") -> Records:
 
 @dataclass
 class Log:
-    """One partition's state topic and group, on paper."""
+    """State topic and committed offset of one partition, as plain lists."""
 
     definition: Definition = DEFINITION
     retire_after_ns: int | None = None
@@ -68,7 +68,7 @@ class Log:
         return Partition(number, self.definition, self.decoder(), owners or Owners(), *after)
 
     def start(self, high: int, owners: Owners | None = None, low: int = 0) -> Partition:
-        """A partition that has taken over what the last commit left, replay still to come; `low`: oldest reading."""
+        """A partition restored from the last commit, before its replay; `low`: offset of the oldest reading."""
         place = resume_point_of(PartitionOffsets(0, self.committed, self.metadata, low, high, "id", len(self.state)))
         partition, newest = self.partition(owners=owners), dict[str, bytes | None]()
         for series, record in self.state[place.state_start : place.state_end]:
@@ -102,7 +102,7 @@ def cut(whole: Records, start: int, end: int) -> Records:
 def test_a_restored_partition_is_the_one_that_never_stopped(
     retire_after_s: int | None, seed: int, sizes: list[int], batch: int
 ) -> None:
-    """State, stream time and what is told afterwards, at every commit, replayed in batches of another size."""
+    """State, stream time and later events, at every commit, replayed in batches of another size."""
     log = Log(retire_after_ns=None if retire_after_s is None else retire_after_s * SECOND)
     whole = records(seed, sum(sizes))
     running, at = log.start(len(whole)), 0
@@ -126,7 +126,7 @@ def test_a_restored_partition_is_the_one_that_never_stopped(
 
 
 def log_twin(log: Log, whole: Records, at: int) -> Partition:
-    """The partition that has seen everything below `at` in one go."""
+    """A partition that has processed everything below `at` in one batch."""
     twin = Log(log.definition, log.retire_after_ns, blind_after_ns=log.blind_after_ns).start(len(whole))
     twin.process(cut(whole, 0, at))
     return twin
@@ -151,7 +151,7 @@ def test_a_series_that_was_retired_leaves_the_state_topic_once_no_replay_passes_
 
 
 def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it_in_the_second() -> None:
-    """The refusal is written: a restart decides alike. Its readings are dead letters, all accounted for."""
+    """The refusal is in the state topic, so a restart decides the same. All its readings become dead letters."""
     first, second, owners = Log(), Log(), Owners()
     one, two = first.partition(1, owners), second.partition(2, owners)
     for partition, log in ((one, first), (two, second)):
@@ -173,7 +173,7 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
     assert "series_in_two_partitions" not in reasons, "nobody here has the series any more"
 
 
-def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> None:
+def test_a_series_that_has_moved_to_another_partition_is_scored_there() -> None:
     """The number of partitions was raised: after `max_gap` without readings in the old one, the new one has it."""
     log, owners = Log(), Owners()
     one, two = log.partition(1, owners), log.partition(2, owners)
@@ -190,7 +190,7 @@ def test_a_series_that_has_moved_to_another_partition_is_taken_over_there() -> N
 
 
 def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_has() -> None:
-    """Frames are gone, clocks and incidents are not; no snapshot of the old sensors is taken for the new."""
+    """Frames are gone, clocks and incidents are not; no snapshot of the old sensors is restored for the new ones."""
     log = Log()
     whole = records(5, 90)
     running = log.start(len(whole))
@@ -213,8 +213,8 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     assert [e for e, _ in restored.process(rest).events] == [e for e, _ in running.process(rest).events]
 
 
-def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old_partition() -> None:
-    """A commit covers that it has left: its `resolved` must be told with it."""
+def test_the_incident_of_a_series_that_moves_is_resolved_without_a_batch_of_its_old_partition() -> None:
+    """The commit that covers the move must publish its `resolved`."""
     log, owners = Log(), Owners()
     one, two = log.partition(1, owners), log.partition(2, owners)
     for partition in (one, two):
@@ -233,8 +233,8 @@ def test_what_a_series_that_moves_leaves_open_is_told_without_a_batch_of_its_old
     assert one.pending() is None
 
 
-def test_the_end_of_the_partition_holds_until_more_is_taken() -> None:
-    """Whatever the order in which records and the end come out of one call."""
+def test_the_end_of_the_partition_holds_until_more_is_processed() -> None:
+    """In any order in which records and the end come out of one call."""
     partition = Log().partition()
     partition.begin(resume_point_of(PartitionOffsets(0, None, None, 0, 99, "id", 0)), 0)
     assert not partition.at_end

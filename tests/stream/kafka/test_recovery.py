@@ -1,4 +1,4 @@
-"""Recovery where what it needs cannot be had just now, or never again: the bundle that scored, the state topic."""
+"""Recovery without the bundle that scored or without the state topic, for a while or for good."""
 
 import json
 from collections.abc import Iterator
@@ -53,8 +53,8 @@ def quiet() -> Iterator[None]:
 
 
 @given(seed=st.integers(0, 10**6), size=st.integers(20, 100))
-def test_what_the_heir_of_a_bundle_makes_of_the_replay_is_told_by_no_life(seed: int, size: int) -> None:
-    """It scores from the committed offset on, says so once, and goes on with the incidents that subscribers know."""
+def test_events_that_another_bundle_derives_in_the_replay_are_never_published(seed: int, size: int) -> None:
+    """It scores from the committed offset on, reports it once, and keeps the incidents that subscribers know."""
     log = Log(max_replay=200)
     whole = records(seed, size + 60)
     running = log.start(len(whole))
@@ -80,8 +80,8 @@ def test_what_the_heir_of_a_bundle_makes_of_the_replay_is_told_by_no_life(seed: 
 
 
 @given(seed=st.integers(0, 10**6))
-def test_an_heir_with_other_sensors_keeps_clocks_and_incidents_and_its_next_life_is_exact(seed: int) -> None:
-    """Snapshots of the old sensors are never taken for frames of the new ones, however long they stay."""
+def test_a_bundle_with_other_sensors_keeps_clocks_and_incidents_and_its_next_restart_is_exact(seed: int) -> None:
+    """Snapshots of the old sensors are never restored as frames of the new ones, however long they stay."""
     log, whole = Log(max_replay=200), records(seed, 90)
     running = log.start(len(whole))
     told = [event for event, _ in running.process(cut(whole, 0, 40)).events]
@@ -106,7 +106,7 @@ def test_an_heir_with_other_sensors_keeps_clocks_and_incidents_and_its_next_life
 
 
 def test_a_partition_waits_for_the_bundle_that_scored_it_and_the_others_are_served() -> None:
-    """Its versions do not go back and forth: nobody but that bundle scores what comes next."""
+    """Versions do not go back and forth: only that bundle scores the next readings."""
     broker = a_broker(3, 2)
     plant = Plant(broker.draw, 1)
     process = a_service(broker, Shelf(2))
@@ -133,8 +133,8 @@ def test_a_partition_waits_for_the_bundle_that_scored_it_and_the_others_are_serv
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_bundle_that_is_gone_for_good_is_followed_by_the_served_one_as_at_a_swap(seed: int) -> None:
-    """Said once, from the committed offset on; what the other bundle makes of the replay is told to nobody."""
+def test_a_bundle_that_is_gone_for_good_is_replaced_by_the_served_one_as_at_a_swap(seed: int) -> None:
+    """Reported once, from the committed offset on; events that the other bundle derives in the replay are dropped."""
     broker = a_broker(seed)
     plant = Plant(broker.draw, 1)
     process = a_service(broker, Shelf(2))
@@ -161,7 +161,7 @@ def test_a_bundle_that_is_gone_for_good_is_followed_by_the_served_one_as_at_a_sw
 
 
 class Cable(Wire):
-    """A line that can be cut."""
+    """A connection that can be cut."""
 
     cut = False
 
@@ -217,7 +217,7 @@ class Reader:
             self.broker.advance(0.01)
 
     def complete(self) -> None:
-        """What was on its way arrives."""
+        """Appends the missing snapshots."""
         self.state.append(Entry(b"x", b"of another format"))
         self.state.append(Entry(b"y", b"of another format"))
         self.read(3.0)

@@ -1,4 +1,4 @@
-"""What is taken and not published is taken again: nothing is committed past it."""
+"""Roll-back: records that were fetched and not published are fetched again, and no commit passes them."""
 
 import random
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from tests.support.options import changed
 
 
 class FaultyClock:
-    """A clock that fails once, at its third call after it was armed: a few alerts are produced by then, not all."""
+    """A clock that fails once, at its third call after it was armed: some alerts are produced by then, not all."""
 
     def __init__(self) -> None:
         self.armed: int | None = None
@@ -52,7 +52,7 @@ class FaultyClock:
 
 
 class ArmingDecoder(Decoder):
-    """Arms the clock when it has decoded something: the batch is processed, and then publishing it fails."""
+    """Arms the clock when it has decoded a batch: the batch is processed, and publishing it fails."""
 
     clock: FaultyClock
 
@@ -68,7 +68,7 @@ class ArmingDecoder(Decoder):
 
 
 def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, broker: Broker, topic: MakeTopic) -> None:
-    """Closing runs the revoke callback, whose commit must not cover what was never published."""
+    """Closing runs the revoke callback, whose commit must not cover unpublished events."""
     live = Live(tmp_path, broker.bootstrap, topic, a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8]))
     stream = Stream(2_000)
     live.send(stream.messages())
@@ -105,8 +105,8 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
     same_in_order(told(live), stream.alerts(live.definition))
 
 
-def test_what_ends_it_is_not_hidden_by_an_abort_that_is_fenced_on_the_way_out() -> None:
-    """The exit code is that of the error, not a twin's."""
+def test_an_abort_that_is_fenced_does_not_hide_the_error_that_ends_the_process() -> None:
+    """The exit code is that of the error, not that of a twin."""
     broker = MemoryBroker({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
     broker.logs["in", 0].append(Entry(b"a", b"no reading", (), SENT_AT_MS))
 
@@ -130,7 +130,7 @@ def test_what_ends_it_is_not_hidden_by_an_abort_that_is_fenced_on_the_way_out() 
     assert broker.history == []
 
 
-def test_partitions_whose_records_were_taken_but_not_processed_go_back_too() -> None:
+def test_partitions_with_fetched_records_that_were_not_processed_are_rolled_back_too() -> None:
     """A failed transaction ends the turn: the records of the partitions after it must be fetched again."""
     definition = a_definition()
 

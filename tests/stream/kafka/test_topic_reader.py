@@ -1,4 +1,4 @@
-"""A topic read from end to end: what is said where that cannot be."""
+"""Errors of reading a whole topic."""
 
 import logging
 
@@ -8,7 +8,7 @@ from stream.errors import BrokerError
 from stream.kafka import topic_reader
 
 
-def test_a_broker_that_does_not_answer_is_told_of_once(
+def test_a_broker_that_does_not_answer_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(topic_reader, "PATIENCE_SECONDS", 1.0)

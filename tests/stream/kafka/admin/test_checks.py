@@ -1,4 +1,4 @@
-"""The start-up checks on a real broker: each failure provoked, named, and what to do about it followed."""
+"""Start-up checks on a real broker: each failure is provoked and named, and its remedy works."""
 
 import itertools
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def options_of(bootstrap: str, named: dict[str, str], **changes: object) -> Kafk
 
 
 class Place:
-    """Topics as they should be, but for what a test asks to be otherwise."""
+    """Makes topics as they should be, but for the changes of a test."""
 
     def __init__(self, broker: Broker, topic: MakeTopic) -> None:
         self._broker, self._topic = broker, topic
@@ -63,13 +63,13 @@ def place(broker: Broker, topic: MakeTopic) -> Place:
 
 
 def one(found: list[CheckResult], check: str) -> CheckResult:
-    """The finding of a check."""
+    """The result of a check."""
     (finding,) = [finding for finding in found if finding.check == check]
     return finding
 
 
 def only(found: list[CheckResult], check: str) -> CheckResult:
-    """The finding of the check, which must be the only one that is not ok."""
+    """The result of a check, which must be the only one that is not ok."""
     assert [finding.check for finding in found if finding.outcome != "ok"] == [check], [str(f) for f in found]
     return one(found, check)
 
@@ -223,7 +223,7 @@ def test_options_that_librdkafka_refuses_are_a_fault_of_the_configuration() -> N
 
 
 def copies(brokers: int, replication: int, in_sync: int) -> CheckResult:
-    """Of the alert topic, in a cluster of that size."""
+    """Result of the replication check of the alert topic, in a cluster of that size."""
     there = Topic(4, replication, (), frozenset({"WRITE"}))
     config = {"cleanup.policy": "delete", "min.insync.replicas": str(in_sync)}
     known = Cluster(brokers, {"a": there}, {"a": config}, NoAnswer("", denied=True), NoAnswer("", denied=True))
@@ -280,7 +280,7 @@ def test_no_snapshot_is_larger_than_its_bound_says_nor_much_smaller(resample: st
 
 @pytest.mark.usefixtures("kafka_here")
 def test_a_broker_that_has_only_just_started_is_asked_again_for_the_group(tmp_path: Path) -> None:
-    """The first question makes the topic of the offsets: until it is there, nobody is the group's coordinator."""
+    """The first question creates the topic of the offsets; until it exists, the group has no coordinator."""
     with Broker(tmp_path) as own:
         assert isinstance(cluster.describe_cluster(options_of(own.bootstrap, {})).group, cluster.Group)
 

@@ -1,4 +1,4 @@
-"""What narrows must be permitted, on a broker that permits nothing else: enough to run; what is missing is named."""
+"""Permissions, on a broker that grants nothing by itself: the documented ones suffice, and a missing one is named."""
 
 import dataclasses
 import time
@@ -118,7 +118,7 @@ def needed(options: KafkaOptions) -> dict[str, Grant]:
 
 
 def to_look(options: KafkaOptions) -> list[Grant]:
-    """What only the checks need."""
+    """Permissions that only the checks need."""
     return [
         (ResourceType.TOPIC, name, AclOperation.DESCRIBE_CONFIGS) for name in cluster.topics_by_use(options).values()
     ]
@@ -137,7 +137,7 @@ def all_findings(options: KafkaOptions) -> list[CheckResult]:
 def eventually(
     options: KafkaOptions, expected: Mapping[str, str], look: Callable[[KafkaOptions], list[CheckResult]]
 ) -> list[CheckResult]:
-    """The findings, as soon as the outcomes that are not ok are those expected, by check: rules take a moment."""
+    """The results, once those that are not ok are as expected, by check: the broker applies rules after a moment."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         found = look(options)
@@ -154,13 +154,13 @@ def test_what_the_readme_lists_is_enough_for_every_check(guarded: Guarded) -> No
 
 
 @pytest.mark.parametrize("missing", list(needed(kafka_options("g", "i", "a", "b", "c", "d", "e", None, {}))))
-def test_a_permission_that_is_missing_is_named_with_what_to_grant(guarded: Guarded, missing: str) -> None:
+def test_a_missing_permission_is_named_with_what_to_grant(guarded: Guarded, missing: str) -> None:
     options = guarded.options()
     grants = needed(options)
     kind, name, what = grants.pop(missing)
     guarded.add([*grants.values(), *to_look(options)])
     check = missing.partition(",")[0]
-    # Who is in the group and what it has committed is told to its readers only.
+    # Members of the group and committed offsets need Read on the group.
     hidden = dict.fromkeys(("instance", "offsets.committed"), "warning") if kind == ResourceType.GROUP else {}
     found = eventually(options, {check: "failure"} | hidden, all_findings)
     (failure,) = [finding for finding in found if finding.check == check]
@@ -194,7 +194,7 @@ def test_settings_that_may_not_be_read_are_warnings_and_keep_no_service_from_sta
 
 def test_topics_that_may_not_be_made_are_named(guarded: Guarded) -> None:
     options = kafka_options("g", "i", "new-in", "new-a", "new-d", "new-st", "new-s", None, guarded.options().common)
-    # The rule may take a moment; then nothing is made any more.
+    # The rule may take a moment; then no topic is created any more.
     with (
         guarded.denied((*CLUSTER, AclOperation.CREATE)),
         pytest.raises(BrokerError, match=r"topic 'new-\w+': .*uthorization failed.*grant Create"),

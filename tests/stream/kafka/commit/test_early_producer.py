@@ -1,4 +1,4 @@
-"""A producer that was introduced early: handed over once, and held by nobody else."""
+"""The early producer: handed over once, and held by nobody else."""
 
 import gc
 import random
@@ -23,7 +23,7 @@ OPTIONS = kafka_options()
 
 
 class Made:
-    """Producers of one name on a broker in memory. Each is remembered, and not held."""
+    """Producers of one name on a broker in memory, each remembered by a weak reference."""
 
     def __init__(self) -> None:
         self.broker = Broker({"alerts": 1}, Group(1), random.Random(0))
@@ -43,7 +43,7 @@ class Made:
         return cast(Producer, producer)
 
     def alive(self) -> list[bool]:
-        """Of each producer, in the order of their making, whether somebody holds it."""
+        """For each producer, oldest first: True while somebody holds it."""
         gc.collect()  # what a test has caught holds the frames it came through
         return [producer() is not None for producer in self.producers]
 
@@ -61,7 +61,7 @@ def say(transaction: Transaction, value: bytes) -> None:
     transaction.send("alerts", b"a", value, [])
 
 
-def test_one_that_was_let_in_is_the_one_that_is_used(made: Made) -> None:
+def test_an_accepted_producer_is_used(made: Made) -> None:
     transaction = a_transaction(made, EarlyProducer(OPTIONS, made.clients))
     assert transaction.prepare()
     say(transaction, b"1")
@@ -69,7 +69,7 @@ def test_one_that_was_let_in_is_the_one_that_is_used(made: Made) -> None:
 
 
 def test_it_is_handed_over_once(made: Made) -> None:
-    """Nor does it stay with who made the introduction: a process does, for as long as it runs."""
+    """The object that made it holds it no longer, though it may live as long as the process."""
     early = EarlyProducer(OPTIONS, made.clients)
     producer = early.producer(lambda error: None)
     assert made.alive() == [True]
@@ -78,8 +78,8 @@ def test_it_is_handed_over_once(made: Made) -> None:
     assert made.alive() == [False]
 
 
-def test_one_that_was_not_let_in_is_dropped_and_fences_nobody(made: Made) -> None:
-    """It would go on asking to be let in, and fence the one that was made in its place."""
+def test_a_producer_that_was_not_accepted_is_dropped_and_fences_nobody(made: Made) -> None:
+    """It would keep asking, and fence the one that was made in its place."""
     made.wire.arm(Kind.UNSENT, "init_transactions", 1)
     transaction = a_transaction(made, EarlyProducer(OPTIONS, made.clients))
     assert transaction.prepare()
@@ -87,7 +87,7 @@ def test_one_that_was_not_let_in_is_dropped_and_fences_nobody(made: Made) -> Non
     say(transaction, b"1")
 
 
-def test_one_that_is_let_in_after_it_was_asked_for_is_dropped(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_producer_that_is_accepted_too_late_is_dropped(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early_producer, "CALL_SECONDS", 0.05)
     monkeypatch.setattr(early_producer, "GRACE_SECONDS", 0.0)
     answer = threading.Event()
@@ -105,7 +105,7 @@ def test_one_that_is_let_in_after_it_was_asked_for_is_dropped(made: Made, monkey
     assert made.alive() == [False]
 
 
-def test_one_that_is_discarded_later_is_gone(made: Made) -> None:
+def test_a_producer_that_is_discarded_later_is_gone(made: Made) -> None:
     transaction = a_transaction(made, EarlyProducer(OPTIONS, made.clients))
     transaction.prepare()
     transaction.begin()
@@ -115,7 +115,7 @@ def test_one_that_is_discarded_later_is_gone(made: Made) -> None:
     assert made.alive() == [False, True]
 
 
-def test_its_errors_go_to_who_uses_it_and_to_nobody_before(made: Made) -> None:
+def test_errors_go_to_the_user_of_the_producer_and_to_nobody_before(made: Made) -> None:
     early = EarlyProducer(OPTIONS, made.clients)
     heard: list[KafkaError] = []
     (listener,) = made.listeners

@@ -1,4 +1,4 @@
-"""A topic whose records the broker does not take: named with what to look at, tried again, told exactly once."""
+"""Topics whose records the broker does not accept: named, tried again, and published exactly once in the end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from tests.support.live import Live
 
 SECONDS = 60.0
 SINCE = datetime(2026, 3, 7, 12, 12, 5, tzinfo=UTC)
-# A turn may spend 5 s on a producer that is not let in: so many lines are further than one try apart.
+# A turn may spend 5 s on a producer that is not accepted: so many lines span more than one attempt.
 LINES = 4
 
 
@@ -48,7 +48,7 @@ class Clogged:
 
 @dataclass
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until it is set."""
 
     now: float = 100.0
 
@@ -69,7 +69,7 @@ def a_report(topic: str) -> Message:
     return Message(topic=topic, partition=0, offset=1)
 
 
-def test_each_try_that_fails_for_an_untaken_record_is_further_from_the_next() -> None:
+def test_attempts_that_fail_for_a_rejected_record_are_further_and_further_apart() -> None:
     clock, made = Clock(), list[Clogged]()
     transaction = a_transaction(clock, made)
     waits = []
@@ -87,7 +87,7 @@ def test_each_try_that_fails_for_an_untaken_record_is_further_from_the_next() ->
     assert waits == [1.0, 2.0, 4.0, 8.0, MAX_DELAY_SECONDS, MAX_DELAY_SECONDS]
 
 
-def test_a_topic_is_untaken_since_the_first_of_the_tries_in_a_row(rejected: RejectedTopics) -> None:
+def test_a_topic_is_rejected_since_the_first_of_the_failed_attempts_in_a_row(rejected: RejectedTopics) -> None:
     rejected.note(["alerts"], SINCE)
     rejected.note(["alerts", "dead"], SINCE + timedelta(seconds=30))
     assert str(rejected.reason).startswith(
@@ -104,7 +104,7 @@ def test_a_topic_is_untaken_since_the_first_of_the_tries_in_a_row(rejected: Reje
 def test_a_topic_that_nobody_writes_to_any_more_is_not_reported_as_rejected_for_ever(
     rejected: RejectedTopics, clock: Clock
 ) -> None:
-    """Its partitions have gone to others meanwhile; as long as no producer is let in, nothing can be tried."""
+    """Its partitions may have other owners. Without an accepted producer, there are no attempts."""
     rejected.note(["alerts"], SINCE)
     clock.now += 10 * STALE_SECONDS
     assert rejected.reason is not None
@@ -115,7 +115,7 @@ def test_a_topic_that_nobody_writes_to_any_more_is_not_reported_as_rejected_for_
     assert rejected.reason is None
 
 
-def test_untaken_is_what_waits_when_time_is_up_and_what_the_client_gave_up() -> None:
+def test_rejected_topics_have_records_that_wait_when_time_is_up_or_that_the_client_gave_up() -> None:
     deliveries = DeliveryReports()
     for topic in ("alerts", "alerts", "dead", "state"):
         deliveries.sent(topic)
@@ -127,8 +127,8 @@ def test_untaken_is_what_waits_when_time_is_up_and_what_the_client_gave_up() -> 
     assert deliveries.rejected() == ["alerts", "state"]
 
 
-def test_a_record_that_is_refused_is_not_untaken() -> None:
-    """Too large, not allowed: waiting does not mend it."""
+def test_a_record_that_is_refused_does_not_make_its_topic_rejected() -> None:
+    """Too large, not allowed: a retry cannot fix it."""
     deliveries = DeliveryReports()
     deliveries.sent("alerts")
     deliveries.reported(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), a_report("alerts"))
@@ -138,8 +138,10 @@ def test_a_record_that_is_refused_is_not_untaken() -> None:
     assert deliveries.error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
-def test_a_topic_that_takes_no_records_is_named_and_all_is_told_once_it_does(live: Live, second: KafkaProcess) -> None:
-    """Too few replicas in sync; a full disk looks the same: the client goes on trying, and says nothing."""
+def test_a_topic_that_accepts_no_records_is_named_and_everything_is_published_once_it_does(
+    live: Live, second: KafkaProcess
+) -> None:
+    """Too few replicas are in sync. A full disk looks the same: the client retries and reports nothing."""
     stream = Stream(3_000)
     process = live.start("serve.health=127.0.0.1:0")
     live.send(stream.messages(0, 1_000))
@@ -172,7 +174,7 @@ def rejected(clock: Clock) -> RejectedTopics:
 
 
 def _said(live: Live, named: str, since: datetime) -> list[dict[str, Any]]:
-    """Lines about waiting that hold these words."""
+    """Log lines about waiting that contain these words."""
     return [line for line in live.logged("service.waiting", since) if named in str(line["waits_for"])]
 
 
@@ -183,7 +185,7 @@ def control() -> int:
 
 @pytest.fixture
 def first(tmp_path: Path, kafka_here: None, control: int) -> Iterator[Broker]:
-    """Holds everything; knows groups and transactions before there is a second broker that could take them on."""
+    """The broker of everything; it coordinates groups and transactions before a second broker could."""
     with Broker(tmp_path / "kafka", controller_port=control, separate_controller=True) as broker:
         Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "first"}).init_transactions(SECONDS)
         _await_groups(broker.bootstrap)
@@ -192,7 +194,7 @@ def first(tmp_path: Path, kafka_here: None, control: int) -> Iterator[Broker]:
 
 @pytest.fixture
 def second(tmp_path: Path, first: Broker, control: int) -> Iterator[KafkaProcess]:
-    """A replica of the alerts, nothing else."""
+    """The broker of a replica of the alerts, and of nothing else."""
     port = free_port()
     role = {"process.roles": "broker", "node.id": "2", "listeners": f"PLAINTEXT://{HOST}:{port}"}
     settings = {**SETTINGS, **role, "controller.quorum.voters": f"100@{HOST}:{control}"}
@@ -220,7 +222,7 @@ def live(tmp_path: Path, first: Broker, second: KafkaProcess) -> Iterator[Live]:
 
 
 def _await_groups(bootstrap: str) -> None:
-    """Until offsets are told, hence kept."""
+    """Waits until the broker answers for offsets, and so keeps them."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "first"})
     for _ in range(int(SECONDS)):
         try:

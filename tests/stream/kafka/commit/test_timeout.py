@@ -1,4 +1,4 @@
-"""A call that never comes back costs its time and no more."""
+"""A call that never returns costs its time-out and no more."""
 
 import contextlib
 import gc
@@ -11,13 +11,13 @@ import pytest
 from stream.kafka.commit.timeout import CallTimeoutError, call_with_timeout
 
 
-def test_what_comes_back_in_time_has_been_done_when_it_returns() -> None:
+def test_a_call_that_returns_in_time_is_done() -> None:
     done: list[int] = []
     call_with_timeout(lambda: done.append(1), 5.0)
     assert done == [1]
 
 
-def test_what_it_raises_is_raised() -> None:
+def test_the_error_of_a_call_is_raised() -> None:
     def fail() -> None:
         raise ValueError("the broker said no")
 
@@ -25,8 +25,8 @@ def test_what_it_raises_is_raised() -> None:
         call_with_timeout(fail, 5.0)
 
 
-def test_what_it_raises_keeps_nothing_alive_that_it_was_made_on() -> None:
-    """A producer that failed is gone once the failure was dealt with, without waiting for the garbage collector."""
+def test_the_error_of_a_call_keeps_nothing_alive() -> None:
+    """A failed producer is gone once its error was handled, without the garbage collector."""
 
     class Client:
         def fail(self) -> None:
@@ -44,7 +44,7 @@ def test_what_it_raises_keeps_nothing_alive_that_it_was_made_on() -> None:
         gc.enable()
 
 
-def test_what_never_comes_back_is_left_behind() -> None:
+def test_a_call_that_never_returns_is_left_behind() -> None:
     never = threading.Event()
     begun = time.monotonic()
     with pytest.raises(CallTimeoutError, match=r"no answer within 0\.1 s"):

@@ -1,4 +1,4 @@
-"""What the commit path makes of a producer that fails in a way that the broker does not tell of."""
+"""The commit path with a producer that fails in ways that the broker does not report."""
 
 import random
 import threading
@@ -28,7 +28,7 @@ TIMEOUT = 1000.0
 
 
 class HangingProducer(MemoryProducer):
-    """Sends offsets when it is released, and not before."""
+    """A producer that sends offsets only when it is released."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire, TIMEOUT)
@@ -64,7 +64,7 @@ def a_member(broker: Broker) -> MemoryConsumer:
 
 
 def a_partition(position: int) -> Partition:
-    """Live, with everything below `position` processed."""
+    """A live partition that has processed everything below `position`."""
     definition = a_definition()
     partition = Partition(0, definition, Decoder(fields(), definition.sensors, None), Owners())
     partition.begin(ResumePoint(position, position, 0, 0, ""), 0)
@@ -77,7 +77,7 @@ def alerts(broker: Broker) -> list[bytes | None]:
 
 
 def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallback = lambda error: None) -> Transaction:
-    """One that uses the producers of `first` before it gets others."""
+    """A transaction that uses the producers of `first` before others."""
     producers = [*first]
 
     def producer(options: KafkaOptions, told: ErrorCallback) -> Producer:
@@ -86,8 +86,8 @@ def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallbac
     return Transaction(OPTIONS, on_error, lambda: broker.now, Clients(producer=producer))
 
 
-def test_offsets_that_never_come_back_cost_the_producer_and_the_next_one_goes_on(broker: Broker) -> None:
-    """librdkafka may wait for the group's coordinator for ever. Should it come back after all, it has no effect."""
+def test_a_producer_whose_offsets_are_never_answered_is_replaced(broker: Broker) -> None:
+    """librdkafka may wait for the coordinator of the group for ever. A late answer has no effect."""
     hanging = HangingProducer(a_wire(broker))
     transaction, consumer = a_transaction(broker, hanging), a_member(broker)
     assert transaction.prepare()
@@ -147,10 +147,10 @@ def rebalance(broker: Broker, consumer: MemoryConsumer) -> None:
         (rebalance, "ILLEGAL_GENERATION", []),
     ],
 )
-def test_commits_of_who_is_no_member_any_more_are_refused_until_it_hears_of_that(
+def test_commits_of_a_former_member_are_refused_until_it_learns_of_its_expulsion(
     broker: Broker, expel: Callable[[Broker, MemoryConsumer], None], said: str, heard: list[int]
 ) -> None:
-    """However many fail until then, the topics are not at fault. That the name is taken, the loop is told at once."""
+    """Any number may fail: the topics are not at fault. A taken name is reported to the loop at once."""
     told: list[KafkaError] = []
     transaction, consumer = a_transaction(broker, on_error=told.append), a_member(broker)
     expel(broker, consumer)
@@ -163,7 +163,7 @@ def test_commits_of_who_is_no_member_any_more_are_refused_until_it_hears_of_that
 
 
 def fence_at_abort(transaction: Transaction, broker: Broker) -> None:
-    """Another process takes the transactional id while a transaction is open that then is given up."""
+    """Another process takes the transactional id before this one aborts its transaction."""
     assert transaction.prepare()
     transaction.begin()
     broker.init("one")
@@ -171,7 +171,7 @@ def fence_at_abort(transaction: Transaction, broker: Broker) -> None:
 
 
 def test_a_producer_that_was_fenced_when_it_aborts_is_replaced(broker: Broker) -> None:
-    """Also once more, when the first time is long ago: one's own transaction that timed out looks the same."""
+    """Also again, a long time later: our own transaction that timed out looks the same."""
     transaction = a_transaction(broker)
     for _ in range(3):
         fence_at_abort(transaction, broker)
@@ -179,7 +179,7 @@ def test_a_producer_that_was_fenced_when_it_aborts_is_replaced(broker: Broker) -
         broker.advance(TWIN_SECONDS + 1)
 
 
-def test_a_second_fencing_soon_after_is_a_twin_also_where_an_abort_meets_it(broker: Broker) -> None:
+def test_a_second_fencing_soon_after_is_a_twin_also_when_an_abort_reports_it(broker: Broker) -> None:
     transaction = a_transaction(broker)
     fence_at_abort(transaction, broker)
     broker.advance(TWIN_SECONDS - 1)

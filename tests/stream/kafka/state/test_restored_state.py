@@ -1,4 +1,4 @@
-"""Retention has eaten into what a restart replays: series warm up, nothing is invented."""
+"""Restarts after retention has deleted readings of the replay: series warm up, nothing is invented."""
 
 import itertools
 import json
@@ -44,7 +44,7 @@ def frame_times(partition: Partition, series: str) -> set[int]:
 
 
 def as_of(log: Log) -> dict[str, int]:
-    """The newest snapshot of each series."""
+    """Offset of the newest snapshot of each series."""
     found = [decode_snapshot(record) for _, record in log.state if record is not None]
     return {snapshot.series: snapshot.as_of for snapshot in found if snapshot is not None}
 
@@ -55,10 +55,10 @@ def as_of(log: Log) -> dict[str, int]:
     eaten=st.floats(0, 1),
     max_replay=st.integers(10, 120),
 )
-def test_series_whose_readings_retention_has_eaten_warm_up_and_nothing_is_invented(
+def test_series_whose_readings_retention_has_deleted_warm_up_and_nothing_is_invented(
     seed: int, sizes: list[int], eaten: float, max_replay: int
 ) -> None:
-    """No window reaches over the hole, incidents that subscribers know go on, and every later restart is exact."""
+    """No window spans the gap, incidents that subscribers know go on, and every later restart is exact."""
     log = Log(max_replay=max_replay)
     whole = records(seed, sum(sizes) + 60)
     running, at, told = log.start(len(whole)), 0, list[IncidentEvent]()
@@ -90,8 +90,8 @@ def test_series_whose_readings_retention_has_eaten_warm_up_and_nothing_is_invent
     check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
 
 
-def test_an_incident_that_is_open_across_the_hole_is_resolved_and_what_is_late_is_late() -> None:
-    """Windows start anew; the clock and the incident are those that subscribers know."""
+def test_an_incident_that_is_open_across_the_gap_is_resolved_and_late_readings_stay_late() -> None:
+    """Windows start again; the clock and the incident are those that subscribers know."""
     log = Log()
     running, events = log.start(99), list[IncidentEvent]()
     for offset in range(9):
@@ -118,9 +118,9 @@ def test_an_incident_that_is_open_across_the_hole_is_resolved_and_what_is_late_i
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["with a snapshot", "without any"])
-def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
-    """A spike that the mean of three errors forgives and the mean of two, all there is after the hole, does not."""
-    spike, low, end = the_largest_spike_that_tells_nothing(), 7, 12
+def test_events_that_a_truncated_replay_derives_are_never_published(known: bool) -> None:
+    """A mean of two errors, all there are after the gap, opens on a spike; a mean of three does not."""
+    spike, low, end = the_largest_spike_without_an_event(), 7, 12
     log = Log()
     running = log.start(99)
     for offset in range(end):
@@ -139,8 +139,8 @@ def test_what_a_cut_replay_derives_is_told_by_no_life(known: bool) -> None:
         log.commit(again)
 
 
-def test_a_blindness_that_only_the_hole_makes_is_told_by_no_life() -> None:
-    """Around the hole nothing can be scored; what could was eaten. Its time starts anew behind the hole."""
+def test_a_blindness_that_only_the_gap_causes_is_never_published() -> None:
+    """Only deleted readings could be scored. The time until the series counts as blind starts after the gap."""
     log = Log(blind_after_ns=6 * SECOND)
     running = log.start(99)
     for offset in range(12):
@@ -161,7 +161,7 @@ def test_a_blindness_that_only_the_hole_makes_is_told_by_no_life() -> None:
     assert [notice.kind for notice in again.notices] == ["data.series_blind"]
 
 
-def the_largest_spike_that_tells_nothing() -> float:
+def the_largest_spike_without_an_event() -> float:
     sizes: list[float] = np.arange(0.5, 10, 0.02).tolist()
     for quiet, loud in itertools.pairwise(sizes):
         partition = Log().start(0)
@@ -171,7 +171,7 @@ def the_largest_spike_that_tells_nothing() -> float:
 
 
 def message(offset: int, second: int, value: float | None) -> Records:
-    """Without a value, both sensors have none."""
+    """One message; None: both sensors have no value."""
     other = None if value is None else 0.0
     said = {"time": (START + second * SECOND) // 1_000_000, "series": "a", "s0": value, "s1": other}
     return Records([b"a"], [json.dumps(said).encode()], [offset], [START // 1_000_000], [None])  # type: ignore[list-item]
@@ -179,7 +179,7 @@ def message(offset: int, second: int, value: float | None) -> Records:
 
 @pytest.mark.parametrize("resample", ["none", "last"])
 def test_a_series_without_its_frames_stands_behind_a_gap_and_keeps_clock_and_incident(resample: str) -> None:
-    """Also where the next frame is so near that ticks between could be filled in; it ends at the last frame seen."""
+    """Also where the next frame is near enough to fill the ticks between; the incident ends at the last frame."""
     definition = a_definition(a_spec(window=4, smoothing=1), a_policy(resample=resample), q=0.01)
     whole, without = Detector(definition), Detector(definition)
     (opened,) = whole.push(some(range(8))).events
@@ -200,8 +200,8 @@ def some(seconds: Iterable[int]) -> Readings:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_service_that_finds_its_replay_cut_says_so_once_and_its_next_life_is_exact(seed: int) -> None:
-    """Also where some of what is gone was never scored."""
+def test_a_service_whose_replay_is_truncated_reports_it_once_and_its_next_restart_is_exact(seed: int) -> None:
+    """Also where some of the deleted readings were never scored."""
     broker = a_broker(seed)
     plant, log = Plant(broker.draw, 1), broker.logs["in", 0]
     process = a_service(broker)

@@ -1,4 +1,4 @@
-"""Where a partition begins, whatever retention, tools and accidents have done to topic and offsets."""
+"""The start of a partition after anything that retention, tools and accidents do to topics and offsets."""
 
 from typing import Any
 
@@ -46,12 +46,12 @@ def test_an_offset_set_by_a_tool_goes_on_with_the_snapshots_that_are_not_newer()
     )
 
 
-def test_retention_that_has_eaten_r_replays_what_is_left() -> None:
+def test_where_retention_has_deleted_r_the_rest_is_replayed() -> None:
     place = resume_point_of(found(low=80))
     assert (place.replay_from, place.committed, place.lost) == (80, 100, 0)
 
 
-def test_retention_that_has_eaten_c_says_how_much_was_never_scored() -> None:
+def test_where_retention_has_deleted_c_the_lost_messages_are_counted() -> None:
     place = resume_point_of(found(low=130))
     assert (place.replay_from, place.committed, place.lost) == (130, 130, 30)
     (notice,) = place.notices()
@@ -62,7 +62,7 @@ def test_a_topic_made_anew_is_read_from_its_beginning_even_where_it_has_grown_pa
     assert resume_point_of(found(topic_id="topic-2", high=5_000)) == ResumePoint(0, 0, 30, 30, "topic-2")
 
 
-def test_a_broker_that_does_not_tell_topic_ids_keeps_the_one_that_is_known() -> None:
+def test_without_a_topic_id_of_the_broker_the_known_one_is_kept() -> None:
     assert resume_point_of(found(topic_id="")) == ResumePoint(60, 100, 5, 17, "topic-1", 1234, "v1")
 
 

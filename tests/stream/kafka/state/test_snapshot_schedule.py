@@ -1,4 +1,4 @@
-"""Rolling snapshots bound the replay, whatever mix of fast, slow, idle and vanishing series a partition has."""
+"""Rolling snapshots bound the replay, for any mix of fast, slow, idle and vanishing series."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ MAX_REPLAY = 1_000
 
 
 class Feed:
-    """A partition's messages as far as the rotation sees them: which series each is of."""
+    """Messages of a partition, each of one series, and the schedule that counts them."""
 
     def __init__(self) -> None:
         self.schedule = SnapshotSchedule()
@@ -78,7 +78,7 @@ def test_an_idle_series_costs_one_snapshot_and_no_more() -> None:
     assert feed.written.count("idle") == 1
 
 
-def test_what_was_told_is_written_with_the_commit_that_tells_it() -> None:
+def test_a_required_snapshot_is_in_the_next_commit() -> None:
     feed = Feed()
     feed.send(["a", "b", "c"])
     feed.schedule.require("c")
