@@ -1,4 +1,4 @@
-"""Levels of the parts that the weights have not seen, from the online detector, and what a threshold does on them."""
+"""Levels of the parts that the weights have not seen, and the effect of a threshold on them."""
 
 import numpy as np
 
@@ -16,14 +16,19 @@ from training.data.split import Part
 def held_out_levels(
     framed: FramedHistory, part: UInt8s, wanted: Part, scores: FrameScores, definition: Definition
 ) -> Levels:
-    """Levels of a part: those whose whole support, W + M - 1 frames, is normal and of the part."""
+    """Selects the levels of a part. All W + M - 1 frames of such a level are normal and not of another part.
+
+    Args:
+        part: uint8 (T,), `Part`.
+        wanted: the part.
+    """
     spec = definition.spec
     inside = framed.within(part, wanted, spec.receptive_field) & np.isfinite(scores.level)
     return levels_at(framed, inside, scores, spec.block)
 
 
 def levels_at(framed: FramedHistory, inside: Bools, scores: FrameScores, block: int) -> Levels:
-    """Levels of some frames, bool (T,), all of which have one."""
+    """Selects the levels of the frames `inside`, bool (T,). Each of them must have a level."""
     return Levels(
         names=framed.names,
         series=framed.series[inside],
@@ -36,7 +41,7 @@ def levels_at(framed: FramedHistory, inside: Bools, scores: FrameScores, block: 
 
 
 def threshold_effect(levels: Levels, calibration: Calibration, rules: Rules) -> GateFacts:
-    """What the threshold does on held-out data that nothing has seen: share above, incidents per series and week."""
+    """Measures a threshold on unseen data: share of levels above it, and incidents per series and week."""
     if not len(levels):
         return GateFacts(levels=0, weeks=0.0, share_above=None, alerts_per_week=None)
     score = levels.level / calibration.table.of_each(levels.names)[levels.series]

@@ -1,7 +1,7 @@
 """The levels that a bundle stores, so that another promise or other rules need no retraining.
 
-A bundle stores every level that a threshold can depend on: all ratios level / scale from some way below the threshold
-on, the largest ratio of each block, and the index of each in its series. Of the other levels it stores quantiles.
+A bundle stores every level that a threshold can depend on, with its index in its series: all ratios level / scale down
+to some way below the threshold, and the largest ratio of each block. Of the other levels it stores quantiles only.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.errors import BundleError
 from stream.intake.columns import Float64s
-from training.calibration.calibrate import MOST_ABOVE, Calibration
+from training.calibration.calibrate import Calibration
 from training.calibration.levels import Levels
+from training.calibration.quantile import MOST_ABOVE
 from training.calibration.tail import block_maxima, tail_start
 
 # Share of the levels that is stored at least.

@@ -1,4 +1,4 @@
-"""What feedback on alerts takes out of a history."""
+"""Feedback on alerts, applied to a history."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,12 +16,12 @@ from training.data.spans import Span, within_spans
 
 
 def apply_feedback(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int, max_carry: int) -> FramedHistory:
-    """The history with the frames of confirmed alerts marked as such, and those of maintenance off.
+    """Marks the frames of confirmed alerts as confirmed, and sets the frames of maintenance to off.
 
-    False alerts were normal operation, which is what is to be learnt: their frames stay as they are.
+    Frames of false alerts do not change: they are normal operation, which a model should learn.
 
     Args:
-        lag: frames before an alert that are taken out with it, W + M - 1: by so many may it come after the trouble.
+        lag: frames before an alert that are treated like it. An alert may lag its cause by W + M - 1 frames.
         max_carry: frames for which a missing sensor keeps its last value.
     """
     confirmed = _inside(framed, [span for span in spans if span.verdict == "confirmed"], lag)
@@ -31,8 +31,8 @@ def apply_feedback(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int,
     return replace(framed, confirmed=confirmed, fitness=fitness)
 
 
-def facts(framed: FramedHistory, judgements: Judgements) -> FeedbackFacts:
-    """For the manifest: alerts by verdict, those with a frame in this history, and verdicts on alerts nobody knows."""
+def feedback_facts(framed: FramedHistory, judgements: Judgements) -> FeedbackFacts:
+    """Counts alerts by verdict, those with a frame in the history, and verdicts on unknown alerts, for the manifest."""
     spans = judgements.spans()
     counts = {}
     for verdict in get_args(Verdict):
@@ -43,5 +43,5 @@ def facts(framed: FramedHistory, judgements: Judgements) -> FeedbackFacts:
 
 
 def _inside(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int) -> Bools:
-    """bool (T,): frames in one of the spans, or among the `lag` frames of the series before one."""
+    """bool (T,): frames in one of the spans, or among the `lag` frames of a series before one."""
     return within_spans(map(Span.of, spans), framed.names, framed.series, framed.time, lag)

@@ -1,4 +1,4 @@
-"""History as it was read: once, in batches, with where it came from."""
+"""A history, read once in batches, with its source."""
 
 import hashlib
 import resource
@@ -14,18 +14,18 @@ from stream.intake.columns import LongReadings, Readings
 from stream.intake.parquet import Batch, Layout, discover, read
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
-from training.data.feedback import facts
+from training.data.feedback import feedback_facts
 from training.data.framing import FramedHistory
 from training.data.vet import Finding
 from training.options import TrainOptions
 
-# Values of a batch: 32 MB of float64, also of a long one while it is made dense to be framed.
+# Values of a batch: 32 MB of float64, also for a long batch while it is dense.
 CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
 class History:
-    """What was read: batches in file order, how long it took, how the columns were found."""
+    """Readings in batches, in file order, with their layout and the seconds that reading took."""
 
     layout: Layout
     batches: list[Batch]
@@ -34,24 +34,28 @@ class History:
 
     @property
     def rows(self) -> int:
-        """Readings."""
+        """Number of readings."""
         return sum(map(len, self.batches))
 
 
 def columns(layout: Layout) -> str:
-    """What each column was taken for, and why: a wrong guess shows before an hour of training."""
+    """Describes the role of each column and its reason. A wrong guess shows before an hour of training."""
     roles = {"time": layout.time, "series": layout.series or "one per file", "label": layout.label or "none"}
     if layout.sensor is not None:
         roles |= {"sensor": layout.sensor, "value": layout.value or ""}
-    said = [
+    texts = [
         f"{role} {name} ({layout.why[role]})" if role in layout.why else f"{role} {name}"
         for role, name in roles.items()
     ]
-    return "; ".join([*said, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
+    return "; ".join([*texts, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
 
 
 def load(options: TrainOptions) -> History:
-    """Reads the history once."""
+    """Reads a history.
+
+    Raises:
+        DataError: the history cannot be read, or has no usable row.
+    """
     started = time.perf_counter()
     layout = discover(options.data, options.hints)
     rows = max(CELLS // max(len(layout.sensors), 1), 1024)
@@ -63,10 +67,10 @@ def load(options: TrainOptions) -> History:
 
 
 def without(history: History, dropped: set[str]) -> History:
-    """The history less some sensors.
+    """Removes sensors from a history.
 
     Raises:
-        DataError: none is left.
+        DataError: no sensor is left.
     """
     kept = [i for i, sensor in enumerate(history.sensors) if sensor not in dropped]
     if not kept:
@@ -78,7 +82,7 @@ def without(history: History, dropped: set[str]) -> History:
 def _narrowed(batch: Batch, kept: list[int]) -> Batch:
     columns = batch.columns
     if isinstance(columns, LongReadings):
-        # The last place is that of sensors left out before: -1.
+        # Sensors that were left out before have index -1, which is the last place.
         place = np.full(columns.sensors + 1, -1, np.int32)
         place[kept] = np.arange(len(kept))
         narrow: Readings | LongReadings = replace(columns, sensor=place[columns.sensor], sensors=len(kept))
@@ -94,7 +98,11 @@ def data_facts(
     findings: tuple[Finding, ...],
     options: TrainOptions,
 ) -> DataFacts:
-    """What was learned from, for the manifest."""
+    """Facts about the history that a model is trained on, for the manifest.
+
+    Args:
+        parts: frames by part, and those in no part by reason.
+    """
     return DataFacts(
         path=str(history.layout.path),
         columns=dict(history.layout.why),
@@ -108,31 +116,31 @@ def data_facts(
         frames=parts,
         vetting=tuple(f"{f.sensor}: {f.kind}, {f.reason}" for f in findings),
         vetted_out=options.train.drop_sensors,
-        feedback=None if options.feedback is None else facts(framed, options.feedback),
+        feedback=None if options.feedback is None else feedback_facts(framed, options.feedback),
     )
 
 
 def learned_until(manifest: Manifest) -> int:
-    """ns: newest reading that weights or thresholds have come of; the smallest integer where nothing says."""
+    """Time of the newest reading that weights or thresholds depend on, ns. Not known: the smallest integer."""
     newer = manifest.recalibrated.data
-    said = [manifest.data.end, None if newer is None else newer.end]
-    times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in said if text is not None]
+    ends = [manifest.data.end, None if newer is None else newer.end]
+    times = [np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64) for text in ends if text is not None]
     return max(map(int, times), default=int(np.iinfo(np.int64).min))
 
 
 def fingerprint(history: History) -> str:
-    """The same for the same readings, read the same way; covers every one of them."""
+    """Computes a SHA-256 over all readings. It is the same for the same readings in the same batches."""
     digest = hashlib.sha256()
     for batch in history.batches:
         columns = batch.columns
         digest.update("\x00".join(columns.names).encode())
-        said = (columns.sensor, columns.value) if isinstance(columns, LongReadings) else (columns.values,)
-        for column in (columns.series, columns.time, *said):
+        values = (columns.sensor, columns.value) if isinstance(columns, LongReadings) else (columns.values,)
+        for column in (columns.series, columns.time, *values):
             digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()
 
 
 def peak_memory_mb() -> float:
-    """The most this process has held, MB; the kernel counts in kB on Linux and in bytes on macOS."""
+    """Peak memory of this process, MB. The kernel counts in kB on Linux and in bytes on macOS."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

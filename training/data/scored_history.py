@@ -1,4 +1,4 @@
-"""A history as the online detector scores it, from one pass over its readings."""
+"""A history framed and scored by the online detector, in one pass over its readings."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class FrameScores:
     """Scores of T frames, sorted by series, then time.
 
     Attributes:
-        series: int32 (T,), the detector's slots: series are numbered in the order of their first reading.
+        series: int32 (T,), slots of the detector, in the order of the first readings.
         time: int64 (T,), ns.
         level, score: float64 (T,), NaN where there is none.
         vetoed: bool (T,), frames that the rules keep from opening an incident.
@@ -36,7 +36,7 @@ class FrameScores:
 
     @staticmethod
     def joined(pieces: Iterable[Verdicts]) -> "FrameScores":
-        """Collects the verdicts of consecutive batches; of each batch only these five columns stay in memory."""
+        """Joins the verdicts of consecutive batches. Only these five columns of a batch stay in memory."""
         rows = [(v.series, v.time, v.level, v.score, v.vetoed) for v in pieces]
         series, time, level, score, vetoed = (np.concatenate(column) for column in zip(*rows, strict=True))
         order = np.lexsort((time, series))
@@ -49,9 +49,9 @@ class ScoredHistory:
 
     Attributes:
         frames: T frames.
-        scores: one row for each of them.
-        events: of all incidents, in the order in which they were raised.
-        counts: readings by disposition and `received`; frames by verdict.
+        scores: of each frame.
+        events: events of all incidents, in their order.
+        counts: readings by disposition, and `received`; frames by verdict.
     """
 
     frames: FramedHistory
@@ -61,23 +61,24 @@ class ScoredHistory:
 
 
 def frame_scores(history: History, definition: Definition) -> FrameScores:
-    """Scores a history that is framed already. The rules look at every scored frame, also below the threshold."""
+    """Scores a history that is framed already. Rules apply to every scored frame, also below the threshold."""
     detector = Detector(definition, rules_for_all=True)
     return FrameScores.joined(detector.push(batch.readings).verdicts for batch in history.batches)
 
 
 def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
-    """Collects what a replay gives.
+    """Collects frames, scores and events of a replay.
 
     Args:
-        steps: the readings through `detector`, at least one batch.
-        detector: must not forget series on the way.
+        steps: batches with their outcomes from `detector`, at least one.
+        detector: forgets no series on the way.
     """
     frames = HistoryFrames(detector.definition.policy)
     counts: Counter[Count] = Counter()
     events: list[IncidentEvent] = []
 
     def verdicts() -> Iterable[Verdicts]:
+        """Passes the verdicts on, and collects the rest."""
         for step in steps:
             outcome = step.outcome
             counts.update(step.counts())

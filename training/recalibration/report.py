@@ -1,4 +1,4 @@
-"""What a recalibration tells: as plain facts (JSON), and as tables for people."""
+"""Report of a recalibration, as JSON and as tables."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,39 +12,39 @@ from training.recalibration.drift import Advice, SeriesDrift
 from training.recalibration.run import RecalibrationRun
 from training.revision.child import aliases_of
 
-# Series that a table shows, the worst first.
+# Series in the table, the most severe first.
 SHOWN = 20
 LEFT_OUT = {
-    "old": "not newer than what was learned from",
-    "unknown_series": "the bundle does not know them; a file without a column of series is named by its own name",
-    "labelled": "or carried from one",
+    "old": "not newer than the readings that the bundle was made from",
+    "unknown_series": "not in the bundle; without a column of series, a file is a series with the name of the file",
+    "labelled": "labelled, or with a value carried from a labelled frame",
     "excluded": "by --exclude or --feedback",
     "off": "maintenance, `score_when`",
     "degraded": "too many sensors missing",
     "warming": "no level",
-    "exceeding": "above the threshold: normal or not, nobody can tell",
-    "incident": "in one, or W + M - 1 frames around",
-    "near": "within W + M - 1 of one that was left out",
+    "exceeding": "above the threshold: perhaps an anomaly",
+    "incident": "in an incident, or within W + M - 1 frames of one",
+    "near": "within W + M - 1 frames after a frame that was left out",
     "imputed": "a sensor is carried or masked",
 }
 
 
-def facts(renewed: RecalibrationRun, registry: Registry) -> dict[str, Any]:
-    """All of it, as JSON can hold it."""
-    result, drift, child = renewed.result, renewed.result.drift, renewed.child
-    parent = renewed.parent
+def facts(run: RecalibrationRun, registry: Registry) -> dict[str, Any]:
+    """The whole report, as JSON."""
+    result, drift, child = run.result, run.result.drift, run.child
+    parent = run.parent
     return {
         "parent": parent.version,
         "version": None if child is None else child.version,
         "bundle": None if child is None else registry.place(child.detector, "versions", child.version),
         "aliases": [] if child is None else list(aliases_of(child)),
         "refused": list(result.refused),
-        "verdict": _verdict(renewed),
+        "verdict": _verdict(run),
         "reasons": [one.text for one in drift.reasons],
-        "data": renewed.facts,
+        "data": run.facts,
         "threshold": {
             "from": parent.threshold_report,
-            "to": msgspec.structs.replace(renewed.threshold, q=result.table.q),
+            "to": msgspec.structs.replace(run.threshold, q=result.table.q),
         },
         "step": result.step,
         "series": result.drift.counts,
@@ -53,17 +53,17 @@ def facts(renewed: RecalibrationRun, registry: Registry) -> dict[str, Any]:
     }
 
 
-def show(renewed: RecalibrationRun, registry: Registry) -> None:
-    """The tables, on stdout."""
+def show(run: RecalibrationRun, registry: Registry) -> None:
+    """Prints the tables on stdout."""
     output = console()
-    for table in (_frames(renewed), _worst(renewed), _summary(renewed, registry)):
+    for table in (_frames(run), _worst(run), _summary(run, registry)):
         output.print(table)
 
 
-def _verdict(renewed: RecalibrationRun) -> str | None:
-    """None where there was too little to say."""
-    drift = renewed.result.drift
-    too_little = bool(renewed.result.refused) and drift.advice is not Advice.RETRAIN
+def _verdict(run: RecalibrationRun) -> str | None:
+    """The advice; None where there are too few readings for one."""
+    drift = run.result.drift
+    too_little = bool(run.result.refused) and drift.advice is not Advice.RETRAIN
     return None if too_little else drift.advice.value
 
 
@@ -83,20 +83,20 @@ def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
     }
 
 
-def _frames(renewed: RecalibrationRun) -> Table:
+def _frames(run: RecalibrationRun) -> Table:
     table = plain_table(("frames", "", ""))
-    for name, count in renewed.facts.frames.items():
+    for name, count in run.facts.frames.items():
         if count:
             table.add_row(name.replace("_", " "), f"{count:,}", LEFT_OUT.get(name, ""))
     return table
 
 
-def _worst(renewed: RecalibrationRun) -> Table:
-    """The series that say most."""
+def _worst(run: RecalibrationRun) -> Table:
+    """Table of the series, the most severe first."""
     table = plain_table(("series", "verdict", "blocks", "level", "exceeding", "threshold", "why"))
-    steps = renewed.result.steps.tolist()
+    steps = run.result.steps.tolist()
     order = sorted(
-        zip(renewed.result.drift.series, steps, strict=True),
+        zip(run.result.drift.series, steps, strict=True),
         key=lambda pair: (-list(Advice).index(pair[0].advice), pair[0].judged, pair[0].series),
     )
     for one, step in order[:SHOWN]:
@@ -110,25 +110,25 @@ def _worst(renewed: RecalibrationRun) -> Table:
     return table
 
 
-def _summary(renewed: RecalibrationRun, registry: Registry) -> Table:
-    result, child, pool = renewed.result, renewed.child, renewed.result.drift.pool
+def _summary(run: RecalibrationRun, registry: Registry) -> Table:
+    result, child, pool = run.result, run.child, run.result.drift.pool
     table = plain_table(("in all", ""))
-    table.add_row("verdict", _verdict(renewed) or "not judged")
+    table.add_row("verdict", _verdict(run) or "not judged")
     for reason in (one.text for one in result.drift.reasons):
         table.add_row("", reason)
     if pool is not None:
         promised = "" if pool.promised is None else f", promised {pool.promised:.2%}"
         table.add_row("exceeding", f"{pool.exceeding.value:.2%} of the scored frames{promised}")
-    for line in _outcome(renewed, registry):
+    for line in _outcome(run, registry):
         table.add_row(*line)
     if child is None and not result.refused:
         table.add_row("dry run", "nothing was published")
     return table
 
 
-def _outcome(renewed: RecalibrationRun, registry: Registry) -> Iterable[tuple[str, str]]:
-    result, child = renewed.result, renewed.child
-    frames = renewed.facts.frames
+def _outcome(run: RecalibrationRun, registry: Registry) -> Iterable[tuple[str, str]]:
+    result, child = run.result, run.child
+    frames = run.facts.frames
     if result.refused and not frames["used"] and any(frames.values()):
         most = max(frames, key=frames.__getitem__)
         yield "refused", f"none of {sum(frames.values()):,} frames is left, most are `{most}`: {LEFT_OUT[most]}"
@@ -142,11 +142,11 @@ def _outcome(renewed: RecalibrationRun, registry: Registry) -> Iterable[tuple[st
     else:
         yield "thresholds", "confirmed: the readings move none"
     if step.clipped or step.bound:
-        yield "", f"{step.clipped} went as far as one step may, {step.bound} as far as all may"
-    implied = renewed.threshold.implied_per_week
+        yield "", f"{step.clipped} reached the limit of one step, {step.bound} that of all steps"
+    implied = run.threshold.implied_per_week
     if implied is not None:
-        yield "implies", f"{implied:.3g} alerts per series and week on the levels that the bundle keeps"
+        yield "implies", f"{implied:.3g} alerts per series and week on the levels that the bundle stores"
     if child is not None:
         yield "bundle", registry.place(child.detector, "versions", child.version)
-        yield "parent", renewed.parent.version
+        yield "parent", run.parent.version
         yield "aliases", ", ".join(aliases_of(child)) or "none"

@@ -1,0 +1,161 @@
+"""The quantile q of the ratios level / scale that keeps a promise, by percentile or by budget."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stream.detect.policy import Rules
+from stream.errors import DataError
+from stream.intake.columns import Float64s, Int64s
+from training.calibration.levels import Levels, incidents
+from training.calibration.tail import Excursions, block_maxima, excursions, quantile_interval, resampled_tails
+
+CONFIDENCE = 0.9
+# Number of resampled tails, and the share of them that the upper end of q holds for.
+TAILS, ONE_SIDED = 200, 0.9
+# Without any incident, a rate is below its budget at 90 % confidence once 2.3 incidents were expected.
+SUPPORT = 2.3
+# Largest share of normal frames above any threshold, however large the budget. With more, incidents merge: then few
+# incidents no longer mean little time in alarm.
+MOST_ABOVE = 0.05
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """The quantile q for a promise.
+
+    Attributes:
+        point: keeps the promise on average.
+        high: upper end of its interval.
+        extrapolated: q lies in a fitted tail.
+        needed: series-weeks of data that support the promise without extrapolation.
+    """
+
+    point: float
+    high: float
+    extrapolated: bool
+    needed: float
+
+
+def quantile_by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> Quantile:
+    """Computes q as a percentile of the ratios, with its block-bootstrap interval. Few data: from a fitted tail."""
+    beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)
+    allowed = len(ratio) * beyond  # levels above q
+    needed = levels.weeks / allowed
+    above = _frames_above(ratio, block, _owners(levels, block), allowed)
+    if above is None:
+        return _extrapolated_share(levels, ratio, block, allowed, needed, seed)
+    point = float(np.partition(ratio, len(ratio) - 1 - above)[len(ratio) - 1 - above])
+    if point < levels.reach:
+        lowest = 100.0 * float((ratio < levels.reach).mean())
+        raise DataError(
+            f"calibrate: the bundle keeps levels from percentile {lowest:.3g} on, not down to {percentile:g}; "
+            "ask for a higher percentile, or train again"
+        )
+    high = quantile_interval(ratio, block, 1.0 - beyond, CONFIDENCE, seed).high
+    return Quantile(point, max(point, high), False, needed)
+
+
+def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float) -> int | None:
+    """Number of levels that may lie above q. With one more excursion of mean size, they are still allowed.
+
+    An excursion is the levels above q in neighbouring blocks of a series. None: not even one level is allowed.
+
+    Args:
+        owner: int64 (B,), the series of each block.
+    """
+    count = int(allowed)
+    highest = np.argsort(-ratio, kind="stable")[:count]
+    reached = np.full(len(owner), count)  # number of levels above q before the block has one
+    reached[block[highest][::-1]] = np.arange(count)[::-1]
+    beside = np.flatnonzero(np.diff(owner) == 0)
+    begun, joined = reached, np.maximum(reached[beside], reached[beside + 1])
+    excursions = np.cumsum((np.bincount(begun, minlength=count + 1) - np.bincount(joined, minlength=count + 1))[:count])
+    above = np.arange(1, count + 1)
+    enough = np.flatnonzero(above + above / excursions <= allowed)
+    if len(enough):
+        return int(above[enough[-1]])
+    return 0 if allowed >= 1.0 else None
+
+
+def quantile_by_budget(
+    levels: Levels, ratio: Float64s, block: Int64s, rules: Rules, per_week: float, seed: int
+) -> Quantile:
+    """Computes q so that incidents per series and week stay within the budget. Few data: from a fitted tail.
+
+    As much new data is expected to have one incident more than these data have above q.
+    """
+    allowed, needed = per_week / levels.rate * levels.weeks, SUPPORT / per_week
+    opening = _opening(levels, ratio)
+    maxima = block_maxima(opening, block)
+    if allowed < SUPPORT:
+        q = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, needed, seed)
+        least = float(np.quantile(ratio, 1.0 - MOST_ABOVE))
+        return replace(q, point=max(q.point, least), high=max(q.high, least))
+    point = _smallest_q(levels, ratio, maxima, rules, int(allowed) - 1)
+    return Quantile(point, _smallest_q(levels, ratio, maxima, rules, _supported(allowed)), False, needed)
+
+
+def _extrapolated_share(
+    levels: Levels, ratio: Float64s, block: Int64s, allowed: float, needed: float, seed: int
+) -> Quantile:
+    """Computes the q that `allowed` levels are expected to exceed. Excursions are as long as the higher half."""
+    peaks = excursions(block_maxima(ratio, block), _owners(levels, block))
+    usual = float(np.median(peaks.heights)) if len(peaks.heights) else peaks.threshold
+    higher = max(int((peaks.heights >= usual).sum()), 1)
+    return _extrapolated(peaks, allowed / max(int((ratio >= usual).sum()) / higher, 1.0), needed, seed)
+
+
+def _extrapolated(above: Excursions, allowed: float, needed: float, seed: int) -> Quantile:
+    """Computes the q that `allowed` excursions are expected to exceed, with the upper end of its interval."""
+    tails = resampled_tails(above, TAILS, seed)
+    point = tails.exceeded_by(allowed)
+    return Quantile(point, max(point, float(np.quantile(tails.each_exceeded_by(allowed), ONE_SIDED))), True, needed)
+
+
+def _owners(levels: Levels, block: Int64s) -> Int64s:
+    """Series of each block, int64 (B,)."""
+    owner = np.zeros(int(block.max()) + 1, np.int64)
+    owner[block] = levels.series
+    return owner
+
+
+def _opening(levels: Levels, ratio: Float64s) -> Float64s:
+    """Largest q at which each frame opens an incident, float64 (n,). Vetoed frames open none.
+
+    Vetoed frames are normal all the same, and no more than MOST_ABOVE may exceed. So they count up to that quantile.
+    """
+    floor = np.quantile(ratio, 1.0 - MOST_ABOVE)
+    return np.where(levels.vetoed, np.minimum(ratio, floor), ratio)
+
+
+def _supported(allowed: float) -> int:
+    """Largest count whose upper confidence bound (one-sided, 90 %, normal) is within `allowed`."""
+    count = int(allowed)
+    while count > 0 and count + 1.2816 * np.sqrt(count + 1.0) + 1.0 > allowed:
+        count -= 1
+    return count
+
+
+def _smallest_q(levels: Levels, ratio: Float64s, maxima: Float64s, rules: Rules, count: int) -> float:
+    """Finds the smallest block maximum, as q, at which at most `count` incidents open and at most MOST_ABOVE exceed.
+
+    Searches from the top in short strides. Far below, incidents merge and their number falls again; a long stride could
+    land there. Stops above levels that are not known, since these keep incidents open.
+    """
+    known = max(float(np.quantile(ratio, 1.0 - MOST_ABOVE)), levels.reach / rules.close_ratio)
+    highest = np.sort(maxima[maxima >= min(known, float(maxima.max()))])[::-1]
+
+    def too_many(k: int) -> bool:
+        """More than `count` incidents open at the maximum with index k."""
+        return k >= len(highest) or incidents(levels, ratio / highest[k], rules) > count
+
+    good, step = 0, 1  # nothing exceeds the largest maximum
+    while not too_many(good + step):
+        good += step
+        step = max(1, good // 4)
+    bad = min(good + step, len(highest))
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (good, middle) if too_many(middle) else (middle, bad)
+    return float(highest[good])
