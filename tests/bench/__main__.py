@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: starts a broker, measures, prints."""
+"""`python -m tests.bench`: starts a broker, measures every contender, prints the table."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from tests.bench.report import show
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer readings, once: a minute, and rougher")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")

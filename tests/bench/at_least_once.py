@@ -1,4 +1,4 @@
-"""The commit path without its guarantee: a plain producer, offsets committed by the consumer, no snapshots."""
+"""A commit path without the guarantee: a plain producer, offsets committed by the consumer, no snapshots."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,7 +12,7 @@ FLUSH_S = 5.0
 
 
 class AtLeastOnce:
-    """Takes the place of `stream.kafka.transaction.Transaction`: a crash repeats alerts, and loses all windows."""
+    """Replaces `stream.kafka.commit.transaction.Transaction`: a crash repeats alerts and loses all windows."""
 
     def __init__(self, options: KafkaOptions, clock: Callable[[], float]) -> None:
         self._topic = options.input
@@ -35,7 +35,7 @@ class AtLeastOnce:
     def commit(
         self, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float = FLUSH_S
     ) -> None:
-        """Everything delivered, then the offsets."""
+        """Waits until everything is delivered, then commits the offsets."""
         self._producer.flush(FLUSH_S)
         offsets = [TopicPartition(self._topic, partition.number, partition.position) for partition in partitions]
         consumer.commit(offsets=offsets, asynchronous=False)

@@ -1,6 +1,6 @@
-"""What a discriminator costs: windows scored per second with one and without, in turns, in one process; best turns.
+"""Cost of a discriminator: windows scored per second with and without one, by turns in one process.
 
-`python -m tests.bench.discriminator`; the model of `tests.bench`, random weights.
+`python -m tests.bench.discriminator`; the model is that of `tests.bench`, with random weights.
 """
 
 import time
@@ -18,15 +18,15 @@ WINDOWS, TURNS = 512, 500
 
 
 def main() -> None:
-    """Prints windows per second, and their ratio: what else the machine does can only slow a turn down."""
+    """Prints windows per second of the best turns, and their ratio: other load can only slow a turn down."""
     torch.set_num_threads(1)
     for members in (1, 5):
         plain = a_spec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
         specs = (plain, msgspec.structs.replace(plain, discriminator=DISCRIMINATOR))
         ensembles = [Ensemble(spec, weights_of(spec, range(members))) for spec in specs]
         turns = [[_rate(ensemble) for ensemble in ensembles] for _ in range(TURNS)]
-        without, judged = (max(rates) for rates in zip(*turns, strict=True))
-        print(f"K = {members}: {without:,.0f} windows/s without, {judged:,.0f} with, x {judged / without:.2f}")
+        without, penalised = (max(rates) for rates in zip(*turns, strict=True))
+        print(f"K = {members}: {without:,.0f} windows/s without, {penalised:,.0f} with, x {penalised / without:.2f}")
 
 
 def _rate(ensemble: Ensemble) -> float:

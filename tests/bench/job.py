@@ -1,4 +1,4 @@
-"""One measurement: what it is told, what it answers, and the process that makes it."""
+"""One measurement: its job, its result, and the process that takes it."""
 
 import os
 import subprocess
@@ -19,16 +19,16 @@ PATIENCE_S = 180.0
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What a process measures.
+    """Job of one measuring process.
 
     Attributes:
-        name: of this measurement alone: the consumer group, and what its own topics begin with.
-        input: the topic that holds `readings` messages, one reading each.
-        bundle: the folder of the version to serve.
-        sample: readings that the textbook loop takes.
-        long: a message holds one sensor.
-        exactly_once: False: the same loop, with a plain producer and without snapshots.
-        profile: measure with the profiler on.
+        name: unique name: the consumer group, and the prefix of its own topics.
+        input: the topic with `readings` messages, one reading each.
+        bundle: folder of the version to serve.
+        sample: number of readings that the textbook loop takes.
+        long: True if a message holds one sensor.
+        exactly_once: False for the same loop with a plain producer and without snapshots.
+        profile: True to measure under the profiler.
     """
 
     contender: Contender
@@ -44,7 +44,7 @@ class Job(msgspec.Struct, frozen=True):
     profile: bool = False
 
     def kafka(self) -> KafkaOptions:
-        """The broker and the topics of this measurement."""
+        """Options with the broker and the topics of this measurement."""
         return kafka_options(
             group=self.name,
             instance=self.name,
@@ -58,16 +58,16 @@ class Job(msgspec.Struct, frozen=True):
         )
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """What came of it.
+class Measurement(msgspec.Struct, frozen=True):
+    """Result of one measuring process.
 
     Attributes:
-        readings: taken within `seconds`, those before the clock began left out.
-        cpu_seconds: of all threads of the process meanwhile. What else the machine does, disturbs it less.
+        readings: number of readings within `seconds`, without those before the clock began.
+        cpu_seconds: of all threads of the process in that time; other load on the machine disturbs it less.
         counts: of all readings of the run, by disposition and verdict.
-        memory, memory_before: resident bytes at the end, and with the bundle loaded, before the first reading;
-            0 where it is not asked.
-        profile: where the time went, as text.
+        memory: resident bytes at the end; 0 where it is not measured.
+        memory_before: resident bytes with the bundle loaded, before the first reading; 0 where it is not measured.
+        profile: text of the profiler.
     """
 
     readings: int
@@ -90,7 +90,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Stopwatch:
-    """Seconds and processor seconds, from its making on."""
+    """Seconds and processor seconds since it was created."""
 
     def __init__(self) -> None:
         self._began, self._cpu = time.monotonic(), time.process_time()
@@ -100,18 +100,18 @@ class Stopwatch:
 
 
 class MeasurementError(RuntimeError):
-    """A measuring process failed; the message ends with what it said."""
+    """A measuring process failed; the message ends with its log."""
 
 
-def run(job: Job, log: Path, launch: Launch) -> Measured:
-    """Makes the measurement in a process of its own, whose stderr goes to `log`.
+def run(job: Job, log: Path, launch: Launch) -> Measurement:
+    """Takes a measurement in a process of its own, whose stderr goes to `log`.
 
     Raises:
-        MeasurementError: it ended with an error, or not in time.
+        MeasurementError: the process ended with an error, or not in time.
     """
-    asked, answered = log.with_suffix(".job.json"), log.with_suffix(".measured.json")
-    asked.write_bytes(msgspec.json.encode(job))
-    process = launch([f"tests.bench.{job.contender}", str(asked), str(answered)], log, os.environ)
+    job_file, result_file = log.with_suffix(".job.json"), log.with_suffix(".result.json")
+    job_file.write_bytes(msgspec.json.encode(job))
+    process = launch([f"tests.bench.{job.contender}", str(job_file), str(result_file)], log, os.environ)
     try:
         code = process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
@@ -119,10 +119,10 @@ def run(job: Job, log: Path, launch: Launch) -> Measured:
         code = process.wait()
     if code != 0:
         raise MeasurementError(f"{job.name}: ended with {code}\n{log.read_text()[-3000:]}")
-    return msgspec.json.decode(answered.read_bytes(), type=Measured)
+    return msgspec.json.decode(result_file.read_bytes(), type=Measurement)
 
 
-def answer(measure: Callable[[Job], Measured]) -> None:
-    """The other end of `run`: takes the job from one file, leaves the result in another."""
-    asked, answered = map(Path, sys.argv[1:])
-    answered.write_bytes(msgspec.json.encode(measure(msgspec.json.decode(asked.read_bytes(), type=Job))))
+def answer(measure: Callable[[Job], Measurement]) -> None:
+    """Main function of a measuring process: reads the job from one file, writes the result to another."""
+    job_file, result_file = map(Path, sys.argv[1:])
+    result_file.write_bytes(msgspec.json.encode(measure(msgspec.json.decode(job_file.read_bytes(), type=Job))))

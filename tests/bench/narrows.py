@@ -1,4 +1,4 @@
-"""The service of `narrows run`, from the moment it is live until every reading is committed."""
+"""Service of `narrows run`, measured from the moment it is live until every reading is committed."""
 
 import cProfile
 import io
@@ -21,17 +21,18 @@ from stream.serve.logs import configure
 from stream.serve.service import Service
 from stream.settings.serve import ServeSettings
 from tests.bench.at_least_once import AtLeastOnce
-from tests.bench.job import Job, Measured, Stopwatch, answer
+from tests.bench.job import Job, Measurement, Stopwatch, answer
 from tests.support.builders import fields
 
 PROFILED_LINES = 45
 
 
 class Observer:
-    """The service's clock, which looks at the service each time it is asked, on the service's own thread.
+    """Clock of the service that also observes it, at each call, on the service's own thread.
 
-    1. It notes when all partitions are live, and what had been decoded by then. 2. When everything is decoded, it
-    asks the service to stop, which commits. 3. It notes when everything is committed.
+    1. It notes the time at which all partitions are live, and the readings decoded by then.
+    2. When everything is decoded, it stops the service, which then commits.
+    3. It notes the time at which everything is committed.
     """
 
     def __init__(self, readings: int) -> None:
@@ -44,10 +45,10 @@ class Observer:
 
     def __call__(self) -> float:
         if self.service is not None and not self.memory:
-            self._look(self.service)
+            self._observe(self.service)
         return time.monotonic()
 
-    def _look(self, service: Service) -> None:
+    def _observe(self, service: Service) -> None:
         if self._stopwatch is None and service.is_live:
             self._stopwatch, self.early = Stopwatch(), self.decoded
         if self.decoded >= self._readings:
@@ -58,7 +59,7 @@ class Observer:
 
 
 class CountingDecoder(Decoder):
-    """A decoder that tells the observer."""
+    """A decoder that counts readings for the observer."""
 
     def __init__(self, observer: Observer, fields: Fields, definition: Definition) -> None:
         super().__init__(fields, definition.sensors, None)
@@ -77,8 +78,8 @@ class CountingDecoder(Decoder):
         return decoded
 
 
-def measure(job: Job) -> Measured:
-    """As `narrows run` does it, with the defaults of its configuration."""
+def measure(job: Job) -> Measurement:
+    """Measures the service of `narrows run` with the defaults of its configuration."""
     configure("json")
     torch.set_num_threads(1)
     _, definition = load(Path(job.bundle))
@@ -98,7 +99,7 @@ def measure(job: Job) -> Measured:
         )
     counts: dict[str, int] = dict(service.counts.items())
     readings = job.readings - observer.early
-    return Measured(readings, *observer.seconds, counts, observer.memory, before, profile)
+    return Measurement(readings, *observer.seconds, counts, observer.memory, before, profile)
 
 
 def _plain(service: Service) -> str:

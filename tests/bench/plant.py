@@ -1,4 +1,4 @@
-"""What is measured with: the model, and the readings of a plant, as messages on a topic."""
+"""Model and input of the measurements: the readings of a plant as messages on a topic."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from stream.registry.registry import PRODUCTION, Registry
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, publish
 
 WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT = 32, 10, 8, 32, 8
-# Normal levels lie around 1 with a spread of 0.16, thresholds at 0.8 to 1.2 times this: faults alone reach them.
+# Normal levels lie around 1 with a spread of 0.16, and thresholds at 0.8 to 1.2 times this: only faults reach them.
 THRESHOLD = 4.0
 FAULT = 5.0
 FAULTY_SERIES, FAULT_EVERY, FAULT_FROM, FAULT_UNTIL = 50, 2_000, 60, 100
@@ -26,10 +26,10 @@ LONG_MESSAGE = b'{"time": %d, "sensor": "s%d", "value": %.5f}'
 class Plant:
     """S series that send `rounds` readings each, in turn, one second apart.
 
-    In every `FAULTY_SERIES`-th series all sensors stray for 40 frames out of 2,000: alerts are rare, but there.
+    In every `FAULTY_SERIES`-th series all sensors stray for 40 frames of 2,000, so that there are a few alerts.
 
     Attributes:
-        long: a reading is of one sensor, and those of a second meet on a tick.
+        long: a reading holds one sensor, and those of a second form one tick.
     """
 
     series: int
@@ -43,7 +43,7 @@ class Plant:
 
     @property
     def per_frame(self) -> int:
-        """Readings that make a frame."""
+        """Number of readings in a frame."""
         return SENSORS if self.long else 1
 
     @property
@@ -55,7 +55,7 @@ class Plant:
         return [f"pump-{i:05d}" for i in range(self.series)]
 
     def definition(self, members: int) -> Definition:
-        """K = `members` with random weights; it knows every series."""
+        """A definition of `members` members with random weights that knows every series."""
         spec = a_spec("dense", WINDOW, SMOOTHING, SENSORS, HIDDEN, LATENT, members, error_span="window")
         policy = a_policy(resample="last" if self.long else "none")
         return a_definition(spec, policy, series=self.names, q=THRESHOLD, seed=self.seed)
@@ -66,7 +66,7 @@ class Plant:
         return Registry(registry).folder(definition.detector, PRODUCTION)
 
     def messages(self) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of each, in order."""
+        """Key and value of each message, in order."""
         draw = np.random.default_rng(self.seed)
         keys = [name.encode() for name in self.names]
         scales = self.definition(1).scales
@@ -82,14 +82,14 @@ class Plant:
                     yield from ((key, message) for message in self._messages(time, row))
 
     def _messages(self, time: int, row: list[float]) -> list[bytes]:
-        """Those of one frame."""
+        """Messages of one frame."""
         if self.long:
             return [LONG_MESSAGE % (time, sensor, value) for sensor, value in enumerate(row)]
         return [MESSAGE % (time, *row)]
 
 
 def produce(bootstrap: str, topic: str, plant: Plant, partitions: int) -> int:
-    """Sends all messages, series dealt out evenly to the partitions; returns their bytes, keys counted."""
+    """Sends all messages, with series spread evenly over the partitions; returns their bytes, keys included."""
     # Idempotent: a retry must not put a series' readings out of order.
     options = {"enable.idempotence": True, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
     producer = Producer({"bootstrap.servers": bootstrap} | options)

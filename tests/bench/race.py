@@ -1,4 +1,4 @@
-"""All contenders in turn, several times over, on one broker: what is compared was measured within seconds."""
+"""All contenders by turns on one broker, several times, so that figures to compare are taken within seconds."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from stream.kafka.admin import topics
-from tests.bench.job import Job, Measured, run
+from tests.bench.job import Job, Measurement, run
 from tests.bench.plant import Plant, produce
 from tests.support.live import read_committed
 from tests.support.processes import Launch, cold
@@ -20,13 +20,13 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """Size of the race.
 
     Attributes:
-        series: of the smaller and of the larger plant; one that sends long records is as large as the smaller.
-        rounds: frames of each series of the three.
+        series: number in the smaller and in the larger plant. The plant of long records is as large as the smaller.
+        rounds: frames of each series, for the three plants.
         sample: readings of the textbook loop.
-        repetitions: of everything.
+        repetitions: of every measurement.
     """
 
     series: tuple[int, int]
@@ -41,11 +41,12 @@ QUICK = replace(FULL, rounds=(3_000, 80, 375), sample=8_000, repetitions=1)
 
 @dataclass
 class Row:
-    """A contender on one plant, and what each repetition measured.
+    """A contender on one plant with its measurements.
 
     Attributes:
         limit: name of the row that is its limit.
-        state_bytes: written to the state topic. alerts: in the alert topic. Both of each repetition of narrows.
+        state_bytes: bytes written to the state topic, for each repetition of narrows.
+        alerts: number of alerts, for each repetition of narrows.
     """
 
     name: str
@@ -53,14 +54,19 @@ class Row:
     job: Job
     limit: str
     input_bytes: int
-    measured: list[Measured] = field(default_factory=list)
+    measured: list[Measurement] = field(default_factory=list)
     state_bytes: list[int] = field(default_factory=list)
     alerts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Race:
-    """The broker, a folder for bundles and logs; how the measuring processes start."""
+    """Measurements of all rows on one broker.
+
+    Attributes:
+        folder: for bundles and logs.
+        launch: starts the measuring processes.
+    """
 
     bootstrap: str
     folder: Path
@@ -68,7 +74,7 @@ class Race:
     launch: Launch = cold
 
     def run(self) -> list[Row]:
-        """Produces the messages, then measures every row `size.repetitions` times, in turn."""
+        """Produces the messages, then measures every row `size.repetitions` times, by turns."""
         rows = list(self._rows())
         for repetition in range(self.size.repetitions):
             for row in rows:
@@ -76,30 +82,30 @@ class Race:
         return rows
 
     def profile(self, row: Row) -> str:
-        """One more run of a row, under the profiler."""
+        """Measures a row once more under the profiler; returns its text."""
         job = msgspec.structs.replace(row.job, name=f"{row.job.name}-profiled", profile=True)
         topics.create(job.kafka(), PARTITIONS, 1)
         return run(job, self._log(job), self.launch).profile
 
     def _rows(self) -> Iterator[Row]:
-        """Those of all plants, messages on the broker."""
+        """Rows of all plants; their messages are then on the broker."""
         (small, large), (many, few, on_ticks) = self.size.series, self.size.rounds
-        row = self._prepared(Plant(small, many, SEED))
+        row = self._row_maker(Plant(small, many, SEED))
         yield row("raw")
         yield row("narrows", contender="narrows")
         yield row("narrows at least once", contender="narrows", exactly_once=False)
         five = Plant(small, many, SEED).publish(self.folder / f"{small}-5", 5)
         yield row("narrows K=5", contender="narrows", bundle=str(five))
         yield row("textbook", contender="textbook")
-        row = self._prepared(Plant(large, few, SEED))
+        row = self._row_maker(Plant(large, few, SEED))
         yield row("raw")
         yield row("narrows", contender="narrows")
-        row = self._prepared(Plant(small, on_ticks, SEED, long=True))
+        row = self._row_maker(Plant(small, on_ticks, SEED, long=True))
         yield row("raw, long records")
         yield row("narrows, long records on ticks", contender="narrows")
 
-    def _prepared(self, plant: Plant) -> Callable[..., Row]:
-        """Puts the messages of a plant on the broker; returns what makes its rows, the first of which is the limit."""
+    def _row_maker(self, plant: Plant) -> Callable[..., Row]:
+        """Puts the messages of a plant on the broker; returns a function that makes its rows, first the limit."""
         say(f"{plant.readings:,} messages of {plant.series:,} series{', one sensor each' if plant.long else ''}")
         base = Job(
             contender="raw",
@@ -123,7 +129,7 @@ class Race:
         return row
 
     def _measure(self, row: Row, repetition: int) -> None:
-        """On output topics of its own."""
+        """Measures a row on output topics of its own."""
         job = msgspec.structs.replace(row.job, name=f"{row.job.name}-{repetition}")
         options = job.kafka()
         topics.create(options, PARTITIONS, 1)
@@ -141,4 +147,5 @@ class Race:
 
 
 def say(line: str) -> None:
+    """Prints a line on stderr."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Rates as shares of the limit and as multiples of the textbook loop; the conditions they were taken under."""
+"""Rates as shares of the limit and as multiples of the textbook loop, with their conditions."""
 
 import json
 from statistics import median
@@ -16,7 +16,7 @@ MB = 1e6
 
 
 def conditions(rows: list[Row]) -> dict[str, Any]:
-    """Everything that a reader needs to take these figures again."""
+    """Conditions under which the figures were taken."""
     plants = {row.plant.name: row for row in rows}
     return {
         **broker_conditions(),
@@ -33,7 +33,7 @@ def conditions(rows: list[Row]) -> dict[str, Any]:
 
 
 def summaries(rows: list[Row]) -> list[dict[str, Any]]:
-    """One per row: medians over the repetitions; ratios are medians of the ratios within each repetition."""
+    """A summary for each row: medians over the repetitions; ratios are taken within each repetition first."""
     limits = {row.job.name: row for row in rows if row.job.contender == "raw"}
     textbook = next(row for row in rows if row.job.contender == "textbook")
     return [_summary(row, limits[row.limit], textbook) for row in rows]
@@ -65,7 +65,7 @@ def _ratio(row: Row, to: Row) -> float:
 
 
 def table(found: list[dict[str, Any]]) -> Table:
-    """For people."""
+    """Table of the summaries."""
     shown = Table(caption="memory: resident at the end (before the first reading)", caption_justify="left")
     headings = ("", "series", "readings/s", "of limit", "x textbook", "CPU us", "memory", "state/input", "alerts")
     for heading in headings:
@@ -86,7 +86,7 @@ def table(found: list[dict[str, Any]]) -> Table:
 
 
 def show(rows: list[Row], as_json: bool) -> None:
-    """Prints it all on stdout."""
+    """Prints the table and its conditions, or the JSON, on stdout."""
     taken, found = conditions(rows), summaries(rows)
     if as_json:
         print(json.dumps({"conditions": taken, "rows": found}, indent=2))

@@ -1,4 +1,4 @@
-"""The benchmark at toy size: it reports every row, and every reading is accounted for. How fast is never asserted."""
+"""The benchmark at toy size reports every row and accounts for every reading; rates are not asserted."""
 
 import json
 from pathlib import Path

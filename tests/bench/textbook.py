@@ -1,4 +1,4 @@
-"""The loop of the textbooks: a message, a dict, a deque, a window through the model, one at a time."""
+"""Loop of the textbooks: a message, a dict, a deque, a window through the model, one at a time."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer
 from torch import Tensor, nn
 
 from stream.registry.bundle import load
-from tests.bench.job import PATIENCE_S, Job, Measured, Stopwatch, answer
+from tests.bench.job import PATIENCE_S, Job, Measurement, Stopwatch, answer
 from tests.bench.plant import HIDDEN, LATENT, SENSORS, SMOOTHING, THRESHOLD, WINDOW
 
 COMMIT_S = 0.5
@@ -35,7 +35,7 @@ class Loop:
         self.scored = 0
 
     def take(self, key: bytes, value: bytes) -> None:
-        """One reading."""
+        """Processes one reading."""
         series, record = key.decode(), json.loads(value)
         frame = torch.tensor([record[f"s{f}"] for f in range(SENSORS)])
         window = self._windows.setdefault(series, deque(maxlen=WINDOW))
@@ -54,8 +54,8 @@ class Loop:
 
 
 @torch.inference_mode()
-def measure(job: Job) -> Measured:
-    """The first `sample` readings, from the first on; windows that still fill cost it nothing."""
+def measure(job: Job) -> Measurement:
+    """Measures the first `sample` readings; windows that are not yet full cost nothing."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     loop, received = Loop(job), 0
@@ -81,7 +81,7 @@ def measure(job: Job) -> Measured:
         raise RuntimeError(f"{job.input}: no message within {PATIENCE_S:.0f} s")
     seconds = stopwatch.read()
     consumer.close()
-    return Measured(received, *seconds, {"received": received, "scored": loop.scored})
+    return Measurement(received, *seconds, {"received": received, "scored": loop.scored})
 
 
 if __name__ == "__main__":

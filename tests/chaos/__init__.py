@@ -1,1 +1,1 @@
-"""`make chaos`: kills, pauses, a broker that dies or is cut off, and an oracle that counts lost, twice, extra, late."""
+"""`make chaos`: kills, pauses, a broker that dies or is cut off, and an oracle that counts wrong alert events."""

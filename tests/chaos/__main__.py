@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: starts a broker and consumers, does its worst to them, and asks the oracle."""
+"""`python -m tests.chaos`: starts a broker and consumers, injects faults, and compares the alerts with the oracle."""
 
 import argparse
 import random
@@ -15,7 +15,7 @@ from tests.chaos.run import run, show
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns 0 where every alert event came exactly once and in order."""
+    """Runs the command; returns 0 if every alert event came exactly once and in order."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="short", help="how much of everything (default short)")
     parser.add_argument("--seed", type=int, help="of input and faults (default: drawn, and printed)")
@@ -28,8 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     # Consumers must not outlive the run.
     signal.signal(signal.SIGTERM, _interrupt)
 
-    def say(what: str) -> None:
-        print(f"{time.monotonic() - begun:6.1f} s  {what}", file=sys.stderr, flush=True)
+    def say(message: str) -> None:
+        print(f"{time.monotonic() - begun:6.1f} s  {message}", file=sys.stderr, flush=True)
 
     say(f"size {options.size}, seed {seed}, logs in {folder}")
     report = run(options.size, SIZES[options.size], seed, folder, say)

@@ -1,7 +1,4 @@
-"""`python -m tests.chaos.broken <variant> run ...`: narrows with a fault built in, for the oracle to find.
-
-A check that has never failed is not known to check anything.
-"""
+"""`python -m tests.chaos.broken <variant> run ...`: narrows with a built-in fault that the oracle must find."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +18,7 @@ SECONDS = 5.0
 
 
 def offsets_before_alerts() -> None:
-    """Offsets and snapshots are committed first, what they led to in a transaction after that: a crash loses alerts."""
+    """Commits offsets and snapshots first, and alerts in a later transaction: a crash in between loses alerts."""
     send, commit = Transaction.send, Transaction.commit
     waiting: list[tuple[str, bytes | None, bytes | None, Headers]] = []
 
@@ -33,10 +30,10 @@ def offsets_before_alerts() -> None:
         self: Transaction, consumer: Consumer, partitions: Iterable[Partition], max_replay: int, seconds: float
     ) -> None:
         commit(self, consumer, partitions, max_replay, seconds)
-        told, waiting[:] = list(waiting), []
-        for record in told:
+        alerts, waiting[:] = list(waiting), []
+        for record in alerts:
             send(self, *record)
-        if told:
+        if alerts:
             self._in_transaction(lambda producer: producer.commit_transaction(SECONDS))
             self.begun_at = None
 
@@ -45,7 +42,7 @@ def offsets_before_alerts() -> None:
 
 
 def state_kept_on_abort() -> None:
-    """After an abort the readings come again, but the detector has seen them: late, their alerts gone."""
+    """Keeps the detector's state after an abort: the same readings come again, are late, and raise no alerts."""
 
     def reset_rolled_back(self: Assignment, consumer: Consumer) -> None:
         marked = [p for p in self.partitions.values() if p.rolled_back]
@@ -60,8 +57,8 @@ def state_kept_on_abort() -> None:
     _replace(Assignment, "reset_rolled_back", reset_rolled_back)
 
 
-def replay_that_tells() -> None:
-    """Snapshots are not taken over: the replay derives what was published before, and it is published again."""
+def replay_that_publishes() -> None:
+    """Ignores snapshots in a restore: the replay publishes alerts again that were published before."""
 
     def restore(self: Partition, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
         self._restored = self._restored or RestoredState(place, self.definition)
@@ -80,7 +77,7 @@ def _committed(consumer: Consumer, tp: TopicPartition) -> int:
 
 
 def _replace(owner: type, name: str, method: Callable[..., object]) -> None:
-    assert callable(getattr(owner, name)), "what is broken here must be what runs"
+    assert callable(getattr(owner, name)), "the replaced method must exist"
     setattr(owner, name, method)
 
 
@@ -88,7 +85,7 @@ VARIANTS: Mapping[str, Callable[[], None]] = {
     "none": lambda: None,
     "offsets_before_alerts": offsets_before_alerts,
     "state_kept_on_abort": state_kept_on_abort,
-    "replay_that_tells": replay_that_tells,
+    "replay_that_publishes": replay_that_publishes,
 }
 
 if __name__ == "__main__":

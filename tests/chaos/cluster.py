@@ -1,4 +1,4 @@
-"""The broker of a chaos run: its controller in a process of its own, and a second listener behind the proxy."""
+"""Broker of a chaos run: its controller is a process of its own, and a second listener is behind a proxy."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ JOIN_S = 10.0
 
 
 class Proxy:
-    """Forwards `port` to `target` (both of 127.0.0.1) from a thread of its own; a context manager.
+    """Forwards `port` to `target` (both on 127.0.0.1) from a thread of its own, like a cable; a context manager.
 
-    Cut, it forwards nothing in either direction: open connections stay open, new ones are taken and hang. What was on
-    its way arrives after `heal`, as after a cut cable; requests of zombies above all.
+    While it is cut it forwards nothing in either direction. Open connections stay open, new ones are accepted and hang.
+    Bytes on their way arrive after `heal`, among them the requests of zombies.
     """
 
     def __init__(self, port: int, target: int) -> None:
@@ -48,9 +48,11 @@ class Proxy:
         self._thread.join(JOIN_S)
 
     def cut(self) -> None:
+        """Stops forwarding."""
         self._loop.call_soon_threadsafe(self._whole.clear)
 
     def heal(self) -> None:
+        """Forwards again."""
         self._loop.call_soon_threadsafe(self._whole.set)
 
     def _run(self) -> None:
@@ -66,7 +68,7 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # Transports close their sockets in the turn of the loop after they were told to.
+        # Transports close their sockets one turn of the loop later.
         await asyncio.sleep(0)
 
     async def _connected(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
@@ -81,9 +83,9 @@ class Proxy:
             finally:
                 to_far.close()
         except OSError:
-            pass  # the broker is down: so is the connection
+            pass  # the broker is down, and the connection with it
         except asyncio.CancelledError:
-            pass  # the proxy ends: a task of a server that ends cancelled would be reported as an error
+            pass  # the proxy ends: asyncio would report a cancelled task of a server as an error
         finally:
             to_near.close()
             self._tasks.discard(task)
@@ -103,7 +105,7 @@ class Proxy:
                 await self._whole.wait()
                 sink.write(chunk)
                 await sink.drain()
-            # An end of the connection does not get through a cut cable either.
+            # The end of a connection does not pass a cut cable either.
             await self._whole.wait()
 
 
@@ -112,8 +114,8 @@ class Cluster:
     """A running broker.
 
     Attributes:
-        direct: bootstrap of those that are not to be disturbed: feeder, oracle, the broker's own transaction markers.
-        proxied: bootstrap of the consumers.
+        direct: bootstrap for feeder and oracle, which no fault disturbs.
+        proxied: bootstrap for the consumers, through the proxy.
     """
 
     broker: Broker
@@ -122,11 +124,12 @@ class Cluster:
     proxied: str
 
     def topics(self) -> "Topics":
+        """Maker of topics on this broker."""
         return Topics(self.direct)
 
 
 class Topics:
-    """Makes topics with names that nothing else uses."""
+    """Makes topics with unique names."""
 
     def __init__(self, bootstrap: str) -> None:
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
@@ -142,12 +145,12 @@ class Topics:
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Starts it; its data are in `folder`."""
+    """Starts a broker and its proxy; the data are in `folder`."""
     direct = free_port()
     behind, front = free_port(but=direct), free_port(but=direct)
     settings = {MAP: f"{SETTINGS[MAP]},PROXIED:PLAINTEXT"}
     broker = Broker(folder, port=direct, separate_controller=True, settings=settings)
-    # In the broker's own file: a controller that is told of listeners for clients refuses to start.
+    # In the broker's own file: a controller with listeners for clients refuses to start.
     with (folder / "broker" / "server.properties").open("a") as properties:
         properties.write(f"listeners=PLAINTEXT://{HOST}:{direct},PROXIED://{HOST}:{behind}\n")
         properties.write(f"advertised.listeners=PLAINTEXT://{HOST}:{direct},PROXIED://{HOST}:{front}\n")

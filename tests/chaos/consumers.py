@@ -1,4 +1,4 @@
-"""The processes under test: `narrows run` with an identity of its own each, started, killed, frozen, stopped."""
+"""Processes under test: `narrows run`, each with an identity of its own, started, killed, frozen, stopped."""
 
 import json
 import os
@@ -19,18 +19,18 @@ TAIL = 4000
 
 
 class ConsumerError(RuntimeError):
-    """A process ended, or went on, when it should not have; the message ends with the tail of its log."""
+    """A process ended or went on against expectation; the message ends with the tail of its log."""
 
 
 class Instance:
-    """One identity and the process that runs under it, if one does.
+    """One identity, and the process that runs under it, if any.
 
     Args:
         program: module and arguments; the broken variants have their own.
-        launch: cold, where times are measured.
+        launch: starts the process; cold where times are measured.
 
     Attributes:
-        surprises: how processes ended that nobody had killed or stopped.
+        surprises: reports of processes that ended without being killed or stopped.
     """
 
     def __init__(
@@ -47,20 +47,22 @@ class Instance:
         self._launch = launch
         self._process: Running | None = None
         self._since = 0
-        # Whether the end of the process, if it has ended, is our doing.
+        # True if the process was never started, or was ended by us.
         self._ended = True
         self.surprises: list[str] = []
 
     @property
     def runs(self) -> bool:
+        """True while the process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def is_frozen(self) -> bool:
+        """True while the process is stopped by SIGSTOP."""
         return self.runs and psutil.Process(self._running.pid).status() == psutil.STATUS_STOPPED
 
     def start(self, order: str = "", overrides: Sequence[str] = ()) -> None:
-        """Starts it, with `order` for its fault points."""
+        """Starts the process, with `order` for its failpoints."""
         assert not self.runs, f"{self.name} runs already"
         self._note_end()
         extra = [part for override in overrides for part in ("--set", override)]
@@ -73,32 +75,36 @@ class Instance:
             self.surprises.append(f"{self.name} ended by itself with {self._process.returncode}. {self.tail()}")
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """What all its processes have logged under this name."""
+        """Log lines of this event, of all processes of the instance."""
         lines = self.log.read_bytes().rpartition(b"\n")[0].splitlines() if self.log.exists() else []
         found = [json.loads(line) for line in lines if f'"{event}"'.encode() in line]
         return [line for line in found if line["event"] == event]
 
     def says(self, *events: str) -> bool:
-        """Whether the running process has logged one of these."""
+        """True if the running process has logged one of these events."""
         with self.log.open("rb") as log:
             log.seek(self._since)
             text = log.read()
         return any(f'"{event}"'.encode() in text for event in events)
 
     def serves(self) -> bool:
-        """Whether it has partitions, and has begun to read at least one. Raises ConsumerError where it ended."""
+        """True if the process reads at least one partition.
+
+        Raises:
+            ConsumerError: the process has ended.
+        """
         self.check()
         return self.says("partition.restored", "partition.new")
 
     def kill(self) -> None:
-        """kill -9; it must still run."""
+        """Kills the process by SIGKILL; it must still run."""
         self.check()
         self._running.kill()
         self._running.wait()
         self._ended = True
 
     def was_killed(self) -> bool:
-        """Whether SIGKILL has ended it; it must not have ended in any other way."""
+        """True if SIGKILL has ended the process; it must not have ended in any other way."""
         if self.runs:
             return False
         if self._running.returncode != -signal.SIGKILL:
@@ -107,21 +113,23 @@ class Instance:
         return True
 
     def freeze(self) -> None:
+        """Sends SIGSTOP."""
         self.check()
         self._running.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """Sends SIGCONT."""
         self.check()
         self._running.send_signal(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
-        """SIGTERM."""
+        """Sends SIGTERM."""
         self.check()
         self._running.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """SIGTERM; it must end by itself, in peace."""
-        # Before its handlers are in place, a signal just ends a process.
+        """Sends SIGTERM; the process must then end by itself with code 0."""
+        # A process without its handlers would end at once.
         until(lambda: self.says("service.started") or not self.runs, f"{self.name} has started", STOP_S)
         self.ask_to_stop()
         try:
@@ -133,17 +141,18 @@ class Instance:
         self._ended = True
 
     def check(self) -> None:
-        """ConsumerError where it does not run: only our kills may end it."""
+        """Raises ConsumerError if the process does not run: only our kills may end it."""
         if not self.runs:
             raise ConsumerError(f"{self.name} ended with {self._running.returncode}. {self.tail()}")
 
     def close(self) -> None:
-        """Ends it in any case."""
+        """Ends the process in any case."""
         if self.runs:
             self._running.kill()
             self._running.wait()
 
     def tail(self) -> str:
+        """Last bytes of the log, for messages."""
         return f"The end of {self.log}:\n{self.log.read_bytes()[-TAIL:].decode(errors='replace')}"
 
     @property

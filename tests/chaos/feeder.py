@@ -1,4 +1,4 @@
-"""Fills the input topic while the chaos goes on."""
+"""Fills the input topic during the faults."""
 
 import itertools
 import threading
@@ -16,7 +16,7 @@ FLUSH_S = 60.0
 
 
 class Source(Protocol):
-    """Where messages come from: (series, value), in order within each series."""
+    """Messages (series, value), in order within each series."""
 
     def messages(self) -> Iterator[tuple[str, bytes]]: ...
 
@@ -25,12 +25,12 @@ class Feeder:
     """Sends the source's messages at a steady rate from a thread of its own; a context manager.
 
     Args:
-        bootstrap: must not lead through the proxy.
+        bootstrap: address of the broker, not of the proxy.
         rate: messages/s.
     """
 
     def __init__(self, bootstrap: str, topic: str, source: Source, rate: float) -> None:
-        # Idempotent: a retry must neither repeat a reading nor put it before an earlier one. It never gives up.
+        # Idempotent: a retry neither repeats a reading nor changes the order. Retries have no limit.
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap, "enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 5,
@@ -53,10 +53,10 @@ class Feeder:
         self._producer.purge()
 
     def finish(self, total: int) -> None:
-        """Sends at full speed what is missing from `total`, and waits until all that was sent is in the topic."""
+        """Sends the rest of `total` messages at full speed, and waits until all messages are in the topic."""
         self._stop()
         self._send(max(total - self.sent, 0))
-        assert self._producer.flush(FLUSH_S) == 0, "the broker does not take the input"
+        assert self._producer.flush(FLUSH_S) == 0, "the broker does not accept the input"
         assert not self.failed, self.failed[0]
 
     def _stop(self) -> None:

@@ -1,4 +1,4 @@
-"""One instance's way through its faults: started, struck, started again."""
+"""Faults of one instance, one after the other: it is started, hit by a fault, started again."""
 
 import contextlib
 import threading
@@ -13,20 +13,20 @@ from tests.chaos.world import until
 SERVES_S = 60.0
 REACHED_S = 45.0
 ZOMBIE_S = 8.0
-# Of a pushed process: above the length of its pause, so that its transaction is still open when it wakes.
+# For a process that is paused: longer than the pause, so that its transaction is still open afterwards.
 ZOMBIE_SETTINGS = ("serve.transaction_timeout=12s",)
 LIVES_ON_S = 5.0
-HAUNTS = 8
+PAUSES = 8
 
 Say = Callable[[str], None]
 
 
 class Lane:
-    """Carries faults out on one instance, one after the other; several lanes at a time make a storm.
+    """Carries out faults on one instance, one after the other; several lanes run at a time.
 
     Attributes:
-        done: how often what has happened, by place or kind.
-        unreached: faults whose place the process did not come by in time; it was killed then.
+        done: number of faults, by place or kind.
+        unreached: faults whose place the process did not reach in time; it was killed then.
     """
 
     def __init__(self, instance: Instance, say: Say) -> None:
@@ -36,7 +36,7 @@ class Lane:
         self.unreached: list[str] = []
 
     def run(self, faults: Sequence[Fault], stopped: threading.Event) -> None:
-        """Begins with a running process or none, ends with none."""
+        """Carries out the faults; begins with a running process or none, ends with none."""
         for fault in faults:
             if stopped.is_set():
                 return
@@ -59,7 +59,7 @@ class Lane:
         if fault.push == "stop" and self.instance.runs:
             self.instance.ask_to_stop()
         if fault.push == "zombie":
-            self._haunt()
+            self._pause_repeatedly()
         self._await_death(fault)
 
     def _await_death(self, fault: Fault) -> None:
@@ -82,13 +82,13 @@ class Lane:
         time.sleep(fault.seconds)
         self.instance.thaw()
         self.done["pause"] += 1
-        # A zombie has to find out, come back and serve; only then it is asked to go.
+        # A zombie finds out, joins again and serves before it is stopped.
         time.sleep(LIVES_ON_S)
         self.instance.stop()
 
-    def _haunt(self) -> None:
-        """Pauses it again and again: whether it first hears of its lost session or fails to commit is chance."""
-        for _ in range(HAUNTS):
+    def _pause_repeatedly(self) -> None:
+        """Pauses the process until it dies: by chance it learns of its lost session or fails to commit first."""
+        for _ in range(PAUSES):
             with contextlib.suppress(TimeoutError):
                 until(self.instance.was_killed, "dies of its pause", LIVES_ON_S)
                 return
@@ -100,7 +100,7 @@ class Lane:
         return self.instance.was_killed() or self.instance.serves()
 
     def _end_unarmed(self) -> None:
-        """A process without orders makes way for one with."""
+        """Kills a process that was started without an order, so that one with an order can start."""
         if self.instance.runs:
             self.instance.kill()
             self.done["random"] += 1

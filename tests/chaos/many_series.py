@@ -1,5 +1,4 @@
-"""How long a restart takes with very many series: kill -9 once all are snapshotted, then from the start of the new
-process until every partition is live again."""
+"""Duration of a restart with very many series: kill -9 once all have snapshots, then until every partition is live."""
 
 import argparse
 import json
@@ -29,8 +28,15 @@ SETTINGS = ("serve.max_replay=1000", "serve.batch=2000", "kafka.instance=many")
 
 
 class Restart(msgspec.Struct, frozen=True):
-    """Seconds from the start of the second process until the service ran, until the last partition was restored, and
-    until the last was live; snapshots in bytes, uncompressed."""
+    """Durations of one restart, in seconds from the start of the second process.
+
+    Attributes:
+        snapshot_bytes: bytes of all snapshots, uncompressed.
+        started_s: until the service ran.
+        restored_s: until the last partition was restored.
+        live_s: until the last partition was live.
+        replayed: number of messages that were replayed.
+    """
 
     series: int
     snapshot_bytes: int
@@ -41,12 +47,12 @@ class Restart(msgspec.Struct, frozen=True):
 
     @property
     def met(self) -> bool | None:
-        """Whether it is within the bar; None where there is none, for more series than it is about."""
+        """True if it is within the bar; None for more series than the bar is about."""
         return None if self.series > BAR_SERIES else self.live_s <= BAR_S
 
 
 def messages(series: int) -> Iterator[tuple[str, bytes]]:
-    """One message a series, with as many readings as a full window and its level need."""
+    """One message for each series, with the readings of a full window and its level."""
     draw = np.random.default_rng(7)
     values = draw.normal(size=(64, FRAMES, 8)).round(4).tolist()
     times = [(START + i * SECOND) // 1_000_000 for i in range(FRAMES)]
@@ -61,7 +67,7 @@ def messages(series: int) -> Iterator[tuple[str, bytes]]:
 
 
 def measure(series: int, folder: Path, bootstrap: str) -> Restart:
-    """Feeds, kills, restarts."""
+    """Feeds, kills and restarts the service."""
     admin, numbers = AdminClient({"bootstrap.servers": bootstrap}), count(1)
 
     def topic(name: str = "topic", partitions: int = 1, config: object = None, *, exact: bool = False) -> str:
@@ -88,7 +94,7 @@ def _times(live: Live, begun: datetime, series: int) -> Restart:
     def since(line: dict[str, str]) -> float:
         return (datetime.fromisoformat(line["timestamp"]) - begun).total_seconds()
 
-    # A partition that was rolled back meanwhile has said it twice.
+    # A partition that was rolled back meanwhile has logged it twice.
     restored, live_again = (
         list({line["partition"]: line for line in live.logged(event, begun)}.values())
         for event in ("partition.restored", "partition.live")
@@ -105,30 +111,29 @@ def _times(live: Live, begun: datetime, series: int) -> Restart:
 
 
 def main() -> int:
+    """Runs the command; returns 1 if the bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.many_series", description=__doc__)
     parser.add_argument("--series", type=int, default=100_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, Broker(Path(scratch) / "kafka") as broker:
-        told = measure(options.series, Path(scratch), broker.bootstrap)
-    show(told, options.json)
+        restart = measure(options.series, Path(scratch), broker.bootstrap)
+    show(restart, options.json)
     print(f"{time.monotonic() - begun:.0f} s in all", file=sys.stderr)
-    return 1 if told.met is False else 0
+    return 1 if restart.met is False else 0
 
 
-def show(told: Restart, as_json: bool) -> None:
-    """The figures with the conditions they were taken under, on stdout."""
+def show(of: Restart, as_json: bool) -> None:
+    """Prints the figures with their conditions on stdout."""
     if as_json:
-        bar = {"bar_s": BAR_S, "goal_s": GOAL_S, "met": told.met}
-        print(json.dumps({"conditions": broker_conditions(), **msgspec.to_builtins(told), **bar}, indent=2))
+        bar = {"bar_s": BAR_S, "goal_s": GOAL_S, "met": of.met}
+        print(json.dumps({"conditions": broker_conditions(), **msgspec.to_builtins(of), **bar}, indent=2))
         return
-    said = {None: "no bar for so many series", True: "the bar is met", False: "the bar is MISSED"}[told.met]
-    print(f"kill -9 and restart with {told.series} series, {told.snapshot_bytes / 1e6:.0f} MB of snapshots written:")
-    print(
-        f"the service runs after {told.started_s:.1f} s, has restored after {told.restored_s:.1f} s and is live after"
-    )
-    print(f"{told.live_s:.1f} s; {told.replayed} messages replayed (bar {BAR_S:g} s, goal {GOAL_S:g} s): {said}")
+    result = {None: "no bar for so many series", True: "the bar is met", False: "the bar is MISSED"}[of.met]
+    print(f"kill -9 and restart with {of.series} series, {of.snapshot_bytes / 1e6:.0f} MB of snapshots written:")
+    print(f"the service runs after {of.started_s:.1f} s, has restored after {of.restored_s:.1f} s and is live after")
+    print(f"{of.live_s:.1f} s; {of.replayed} messages replayed (bar {BAR_S:g} s, goal {GOAL_S:g} s): {result}")
     print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in broker_conditions().items()))
 
 

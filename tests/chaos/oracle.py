@@ -1,4 +1,4 @@
-"""What must have been told, recomputed from the input topic by the naive twin, and how what was got differs from it."""
+"""Expected alert events, recomputed from the input topic by the naive twin, beside the published ones."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from tests.oracles.naive import NaiveDetector, NaiveEvent, NaivePolicy
 from tests.support.live import Record
 
 MS = 1_000_000
-# Product and twin add up a level in different orders: scores differ in their last bits.
+# Product and twin sum a level in different orders, so scores differ in their last bits.
 SCORE_TOLERANCE = 1e-9
 # A score this near to a limit could fall on either side of it.
 NEAR = 1e-7
@@ -22,7 +22,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Event:
-    """An alert event. Two are the same where `identity` is, and their scores are within `SCORE_TOLERANCE`."""
+    """An alert event. Two are the same if `identity` is equal and the scores are within `SCORE_TOLERANCE`."""
 
     series: str
     alert_id: str
@@ -36,40 +36,44 @@ class Event:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What no two events have in common."""
+        """Key that is unique to the event."""
         return self.alert_id, self.sequence
 
     @property
     def identity(self) -> tuple[Any, ...]:
+        """All fields but the score."""
         return (*self.key, self.series, self.state, self.reason, self.severity, self.partition, self.offset)
 
     def same(self, other: "Event") -> bool:
+        """True if both are the same event."""
         return self.identity == other.identity and abs(self.score - other.score) <= SCORE_TOLERANCE * abs(other.score)
 
 
 @dataclass
 class Verdict:
-    """How what a subscriber got differs from what had to be told; all of it must be 0 or nothing."""
+    """Differences between published and expected events; all counts but `aborted` must be 0."""
 
     lost: int = 0
     twice: int = 0
     extra: int = 0
     out_of_order: int = 0
-    # Right id and sequence, wrong content.
+    # Events with the right id and sequence, but wrong content.
     wrong: int = 0
     # For a read_uncommitted subscriber that drops repeated (alert_id, sequence).
     uncommitted_lost: int = 0
     uncommitted_extra: int = 0
-    # What only a read_uncommitted subscriber saw.
+    # Events that only a read_uncommitted subscriber read.
     aborted: int = 0
     examples: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
+        """True if there is no difference."""
         return not any((self.lost, self.twice, self.extra, self.out_of_order, self.wrong)) and self.uncommitted_clean
 
     @property
     def uncommitted_clean(self) -> bool:
+        """True if a read_uncommitted subscriber that drops repetitions got the same events."""
         return not (self.uncommitted_lost or self.uncommitted_extra)
 
     def __str__(self) -> str:
@@ -80,11 +84,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the input must lead to.
+    """Expected result of the input.
 
     Attributes:
         events: in order of partition and offset.
-        near: frames whose score is within `NEAR` of a limit: rounding could decide about them.
+        dispositions: number of readings of each disposition.
+        near: number of frames whose score is within `NEAR` of a limit, so that rounding decides.
     """
 
     events: list[Event]
@@ -93,9 +98,9 @@ class Expected:
 
 
 def recompute(records: Sequence[Record], definition: Definition) -> Expected:
-    """One offline pass over the input topic, records in order of offset within their partitions.
+    """Computes the expected events from the input topic, with records in order of offset within their partitions.
 
-    The twin goes over it twice: once to see which windows there are, once with the model's errors of all of them.
+    The twin makes two passes: the first collects the windows, the second has the model's errors of all of them.
     """
     windows = _Windows()
     _pass(records, definition, windows)
@@ -107,7 +112,7 @@ def recompute(records: Sequence[Record], definition: Definition) -> Expected:
 
 
 class _Windows:
-    """Stands in for the model in the first pass: keeps what it is asked about."""
+    """Stands in for the model in the first pass, and collects its windows."""
 
     def __init__(self) -> None:
         self._seen: list[list[list[float]]] = []
@@ -118,7 +123,7 @@ class _Windows:
         return 1.0
 
     def errors(self, definition: Definition) -> np.ndarray:
-        """Float64 (windows,): the model's error of each, in the order in which they were seen."""
+        """float64 (N,): the model's error of each window, in the order of collection."""
         rows = np.array(self._seen, np.float32)  # (N, W, F)
         count, window = len(rows), definition.spec.window
         frames = np.ascontiguousarray(rows.reshape(count * window, definition.spec.sensors))
@@ -135,10 +140,10 @@ def _pass(
     events = []
     for record in records:
         reading = record.json()
-        told = len(twin.events)
+        known = len(twin.events)
         values = [reading[sensor] for sensor in definition.sensors]
         fates[twin.push(record.key, reading["time"] * MS, values)] += 1
-        events += [_expected(event, record) for event in twin.events[told:]]
+        events += [_expected(event, record) for event in twin.events[known:]]
     return twin, fates, events
 
 
@@ -172,7 +177,7 @@ def _is_near(score: float, definition: Definition) -> bool:
 
 
 def event_of(record: Record) -> Event:
-    """The event that a record of the alerts topic tells."""
+    """Event of a record of the alerts topic."""
     a = record.json()
     return Event(
         a["series"], a["alert_id"], a["sequence"], a["state"], a["reason"], a["severity"],
@@ -181,9 +186,9 @@ def event_of(record: Record) -> Event:
 
 
 def judge(expected: Expected, got: Sequence[Event], uncommitted: Sequence[Event]) -> Verdict:
-    """Compares what subscribers got, in the order in which they got it, with what had to be told."""
+    """Compares the events that subscribers read, in their order, with the expected ones."""
     wanted = {event.key: event for event in expected.events}
-    assert len(wanted) == len(expected.events), "the twin never tells an event twice"
+    assert len(wanted) == len(expected.events), "the twin must publish every event once"
     counts = Counter(event.key for event in got)
     first = {event.key: event for event in reversed(got)}
     lost, extra = wanted.keys() - first.keys(), first.keys() - wanted.keys()
@@ -202,7 +207,7 @@ def judge(expected: Expected, got: Sequence[Event], uncommitted: Sequence[Event]
 
 
 def _out_of_order(expected: Sequence[Event], got: Sequence[Event]) -> int:
-    """Events that a series' subscriber got before one that had to come earlier; repetitions count elsewhere."""
+    """Number of events of a series that came before an earlier one; repetitions count as `twice`."""
     place = {event.key: at for at, event in enumerate(expected)}
     latest: dict[str, int] = {}
     late = 0

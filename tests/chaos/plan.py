@@ -1,4 +1,4 @@
-"""The seeded list of what is done to the consumers, and the sizes of a run."""
+"""Plan of a run: the faults of the consumers, drawn from a seed, and the sizes."""
 
 import random
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ Push = Literal["", "stop", "zombie"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What ends, or pauses, one life of a consumer.
+    """A fault that ends or pauses one process of a consumer.
 
     Attributes:
-        kind: "kill": kill -9 `seconds` after the start. "place": it kills itself at the `count`-th passage of `place`.
-            "pause": frozen for `seconds`, at `place` or where it happens to be; then it lives on and is stopped.
-        push: what leads it to that place: "stop" = SIGTERM, "zombie" = pauses longer than the session.
-        down: seconds until its instance is started again.
+        kind: "kill": SIGKILL `seconds` after the start. "place": the process kills itself at the `count`-th passage of
+            `place`. "pause": it is frozen for `seconds`, at `place` or anywhere, and is stopped later.
+        push: cause that leads the process to `place`: "stop" is SIGTERM, "zombie" is a pause longer than the session.
+        down: seconds until the instance is started again.
     """
 
     kind: Literal["kill", "place", "pause"]
@@ -30,7 +30,7 @@ class Fault:
 
     @property
     def order(self) -> str:
-        """For the fault points of the process."""
+        """Order for the failpoints of the process."""
         if not self.place:
             return ""
         return f"{self.place}:{self.count}" + (":freeze" if self.kind == "pause" else "")
@@ -44,14 +44,17 @@ class Fault:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything.
+    """Size of a run.
 
     Attributes:
-        records: at least so many are sent, `rate` per second while the chaos goes on.
-        kills: of consumers, those at places included. places: at each at least one.
-        down_share: of the killed, how many are not started again before the others have taken over.
-        pauses: longer than the session timeout. cut_s: for so long the consumers are cut off from the broker.
-        restarts, takeovers: how often the time to recovery is measured; these kills come on top.
+        records: least number of records.
+        rate: records per second during the faults.
+        kills: number of kills of consumers, those at places included.
+        pauses: number of pauses longer than the session timeout.
+        cut_s: seconds for which the consumers are cut off from the broker.
+        restarts, takeovers: number of recoveries that are measured; their kills are additional.
+        down_share: share of the killed that start again only after the others have taken over.
+        places: failpoints with at least one kill each.
     """
 
     records: int
@@ -66,7 +69,7 @@ class Size:
     places: tuple[str, ...]
 
 
-# A run changes no bundle, so nothing passes these.
+# A run changes no bundle, so no process passes these failpoints.
 NO_SWAP = ("swapping", "swapped")
 ALL_PLACES = tuple(place for place in PLACES if place not in NO_SWAP)
 COMMIT_PATH = ("processed", "published", "snapshots_written", "flushed", "offsets_sent", "committed")
@@ -77,26 +80,26 @@ SIZES: Mapping[str, Size] = {
     "goal": Size(1_000_000, 10_000, 600, 300, 10, 70.0, 30, 15, 0.15, ALL_PLACES),
 }
 
-# Passages until the n-th, at most: about 100 batches and 5 commits a second.
+# Largest count of passages; there are about 100 batches and 5 commits a second.
 COUNTS: Mapping[str, int] = {"processed": 150, "published": 150} | dict.fromkeys(COMMIT_PATH[2:], 8)
 PUSHES: Mapping[str, Push] = {
     "revoke_entered": "stop", "revoke_left": "stop",
     "aborting": "zombie", "lost_entered": "zombie", "rolled_back": "zombie",
 }  # fmt: skip
-# Share of the kills that are at places, where there are not more places anyway.
+# Least share of the kills that are at places.
 PLACED = 0.6
 PAUSED_AT = ("offsets_sent", "", "published", "flushed", "snapshots_written", "restored")
 LIFE_S = (0.3, 8.0)
 PAUSE_S = (7.5, 11.0)
-# Longer than the session: the partitions go to others meanwhile, and come back.
+# Longer than the session: other consumers take the partitions over, and they come back.
 DOWN_S = (7.0, 10.0)
 
 
 def make(size: Size, seed: int) -> list[Fault]:
-    """The faults of a run, in order: the same for the same size and seed."""
+    """Draws the faults of a run, in order; equal sizes and seeds give equal faults."""
     draw = random.Random(seed)
     places = list(size.places)
-    # Further rounds: the places where a crash is most delicate.
+    # Further rounds over the commit path, where a crash is most delicate.
     while len(places) < size.kills * PLACED:
         places += draw.sample(COMMIT_PATH, len(COMMIT_PATH))
     faults = [_at(place, size, draw) for place in places[: size.kills]]
@@ -108,7 +111,7 @@ def make(size: Size, seed: int) -> list[Fault]:
 
 def _at(place: str, size: Size, draw: random.Random) -> Fault:
     push = PUSHES.get(place, "")
-    # A zombie's transaction is a long one: the others would wait for its end.
+    # The transaction of a zombie is long, and the others would wait for its end.
     down = 0.0 if push == "zombie" else _down(size, draw)
     return Fault("place", place, draw.randint(1, COUNTS.get(place, 1)), push=push, down=down)
 

@@ -1,8 +1,8 @@
-"""Seconds from kill -9 until every series is scored again, measured from outside while nothing else is wrong.
+"""Recovery time: seconds from kill -9 until every series is scored again, measured from outside without other faults.
 
-From the kill until the group's committed offset of every partition is beyond the input's end at the kill and at least
-one record that was sent after it. Scored is earlier than committed, by up to a commit interval: the figure is an upper
-bound. Input is fed slowly meanwhile, and the group had caught up before the kill.
+The clock ends when the group's committed offset of every partition is beyond the input's end at the kill, by at least
+one record sent after it. A reading is scored up to a commit interval before it is committed, so the figure is an upper
+bound. Input is fed slowly meanwhile, and the group has caught up before the kill.
 """
 
 import time
@@ -26,7 +26,7 @@ class Times:
     goal_s: float
 
     def as_dict(self) -> dict[str, float | bool | int | None]:
-        """Met is the bar when the longest is within it."""
+        """Figures as JSON; the bar is met if the longest recovery is within it."""
         if not self.seconds:
             return {"count": 0, "median": None, "p90": None, "max": None, "bar": self.bar_s, "met": None}
         p90 = quantiles(self.seconds, n=10, method="inclusive")[-1] if len(self.seconds) > 1 else self.seconds[0]
@@ -38,7 +38,7 @@ class Times:
         }  # fmt: skip
 
     def missed(self, count: int) -> list[str]:
-        """What keeps the bar from being met where `count` measurements were promised."""
+        """Reasons for which the bar is missed, where `count` measurements were promised."""
         if len(self.seconds) < count:
             return [f"measured {len(self.seconds)} times of {count}"]
         longest = max(self.seconds, default=0.0)
@@ -50,7 +50,7 @@ NOT_RESTARTED, NOT_TAKEN_OVER = Times((), 4.0, 2.0), Times((), 10.0, 7.0)
 
 
 def quiet(world: World, instances: Sequence[Instance]) -> None:
-    """Starts who does not run; waits until all serve and have caught up."""
+    """Starts the instances that do not run, and waits until all serve and have caught up."""
     for instance in instances:
         if not instance.runs:
             instance.start()
@@ -60,19 +60,19 @@ def quiet(world: World, instances: Sequence[Instance]) -> None:
 
 
 def caught_up(world: World) -> float:
-    """Waits until what is in the input as of now is committed; returns the seconds."""
+    """Waits until the present input is committed; returns the seconds."""
     ends = world.ends()
     return until(lambda: world.passed(ends), "caught up", QUIET_S)
 
 
 def restarts(world: World, instances: Sequence[Instance], count: int) -> Times:
-    """The same instance is started again at once."""
+    """Measures recoveries in which the same instance is started again at once."""
     seconds = tuple(_recovery(world, instances, i, restart=True) for i in range(count))
     return replace(NOT_RESTARTED, seconds=seconds)
 
 
 def takeovers(world: World, instances: Sequence[Instance], count: int) -> Times:
-    """It is not started until the others have taken over."""
+    """Measures recoveries in which the others take over before the instance is started again."""
     seconds = tuple(_recovery(world, instances, i, restart=False) for i in range(count))
     return replace(NOT_TAKEN_OVER, seconds=seconds)
 

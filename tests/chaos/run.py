@@ -1,4 +1,4 @@
-"""A whole run: storms of kills and pauses, the broker killed, the cable cut, recovery measured, the oracle asked."""
+"""A whole run: kills and pauses, a killed broker, a cut cable, recovery times, the oracle, the report."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ DRAIN_S = 180.0
 
 @dataclass
 class Report:
-    """What was done, and what came of it; `complaints` is empty where all is well."""
+    """Faults and results of a run; `complaints` is empty if all is well."""
 
     seed: int
     size: str
@@ -47,11 +47,12 @@ class Report:
 
     @property
     def kills(self) -> int:
-        """kill -9 of consumers, measured ones included."""
-        return sum(count for what, count in self.done.items() if what not in ("pause", "broker killed", "cut"))
+        """Number of kills of consumers, measured ones included."""
+        return sum(count for kind, count in self.done.items() if kind not in ("pause", "broker killed", "cut"))
 
     @property
     def complaints(self) -> list[str]:
+        """Everything that is wrong with the run, in words."""
         found = [] if self.verdict.clean else [str(self.verdict)]
         found += [f"place not reached: {fault}" for fault in self.unreached]
         found += self.surprises
@@ -61,7 +62,7 @@ class Report:
         return found
 
     def _missed(self) -> list[str]:
-        """What its size promises and the run did not come up to. The short size measures no times, so judges none."""
+        """Promises of the size that the run did not keep. The short size promises no times."""
         size = SIZES[self.size]
         promised = {
             "records": (self.records, size.records),
@@ -70,9 +71,9 @@ class Report:
             "broker killed": (self.done["broker killed"], 1),
             "cut off": (self.done["cut"], 1),
         }
-        missed = [f"{what}: {seen} of {wanted}" for what, (seen, wanted) in promised.items() if seen < wanted]
-        missed += [f"restart after a kill {what}" for what in self.restart.missed(size.restarts)]
-        return missed + [f"takeover after a kill {what}" for what in self.takeover.missed(size.takeovers)]
+        missed = [f"{name}: {done} of {wanted}" for name, (done, wanted) in promised.items() if done < wanted]
+        missed += [f"restart after a kill {reason}" for reason in self.restart.missed(size.restarts)]
+        return missed + [f"takeover after a kill {reason}" for reason in self.takeover.missed(size.takeovers)]
 
 
 class Run:
@@ -89,10 +90,11 @@ class Run:
         self.report = Report(seed, name)
 
     def go(self) -> Report:
-        """All of it, in order.
+        """Runs all steps in order.
 
         Raises:
-            ConsumerError: a process ended when it should not have. TimeoutError: something never came back.
+            ConsumerError: a process ended unexpectedly.
+            TimeoutError: a recovery did not end.
         """
         try:
             with self._feeder:
@@ -118,7 +120,7 @@ class Run:
             self.report.unreached += lane.unreached
 
     def _storm(self, faults: Sequence[Fault]) -> None:
-        """The lanes share the faults out and carry them out side by side; then all is quiet again."""
+        """Carries out the faults on all lanes side by side; then waits until all is quiet."""
         stopped = threading.Event()
 
         def through(number: int) -> None:
@@ -134,7 +136,7 @@ class Run:
         quiet(self._world, self._instances)
 
     def _kill_the_broker(self) -> None:
-        """kill -9, and of one consumer with it: the broker comes back to a transaction that nobody ends."""
+        """Kills the broker and one consumer: the broker comes back with a transaction that nobody ends."""
         self._say("the broker is killed, and a consumer with it")
         begun = time.monotonic()
         self._cluster.broker.kill()
@@ -162,7 +164,7 @@ class Run:
         self.report.done["measured"] += self._size.restarts + self._size.takeovers
 
     def _drain(self) -> None:
-        """The rest of the input; everything is committed; everybody is stopped in peace."""
+        """Sends the rest of the input, waits until all is committed, and stops the consumers."""
         quiet(self._world, self._instances)
         self._say(f"{self._feeder.sent} records sent; the rest of {self._size.records} at full speed")
         self._feeder.finish(self._size.records)
@@ -174,7 +176,11 @@ class Run:
 
 
 def run(name: str, size: Size, seed: int, folder: Path, say: Say, launch: Launch = cold) -> Report:
-    """Starts a broker in `folder`, and runs. `launch`: how consumers start; times are measured from cold ones."""
+    """Starts a broker in `folder` and runs.
+
+    Args:
+        launch: starts the consumers; times are measured with cold starts.
+    """
     begun = time.monotonic()
     with cluster(folder / "kafka") as running:
         world = World(folder / "narrows", running.proxied, running.direct, running.topics(), definition())
@@ -187,7 +193,7 @@ def run(name: str, size: Size, seed: int, folder: Path, say: Say, launch: Launch
 
 
 def as_dict(report: Report) -> dict[str, Any]:
-    """Everything, for JSON."""
+    """Every figure as JSON."""
     verdict, size = report.verdict, SIZES[report.size]
     return {
         "conditions": broker_conditions() | {
@@ -218,7 +224,7 @@ def as_dict(report: Report) -> dict[str, Any]:
 
 
 def show(report: Report, as_json: bool) -> None:
-    """Prints it all on stdout."""
+    """Prints every figure on stdout, as lines or as JSON."""
     found = as_dict(report)
     if as_json:
         print(json.dumps(found, indent=2))

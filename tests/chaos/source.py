@@ -1,4 +1,4 @@
-"""The input: fast and slow series, late and duplicate readings, gateways that upload late, trouble. Endless, seeded."""
+"""Input without end, from a seed: fast and slow series, late and duplicate readings, late uploads, faults."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ WINDOW = 8
 SENSORS = 3
 MS = 1_000_000
 LOUDER = 4.0
-# Shares of the series, and how often each kind is chosen to send.
+# Share of the series of each kind, and its weight when a sender is drawn.
 KINDS = {"fast": (0.55, 1.0), "slow": (0.25, 0.04), "gateway": (0.2, 0.02)}
 STEPS = np.array([1, 0, -1, -3, 3, 9])
 STEP_SHARES = [0.9, 0.03, 0.02, 0.01, 0.03, 0.01]
@@ -32,7 +32,7 @@ class _Sender:
 
 
 class Source:
-    """Messages of `series` series without end: the same for the same seed."""
+    """Messages of `series` series without end; equal seeds give equal messages."""
 
     def __init__(self, series: int, seed: int) -> None:
         self._draw = np.random.default_rng(seed)
@@ -43,11 +43,11 @@ class Source:
         self._weights = weights / weights.sum()
 
     def messages(self) -> Iterator[tuple[str, bytes]]:
-        """(series, value): JSON with time in ms, s0, s1, s2; in the order in which they are sent."""
+        """Messages (series, value) in the order of sending: JSON with time in ms, s0, s1, s2."""
         while True:
             for at in self._draw.choice(len(self.senders), 1000, p=self._weights).tolist():
                 sender = self.senders[at]
-                # A gateway was silent since its last upload; the times in its buffer go on where that ended.
+                # A gateway uploads its buffer: the times since its last upload.
                 count = 1 if sender.kind != "gateway" else int(self._draw.integers(*UPLOAD))
                 for _ in range(count):
                     yield sender.name, self._reading(sender)
@@ -64,7 +64,7 @@ class Source:
 
 
 def definition(threshold: float = 4.0) -> Definition:
-    """An untrained model over windows of 8 with the same scale and threshold for all: trouble is what exceeds."""
+    """An untrained model over windows of 8 with one scale and threshold for all series; only trouble exceeds it."""
     spec = a_spec(window=WINDOW, smoothing=4, sensors=SENSORS, hidden=8, latent=2)
     made = a_definition(spec, a_policy(), a_rules(close_after=3, update_every_ns=15 * SECOND), series=())
     thresholds = ThresholdTable(("",), np.array([threshold]), np.array([100]), made.thresholds.q)

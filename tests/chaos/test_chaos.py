@@ -1,4 +1,4 @@
-"""Chaos: exactly once through everything at once; and the oracle finds each fault that is built in on purpose."""
+"""Chaos: alerts come exactly once through all faults at once, and the oracle finds each fault built in on purpose."""
 
 import select
 import socket
@@ -48,9 +48,9 @@ def test_every_alert_comes_exactly_once_through_kills_a_pause_a_dead_broker_and_
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[World]:
-    """Input that waits in the topic; the test says how the consumer is configured.
+    """Input that waits in the topic; the test configures the consumer.
 
-    Commits come when an alert asks for one, so each holds alerts, and in small batches, so a few do not reach the end.
+    Commits come when an alert asks for one, so each holds alerts. Batches are small, so that there are many commits.
     """
     serve: Mapping[str, Any] = {"batch": 20, "commit_interval": "3s"} | request.param
     made = World(tmp_path, broker.bootstrap, broker.bootstrap, topic, definition(), serve)
@@ -69,7 +69,7 @@ REPLAYS = pytest.mark.parametrize("world", [{"max_replay": 100_000}], indirect=T
 @pytest.mark.parametrize("variant", ["none", "offsets_before_alerts"])
 def test_offsets_committed_before_alerts_lose_alerts_in_a_crash_between_the_two(world: World, variant: str) -> None:
     """kill -9 right after the second commit, three times."""
-    verdict = through(world, variant, *["committed:2"] * 3)
+    verdict = verdict_after(world, variant, *["committed:2"] * 3)
     if variant == "none":
         assert verdict.clean, str(verdict)
     else:
@@ -80,25 +80,25 @@ def test_offsets_committed_before_alerts_lose_alerts_in_a_crash_between_the_two(
 @pytest.mark.parametrize("variant", ["none", "state_kept_on_abort"])
 def test_state_that_is_not_rolled_back_with_its_transaction_loses_alerts(world: World, variant: str) -> None:
     """A stall before the commit that outlasts the transaction, but not the session: aborted, the partitions stay."""
-    verdict = through(world, variant, "flushed:3:freeze")
+    verdict = verdict_after(world, variant, "flushed:3:freeze")
     if variant == "none":
         assert verdict.clean, str(verdict)
-        assert verdict.aborted > 0, "what was aborted must have held alerts"
+        assert verdict.aborted > 0, "the aborted transaction must have held alerts"
     else:
         assert verdict.lost > 0, str(verdict)
 
 
 @REPLAYS
-@pytest.mark.parametrize("variant", ["none", "replay_that_tells"])
-def test_a_replay_that_tells_what_was_told_before_tells_it_twice(world: World, variant: str) -> None:
-    verdict = through(world, variant, *["committed:3"] * 2)
+@pytest.mark.parametrize("variant", ["none", "replay_that_publishes"])
+def test_a_replay_that_publishes_what_was_published_before_publishes_it_twice(world: World, variant: str) -> None:
+    verdict = verdict_after(world, variant, *["committed:3"] * 2)
     if variant == "none":
         assert verdict.clean, str(verdict)
     else:
         assert verdict.twice > 0, str(verdict)
 
 
-def through(world: World, variant: str, *orders: str) -> Verdict:
+def verdict_after(world: World, variant: str, *orders: str) -> Verdict:
     """One consumer of this variant through faults at these places, then to the end of the input."""
     program = ("tests.chaos.broken", variant, "run")
     instance = Instance("one", world.folder, world.config, program, warm)
@@ -192,8 +192,8 @@ def test_a_run_that_did_less_than_its_size_promises_complains(size: str) -> None
     ("series", "seconds", "met"), [(100_000, 15.0, True), (1_000, 15.1, False), (200_000, 99.0, None)]
 )
 def test_a_restart_with_many_series_is_held_to_its_bar(series: int, seconds: float, met: bool | None) -> None:
-    told = Restart(series, snapshot_bytes=1, started_s=1.0, restored_s=2.0, live_s=seconds, replayed=0)
-    assert told.met is met
+    restart = Restart(series, snapshot_bytes=1, started_s=1.0, restored_s=2.0, live_s=seconds, replayed=0)
+    assert restart.met is met
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -212,7 +212,7 @@ def test_the_bars_size_dies_at_every_place_that_it_passes() -> None:
 
 
 def test_the_judge_counts_lost_twice_extra_late_and_wrong_apart() -> None:
-    """Five events of one series, each mistreated in its own way."""
+    """Five events of one series, each wrong in its own way."""
     events = [Event("a", "id", i, "updated", None, "low", 0, i, 1.5) for i in range(5)]
     stranger = replace(events[0], alert_id="other")
     worse = replace(events[4], score=1.6)

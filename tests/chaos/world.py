@@ -1,4 +1,4 @@
-"""What a run is about: topics, a bundle, a configuration; who has committed what; what subscribers got."""
+"""World of a run: topics, a bundle, a configuration, committed offsets, and the records that subscribers read."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from tests.support.live import BREATH_S, NOT_YET, PARTITIONS, QUIET, Live, Recor
 
 ASK_S = 0.2
 BATCH = 2000
-# Replays, snapshots in turn and commits must all be frequent in a run of minutes.
+# Replays, snapshots and commits must all be frequent in a run of minutes.
 SERVE: Mapping[str, Any] = {
     "session_timeout": "6s", "transaction_timeout": "5s", "commit_interval": "200ms", "max_replay": 2000,
     "batch": 500, "log_format": "json", "log_every": "2s",
@@ -23,10 +23,11 @@ Isolation = Literal["read_committed", "read_uncommitted"]
 
 
 class World:
-    """One input topic, its consumers' configuration and its outputs.
+    """One input topic, the configuration of its consumers, and its outputs.
 
     Args:
-        bootstrap: for the consumers. direct: for everybody else.
+        bootstrap: for the consumers.
+        direct: for everything else.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class World:
         self._partitions = [TopicPartition(self.input, p) for p in range(PARTITIONS)]
 
     def close(self) -> None:
+        """Closes the client that reads committed offsets."""
         self._group.close()
 
     def committed(self) -> list[int] | None:
-        """The group's offset per partition, 0 where there is none; None while the broker does not say."""
+        """The group's offset per partition, 0 where there is none; None while the broker does not answer."""
         try:
             found = self._group.committed(self._partitions, timeout=ASK_S)
         except KafkaException as fault:
@@ -59,16 +61,16 @@ class World:
         return [max(tp.offset, 0) for tp in found]
 
     def ends(self) -> list[int]:
-        """The input's end per partition."""
+        """End offset of the input per partition."""
         return [self._group.get_watermark_offsets(tp, timeout=20)[1] for tp in self._partitions]
 
     def passed(self, offsets: list[int]) -> bool:
-        """Whether the group has committed up to these offsets, in every partition."""
+        """True if the group has committed up to these offsets in every partition."""
         committed = self.committed()
         return committed is not None and all(c >= o for c, o in zip(committed, offsets, strict=True))
 
     def judge(self) -> tuple[Verdict, Expected]:
-        """Compares what subscribers got with what the input topic had to lead to. All consumers must have ended."""
+        """Compares the published alerts with those expected from the input. All consumers must have ended."""
         self._await_no_open_transaction()
         expected = recompute(self.read(self.input, "read_committed"), self.definition)
         got = [event_of(record) for record in self.read(self._live.alerts, "read_committed")]
@@ -78,7 +80,7 @@ class World:
         return verdict, expected
 
     def _await_no_open_transaction(self) -> None:
-        """A transaction left open hides what comes after it: a hanging one would look like alerts lost by us."""
+        """Waits until no transaction is open: an open one hides later alerts, which would look lost."""
 
         def none_open() -> bool:
             return self._end(self._live.alerts, "read_committed") == self._end(self._live.alerts, "read_uncommitted")
@@ -102,7 +104,7 @@ class World:
         )  # fmt: skip
 
     def read(self, topic: str, isolation: Isolation) -> list[Record]:
-        """Everything that such a subscriber gets, in order of partition and offset."""
+        """All records that a subscriber of this isolation reads, in order of partition and offset."""
         reader = self._reader(isolation)
         count = len(reader.list_topics(topic, timeout=20).topics[topic].partitions)
         reader.assign([TopicPartition(topic, p, 0) for p in range(count)])
@@ -122,10 +124,10 @@ class World:
 
 
 def until(true: Callable[[], bool], what: str, seconds: float) -> float:
-    """Waits until it is true; returns the seconds that took.
+    """Waits until a condition holds; returns the seconds that it took.
 
     Raises:
-        TimeoutError: it was not within `seconds`.
+        TimeoutError: the condition did not hold within `seconds`.
     """
     begun = time.monotonic()
     while not true():
