@@ -1,17 +1,17 @@
-"""Everything narrows raises on purpose. Imported by all rooms, imports none.
+"""The errors that narrows raises on purpose. All rooms import them.
 
-A message says what was seen, what was expected, and what to do: its reader has no debugger.
+A message says what was seen, what was expected, and what to do.
 """
 
 
 class NarrowsError(Exception):
-    """Root of what a user may meet; `exit_code` is what the command line ends with."""
+    """Root of all errors for users; the command line ends with `exit_code`."""
 
     exit_code = 1
 
 
 class ConfigError(NarrowsError):
-    """The configuration or the command line is wrong; lists every fault with its path."""
+    """A wrong configuration or command line; lists every fault with its path."""
 
     exit_code = 2
 
@@ -21,11 +21,11 @@ class DataError(NarrowsError):
 
 
 class BundleError(NarrowsError):
-    """A bundle that is missing, tampered with, or does not fit the data it is pointed at."""
+    """A bundle that is missing, was altered, or does not fit the data."""
 
 
 class StorageError(NarrowsError, OSError):
-    """The storage of the registry does not answer, refuses this process, or holds what nobody wrote there."""
+    """Storage of the registry that does not answer, refuses this process, or holds a file of unknown origin."""
 
 
 class ShapeError(NarrowsError):
@@ -33,16 +33,16 @@ class ShapeError(NarrowsError):
 
 
 class BrokerError(NarrowsError):
-    """Kafka said no in a way that waiting does not mend (topic, permission, configuration)."""
+    """A refusal by Kafka that a retry cannot fix: topic, permission, configuration."""
 
 
 class FencedError(BrokerError):
-    """Another process runs with this process's transactional identity."""
+    """Another process runs with the transactional identity of this one."""
 
     exit_code = 5
 
 
 class GateError(NarrowsError):
-    """A model that may not go to production: it was judged, and refused."""
+    """A model that the gate refused for production."""
 
     exit_code = 4

@@ -1,4 +1,4 @@
-"""What the data can tell sets what the configuration leaves open; the name of the data set never does."""
+"""Values from the data for settings that are left open. The name of the data set has no influence."""
 
 from typing import Literal
 
@@ -10,9 +10,9 @@ from stream.errors import ConfigError, DataError
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings
 
-# A gap this many times the usual step is a gap, not jitter.
+# A step of more than this many usual steps is a gap, not jitter.
 GAP_STEPS = 10
-# A usual step this much shorter than a tick is jitter; below it, ticks get several values of a sensor.
+# A usual step down to this part of a tick is jitter; with a shorter one a tick has several values of a sensor.
 LEAST_OF_TICK = 0.9
 WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
 
@@ -20,19 +20,19 @@ WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
 def choose_policy(
     frames: FrameSettings, rules: RuleSettings, layout: Literal["wide", "long"], steps: dict[str, int], sensors: int
 ) -> FramePolicy:
-    """The frame policy.
+    """The policy for framing, with values from the data for `interval`, `max_gap` and `max_missing`.
 
     Args:
-        layout: records of one sensor ("long") must meet on ticks to be frames.
+        layout: "long": records of one sensor each, which become frames on ticks only.
         steps: median step of each series, ns.
 
     Raises:
-        DataError: no series has two readings, so that there is no interval.
+        DataError: no series has two readings, so there is no interval.
     """
     if not steps and frames.interval is None:
         raise DataError("no series has two readings at different times; set `frames.interval`, or give more history")
     interval = frames.interval if frames.interval is not None else int(np.median(list(steps.values())))
-    # Pooled series may tick at different rates: the slowest one's jitter must not count as gaps.
+    # Series may have different rates: the jitter of the slowest one must not count as gaps.
     gap = frames.max_gap if frames.max_gap is not None else GAP_STEPS * max([interval, *steps.values()])
     missing = frames.max_missing if frames.max_missing is not None else sensors // 4
     resample = "last" if layout == "long" and frames.resample == "none" else frames.resample
@@ -42,7 +42,7 @@ def choose_policy(
         max_gap_ns=gap,
         resample=resample,
         grace_ns=frames.grace,
-        # Nothing is missed of a tick of which nothing more will come.
+        # A tick that has a value of each sensor gets no more values: closing it misses nothing.
         close_complete=resample == "last" and one_value,
         max_carry=frames.max_carry,
         max_missing=min(missing, sensors - 1),
@@ -55,9 +55,9 @@ def choose_policy(
 
 
 def choose_spec(options: ModelSettings, sensors: int, window: int, smoothing: int) -> ModelSpec:
-    """The model's sizes for this W and M: a code far below the window, however small that is.
+    """The sizes of the model for this W and M. The code has far fewer values than the window.
 
-    The code is the strait, not the hidden layer: with few units that dropout thins, a small window teaches nothing.
+    The code is the bottleneck, not the hidden layer: few hidden units with dropout learn nothing of a small window.
     """
     size = window * sensors
     usual = kind_of(options.kind).usual_hidden
@@ -81,7 +81,7 @@ def choose_spec(options: ModelSettings, sensors: int, window: int, smoothing: in
 
 
 def longest_support(options: ModelSettings) -> int:
-    """W + M, where a short history does not call for less."""
+    """W + M, unless a short history calls for less."""
     window = WINDOW if options.window is None else options.window
     return window + (SMOOTHING if options.smoothing is None else options.smoothing)
 
@@ -92,10 +92,10 @@ def ruled(rules: RuleSettings) -> set[str]:
 
 
 def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
-    """Rules are for sensors that the history has.
+    """Refuses rules for sensors that the history lacks.
 
     Raises:
-        ConfigError: names every one that it has not.
+        ConfigError: names these sensors.
     """
     unknown = [f"rules.sensors.{name}" for name in sorted(ruled(rules)) if name not in sensors]
     if unknown:
@@ -103,7 +103,7 @@ def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
 
 
 def choose_rules(options: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> Rules:
-    """Incident rules: quiet for W + M frames before an incident is over, told again at most every W frames."""
+    """Rules of incidents, with values from the model: resolved after W + M quiet frames, updated every W at most."""
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
     return Rules(
         close_after=options.close_after if options.close_after is not None else spec.block,

@@ -1,4 +1,4 @@
-"""How long windows and levels a history is long enough for, where the configuration leaves it open."""
+"""W and M, where they are left open: the longest that the history supports."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from training.fitting.fit import least_windows
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """W and M, and the parts of a history that is cut for them.
+    """W, M and the parts of a history that is cut for them.
 
     Attributes:
-        part: uint8 (T,), a `Part` each.
-        why_shorter: the reason that W is not as long as it would be with more history; None where it is.
+        part: uint8 (T,), the `Part` of each row.
+        why_shorter: the reason why W is shorter than with more history; None where it is not.
     """
 
     window: int
@@ -35,10 +35,10 @@ class Cut:
 
 
 def cut(framed: FramedHistory, model: ModelSettings, threshold: ThresholdSettings, shares: Shares) -> Cut:
-    """The history in parts, for what is asked for; what is left open is `WINDOW` and `SMOOTHING`, or as long as may be.
+    """Cuts the history into parts for W and M. Left open, these are `WINDOW` and `SMOOTHING`, or shorter.
 
-    Halved until the parts hold enough windows to fit and to stop, and enough levels for the promise. Where no length
-    will do, the longest: whoever lacks windows or levels says so.
+    W is halved until the parts hold enough windows to fit and to stop, and enough levels for the promise. If no length
+    suffices, the longest is taken, and fitting or calibration says what is missing.
 
     Raises:
         DataError: a part has no row.
@@ -63,7 +63,7 @@ def _too_short(framed: FramedHistory, longest: int) -> str:
 
 
 def _lengths(model: ModelSettings, sensors: int) -> Iterator[tuple[int, int]]:
-    """W and M to try, the longest first. Windows have more values than the code, and so than one."""
+    """W and M to try, the longest first. A window has more values than the code, and more than one."""
     longest = WINDOW if model.window is None else model.window
     shortest = longest if model.window is not None else kind_of(model.kind).min_window
     smoothing = SMOOTHING if model.smoothing is None else model.smoothing
@@ -79,7 +79,7 @@ def _parts(framed: FramedHistory, window: int, smoothing: int, shares: Shares) -
 
 
 def _enough(framed: FramedHistory, part: UInt8s, window: int, smoothing: int, threshold: ThresholdSettings) -> bool:
-    """Whether each part holds what is needed of it."""
+    """True where each part holds as much as it needs."""
     levels = np.flatnonzero(framed.within(part, Part.CALIBRATE, window + smoothing - 1))
     series = framed.series[levels].astype(np.int64)
     place = np.arange(len(levels)) - Segments(framed.series[levels]).start_of_row

@@ -11,16 +11,17 @@ from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSett
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """How to fit; the numbers that are no settings suit a few thousand windows as well as millions.
+    """Options of fitting: the section `train`, and numbers that are no settings and suit any amount of windows.
 
     Attributes:
-        improvement: relative fall of the stop loss that counts as one.
+        improvement: relative fall of the stop loss that counts as an improvement.
         cooling: factor on a member's learning rate after `patience` / 2 epochs without improvement.
-        min_windows: windows per epoch and member, at least: small data are gone through several times.
-        max_stop: stop windows looked at after each epoch, evenly spaced.
-        anneal: variational: epochs over which beta grows from 0 to its value, fewer where `max_epochs` is not above.
-            A code that is penalised from the start carries no information (Bowman et al. 2016, "Generating sentences
-            from a continuous space", section 3.1). Weights of those epochs are not kept.
+        min_windows: least number of windows per epoch and member; of fewer, windows repeat within the epoch.
+        max_stop: stop windows that are scored after each epoch, evenly spaced.
+        anneal: variational: epochs over which beta grows from 0 to its value; at most `max_epochs` - 1. The weights of
+            these epochs are not kept. A code that is penalised from the start carries no information.
+
+    Source of `anneal`: Bowman et al. 2016, "Generating sentences from a continuous space", section 3.1.
     """
 
     train: TrainSettings

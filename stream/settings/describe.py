@@ -1,4 +1,4 @@
-"""The configuration described for people and editors: a Markdown table, a JSON Schema, the values in force."""
+"""Descriptions of the configuration: a Markdown table, a JSON Schema for editors, the values in force."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 def rows(model: type[Settings] | type[Section] = Settings, above: str = "") -> Iterator[Row]:
-    """Every setting in order."""
+    """All settings in order."""
     whole = model.model_json_schema()
     for name, field in model.model_fields.items():
         section = section_of(field)
@@ -63,7 +63,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _set_defaults(model: type[Settings] | type[Section], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
-    # Defaults as a person would write them, `1h`; the tree holds ns.
+    # Defaults are written as people do, `1h`; the tree holds ns.
     defaults = model.model_construct().model_dump(mode="json")
     for name, field in model.model_fields.items():
         section = section_of(field)
@@ -74,12 +74,12 @@ def _set_defaults(model: type[Settings] | type[Section], schema: dict[str, Any],
 
 
 def values(settings: Settings) -> dict[str, Any]:
-    """What is in force, as JSON types; secrets masked."""
+    """The values in force as JSON types, secrets masked."""
     return settings.model_dump(mode="json")
 
 
 def as_yaml(settings: Settings) -> str:
-    """What is in force, as a configuration file; secrets masked."""
+    """The values in force as a configuration file, secrets masked."""
     return yaml.safe_dump(values(settings), sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -107,5 +107,5 @@ def _one_type(schema: dict[str, Any]) -> str:
 
 def _range(schema: dict[str, Any]) -> str:
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    said = [f"{sign} {schema[name]}" for name, sign in bounds.items() if name in schema]
-    return f" {', '.join(said)}" if said else ""
+    limits = [f"{sign} {schema[name]}" for name, sign in bounds.items() if name in schema]
+    return f" {', '.join(limits)}" if limits else ""

@@ -1,4 +1,4 @@
-"""The sections `model`, `train`, `threshold` and `rules`: what is learnt, and when it speaks."""
+"""The sections `model`, `train`, `threshold`, `recalibrate` and `rules`: the model, and the life of an incident."""
 
 from typing import Annotated, Literal, Self
 
@@ -96,7 +96,7 @@ class Parts(Section):
 
 
 class TrainSettings(Section):
-    """How `narrows train` fits."""
+    """The fitting of the weights, and the history that it leaves out."""
 
     seed: Int = Field(default=0, ge=0, le=2**31 - 1, description="Member k starts from seed + k.")
     parts: Parts = Field(default_factory=Parts, description="Shares of each series, in time order.")
@@ -126,7 +126,7 @@ class TrainSettings(Section):
 
 
 class ThresholdSettings(Section):
-    """Where the boundary comes from."""
+    """The promise that the threshold keeps."""
 
     method: Literal["budget", "percentile"] = Field(
         default="budget",
@@ -180,7 +180,7 @@ Limits = tuple[Float | None, Float | None]
 
 
 class SensorRuleSettings(Section):
-    """What is asked of one sensor after the model."""
+    """Conditions on the deviation of one sensor."""
 
     direction: Literal["both", "above", "below"] = Field(
         default="both", description="Deviations from the expected value that may open an incident."
@@ -207,7 +207,7 @@ class SensorRuleSettings(Section):
 
     @property
     def vetoes(self) -> bool:
-        """Whether there are deviations that it does not let pass."""
+        """True where some deviation opens no incident."""
         return self.direction != "both" or self.min_absolute > 0 or self.min_relative > 0
 
 

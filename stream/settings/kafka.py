@@ -1,4 +1,4 @@
-"""The `kafka` section: where the broker is, how to log in, what the topics are called."""
+"""The section `kafka`: broker, login, names of topics."""
 
 import re
 from typing import Annotated, Literal
@@ -18,10 +18,10 @@ REFUSED_OPTIONS = {
     "auto.commit.enable": _COMMITS,
     "auto.commit.interval.ms": _COMMITS,
     "enable.auto.offset.store": _COMMITS,
-    "auto.offset.reset": "where to start is decided from committed offset and snapshots; a reset would skip readings",
+    "auto.offset.reset": "committed offset and snapshots decide where to start; a reset would skip readings",
     "isolation.level": "aborted readings and snapshots must never be seen",
     "delivery.report.only.error": "recovery needs the offsets of the snapshots that were delivered",
-    "enable.partition.eof": "the end of a partition steers the restore",
+    "enable.partition.eof": "a restore needs to know the end of a partition",
     "partition.assignment.strategy": _ASSIGNMENT,
     "group.id": "set kafka.group",
     "group.instance.id": "set kafka.instance",
@@ -48,7 +48,7 @@ REFUSED_OPTIONS = {
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of an option of this name must never be printed."""
+    """True where the value of an option of this name must never be printed."""
     return _SECRET.search(name) is not None
 
 
@@ -133,7 +133,7 @@ class KafkaSettings(Section):
     )
 
     def connection(self) -> dict[str, str]:
-        """What every client needs, in librdkafka's names, secrets in clear: hand it to a client, never to a log."""
+        """Options of every client by librdkafka's names, secrets in clear. Hand them to a client, never to a log."""
         password = None if self.password is None else self.password.get_secret_value()
         named = {
             "bootstrap.servers": self.bootstrap,

@@ -1,4 +1,4 @@
-"""The three places a setting may come from, each as a tree: the YAML file, the environment, `--set`."""
+"""The three sources of settings, each as a tree: the YAML file, the environment, `--set`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from stream.settings.section import section_of
 from stream.settings.tree import Settings
 
 ENV_PREFIX = "NARROWS_"
-# Never part of a sensor's name or of a librdkafka key, so `--set` may name both.
+# Never part of the name of a sensor or of a librdkafka option, so `--set` may name both.
 _STEP = "\0"
 # The parser lets the last two through: `!!int x`, and brackets nested a thousand deep.
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class Layer(NamedTuple):
-    """One source: what it says, where each of its paths was said, and what cannot be understood at all."""
+    """One source: its tree of values, the place of each of its paths, and faults that no tree can hold."""
 
     tree: dict[str, Any]
     origins: dict[tuple[str, ...], str]
@@ -31,7 +31,7 @@ class Layer(NamedTuple):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 scalars: `on`, `no` and dates are text, so a sensor or a series may be called that."""
+    """YAML 1.2 scalars: `on`, `no` and dates are text, so that a sensor or a series may have such a name."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -45,19 +45,19 @@ for _word in ("true", "True", "false", "False"):
 
 
 def plain(text: str | bytes) -> object:
-    """What YAML, or JSON, says in the types of a configuration: times are text.
+    """Parses YAML or JSON as a configuration is parsed: times stay text.
 
     Raises:
-        yaml.YAMLError: it is neither.
+        yaml.YAMLError: `text` is neither.
     """
     return yaml.load(text, _Loader)
 
 
 def read_file(path: Path) -> Layer:
-    """The YAML file as a layer.
+    """Reads the YAML file as a layer.
 
     Raises:
-        ConfigError: it cannot be read, or is not YAML at all.
+        ConfigError: the file cannot be read, or is not YAML.
     """
     try:
         text = path.read_text("utf-8")
@@ -67,7 +67,7 @@ def read_file(path: Path) -> Layer:
     try:
         return _document(text, str(path))
     except _NOT_YAML as error:
-        # Not str(error): that quotes the line, which may hold a password.
+        # str(error) would quote the line, which may hold a password.
         raise ConfigError(f"{_place(error, str(path))}: not YAML; check indentation, quotes and colons") from None
 
 
@@ -75,18 +75,18 @@ def from_environment(environ: Mapping[str, str]) -> Layer:
     """`NARROWS_A__B=value` as a layer; lists and mappings are written as YAML or JSON."""
     named = {name: value for name, value in environ.items() if name.upper().startswith(ENV_PREFIX)}
     paths = {name: tuple(name[len(ENV_PREFIX) :].lower().split("__")) for name in named}
-    # A single word may be another program's (NARROWS_DATA); with `__` in it, it can only be meant for us.
+    # A variable of a single word may be another program's (NARROWS_DATA); one with `__` is a setting.
     ours = {name: path for name, path in paths.items() if len(path) > 1 or path[0] in Settings.model_fields}
     return _assignments([(f"environment {name}", path, named[name]) for name, path in ours.items()])
 
 
 def from_overrides(overrides: Sequence[str]) -> Layer:
-    """`a.b=value` as a layer; of two for the same path the later wins."""
+    """`a.b=value` as a layer; of two values for one path the later wins."""
     assignments, faults = [], []
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals or not name.strip():
-            # Without `=` the whole may be a value that went astray: not shown.
+            # Not shown: without `=` the text may be a stray value, such as a password.
             faults.append("--set: expected a.b=value, such as --set model.window=64")
         else:
             assignments.append((f"--set {name.strip()}", _steps(name.strip()), value))
@@ -95,7 +95,7 @@ def from_overrides(overrides: Sequence[str]) -> Layer:
 
 
 def field_at(path: Sequence[str]) -> FieldInfo | None:
-    """The field that `path` names, or None where there is no such field."""
+    """The field that `path` names; None where there is none."""
     model: type[BaseModel] | None = Settings
     field = None
     for name in path:
@@ -107,7 +107,7 @@ def field_at(path: Sequence[str]) -> FieldInfo | None:
 
 
 class _Variables(EnvSettingsSource):
-    """Text variables, typed by the field they are for: `[..]`, `{..}` for lists and mappings, else as they stand."""
+    """Variables as text, converted to the type of their field: `[..]`, `{..}` are lists and mappings."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -117,7 +117,8 @@ class _Variables(EnvSettingsSource):
         return parse_env_vars(self._variables, case_sensitive=True, parse_none_str="null")
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:
-        # What is not YAML stays text: validation then reports it with its path.
+        """A list or a mapping, from YAML."""
+        # Text that is not YAML stays: validation reports it with its path.
         try:
             return yaml.load(value, _Loader)
         except _NOT_YAML:
@@ -153,7 +154,7 @@ def _reaches(tree: object, path: tuple[str, ...]) -> bool:
 
 
 def _sections_only(layer: Layer) -> Layer:
-    """The layer with a fault in place of each section that is not one: another layer must not paper over it."""
+    """The layer with a fault for each section that is no mapping, so that no other layer can hide it."""
     tree = {}
     faults = []
     for name, body in layer.tree.items():
@@ -167,7 +168,7 @@ def _sections_only(layer: Layer) -> Layer:
 
 
 def _steps(name: str) -> tuple[str, ...]:
-    """Splits at dots, but not within the key of a mapping: kafka.options.linger.ms names the option linger.ms."""
+    """Splits at dots, but not within the key of a mapping: kafka.options.linger.ms sets the option linger.ms."""
     parts = name.split(".")
     for depth in range(1, len(parts)):
         field = field_at(parts[:depth])
@@ -202,7 +203,7 @@ def _note_lines(node: yaml.MappingNode, path: tuple[str, ...], file: str, layer:
             )
         first.setdefault(name, line)
         layer.origins[(*path, name)] = f"{file}:{line}"
-        # Deeper than any section: an alias that holds itself must not be followed for ever.
+        # No section is deeper. An alias that contains itself would be followed for ever.
         if isinstance(value, yaml.MappingNode) and len(path) < 4:
             _note_lines(value, (*path, name), file, layer)
 

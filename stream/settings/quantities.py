@@ -1,4 +1,4 @@
-"""Durations, sizes, instants, addresses as people write them: `500ms`, `1MiB`, `2026-01-31T08:00:00Z`, `[::1]:80`."""
+"""Durations, sizes, instants, addresses as written by people: `500ms`, `1MiB`, `2026-01-31T08:00:00Z`, `[::1]:80`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -102,7 +102,7 @@ def _an_address(given: str) -> str:
 
 
 def _scaled(given: object, units: dict[str, int], default: str, help_text: str) -> int:
-    # A bool is an int to Python, and `on` a slip of the pen to a reader of the file.
+    # A bool is an int in Python; in a configuration it is a mistake.
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise ValueError(f"expected {help_text}")
     text = given if isinstance(given, str) else format(Decimal(repr(given)), "f")

@@ -1,4 +1,4 @@
-"""`load`: the layers become one validated tree, or one error that lists every fault with its path."""
+"""Combines the layers to one validated tree, or to one error that lists every fault with its path."""
 
 import difflib
 import os
@@ -18,7 +18,7 @@ _LONGEST_SHOWN = 60
 
 
 class SettingsError(ConfigError):
-    """Every fault of a configuration; `faults` lists them one by one."""
+    """All faults of a configuration; `faults` lists them."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -27,14 +27,14 @@ class SettingsError(ConfigError):
 
 
 def load(path: Path | None, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Settings:
-    """The configuration: `overrides` (`a.b=value`) over environment (`NARROWS_A__B`) over file over defaults.
+    """Loads the configuration: `overrides` (`a.b=value`) over environment (`NARROWS_A__B`) over file over defaults.
 
     Args:
         path: YAML file; None for none.
         environ: None for this process's environment.
 
     Raises:
-        ConfigError: lists every fault of all layers, each with its path and where it was said; no secret is in it.
+        SettingsError: lists the faults of all layers, each with its path and its source, and no secret.
     """
     file = Layer({}, {}, []) if path is None else read_file(path)
     layers = (from_overrides(overrides), from_environment(os.environ if environ is None else environ), file)
@@ -52,10 +52,10 @@ def _fault(error: ErrorDetails, layers: Sequence[Layer]) -> str:
     path = tuple(str(step) for step in error["loc"] if step != "[key]")
     origin = _origin(path, layers)
     where = ".".join(path) or "configuration"
-    return f"{where}: {_what(error, path)}{'' if origin is None else f' ({origin})'}"
+    return f"{where}: {_message(error, path)}{'' if origin is None else f' ({origin})'}"
 
 
-def _what(error: ErrorDetails, path: tuple[str, ...]) -> str:
+def _message(error: ErrorDetails, path: tuple[str, ...]) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
@@ -63,8 +63,8 @@ def _what(error: ErrorDetails, path: tuple[str, ...]) -> str:
         case "literal_error":
             return f"{_got(error['input'], path)}expected one of {_choices(context['expected'])}"
         case "value_error":
-            said = str(context["error"])
-            return said if said.startswith("refused") else f"{_got(error['input'], path)}{said}"
+            message = str(context["error"])
+            return message if message.startswith("refused") else f"{_got(error['input'], path)}{message}"
         case "missing":
             return "missing, and it has no default"
         case "string_type":
@@ -77,7 +77,7 @@ def _what(error: ErrorDetails, path: tuple[str, ...]) -> str:
 
 
 def _got(value: object, path: tuple[str, ...]) -> str:
-    """What was seen, or nothing where it is long, has parts (one may be secret), or is a secret itself."""
+    """The value that was seen, or "": a secret, and a value with parts, of which one may be secret, are not shown."""
     field = field_at(path)
     holds_parts = isinstance(value, dict | list | tuple | BaseModel) or (field is not None and section_of(field))
     if holds_parts or any(map(is_secret, path)) or path == ("kafka", "options"):
@@ -99,7 +99,7 @@ def _hint(path: tuple[str, ...]) -> str:
 
 
 def _origin(path: tuple[str, ...], layers: Sequence[Layer]) -> str | None:
-    # The strongest layer that says anything at the path or above it; the deepest such place.
+    # The deepest place at the path or above it, in the strongest layer that has one.
     for depth in range(len(path), 0, -1):
         for layer in layers:
             if path[:depth] in layer.origins:
@@ -108,7 +108,7 @@ def _origin(path: tuple[str, ...], layers: Sequence[Layer]) -> str | None:
 
 
 def all_paths(model: type[BaseModel] = Settings, above: str = "") -> Iterator[str]:
-    """Every setting's path, in order."""
+    """Paths of all settings, in order."""
     for name, field in model.model_fields.items():
         section = section_of(field)
         if section is None:

@@ -1,19 +1,22 @@
-"""What all sections of the configuration have in common."""
+"""The base class of all sections of the configuration."""
 
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
+# The half of narrows that reads a setting.
 Half = Literal["training", "run", "both"]
 
 
 class Section(BaseModel):
     """A frozen part of the configuration; keys that it does not know are faults.
 
-    Class attributes:
+    Attributes of the class:
         acts: the half of narrows that reads the section.
-        acts_apart: settings that another half reads, by their names.
+        acts_apart: the half that reads a setting, by name, where it differs from `acts`.
+
+    Each section says in its docstring what it is about; each field has a description, which the README shows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
@@ -23,6 +26,6 @@ class Section(BaseModel):
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
-    """The section a field stands for, or None where it is a value."""
+    """The section that a field stands for; None where it is a value."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None

@@ -1,4 +1,4 @@
-"""The section `serve`: the pace of the running consumer."""
+"""The section `serve`: batches, commits, watches and logs of the running consumer."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The first configuration file: what was guessed and what most people change, each setting with its reason."""
+"""The first configuration file: guessed settings and those that most people change, each with a comment."""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from stream.settings.describe import rows
 from stream.settings.layers import field_at
 from stream.settings.tree import Settings
 
-# Written with their defaults where nothing better was guessed.
+# Written with their defaults where nothing is guessed.
 _USUAL = (
     "detector",
     "registry",
@@ -33,7 +33,7 @@ _HEADER = """\
 
 
 class Guess(NamedTuple):
-    """A setting that the data suggest; `value` as it is written in YAML."""
+    """A setting that the data suggest; `value` is written to YAML."""
 
     path: str
     value: Any
@@ -41,10 +41,10 @@ class Guess(NamedTuple):
 
 
 def starter(guesses: Sequence[Guess] = ()) -> str:
-    """YAML with the guesses and the usual settings, in the order of the configuration, a comment above each.
+    """Renders the guesses and the usual settings as YAML, in the order of the configuration, a comment above each.
 
     Raises:
-        ConfigError: a guess for a setting that there is not.
+        ConfigError: a guess is for an unknown setting.
     """
     unknown = [guess.path for guess in guesses if field_at(guess.path.split(".")) is None]
     if unknown:
@@ -69,7 +69,7 @@ def write(path: Path, text: str, force: bool) -> None:
     """Writes the file.
 
     Raises:
-        ConfigError: it is there and `force` is not set, or it cannot be written.
+        ConfigError: the file exists and `force` is not set, or it cannot be written.
     """
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:

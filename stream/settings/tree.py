@@ -1,4 +1,4 @@
-"""The one configuration tree, and the names that follow from it."""
+"""The tree of all settings, and the names that follow from them."""
 
 import socket
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ Place = Annotated[
 
 
 class Topics(NamedTuple):
-    """Every topic: those the consumer touches (`scores` is None where verdicts are not written), and `feedback`."""
+    """The names of all topics; `scores` is None where no verdicts are written. The consumer leaves `feedback` alone."""
 
     readings: str
     alerts: str
@@ -48,14 +48,14 @@ class Topics(NamedTuple):
 
 
 class Layer(PydanticBaseSettingsSource):
-    """One layer of the configuration that is already a tree."""
+    """One layer of the configuration, already a tree."""
 
     def __init__(self, settings: type[BaseSettings], tree: Mapping[str, Any]) -> None:
         super().__init__(settings)
         self._tree = dict(tree)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Part of the interface; a whole tree is given by `__call__`."""
+        """Part of the interface; not used, since `__call__` returns the whole tree."""
         return self._tree.get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Layer(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """The configuration of both halves. `load` reads one; `Settings()` is the defaults, whatever the environment."""
+    """The configuration of both halves. `load` reads one; `Settings()` has the defaults and reads no environment."""
 
     acts: ClassVar[Half] = "both"
     acts_apart: ClassVar[dict[str, Half]] = {"bundle": "run"}
@@ -85,11 +85,11 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
         description="Bundle to serve: production, candidate, or a version.",
     )
-    input: InputSettings = Field(default_factory=InputSettings, description="Where readings come from.")
-    frames: FrameSettings = Field(default_factory=FrameSettings, description="How readings become frames.")
+    input: InputSettings = Field(default_factory=InputSettings, description="Source and layout of readings.")
+    frames: FrameSettings = Field(default_factory=FrameSettings, description="Rules by which readings become frames.")
     model: ModelSettings = Field(default_factory=ModelSettings, description="The shape of the autoencoder.")
-    train: TrainSettings = Field(default_factory=TrainSettings, description="How it is fitted.")
-    threshold: ThresholdSettings = Field(default_factory=ThresholdSettings, description="Source of the boundary.")
+    train: TrainSettings = Field(default_factory=TrainSettings, description="Fitting of the weights.")
+    threshold: ThresholdSettings = Field(default_factory=ThresholdSettings, description="Promise of the threshold.")
     recalibrate: RecalibrationSettings = Field(
         default_factory=RecalibrationSettings, description="Limits of a recalibration."
     )
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
 
     @property
     def topics(self) -> Topics:
-        """Names of all topics, with what was left open filled in."""
+        """Names of all topics, with defaults for those that are not set."""
         alerts, dead = self.kafka.alerts, self.kafka.dead_letters
         state, status, feedback = self.kafka.state, self.kafka.status, self.kafka.feedback
         return Topics(
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: object, **__: object
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed in: `layers`, the strongest first."""
+        """Takes the layers that are passed in, the strongest first, and nothing else."""
         given = dict(init_settings())
         layers = given.pop("layers", ())
         return tuple(Layer(settings_cls, tree) for tree in (given, *layers))

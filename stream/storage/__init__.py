@@ -1,1 +1,1 @@
-"""Where files are kept: a local folder, or object storage."""
+"""Storage of files: a local folder, or object storage."""

@@ -1,4 +1,4 @@
-"""Files below a local folder. Every change is one rename or one appended line under a lock."""
+"""Files below a local folder. Every change is one rename, or one line appended under a lock."""
 
 import errno
 import fcntl
@@ -11,21 +11,21 @@ from pathlib import Path
 
 
 class NameTakenError(OSError):
-    """Something of that name is there already."""
+    """The name is taken."""
 
 
 class Folder:
-    """As `stream.storage.opening.Storage`; readers see the old state or the new one, and writers take turns."""
+    """Implements `stream.storage.opening.Storage`. Readers see the old state or the new one; writers take turns."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def place(self, path: str) -> str:
-        """The path as people would write it."""
+        """The full path, for people."""
         return str(self._root / path)
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or a folder of that name."""
+        """True where a file or a folder of that name exists."""
         return (self._root / path).exists()
 
     def holding(self, folder: str, name: str) -> list[str]:
@@ -33,12 +33,12 @@ class Folder:
         return sorted(path.parent.name for path in (self._root / folder).glob(f"[!.]*/{name}"))
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of a file; None where there is none."""
+        """The bytes of a file; None where it does not exist."""
         file = self._root / path
         return file.read_bytes() if file.is_file() else None
 
     def replace(self, path: str, data: bytes) -> None:
-        """Puts `data` in place of what the file held, by one rename."""
+        """Replaces the content of a file by `data`, with one rename."""
         file = self._root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
@@ -49,7 +49,7 @@ class Folder:
 
     @contextmanager
     def alone(self, log: str) -> Iterator[None]:
-        """Lets one process at a time in, by a lock on the log; a process that dies gives it back."""
+        """Holds a lock on the log; the system releases it where the process dies."""
         file = self._root / log
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("ab") as lock:
@@ -57,9 +57,9 @@ class Folder:
             yield
 
     def append(self, log: str, line: bytes) -> None:
-        """Adds a line to the log. Within `alone`."""
+        """Adds a line to the log; call it within `alone`."""
         with (self._root / log).open("a+b") as file:
-            # A writer that was stopped in the middle of its line must not spoil the one after it.
+            # A writer that died in the middle of its line must not damage the next one.
             file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
             torn = file.read(1) not in (b"", b"\n")
             file.write(b"\n" * torn + line + b"\n")
@@ -70,13 +70,14 @@ class Folder:
         return [] if data is None else data.splitlines()
 
     def publish(self, folder: str, last: str, make: Callable[[Path], str]) -> None:
-        """Lets `make` fill a scratch folder and moves it to the name it gives; nothing is left of one that fails.
+        """Lets `make` fill a scratch folder, and moves it to the name that `make` returns.
 
-        1. A scratch folder, beside where it goes: a name that begins with a dot, which `holding` does not see.
-        2. `make` fills it. 3. One rename. A kill before it leaves the scratch folder, which nobody reads.
+        1. Create a scratch folder beside the target; its name begins with a dot, which `holding` passes over.
+        2. `make` fills it. An error removes it.
+        3. One rename. A crash before it leaves the scratch folder, which nobody reads.
 
         Args:
-            last: the file that makes the folder complete; here all of them appear at once.
+            last: the file that completes the folder; here all files appear at once.
 
         Raises:
             NameTakenError: the name is taken.
@@ -93,15 +94,15 @@ class Folder:
             raise
 
     def local(self, folder: str, check: Callable[[Path], object]) -> Path:
-        """The folder itself. It is checked by whoever loads it: there is no copy that could differ."""
+        """The folder itself. `check` is not called: there is no copy that could differ, and the loader checks."""
         return self._root / folder
 
 
 def move_to_free_name(folder: Path, to: Path) -> None:
-    """One rename; of several at once the first succeeds.
+    """Moves a folder by one rename; of several at once the first succeeds.
 
     Raises:
-        NameTakenError: there is something of that name.
+        NameTakenError: the name is taken.
     """
     try:
         folder.rename(to)

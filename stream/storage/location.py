@@ -1,4 +1,4 @@
-"""What may be named as a place for files: a folder, or a URI. Imports nothing heavy: settings are checked with it."""
+"""Places for files: a folder, or a URI. Settings are checked with this module, so it imports nothing slow."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -9,7 +9,7 @@ def uri_of(where: str) -> SplitResult | None:
     """The parts of a URI; None where `where` is the path of a folder.
 
     Raises:
-        ValueError: a URI that names no place for files; says what is expected.
+        ValueError: the URI names no place for files; says what is expected.
     """
     if "://" not in where:
         return None
@@ -22,8 +22,8 @@ def uri_of(where: str) -> SplitResult | None:
         return uri
     if uri.password is not None:
         raise ValueError(
-            "refused: a URI is printed, and must hold no secret; give the login by the environment "
-            "(AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS) or the role of the machine"
+            "refused: URIs are printed and must hold no secret; give the login in the environment "
+            "(AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS) or by the role of the machine"
         )
     if not uri.hostname:
         raise ValueError(f"expected the name of a bucket, such as {uri.scheme}://bucket/registry")

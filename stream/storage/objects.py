@@ -1,7 +1,7 @@
-"""Files as objects: what `pyarrow.fs` calls a file system, and what has no rename, no append and no lock.
+"""Files as objects in a file system of `pyarrow.fs` that has no rename, no append and no lock.
 
-An object is seen whole or not at all: it appears once it is written to its end. All else follows from the order of
-the writes, given with each.
+An object appears once it is written to its end: readers see all of it or nothing. All other guarantees follow from the
+order of the writes.
 """
 
 import atexit
@@ -23,12 +23,12 @@ from stream.storage.folder import NameTakenError, move_to_free_name
 
 
 class Objects:
-    """As `stream.storage.opening.Storage`; of two writers of one object the later wins.
+    """Implements `stream.storage.opening.Storage`. Of two writers of one object the later wins.
 
     Args:
-        connect: the file system and the path in it; called when first needed, since it may ask the network.
-        uri: how people call it.
-        cache: local folder for verified copies; may be emptied at any time.
+        connect: returns the file system and the path in it. It may use the network, so it is called at first need.
+        uri: the place, for people.
+        cache: local folder for verified copies; it may be emptied at any time.
     """
 
     def __init__(self, connect: Callable[[], tuple[fs.FileSystem, str]], uri: str, cache: Path) -> None:
@@ -52,7 +52,7 @@ class Objects:
         return f"{self._uri}/{path}" if path else self._uri
 
     def exists(self, path: str) -> bool:
-        """Whether there is an object of that name, or any below it."""
+        """True where an object of that name, or one below it, exists."""
         return bool(self._files.get_file_info(self._path(path)).type != fs.FileType.NotFound)
 
     def holding(self, folder: str, name: str) -> list[str]:
@@ -63,7 +63,7 @@ class Objects:
         return sorted(parts[0] for parts in below if len(parts) == 2 and parts[1] == name)
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of an object; None where there is none."""
+        """The bytes of an object; None where it does not exist."""
         try:
             with self._files.open_input_stream(self._path(path)) as stream:
                 return bytes(stream.read())
@@ -71,12 +71,12 @@ class Objects:
             return None
 
     def replace(self, path: str, data: bytes) -> None:
-        """Puts `data` in place of what the object held; readers see the old until the new is whole."""
+        """Replaces an object by `data`; readers see the old one until the new one is complete."""
         target = self._path(path)
         try:
             stream = self._files.open_output_stream(target)
         except FileNotFoundError:
-            # Folders are real in some file systems; in object storage this is no call at all.
+            # Some file systems have real folders; object storage has none, and this makes no call.
             self._files.create_dir(target.rpartition("/")[0], recursive=True)
             stream = self._files.open_output_stream(target)
         with stream:
@@ -84,11 +84,11 @@ class Objects:
 
     @contextmanager
     def alone(self, log: str) -> Iterator[None]:
-        """Keeps nobody out: object storage has no lock. What is written within must bear a second writer."""
+        """Holds no lock: object storage has none. The caller must allow for a second writer."""
         yield
 
     def append(self, log: str, line: bytes) -> None:
-        """Adds a line as an object of its own, named by time, so that no writer can lose another's."""
+        """Adds a line as an object of its own, named by time: no writer can lose the line of another."""
         self.replace(f"{log}/{time.time_ns():020d}-{uuid4().hex[:8]}", line)
 
     def lines(self, log: str) -> list[bytes]:
@@ -100,14 +100,14 @@ class Objects:
     def publish(self, folder: str, last: str, make: Callable[[Path], str]) -> None:
         """Lets `make` fill a local scratch folder, then writes its files, `last` at the end.
 
-        1. `make` fills the scratch folder. A crash, an error: nothing is written.
-        2. Every file but `last`, one by one. A crash leaves some of them under the name: `exists` says so, `holding`
-           does not list it, nobody reads it. The same name published again overwrites them.
-        3. `last`: the folder is complete. A crash after it loses nothing.
+        1. `make` fills the scratch folder. After a crash or an error nothing is written.
+        2. Write every file but `last`, one by one. A crash leaves some of them: `exists` is true, `holding` does not
+           list the name, nobody reads it. Publishing the name again overwrites them.
+        3. Write `last`: the folder is complete. A crash after it loses nothing.
 
         Raises:
-            NameTakenError: the name is taken. Of two who publish one name at the same moment both may succeed; a name
-                must therefore follow from what is in the files.
+            NameTakenError: the name is taken. If two processes publish one name at the same moment, both may succeed.
+                Therefore a name must follow from the content of its files.
         """
         self._cache.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._cache))
@@ -123,11 +123,11 @@ class Objects:
     def local(self, folder: str, check: Callable[[Path], object]) -> Path:
         """A local copy that passes `check`, fetched where there is none.
 
-        1. A copy from before that still passes is used. 2. Else the objects are copied into a scratch folder, 3. which
-        is checked, and 4. moved into place by one rename. A crash leaves a scratch folder that nobody reads.
+        1. An earlier copy that still passes is used. 2. Else the objects are copied to a scratch folder.
+        3. `check` examines it. 4. One rename moves it into place. A crash leaves a scratch folder that nobody reads.
 
         Raises:
-            BundleError: what `check` says of the objects.
+            BundleError: the objects do not pass `check`; has its reason.
         """
         kept = self._cache / folder
         if kept.is_dir():
@@ -138,16 +138,16 @@ class Objects:
         scratch = Path(tempfile.mkdtemp(prefix=".reading-", dir=kept.parent))
         try:
             self._fetch(folder, scratch)
-            self._judge(check, scratch, folder)
+            self._check(check, scratch, folder)
             move_to_free_name(scratch, kept)
         except NameTakenError:
-            # Another process has just put its own copy there.
+            # Another process was faster; its copy is used.
             check(kept)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return kept
 
-    def _judge(self, check: Callable[[Path], object], scratch: Path, folder: str) -> None:
+    def _check(self, check: Callable[[Path], object], scratch: Path, folder: str) -> None:
         try:
             check(scratch)
         except BundleError as fault:
@@ -166,8 +166,7 @@ class Objects:
 
 @cache
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/narrows` or `~/.cache/narrows`; a folder that lives as long as the process where neither can be
-    written."""
+    """`$XDG_CACHE_HOME/narrows` or `~/.cache/narrows`; a folder of this process where they cannot be written."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "narrows"
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""From the name of a place to the storage behind it; and what every storage can do."""
+"""The interface of every storage, and the storage of a named place."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,35 +15,36 @@ RETRY_SECONDS = 10
 
 
 class Storage(Protocol):
-    """Files by paths relative to a place, with slashes. Any method may raise OSError: the storage does not answer."""
+    """Files by paths relative to a place, with slashes. Each method may raise OSError: the storage does not answer."""
 
     def place(self, path: str) -> str:
-        """A path as people would write it."""
+        """The full path or URI, for people."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is anything of that name, a file or a folder."""
+        """True where a file or a folder of that name exists."""
 
     def holding(self, folder: str, name: str) -> list[str]:
         """Names of the folders in `folder` that hold a file `name`, in order."""
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of a file; None where there is none."""
+        """The bytes of a file; None where it does not exist."""
 
     def replace(self, path: str, data: bytes) -> None:
-        """Puts `data` in place of what the file held; a reader sees the old or the new."""
+        """Replaces the content of a file by `data`; a reader sees the old content or the new one."""
 
     def alone(self, log: str) -> AbstractContextManager[None]:
-        """Keeps other writers of this log out, where the storage can."""
+        """Keeps other writers of this log out, if the storage has locks."""
 
     def append(self, log: str, line: bytes) -> None:
-        """Adds a line to a log; within `alone`."""
+        """Adds a line to a log; call it within `alone`."""
 
     def lines(self, log: str) -> list[bytes]:
-        """The lines of a log, oldest first; one whose writing was cut short may be among them."""
+        """The lines of a log, oldest first; an incomplete one may be among them."""
 
     def publish(self, folder: str, last: str, make: Callable[[Path], str]) -> None:
-        """Lets `make` fill a local folder and puts it into `folder`, under the name that it gives, complete once its
-        file `last` is there.
+        """Lets `make` fill a local folder, and puts it into `folder` under the name that `make` returns.
+
+        The folder is complete once its file `last` exists.
 
         Raises:
             NameTakenError: the name is taken.
@@ -54,10 +55,10 @@ class Storage(Protocol):
 
 
 def storage_at(where: str | Path) -> Storage:
-    """The storage at a folder or URI (`file://`, `s3://`, `gs://`); the network is not asked yet.
+    """The storage at a folder or URI (`file://`, `s3://`, `gs://`); does not use the network.
 
     Raises:
-        ConfigError: no such kind of place.
+        ConfigError: the URI names no place for files.
     """
     try:
         uri = uri_of(where) if isinstance(where, str) else None
@@ -77,7 +78,7 @@ def _objects(where: str) -> Storage:
 
     uri, _, options = where.partition("?")
     if uri.startswith("gs://") and "retry_limit_seconds" not in options:
-        # The client's own is a quarter of an hour, for which a consumer that looks up its bundle would stand still.
+        # The client's own limit is 15 minutes; a consumer that looks up its bundle would stand still for as long.
         options = "&".join(filter(None, [options, f"retry_limit_seconds={RETRY_SECONDS}"]))
     full = f"{uri}?{options}" if options else uri
     return Objects(lambda: fs.FileSystem.from_uri(full), uri, cache_folder() / _digest(where))

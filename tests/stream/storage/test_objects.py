@@ -154,7 +154,7 @@ WRONG = {
     "https://example.org/registry": "expected a folder, or a URI that begins with file://, s3://, gs://",
     "file://host/registry": "expected an absolute path in a file URI",
     "s3:///registry": "expected the name of a bucket, such as s3://bucket/registry",
-    "s3://key:hunter2@bucket/registry": "refused: a URI is printed, and must hold no secret",
+    "s3://key:hunter2@bucket/registry": "refused: URIs are printed and must hold no secret",
 }
 
 
