@@ -31,10 +31,7 @@ from training.data.framing import frame
 from training.demo import pumps as physics
 
 COMMITTED = ROOT / "deploy" / "schemas" / "feedback.v1.schema.json"
-REGENERATE = (
-    "python -c 'import json; from stream.events.feedback import feedback_schema; "
-    f"print(json.dumps(feedback_schema(), indent=2))' > {COMMITTED.relative_to(ROOT)}"
-)
+REGENERATE = "python -m deploy.schemas"
 ENTRIES = [
     Feedback("one", "false", "2026-03-07T12:00:00Z", "anna", "a valve was, well, \"open\""),
     Feedback("two", "maintenance"),

@@ -12,10 +12,7 @@ from stream.events.status import status, status_headers, status_schema
 from tests.conftest import ROOT
 
 COMMITTED = ROOT / "deploy" / "schemas" / "status.v1.schema.json"
-REGENERATE = (
-    "python -c 'import json; from stream.events.status import status_schema as schema; "
-    f"print(json.dumps(schema(), indent=2))' > {COMMITTED.relative_to(ROOT)}"
-)
+REGENERATE = "python -m deploy.schemas"
 NOW = datetime(2026, 3, 7, 12, tzinfo=UTC)
 
 

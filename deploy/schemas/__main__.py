@@ -1,0 +1,20 @@
+"""Writes the JSON Schemas into this folder: `python -m deploy.schemas`, after a change of a record."""
+
+import json
+from pathlib import Path
+
+from stream.events.alert import alert_schema
+from stream.events.feedback import feedback_schema
+from stream.events.status import status_schema
+
+SCHEMAS = {"alert": alert_schema, "feedback": feedback_schema, "status": status_schema}
+
+
+def text_of(name: str) -> str:
+    """The text of a schema file."""
+    return json.dumps(SCHEMAS[name](), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    for schema in SCHEMAS:
+        (Path(__file__).parent / f"{schema}.v1.schema.json").write_text(text_of(schema))
