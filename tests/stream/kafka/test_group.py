@@ -191,7 +191,7 @@ def _asked(live: Live, path: str) -> list[tuple[int, dict[str, Any]]]:
 
 def _shares(live: Live) -> list[int]:
     """Number of partitions of each process."""
-    return sorted(len(told.get("partitions", ())) for _, told in _asked(live, "/status"))
+    return sorted(len(status.get("partitions", ())) for _, status in _asked(live, "/status"))
 
 
 def _held(live: Live) -> int:

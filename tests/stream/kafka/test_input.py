@@ -35,9 +35,9 @@ def faults(clock: Clock) -> ClientErrors:
 def fenced(faults: ClientErrors) -> FencedError:
     """The error that the loop gets after the group has fenced the consumer."""
     faults.note(KafkaError(KafkaError._FATAL, TAKEN))
-    with pytest.raises(FencedError, match="another process runs as instance 'one'") as told:
+    with pytest.raises(FencedError, match="another process runs as instance 'one'") as raised:
         faults.check()
-    return told.value
+    return raised.value
 
 
 def test_a_consumer_that_was_fenced_once_may_join_again(faults: ClientErrors) -> None:
@@ -68,12 +68,12 @@ def test_it_is_the_time_since_the_last_fencing_that_counts(faults: ClientErrors,
 def test_a_fencing_that_the_group_did_not_report_ends_the_process(faults: ClientErrors) -> None:
     """It is the second one of the producer, which means a twin."""
     assert not faults.allows_rejoin(FencedError("fenced twice"))
-    assert faults.allows_rejoin(fenced(faults)), "and it is not taken for one of the consumer's"
+    assert faults.allows_rejoin(fenced(faults)), "and it does not count as one of the consumer's"
 
 
 def test_an_earlier_final_error_is_not_hidden_by_a_later_fencing(faults: ClientErrors) -> None:
     faults.note(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     faults.note(KafkaError(KafkaError._FATAL, TAKEN))
-    with pytest.raises(BrokerError, match="grant this user Read") as told:
+    with pytest.raises(BrokerError, match="grant this user Read") as raised:
         faults.check()
-    assert not isinstance(told.value, FencedError)
+    assert not isinstance(raised.value, FencedError)

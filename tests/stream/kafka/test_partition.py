@@ -113,8 +113,8 @@ def test_a_restored_partition_is_the_one_that_never_stopped(
         assert running.position - running.replay_from <= log.max_replay
         restored = log.start(len(whole))
         for start in range(restored.position, at, batch):
-            told = restored.process(cut(whole, start, min(start + batch, at)))
-            assert told.events == [], "what was told before C is not told again"
+            result = restored.process(cut(whole, start, min(start + batch, at)))
+            assert result.events == [], "events before C are not published again"
         assert restored.is_live
         assert restored.pending() is None
         assert state_of(restored) == state_of(running)
@@ -159,10 +159,10 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
         assert log.committed is None
     whole = records(1, 40)
     one.process(whole)
-    told = two.process(whole)
-    assert told.events == []
-    assert {dead.reason for dead in told.dead} == {"series_in_two_partitions"}
-    assert two.uncommitted_counts[Count.RECEIVED] == two.uncommitted_counts[Count.DEAD] == len(told.dead)
+    result = two.process(whole)
+    assert result.events == []
+    assert {dead.reason for dead in result.dead} == {"series_in_two_partitions"}
+    assert two.uncommitted_counts[Count.RECEIVED] == two.uncommitted_counts[Count.DEAD] == len(result.dead)
     assert {notice.kind for notice in two.notices} == {"data.series_in_two_partitions"}
     second.commit(two)
     again = second.start(99, Owners(lambda number: number == 1))
@@ -222,8 +222,8 @@ def test_the_incident_of_a_series_that_moves_is_resolved_without_a_batch_of_its_
     opened: list[str] = []
     for i in range(30):
         value = json.dumps({"time": (START + i * SECOND) // 10**6, "series": "a", "s0": 9 * (i % 2), "s1": 0}).encode()
-        told = one.process(Records([b"a"], [value], [i], [START // 10**6], [None]))  # type: ignore[list-item]
-        opened += [event.state for event, _ in told.events]
+        result = one.process(Records([b"a"], [value], [i], [START // 10**6], [None]))  # type: ignore[list-item]
+        opened += [event.state for event, _ in result.events]
     assert opened == ["opened"] or opened[-1] != "resolved", "an incident must be open"
     assert one.pending() is None
     two.process(reading(0, 100))

@@ -58,9 +58,9 @@ def test_events_that_another_bundle_derives_in_the_replay_are_never_published(se
     log = Log(max_replay=200)
     whole = records(seed, size + 60)
     running = log.start(len(whole))
-    told = [event for event, _ in running.process(cut(whole, 0, size // 2)).events]
+    published = [event for event, _ in running.process(cut(whole, 0, size // 2)).events]
     log.commit(running)
-    told += [event for event, _ in running.process(cut(whole, size // 2, size)).events]
+    published += [event for event, _ in running.process(cut(whole, size // 2, size)).events]
     log.commit(running)
     log.definition = HEIR
     heir, at = log.start(len(whole)), size
@@ -69,14 +69,14 @@ def test_events_that_another_bundle_derives_in_the_replay_are_never_published(se
         ("detector.bundle_activated", size, {"from": "v1", "to": "v2", "frames": "kept"})
     ]
     for end in range(at + 5, len(whole) + 1, 5):
-        told += [event for event, _ in heir.process(cut(whole, at, end)).events]
+        published += [event for event, _ in heir.process(cut(whole, at, end)).events]
         at = end
         log.commit(heir)
         later = log.start(len(whole))
         assert later.process(cut(whole, later.position, at)).events == []
         assert later.notices == []
         assert state_of(later) == state_of(heir)
-    check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
+    check_lives((e.series, e.alert_id, e.sequence, e.state) for e in published)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -84,10 +84,10 @@ def test_a_bundle_with_other_sensors_keeps_clocks_and_incidents_and_its_next_res
     """Snapshots of the old sensors are never restored as frames of the new ones, however long they stay."""
     log, whole = Log(max_replay=200), records(seed, 90)
     running = log.start(len(whole))
-    told = [event for event, _ in running.process(cut(whole, 0, 40)).events]
+    published = [event for event, _ in running.process(cut(whole, 0, 40)).events]
     running.require_all_snapshots()
     log.commit(running)
-    told += [event for event, _ in running.process(cut(whole, 40, 60)).events]
+    published += [event for event, _ in running.process(cut(whole, 40, 60)).events]
     log.commit(running)
     log.definition = replace(
         a_definition(a_spec(window=2, smoothing=3, sensors=3), a_policy(max_missing=2), a_rules(close_after=2), q=0.7),
@@ -101,8 +101,8 @@ def test_a_bundle_with_other_sensors_keeps_clocks_and_incidents_and_its_next_res
         later = log.start(len(whole))
         assert later.process(cut(whole, later.position, at)).events == []
         assert state_of(later) == state_of(heir)
-        told += [event for event, _ in heir.process(cut(whole, at, at + 15)).events]
-    check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
+        published += [event for event, _ in heir.process(cut(whole, at, at + 15)).events]
+    check_lives((e.series, e.alert_id, e.sequence, e.state) for e in published)
 
 
 def test_a_partition_waits_for_the_bundle_that_scored_it_and_the_others_are_served() -> None:
@@ -118,8 +118,8 @@ def test_a_partition_waits_for_the_bundle_that_scored_it_and_the_others_are_serv
     process = a_service(broker, shelf)
     feed(broker, plant, 20)
     for i in range(20):
-        said = {"time": (START + i * SECOND) // 1_000_000, "s0": 0.1, "s1": 0.1}
-        broker.logs["in", 1].append(Entry(b"other", json.dumps(said).encode(), (), SENT_AT_MS))
+        document = {"time": (START + i * SECOND) // 1_000_000, "s0": 0.1, "s1": 0.1}
+        broker.logs["in", 1].append(Entry(b"other", json.dumps(document).encode(), (), SENT_AT_MS))
     at = broker.committed[0]
     serve(process, broker, (1,))
     assert metadata(broker, 1).bundle == "v1"
@@ -141,18 +141,18 @@ def test_a_bundle_that_is_gone_for_good_is_replaced_by_the_served_one_as_at_a_sw
     feed(broker, plant, 80)
     serve(process, broker)
     kill(process, broker)
-    end, told = broker.committed[0].offset, len(list(committed_alerts(broker, OPTIONS)))
+    end, count = broker.committed[0].offset, len(list(committed_alerts(broker, OPTIONS)))
     shelf = Shelf(1)
     shelf.gone = {"v2"}
     feed(broker, plant, 40)
     process = a_service(broker, shelf)
     serve(process, broker)
-    new = list(committed_alerts(broker, OPTIONS))[told:]
+    new = list(committed_alerts(broker, OPTIONS))[count:]
     assert all(alert["source"]["offset"] >= end for alert in new)
     assert {alert["model_version"] for alert in new} <= {"v1"}
-    (said,) = statuses(broker)
-    assert (said["kind"], said["offset"]) == ("detector.bundle_activated", end)
-    assert said["details"] == {"from": "v2", "to": "v1", "frames": "kept"}
+    (event,) = statuses(broker)
+    assert (event["kind"], event["offset"]) == ("detector.bundle_activated", end)
+    assert event["details"] == {"from": "v2", "to": "v1", "frames": "kept"}
     assert metadata(broker).bundle == "v1"
     check_lives(map(name_of, committed_alerts(broker, OPTIONS)))
 
@@ -179,7 +179,7 @@ class Reader:
     def __init__(self) -> None:
         self.broker = a_broker()
         self.state = self.broker.logs["state", 0]
-        said = CommitMetadata(
+        metadata = CommitMetadata(
             format=FORMAT,
             replay_from=3,
             state_start=0,
@@ -189,7 +189,7 @@ class Reader:
             instance="one",
             bundle="v1",
         )
-        self.broker.committed[0] = Committed(0, 3, encode_metadata(said))
+        self.broker.committed[0] = Committed(0, 3, encode_metadata(metadata))
         for offset in range(3):
             self.broker.logs["in", 0].append(Entry(b"a", b"{}", (), SENT_AT_MS + offset))
         self.wire = Cable("one", self.broker, lambda wire: None)

@@ -141,5 +141,5 @@ def test_partitions_with_fetched_records_that_were_not_processed_are_rolled_back
     for number in range(3):
         assignment.partitions[number] = make(number)
         assignment.partitions[number].begin(ResumePoint(10, 10, 0, 0, ""), 0)
-    assignment.roll_back({1: "records taken in this turn"})
+    assignment.roll_back({1: "records fetched in this turn"})
     assert [p.rolled_back for p in assignment.partitions.values()] == [False, True, False]

@@ -64,21 +64,21 @@ def place(broker: Broker, topic: MakeTopic) -> Place:
 
 def one(found: list[CheckResult], check: str) -> CheckResult:
     """The result of a check."""
-    (finding,) = [finding for finding in found if finding.check == check]
-    return finding
+    (result,) = [result for result in found if result.check == check]
+    return result
 
 
 def only(found: list[CheckResult], check: str) -> CheckResult:
     """The result of a check, which must be the only one that is not ok."""
-    assert [finding.check for finding in found if finding.outcome != "ok"] == [check], [str(f) for f in found]
+    assert [result.check for result in found if result.outcome != "ok"] == [check], [str(f) for f in found]
     return one(found, check)
 
 
 def test_sound_topics_pass_every_check(place: Place) -> None:
     found = startup_checks(place(partitions={"scores": 3}), snapshot=1000)
-    assert {finding.outcome for finding in found} == {"ok"}, [str(finding) for finding in found]
-    names = [finding.check for finding in found]
-    assert len(names) == len(set(names)), "one finding for each check"
+    assert {result.outcome for result in found} == {"ok"}, [str(result) for result in found]
+    names = [result.check for result in found]
+    assert len(names) == len(set(names)), "one result for each check"
     assert {"broker", "topic.scores", "permission.input", "permission.group", "state.message_size"} <= set(names)
     refuse(found)
 
@@ -110,10 +110,10 @@ def test_a_raised_partition_count_of_the_input_is_refused_until_the_state_topic_
     options = place()
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     admin.create_partitions([NewPartitions(options.input, 5)])[options.input].result(TOPIC_TIMEOUT_S)
-    finding = only(startup_checks(options), "state.partitions")
-    assert finding.outcome == "failure"
-    assert "has 2 partitions" in finding.seen
-    assert "`narrows topics --create`" in finding.do
+    result = only(startup_checks(options), "state.partitions")
+    assert result.outcome == "failure"
+    assert "has 2 partitions" in result.seen
+    assert "`narrows topics --create`" in result.do
     assert topics.create(options, partitions=1, replication=1) == [topics.TopicChange(options.state, 2, 5)]
     topics.check(options)
 
@@ -126,9 +126,9 @@ def test_more_state_than_input_partitions_are_refused_and_nothing_is_guessed(pla
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
 def test_a_state_topic_that_deletes_snapshots_is_refused(place: Place, policy: str) -> None:
-    finding = only(startup_checks(place(config={"state": {"cleanup.policy": policy}})), "cleanup.state")
-    assert (finding.outcome, finding.expected) == ("failure", "compact")
-    assert finding.do.endswith("--add-config cleanup.policy=compact")
+    result = only(startup_checks(place(config={"state": {"cleanup.policy": policy}})), "cleanup.state")
+    assert (result.outcome, result.expected) == ("failure", "compact")
+    assert result.do.endswith("--add-config cleanup.policy=compact")
 
 
 @pytest.mark.parametrize(
@@ -144,16 +144,16 @@ def test_a_state_topic_that_deletes_snapshots_is_refused(place: Place, policy: s
 def test_compaction_where_every_record_counts_is_not_passed_over(
     place: Place, use: str, policy: str, outcome: str
 ) -> None:
-    finding = only(startup_checks(place(config={use: {"cleanup.policy": policy}})), f"cleanup.{use}")
-    assert (finding.outcome, finding.expected) == (outcome, "delete")
+    result = only(startup_checks(place(config={use: {"cleanup.policy": policy}})), f"cleanup.{use}")
+    assert (result.outcome, result.expected) == (outcome, "delete")
 
 
 def test_a_state_topic_that_cannot_take_a_snapshot_is_refused(place: Place) -> None:
     options = place(config={"state": COMPACT | {"max.message.bytes": "5000"}})
     assert one(startup_checks(options, snapshot=5000), "state.message_size").outcome == "ok"
-    finding = only(startup_checks(options, snapshot=5001), "state.message_size")
-    assert (finding.outcome, finding.expected) == ("failure", "at least 5001")
-    assert "state.message_size" not in [finding.check for finding in startup_checks(options)], "no bundle, no size"
+    result = only(startup_checks(options, snapshot=5001), "state.message_size")
+    assert (result.outcome, result.expected) == ("failure", "at least 5001")
+    assert "state.message_size" not in [result.check for result in startup_checks(options)], "no bundle, no size"
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_retention_that_can_lose_readings_or_repeat_alerts_is_a_warning(
     ],
 )
 def test_a_timeout_the_broker_would_refuse_is_refused_before(place: Place, changes: dict[str, Any], check: str) -> None:
-    finding = only(startup_checks(place(**changes)), check)
-    assert finding.outcome == "failure"
-    assert str(next(iter(changes.values()))) in finding.seen
+    result = only(startup_checks(place(**changes)), check)
+    assert result.outcome == "failure"
+    assert str(next(iter(changes.values()))) in result.seen
 
 
 def test_all_failures_stand_in_one_message_each_with_what_to_do(place: Place) -> None:
@@ -193,11 +193,11 @@ def test_all_failures_stand_in_one_message_each_with_what_to_do(place: Place) ->
     with pytest.raises(BrokerError, match=r"^4 checks failed\n") as caught:
         refuse(found)
     lines = str(caught.value).splitlines()[1:]
-    failed = [finding for finding in found if finding.outcome == "failure"]
-    assert [line.split(": ")[0].strip() for line in lines] == [finding.check for finding in failed]
-    for line, finding in zip(lines, failed, strict=True):
-        assert finding.do
-        assert line.endswith(finding.do)
+    failed = [result for result in found if result.outcome == "failure"]
+    assert [line.split(": ")[0].strip() for line in lines] == [result.check for result in failed]
+    for line, result in zip(lines, failed, strict=True):
+        assert result.do
+        assert line.endswith(result.do)
 
 
 def test_a_warning_is_logged_and_lets_the_service_start(place: Place) -> None:
@@ -244,8 +244,8 @@ def copies(brokers: int, replication: int, in_sync: int) -> CheckResult:
 def test_a_topic_that_one_broker_can_lose_is_a_warning_where_there_are_more(
     brokers: int, replication: int, in_sync: int, outcome: str, expected: str
 ) -> None:
-    finding = copies(brokers, replication, in_sync)
-    assert (finding.outcome, finding.expected) == (outcome, expected)
+    result = copies(brokers, replication, in_sync)
+    assert (result.outcome, result.expected) == (outcome, expected)
 
 
 def test_partitions_without_a_leader_are_a_warning() -> None:
@@ -286,7 +286,7 @@ def test_a_broker_that_has_only_just_started_is_asked_again_for_the_group(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "said"),
+    ("milliseconds", "text"),
     [
         (-1, "ever"),
         (90_000, "90 s"),
@@ -296,5 +296,5 @@ def test_a_broker_that_has_only_just_started_is_asked_again_for_the_group(tmp_pa
         (DAY_MS, "1 d"),
     ],
 )
-def test_times_are_said_as_people_say_them(milliseconds: int, said: str) -> None:
-    assert span(milliseconds) == said
+def test_durations_are_written_for_people(milliseconds: int, text: str) -> None:
+    assert span(milliseconds) == text

@@ -80,7 +80,7 @@ def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallbac
     """A transaction that uses the producers of `first` before others."""
     producers = [*first]
 
-    def producer(options: KafkaOptions, told: ErrorCallback) -> Producer:
+    def producer(options: KafkaOptions, report: ErrorCallback) -> Producer:
         return cast(Producer, producers.pop(0) if producers else MemoryProducer(a_wire(broker), TIMEOUT))
 
     return Transaction(OPTIONS, on_error, lambda: broker.now, Clients(producer=producer))
@@ -140,7 +140,7 @@ def rebalance(broker: Broker, consumer: MemoryConsumer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expel", "said", "heard"),
+    ("expel", "message", "codes"),
     [
         (take_name, "FENCED_INSTANCE_ID", [KafkaError.FENCED_INSTANCE_ID]),
         (end_session, "UNKNOWN_MEMBER_ID", []),
@@ -148,17 +148,17 @@ def rebalance(broker: Broker, consumer: MemoryConsumer) -> None:
     ],
 )
 def test_commits_of_a_former_member_are_refused_until_it_learns_of_its_expulsion(
-    broker: Broker, expel: Callable[[Broker, MemoryConsumer], None], said: str, heard: list[int]
+    broker: Broker, expel: Callable[[Broker, MemoryConsumer], None], message: str, codes: list[int]
 ) -> None:
     """Any number may fail: the topics are not at fault. A taken name is reported to the loop at once."""
-    told: list[KafkaError] = []
-    transaction, consumer = a_transaction(broker, on_error=told.append), a_member(broker)
+    reported: list[KafkaError] = []
+    transaction, consumer = a_transaction(broker, on_error=reported.append), a_member(broker)
     expel(broker, consumer)
     for _ in range(2 * MAX_FAILURES):
         assert transaction.prepare()
-        with pytest.raises(RolledBackError, match=said):
+        with pytest.raises(RolledBackError, match=message):
             transaction.commit(cast(Consumer, consumer), [a_partition(10)], 100)
-    assert sorted({error.code() for error in told}) == heard
+    assert sorted({error.code() for error in reported}) == codes
     assert broker.history == []
 
 

@@ -36,7 +36,7 @@ def times_from(whole: Records, offset: int) -> set[int]:
     """Event times, ns, of all readings at or beyond `offset`."""
     values = cut(whole, offset, len(whole)).values
     several = [json.loads(value or b"") for value in values]
-    return {r["time"] * 1_000_000 for said in several for r in (said if isinstance(said, list) else [said])}
+    return {r["time"] * 1_000_000 for one in several for r in (one if isinstance(one, list) else [one])}
 
 
 def frame_times(partition: Partition, series: str) -> set[int]:
@@ -61,9 +61,9 @@ def test_series_whose_readings_retention_has_deleted_warm_up_and_nothing_is_inve
     """No window spans the gap, incidents that subscribers know go on, and every later restart is exact."""
     log = Log(max_replay=max_replay)
     whole = records(seed, sum(sizes) + 60)
-    running, at, told = log.start(len(whole)), 0, list[IncidentEvent]()
+    running, at, published = log.start(len(whole)), 0, list[IncidentEvent]()
     for size in sizes:
-        told += [event for event, _ in running.process(cut(whole, at, at + size)).events]
+        published += [event for event, _ in running.process(cut(whole, at, at + size)).events]
         at += size
         log.commit(running)
     assume(running.replay_from < at)
@@ -76,18 +76,18 @@ def test_series_whose_readings_retention_has_deleted_warm_up_and_nothing_is_inve
         assert frame_times(again, series) <= times_from(whole, low)
     assert [(n.kind, n.details) for n in again.notices] == [("data.history_lost", {"count": len(short), "oldest": low})]
     assert again.uncommitted_counts[Count.HISTORY_LOST] == len(short)
-    assert again.needs_commit, "what is to be said is said at once"
+    assert again.needs_commit, "the status event is committed at once"
     for end in range(at + 5, len(whole) + 1, 5):
         events = again.process(cut(whole, at, end)).events
         assert all(offset >= at for _, offset in events)
-        told += [event for event, _ in events]
+        published += [event for event, _ in events]
         at = end
         log.commit(again)
         later = log.start(len(whole), low=low)
         assert later.process(cut(whole, low, at)).events == []
         assert later.notices == [], "the hole is behind the commit"
         assert state_of(later) == state_of(again)
-    check_lives((e.series, e.alert_id, e.sequence, e.state) for e in told)
+    check_lives((e.series, e.alert_id, e.sequence, e.state) for e in published)
 
 
 def test_an_incident_that_is_open_across_the_gap_is_resolved_and_late_readings_stay_late() -> None:
@@ -100,7 +100,7 @@ def test_an_incident_that_is_open_across_the_gap_is_resolved_and_late_readings_s
     for offset in (9, 10):
         events += [event for event, _ in running.process(message(offset, offset, 9.0)).events]
     log.commit(running)
-    told = len(events)
+    count = len(events)
     assert events[0].state == "opened"
     assert {event.state for event in events[1:]} <= {"updated"}
     again = log.start(99, low=10)
@@ -112,8 +112,8 @@ def test_an_incident_that_is_open_across_the_gap_is_resolved_and_late_readings_s
         events += [event for event, _ in again.process(message(offset, offset, 0.0)).events]
     assert (again.uncommitted_counts[Count.DUPLICATE], again.uncommitted_counts[Count.LATE]) == (1, 1)
     assert again.uncommitted_counts[Count.WARMING] == 1, "a window is two frames, and the replay has given one"
-    assert [(event.alert_id, event.sequence, event.state) for event in events[told:]] == [
-        (events[0].alert_id, told, "resolved")
+    assert [(event.alert_id, event.sequence, event.state) for event in events[count:]] == [
+        (events[0].alert_id, count, "resolved")
     ]
 
 
@@ -173,8 +173,8 @@ def the_largest_spike_without_an_event() -> float:
 def message(offset: int, second: int, value: float | None) -> Records:
     """One message; None: both sensors have no value."""
     other = None if value is None else 0.0
-    said = {"time": (START + second * SECOND) // 1_000_000, "series": "a", "s0": value, "s1": other}
-    return Records([b"a"], [json.dumps(said).encode()], [offset], [START // 1_000_000], [None])  # type: ignore[list-item]
+    document = {"time": (START + second * SECOND) // 1_000_000, "series": "a", "s0": value, "s1": other}
+    return Records([b"a"], [json.dumps(document).encode()], [offset], [START // 1_000_000], [None])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("resample", ["none", "last"])
@@ -209,18 +209,18 @@ def test_a_service_whose_replay_is_truncated_reports_it_once_and_its_next_restar
         feed(broker, plant, 20)
         serve(process, broker)
     kill(process, broker)
-    end, told = broker.committed[0].offset, len(list(committed_alerts(broker, OPTIONS)))
+    end, count = broker.committed[0].offset, len(list(committed_alerts(broker, OPTIONS)))
     feed(broker, plant, 40)
     log.low = broker.draw.randint(metadata(broker).replay_from + 1, end + 3)
     start = max(end, log.low)
     process = a_service(broker)
     serve(process, broker)
-    new = list(committed_alerts(broker, OPTIONS))[told:]
+    new = list(committed_alerts(broker, OPTIONS))[count:]
     assert all(alert["source"]["offset"] >= start for alert in new)
-    *lost, said = statuses(broker)
+    *lost, event = statuses(broker)
     assert [notice["details"] for notice in lost] == ([{"lost": log.low - end}] if log.low > end else [])
-    assert (said["kind"], said["offset"], said["details"]["oldest"]) == ("data.history_lost", start, log.low)
-    assert process.service.counts[Count.HISTORY_LOST] == said["details"]["count"]
+    assert (event["kind"], event["offset"], event["details"]["oldest"]) == ("data.history_lost", start, log.low)
+    assert process.service.counts[Count.HISTORY_LOST] == event["details"]["count"]
     states = process.states()[0]
     kill(process, broker)
     process = a_service(broker)
@@ -231,5 +231,5 @@ def test_a_service_whose_replay_is_truncated_reports_it_once_and_its_next_restar
     assert differences(process.states()[0], states) == []
     feed(broker, plant, 20)
     serve(process, broker)
-    assert statuses(broker) == [*lost, said]
+    assert statuses(broker) == [*lost, event]
     check_lives(map(name_of, committed_alerts(broker, OPTIONS)))
