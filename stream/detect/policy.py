@@ -17,7 +17,7 @@ class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ValidRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A value of `sensor` below `low` or above `high` cannot be. In the sensor's units; None: no limit."""
+    """The possible values of `sensor`: from `low` to `high`, in the sensor's units; None: no limit."""
 
     sensor: str
     low: float | None = None
@@ -25,21 +25,22 @@ class ValidRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How readings become frames.
+    """The policy by which readings become frames.
 
     Attributes:
         interval_ns: sampling interval, > 0: length of a tick, or the median step of wide input.
         resample: "none": each reading is a frame. "last" | "mean": readings go on ticks of `interval_ns`.
         grace_ns: a tick closes once the series' own time has passed its end by this.
-        close_complete: it closes before that with the last sensor to come: right where no sensor has two values a tick.
+        close_complete: a tick closes before that once all sensors have a value. This is right only where no sensor has
+            two values a tick.
         max_gap_ns: a longer step between two frames empties the history; >= interval_ns.
         max_carry: frames for which a missing sensor keeps its last value.
         max_missing: more masked sensors than this: the frame is degraded.
         clip: scaled values are limited to +-clip.
-        score_when: expression over sensors; frames where it is false are off. "" = always on.
+        score_when: expression over sensors; frames where it is false are off. "": always on.
         settle_ns: frames stay off for this long after the last frame where `score_when` was false.
         maintenance: spans whose frames are off.
-        valid: a value outside is missing to the frame, and raises an incident unless the frame is off.
+        valid: a value outside is missing in the frame, and opens an incident unless the frame is off.
     """
 
     interval_ns: int
@@ -57,12 +58,12 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a deviation (observed - expected) of `sensor` must be to be worth an incident.
+    """The deviation (observed - expected) of `sensor` from which on an incident may open.
 
     Attributes:
         direction: observed "above" expected, "below" it, or "both".
-        min_absolute: its least size, in the sensor's units, >= 0.
-        min_relative: its least size as a part of |expected|, >= 0.
+        min_absolute: least size of the deviation, in the sensor's units, >= 0.
+        min_relative: least size of the deviation as a part of |expected|, >= 0.
     """
 
     sensor: str
@@ -82,12 +83,12 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         close_after: scored frames in a row below `close_ratio` after which an incident is resolved, >= 1.
         close_ratio: in (0, 1).
-        update_every_ns: event time between two `updated` events of rising-less incidents.
-        max_duration_ns: an incident is split when it gets this long.
+        update_every_ns: event time between two `updated` events while the severity does not rise.
+        max_duration_ns: a longer incident is split.
         severity_edges: peak scores at which medium, high and critical begin; ascending, > 1.
-        top_sensors: how many sensors an event names.
-        sensors: an exceeding frame opens no incident unless a sensor with at least a fifth of its error passes its
-            rule; one without a rule passes.
+        top_sensors: number of sensors that an event names.
+        sensors: an exceeding frame opens an incident only if a sensor with at least a fifth of its error passes its
+            rule; a sensor without a rule passes.
     """
 
     close_after: int
@@ -107,16 +108,16 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         window: W, frames per window, at least the `min_window` of the kind.
         smoothing: M, errors per level, >= 1.
         sensors: F.
-        hidden: units of the layer before the code (conv: channels; linear: none, whatever stands here).
+        hidden: units of the layer before the code (conv: channels). A kind without a hidden layer ignores it.
         latent: units of the code, < W * F unless W * F = 1.
-        members: K, seeds in the ensemble.
+        members: K, models in the ensemble that differ in their seed.
         dropout: share of hidden units dropped in training, encoder only; in [0, 1).
         error_span: error of the "newest" frame of each window, or over the whole "window".
-        loss: error of a cell, in training and in the score: its squared residual ("mse"), or from a residual of one
-            standard deviation on growing with its size only ("huber").
-        noise: share of a window's cells blanked in training, where the clean window is to be made; in [0, 1).
+        loss: error of a cell, in training and in the score: the squared residual ("mse"), or the same up to one
+            standard deviation and linear beyond ("huber").
+        noise: share of a window's cells blanked in training, for the model to fill in; in [0, 1).
         beta: variational: weight of the code's divergence from its prior in training, per cell of the window.
-        discriminator: hidden units of the discriminator beside it, see `stream.detect.discriminator`; 0: there is none.
+        discriminator: hidden units of the discriminator, see `stream.detect.model.discriminator`; 0: there is none.
     """
 
     kind: str

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from stream.detect.definition import Definition
-from tests.oracles.naive import NaiveDetector, NaiveEvent, NaivePolicy
+from tests.oracles.naive_detector import NaiveDetector
+from tests.oracles.naive_records import NaiveEvent, NaivePolicy
 from tests.support.live import Record
 
 MS = 1_000_000

@@ -18,7 +18,8 @@ from stream.detect.outcome import Outcome, Verdict
 from stream.detect.policy import Maintenance, ValidRange
 from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
-from tests.oracles.naive import NaiveDetector, NaiveEvent, NaivePolicy
+from tests.oracles.naive_detector import NaiveDetector
+from tests.oracles.naive_records import NaiveEvent, NaivePolicy
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rule, a_rules, a_spec, readings
 
 

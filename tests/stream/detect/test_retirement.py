@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stream.detect.detector import Detector
 from stream.detect.frames.frames import Frames
 from stream.detect.outcome import Outcome, Verdict
-from tests.oracles.naive import NaiveDetector, NaivePolicy
+from tests.oracles.naive_detector import NaiveDetector
+from tests.oracles.naive_records import NaivePolicy
 from tests.stream.detect.test_detector import Case, a_case, events_of, the_twin, verdicts_of
 from tests.support.builders import SECOND, START, a_definition, a_spec, readings
 

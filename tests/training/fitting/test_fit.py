@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stream.detect.model.autoencoders import load
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
-from tests.oracles.naive import naive_errors
+from tests.oracles.naive_errors import naive_errors
 from tests.support.builders import a_spec
 from tests.support.options import fit_options
 from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of

@@ -21,7 +21,7 @@ from stream.detect.policy import ModelSpec
 from stream.intake.columns import Bools
 from stream.registry.manifest_facts import CapacityFacts, InjectedSize
 from stream.settings.detection import ModelSettings
-from tests.oracles.naive import naive_errors
+from tests.oracles.naive_errors import naive_errors
 from tests.support.builders import a_policy, a_rules, a_spec
 from tests.support.options import fit_options
 from tests.support.small_training import QUICK, SMALL, a_history, made

@@ -24,7 +24,8 @@ from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.state_topic import decode_snapshot, encode_snapshot
 from tests.conftest import MakeTopic
-from tests.oracles.naive import NaiveDetector, NaivePolicy
+from tests.oracles.naive_detector import NaiveDetector
+from tests.oracles.naive_records import NaivePolicy
 from tests.stream.detect.test_detector import POLICIES, Case, a_case, the_twin
 from tests.stream.kafka.test_partition import DEFINITION, Log, cut, log_twin, state_of
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, readings

@@ -15,7 +15,8 @@ from stream.detect.frames.ticks import TickClock
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments
 from stream.intake.columns import Disposition
-from tests.oracles.naive import NAN, NaiveDetector, NaivePolicy
+from tests.oracles.naive_detector import NaiveDetector
+from tests.oracles.naive_records import NAN, NaivePolicy
 from tests.support.builders import a_policy
 
 SENSORS, SERIES, INTERVAL = 3, 3, 10

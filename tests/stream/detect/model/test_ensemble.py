@@ -18,7 +18,7 @@ from stream.detect.model.reduction import cell_errors
 from stream.detect.model.tiles import Tile, first_steady, is_steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
-from tests.oracles.naive import naive_doubt, naive_errors
+from tests.oracles.naive_errors import naive_errors, naive_penalty
 from tests.support.builders import a_spec, weights_of
 
 Floats = NDArray[np.float64]
@@ -132,7 +132,7 @@ def test_errors_are_those_of_the_slow_obvious_computation(
         centre = made[:, -count:].mean(axis=0).tolist()
         by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
         if judges:
-            added = [naive_doubt(own[-count:].tolist(), seen, left_out, of(judges, k)) for k, own in enumerate(made)]
+            added = [naive_penalty(own[-count:].tolist(), seen, left_out, of(judges, k)) for k, own in enumerate(made)]
             assert sum(added) > 0
             by_member += added
         np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
