@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -15,9 +14,9 @@ from stream.events.feedback import Feedback
 from stream.events.incident_view import IncidentView, newest, to_ns
 from stream.events.record import encode, rfc3339
 
-T = TypeVar("T", bound=msgspec.Struct)
 COLUMNS = tuple(field.name for field in msgspec.structs.fields(Feedback))
 TABLES = (".csv", ".parquet")
+NO_FEEDBACK = "not feedback, expected {alert_id, verdict: confirmed | false | maintenance, at?, by?, note?}"
 
 
 def read_alerts(path: Path) -> dict[str, IncidentView]:
@@ -26,7 +25,7 @@ def read_alerts(path: Path) -> dict[str, IncidentView]:
     Raises:
         DataError: the file cannot be read, or a line is no alert event.
     """
-    return newest(decoded(line, IncidentView, where) for where, line in _lines(path))
+    return newest(decode_alert(line, where) for where, line in _lines(path))
 
 
 def read_feedback(path: Path) -> list[Feedback]:
@@ -36,9 +35,9 @@ def read_feedback(path: Path) -> list[Feedback]:
         DataError: the file cannot be read, or an entry is no feedback.
     """
     if path.suffix not in TABLES:
-        return [decoded_feedback(line, where) for where, line in _lines(path)]
+        return [decode_feedback(line, where) for where, line in _lines(path)]
     rows = _table(path).to_pylist()
-    return [_checked(_converted(row, f"{path}, row {n}"), f"{path}, row {n}") for n, row in enumerate(rows, 1)]
+    return [_from_row(row, f"{path}, row {n}") for n, row in enumerate(rows, 1)]
 
 
 def append(path: Path, entry: Feedback) -> None:
@@ -57,48 +56,48 @@ def append(path: Path, entry: Feedback) -> None:
         raise ConfigError(f"--file {path}: {fault.strerror}; name a file that can be written") from fault
 
 
-def decoded_feedback(data: bytes, where: str) -> Feedback:
+def decode_alert(data: bytes, where: str) -> IncidentView:
+    """Decodes one alert event; `where`: its place, for the error.
+
+    Raises:
+        DataError: the JSON is no alert event.
+    """
+    try:
+        return msgspec.json.decode(data, type=IncidentView)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        raise DataError(
+            f"{where}: not an alert event, expected a line of JSON as `narrows replay` writes; {fault}"
+        ) from fault
+
+
+def decode_feedback(data: bytes, where: str) -> Feedback:
     """Decodes one entry; `where`: its place, for the error.
 
     Raises:
         DataError: the JSON is no feedback.
     """
-    return _checked(decoded(data, Feedback, where), where)
-
-
-def decoded(data: bytes, kind: type[T], where: str) -> T:
-    """Decodes one record; `where`: its place, for the error.
-
-    Raises:
-        DataError: the JSON is no record of that kind.
-    """
     try:
-        return msgspec.json.decode(data, type=kind)
+        entry = msgspec.json.decode(data, type=Feedback)
     except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise DataError(f"{where}: {_expected(kind)}; {fault}") from fault
+        raise DataError(f"{where}: {NO_FEEDBACK}; {fault}") from fault
+    return _with_valid_time(entry, where)
 
 
-def _converted(row: Mapping[str, str | None], where: str) -> Feedback:
-    given = {name: value for name, value in row.items() if value}
+def _from_row(row: Mapping[str, str | None], where: str) -> Feedback:
     try:
-        return msgspec.convert(given, Feedback)
+        entry = msgspec.convert({name: value for name, value in row.items() if value}, Feedback)
     except msgspec.ValidationError as fault:
-        raise DataError(f"{where}: {_expected(Feedback)}; {fault}") from fault
+        raise DataError(f"{where}: {NO_FEEDBACK}; {fault}") from fault
+    return _with_valid_time(entry, where)
 
 
-def _checked(entry: Feedback, where: str) -> Feedback:
+def _with_valid_time(entry: Feedback, where: str) -> Feedback:
     try:
         if entry.at is not None:
             to_ns(entry.at)
     except DataError as fault:
         raise DataError(f"{where}: at: {fault}") from fault
     return entry
-
-
-def _expected(kind: type[msgspec.Struct]) -> str:
-    if kind is Feedback:
-        return "not feedback, expected {alert_id, verdict: confirmed | false | maintenance, at?, by?, note?}"
-    return "not an alert event, expected a line of JSON as `narrows replay` writes"
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:

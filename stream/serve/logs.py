@@ -9,7 +9,7 @@ from structlog.typing import Processor
 
 
 def configure(log_format: Literal["auto", "json", "console"], level: Literal["info", "warning"] = "info") -> None:
-    """Sends structlog and what libraries log to stderr; "auto" is console on a terminal, else JSON."""
+    """Sends the logs of narrows and of its libraries to stderr; "auto" is console on a terminal, JSON elsewhere."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -20,7 +20,7 @@ def configure(log_format: Literal["auto", "json", "console"], level: Literal["in
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render] if not console else [*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # A line and its end in one write: processes that share a file do not write into each other's lines.
+        # Writes a line and its end at once: processes that share a file do not mix their lines.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

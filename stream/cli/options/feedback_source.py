@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stream.errors import BrokerError, ConfigError, DataError
-from stream.events.event_files import decoded, decoded_feedback, read_alerts, read_feedback
+from stream.events.event_files import decode_alert, decode_feedback, read_alerts, read_feedback
 from stream.events.feedback import Feedback, Judgements
 from stream.events.incident_view import IncidentView, newest
 from stream.settings import Settings
@@ -47,13 +47,11 @@ def configured_judgements(settings: Settings, feedback: str | None, alerts: str 
 
 
 def _verdicts_of_topic(settings: Settings) -> list[Feedback]:
-    return _from_topic(settings, settings.topics.feedback, "--feedback", decoded_feedback)
+    return _from_topic(settings, settings.topics.feedback, "--feedback", decode_feedback)
 
 
 def _alerts_of_topic(settings: Settings) -> list[IncidentView]:
-    return _from_topic(
-        settings, settings.topics.alerts, "--alerts", lambda value, where: decoded(value, IncidentView, where)
-    )
+    return _from_topic(settings, settings.topics.alerts, "--alerts", decode_alert)
 
 
 def _from_topic(settings: Settings, topic: str, option: str, decode: Callable[[bytes, str], T]) -> list[T]:
