@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,9 +16,12 @@ from stream.errors import NarrowsError
 
 if TYPE_CHECKING:
     from stream.detect.definition import Definition
+    from stream.events.alert import Alert
+    from stream.events.verdict import FrameVerdict
     from stream.kafka.mock_cluster import MockCluster, Subscriber
     from stream.serve.service import Service
 
+T = TypeVar("T")
 PATIENCE_S = 60.0
 READINGS, ALERTS, DEAD, STATE = "readings", "alerts", "alerts.dead", "state"
 STATUS, SCORES = "alerts.status", "scores"
@@ -43,29 +46,29 @@ def demo(
     trained = offline.prepare(output, progress())
     shown.show_faults(offline.injected(trained))
     streamed = stream_through(trained.definition, offline.stream(trained), shown.show_alert, seconds)
-    found = offline.scoreboard(trained, streamed.events)
+    found = offline.scoreboard(trained, streamed.events).report()
     series = offline.pictured_fault(trained.fleet).series
     image = output / f"{series}.png"
     offline.picture(trained, series, streamed.events, streamed.verdicts, image)
     if as_json:
-        print_json({"found": found.as_dict(), "counts": streamed.counts, "picture": str(image)})
+        print_json({"found": found, "counts": streamed.counts, "picture": str(image)})
     else:
-        shown.show_result(found.as_dict(), series, *offline.scores_of(series, streamed.verdicts), image)
+        shown.show_result(found, series, *offline.scores_of(series, streamed.verdicts), image)
 
 
 @dataclass
 class StreamResult:
-    """Alert events and verdicts as parsed JSON, in order of arrival, and the counts of the service."""
+    """Alert events and verdicts in order of arrival, and the counts of the service."""
 
-    events: list[Mapping[str, Any]] = field(default_factory=list)
-    verdicts: list[Mapping[str, Any]] = field(default_factory=list)
+    events: list["Alert"] = field(default_factory=list)
+    verdicts: list["FrameVerdict"] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
 
 def stream_through(
     definition: "Definition",
     messages: Iterable[tuple[bytes, bytes, int]],
-    on_alert: Callable[[Mapping[str, Any]], None],
+    on_alert: Callable[["Alert"], None],
     seconds: float,
 ) -> StreamResult:
     """Sends (key, value, timestamp in ms) through the real consumer on the in-process cluster.
@@ -77,6 +80,8 @@ def stream_through(
     Raises:
         NarrowsError: the consumer ended, or took longer than `PATIENCE_S`.
     """
+    from stream.events.alert import Alert
+    from stream.events.verdict import FrameVerdict
     from stream.kafka.mock_cluster import MockCluster
 
     streamed = StreamResult()
@@ -86,10 +91,10 @@ def stream_through(
         alerts, scores = cluster.subscriber(ALERTS), cluster.subscriber(SCORES)
 
         def watch(wait: float) -> None:
-            for event in _records(alerts, wait):
+            for event in _records(alerts, wait, Alert):
                 streamed.events.append(event)
                 on_alert(event)
-            streamed.verdicts += _records(scores, 0.0)
+            streamed.verdicts += _records(scores, 0.0, FrameVerdict)
 
         try:
             service.ready()
@@ -132,10 +137,10 @@ def _service(bootstrap: str, definition: "Definition") -> "Service":
     return Service(options, pace, definition, lambda served: decoder(settings, served), clients=clients)
 
 
-def _records(subscriber: "Subscriber", wait: float) -> list[Mapping[str, Any]]:
+def _records(subscriber: "Subscriber", wait: float, kind: type[T]) -> list[T]:
     import msgspec
 
-    return [msgspec.json.decode(value) for value in subscriber.values(wait)]
+    return [msgspec.json.decode(value, type=kind) for value in subscriber.values(wait)]
 
 
 def _send(

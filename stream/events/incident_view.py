@@ -1,12 +1,13 @@
 """Incidents that are read back from alert events."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from stream.detect.incidents.incident import Cause, Reason, SensorShare, State
 from stream.errors import DataError
+from stream.events.alert import Alert
 from stream.intake.timestamps import LAST_NS, iso_to_ns
 
 # After these reasons, `ended_at` is a frame that is not part of the incident.
@@ -41,9 +42,12 @@ class IncidentView(msgspec.Struct, frozen=True):
         return start, max(end, start) + (0 if self.reason in ENDED_BEFORE and end > start else 1)
 
 
-def newest(events: Iterable[IncidentView]) -> dict[str, IncidentView]:
+Event = TypeVar("Event", IncidentView, Alert)
+
+
+def newest(events: Iterable[Event]) -> dict[str, Event]:
     """Incidents by id, each in its newest state."""
-    incidents: dict[str, IncidentView] = {}
+    incidents: dict[str, Event] = {}
     for event in events:
         known = incidents.get(event.alert_id)
         if known is None or event.sequence >= known.sequence:

@@ -1,14 +1,16 @@
 """Offline side of `narrows demo`: a generated fleet, a bundle trained on its history, injected versus found."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stream.detect.definition import Definition
 from stream.errors import NarrowsError
+from stream.events.alert import Alert as AlertEvent
+from stream.events.incident_view import newest, to_ns
+from stream.events.verdict import FrameVerdict
 from stream.intake.columns import Float64s, Int64s
 from stream.intake.layout import Hints
 from stream.registry.bundle import load
@@ -16,7 +18,7 @@ from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
 from training.demo.fleet import Fault, Fleet, generate, messages, write_history
 from training.demo.picture import draw
-from training.demo.scoreboard import Alert, Scoreboard, compare
+from training.demo.scoreboard import Alert, FaultReport, Scoreboard, compare
 from training.fitting.members import Progress
 from training.options import FitOptions, TrainOptions
 from training.pipeline import TrainingRun, train
@@ -68,25 +70,25 @@ def stream(demo: Demo) -> Iterator[tuple[bytes, bytes, int]]:
     return messages(demo.fleet)
 
 
-def injected(demo: Demo) -> list[Mapping[str, Any]]:
-    """The injected faults as JSON, before there is any alert."""
-    return list(scoreboard(demo, []).as_dict()["faults"])
+def injected(demo: Demo) -> list[FaultReport]:
+    """The injected faults, before there is any alert."""
+    return scoreboard(demo, []).report().faults
 
 
-def scoreboard(demo: Demo, events: Sequence[Mapping[str, Any]]) -> Scoreboard:
+def scoreboard(demo: Demo, events: Sequence[AlertEvent]) -> Scoreboard:
     """Injected faults beside alerts. An alert that starts while a fault is still in the windows belongs to it.
 
     Args:
-        events: alert events as parsed JSON, in any order.
+        events: alert events in any order.
     """
     spec = demo.definition.spec
     grace = spec.receptive_field * demo.fleet.interval_ns
     return compare(demo.fleet.faults, _alerts(events), grace)
 
 
-def scores_of(series: str, verdicts: Sequence[Mapping[str, Any]]) -> tuple[Int64s, Float64s]:
+def scores_of(series: str, verdicts: Sequence[FrameVerdict]) -> tuple[Int64s, Float64s]:
     """Times int64 (n,), ns, and scores float64 (n,) of a series, NaN where a frame has none."""
-    rows = sorted((v["time"], v["score"]) for v in verdicts if v["series"] == series)
+    rows = sorted((verdict.time, verdict.score) for verdict in verdicts if verdict.series == series)
     times = np.array([row[0].removesuffix("Z") for row in rows], "datetime64[ns]").astype(np.int64)
     return times, np.array([np.nan if row[1] is None else row[1] for row in rows], np.float64)
 
@@ -94,8 +96,8 @@ def scores_of(series: str, verdicts: Sequence[Mapping[str, Any]]) -> tuple[Int64
 def picture(
     demo: Demo,
     series: str,
-    events: Sequence[Mapping[str, Any]],
-    verdicts: Sequence[Mapping[str, Any]],
+    events: Sequence[AlertEvent],
+    verdicts: Sequence[FrameVerdict],
     path: Path,
 ) -> None:
     """Draws sensors, faults, alerts and score of one pump as a PNG."""
@@ -116,13 +118,8 @@ def pictured_fault(fleet: Fleet) -> Fault:
     raise NarrowsError("the fleet has no bearing wear to show")
 
 
-def _alerts(events: Sequence[Mapping[str, Any]]) -> list[Alert]:
-    newest = {event["alert_id"]: event for event in sorted(events, key=lambda event: event["sequence"])}
+def _alerts(events: Sequence[AlertEvent]) -> list[Alert]:
     return [
-        Alert(event["series"], _ns(event["started_at"]), None if event["ended_at"] is None else _ns(event["ended_at"]))
-        for event in newest.values()
+        Alert(event.series, to_ns(event.started_at), None if event.ended_at is None else to_ns(event.ended_at))
+        for event in newest(events).values()
     ]
-
-
-def _ns(stamp: str) -> int:
-    return int(np.datetime64(stamp.removesuffix("Z"), "ns").astype(np.int64))

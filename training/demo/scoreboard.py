@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from training.demo.fleet import Fault
@@ -52,18 +52,46 @@ class Scoreboard:
         """Number of faults that should alert and did."""
         return sum(outcome.fault.expected == "alert" and outcome.as_expected for outcome in self.outcomes)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The scoreboard as JSON: times in RFC 3339, durations in seconds."""
-        return {
-            "expected": self.expected,
-            "found": self.found,
-            "grace_s": self.grace_ns / 1e9,
-            "faults": [_row(outcome) for outcome in self.outcomes],
-            "false_alerts": [
-                {"series": alert.series, "started_at": _stamp(alert.started_ns), "ended_at": _stamp(alert.ended_ns)}
-                for alert in self.false_alerts
-            ],
-        }
+    def report(self) -> "ScoreboardReport":
+        """The scoreboard for people and JSON."""
+        false = [
+            FalseAlertReport(alert.series, _stamp(alert.started_ns), _optional_stamp(alert.ended_ns))
+            for alert in self.false_alerts
+        ]
+        faults = [_fault_report(outcome) for outcome in self.outcomes]
+        return ScoreboardReport(self.expected, self.found, self.grace_ns / 1e9, faults, false)
+
+
+class FaultReport(msgspec.Struct, frozen=True):
+    """One fault and its outcome. Times are RFC 3339; `delay_s` is null where there is no alert."""
+
+    series: str
+    kind: str
+    detail: str
+    started_at: str
+    ended_at: str
+    expected: str
+    as_expected: bool
+    alerts: int
+    delay_s: float | None
+
+
+class FalseAlertReport(msgspec.Struct, frozen=True):
+    """One false alert; `ended_at` is null while it is open."""
+
+    series: str
+    started_at: str
+    ended_at: str | None
+
+
+class ScoreboardReport(msgspec.Struct, frozen=True):
+    """Faults that should alert and did (`found` of `expected`), every fault, and the false alerts."""
+
+    expected: int
+    found: int
+    grace_s: float
+    faults: list[FaultReport]
+    false_alerts: list[FalseAlertReport]
 
 
 def compare(faults: Sequence[Fault], alerts: Iterable[Alert], grace_ns: int) -> Scoreboard:
@@ -92,20 +120,24 @@ def _outcome(fault: Fault, alerts: tuple[Alert, ...]) -> FaultOutcome:
     return FaultOutcome(fault, alerts, delay, bool(alerts) == (fault.expected == "alert"))
 
 
-def _row(outcome: FaultOutcome) -> dict[str, Any]:
+def _fault_report(outcome: FaultOutcome) -> FaultReport:
     fault, delay = outcome.fault, outcome.delay_ns
-    return {
-        "series": fault.series,
-        "kind": fault.kind,
-        "detail": fault.detail,
-        "started_at": _stamp(fault.start_ns),
-        "ended_at": _stamp(fault.end_ns),
-        "expected": fault.expected,
-        "as_expected": outcome.as_expected,
-        "alerts": len(outcome.alerts),
-        "delay_s": None if delay is None else delay / 1e9,
-    }
+    return FaultReport(
+        series=fault.series,
+        kind=fault.kind,
+        detail=fault.detail,
+        started_at=_stamp(fault.start_ns),
+        ended_at=_stamp(fault.end_ns),
+        expected=fault.expected,
+        as_expected=outcome.as_expected,
+        alerts=len(outcome.alerts),
+        delay_s=None if delay is None else delay / 1e9,
+    )
 
 
-def _stamp(ns: int | None) -> str | None:
-    return None if ns is None else f"{np.datetime_as_string(np.datetime64(ns, 'ns'), unit='s')}Z"
+def _stamp(ns: int) -> str:
+    return f"{np.datetime_as_string(np.datetime64(ns, 'ns'), unit='s')}Z"
+
+
+def _optional_stamp(ns: int | None) -> str | None:
+    return None if ns is None else _stamp(ns)

@@ -1,25 +1,22 @@
 """Alerts and scores for people at a terminal. Rich drops the colours by itself where there is no terminal.
 
-Alert records are mappings, as parsed from their JSON. Names in them may come from anybody: they are shown without
-control characters, and never read as markup.
+Names in alerts may come from anybody: they are shown without control characters, and never read as markup.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
+from stream.detect.incidents.incident import SensorShare
 from stream.events.alert import Alert
+from stream.events.incident_view import newest
 from stream.intake.columns import Float64s, Int64s
 from stream.terminal import console, duration, printable
-
-Event = Mapping[str, Any]
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII = " ...:::##"
@@ -30,41 +27,37 @@ _CALM, _EXCEEDING = "cyan", "bold red"
 _LINEAR_UP_TO = 6.0
 
 
-def alert_line(event: Event, sensors: int = 2) -> Text:
+def alert_line(event: Alert, sensors: int = 2) -> Text:
     """Writes an event on one line: time, state, series, severity, and the `sensors` with the largest share."""
-    state, severity = event["state"], event["severity"]
+    state, severity = event.state, event.severity
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{_moment(event):%Y-%m-%d %H:%M:%S}  ", "dim")
     line.append(f"{state.upper():<8}  ", _STATE.get(state, ""))
-    line.append(f"{printable(event['series'])}  ", "bold")
+    line.append(f"{printable(event.series)}  ", "bold")
     line.append(severity, _SEVERITY.get(severity, ""))
     if state == "resolved":
-        return line.append(f"  peak {_peak(event)}, after {duration(event['duration_s'])}, {event['reason']}")
-    line.append(f"  score {_number(event['score'])}" if _scored(event) else "  not scored")
+        return line.append(f"  peak {_peak(event)}, after {duration(event.duration_s)}, {event.reason}")
+    line.append(f"  score {_number(event.score)}" if event.scored else "  not scored")
     if state == "updated":
-        line.append(f", peak {_peak(event)}, for {duration(event['duration_s'])}")
-    named = "; ".join(_reading(sensor) for sensor in event["sensors"][:sensors])
+        line.append(f", peak {_peak(event)}, for {duration(event.duration_s)}")
+    named = "; ".join(_reading(sensor) for sensor in event.sensors[:sensors])
     return line.append(f"  {named}") if named else line
 
 
-def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
+def incidents_table(events: Iterable[Alert], sensors: int = 3) -> Table:
     """Makes a table of incidents by start time: a row for each, in its newest state."""
-    newest: dict[str, Event] = {}
-    for event in events:
-        known = newest.get(event["alert_id"])
-        if known is None or event["sequence"] > known["sequence"]:
-            newest[event["alert_id"]] = event
-    table = Table(title=f"{len(newest)} incident{'' if len(newest) == 1 else 's'}", title_justify="left")
+    incidents = newest(events).values()
+    table = Table(title=f"{len(incidents)} incident{'' if len(incidents) == 1 else 's'}", title_justify="left")
     for heading in ("series", "state", "severity", "started", "lasted", "peak", "sensors"):
         table.add_column(heading, justify="right" if heading in {"lasted", "peak"} else "left", overflow="fold")
-    for event in sorted(newest.values(), key=lambda event: (event["started_at"], event["series"])):
-        shares = (f"{printable(s['name'])} {s['direction']} {s['share']:.0%}" for s in event["sensors"][:sensors])
+    for event in sorted(incidents, key=lambda event: (event.started_at, event.series)):
+        shares = (f"{printable(s.name)} {s.direction} {s.share:.0%}" for s in event.sensors[:sensors])
         table.add_row(
-            Text(printable(event["series"]), "bold"),
-            Text(event["state"], _STATE.get(event["state"], "")),
-            Text(event["severity"], _SEVERITY.get(event["severity"], "")),
-            Text(f"{_time(event['started_at']):%Y-%m-%d %H:%M}"),
-            Text(duration(event["duration_s"])),
+            Text(printable(event.series), "bold"),
+            Text(event.state, _STATE.get(event.state, "")),
+            Text(event.severity, _SEVERITY.get(event.severity, "")),
+            Text(f"{parse_time(event.started_at):%Y-%m-%d %H:%M}"),
+            Text(duration(event.duration_s)),
             Text(_peak(event)),
             Text(", ".join(shares)),
         )
@@ -73,32 +66,7 @@ def incidents_table(events: Iterable[Event], sensors: int = 3) -> Table:
 
 def show_incidents(alerts: Iterable[Alert]) -> None:
     """Prints the table of incidents on stdout."""
-    console().print(incidents_table([msgspec.to_builtins(alert) for alert in alerts]))
-
-
-def found_table(found: Mapping[str, Any]) -> Table:
-    """Makes the table of injected versus found faults.
-
-    Args:
-        found: expected, found, faults [{series, kind, detail, started_at, expected: alert | none, as_expected,
-            delay_s}], false_alerts [{series, started_at}].
-    """
-    false = found["false_alerts"]
-    listed = ", ".join(f"{printable(alert['series'])} {_time(alert['started_at']):%H:%M}" for alert in false)
-    caption = f"{found['found']} of {found['expected']} faults found; false alerts: {len(false)}"
-    table = Table(title="injected versus found", title_justify="left", caption_justify="left")
-    table.caption = Text(f"{caption} ({listed})" if listed else caption)
-    for heading in ("series", "fault", "what happens", "from", "outcome"):
-        table.add_column(heading, overflow="fold")
-    for fault in found["faults"]:
-        table.add_row(
-            Text(printable(fault["series"]), "bold"),
-            Text(fault["kind"]),
-            Text(fault["detail"]),
-            Text(f"{_time(fault['started_at']):%H:%M}"),
-            Text(_outcome(fault), "green" if fault["as_expected"] else "bold red"),
-        )
-    return table
+    console().print(incidents_table(alerts))
 
 
 def score_plot(times: Int64s, scores: Float64s, width: int = 78, height: int = 10, ascii_only: bool = False) -> Text:
@@ -130,37 +98,26 @@ def score_plot(times: Int64s, scores: Float64s, width: int = 78, height: int = 1
     return plot.append(_time_axis(times, len(columns)), "dim")
 
 
-def _outcome(fault: Mapping[str, Any]) -> str:
-    if fault["expected"] == "none":
-        return "no alert, as it should be" if fault["as_expected"] else "alerted, and should not have"
-    return f"found after {duration(fault['delay_s'])}" if fault["as_expected"] else "missed"
+def _peak(event: Alert) -> str:
+    return _number(event.peak_score) if event.scored else "none"
 
 
-def _scored(event: Event) -> bool:
-    """True unless the event has no score; events of versions without `scored` always have one."""
-    return bool(event.get("scored", True))
-
-
-def _peak(event: Event) -> str:
-    return _number(event["peak_score"]) if _scored(event) else "none"
-
-
-def _reading(sensor: Mapping[str, Any]) -> str:
+def _reading(sensor: SensorShare) -> str:
     """Writes a sensor as in: pressure low 4.91 (expected 5.6), or pressure low -3 (limit 0)."""
-    observed = "missing" if sensor["observed"] is None else _number(sensor["observed"])
-    direction = "" if sensor["direction"] == "unknown" else f" {sensor['direction']}"
-    expected = "limit" if sensor.get("outside") else "expected"
-    return f"{printable(sensor['name'])}{direction} {observed} ({expected} {_number(sensor['expected'])})"
+    observed = "missing" if sensor.observed is None else _number(sensor.observed)
+    direction = "" if sensor.direction == "unknown" else f" {sensor.direction}"
+    expected = "limit" if sensor.outside else "expected"
+    return f"{printable(sensor.name)}{direction} {observed} ({expected} {_number(sensor.expected)})"
 
 
-def _moment(event: Event) -> datetime:
+def _moment(event: Alert) -> datetime:
     """Event time of the record: its end, or its start plus its duration so far."""
-    if event["ended_at"] is not None:
-        return _time(event["ended_at"])
-    return _time(event["started_at"]) + timedelta(seconds=event["duration_s"])
+    if event.ended_at is not None:
+        return parse_time(event.ended_at)
+    return parse_time(event.started_at) + timedelta(seconds=event.duration_s)
 
 
-def _time(stamp: str) -> datetime:
+def parse_time(stamp: str) -> datetime:
     """Parses RFC 3339; digits beyond the microsecond are cut off."""
     whole, _, fraction = stamp.removesuffix("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{fraction[:6]}+00:00" if fraction else f"{whole}+00:00")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -203,9 +204,9 @@ def test_a_spike_without_alert_is_as_expected_and_with_one_the_alert_is_false() 
     assert (loud.found, loud.expected) == (0, 0)
 
 
-def test_the_comparison_as_a_mapping_is_json_with_times_that_people_can_read() -> None:
+def test_the_report_is_json_with_times_that_people_can_read() -> None:
     alerts = [Alert("a", 101 * MINUTE, None), Alert("z", 5 * MINUTE, None)]
-    told = json.loads(json.dumps(compare([LEAK, SPIKE], alerts, grace_ns=MINUTE).as_dict()))
+    told = msgspec.to_builtins(compare([LEAK, SPIKE], alerts, grace_ns=MINUTE).report())
     assert told["faults"][0]["started_at"] == "1970-01-01T01:40:00Z"
     assert told["faults"][0]["delay_s"] == 60.0
     assert told["faults"][1] == {
