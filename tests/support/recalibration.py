@@ -1,4 +1,4 @@
-"""Levels whose law is known, and what a bundle keeps of them."""
+"""Levels with a known distribution, and a bundle that stores them."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from training.recalibration.evidence import BundleThresholds
 MINUTE = 60 * 10**9
 BLOCK = 20
 RULES = a_rules(close_after=BLOCK)
-# Degrees of freedom of an error: sensors times frames in a window that vary by themselves.
+# Degrees of freedom of an error: independent cells of a window.
 FREEDOM = 6
 
 
@@ -45,8 +45,8 @@ def arranged(level: list[Float64s]) -> Levels:
 
 
 def given(levels: Levels, promise: ThresholdSettings) -> BundleThresholds:
-    """What a bundle has of levels that it was calibrated on."""
+    """Thresholds of a bundle that was calibrated on these levels."""
     calibration = calibrate(levels, RULES, promise, 0)
     table = stored_table(levels, calibration, RULES)
-    kept = restored_levels(table, calibration.table, levels.block, levels.weeks)
-    return BundleThresholds(calibration.table, kept, stored_grid(table), RULES, promise, 0)
+    stored = restored_levels(table, calibration.table, levels.block, levels.weeks)
+    return BundleThresholds(calibration.table, stored, stored_grid(table), RULES, promise, 0)

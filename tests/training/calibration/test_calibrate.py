@@ -1,64 +1,25 @@
-"""Thresholds on simulated levels whose truth is known: what is promised, what is kept, what is said of it."""
+"""Thresholds on simulated levels with known truth: the promise, the result, and the facts about it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from stream.detect.incidents.incidents import Incidents, ScoredFrames
 from stream.errors import DataError
+from stream.intake.columns import Float64s
 from stream.settings.detection import ThresholdSettings
 from tests.support.builders import a_rules
+from tests.support.levels import BLOCK, MINUTE, RULES, SECOND, levels_of, slow, white
 from tests.support.options import changed
 from training.calibration.calibrate import Calibration, calibrate
-from training.calibration.levels import Levels, incidents
+from training.calibration.levels import incidents
 from training.calibration.series_scale import LEAST
 
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
-WINDOW, SMOOTHING = 8, 4
-BLOCK = WINDOW + SMOOTHING
-RULES = a_rules(close_after=BLOCK)
-Floats = NDArray[np.float64]
 
-
-def levels_of(series: Sequence[Floats], step: int = MINUTE) -> Levels:
-    """Levels of series "s0", "s1", ..., each without a gap."""
-    sizes = [len(level) for level in series]
-    return Levels(
-        names=tuple(f"s{i}" for i in range(len(series))),
-        series=np.repeat(np.arange(len(series)), sizes).astype(np.int32),
-        time=np.concatenate([np.arange(size, dtype=np.int64) * step for size in sizes]),
-        level=np.concatenate(series),
-        step=np.full(sum(sizes), step, np.int64),
-        block=BLOCK,
-        vetoed=np.zeros(sum(sizes), np.bool_),
-    )
-
-
-def white(draw: np.random.Generator, rows: int) -> Floats:
-    """Levels of independent errors: each shares M - 1 of its M errors with its neighbour."""
-    return smoothed(draw.chisquare(6, rows + SMOOTHING - 1) / 6)
-
-
-def slow(draw: np.random.Generator, rows: int) -> Floats:
-    """Levels of errors whose size wanders, half of it gone after 7 frames."""
-    shocks = draw.normal(0.0, 0.25, rows + SMOOTHING - 1)
-    mood = np.zeros(len(shocks))
-    for i in range(1, len(shocks)):
-        mood[i] = 0.9 * mood[i - 1] + shocks[i]
-    return smoothed(draw.chisquare(6, len(shocks)) / 6 * np.exp(mood))
-
-
-def smoothed(errors: Floats) -> Floats:
-    return np.convolve(errors, np.full(SMOOTHING, 1 / SMOOTHING), "valid")
-
-
-def share_above(level: Floats, calibration: Calibration) -> float:
+def share_above(level: Float64s, calibration: Calibration) -> float:
     return float((level > calibration.table.of("s0")).mean())
 
 
@@ -113,18 +74,18 @@ def test_incidents_on_the_calibrate_part_never_exceed_what_was_allowed(seed: int
     levels = levels_of([slow(draw, int(draw.integers(400, 1_500))) for _ in range(series)])
     found = calibrate(levels, RULES, changed(BUDGET, alerts_per_week=per_week), 0)
     assert found.extrapolated or found.implied_per_week <= per_week
-    assert all(found.table.of(name) > 0 for name in (*levels.names, "unheard of"))
+    assert all(found.table.of(name) > 0 for name in (*levels.names, "unknown"))
 
 
 def test_a_q_so_low_that_incidents_merge_is_not_chosen() -> None:
-    """One long calm rise among a hundred peaks: below everything a single incident would be open all the time."""
+    """A long calm rise among a hundred peaks. Below all levels, one incident would be open all the time."""
     draw = np.random.default_rng(3)
     level = 1.0 + 0.01 * draw.random(6_000)
     level[20::60] = 3.0 + draw.random(100)
     level[3_000:4_500] = 5.0 + draw.random(1_500)  # 125 blocks, one incident
     levels = levels_of([level])
     scored = levels.level / 0.5
-    assert incidents(levels, scored, RULES) == 1, "the trap is there: one incident, were q as low as this"
+    assert incidents(levels, scored, RULES) == 1, "at so low a q there is one incident"
     found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=10 / levels.weeks), 0)
     threshold = found.table.of("s0")
     assert threshold > 3.0
@@ -133,7 +94,7 @@ def test_a_q_so_low_that_incidents_merge_is_not_chosen() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_budget_of_more_alerts_than_there_are_blocks_still_leaves_normal_frames_below(kind: str) -> None:
-    """Twenty blocks cannot open a thousand incidents at any threshold: the budget alone would let q fall to nothing."""
+    """Twenty blocks cannot open a thousand incidents at any threshold. By the budget alone, q would fall to 0."""
     levels = levels_of([KINDS[kind](np.random.default_rng(5), 20 * BLOCK)])
     found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=1_000 / levels.weeks), 0)
     assert not found.extrapolated
@@ -170,7 +131,7 @@ def test_leaving_out_frames_that_cannot_matter_changes_no_count(seed: int, scale
 
 
 def test_what_the_rules_veto_counts_as_no_incident_and_the_threshold_falls_to_what_they_let_pass() -> None:
-    """The same budget, and a sensor's rule that lets none of the largest peaks open: the smaller ones decide."""
+    """With the same budget, a rule vetoes the largest peaks. Then the smaller peaks decide."""
     draw = np.random.default_rng(6)
     level = 1.0 + 0.01 * draw.random(12_000)
     large, small = np.arange(100, 12_000, 600), np.arange(400, 12_000, 600)
@@ -189,7 +150,7 @@ def test_what_the_rules_veto_counts_as_no_incident_and_the_threshold_falls_to_wh
 
 @pytest.mark.parametrize("per_week", [0.01, 100.0])
 def test_rules_that_veto_everything_still_leave_normal_frames_below(per_week: float) -> None:
-    """No threshold opens an incident then; the day one passes, it must not be for a frame like all others."""
+    """No threshold opens an incident. Should the rules let one pass, it must not be a normal frame."""
     levels = levels_of([white(np.random.default_rng(7), 5_040)])
     levels = replace(levels, vetoed=np.ones(len(levels), np.bool_))
     found = calibrate(levels, RULES, ThresholdSettings(method="budget", alerts_per_week=per_week), 0)
@@ -230,7 +191,7 @@ def test_data_that_need_a_smaller_budget_support_it_once_they_are_as_long_as_sai
 
 
 def test_a_scale_of_few_blocks_goes_to_the_pool_only_as_far_as_its_own_frames_leave_open() -> None:
-    """Five series alike and one ten times as loud, of 2 blocks, with or without a long one that is as loud."""
+    """Five series alike, a short one like them, a short one ten times as large, and a long one as large as that."""
     draw = np.random.default_rng(6)
     quiet = [white(draw, 4_000) for _ in range(5)]
     levels = levels_of([*quiet, white(draw, 2 * BLOCK), 10 * white(draw, 2 * BLOCK), 10 * white(draw, 200 * BLOCK)])
@@ -238,11 +199,11 @@ def test_a_scale_of_few_blocks_goes_to_the_pool_only_as_far_as_its_own_frames_le
     scale = dict(zip(table.names, table.scale.tolist(), strict=True))
     means = {name: float(levels.level[levels.series == i].mean()) for i, name in enumerate(levels.names)}
     pool = scale[""]
-    assert abs(np.log(scale["s5"] / pool)) < 0.5 * abs(np.log(means["s5"] / pool)), "as the others, as far as it tells"
-    assert 5.0 < scale["s6"] < means["s6"], "2 blocks do tell 1 from 10"
+    assert abs(np.log(scale["s5"] / pool)) < 0.5 * abs(np.log(means["s5"] / pool)), "shrunk to the others"
+    assert 5.0 < scale["s6"] < means["s6"], "2 blocks distinguish 1 from 10"
     assert 0.95 * means["s7"] < scale["s7"] <= means["s7"]
     assert table.of("s6") == pytest.approx(scale["s6"] * table.q)
-    assert table.of("never seen") == pytest.approx(pool * table.q)
+    assert table.of("unknown") == pytest.approx(pool * table.q)
 
 
 def test_a_series_without_levels_has_the_pooled_threshold() -> None:
@@ -304,15 +265,16 @@ def test_the_same_levels_and_seed_give_the_same_thresholds() -> None:
 
 
 def test_time_covered_is_what_the_steps_add_up_to() -> None:
-    """An hour of frames ten seconds apart is an hour, however often their readings came."""
+    """An hour of frames, ten seconds apart, is an hour."""
     levels = levels_of([np.ones(360)], step=10 * SECOND)
     assert levels.weeks == pytest.approx(1 / 168)
 
 
 def test_a_machine_that_rests_most_of_the_time_does_not_set_the_threshold_of_the_fleet() -> None:
-    """Nineteen series of one kind, and one that is still but for a busy tenth, when it is as they are.
+    """Nineteen series of one kind, and one that rests nine tenths of the time and is like the others in between.
 
-    By its rest it would be a thousand times as loud as usual then, and all others would have to be, to be heard.
+    With a scale for its rest, its busy tenth would be a thousand times its usual level. The threshold of all series
+    would then rise as far.
     """
     draw = np.random.default_rng(11)
     rows, kinds = 60 * BLOCK, [white(draw, 60 * BLOCK) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""The levels that a bundle keeps give the threshold that all of them gave, and others without retraining."""
+"""Stored levels give the same threshold as all levels, and thresholds for other promises without retraining."""
 
 import io
 from dataclasses import replace
@@ -15,7 +15,7 @@ from stream.detect.policy import Rules
 from stream.errors import BundleError, DataError
 from stream.settings.detection import ThresholdSettings
 from tests.support.builders import a_rules
-from tests.training.calibration.test_calibrate import BLOCK, RULES, levels_of, slow, white
+from tests.support.levels import BLOCK, RULES, levels_of, slow, white
 from training.calibration.calibrate import Calibration, calibrate, calibrate_stored
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import StoredLevels, restored_levels, stored_table
@@ -39,7 +39,7 @@ def through_the_bundle(levels: Levels, calibration: Calibration, rules: Rules) -
 
 
 def again(levels: Levels, calibration: Calibration, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:
-    """The threshold from what a bundle with this calibration keeps."""
+    """Calibrates from the levels that a bundle with this calibration stores."""
     kept = through_the_bundle(levels, calibration, rules)
     return calibrate_stored(kept, calibration.table, rules, options, seed)
 
@@ -86,7 +86,7 @@ def test_the_promise_they_were_kept_for_gives_the_same_threshold_and_facts_to_th
 def test_another_promise_or_other_rules_give_what_all_levels_would_or_a_larger_threshold(
     seed: int, rows: int, vetoed: float, rate: float, rules: Rules
 ) -> None:
-    """Larger only where rules keep an incident open further down than levels are kept."""
+    """Larger only where rules keep an incident open below the stored levels."""
     levels = a_fleet(seed, 2, rows, vetoed)
     kept = through_the_bundle(levels, calibrate(levels, RULES, PERCENTILE, seed), RULES)
     options = ThresholdSettings(method="budget", alerts_per_week=rate)
@@ -144,7 +144,7 @@ def test_a_percentile_below_the_kept_levels_is_refused_with_what_is_kept() -> No
 
 
 def test_an_incident_that_would_stay_open_below_what_is_kept_keeps_the_promise_all_the_same() -> None:
-    """Even where the smallest threshold that could be judged lies above everything there is."""
+    """Even where the smallest threshold that can be judged lies above all levels."""
     levels = a_fleet(5, 2, 1_500)
     trained = calibrate(levels, RULES, PERCENTILE, 0)
     kept = through_the_bundle(levels, trained, RULES)

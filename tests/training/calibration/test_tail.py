@@ -1,4 +1,4 @@
-"""Intervals that know how little neighbouring levels say, and tails beyond the data, against known truth."""
+"""Intervals of dependent levels, and tails beyond the data, against known truth."""
 
 import math
 from itertools import pairwise
@@ -15,7 +15,7 @@ from training.calibration.tail import PEAKS, block_maxima, blocks, excursions, q
 Floats = NDArray[np.float64]
 
 
-def each_for_itself(count: int) -> NDArray[np.int64]:
+def one_block_each(count: int) -> NDArray[np.int64]:
     return np.arange(count, dtype=np.int64)
 
 
@@ -49,12 +49,12 @@ def test_a_block_maximum_is_the_largest_of_its_block(values: list[tuple[int, flo
 @settings(max_examples=100, deadline=None)
 @given(values=st.lists(st.integers(-20, 20), min_size=1, max_size=60), q=st.sampled_from([0.01, 0.3, 0.5, 0.9, 0.99]))
 def test_the_point_is_the_smallest_value_that_few_enough_exceed(values: list[int], q: float) -> None:
-    found = quantile_interval(np.array(values, float), each_for_itself(len(values)), q, 0.9, seed=0)
+    found = quantile_interval(np.array(values, float), one_block_each(len(values)), q, 0.9, seed=0)
     assert found.point == np.quantile(np.array(values, float), q, method="inverted_cdf")
 
 
 def slow_interval(values: Floats, block: NDArray[np.int64], q: float, seed: int) -> tuple[float, float]:
-    """All values of all resampled blocks, put together and sorted; 500 times."""
+    """Interval from 500 resamples, each of them all values of the drawn blocks, sorted."""
     draw, count = np.random.default_rng(seed), int(block.max()) + 1
     found = []
     for _ in range(500):
@@ -66,7 +66,7 @@ def slow_interval(values: Floats, block: NDArray[np.int64], q: float, seed: int)
 
 @pytest.mark.parametrize("q", [0.05, 0.5, 0.9, 0.99])
 def test_the_interval_is_that_of_putting_resampled_blocks_together(q: float) -> None:
-    """Blocks of unequal size, more values than are looked at first."""
+    """Blocks of unequal size, and more values than the first read takes."""
     values = smoothed(6000, 30, seed=1)
     block = blocks(np.zeros(6000, np.int64), np.arange(6000) + 17, 150)
     found = quantile_interval(values, block, q, confidence=0.9, seed=3)
@@ -76,7 +76,7 @@ def test_the_interval_is_that_of_putting_resampled_blocks_together(q: float) -> 
 
 
 def test_a_quantile_that_hangs_on_one_block_is_found_when_that_block_is_not_drawn() -> None:
-    """All large values lie in one block: a third of the resamples lack it and must look far below."""
+    """All large values lie in one block. A third of the resamples lack it, and their quantile lies far below."""
     values = np.concatenate([np.full(2000, 9.0), np.zeros(20_000)])
     found = quantile_interval(values, blocks(np.zeros(22_000, np.int64), np.arange(22_000), 2000), 0.95, 0.9, seed=0)
     assert (found.low, found.point, found.high) == (0.0, 9.0, 9.0)
@@ -85,7 +85,7 @@ def test_a_quantile_that_hangs_on_one_block_is_found_when_that_block_is_not_draw
 def test_smoothed_levels_taken_as_independent_would_make_the_interval_less_than_half_as_wide() -> None:
     values = smoothed(20_000, 40, seed=2)
     honest = quantile_interval(values, blocks(np.zeros(20_000, np.int64), np.arange(20_000), 72), 0.99, 0.9, seed=0)
-    naive = quantile_interval(values, each_for_itself(20_000), 0.99, 0.9, seed=0)
+    naive = quantile_interval(values, one_block_each(20_000), 0.99, 0.9, seed=0)
     assert honest.high - honest.low > 2 * (naive.high - naive.low)
 
 
@@ -95,7 +95,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     held = {"blocks": 0, "alone": 0}
     for seed in range(60):
         values = smoothed(3000, 20, seed)
-        for kind, numbers in (("blocks", block), ("alone", each_for_itself(3000))):
+        for kind, numbers in (("blocks", block), ("alone", one_block_each(3000))):
             found = quantile_interval(values, numbers, 0.95, 0.9, seed)
             held[kind] += found.low <= truth <= found.high
     assert held["blocks"] >= 45
@@ -117,7 +117,7 @@ def test_one_block_has_no_spread_and_no_values_have_no_quantile() -> None:
 
 
 def median_tail(law: str, count: int, allowed: float) -> tuple[float, float]:
-    """Median over 60 samples of the value to be exceeded so often, and of the shape of its tails."""
+    """Median over 60 samples of the value that `allowed` are expected to exceed, and of the shape of the tails."""
     found = []
     for seed in range(60):
         draw = np.random.default_rng(seed)
@@ -126,7 +126,7 @@ def median_tail(law: str, count: int, allowed: float) -> tuple[float, float]:
             "uniform": draw.random(count),
             "pareto": draw.pareto(4.0, count) + 1.0,
         }[law]
-        tails = resampled_tails(excursions(maxima, each_for_itself(count)), 50, seed)
+        tails = resampled_tails(excursions(maxima, one_block_each(count)), 50, seed)
         found.append((tails.exceeded_by(allowed), float(tails.shape.mean())))
     value, shape = np.median(found, axis=0)
     return float(value), float(shape)
@@ -143,7 +143,7 @@ def median_tail(law: str, count: int, allowed: float) -> tuple[float, float]:
 def test_a_value_ten_times_rarer_than_the_data_is_found_for_laws_whose_tail_is_known(
     law: str, truth: float, shape: float
 ) -> None:
-    """A little too large rather than too small: the mean of what may be true counts."""
+    """Rather too large than too small, since the value is by the mean of all possible tails."""
     value, found = median_tail(law, count=1000, allowed=0.1)
     assert value == pytest.approx(truth, rel=0.15)
     assert found == pytest.approx(shape, abs=0.12)
@@ -161,7 +161,7 @@ def test_rarer_values_are_larger_whatever_the_sample(seed: int, count: int, scal
 
 
 def test_values_follow_the_units_of_the_sample() -> None:
-    maxima, alone = np.random.default_rng(0).exponential(size=200), each_for_itself(200)
+    maxima, alone = np.random.default_rng(0).exponential(size=200), one_block_each(200)
     plain, scaled = (resampled_tails(excursions(m, alone), 50, 0).exceeded_by(0.1) for m in (maxima, 100 * maxima + 7))
     assert scaled == pytest.approx(100 * plain + 7)
 

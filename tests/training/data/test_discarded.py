@@ -1,4 +1,4 @@
-"""History of which much would come to nothing: told apart where the data show how, refused where they do not."""
+"""Histories with many late or duplicate readings: series are found where the data show how, else refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_history_of_which_much_would_be_late_or_duplicate_is_refused_with_what_t
 def test_history_that_says_everything_twice_teaches_what_it_teaches_once(
     trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """A source that delivers again is no misunderstanding, whether at once or later."""
+    """A source that delivers readings twice, at once or later, is accepted."""
     at_once = made(tmp_path / "at once", pumps.loc[pumps.index.repeat(2)])
     later = made(tmp_path / "later", pd.concat([pumps, pumps]))
     assert contents(at_once) == contents(later) == contents(trained)
@@ -88,7 +88,7 @@ def test_history_that_says_everything_twice_teaches_what_it_teaches_once(
 def test_readings_beyond_the_first_of_a_tick_are_used(
     pumps: pd.DataFrame, tmp_path: Path, resample: Literal["last", "mean"]
 ) -> None:
-    """That there are more of them than ticks is what was asked for."""
+    """More readings than ticks are expected."""
     trained = made(tmp_path, pumps, frames=FrameSettings(resample=resample, interval=300))
     assert trained.manifest.data.dispositions["used"] == len(pumps)
     assert sum(trained.parts.values()) == pytest.approx(len(pumps) / 5, abs=4)

@@ -1,4 +1,4 @@
-"""Parts of the history: in time order, apart from each other, none of them silently empty."""
+"""Parts of a history: in time order, with a distance between them, and none of them empty without an error."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Synthetic anomalies: they are what their names say, where they are said to be, and as large as that."""
+"""Synthetic anomalies have the kind, the place and the size that they are asked to have."""
 
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ def in_frames(kind: Kind) -> bool:
 def test_each_strip_is_what_an_obvious_version_makes_of_it(
     kind: Kind, step: int, seed: int, count: int, frames: int, sensors: int, late: bool
 ) -> None:
-    """One sensor (a swap: two) as defined, value by value; every other as it was; the same again for the same seed."""
+    """One sensor (a swap: two) changes as defined, value by value. The same seed gives the same strips."""
     strips, size = strips_of(count, frames, sensors, seed), SIZES[kind][step]
     begin = frames - 1 if late else None
     made = inject(strips, kind, size, seed, begin=begin, clip=2.5)
@@ -80,7 +80,7 @@ def test_seeds_draw_other_sensors_and_all_of_them() -> None:
 
 
 def test_a_broken_correlation_keeps_the_spread_of_its_sensor() -> None:
-    """So that no look at one value alone could find it."""
+    """So no single value reveals it."""
     strips = strips_of(2000)
     for size in SIZES["broken_correlation"]:
         made = inject(strips, "broken_correlation", size, 3, begin=0)

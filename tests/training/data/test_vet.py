@@ -1,4 +1,4 @@
-"""What is said of sensors before training, and what is not said of good ones."""
+"""Findings about bad sensors before training, and none about good ones."""
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def test_a_value_linear_in_time_is_a_clock() -> None:
 
 
 def test_each_series_has_a_clock_and_a_counter_of_its_own() -> None:
-    """Two series, one after the other: the fall between them is no reset, nor does it hide the clock."""
+    """Two series, one after the other. The fall between them is no reset and does not hide the clock."""
     series, time = np.repeat(np.array([0, 1], np.int32), 40), np.tile(np.arange(40) * SECOND, 2)
     steps = np.random.default_rng(0).random(80) ** 6
     values = np.column_stack([np.tile(np.arange(40.0), 2) + 500 * series, np.cumsum(steps) - 90 * series, noise()[:80]])
@@ -97,7 +97,7 @@ def test_a_copy_is_found_across_missing_values_and_large_offsets() -> None:
 
 
 def test_correlations_in_chunks_agree_with_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies are judged by the same figure as pandas gives, whatever the chunk."""
+    """The correlation of copies is that of pandas, for any size of chunk."""
     monkeypatch.setattr("training.data.vet.CHUNK", 700)
     value = noise()
     close = value + 1.2e-3 * noise(1)

@@ -1,4 +1,4 @@
-"""Discriminators as they are trained: what they tell apart, what they leave alone, and what they depend on."""
+"""Training of discriminators: their effect on anomalies and on normal windows, and what they depend on."""
 
 import msgspec
 import numpy as np
@@ -39,7 +39,7 @@ FRAMES = correlated()
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Tensor]:
-    """Of two autoencoders."""
+    """Weights of two autoencoders."""
     options = fit_options(max_epochs=6, min_windows=2048, batch_size=64, learning_rate=5e-3)
     return fit(FRAMES, None, FIT, STOP, SPEC, options, lambda epoch: None).weights
 
@@ -51,7 +51,7 @@ def trained(
     kinds: tuple[Kind, ...] = KINDS,
     max_epochs: int = 4,
 ) -> FittedDiscriminator:
-    """Of these members of the autoencoders, which have the seeds 0 and 1."""
+    """Fits the discriminators of these members. The autoencoders have the seeds 0 and 1."""
     spec, own = (msgspec.structs.replace(of, members=len(members)) for of in (SPEC, JUDGED))
     mine, spread = {name: value[list(members)] for name, value in weights.items()}, plain(weights).error_scales
     frames = FRAMES if masked is None else np.where(masked, np.float32(0), FRAMES)
@@ -84,7 +84,7 @@ def with_anomalies(kind: Kind, size: float) -> tuple[NDArray[np.float32], NDArra
 def test_normal_windows_keep_their_error_to_the_bit_and_anomalies_gain(
     weights: dict[str, Tensor], found: FittedDiscriminator
 ) -> None:
-    """A hundredth of held-out windows is above a sensor's floor, so most are above none; gains have a limit."""
+    """A hundredth of held-out windows lies above the floor of a sensor, so most lie above none. Gains have a limit."""
     assert max(found.stop_loss) < 0.97 * UNDECIDED_LOSS
     without, judged = plain(weights), judging(weights, found)
     before, after = (ensemble.errors(FRAMES, HELD_OUT).error for ensemble in (without, judged))
@@ -108,7 +108,7 @@ def test_a_kind_that_was_not_trained_on_is_told_all_the_same(weights: dict[str, 
 def test_a_members_discriminator_is_the_one_that_it_has_alone(
     weights: dict[str, Tensor], found: FittedDiscriminator
 ) -> None:
-    """The other's seed, weights and patience do not matter; nor does torch's own generator, nor what was run before."""
+    """Seed, weights and patience of the other have no effect, nor has the generator of torch or an earlier run."""
     torch.manual_seed(99)
     for member in (0, 1):
         alone = trained(weights, (member,))
@@ -132,7 +132,7 @@ def test_a_sensor_that_is_always_masked_has_no_say_and_the_others_speak(weights:
 
 @pytest.mark.parametrize("span", ["newest", "window"])
 def test_a_window_of_one_value_has_a_discriminator_too(span: str) -> None:
-    """Hardly any kind of anomaly fits into it: those that do are trained on."""
+    """Few kinds of anomaly fit into it. Training uses these."""
     spec = a_spec("dense", 1, 1, 1, 2, 1, error_span=span, discriminator=4)
     bare = msgspec.structs.replace(spec, discriminator=0)
     frames = np.ascontiguousarray(FRAMES[:, :1])

@@ -1,4 +1,4 @@
-"""The unit of each sensor's error: its mean on held-out normal data, and what counting in it does."""
+"""The scale of each sensor's error: its mean on held-out normal data, and its effect."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ def frames_of(rows: int = 200) -> NDArray[np.float32]:
 ENDS = np.arange(WINDOW - 1, 200)
 
 
-def spread_of(
+def scales_of(
     ensemble: Ensemble, frames: NDArray[np.float32], masked: NDArray[np.bool_] | None, ends: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Of a single series."""
+    """Error scales of a single series."""
     return error_scales(ensemble, frames, masked, ends, np.zeros(len(ends), np.int32))
 
 
@@ -41,21 +41,21 @@ def test_it_is_the_mean_error_over_the_windows_in_which_a_sensor_is_seen_median_
     frames[masked] = 0.0
     errors = ensemble.errors(frames, ends, masked).by_sensor.astype(np.float64)
     expected = np.median(np.nanmean(errors, axis=2), axis=0)
-    np.testing.assert_allclose(spread_of(ensemble, frames, masked, ends), expected, rtol=1e-9)
+    np.testing.assert_allclose(scales_of(ensemble, frames, masked, ends), expected, rtol=1e-9)
 
 
 def test_counted_in_it_every_sensor_is_off_by_one_on_average() -> None:
     plain, frames = ensemble_of(members=1), frames_of()
-    spread = spread_of(plain, frames, None, ENDS)
+    spread = scales_of(plain, frames, None, ENDS)
     assert spread.max() > 10 * spread.min(), "the sensors must differ for this to say something"
     counted = Ensemble(plain.spec, build(plain.spec, [0]).weights(), spread)
     np.testing.assert_allclose(counted.errors(frames, ENDS).by_sensor.mean(axis=2), 1.0, rtol=1e-4)
 
 
 def test_a_noisy_sensor_does_not_drown_a_precise_one() -> None:
-    """A stray value of a sensor that is always precise raises the error more than the same of one that never is."""
+    """A stray value of a precise sensor raises the error more than the same value of a noisy one."""
     plain, frames = ensemble_of(members=1), frames_of()
-    counted = Ensemble(plain.spec, build(plain.spec, [0]).weights(), spread_of(plain, frames, None, ENDS))
+    counted = Ensemble(plain.spec, build(plain.spec, [0]).weights(), scales_of(plain, frames, None, ENDS))
     strays = np.repeat(frames[None, 50 : 50 + WINDOW], 2, axis=0)
     strays[0, -1, 0] += 4.0
     strays[1, -1, 3] += 4.0
@@ -65,7 +65,7 @@ def test_a_noisy_sensor_does_not_drown_a_precise_one() -> None:
 
 
 def test_a_sensor_that_stood_still_is_precise_but_not_without_bound() -> None:
-    """Its spread is a share of the median sensor's; where all stand still, a bound that float32 can tell from noise."""
+    """Its scale is a share of the median sensor's. Where all sensors are constant, it is a bound above rounding."""
     ensemble = ensemble_of(members=1)
     masked = np.zeros((200, SENSORS), np.bool_)
     weights = build(ensemble.spec, [0]).weights()
@@ -74,34 +74,34 @@ def test_a_sensor_that_stood_still_is_precise_but_not_without_bound() -> None:
     zero = Ensemble(ensemble.spec, weights)
     frames = frames_of()
     frames[:, 1] = 0.0  # made to the last bit
-    spread = spread_of(zero, frames, masked, ENDS)
+    spread = scales_of(zero, frames, masked, ENDS)
     assert spread[1] == pytest.approx(LEAST_SHARE * np.median(spread), rel=1e-9)
-    np.testing.assert_array_equal(spread_of(zero, 0 * frames, masked, ENDS), LEAST)
+    np.testing.assert_array_equal(scales_of(zero, 0 * frames, masked, ENDS), LEAST)
 
 
-def test_a_sensor_that_was_never_seen_has_the_spread_of_the_median_sensor() -> None:
+def test_a_sensor_that_was_never_seen_has_the_scales_of_the_median_sensor() -> None:
     ensemble, frames = ensemble_of(), frames_of()
     masked = np.zeros(frames.shape, np.bool_)
     masked[:, 2] = True
     frames[masked] = 0.0
-    spread = spread_of(ensemble, frames, masked, ENDS)
+    spread = scales_of(ensemble, frames, masked, ENDS)
     assert spread[2] == np.median(spread[[0, 1, 3]])
     masked[:] = True
-    np.testing.assert_array_equal(spread_of(ensemble, 0 * frames, masked, ENDS), LEAST)
+    np.testing.assert_array_equal(scales_of(ensemble, 0 * frames, masked, ENDS), LEAST)
 
 
 def test_a_series_that_went_wrong_in_held_out_data_does_not_decide_for_all() -> None:
-    """Of five alike, one of ten times the size: the unit is what it is without that one, within the noise."""
+    """One of five series becomes ten times as large. The scale stays the same, within the noise."""
     ensemble, frames = ensemble_of(), frames_of(1000)
     series = (np.arange(1000) // 200).astype(np.int32)
     ends = np.flatnonzero(np.arange(1000) % 200 >= WINDOW - 1)
     usual = error_scales(ensemble, frames, None, ends, series[ends])
     wrong = np.where((series == 2)[:, None], 10 * frames, frames).astype(np.float32)
     np.testing.assert_allclose(error_scales(ensemble, wrong, None, ends, series[ends]), usual, rtol=0.2)
-    assert (spread_of(ensemble, wrong, None, ends) > 5 * usual).all()
+    assert (scales_of(ensemble, wrong, None, ends) > 5 * usual).all()
 
 
-def test_a_sensor_that_some_series_lack_has_the_spread_of_the_others() -> None:
+def test_a_sensor_that_some_series_lack_has_the_scales_of_the_others() -> None:
     ensemble, frames = ensemble_of(), frames_of(600)
     series = (np.arange(600) // 200).astype(np.int32)
     masked = np.zeros(frames.shape, np.bool_)

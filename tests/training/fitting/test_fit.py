@@ -1,4 +1,4 @@
-"""Training: it learns, it stops, it keeps each member's best, and it is the same twice."""
+"""Training learns, stops, keeps the best weights of each member, and is deterministic."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The variational model: what its code costs, that it does not collapse unseen, and windows drawn from its prior."""
+"""The variational model: the cost of its code, its collapse, and samples from its prior."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def test_a_reconstruction_takes_the_mean_code_and_is_the_same_each_time() -> Non
 
 
 def test_training_draws_codes_as_wide_as_the_posterior_from_each_members_generator() -> None:
-    """The loss varies with the draws, not with the other members; without a spread of the code it would not vary."""
+    """The loss depends on the draws, not on other members. A code without variance would give the same loss."""
     ends = torch.from_numpy(FIT[:200]).expand(2, -1)
 
     def losses(seeds: list[int], narrow: bool = False) -> torch.Tensor:
@@ -105,8 +105,8 @@ def test_the_code_costs_beta_per_cell_of_the_window_as_far_as_it_is_annealed(sha
 
     model = build(spec, [1])
     assert isinstance(model, Variational)
-    told = sum(mean_divergence(model, windows, ends[0])[0])
-    assert loss(share) - loss(0.0) == pytest.approx(share * 0.7 * told / (WINDOW * 5), rel=1e-3, abs=1e-6)
+    nats = sum(mean_divergence(model, windows, ends[0])[0])
+    assert loss(share) - loss(0.0) == pytest.approx(share * 0.7 * nats / (WINDOW * 5), rel=1e-3, abs=1e-6)
 
 
 def test_weights_are_kept_once_the_code_pays_in_full_and_chosen_by_the_mean_code() -> None:
@@ -132,13 +132,13 @@ def test_the_divergence_per_dimension_is_measured_on_held_out_windows() -> None:
     assert isinstance(model, Variational)
     windows = torch.from_numpy(correlated()).unfold(0, WINDOW, 1).transpose(1, 2)[STOP - WINDOW + 1]
     mean, log_variance = model.posterior(windows.expand(2, -1, -1, -1))
-    told = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).mean(dim=1)
-    np.testing.assert_allclose(found.divergence, told, rtol=1e-4)
-    assert max(found.divergence[0]) > 1.0, "one cause drives all sensors: the code tells of it"
+    nats = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).mean(dim=1)
+    np.testing.assert_allclose(found.divergence, nats, rtol=1e-4)
+    assert max(found.divergence[0]) > 1.0, "one cause drives all sensors, and the code carries it"
 
 
 def test_a_code_that_has_collapsed_is_refused_with_what_to_change() -> None:
-    """A huge beta makes it cheaper to say nothing; the default on the same windows is fine."""
+    """With a huge beta the code collapses. The default is fine on the same windows."""
     (fine,), (dead,) = (collapse_criteria(spec, fitted(spec).divergence) for spec in (spec_of(), spec_of(beta=1e4)))
     assert (fine.verdict, dead.verdict, dead.measured, dead.limit) == ("passed", "refused", 0, 1)
     assert "lower `model.beta`, seen 10000" in dead.reason
@@ -178,15 +178,15 @@ def trained(history: Path) -> TrainingRun:
 def test_the_bundle_and_the_report_say_what_the_code_tells(
     trained: TrainingRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = trained.manifest.metrics.code_kl
-    assert [len(own) for own in told or ()] == [3, 3]
+    nats = trained.manifest.metrics.code_kl
+    assert [len(own) for own in nats or ()] == [3, 3]
     assert trained.manifest.model.beta == 0.1
     report.show(trained)
     assert f"of 3 collapsed (below {COLLAPSED:g})" in " ".join(capsys.readouterr().out.split())
 
 
 def sampled(folder: Path, *arguments: str) -> pd.DataFrame:
-    """What `narrows models sample` writes."""
+    """Runs `narrows models sample` and reads its table."""
     output = folder / "sample.parquet"
     done = CliRunner().invoke(
         cli.app, ["models", "sample", "--output", str(output), *arguments], catch_exceptions=False
@@ -222,13 +222,13 @@ def test_another_seed_draws_other_windows_and_the_same_seed_the_same(trained: Tr
 
 
 def test_a_picture_is_a_png_whatever_its_name_and_folders_are_made(trained: TrainingRun, tmp_path: Path) -> None:
-    picture = tmp_path / "of" / "dreams.jpg"
+    picture = tmp_path / "of" / "samples.jpg"
     sampled(tmp_path / "new", "--bundle", str(trained.folder), "--n", "3", "--plot", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_members_take_turns(trained: TrainingRun, tmp_path: Path) -> None:
-    """Three windows of two members: the first member's codes are the same ones as among four windows."""
+    """Three windows of two members are the first three of four windows."""
     bundle = ("--bundle", str(trained.folder))
     three, four = (sampled(tmp_path, *bundle, "--n", n) for n in ("3", "4"))
     pd.testing.assert_frame_equal(three, four.head(18))

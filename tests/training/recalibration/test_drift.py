@@ -1,4 +1,4 @@
-"""What newer readings may say, and what they say of sensors: against the obvious version, and against known truth."""
+"""Selection of levels, drift of sensors, and reasons: against slow versions and known truth."""
 
 from dataclasses import replace
 
@@ -96,9 +96,9 @@ def test_each_reason_is_counted_once_and_first_come() -> None:
     observed = NewerReadings(history, level, 0.5 * level, np.zeros(size, np.bool_), (), facts)
     spans = (Span("s0", 18 * MINUTE, 30 * MINUTE), Span("s1", 0, 10 * MINUTE), Span("", 190 * MINUTE, NO_END))
     counts = select_levels(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
-    told = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")
-    # Old: three frames of each series. Near: 8 frames after each thing that was left out, W + M - 2.
-    assert [counts[name] for name in told] == [6, 15, 10 + 7, 2, 1, 1, 16]
+    reasons = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")
+    # Old: three frames of each series. Near: 8 frames (W + M - 2) after each frame that is left out.
+    assert [counts[name] for name in reasons] == [6, 15, 10 + 7, 2, 1, 1, 16]
     assert select_levels(observed, spans[2:], frozenset({"s0"}), -1, BLOCK).counts["unknown_series"] == 200
 
 
@@ -125,7 +125,7 @@ def test_a_sensor_is_compared_as_the_obvious_version_does(seed: int, rows: int, 
 
 
 def wandering(draw: np.random.Generator, rows: int, size: float = 1.0) -> Float64s:
-    """A sensor that half forgets where it stood in 7 frames, of unit variance times `size`."""
+    """A sensor that follows an AR(1) with a half-life of 7 frames and unit variance, times `size`."""
     shocks, value = draw.normal(size=rows) * np.sqrt(1 - 0.81), np.empty(rows)
     value[0] = draw.normal()
     for i in range(1, rows):
@@ -133,17 +133,17 @@ def wandering(draw: np.random.Generator, rows: int, size: float = 1.0) -> Float6
     return np.asarray(size * value)
 
 
-def said_of(values: Float64s, is_flat: bool = False) -> list[Advice]:
+def advice_on(values: Float64s, is_flat: bool = False) -> list[Advice]:
     scales = ScaleTable(("s0", POOLED), np.zeros((2, 1)), np.ones((2, 1)), np.array([4000, 4000]))
     history = framed([0] * len(values), values[:, None])
     ((drift,),) = sensor_drifts(history, np.ones(len(values), np.bool_), scales, ("flow",), BLOCK).values()
-    return [said.advice for said in sensor_reasons(drift, is_flat)]
+    return [reason.advice for reason in sensor_reasons(drift, is_flat)]
 
 
 def test_a_sensor_that_is_as_it_was_says_nothing() -> None:
-    """200 sensors, 1,000 frames of each: none; the margins are far wider than the intervals."""
+    """Of 200 sensors with 1,000 frames each, none. Margins are far wider than intervals."""
     draw = np.random.default_rng(0)
-    assert not any(said_of(wandering(draw, 1000)) for _ in range(200))
+    assert not any(advice_on(wandering(draw, 1000)) for _ in range(200))
 
 
 @pytest.mark.parametrize(
@@ -158,15 +158,15 @@ def test_a_sensor_that_is_as_it_was_says_nothing() -> None:
 )
 def test_a_sensor_that_has_changed_says_how(change: object, advice: list[Advice]) -> None:
     draw = np.random.default_rng(1)
-    found = [said_of(change(wandering(draw, 2000))) for _ in range(20)]  # type: ignore[operator]
+    found = [advice_on(change(wandering(draw, 2000))) for _ in range(20)]  # type: ignore[operator]
     assert found.count(advice) >= 19
 
 
 def test_one_long_incident_moves_no_mean_and_a_flat_sensor_has_no_variance() -> None:
     values = wandering(np.random.default_rng(2), 2000)
     values[400:600] += 8.0
-    assert Advice.RETRAIN not in said_of(values)
-    assert said_of(np.zeros(1000), is_flat=True) == []
+    assert Advice.RETRAIN not in advice_on(values)
+    assert advice_on(np.zeros(1000), is_flat=True) == []
 
 
 EXACT = {value: Estimate(value, value, value) for value in (0.5, 0.79, 0.81, 1.0, 1.04, 1.2, 1.3, 1.9, 2.1)}
@@ -189,7 +189,7 @@ EXACT = {value: Estimate(value, value, value) for value in (0.5, 0.79, 0.81, 1.0
 def test_levels_may_follow_within_bounds_that_count_from_training(
     level: float, since: float, advice: list[Advice]
 ) -> None:
-    assert [said.advice for said in level_reasons(EXACT[level], since, margin=1.25, most=2.0)] == advice
+    assert [reason.advice for reason in level_reasons(EXACT[level], since, margin=1.25, most=2.0)] == advice
 
 
 def test_what_is_not_sure_is_not_said() -> None:
@@ -199,13 +199,13 @@ def test_what_is_not_sure_is_not_said() -> None:
 
 
 def test_levels_that_rose_without_widening_are_shifted() -> None:
-    assert [said.advice for said in shape_reasons(EXACT[1.3], 1.1, 1.25)] == [Advice.RETRAIN]
+    assert [reason.advice for reason in shape_reasons(EXACT[1.3], 1.1, 1.25)] == [Advice.RETRAIN]
     assert shape_reasons(EXACT[1.3], 1.2, 1.25) == []
     assert shape_reasons(EXACT[1.2], 0.9, 1.25) == []
-    assert [said.advice for said in shape_reasons(EXACT[1.0], 1.6, 1.25)] == [Advice.RETRAIN]
+    assert [reason.advice for reason in shape_reasons(EXACT[1.0], 1.6, 1.25)] == [Advice.RETRAIN]
     assert shape_reasons(EXACT[1.0], 1.4, 1.25) == []
 
 
 def test_exceedances_that_growth_does_not_explain_take_a_person() -> None:
-    assert [said.advice for said in exceedance_reasons(Estimate(0.1, 0.06, 0.14), 0.01)] == [Advice.RETRAIN]
+    assert [reason.advice for reason in exceedance_reasons(Estimate(0.1, 0.06, 0.14), 0.01)] == [Advice.RETRAIN]
     assert exceedance_reasons(Estimate(0.1, 0.06, 0.14), 0.02) == []

@@ -1,4 +1,4 @@
-"""Thresholds that follow newer levels, on levels whose law is known: what moves them, what bounds them."""
+"""Thresholds that follow newer levels with a known distribution: causes of a move, and its bounds."""
 
 import re
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def test_the_median_of_levels_that_share_most_of_their_errors_is_inside_its_inte
 def test_how_much_levels_have_grown_is_found_though_they_are_cut_off(
     bundle: BundleThresholds, growth: float, at: float
 ) -> None:
-    """As the kept levels say, cut off at 90 % of their median or far above it, to 5 %."""
+    """To 5 %, with levels cut off at 90 % of their median or far above it."""
     levels = smoothed(np.random.default_rng(5), 200_000) / np.median(smoothed(np.random.default_rng(5), 200_000))
     left = np.median((growth * levels)[growth * levels <= at * growth])
     found = reference_levels(bundle.stored, bundle.grid).growth(Estimate(left, left, left), at * growth)
@@ -86,25 +86,25 @@ def test_how_much_levels_have_grown_is_found_though_they_are_cut_off(
 
 
 def test_levels_that_are_as_they_were_move_no_threshold_and_refuse_nothing() -> None:
-    """Of 40 looks, 4 bundles and 10 newer readings each, at most 2 see something, and none refuses.
+    """Of 40 recalibrations (4 bundles with 10 newer histories each), at most 2 find a change, and none refuses.
 
-    Measured over 800 looks at levels that are white or wander: 19 of 3,600 series and 6 bundles would be calibrated
-    anew, none is refused.
+    Measured over 800 recalibrations with independent or correlated levels: 19 of 3,600 series and 6 bundles get the
+    advice to recalibrate, and none is refused.
     """
-    looks = []
+    results = []
     for seed in range(4):
         bundle = given(levels_of(seed, SERIES, ROWS), PERCENTILE)
-        looks += [judged(bundle, levels_of(1000 + 10 * seed + i, SERIES, 3000)) for i in range(10)]
-    assert not any(look.refused for look in looks)
-    assert sum(look.drift.advice is not Advice.FINE for look in looks) <= 2
-    for look in looks:
-        if look.drift.advice is Advice.FINE and not look.drift.counts["recalibrate"]:
-            assert np.array_equal(look.table.scale, look.before.scale)
-            assert look.table.q == look.before.q
+        results += [judged(bundle, levels_of(1000 + 10 * seed + i, SERIES, 3000)) for i in range(10)]
+    assert not any(result.refused for result in results)
+    assert sum(result.drift.advice is not Advice.FINE for result in results) <= 2
+    for result in results:
+        if result.drift.advice is Advice.FINE and not result.drift.counts["recalibrate"]:
+            assert np.array_equal(result.table.scale, result.before.scale)
+            assert result.table.q == result.before.q
 
 
 def test_levels_far_from_their_mean_most_of_the_time_move_no_threshold_while_they_are_as_they_were() -> None:
-    """Machines that work one hour in five: the median of their levels is a quarter of the mean, which scales are."""
+    """Machines that work one hour in five. The median of their levels is a quarter of their scale, which is a mean."""
 
     def working(seed: int) -> Levels:
         levels = levels_of(seed, SERIES, ROWS)
@@ -121,7 +121,7 @@ def test_levels_far_from_their_mean_most_of_the_time_move_no_threshold_while_the
 
 
 def test_a_series_too_short_in_training_is_compared_with_all_of_them_whose_scale_it_has() -> None:
-    """Else a fleet in which more than a fifth were too short could never be recalibrated."""
+    """Otherwise a fleet with more than a fifth of such series could never be recalibrated."""
     bundle = given(replace(levels_of(1, 2, ROWS), names=("s0", "s1", "short")), PERCENTILE)
     newer = replace(levels_of(2, 3, ROWS), names=("s0", "s1", "short"))
     alike = judged(bundle, newer)
@@ -135,7 +135,7 @@ def test_a_series_too_short_in_training_is_compared_with_all_of_them_whose_scale
 def test_a_threshold_follows_noise_that_grew_although_nothing_above_it_is_looked_at(
     bundle: BundleThresholds, growth: float
 ) -> None:
-    """All levels grow alike: so must the threshold, to 5 %, though a tenth of the frames exceed it and are left out."""
+    """All levels grow alike, and so must the threshold, to 5 %, though a tenth of the frames exceed it."""
     result = judged(bundle, levels_of(7, SERIES, ROWS, growth))
     assert (result.refused, result.drift.advice) == ((), Advice.RECALIBRATE)
     assert result.steps == pytest.approx([growth] * SERIES, rel=0.05)
@@ -157,7 +157,7 @@ def test_one_series_that_grew_moves_alone(bundle: BundleThresholds) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         (lambda level: level + 0.5, "shifted, not widened|more than thresholds may|at most 2"),
         (lambda level: 0.6 * level, "levels fell to 0.6"),
@@ -166,20 +166,20 @@ def test_one_series_that_grew_moves_alone(bundle: BundleThresholds) -> None:
     ids=["shifted", "fallen", "far too high"],
 )
 def test_levels_that_moved_are_refused_with_the_reason(
-    bundle: BundleThresholds, change: Callable[[Float64s], Float64s], said: str
+    bundle: BundleThresholds, change: Callable[[Float64s], Float64s], reason: str
 ) -> None:
     newer = levels_of(10, SERIES, ROWS)
     result = judged(bundle, replace(newer, level=change(newer.level)))
     assert result.drift.advice is Advice.RETRAIN
     assert result.table is result.before
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AssertionError, match=reason):
         raise AssertionError("; ".join(result.refused))
 
 
 def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: BundleThresholds) -> None:
     few = judged(bundle, levels_of(11, SERIES, 30 * BLOCK))
-    said = r"0 of 2 series have 50 blocks of levels that may set a threshold \(the most: \d\d\) and .* of 2; 2 are"
-    assert re.match(said, few.refused[0])
+    message = r"0 of 2 series have 50 blocks of levels that may set a threshold \(the most: \d\d\) and .* of 2; 2 are"
+    assert re.match(message, few.refused[0])
     newer = levels_of(11, SERIES, ROWS)
     half = newer.rows(newer.series == 0)
     assert judged(bundle, half).refused[0].startswith("1 of 2 series")
@@ -187,7 +187,7 @@ def test_too_few_levels_or_series_are_refused_with_the_numbers(bundle: BundleThr
 
 
 def test_one_run_and_all_runs_are_bounded(bundle: BundleThresholds) -> None:
-    """Noise that stays 1.4 times as large: at most 1.1 a run, at most 1.2 in all."""
+    """Noise grows to 1.4 times its size. Thresholds move by 1.1 in one run, and by 1.35 in all."""
     first = judged(bundle, levels_of(12, SERIES, ROWS, 1.4), max_step=1.1)
     assert first.steps == pytest.approx([1.1] * SERIES)
     assert first.clipped == SERIES
@@ -222,11 +222,11 @@ def test_a_child_of_a_child_is_bounded_by_what_was_trained(bundle: BundleThresho
     ids=["growing", "adding", "crowding 5 %", "crowding 10 %", "crowding 30 %"],
 )
 def test_slow_poisoning_run_after_run_is_stopped(bundle: BundleThresholds, attack: Attack, furthest: float) -> None:
-    """Six runs, each on the bundle of the last, whoever attacks knowing every threshold in force.
+    """Six runs, each on the bundle of the one before. The attacker knows every threshold in force.
 
-    Measured over twelve: levels that grow by a fifth each time lift the threshold to 1.78 of the trained one, levels
-    that are moved up by a tenth of their scale to 1.45, then all runs are refused. A twentieth or a tenth of the time
-    just below the threshold lifts it by 11 % at most, three tenths by 19 %.
+    Measured over twelve runs: levels that grow by a fifth per run raise the threshold to 1.78 of the trained one.
+    Levels that rise by a tenth of their scale raise it to 1.45. Then all runs are refused. Levels just below the
+    threshold in a twentieth or a tenth of the time raise it by at most 11 %, in three tenths by 19 %.
     """
     now, runs = bundle, []
     for run in range(6):
@@ -235,14 +235,14 @@ def test_slow_poisoning_run_after_run_is_stopped(bundle: BundleThresholds, attac
         now = now if result.refused else child(now, result)
     assert (thresholds(now) / thresholds(bundle)).max() <= furthest
     if furthest > 1.25:
-        assert all(runs[-3:]), "once it is far from what was trained, nothing passes any more"
+        assert all(runs[-3:]), "far from the trained threshold, every run is refused"
 
 
 @pytest.mark.parametrize("copies", [1, 6])
 def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_down(
     bundle: BundleThresholds, copies: int
 ) -> None:
-    """The quietest third of the time, once, or again and again: refused, as levels fell, or go the way of others."""
+    """The quietest third of the time, once or six times, is refused: levels fell, or repeat others."""
     old = levels_of(1, SERIES, ROWS * 3 // (copies * 2) * 2)
     quiet = []
     for s in range(SERIES):
@@ -255,15 +255,15 @@ def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_dow
 
 
 def test_the_readings_of_the_calibration_itself_are_refused_as_repeated(bundle: BundleThresholds) -> None:
-    """Under newer times: nothing in them is new."""
+    """With newer times, but the same levels."""
     result = judged(bundle, levels_of(1, SERIES, ROWS))
     assert any("% of the levels go the way of others to the bit" in reason for reason in result.refused)
 
 
 def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold() -> None:
-    """Three blocks in twenty have levels 1.4 times as large: more come near the threshold, and q rises, within a step.
+    """Levels of three blocks in twenty are 1.4 times as large. More come near the threshold, and q rises.
 
-    An amendment of the child finds the same q from what it keeps.
+    An amendment of the child finds the same q from the stored levels.
     """
     bundle, newer = given(levels_of(1, SERIES, 12_000), PERCENTILE), levels_of(17, SERIES, 12_000)
     noisy = (np.random.default_rng(4).random(len(newer) // BLOCK + 1) < 0.15)[np.arange(len(newer)) // BLOCK]
