@@ -108,16 +108,16 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     held = GateData(history, framed, part, levels, data)
-    judged = run_gate(held, challenger, calibration, fitted, registry, options.train.seed)
-    progress.stage("strength", judged.strength.summary)
-    progress.stage("gate", overall(judged.criteria))
-    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), judged.criteria)
+    gated = run_gate(held, challenger, calibration, fitted, registry, options.train.seed)
+    progress.stage("strength", gated.capacity.summary)
+    progress.stage("gate", overall(gated.criteria))
+    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), gated.criteria)
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),
         calibration,
         data,
-        metrics_of(learned, on_gate, judged.strength),
+        metrics_of(learned, on_gate, gated.capacity),
         now or datetime.now(UTC),
     )
     kept = stored_table(levels[Part.CALIBRATE], calibration, rules)

@@ -1,10 +1,10 @@
-"""How constrained a model is: synthetic anomalies of graded size are put into held-out normal data, and looked for.
+"""Capacity of a model, measured by synthetic anomalies of graded size in held-out normal data.
 
-1. Segments of W + M - 1 frames are taken, evenly spread, of the gate part, unseen; where it is too short,
-of the calibrate part. 2. Each kind at each size goes into each strip (`synthetic`). 3. Errors, level and threshold are
-those of the bundle; rules are left aside. 4. What the model makes of a deviation beside what it makes of the window
-without it tells how much it gives back: what is given back leaves no error. 5. From what it is free to copy, and what
-it explains, follows whether it is too strong or too weak.
+1. Evenly spread segments of W + M - 1 frames are cut from the gate part. Where that is too short, from calibrate.
+2. Each kind of anomaly is injected at each size. 3. Errors, level and threshold are those of the bundle; rules are not
+applied. 4. The reconstruction with the anomaly is compared with the one without it. The share of the deviation that is
+given back leaves no error. 5. The model is too strong (over) if it is free to copy too much. It is too weak (under) if
+it explains hardly more than by copying.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,125 +22,127 @@ from training.data.synthetic import KINDS, SIZES, UNITS, Kind
 from training.gate.injection import InjectionTrial
 from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 
-# Windows of the fewest strips: of more, the trials would take longer than the training.
+# More windows in the fewest segments would take longer than the training.
 MOST_WINDOWS = 1 << 14
-# Of what it is not free to copy: a model that explains hardly any of that explains nothing.
+# Least explained share of the variation that the model is not free to copy.
 LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """A kind of anomaly.
+class KindResult:
+    """Results for one kind of anomaly.
 
     Attributes:
         unit: of its sizes.
-        steps: those that strips could have, by ascending size.
-        why_none: the reason that there is none, else None.
+        sizes: the sizes that segments can have, ascending.
+        why_none: why no segment can have such an anomaly, else None.
     """
 
     unit: str
-    steps: tuple[InjectedSize, ...]
+    sizes: tuple[InjectedSize, ...]
     why_none: str | None
 
     def least(self, share: float) -> float | None:
-        """The smallest size of which, and of every larger one, at least this share is found; None: of none."""
+        """Smallest size from which on at least this share is found; None: at no size."""
         least = None
-        for step in reversed(self.steps):
-            if step.found < share:
+        for one in reversed(self.sizes):
+            if one.found < share:
                 break
-            least = step.size
+            least = one.size
         return least
 
     @property
     def followed(self) -> bool:
-        """Its largest size stays unfound, because the model follows it."""
-        if not self.steps:
+        """The largest size is not found because the model reconstructs it."""
+        if not self.sizes:
             return False
-        largest = self.steps[-1]
+        largest = self.sizes[-1]
         return largest.found < HALF and largest.given_back is not None and largest.given_back > HALF
 
     def facts(self) -> InjectedKind:
         """For the manifest."""
-        return InjectedKind(self.unit, self.steps, self.least(HALF), self.least(NINE_TENTHS), self.why_none)
+        return InjectedKind(self.unit, self.sizes, self.least(HALF), self.least(NINE_TENTHS), self.why_none)
 
 
 @dataclass(frozen=True, slots=True)
-class Strength:
-    """What trials of a model on n strips of a part say.
+class Capacity:
+    """Capacity of a model, measured on segments of one part of the history.
 
     Attributes:
+        segments: number of segments.
         freedom: degrees of freedom per value of a window; see `InjectionTrial.freedom`.
         explained: see `InjectionTrial.explained`.
-        found_in_normal: share of the strips above the threshold as they are: what every share found begins at.
+        found_in_normal: share of the unchanged segments above the threshold. No share found is below it.
     """
 
     spec: ModelSpec
     part: Part
-    strips: int
+    segments: int
     freedom: float
     explained: float
     found_in_normal: float
-    tried: Mapping[Kind, Tried]
+    kinds: Mapping[Kind, KindResult]
 
     @property
     def verdict(self) -> CapacityVerdict:
-        """Too strong: free to copy more than it may. Too weak: explains nothing but by copying."""
+        """Too strong: free to copy more than the limit. Too weak: explains hardly more than by copying."""
         if self.freedom > freedom_limit(self.spec):
             return "too strong"
         by_copying = self.freedom + LEAST_EXPLAINED * (1.0 - self.freedom)
         return "fine" if self.explained > by_copying else "too weak"
 
     @property
-    def said(self) -> str:
-        """The verdict's reason, and what to do."""
+    def reason(self) -> str:
+        """The reason of the verdict, and what to do."""
         numbers = (
             f"gives back {max(self.freedom, 0.0):.0%} of small noise ({freedom_limit(self.spec):.0%} at most is fine), "
             f"explains {self.explained:.0%} of normal data"
         )
         if self.verdict == "too strong":
-            return f"{numbers}; {_weaker(self.spec)}"
+            return f"{numbers}; {_lower_capacity(self.spec)}"
         if self.verdict == "too weak":
             return (
                 f"{numbers}, which is hardly more than by copying: a limit for each sensor would find as much; give it "
                 "sensors that hang together, longer history, or a longer `model.window`"
             )
-        return "; ".join([numbers, *self._unfound()])
+        return "; ".join([numbers, *self._missed()])
 
-    def _unfound(self) -> Iterator[str]:
-        """What large anomalies are missed for, though the model is fine."""
-        largest = [tried.steps[-1].found for tried in self.tried.values() if tried.steps]
+    def _missed(self) -> Iterator[str]:
+        """The reason why large anomalies are missed, though the model is fine."""
+        largest = [one.sizes[-1].found for one in self.kinds.values() if one.sizes]
         if largest and max(largest) < HALF:
             yield "its threshold hides the largest anomalies of one sensor: give more normal data, or allow more alerts"
-        elif followed := [kind for kind, tried in self.tried.items() if tried.followed]:
+        elif followed := [kind for kind, one in self.kinds.items() if one.followed]:
             yield f"it follows {', '.join(followed)}, of which less than half is found"
 
     def facts(self) -> CapacityFacts:
         """For the manifest."""
         return CapacityFacts(
             verdict=self.verdict,
-            reason=self.said,
+            reason=self.reason,
             part=self.part.name.lower(),
-            segments=self.strips,
+            segments=self.segments,
             frames=self.spec.receptive_field,
             freedom=self.freedom,
             most_freedom=freedom_limit(self.spec),
             explained=self.explained,
             found_in_normal=self.found_in_normal,
-            kinds={kind: tried.facts() for kind, tried in self.tried.items()},
+            kinds={kind: one.facts() for kind, one in self.kinds.items()},
         )
 
 
 def freedom_limit(spec: ModelSpec) -> float:
-    """A third of a window's values, beside the one that the narrowest code has; of a window of one value a half.
+    """Limit of the degrees of freedom per value: a third, and one value more; a half for a window of one value.
 
-    Codes as they are chosen have a quarter at most. Trained with blanks they give back somewhat more than their share.
+    The narrowest code has one value. The default code has a quarter of the window's values, and gives back somewhat
+    more noise than that where it is trained with masked values.
     """
     size = spec.window * spec.sensors
     return 1.0 / 3.0 + 1.0 / size if size > 1 else 0.5
 
 
-def _weaker(spec: ModelSpec) -> str:
+def _lower_capacity(spec: ModelSpec) -> str:
     if spec.window * spec.sensors == 1:
         return "a window of one value leaves no room for a narrower code: set `model.window` above 1"
     less = f"lower `model.latent` (it is {spec.latent} of {spec.window * spec.sensors} values)"
@@ -150,38 +152,38 @@ def _weaker(spec: ModelSpec) -> str:
 def measure_capacity(
     framed: FramedHistory, part: UInt8s, definition: Definition, weights: Mapping[str, Tensor], seed: int
 ) -> CapacityFacts:
-    """How constrained the model is, as a manifest keeps it; `not judged` with the reason where too little is held out.
+    """Measures the capacity of a model, for the manifest; `not judged` with the reason where too little is held out.
 
     Args:
         part: uint8 (T,), `Part`s of the frames.
-        definition: with its calibrated thresholds.
-        weights: those of its ensemble.
+        definition: of the model, with its calibrated thresholds.
+        weights: of the definition's ensemble.
     """
     if FEWEST * definition.spec.smoothing > MOST_WINDOWS:
         return _not_judged(f"levels of {definition.spec.smoothing} errors would take too long to try")
-    judged, strips = _chosen(framed, part, definition.spec, seed)
-    if len(strips) < FEWEST:
+    source, segments = _segments(framed, part, definition.spec, seed)
+    if len(segments) < FEWEST:
         return _not_judged(
-            f"{len(strips)} strips of {definition.spec.receptive_field} frames in the calibrate part, fewer in gate; "
+            f"{len(segments)} strips of {definition.spec.receptive_field} frames in the calibrate part, fewer in gate; "
             f"{FEWEST} are needed: give longer history, or a shorter `model.window`"
         )
-    trial = InjectionTrial(strips, definition, weights)
+    trial = InjectionTrial(segments, definition, weights)
     explained = trial.explained()
     if explained is None:
         return _not_judged("no sensor moves in the held-out parts")
-    return Strength(
+    return Capacity(
         spec=definition.spec,
-        part=judged,
-        strips=len(strips),
+        part=source,
+        segments=len(segments),
         freedom=trial.freedom(seed),
         explained=explained,
         found_in_normal=trial.found_in_normal(),
-        tried={kind: _tried(trial, kind, seed) for kind in KINDS},
+        kinds={kind: _kind_result(trial, kind, seed) for kind in KINDS},
     ).facts()
 
 
-def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, HeldOutSegments]:
-    """Segments of gate; where they are too few, of calibrate."""
+def _segments(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, HeldOutSegments]:
+    """Segments of gate, or of calibrate where those of gate are too few; with the part they are from."""
     frames = spec.receptive_field
     gate, calibrate = (
         cut_segments(framed, framed.within(part, wanted, frames), frames, most_segments(spec), seed)
@@ -190,11 +192,11 @@ def _chosen(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> 
     return (Part.GATE, gate) if len(gate) >= FEWEST else (Part.CALIBRATE, calibrate)
 
 
-def _tried(trial: InjectionTrial, kind: Kind, seed: int) -> Tried:
-    outcomes = [trial.step(kind, size, seed) for size in SIZES[kind]]
-    steps = tuple(outcome for outcome in outcomes if isinstance(outcome, InjectedSize))
-    reasons = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    return Tried(UNITS[kind], steps, None if steps else reasons[0])
+def _kind_result(trial: InjectionTrial, kind: Kind, seed: int) -> KindResult:
+    results = [trial.inject(kind, size, seed) for size in SIZES[kind]]
+    sizes = tuple(result for result in results if isinstance(result, InjectedSize))
+    reasons = [result for result in results if isinstance(result, str)]
+    return KindResult(UNITS[kind], sizes, None if sizes else reasons[0])
 
 
 def _not_judged(reason: str) -> CapacityFacts:

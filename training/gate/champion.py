@@ -1,7 +1,7 @@
-"""Challenger and champion: is a new model no worse than production, on the same rows, that neither has learned from?
+"""Compares a new model, the challenger, with the one in production, the champion, on rows that neither was trained on.
 
-Paired per series: incidents on normal rows, and synthetic anomalies in the same strips, each at its own thresholds.
-Refused only where worse by more than the margin is all but certain.
+Both are compared by incidents on normal rows, and by synthetic anomalies in the same segments, each at its own
+thresholds. The challenger is refused only where it is worse by more than a margin, beyond doubt.
 """
 
 import math
@@ -30,7 +30,7 @@ from training.gate.false_alerts import DAY, FEWEST_DAYS, chance_of_at_least, dai
 from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 from training.gate.separability import ONE_SIDED
 
-# So many times as many false alerts, and what was promised; so much less of the synthetic anomalies found.
+# Margins: so many times the false alerts of the champion; so much less of the synthetic anomalies found.
 MORE_ALERTS, LESS_FOUND = 1.5, 0.2
 # Blocks of W + M frames that a comparison needs.
 FEWEST_BLOCKS = 10
@@ -40,10 +40,10 @@ ALERTS, DETECTION = NAMES = ("false alerts beside production", "detection beside
 
 @dataclass(frozen=True)
 class ScoredModel:
-    """A model with its thresholds, and what it makes of every frame of the history.
+    """A model with its thresholds, and its scores of every frame of the history.
 
     Attributes:
-        caution: how much larger its thresholds would be at the upper end of their interval, >= 1.
+        caution: factor from its thresholds to the upper end of their interval, >= 1.
     """
 
     definition: Definition
@@ -61,10 +61,12 @@ def champion_criteria(
     calibration: Calibration,
     seed: int,
 ) -> list[Criterion]:
-    """The two criteria; not judged, with the reason, where the two cannot be compared.
+    """Judges a challenger beside production by both criteria; not judged where the two cannot be compared.
 
     Args:
-        data: what the challenger's manifest says of its history; calibration: of its thresholds.
+        part: uint8 (T,), `Part`s of the frames.
+        data: facts about the challenger's history.
+        calibration: of the challenger's thresholds.
     """
     detector = challenger.definition.detector
     try:
@@ -88,8 +90,8 @@ def champion_criteria(
         return _neither(f"production, {version}, makes other frames of these readings")
     caution = max((manifest.threshold.q_high or 0.0) / manifest.threshold_q, 1.0)
     champion = ScoredModel(definition, scores, caution)
-    common = _common(framed, *_rows(manifest, framed, part, data), challenger, champion)
-    return _compared(common, calibration, seed)
+    comparison = _comparison(framed, *_rows(manifest, framed, part, data), challenger, champion)
+    return _compared(comparison, calibration, seed)
 
 
 def _promise(threshold: ThresholdFacts) -> str:
@@ -97,10 +99,10 @@ def _promise(threshold: ThresholdFacts) -> str:
 
 
 def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: DataFacts) -> tuple[Bools, str]:
-    """bool (T,), gate frames that neither has learned from, and which these are."""
+    """Selects gate frames that neither model was trained on, bool (T,), and describes them in words."""
     gate = part == Part.GATE
-    known = manifest.data
-    if (known.fingerprint, known.frames) == (data.fingerprint, data.frames):
+    theirs = manifest.data
+    if (theirs.fingerprint, theirs.frames) == (data.fingerprint, data.frames):
         return gate, "the gate part of the history that both learned from the rest of"
     until = learned_until(manifest)
     which = f"the gate part after {rfc3339(until)}, where what {manifest.version} has learned from ends"
@@ -108,8 +110,13 @@ def _rows(manifest: Manifest, framed: FramedHistory, part: UInt8s, data: DataFac
 
 
 @dataclass(frozen=True)
-class _Common:
-    """The two on the rows `inside`, bool (T,), on which both have a level of normal frames; `which` rows these are."""
+class _Comparison:
+    """Both models on the same rows.
+
+    Attributes:
+        inside: bool (T,), rows on which both have a level of normal frames.
+        which: these rows in words.
+    """
 
     challenger: ScoredModel
     champion: ScoredModel
@@ -119,110 +126,113 @@ class _Common:
 
     @property
     def frames(self) -> int:
-        """That one of them, or the other, looks at for a level."""
+        """Frames that a level of either model rests on: the larger number."""
         return max(one.definition.spec.receptive_field for one in (self.challenger, self.champion))
 
 
-def _common(framed: FramedHistory, rows: Bools, which: str, challenger: ScoredModel, champion: ScoredModel) -> _Common:
-    common = _Common(challenger, champion, framed, rows, which)
+def _comparison(
+    framed: FramedHistory, rows: Bools, which: str, challenger: ScoredModel, champion: ScoredModel
+) -> _Comparison:
+    comparison = _Comparison(challenger, champion, framed, rows, which)
     scored = np.isfinite(challenger.scores.level) & np.isfinite(champion.scores.level)
-    return replace(common, inside=rows & scored & (framed.run_within(framed.normal) >= common.frames))
+    return replace(comparison, inside=rows & scored & (framed.run_within(framed.normal) >= comparison.frames))
 
 
-def _compared(common: _Common, calibration: Calibration, seed: int) -> list[Criterion]:
-    count, needed = int(common.inside.sum()), FEWEST_BLOCKS * common.frames
+def _compared(comparison: _Comparison, calibration: Calibration, seed: int) -> list[Criterion]:
+    count, needed = int(comparison.inside.sum()), FEWEST_BLOCKS * comparison.frames
     if count < needed:
-        return _neither(f"{count} normal frames are in {common.which}; {needed} needed: give newer history")
-    return [_alerts(common, calibration), _detection(common, seed)]
+        return _neither(f"{count} normal frames are in {comparison.which}; {needed} needed: give newer history")
+    return [_alerts(comparison, calibration), _detection(comparison, seed)]
 
 
-def _alerts(common: _Common, calibration: Calibration) -> Criterion:
-    levels = levels_at(common.framed, common.inside, common.challenger.scores, common.frames + 1)
-    ours, theirs = (_opened(one, common) for one in (common.challenger, common.champion))
+def _alerts(comparison: _Comparison, calibration: Calibration) -> Criterion:
+    levels = levels_at(comparison.framed, comparison.inside, comparison.challenger.scores, comparison.frames + 1)
+    ours, theirs = (_openings(one, comparison) for one in (comparison.challenger, comparison.champion))
     more, fewer = (int((sign * (ours.series - theirs.series) > 0).sum()) for sign in (1, -1))
-    # A champion that is silent beyond its promise is none to be held to.
+    # If production alerts less often than it promised, the promise is the standard.
     promised = calibration.promised if calibration.method == "budget" else calibration.implied_per_week
-    expected, behind = promised * levels.weeks, max(1.0, calibration.implied_per_week * calibration.weeks)
+    expected, observations = promised * levels.weeks, max(1.0, calibration.implied_per_week * calibration.weeks)
     limit, share = max(MORE_ALERTS * theirs.count, expected), MORE_ALERTS / (1 + MORE_ALERTS)
-    said = (
-        f"{ours.count} incidents, production {theirs.count}, on {common.which}: more in {more} series, fewer in "
+    reason = (
+        f"{ours.count} incidents, production {theirs.count}, on {comparison.which}: more in {more} series, fewer in "
         f"{fewer}; {limit:.3g} are let pass, {MORE_ALERTS:g} times those of production, and what is promised"
     )
-    beside = _at_least(ours.count, ours.count + theirs.count, share)
-    if max(beside, chance_of_at_least(ours.count, expected, behind)) >= CHANCE:
-        return Criterion(ALERTS, "passed", ours.count, limit, said)
+    by_chance = _binomial_tail(ours.count, ours.count + theirs.count, share)
+    if max(by_chance, chance_of_at_least(ours.count, expected, observations)) >= CHANCE:
+        return Criterion(ALERTS, "passed", ours.count, limit, reason)
     amounts = np.repeat([1.0, -MORE_ALERTS], [ours.count, theirs.count])
     daily = daily_rates(levels, np.concatenate([ours.time, theirs.time]), amounts, levels.step / WEEK)
-    if (open_ := undecided_reason(daily, 0.0)) is not None:
-        return Criterion(ALERTS, "not judged", ours.count, limit, f"{said}: {open_}")
-    return Criterion(ALERTS, "refused", ours.count, limit, f"{said}, and the days agree")
+    if (undecided := undecided_reason(daily, 0.0)) is not None:
+        return Criterion(ALERTS, "not judged", ours.count, limit, f"{reason}: {undecided}")
+    return Criterion(ALERTS, "refused", ours.count, limit, f"{reason}, and the days agree")
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """Incidents: when each opened, int64 (n,); how many in each series, int64 (S,)."""
+class _Openings:
+    """Start of each incident, int64 (n,), and number of incidents in each series, int64 (S,)."""
 
     time: Int64s
     series: Int64s
 
     @property
     def count(self) -> int:
+        """Number of incidents."""
         return len(self.time)
 
 
-def _opened(one: ScoredModel, common: _Common) -> _Opened:
-    levels = levels_at(common.framed, common.inside, one.scores, common.frames + 1)
+def _openings(one: ScoredModel, comparison: _Comparison) -> _Openings:
+    levels = levels_at(comparison.framed, comparison.inside, one.scores, comparison.frames + 1)
     score = levels.level / one.definition.thresholds.of_each(levels.names)[levels.series]
     opened = [e for e in incident_events(levels, score, one.definition.rules) if e.state == "opened"]
     place = {name: i for i, name in enumerate(levels.names)}
     series = np.array([place[event.series] for event in opened], np.int64)
     times = np.array([event.started_at for event in opened], np.int64)
-    return _Opened(times, np.bincount(series, minlength=len(levels.names)))
+    return _Openings(times, np.bincount(series, minlength=len(levels.names)))
 
 
-def _detection(common: _Common, seed: int) -> Criterion:
-    most = min(most_segments(one.definition.spec) for one in (common.challenger, common.champion))
-    strips = cut_segments(common.framed, common.inside, common.frames, most, seed)
-    pairs = np.concatenate([_found(common, strips, kind, size, seed) for kind, size in TRIALS])
-    if len(strips) < FEWEST or not len(pairs):
+def _detection(comparison: _Comparison, seed: int) -> Criterion:
+    most = min(most_segments(one.definition.spec) for one in (comparison.challenger, comparison.champion))
+    segments = cut_segments(comparison.framed, comparison.inside, comparison.frames, most, seed)
+    pairs = np.concatenate([_found(comparison, segments, kind, size, seed) for kind, size in TRIALS])
+    if len(segments) < FEWEST or not len(pairs):
         still = "" if len(pairs) else ", and no sensor that moves in them"
-        return not_judged(DETECTION, f"{len(strips)} strips in {common.which}, {FEWEST} needed{still}")
+        return not_judged(DETECTION, f"{len(segments)} strips in {comparison.which}, {FEWEST} needed{still}")
     less = pairs[:, 1] - pairs[:, 0]  # 1: production alone finds it
-    # The trials of one strip hang together: as many observations as strips.
-    lower = float(less.mean()) - ONE_SIDED * float(less.std()) / math.sqrt(len(strips))
+    # The anomalies of one segment depend on each other: segments are the observations.
+    lower = float(less.mean()) - ONE_SIDED * float(less.std()) / math.sqrt(len(segments))
     ours, theirs = pairs.mean(axis=0).tolist()
-    said = (
+    reason = (
         f"{ours:.1%} of {len(pairs)} synthetic anomalies found, by production {theirs:.1%}, in strips of "
-        f"{common.which}; {LESS_FOUND:.0%} less are let pass"
+        f"{comparison.which}; {LESS_FOUND:.0%} less are let pass"
     )
     if lower <= LESS_FOUND:
-        return Criterion(DETECTION, "passed", ours, theirs - LESS_FOUND, said)
-    days = int(np.ptp(common.framed.time[common.inside])) // DAY
+        return Criterion(DETECTION, "passed", ours, theirs - LESS_FOUND, reason)
+    days = int(np.ptp(comparison.framed.time[comparison.inside])) // DAY
     if days < FEWEST_DAYS:
         few = f"{days} whole days; {FEWEST_DAYS} needed, as thresholds of short histories differ by what a day was like"
-        return Criterion(DETECTION, "not judged", ours, theirs - LESS_FOUND, f"{said}: {few}")
-    return Criterion(DETECTION, "refused", ours, theirs - LESS_FOUND, said)
+        return Criterion(DETECTION, "not judged", ours, theirs - LESS_FOUND, f"{reason}: {few}")
+    return Criterion(DETECTION, "refused", ours, theirs - LESS_FOUND, reason)
 
 
-def _found(common: _Common, strips: HeldOutSegments, kind: Kind, size: float, seed: int) -> Float64s:
-    """float64 (n, 2), 1 where each of the two finds the anomaly; it is as large as the scale of the champion says.
+def _found(comparison: _Comparison, segments: HeldOutSegments, kind: Kind, size: float, seed: int) -> Float64s:
+    """Injects one kind of anomaly, in units of the champion's scale; float64 (n, 2), 1 where each model finds it.
 
-    A champion whose threshold may be low by chance is no standard: it is held at the upper end of its interval.
+    The champion's threshold may be low by chance, so it is taken at the upper end of its interval.
     """
-    challenger, champion = common.challenger.definition, common.champion.definition
-    made = inject(strips.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=strips.free)
-    anomalous = strips.of(made.rows).unscaled(made.strips, champion)
-    found = anomalous.scores(challenger) > 1, anomalous.scores(champion) > common.champion.caution
+    challenger, champion = comparison.challenger.definition, comparison.champion.definition
+    made = inject(segments.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=segments.free)
+    anomalous = segments.of(made.rows).unscaled(made.strips, champion)
+    found = anomalous.scores(challenger) > 1, anomalous.scores(champion) > comparison.champion.caution
     return np.stack(found, axis=1).astype(np.float64)
 
 
-def _at_least(count: int, of: int, share: float) -> float:
-    """Chance of so many or more, of so many that are each of this share."""
+def _binomial_tail(count: int, of: int, share: float) -> float:
+    """Probability of `count` or more out of `of`, each with probability `share`."""
     ways = (math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1) for k in range(count, of + 1))
     return sum(
         math.exp(way + k * math.log(share) + (of - k) * math.log(1 - share)) for k, way in enumerate(ways, start=count)
     )
 
 
-def _neither(why: str) -> list[Criterion]:
-    return [not_judged(name, why) for name in NAMES]
+def _neither(reason: str) -> list[Criterion]:
+    return [not_judged(name, reason) for name in NAMES]

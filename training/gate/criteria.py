@@ -1,7 +1,7 @@
-"""The gate: may this model go to production? Judged on data that nothing has seen, before any alias moves.
+"""Criteria of the gate, which decides on held-out data whether a model may go to production.
 
-A criterion refuses only what the data exclude at a stated confidence; where they are too few to tell, it is not judged,
-and says so: a gate that refuses sound models is turned off.
+A criterion refuses a model only where the data exclude chance at a stated confidence. With too few data the criterion
+is not judged, and the reason says so: users switch off a gate that refuses sound models.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import CapacityFacts, Criterion, GateFacts, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 
-# Of each criterion: how seldom a model that keeps its limit is refused by chance.
+# Probability that a criterion refuses, by chance, a model that keeps its limit.
 CHANCE = 0.01
 
 
 def overall(criteria: Sequence[Criterion]) -> Verdict:
-    """One refusal refuses; something must have been judged to pass."""
+    """Verdict of the gate: refused if one criterion refuses, passed if none does and one at least passed."""
     verdicts = {one.verdict for one in criteria}
     return "refused" if "refused" in verdicts else "passed" if "passed" in verdicts else "not judged"
 
@@ -29,7 +29,7 @@ def with_verdict(effect: GateFacts, criteria: Sequence[Criterion]) -> GateFacts:
 
 
 def inherited(parent: Manifest) -> MetricFacts:
-    """Metrics of a child with the same weights: the parent's verdict, without what the parent's threshold did."""
+    """Metrics of a child with the same weights: the parent's, without the effect of the parent's threshold."""
     gate = parent.metrics.gate
     judged = gate.judged or parent.version
     note = f"{judged} was judged, with its own threshold"
@@ -37,43 +37,49 @@ def inherited(parent: Manifest) -> MetricFacts:
     return msgspec.structs.replace(parent.metrics, gate=kept, capacity=None)
 
 
-def not_judged(name: str, why: str) -> Criterion:
-    return Criterion(name, "not judged", None, None, why)
+def not_judged(name: str, reason: str) -> Criterion:
+    """A criterion that the data are too few for."""
+    return Criterion(name, "not judged", None, None, reason)
 
 
 def capacity_criteria(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]:
-    """Criteria `too strong` and `too weak`, from the measured capacity.
+    """Judges the measured capacity: the criteria `too strong` and `too weak`.
 
     Args:
-        cut_off: training ended at its limit of epochs: a weak model may still learn.
+        cut_off: training ended at its limit of epochs; a model with too little capacity may still improve.
     """
     over, under = "too strong", "too weak"
     if capacity.verdict == "not judged":
         return [not_judged(name, capacity.reason) for name in (over, under)]
     reason = capacity.reason
-    of_over: Verdict = "refused" if capacity.verdict == over else "passed"
-    of_under: Verdict = "refused" if capacity.verdict == under else "passed"
-    of_weak = reason
-    if cut_off and of_under == "refused":
-        of_under, of_weak = "not judged", f"training ended at `train.max_epochs`, before it was done: {reason}"
+    over_verdict: Verdict = "refused" if capacity.verdict == over else "passed"
+    under_verdict: Verdict = "refused" if capacity.verdict == under else "passed"
+    under_reason = reason
+    if cut_off and under_verdict == "refused":
+        under_verdict = "not judged"
+        under_reason = f"training ended at `train.max_epochs`, before it was done: {reason}"
     return [
-        Criterion(over, of_over, capacity.freedom, capacity.most_freedom, reason),
-        Criterion(under, of_under, capacity.explained, capacity.freedom, of_weak),
+        Criterion(over, over_verdict, capacity.freedom, capacity.most_freedom, reason),
+        Criterion(under, under_verdict, capacity.explained, capacity.freedom, under_reason),
     ]
 
 
-def collapse_criteria(spec: ModelSpec, told: Sequence[tuple[float, ...]]) -> list[Criterion]:
-    """Whether the code of a variational model tells something of a window; nothing is said of other models."""
-    if not told:
+def collapse_criteria(spec: ModelSpec, divergence: Sequence[tuple[float, ...]]) -> list[Criterion]:
+    """Judges a variational model by the active dimensions of its code; no criterion for other models.
+
+    Args:
+        divergence: nats of each dimension of the code, per member; empty for other models.
+    """
+    if not divergence:
         return []
     name, needed = "posterior collapse", least_active_dimensions(spec)
-    member = min(range(len(told)), key=lambda k: active_dimensions(told[k]))
-    living = active_dimensions(told[member])
-    nats = ", ".join(f"{one:.2g}" for one in told[member])
-    seen = f"the code of member {member} tells {nats} nats per dimension, at least {COLLAPSED:g} in {living}"
-    if living >= needed:
-        return [Criterion(name, "passed", living, needed, f"{seen} of {spec.latent}; {needed} needed")]
+    member = min(range(len(divergence)), key=lambda k: active_dimensions(divergence[k]))
+    active = active_dimensions(divergence[member])
+    nats = ", ".join(f"{one:.2g}" for one in divergence[member])
+    seen = f"the code of member {member} tells {nats} nats per dimension, at least {COLLAPSED:g} in {active}"
+    if active >= needed:
+        return [Criterion(name, "passed", active, needed, f"{seen} of {spec.latent}; {needed} needed")]
     remedy = (
         f"it makes every window into the same one; lower `model.beta`, seen {spec.beta:g}, or set `model.kind: dense`"
     )
-    return [Criterion(name, "refused", living, needed, f"{seen} of {spec.latent}, {needed} needed: {remedy}")]
+    return [Criterion(name, "refused", active, needed, f"{seen} of {spec.latent}, {needed} needed: {remedy}")]

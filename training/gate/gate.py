@@ -1,4 +1,4 @@
-"""All that the gate looks at, in one place: what was held out, the model and its thresholds, production."""
+"""Runs every criterion of the gate on a trained model, before any alias moves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +22,13 @@ from training.gate.separability import labelled_criterion, synthetic_criterion
 
 @dataclass(frozen=True)
 class GateData:
-    """What a model is judged on.
+    """The data that a model is judged on.
 
     Attributes:
+        framed: the history in frames, T of them.
         part: uint8 (T,), `Part`s of the frames.
-        levels: the model's, of the calibrate and gate parts.
-        data: what the manifest says of the history.
+        levels: levels of the model on the calibrate and gate parts.
+        data: facts about the history, for the manifest.
     """
 
     history: History
@@ -39,31 +40,31 @@ class GateData:
 
 @dataclass(frozen=True)
 class GateResult:
-    """How constrained the model is, as `training.strength` tells it, and the gate's verdicts, as they are told."""
+    """Measured capacity of the model, and the criteria of the gate."""
 
-    strength: CapacityFacts
+    capacity: CapacityFacts
     criteria: list[Criterion]
 
 
 def run_gate(
-    held: GateData,
+    data: GateData,
     challenger: ScoredModel,
     calibration: Calibration,
     fitted: FittedMembers,
     registry: Registry,
     seed: int,
 ) -> GateResult:
-    """Tries the model out, and judges it."""
-    definition, framed, gate = challenger.definition, held.framed, held.levels[Part.GATE]
+    """Measures the capacity of a model and judges it by every criterion."""
+    definition, framed, gate = challenger.definition, data.framed, data.levels[Part.GATE]
     spec, frames = definition.spec, definition.spec.receptive_field
-    strips = cut_segments(framed, framed.within(held.part, Part.GATE, frames), frames, most_segments(spec), seed)
-    tried = measure_capacity(framed, held.part, definition, fitted.weights, seed)
+    segments = cut_segments(framed, framed.within(data.part, Part.GATE, frames), frames, most_segments(spec), seed)
+    capacity = measure_capacity(framed, data.part, definition, fitted.weights, seed)
     criteria = [
-        synthetic_criterion(strips, definition, seed),
-        labelled_criterion(framed, held.part, challenger.scores.level, gate, definition),
-        *capacity_criteria(tried, cut_off=not fitted.stopped_early),
+        synthetic_criterion(segments, definition, seed),
+        labelled_criterion(framed, data.part, challenger.scores.level, gate, definition),
+        *capacity_criteria(capacity, cut_off=not fitted.stopped_early),
         *collapse_criteria(spec, fitted.divergence),
-        *promise_criteria(gate, held.levels[Part.CALIBRATE], calibration, definition.rules),
-        *champion_criteria(registry, challenger, held.history, framed, held.part, held.data, calibration, seed),
+        *promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, definition.rules),
+        *champion_criteria(registry, challenger, data.history, framed, data.part, data.data, calibration, seed),
     ]
-    return GateResult(tried, criteria)
+    return GateResult(capacity, criteria)

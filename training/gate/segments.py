@@ -1,4 +1,7 @@
-"""Segments of held-out frames, as many as one level looks at, and the scores of their newest frames."""
+"""Held-out segments: runs of frames as long as one level needs, and the scores of their newest frames.
+
+Reports and manifests call a segment a strip.
+"""
 
 from dataclasses import dataclass
 
@@ -15,17 +18,17 @@ from training.data.windows import evenly
 
 Float32s = NDArray[np.float32]
 
-# A share of fewer says nothing; more only cost time, and so do more values in all windows of all members.
+# A share of fewer segments means little. More segments only cost time, as do more values in all windows together.
 FEWEST, MOST, MOST_VALUES = 20, 128, 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutSegments:
-    """n strips of L frames, whole ones.
+    """n segments of L frames without a gap.
 
     Attributes:
         values: float64 (n, L, F), in the sensors' own units, NaN where masked.
-        names: series of each.
+        names: the series of each segment.
     """
 
     values: Float64s
@@ -36,33 +39,35 @@ class HeldOutSegments:
 
     @property
     def masked(self) -> Bools:
-        """bool (n, L, F)."""
+        """Cells without a value: bool (n, L, F)."""
         return np.isnan(self.values)
 
     @property
     def free(self) -> Bools:
-        """bool (n, F): sensors without a missing value."""
+        """Sensors without a missing value: bool (n, F)."""
         return np.asarray(~self.masked.any(axis=1))
 
     def of(self, rows: Int64s) -> "HeldOutSegments":
-        """Some of them."""
+        """The segments at these rows."""
         return HeldOutSegments(self.values[rows], tuple(self.names[row] for row in rows.tolist()))
 
     def scaled(self, definition: Definition) -> Float32s:
-        """float32 (n, L, F), as the detector of a bundle scales them; masked cells hold 0."""
+        """Scaled values, float32 (n, L, F), by the scales of a bundle; masked cells hold 0."""
         return scaled(self.values, *self._scales(definition), definition.policy.clip)
 
     def unscaled(self, values: Float32s, definition: Definition) -> "HeldOutSegments":
-        """The strips that scale to `values` (n, L, F); what is masked stays so."""
+        """The segments whose scaled values are `values` (n, L, F); masked cells stay masked."""
         mean, scale = self._scales(definition)
         raw = values.astype(np.float64) * scale + mean
         return HeldOutSegments(np.where(self.masked, np.nan, raw), self.names)
 
     def scores(self, definition: Definition, values: Float32s | None = None) -> Float64s:
-        """float64 (n,): level / threshold of the newest frame of each; L must be `support` at least.
+        """Computes level / threshold of the newest frame of each segment, float64 (n,).
+
+        L must be at least W + M - 1.
 
         Args:
-            values: float32 (n, L, F), scaled, in the place of their own.
+            values: scaled, float32 (n, L, F), instead of the segments' own values.
         """
         frames = definition.spec.receptive_field
         values = (self.scaled(definition) if values is None else values)[:, -frames:]
@@ -71,13 +76,13 @@ class HeldOutSegments:
         return scores
 
     def _scales(self, definition: Definition) -> tuple[Float64s, Float64s]:
-        """float64 (n, 1, F) each."""
+        """Mean and scale of each segment's series, float64 (n, 1, F) each."""
         rows = [definition.scales.row(name) for name in self.names]
         return definition.scales.mean[rows][:, None], definition.scales.scale[rows][:, None]
 
 
 def newest_frames(definition: Definition, values: Float32s, masked: Bools) -> tuple[Float64s, Float64s]:
-    """Computes level and disagreement of the newest frame of each strip, float64 (n,) each, by the frozen ensemble.
+    """Computes level and disagreement of the newest frame of each segment, float64 (n,) each, by the frozen ensemble.
 
     Args:
         values: float32 (n, W + M - 1, F), scaled; masked cells hold 0.
@@ -93,10 +98,12 @@ def newest_frames(definition: Definition, values: Float32s, masked: Bools) -> tu
 
 
 def cut_segments(framed: FramedHistory, ends: Bools, frames: int, most: int, seed: int) -> HeldOutSegments:
-    """At most so many strips of so many frames that end at some rows of a history, evenly spread, in random order.
+    """Cuts evenly spread segments out of a history, in random order.
 
     Args:
-        ends: bool (T,), rows with as many frames of their series before them.
+        ends: bool (T,), rows at which a segment may end: `frames` frames of the series end there without a gap.
+        frames: frames of each segment.
+        most: number of segments at most.
     """
     rows = np.random.default_rng(seed).permutation(evenly(np.flatnonzero(ends), most))
     names = tuple(framed.names[at] for at in framed.series[rows].tolist())
@@ -104,5 +111,5 @@ def cut_segments(framed: FramedHistory, ends: Bools, frames: int, most: int, see
 
 
 def most_segments(spec: ModelSpec) -> int:
-    """How many strips are to be tried."""
+    """Number of segments to cut: fewer where the model has more values to compute."""
     return min(MOST, max(FEWEST, MOST_VALUES // (spec.members * spec.smoothing * spec.window * spec.sensors)))

@@ -1,4 +1,4 @@
-"""Whether anomalies are told from normal data: by rank, so that no threshold has a say in it."""
+"""Separability of anomalies from normal data, by the rank of their scores: no threshold has an influence."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ from training.data.synthetic import Kind, inject
 from training.gate.criteria import not_judged
 from training.gate.segments import FEWEST, HeldOutSegments
 
-# What nobody may miss: a sensor that is off by so many standard deviations for half a window and more.
+# An anomaly that no model may miss: a sensor off by so many standard deviations for half a window and more.
 KIND: Kind = "level_shift"
 SIZE = 8.0
-# How likely such a strip must score above a normal one; of labelled anomalies, which may be small, more than chance.
+# Least probability to score above normal data. Labelled anomalies may be small: theirs must only exceed chance.
 SYNTHETIC, LABELLED = 0.75, 0.5
-# Labelled events.
+# Labelled events that a verdict needs.
 FEWEST_EVENTS = 5
 # Standard errors to the end of a one-sided interval of 99 %.
 ONE_SIDED = 2.326
@@ -29,14 +29,14 @@ ONE_SIDED = 2.326
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How likely an anomalous score is above a normal one, and the upper end of that at 99 %."""
+    """Probability that an anomalous score is above a normal one, and its upper end at 99 %."""
 
-    likely: float
+    probability: float
     upper: float
 
 
 def separation(anomalous: Float64s, normal: Float64s) -> Separation:
-    """Of two samples of scores, float64 (n,) and (m,), both at least 1.
+    """Estimates the separation of two samples of scores, float64 (n,) and (m,), at least one score each.
 
     Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
     """
@@ -49,27 +49,29 @@ def separation(anomalous: Float64s, normal: Float64s) -> Separation:
     return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
 
 
-def synthetic_criterion(strips: HeldOutSegments, definition: Definition, seed: int) -> Criterion:
-    """Normal strips of the gate part beside themselves with one sensor off."""
+def synthetic_criterion(segments: HeldOutSegments, definition: Definition, seed: int) -> Criterion:
+    """Compares normal segments of the gate part with the same segments and one sensor off."""
     name = "separability"
-    if len(strips) < FEWEST:
-        return not_judged(name, f"{len(strips)} whole strips of held-out frames in the gate part, {FEWEST} needed")
-    made = inject(strips.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=strips.free)
+    if len(segments) < FEWEST:
+        return not_judged(name, f"{len(segments)} whole strips of held-out frames in the gate part, {FEWEST} needed")
+    made = inject(segments.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=segments.free)
     if made.why_none is not None:
         return not_judged(name, made.why_none)
-    found = separation(strips.of(made.rows).scores(definition, made.strips), strips.scores(definition))
-    said = f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.likely:.1%} of pairs"
+    found = separation(segments.of(made.rows).scores(definition, made.strips), segments.scores(definition))
+    seen = (
+        f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.probability:.1%} of pairs"
+    )
     remedy = "the model follows whatever it is given, or normal data are as wild: see the strength of the model"
-    return _criterion(name, found, SYNTHETIC, said, remedy)
+    return _criterion(name, found, SYNTHETIC, seen, remedy)
 
 
 def labelled_criterion(
     framed: FramedHistory, part: UInt8s, level: Float64s, gate: Levels, definition: Definition
 ) -> Criterion:
-    """Labelled events in the span of the gate part beside its normal blocks, by the largest score of each.
+    """Compares labelled events in the span of the gate part with its normal blocks, by the largest score of each.
 
-    An event goes on for W + M - 1 frames, by which levels lag: it has no fewer of them than a block then, of which more
-    would be larger by chance.
+    An event includes the W + M - 1 frames after it, by which levels lag. So it has no fewer frames than a normal block:
+    the maximum of more frames would be larger by chance.
 
     Args:
         level: float64 (T,), of every frame; NaN where it has none.
@@ -85,29 +87,29 @@ def labelled_criterion(
     score = gate.level / definition.thresholds.of_each(gate.names)[gate.series]
     normal = block_maxima(score, gate.in_block)
     found = separation(events, normal)
-    said = f"{len(events)} labelled events score above a normal stretch in {found.likely:.1%} of pairs"
+    seen = f"{len(events)} labelled events score above a normal stretch in {found.probability:.1%} of pairs"
     return _criterion(
-        name, found, LABELLED, said, "are the labels those of this history, and is it normal without them?"
+        name, found, LABELLED, seen, "are the labels those of this history, and is it normal without them?"
     )
 
 
-def _criterion(name: str, found: Separation, limit: float, said: str, remedy: str) -> Criterion:
-    expected = f"{said}, at least {limit:.0%} expected"
+def _criterion(name: str, found: Separation, limit: float, seen: str, remedy: str) -> Criterion:
+    expected = f"{seen}, at least {limit:.0%} expected"
     if found.upper < limit:
         return Criterion(
-            name, "refused", found.likely, limit, f"{expected}, at most {found.upper:.1%} likely; {remedy}"
+            name, "refused", found.probability, limit, f"{expected}, at most {found.upper:.1%} likely; {remedy}"
         )
-    return Criterion(name, "passed", found.likely, limit, expected)
+    return Criterion(name, "passed", found.probability, limit, expected)
 
 
 def _in_span(framed: FramedHistory, part: UInt8s) -> Bools:
-    """bool (T,): frames from the first gate frame of their series on."""
+    """Frames from the first gate frame of their series on: bool (T,)."""
     inside: Bools = last_true(part == Part.GATE, Segments(framed.series)) >= 0
     return inside
 
 
 def _events(framed: FramedHistory, span: Bools, score: Float64s, after: int) -> Float64s:
-    """The largest score of each run of labelled frames and of the `after` frames behind it; float64 (n,), finite."""
+    """Largest score of each run of labelled frames with the `after` frames behind it: float64 (n,), finite."""
     rows = np.flatnonzero(framed.marked & span)
     if not len(rows):
         return np.zeros(0)

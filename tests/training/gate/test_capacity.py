@@ -153,7 +153,7 @@ def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> No
     definition = definition_of(spec, model.weights(), threshold=1.2)
     strips = cut_segments(framed_of(values), whole(len(values), spec), spec.receptive_field, 30, 0)
     trial = InjectionTrial(strips, definition, model.weights())
-    step = trial.step("noise_burst", 1.0, 0)
+    step = trial.inject("noise_burst", 1.0, 0)
     assert isinstance(step, InjectedSize)
     made = inject(strips.scaled(definition), "noise_burst", 1.0, 0, allowed=strips.free)
     above, kept = 0, -1 if span == "newest" else -spec.window
@@ -178,7 +178,7 @@ def test_a_projection_gives_back_what_it_projects() -> None:
     normal = strips.scaled(definition)
     down = weights["code.weight"][0].numpy()
     for kind in KINDS:
-        step = InjectionTrial(strips, definition, weights).step(kind, SIZES[kind][0], 0)
+        step = InjectionTrial(strips, definition, weights).inject(kind, SIZES[kind][0], 0)
         assert isinstance(step, InjectedSize)
         begin, end = (5, 6) if kind == "spike" else (None, 8)
         made = inject(normal, kind, SIZES[kind][0], 0, begin=begin)

@@ -314,5 +314,5 @@ def test_a_separation_is_the_share_of_pairs_in_which_the_anomalous_one_is_larger
 ) -> None:
     found = separation(np.array(anomalous, float), np.array(normal, float))
     pairs = [(a > n) + (a == n) / 2 for a in anomalous for n in normal]
-    assert found.likely == pytest.approx(sum(pairs) / len(pairs))
-    assert found.upper >= found.likely
+    assert found.probability == pytest.approx(sum(pairs) / len(pairs))
+    assert found.upper >= found.probability
