@@ -59,7 +59,10 @@ class Instance:
     @property
     def is_frozen(self) -> bool:
         """True while the process is stopped by SIGSTOP."""
-        return self.runs and psutil.Process(self._running.pid).status() == psutil.STATUS_STOPPED
+        try:
+            return self.runs and psutil.Process(self._running.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:  # it ended between the two
+            return False
 
     def start(self, order: str = "", overrides: Sequence[str] = ()) -> None:
         """Starts the process, with `order` for its failpoints."""

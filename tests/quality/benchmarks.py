@@ -35,7 +35,7 @@ class Nab:
     above: NabScore | None
 
 
-def detections(of: Evaluation) -> list[Detections]:
+def all_detections(of: Evaluation) -> list[Detections]:
     """Detections of our detector, then of every floor."""
     ours = Detections(OURS, of.labelled.score, spans(of.labelled.incidents))
     if of.baselines is None or of.options.history is None:
@@ -45,12 +45,12 @@ def detections(of: Evaluation) -> list[Detections]:
     return [ours, *(floor.detections for floor in floors)]
 
 
-def nab_scores(known: GroundTruth, said: Detections) -> dict[str, Nab]:
+def nab_scores(known: GroundTruth, detections: Detections) -> dict[str, Nab]:
     """NAB's scores by the name of the profile."""
-    scored = _corpus(known, said.score)
+    scored = _corpus(known, detections.score)
     at_ours: tuple[Corpus, Corpus] | None = None
-    if said.incidents is not None:
-        at_ours = _corpus(known, _opened(known, said.incidents).astype(np.float64)), scored
+    if detections.incidents is not None:
+        at_ours = _corpus(known, _opened(known, detections.incidents).astype(np.float64)), scored
     return {
         profile.name: Nab(
             oracle=best_nab(scored, profile),
@@ -61,11 +61,11 @@ def nab_scores(known: GroundTruth, said: Detections) -> dict[str, Nab]:
     }
 
 
-def skab_counts(known: GroundTruth, said: Detections) -> Confusion | None:
+def skab_counts(known: GroundTruth, detections: Detections) -> Confusion | None:
     """SKAB's counts of frames; None without a threshold."""
-    if said.incidents is None:
+    if detections.incidents is None:
         return None
-    alarms = said.score > EXCEEDS  # false where there is no score
+    alarms = detections.score > EXCEEDS  # false where there is no score
     return pooled((alarms[at], known.labels[at]) for at in known.rows.values())
 
 

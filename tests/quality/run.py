@@ -13,7 +13,7 @@ from stream.registry.bundle import load
 from stream.registry.registry import Registry
 from stream.settings import load as load_settings
 from stream.settings.detection import RuleSettings, ThresholdSettings
-from tests.quality.benchmarks import detections, nab_facts, nab_scores, skab_counts, skab_facts
+from tests.quality.benchmarks import all_detections, nab_facts, nab_scores, skab_counts, skab_facts
 from tests.quality.cases import CASES
 from tests.quality.nab import STANDARD, corpus, nab
 from tests.quality.skab import pooled
@@ -91,11 +91,11 @@ def _figures(of: Evaluation, group: str) -> dict[str, Any]:
     document = msgspec.to_builtins(facts(of))
     kept = {name: document[name] for name in ("threshold", "frames", "events", "detectors", "promise")}
     if group == "nab":
-        for one, detected in zip(kept["detectors"], detections(of), strict=True):
+        for one, detected in zip(kept["detectors"], all_detections(of), strict=True):
             one["nab"] = nab_facts(nab_scores(of.truth, detected))
         kept["nab_openings_oracle"] = openings_oracle(of)
     if group == "skab":
-        for one, detected in zip(kept["detectors"], detections(of), strict=True):
+        for one, detected in zip(kept["detectors"], all_detections(of), strict=True):
             one["skab"] = skab_facts(skab_counts(of.truth, detected))
         kept["skab_while_open"] = _while_open(of.labelled)
     return kept

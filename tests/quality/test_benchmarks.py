@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.quality.benchmarks import detections, nab_facts, nab_scores, skab_counts, skab_facts
+from tests.quality.benchmarks import all_detections, nab_facts, nab_scores, skab_counts, skab_facts
 from tests.support.options import train_options
 from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
 from training.evaluate.evaluation import Evaluation, EvaluationOptions, evaluate
@@ -22,7 +22,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 
 def test_skab_and_nab_are_computed_of_ours(measured: Evaluation) -> None:
-    ours, *_ = detections(measured)
+    ours, *_ = all_detections(measured)
     skab, nab = skab_counts(measured.truth, ours), nab_scores(measured.truth, ours)
     assert skab is not None
     assert (skab.true_alarms, skab.false_alarms, skab.true_rests, skab.missed) == (8, 2, 278, 12)
@@ -39,9 +39,9 @@ def test_skab_and_nab_are_computed_of_ours(measured: Evaluation) -> None:
 def test_floors_have_the_scores_too_and_the_one_that_is_always_on_alarms_in_every_whole_frame(
     measured: Evaluation,
 ) -> None:
-    names = [one.name for one in detections(measured)]
+    names = [one.name for one in all_detections(measured)]
     assert names == ["narrows", *FLOORS] == [one.name for one in measured.figures]
-    (always,) = (one for one in detections(measured) if one.name == "always on")
+    (always,) = (one for one in all_detections(measured) if one.name == "always on")
     skab = skab_counts(measured.truth, always)
     assert skab is not None
     assert (skab.true_alarms, skab.false_alarms, skab.true_rests) == (10, 190, 90)

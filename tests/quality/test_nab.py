@@ -1,4 +1,4 @@
-"""NAB's score against NAB's own scorer, against an oracle, and against a published result."""
+"""NAB's score is that of NAB's own scorer, of an oracle, and of a published result."""
 
 import math
 from pathlib import Path
@@ -133,7 +133,7 @@ def test_a_corpus_without_windows_has_no_normalised_score() -> None:
 
 
 def windowed_gaussian(values: Floats) -> Floats:
-    """NAB's detector of this name: how far a value lies from the 6,400 before it, which move on in steps of 100."""
+    """NAB's detector of this name: distance of a value from the 6,400 before it, which advance in steps of 100."""
     score = np.zeros(len(values))
     mean, deviation = 0.0, 1.0
     for row in range(1, len(values)):

@@ -1,4 +1,4 @@
-"""SKAB's F1, false alarm rate and missed alarm rate, against its leaderboard and by properties."""
+"""SKAB's F1, false alarm rate and missed alarm rate are those of its leaderboard, and have their properties."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def test_every_frame_is_counted_once_whatever_the_order_of_files_and_frames(file
     assert found.true_rests + found.missed + alarms.sum() == len(labels)
 
 
-def test_alarms_that_are_the_labels_are_as_good_as_can_be_and_always_on_is_not() -> None:
+def test_alarms_equal_to_the_labels_have_the_best_figures_and_always_on_has_not() -> None:
     labels = bools(0, 1, 1, 0, 0, 0)
     perfect, always = pooled([(labels, labels)]), pooled([(np.ones(6, np.bool_), labels)])
     assert (perfect.f1, perfect.far, perfect.mar) == (1.0, 0.0, 0.0)
@@ -93,7 +93,7 @@ def test_one_hit_in_a_long_event_leaves_the_rest_of_it_missed() -> None:
     assert pooled([(alarms, labels)]).f1 == pytest.approx(2 / 101)
 
 
-def test_what_there_is_nothing_of_has_no_share() -> None:
+def test_a_share_of_nothing_is_none() -> None:
     nothing = pooled([])
     assert (nothing.f1, nothing.far, nothing.mar) == (None, None, None)
     silent = pooled([(bools(0, 0), bools(0, 0))])

@@ -1,4 +1,4 @@
-"""Poisoned recalibration: newer levels go as normal ones went, an attacker has his share, thresholds keep bounds."""
+"""Poisoned recalibration: newer levels repeat normal ones, an attacker has a share of them, thresholds keep bounds."""
 
 from dataclasses import replace
 
@@ -41,11 +41,11 @@ def found(bundle: BundleThresholds, held_out: Levels) -> tuple[Poisoning, ...]:
     return poison(bundle, held_out, BOUNDS, 0)
 
 
-def test_nobody_who_attacks_moves_nothing(found: tuple[Poisoning, ...]) -> None:
+def test_without_an_attacker_no_threshold_moves(found: tuple[Poisoning, ...]) -> None:
     assert found[0] == Poisoning("nobody attacks", 0.0, (1.0,) * RUNS, 1.0, None)
 
 
-def test_thresholds_walk_within_the_bounds_and_a_refused_run_moves_none(found: tuple[Poisoning, ...]) -> None:
+def test_thresholds_move_within_the_bounds_and_a_refused_run_moves_none(found: tuple[Poisoning, ...]) -> None:
     for one in found:
         moved = [factor for factor in one.factors if factor is not None]
         assert one.threshold == pytest.approx(np.prod(moved))
@@ -57,8 +57,8 @@ def test_thresholds_walk_within_the_bounds_and_a_refused_run_moves_none(found: t
     assert grown.factors[-1] is None
 
 
-def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_enough(bundle: BundleThresholds) -> None:
-    """Series are known by name; one that the bundle does not know is left out, one without a level has none."""
+def test_newer_levels_repeat_held_out_ones_but_not_to_the_bit_until_there_are_enough(bundle: BundleThresholds) -> None:
+    """Series are matched by name. One that the bundle does not know is left out; one without a level has none."""
     long, short = np.linspace(3.0, 4.0, 1000), np.linspace(1.0, 2.0, 150)
     mixed = replace(arranged([np.full(50, 9.0), short, long]), names=("new", "s1", "s0"))
     newer = repeated_levels(bundle, mixed, BOUNDS, np.random.default_rng(0))
@@ -73,7 +73,7 @@ def test_newer_levels_go_as_held_out_ones_went_none_to_the_bit_until_there_are_e
     assert (none.names, len(none)) == (("s0", "s1"), 1000)
 
 
-def test_an_attacker_has_his_share_of_the_time_in_whole_stretches(bundle: BundleThresholds, held_out: Levels) -> None:
+def test_an_attacker_has_a_share_of_the_time_in_whole_stretches(bundle: BundleThresholds, held_out: Levels) -> None:
     for attack in (growing(1.2), adding(0.15), crowding):
         everything, nothing = (part_time(attack, share)(bundle, held_out, 1) for share in (1.0, 0.0))
         np.testing.assert_array_equal(everything.level, attack(bundle, held_out, 1).level)

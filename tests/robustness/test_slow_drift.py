@@ -12,8 +12,8 @@ from tests.robustness.targets import some_frames
 from tests.support.builders import a_definition, a_spec
 
 
-def test_a_drift_is_noticed_sooner_or_later_and_how_far_it_got_is_told() -> None:
-    """A model of weights of 0 expects the mean: a walk is seen once its square, shared by two sensors, is above 1."""
+def test_a_drift_is_noticed_once_it_is_large_and_its_size_is_reported() -> None:
+    """With weights of 0 a model expects the mean: a drift is noticed once half its square is above 1."""
     spec = a_spec(window=4, smoothing=1)
     weights = {name: value * 0 for name, value in build(spec, [0]).weights().items()}
     plain = a_definition(spec, q=1.0)

@@ -38,17 +38,17 @@ def test_a_study_has_every_attack_in_its_json_and_its_tables(
     trained: TrainingRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = studied(trained, trained.folder.parents[3] / "live.parquet")
-    said = json.loads(json.dumps(facts(of), allow_nan=False))
-    assert set(said) == {
+    document = json.loads(json.dumps(facts(of), allow_nan=False))
+    assert set(document) == {
         "version", "looked_at", "strips", "replay_attacks", "slow_drifts", "poisonings", "seconds"
     }  # fmt: skip
-    assert said["strips"] == 12
-    assert [(one["how"], one["share"]) for one in said["poisonings"]] == [
+    assert document["strips"] == 12
+    assert [(one["how"], one["share"]) for one in document["poisonings"]] == [
         ("nobody attacks", 0.0), *((how, share) for how in WAYS for share in SHARES)
     ]  # fmt: skip
-    assert all(len(one["factors"]) == RUNS for one in said["poisonings"])
-    assert all(one["threshold"] <= RecalibrationSettings().max_total for one in said["poisonings"])
-    assert said["replay_attacks"][-1]["sensors"] == len(trained.manifest.sensors)
+    assert all(len(one["factors"]) == RUNS for one in document["poisonings"])
+    assert all(one["threshold"] <= RecalibrationSettings().max_total for one in document["poisonings"])
+    assert document["replay_attacks"][-1]["sensors"] == len(trained.manifest.sensors)
     show(of)
     printed = capsys.readouterr().out
     for title in ("sensors that replay", "a sensor that drifts away", "recalibration poisoned 6 times"):

@@ -1,4 +1,4 @@
-"""The generated fleet: repeatable, physical, with faults that are where they are said to be; injected versus found."""
+"""The generated fleet is repeatable and physical, its faults are where it says; injected versus found."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_fleet_and_another_seed_another() -> None:
     assert not one.live["flow"].equals(other.live["flow"])
 
 
-def test_a_pump_does_not_depend_on_how_many_others_there_are() -> None:
+def test_a_pump_does_not_depend_on_the_number_of_others() -> None:
     small, large = (generate(pumps=pumps, history_days=0.2, live_days=0.2) for pumps in (4, 9))
     pd.testing.assert_frame_equal(pump(small.history, "pump-01"), pump(large.history, "pump-01"))
 
@@ -74,7 +74,7 @@ def test_in_history_the_sensors_move_together_as_the_pump_curve_says(
 
 
 def test_the_bearing_follows_the_power_late(fleet: Fleet) -> None:
-    """Temperature goes with the current of an hour ago, not with that of an hour ahead."""
+    """Temperature follows the current of an hour before, not of an hour later."""
     for series in fleet.series:
         rows = pump(fleet.history, series)
         later, earlier = (rows["current"].corr(rows["temperature"].shift(by)) for by in (-60, 60))
@@ -128,7 +128,7 @@ def test_the_worn_bearing_shakes_and_heats(fleet: Fleet) -> None:
 
 
 def test_the_spike_is_one_reading_above_all_that_the_pump_ever_sent(fleet: Fleet) -> None:
-    """Whoever compares single readings with what was normal raises an alarm."""
+    """A check of single readings against the normal range would raise an alarm."""
     fault = fault_of(fleet, "spike")
     rows, spike = pump(fleet.live, fault.series), within(fleet.live, fault)
     assert spike.sum() == 1
@@ -136,7 +136,7 @@ def test_the_spike_is_one_reading_above_all_that_the_pump_ever_sent(fleet: Fleet
     assert rows.loc[spike, "vibration"].item() > normal.max()
 
 
-def test_what_is_written_is_what_was_generated(fleet: Fleet, tmp_path: Path) -> None:
+def test_the_written_history_is_the_generated_one(fleet: Fleet, tmp_path: Path) -> None:
     path = tmp_path / "history.parquet"
     write_history(fleet, path)
     table = pq.read_table(path)
@@ -146,7 +146,7 @@ def test_what_is_written_is_what_was_generated(fleet: Fleet, tmp_path: Path) -> 
     assert table["vibration"].to_pylist() == fleet.history["vibration"].tolist()
 
 
-def test_a_message_says_what_the_row_says(fleet: Fleet) -> None:
+def test_a_message_holds_the_values_of_its_row(fleet: Fleet) -> None:
     sent = list(messages(fleet))
     assert len(sent) == len(fleet.live)
     for at in (0, 4711, len(sent) - 1):
@@ -206,12 +206,12 @@ def test_a_spike_without_alert_is_as_expected_and_with_one_the_alert_is_false() 
 
 def test_the_report_is_json_with_times_that_people_can_read() -> None:
     alerts = [Alert("a", 101 * MINUTE, None), Alert("z", 5 * MINUTE, None)]
-    told = msgspec.to_builtins(compare([LEAK, SPIKE], alerts, grace_ns=MINUTE).report())
-    assert told["faults"][0]["started_at"] == "1970-01-01T01:40:00Z"
-    assert told["faults"][0]["delay_s"] == 60.0
-    assert told["faults"][1] == {
+    document = msgspec.to_builtins(compare([LEAK, SPIKE], alerts, grace_ns=MINUTE).report())
+    assert document["faults"][0]["started_at"] == "1970-01-01T01:40:00Z"
+    assert document["faults"][0]["delay_s"] == 60.0
+    assert document["faults"][1] == {
         "series": "b", "kind": "spike", "detail": "", "started_at": "1970-01-01T00:50:00Z",
         "ended_at": "1970-01-01T00:51:00Z", "expected": "none", "as_expected": True, "alerts": 0, "delay_s": None,
     }  # fmt: skip
-    assert told["false_alerts"] == [{"series": "z", "started_at": "1970-01-01T00:05:00Z", "ended_at": None}]
-    assert (told["found"], told["expected"], told["grace_s"]) == (1, 1, 60.0)
+    assert document["false_alerts"] == [{"series": "z", "started_at": "1970-01-01T00:05:00Z", "ended_at": None}]
+    assert (document["found"], document["expected"], document["grace_s"]) == (1, 1, 60.0)

@@ -1,4 +1,4 @@
-"""The PNG of one pump. Pixels are counted by colour: no other way tells what is to be seen."""
+"""The PNG of one pump. Pixels are counted by colour, which is all that shows what a viewer sees."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Incidents against labelled events: what counts as found, as true and as false, how late, and how often."""
+"""Incidents beside labelled events: events found, true and false incidents, delays and rates."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def lengths() -> st.SearchStrategy[Pairs]:
 
 
 def test_an_event_lasts_until_its_last_frame_has_left_windows_and_levels_or_the_next_one_begins() -> None:
-    """Frames 3 and 4, 8, and the last: with one frame and three of grace after the last of each."""
+    """Frames 3 and 4, 8, and the last one: each run ends one frame and three of grace after its last frame."""
     time = seconds(*range(10, 21))
     assert spans_of("a", time, flags(0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1), 3) == spans((13, 18), (18, 20), (20, 24))
     assert spans_of("a", time[:3], flags(0, 0, 0), 3) == []
@@ -68,7 +68,7 @@ def test_an_incident_that_was_open_before_an_event_overlaps_it_but_is_neither_tr
     assert found.f1 == 0.0
 
 
-def test_an_alarm_that_never_rests_finds_nothing() -> None:
+def test_an_alarm_that_is_always_on_finds_nothing() -> None:
     """It overlaps every event; by overlap alone its F1 would be 1."""
     found = compare(spans((10, 20), (50, 60)), [Span("a", 0, OPEN_END)], 1.0)
     assert (found.found, found.precision, found.recall, found.f1) == (2, 0.0, 0.0, 0.0)
@@ -79,13 +79,13 @@ def test_incidents_and_events_of_different_series_have_nothing_to_do_with_each_o
     assert (found.found, found.true, found.false) == (0, 0, 1)
 
 
-def test_incidents_that_are_the_events_are_as_good_as_can_be() -> None:
+def test_incidents_equal_to_the_events_have_the_best_figures() -> None:
     events = spans((10, 20), (20, 30)) + spans((5, 6), series="b")
     assert compare(events, events, 2.0) == EventMetrics(3, 3, 3, (0.0, 0.0, 0.0), 3, 3, 0, 2.0)
     assert compare(events, events, 2.0).f1 == 1.0
 
 
-def test_what_there_is_nothing_of_has_no_share() -> None:
+def test_a_share_of_nothing_is_none() -> None:
     silent, spurious, nothing = compare(spans((1, 2)), [], 1.0), compare([], spans((1, 2)), 1.0), compare([], [], 1.0)
     assert (silent.precision, silent.recall, silent.f1) == (None, 0.0, 0.0)
     assert (spurious.precision, spurious.recall, spurious.f1) == (0.0, None, None)
@@ -94,7 +94,7 @@ def test_what_there_is_nothing_of_has_no_share() -> None:
 
 
 @given(labels=st.lists(st.booleans(), min_size=1, max_size=60), incidents=lengths(), grace=st.integers(0, 9))
-def test_every_count_is_what_looking_at_all_pairs_says(labels: list[bool], incidents: Pairs, grace: int) -> None:
+def test_every_count_is_that_of_a_comparison_of_all_pairs(labels: list[bool], incidents: Pairs, grace: int) -> None:
     events = spans_of("a", np.arange(len(labels), dtype=np.int64), np.array(labels), grace)
     opened = [Span("a", start, start + length) for start, length in incidents]
     found = compare(events, opened, 1.0)

@@ -1,4 +1,4 @@
-"""Floors: fitted on the fit rows, scored row by row, without a look ahead."""
+"""Floors are fitted on the fit rows and score row by row, without later rows."""
 
 from functools import cache
 from pathlib import Path
@@ -36,8 +36,8 @@ def fitted(floor: Floor) -> Score:
 @EVERY
 @settings(max_examples=20)
 @given(seed=st.integers(0, 99), cut=st.integers(0, 40))
-def test_what_comes_later_changes_no_score(floor: Floor, seed: int, cut: int) -> None:
-    """Nor does a stream that ends earlier."""
+def test_later_rows_change_no_score(floor: Floor, seed: int, cut: int) -> None:
+    """A stream that ends earlier has the same scores, too."""
     score, live = fitted(floor), rows(40, seed=seed)
     changed = np.vstack([live[:cut], 1e6 * rows(40 - cut, seed=seed + 1)])
     before = score(live)[:cut]
@@ -46,7 +46,7 @@ def test_what_comes_later_changes_no_score(floor: Floor, seed: int, cut: int) ->
 
 
 @EVERY
-def test_scores_are_one_per_row_never_below_0_and_the_same_again(floor: Floor) -> None:
+def test_each_row_has_one_score_never_below_0_and_equal_in_every_run(floor: Floor) -> None:
     live = rows(50, seed=3)
     live[7, 2], live[8] = np.nan, np.inf
     score = floor(rows(80))(live)
@@ -69,7 +69,7 @@ def test_the_largest_deviation_of_any_sensor_is_the_score() -> None:
 
 
 def test_the_reconstruction_is_that_of_the_components_that_hold_90_percent_of_the_variance() -> None:
-    """scikit-learn's PCA, which finds them another way, keeps as many of them."""
+    """As by scikit-learn's PCA, which finds the components by another algorithm."""
     fit, live = rows(500), rows(200, seed=9)
     deviation = np.where(fit.std(axis=0) > 1e-6, fit.std(axis=0), 1.0)
     z, unseen = ((part - fit.mean(axis=0)) / deviation for part in (fit, live))
@@ -85,7 +85,7 @@ def test_a_single_sensor_is_reconstructed_without_error_and_constants_are_not_re
 
 
 def test_random_scores_of_two_series_have_nothing_in_common() -> None:
-    """Else a lucky draw would find the events of all series whose events lie in the same places."""
+    """With equal scores one lucky draw would find the events of all series that have them in the same places."""
     one, same, other = (random_score(rows(60, seed=seed))(rows(500, seed=9)) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.15
@@ -99,7 +99,7 @@ def test_a_row_set_apart_is_found_by_the_forest() -> None:
     assert int(np.argmax(isolation_forest(rows(500))(live))) == 20
 
 
-def test_a_sensor_without_a_value_in_the_fit_rows_says_nothing() -> None:
+def test_a_sensor_without_a_value_in_the_fit_rows_does_not_count() -> None:
     fit, live = rows(60), rows(9, seed=5)
     fit[:, 3] = np.nan
     assert np.array_equal(max_abs_z(fit)(live), max_abs_z(np.delete(fit, 3, axis=1))(np.delete(live, 3, axis=1)))
@@ -114,7 +114,7 @@ def test_a_sensor_without_a_value_in_the_fit_rows_says_nothing() -> None:
 def test_floors_on_skab_are_those_published_with_the_data(
     floor: Floor, auc_roc: float, auc_pr: float, data: Path
 ) -> None:
-    """Means over the 34 files, as the README of the data has them; the forest's depend on its seed."""
+    """Means over the 34 files, from the README of the data; those of the forest depend on its seed."""
     found = [
         rank(floor(asset.values(asset.history))(asset.values(asset.live)), labels_of(asset.live))
         for asset in skab(data).assets

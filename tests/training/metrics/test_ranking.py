@@ -35,7 +35,7 @@ def test_the_areas_are_those_of_their_definitions(frames: Scored) -> None:
 
 @given(frames=scored(), seed=st.integers(0, 99))
 def test_neither_the_order_of_frames_nor_the_unit_of_scores_matters(frames: Scored, seed: int) -> None:
-    """Any rising function leaves the areas as they are: the scores are whole, so no rounding can tie two of them."""
+    """A rising function does not change the areas. Scores are whole numbers, so that rounding ties none of them."""
     score, labels = frames
     order = np.random.default_rng(seed).permutation(len(score))
     shuffled, stretched = rank(score[order], labels[order]), rank(score**3 + 5 * score, labels)
@@ -45,7 +45,7 @@ def test_neither_the_order_of_frames_nor_the_unit_of_scores_matters(frames: Scor
 
 
 @given(frames=scored())
-def test_scores_that_are_the_labels_have_all_of_the_area(frames: Scored) -> None:
+def test_scores_equal_to_the_labels_have_all_of_the_area(frames: Scored) -> None:
     _, labels = frames
     assert rank(labels.astype(np.float64), labels) == Ranking(1.0, 1.0, labels.mean(), 0)
 
@@ -80,7 +80,7 @@ def test_one_hit_in_a_long_event_is_one_frame_found_and_not_the_whole_event() ->
 
 
 @pytest.mark.parametrize("labels", [np.zeros(3, np.bool_), np.ones(3, np.bool_)])
-def test_frames_that_are_all_alike_cannot_be_ranked(labels: NDArray[np.bool_]) -> None:
+def test_frames_with_equal_labels_cannot_be_ranked(labels: NDArray[np.bool_]) -> None:
     score = np.array([0.0, np.nan, 1.0])
     assert rank(score, labels) == Ranking(None, None, labels.mean(), 1)
     assert (vus(score, labels, 5).vus_roc, vus(score, labels, 5).vus_pr) == (None, None)

@@ -1,4 +1,4 @@
-"""Volumes under the range-aware surfaces, against the reference implementation and an oracle; their buffer."""
+"""Volumes under the range-aware surfaces are those of the reference implementation and of an oracle; their buffer."""
 
 import tracemalloc
 
@@ -44,7 +44,7 @@ def test_volumes_are_those_of_their_definition(frames: Scored, buffer: int) -> N
 
 @given(frames=scored(), buffer=st.integers(0, 15))
 def test_neither_the_unit_of_scores_nor_the_direction_of_time_matters(frames: Scored, buffer: int) -> None:
-    """Buffers before and after an event are alike."""
+    """Buffers before and after an event are equal."""
     score, labels = frames
     found, back = vus(score, labels, buffer), vus(score[::-1], labels[::-1], buffer)
     assert vus(score**3 + 5 * score, labels, buffer) == found
@@ -53,7 +53,7 @@ def test_neither_the_unit_of_scores_nor_the_direction_of_time_matters(frames: Sc
 
 
 @given(frames=scored(), buffer=st.integers(0, 15))
-def test_scores_that_are_the_labels_have_all_of_the_volume(frames: Scored, buffer: int) -> None:
+def test_scores_equal_to_the_labels_have_all_of_the_volume(frames: Scored, buffer: int) -> None:
     _, labels = frames
     found = vus(labels.astype(np.float64), labels, buffer)
     assert [found.vus_roc, found.vus_pr] == pytest.approx([1.0, 1.0])
@@ -106,11 +106,11 @@ def test_the_buffer_is_the_period_that_the_reference_finds(values: NDArray[np.fl
     assert strongest_period(values) == period
 
 
-def test_a_period_is_looked_for_in_the_values_that_are_there() -> None:
+def test_a_period_is_that_of_the_values_that_are_not_missing() -> None:
     wave = np.sin(2 * np.pi * ROWS / 50)
     assert strongest_period(np.insert(wave, [7, 1000, 1000], np.nan)) == 50
     assert strongest_period(np.full(9, np.nan)) == strongest_period(np.zeros(0)) == strongest_period(wave[:3]) == 125
 
 
-def test_volumes_say_their_buffer_where_there_is_nothing_to_rank() -> None:
+def test_volumes_have_their_buffer_where_there_is_nothing_to_rank() -> None:
     assert vus(np.zeros(4), np.zeros(4, np.bool_), 7) == Volume(None, None, 7)

@@ -42,10 +42,10 @@ def command(trained: TrainingRun, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     folder = trained.folder.parents[3]
 
     def run(*more: str) -> dict[str, Any]:
-        given = ["--data", str(folder / "live.parquet"), "--fit", str(folder / "history.parquet")]
-        chosen = ["detector=pumps", f"registry={folder / 'registry'}", "train.max_epochs=2"]
-        options = [part for one in chosen for part in ("--set", one)]
-        monkeypatch.setattr(sys, "argv", ["narrows", "robustness", *given, *options, *more])
+        data = ["--data", str(folder / "live.parquet"), "--fit", str(folder / "history.parquet")]
+        settings = ["detector=pumps", f"registry={folder / 'registry'}", "train.max_epochs=2"]
+        options = [part for one in settings for part in ("--set", one)]
+        monkeypatch.setattr(sys, "argv", ["narrows", "robustness", *data, *options, *more])
         with pytest.raises(SystemExit, match="0"):
             cli.main()
         printed = capsys.readouterr().out
@@ -56,27 +56,38 @@ def command(trained: TrainingRun, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 def test_the_command_measures_attackers_budgets_and_norms(command: Command, tmp_path: Path) -> None:
     plot = tmp_path / "plots" / "evasion.png"
-    said = command("--strips", "12", "--steps", "8", "--plot", str(plot), "--json")
-    assert set(said) == {
+    document = command("--strips", "12", "--steps", "8", "--plot", str(plot), "--json")
+    assert set(document) == {
         "data", "version", "members", "trained", "discriminator", "history", "seed", "effort", "strips",
         "normal_disagreeing", "usual_disagreement", "evasion", "seconds",
     }  # fmt: skip
-    assert (said["members"], said["trained"], said["history"], said["seed"]) == (3, False, None, 0)
-    assert said["strips"]["attacked"] == 12
-    assert [(one["knows"], one["norm"], one["budget"]) for one in said["evasion"]] == [
+    assert (document["members"], document["trained"], document["history"], document["seed"]) == (3, False, None, 0)
+    assert document["strips"]["attacked"] == 12
+    assert [(one["knows"], one["norm"], one["budget"]) for one in document["evasion"]] == [
         (knows, norm, size)
         for norm in ("linf", "l2")
         for knows in ("recorded data", "a surrogate", "one member", "everything")
         for size in SIZES
     ]
-    assert set(said["evasion"][0]) == {"knows", "norm", "budget", "one", "ensemble", "ratio", "betrayed", "counterpart"}
+    assert set(document["evasion"][0]) == {
+        "knows",
+        "norm",
+        "budget",
+        "one",
+        "ensemble",
+        "ratio",
+        "betrayed",
+        "counterpart",
+    }
     for column in ("one", "ensemble", "counterpart"):
-        assert all(0.0 <= one[column] <= 1.0 for one in said["evasion"])
-        all_knowing = [one[column] for one in said["evasion"] if one["knows"] == "everything" and one["norm"] == "l2"]
+        assert all(0.0 <= one[column] <= 1.0 for one in document["evasion"])
+        all_knowing = [
+            one[column] for one in document["evasion"] if one["knows"] == "everything" and one["norm"] == "l2"
+        ]
         assert all_knowing == sorted(all_knowing)
         assert all_knowing[-1] > all_knowing[0]
-    assert said["discriminator"] is False
-    assert said["strips"]["found_by_counterpart"] > 0
+    assert document["discriminator"] is False
+    assert document["strips"]["found_by_counterpart"] > 0
     assert plot.read_bytes()[:4] == b"\x89PNG"
 
 
@@ -85,16 +96,16 @@ def test_a_bundle_of_one_member_is_compared_with_an_ensemble_trained_by_its_sett
 ) -> None:
     folder = trained.folder.parents[3]
     alone = made(tmp_path / "alone", pd.read_parquet(folder / "history.parquet"))
-    said = command("--bundle", str(alone.folder), "--strips", "4", "--steps", "2")["text"]
-    assert "the bundle has one member: an ensemble of 5 was trained" in said
-    assert "evasion rate in %, K = 1 / K = 5 / counterpart (betrayed)" in said
-    assert "recorded data" in said
+    text = command("--bundle", str(alone.folder), "--strips", "4", "--steps", "2")["text"]
+    assert "the bundle has one member: an ensemble of 5 was trained" in text
+    assert "evasion rate in %, K = 1 / K = 5 / counterpart (betrayed)" in text
+    assert "recorded data" in text
 
 
 def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discriminator(
     command: Command, tmp_path: Path
 ) -> None:
-    """Trained where the bundle has none, and adding to the level; left out where it has one."""
+    """It is trained where the bundle has none, and adds to the level; it is left out where the bundle has one."""
     history, frames = a_history(), np.arange(40)
     for has_one in (False, True):
         model = changed(SMALL, members=2, discriminator=has_one)
@@ -106,13 +117,13 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
         assert (
             setup.ensemble.definition.ensemble.error_scales == setup.counterpart.definition.ensemble.error_scales
         ).all()
-        plain, judged = (setup.ensemble, setup.counterpart)[:: -1 if has_one else 1]
+        plain, penalised = (setup.ensemble, setup.counterpart)[:: -1 if has_one else 1]
         loud = setup.recorded[frames] * 8
         strips = AttackStrips(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)
-        assert (judged.levels(strips) >= plain.levels(strips)).all()
-        assert (judged.levels(strips) > plain.levels(strips)).any()
-    said = command("--bundle", str(bundle.folder), "--strips", "4", "--steps", "2")["text"]
-    assert "counterpart: the same members without their discriminator" in said
+        assert (penalised.levels(strips) >= plain.levels(strips)).all()
+        assert (penalised.levels(strips) > plain.levels(strips)).any()
+    text = command("--bundle", str(bundle.folder), "--strips", "4", "--steps", "2")["text"]
+    assert "counterpart: the same members without their discriminator" in text
 
 
 def setup_of(bundle: TrainingRun) -> Setup:
@@ -126,16 +137,16 @@ def test_rows_in_which_nothing_is_found_are_refused(
     folder = trained.folder.parents[3]
     live = pd.read_parquet(folder / "history.parquet").groupby("series").tail(100).assign(anomaly=0)
     live.to_parquet(tmp_path / "quiet.parquet", index=False)
-    given = ["--data", str(tmp_path / "quiet.parquet"), "--fit", str(folder / "history.parquet")]
-    chosen = ["--set", "detector=pumps", "--set", f"registry={folder / 'registry'}", "--set", "train.max_epochs=1"]
-    monkeypatch.setattr(sys, "argv", ["narrows", "robustness", *given, *chosen])
+    data = ["--data", str(tmp_path / "quiet.parquet"), "--fit", str(folder / "history.parquet")]
+    settings = ["--set", "detector=pumps", "--set", f"registry={folder / 'registry'}", "--set", "train.max_epochs=1"]
+    monkeypatch.setattr(sys, "argv", ["narrows", "robustness", *data, *settings])
     with pytest.raises(SystemExit, match="1"):
         cli.main()
     assert "nothing to hide" in capsys.readouterr().err
 
 
 def test_usual_disagreement_is_kept_in_the_bundle_and_counted_by_the_detector(trained: TrainingRun) -> None:
-    """One frame in a hundred of the history it was found on; a bundle of one member disagrees with nobody."""
+    """It is exceeded by one frame in a hundred of the history. A single member has no disagreement."""
     manifest, definition = load(trained.folder)
     assert 0.0 < manifest.usual_disagreement < 1.0
     assert definition.usual_disagreement == manifest.usual_disagreement

@@ -1,4 +1,4 @@
-"""Attacks keep to their budget and to what sensors can show, and succeed where they should."""
+"""Attacks keep to their budget and to the limits of sensors, and succeed where they should."""
 
 import numpy as np
 import pytest
@@ -38,12 +38,12 @@ def test_an_attack_keeps_to_its_budget_and_to_the_box_and_never_makes_things_wor
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_linear_model_without_defence_is_evaded_once_the_budget_is_large_enough(norm: Norm) -> None:
-    """And not before: with a budget of next to nothing, every strip is found still."""
+    """With a budget close to 0 every strip is still found."""
     target = a_target("linear", 1, q=0.5)
     strips = cut(some_frames(target.definition, noise(40)), np.arange(20, 40), target.definition, WIDE)
     true, counted, box = strips.tensors
     score = target.score()
-    attack = Attack(lambda given: score.levels(given, counted), true, box)
+    attack = Attack(lambda changed: score.levels(changed, counted), true, box)
     assert target.exceeds(strips).all()
     for size, evades in ((1e-4, False), (5.0, True)):
         best = attack.best(Budget(norm, size), Effort(200, 1), true, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Strips under attack: whole, of events or not, with the range that each cell may take."""
+"""Strips under attack are whole, of events or not, with the limits of each cell."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from tests.support.builders import a_policy
 from training.robustness.segments import cut, whole_rows
 
 
-def test_a_cell_may_be_changed_to_what_its_sensor_can_show() -> None:
-    """A valid range where a rule gives one, else what training saw; never beyond the clip, never a masked cell."""
+def test_a_cell_may_be_changed_within_the_range_of_its_sensor() -> None:
+    """The valid range where a rule has one, else the range in training; never beyond the clip, never a masked cell."""
     policy = a_policy(clip=4.0, max_carry=0, max_missing=1, valid=(ValidRange("s0", low=-2.5),))
     definition = replace(a_target().definition, policy=policy)
     values = noise(12, 0.1)

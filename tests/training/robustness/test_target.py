@@ -19,14 +19,13 @@ from training.robustness.target import Target
 @pytest.mark.parametrize("kind", ["dense", "conv", "variational", "linear"])
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: str, span: str, members: int) -> None:
-    """Values missing beyond what is carried are masked, for both."""
+    """Values that are missing for longer than they are carried are masked for both."""
     target = a_target(kind, members, span)
     definition = replace(target.definition, policy=a_policy(max_carry=0, max_missing=1))
     values = noise(40)
     values[10, 0] = values[22, 1] = np.nan
     frames = some_frames(definition, values)
-    given = readings(["a"] * 40, frames.time, values)
-    detected = Detector(definition).push(given).verdicts.level
+    detected = Detector(definition).push(readings(["a"] * 40, frames.time, values)).verdicts.level
     ends = np.arange(definition.spec.receptive_field - 1, 40)
     strips = cut(frames, ends, definition, WIDE)
     true, counted, _ = strips.tensors
@@ -35,7 +34,7 @@ def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: s
 
 
 @pytest.mark.parametrize("span", ["newest", "window"])
-def test_what_a_discriminator_adds_is_part_of_the_level_that_is_descended_on(span: str) -> None:
+def test_the_penalty_of_a_discriminator_is_part_of_the_level_that_is_descended_on(span: str) -> None:
     spec = a_spec(members=3, error_span=span, discriminator=4)
     judge = discriminator.build(spec, range(3))
     judge.floor.fill_(-0.2)
