@@ -27,12 +27,9 @@ from stream.kafka.state.restored_state import RestoredState
 from stream.kafka.state.resume_point import ResumePoint
 from stream.kafka.state.retirement import Retirement
 from stream.kafka.state.snapshot_schedule import SnapshotSchedule, stream_times
-from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, encode_snapshot, layout_of
+from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, StateRecord, encode_snapshot, layout_of
 
 log = structlog.get_logger()
-
-# Series, and its snapshot; None deletes the snapshot in the state topic.
-StateRecord = tuple[str, bytes | None]
 
 
 class Phase(Enum):
@@ -46,8 +43,10 @@ class Phase(Enum):
 class Partition:
     """State of one partition from assignment to revocation; a roll-back makes a new one.
 
+    C is the committed offset, and R the offset at which a replay starts: see `CommitMetadata`.
+
     Args:
-        owners: which series the other partitions of this process have.
+        owners: owner of each series, shared by the partitions of this process.
         retire_after_ns, blind_after_ns: see `Detector`.
     """
 
@@ -77,13 +76,13 @@ class Partition:
         # Offset in the state topic after the last snapshot that is known to be written.
         self.snapshot_end = 0
         self._point: ResumePoint | None = None
-        # What the snapshots gave, until the partition is live.
+        # State from the snapshots, until the partition is live.
         self._restored: RestoredState | None = None
         self.stream_time = NEVER
-        # Events that no commit has published and that no live batch has brought.
+        # Events of a replay, or of series that moved away, which the next result carries.
         self._unpublished: list[CausedEvent] = []
-        self.notices: list[StatusEvent] = []
-        # Progress since the last commit: a live message was processed, say, or a series closed as silent.
+        self.status_events: list[StatusEvent] = []
+        # Progress since the last commit: a live message was processed, for example.
         self.needs_commit = False
         self.uncommitted_counts: Counter[Count] = Counter()
 
@@ -132,8 +131,8 @@ class Partition:
         """Processes records in order: those below C are replayed, the others give the result.
 
         Every published event was committed with a snapshot of its series, so a replay from there derives no event.
-        Another processor may derive one all the same, from a score within rounding of 1. Such events are published
-        with the first live batch; `RestoredState` drops those of a replay that deviates.
+        Another processor may still derive one, from a score within rounding of 1. Such events are published with the
+        first live batch; `RestoredState` drops those of a replay that deviates.
         """
         _, fresh = records.cut(self.position)
         replayed, live = fresh.cut(self.live_from)
@@ -151,7 +150,7 @@ class Partition:
         return self._with_unpublished(result)
 
     def pending(self) -> BatchResult | None:
-        """Events that no batch of this partition will bring: of series that another partition took over."""
+        """Events of series that moved to another partition, which no batch of this partition will carry."""
         if not (self._unpublished and self.is_live and self.needs_commit):
             return None
         return self._with_unpublished(BatchResult())
@@ -179,7 +178,7 @@ class Partition:
             self.detector.forget(series)
         self._schedule.require(series)
         self.needs_commit = True
-        self.notices.append(SeriesInTwoPartitions.of(series, holder, self.number, self.position))
+        self.status_events.append(SeriesInTwoPartitions.of(series, holder, self.number, self.position))
 
     def release(self) -> None:
         """Gives up the ownership of all series: the partition is no longer ours."""
@@ -199,7 +198,7 @@ class Partition:
         for state in () if warm else states:
             # A snapshot of the old layout must not outlive this commit: a restart would look for frames that are gone.
             self._schedule.require(state.series)
-        self.notices.append(BundleActivated.of(old, definition.version, warm=warm, offset=self.position))
+        self.status_events.append(BundleActivated.of(old, definition.version, warm=warm, offset=self.position))
 
     def retire_expired(self) -> None:
         """Retires the series without a reading for `retire_after_ns` of stream time."""
@@ -209,10 +208,9 @@ class Partition:
 
     def due_snapshots(self, max_replay: int) -> list[StateRecord]:
         """Records that this commit writes to the state topic."""
-        due: list[StateRecord] = [
-            (name, self._snapshot(name)) for name in self._schedule.due(self.position, max_replay)
-        ]
-        return due + [(series, None) for series in self._retirement.deletable(self.replay_from)]
+        due = self._schedule.due(self.position, max_replay)
+        snapshots: list[StateRecord] = [(series, self._snapshot(series)) for series in due]
+        return snapshots + [(series, None) for series in self._retirement.deletable(self.replay_from)]
 
     def require_all_snapshots(self) -> None:
         """Makes the next commit leave nothing to replay."""
@@ -225,10 +223,10 @@ class Partition:
         start = self._schedule.replay_start(self.position, self.stream_time)
         return self._point.metadata(start, self.snapshot_end, instance, self.definition.version)
 
-    def take_notices(self) -> list[StatusEvent]:
+    def pop_status_events(self) -> list[StatusEvent]:
         """Removes and returns the status events for this commit."""
-        notices, self.notices = self.notices, []
-        return notices
+        status_events, self.status_events = self.status_events, []
+        return status_events
 
     def mark_committed(self) -> Counter[Count]:
         """Notes that all progress is committed; returns what it counted."""
@@ -248,7 +246,7 @@ class Partition:
         outcome = self.detector.push(readings, admitted.rows(after))
         self.position = records.offsets[-1] + 1
         self._schedule.touch_all(readings, admitted.rows(before))
-        self._note_sights(outcome, readings.position)
+        self._note_blindness(outcome, readings.position)
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
         if not live:
             return BatchResult(events)
@@ -264,32 +262,34 @@ class Partition:
             self._schedule.require(event.series)
         return replace(result, events=events)
 
-    def _note_sights(self, outcome: Outcome, position: Int64s | None = None) -> None:
-        """Reports series that became blind or see again, with a snapshot, so that no replay reports them again."""
-        for sight in outcome.blindness_events:
-            offset = self.position - 1 if position is None else int(position[sight.row])
-            self.notices.append(blindness_event(sight, offset))
-            self._schedule.require(sight.series)
+    def _note_blindness(self, outcome: Outcome, position: Int64s | None = None) -> None:
+        """Reports series that became blind or see again; a snapshot keeps a replay from reporting them again."""
+        for event in outcome.blindness_events:
+            offset = self.position - 1 if position is None else int(position[event.row])
+            self.status_events.append(blindness_event(event, offset))
+            self._schedule.require(event.series)
 
     def _become_live(self) -> None:
         """The state is now that of the last commit: events are published from here on, and the series are ours."""
         restored, self._restored = self._restored, None
         assert restored is not None
-        self._unpublished, self.notices, rewritten = restored.finish(self.detector, self._unpublished, self.notices)
+        outcome = restored.finish(self.detector, self._unpublished, self.status_events)
+        self._unpublished, self.status_events, rewritten = outcome
         for series in rewritten:
             self._schedule.require(series)
-        self.needs_commit = bool(self.notices)
+        self.needs_commit = bool(self.status_events)
         self._admission.claim_all()
         log.info("partition.live", partition=self.number, offset=self.live_from, series=len(self.detector.slots))
 
     def _close(self, series: str) -> BatchResult:
+        """Closes the open tick and incident of the series."""
         outcome = self.detector.silence(series)
-        self._note_sights(outcome)
+        self._note_blindness(outcome)
         self.uncommitted_counts.update(outcome_counts(outcome))
         return BatchResult([(event, self.position - 1) for event in outcome.events], (), outcome)
 
     def _retire(self, names: Sequence[str], reason: str) -> None:
-        self.notices.append(self._retirement.retire(names, self.detector, self.position, reason))
+        self.status_events.append(self._retirement.retire(names, self.detector, self.position, reason))
         self.needs_commit = True
 
     def _snapshot(self, series: str) -> bytes:

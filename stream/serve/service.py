@@ -249,7 +249,7 @@ class Service:
             self._publish_pending()
             for partition in due:
                 partition.retire_expired()
-                self._publisher.publish_status(partition.take_notices(), partition.number)
+                self._publisher.publish_status(partition.pop_status_events(), partition.number)
             self._publisher.publish_status(self._events, None)
             self._transaction.commit(self._input.consumer, due, self._options.max_replay, seconds)
         except RolledBackError:

@@ -180,7 +180,9 @@ def _group(cluster: Cluster, options: KafkaOptions) -> CheckResult:
             return CheckResult(check, "failure", f"group {options.group!r}: {group.reason}", "Read", grant)
         return not_checked(check, group, f"Read on group {options.group!r}")
     if not group.operations:
-        return CheckResult(check, "warning", f"group {options.group!r}: the broker does not say what this user may do")
+        return CheckResult(
+            check, "warning", f"group {options.group!r}: the broker does not report what this user may do"
+        )
     may = ", ".join(sorted(group.operations))
     if "READ" not in group.operations:
         return CheckResult(check, "failure", f"group {options.group!r}: this user may {may}", "READ", grant)

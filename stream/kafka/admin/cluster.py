@@ -47,7 +47,7 @@ class NoAnswer:
     not_yet: bool = False
 
 
-NOTHING = NoAnswer("the broker says nothing", denied=False)
+NOTHING = NoAnswer("the broker reports nothing", denied=False)
 
 
 @dataclass(frozen=True)

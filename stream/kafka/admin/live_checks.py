@@ -173,11 +173,12 @@ def check_progress(options: KafkaOptions, progress: list[PartitionProgress], top
     if all(p.is_new for p in progress):
         seen = "nothing is committed: it starts with the oldest reading"
         return [CheckResult("offsets.committed", "ok", seen), _lag(progress)]
-    made_anew = [p.partition for p in progress if topic_id and p.metadata and p.metadata.topic_id not in ("", topic_id)]
-    if made_anew:
+    known = [(p.partition, p.metadata.topic_id) for p in progress if p.metadata and p.metadata.topic_id]
+    recreated = [partition for partition, known_id in known if topic_id and known_id != topic_id]
+    if recreated:
         return [CheckResult(
             "offsets.committed", "failure",
-            f"topic {options.input!r} is not the one that partitions {made_anew} were committed of: it was made anew",
+            f"topic {options.input!r} was deleted and created again since partitions {recreated} were committed",
             "", "nothing, if that was meant: it is read from its beginning and all series warm up; else `input.topic`",
         )]  # fmt: skip
     return [*_committed(options, progress), *_recovery(options, progress), _lag(progress)]
@@ -196,13 +197,13 @@ def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list
         found.append(CheckResult(
             check, "failure",
             f"topic {options.input!r} ends before what is committed, by partition: {_by_partition(beyond)}: "
-            "it was made anew or cut short",
+            "it was created again, or truncated",
             "", "reset the group's offsets with kafka-consumer-groups.sh --reset-offsets, or correct `input.topic`",
         ))  # fmt: skip
-    bare = [p.partition for p in progress if p.metadata is None and not p.is_new]
-    if bare:
+    without_metadata = [p.partition for p in progress if p.metadata is None and not p.is_new]
+    if without_metadata:
         found.append(CheckResult(
-            check, "warning", f"offsets of partitions {bare} were set by a tool: they do not say where to replay from",
+            check, "warning", f"offsets of partitions {without_metadata} were set by a tool: they lack metadata",
             "", "nothing, if you have reset them: snapshots that are not newer are used",
         ))  # fmt: skip
     count = sum(not p.is_new for p in progress)
@@ -214,11 +215,11 @@ def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list
 def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[CheckResult]:
     known = [(p, p.metadata) for p in progress if p.metadata is not None]
     found = []
-    cut = {p.partition: p.low - m.replay_from for p, m in known if m.replay_from < p.low <= p.committed}
-    if cut:
+    deleted = {p.partition: p.low - m.replay_from for p, m in known if m.replay_from < p.low <= p.committed}
+    if deleted:
         found.append(CheckResult(
             "offsets.replay", "warning",
-            f"readings that a restart replays were deleted, by partition: {_by_partition(cut)}: "
+            f"readings that a restart replays were deleted, by partition: {_by_partition(deleted)}: "
             "series without a snapshot would warm up",
             "", f"raise retention.ms of topic {options.input!r}, or lower `serve.max_replay`",
         ))  # fmt: skip
@@ -231,7 +232,7 @@ def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[
         found.append(CheckResult(
             "offsets.snapshots", "failure",
             f"state topic {options.state!r} ends before the last snapshots, by partition: {_by_partition(short)}",
-            "", "point `kafka.state` at the right one; if it was made anew, reset the group's offsets to do without",
+            "", "point `kafka.state` at the right one; if it was recreated, reset the group's offsets to do without",
         ))  # fmt: skip
     replay = max((p.committed - m.replay_from for p, m in known), default=0)
     return found or [CheckResult("offsets.replay", "ok", f"a restart replays at most {replay} messages of a partition")]

@@ -62,7 +62,7 @@ def _grant(use: str, name: str) -> str:
 def _permission(use: str, name: str, topic: Topic) -> CheckResult:
     check = f"permission.{use}"
     if not topic.operations:
-        return CheckResult(check, "warning", f"topic {name!r}: the broker does not say what this user may do")
+        return CheckResult(check, "warning", f"topic {name!r}: the broker does not report what this user may do")
     if not topic.operations.issuperset(_needs(use)):
         may = ", ".join(sorted(topic.operations))
         return CheckResult(
@@ -95,13 +95,13 @@ def _copies(cluster: Cluster, use: str, name: str, topic: Topic) -> CheckResult:
     seen = f"topic {name!r} ({use}): {topic.replication} of {cluster.brokers} brokers hold each partition"
     if topic.replication == 1 and cluster.brokers > 1:
         return CheckResult(
-            check, "warning", f"{seen}: with that broker it is gone", f"{min(cluster.brokers, SAFE_COPIES)}",
+            check, "warning", f"{seen}: it is lost with that broker", f"{min(cluster.brokers, SAFE_COPIES)}",
             "reassign its partitions with kafka-reassign-partitions.sh",
         )  # fmt: skip
     in_sync = SAFE_IN_SYNC if config is None or isinstance(config, NoAnswer) else int(config["min.insync.replicas"])
     if topic.replication >= SAFE_COPIES and in_sync < SAFE_IN_SYNC:
         return CheckResult(
-            check, "warning", f"{seen}, min.insync.replicas={in_sync}: what a lone broker has taken counts as written",
+            check, "warning", f"{seen}, min.insync.replicas={in_sync}: a record on a single broker counts as written",
             f"min.insync.replicas={SAFE_IN_SYNC}", setting(name, f"min.insync.replicas={SAFE_IN_SYNC}"),
         )  # fmt: skip
     return CheckResult(check, "ok", seen)

@@ -15,7 +15,7 @@ STALE_SECONDS = 60.0
 class DeliveryReports:
     """Number of records of one transaction that are not acknowledged yet, by topic.
 
-    Each transaction has its own. Reports of a producer that was discarded reach an object that nobody reads any more.
+    Each transaction has its own. Reports of a producer that was discarded reach an object that is no longer read.
     """
 
     def __init__(self) -> None:

@@ -88,6 +88,7 @@ class Admission:
             self._claim(series, time_of[series])
 
     def _claim(self, series: str, time: int) -> None:
+        """Claims one series; refuses it where another partition owns it, unless that one still recovers."""
         partition, refused_for = self._partition, self._refused.get(series)
         if refused_for is not None and self._owners.is_awaited(series, refused_for):
             return

@@ -1,9 +1,9 @@
 """Ownership of series: each series belongs to one partition of this process.
 
 The readings of a series in two partitions have no order, so they cannot be scored. The partition that owns the series
-keeps it; in the other one its readings are dead letters. The state topic says so, and a restart decides the same.
-A series moves where its owner has had no reading of it for `max_gap`: the number of partitions was raised, say. The
-other partition then owns it and starts warming. All this works only while one process holds both partitions: the
+keeps it; in the other one its readings are dead letters. The state topic keeps this decision for a restart.
+A series moves where its owner has had no reading of it for `max_gap`, as after a change of the number of partitions.
+The other partition then owns it and starts warming. All this works only while one process holds both partitions: the
 refusal ends when it no longer does.
 """
 

@@ -65,37 +65,37 @@ class RestoredState:
         return without_history(state, self._definition)
 
     def finish(
-        self, detector: Detector, events: list[CausedEvent], notices: list[StatusEvent]
+        self, detector: Detector, events: list[CausedEvent], status_events: list[StatusEvent]
     ) -> tuple[list[CausedEvent], list[StatusEvent], list[str]]:
         """Decides at the end of the replay what is published.
 
         Args:
-            events, notices: derived by the replay.
+            events, status_events: derived by the replay.
 
         Returns:
             Events to publish; status events to publish; series whose snapshots the next commit must carry, because
             a replay would not find the states that are put back here.
         """
         if not (self._point.log_truncated or self._is_other_bundle or self.misfits):
-            return events, [*self.notices(), *notices], []
-        about = [event.series for event, _ in events] + [notice.series for notice in notices if notice.series]
+            return events, [*self.status_events(), *status_events], []
+        about = [event.series for event, _ in events] + [event.series for event in status_events if event.series]
         unpublished = list(dict.fromkeys(about))
         for series in unpublished:
             detector.restore_open(series, self._published.get(series))
-        return [], self.notices(), unpublished
+        return [], self.status_events(), unpublished
 
     def counts(self) -> Counter[Count]:
         """Messages lost and series without their frames, for the progress line."""
         incomplete = len(self.incomplete) if self._point.log_truncated else 0
         return Counter({Count.LOST: self._point.lost, Count.HISTORY_LOST: incomplete})
 
-    def notices(self) -> list[StatusEvent]:
+    def status_events(self) -> list[StatusEvent]:
         """Status events about the restore itself."""
         point = self._point
-        notices: list[StatusEvent] = [*point.notices()]
+        status_events: list[StatusEvent] = [*point.status_events()]
         if point.log_truncated:
-            notices.append(HistoryLost.of(self.incomplete, point.gap_before, point.committed))
+            status_events.append(HistoryLost.of(self.incomplete, point.gap_before, point.committed))
         if self._is_other_bundle:
             old, new = str(point.bundle), self._definition.version
-            notices.append(BundleActivated.of(old, new, warm=not self.misfits, offset=point.committed))
-        return notices
+            status_events.append(BundleActivated.of(old, new, warm=not self.misfits, offset=point.committed))
+        return status_events

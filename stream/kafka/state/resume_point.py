@@ -74,7 +74,7 @@ class ResumePoint:
             gap_before=self.gap_before,
         )
 
-    def notices(self) -> list[ReadingsLost]:
+    def status_events(self) -> list[ReadingsLost]:
         """Status event about messages that were lost, if there are any."""
         if not self.lost:
             return []

@@ -110,7 +110,7 @@ class SnapshotReader:
             raise BrokerError(
                 f"state topic {self._partition.topic!r}, partition {self._partition.partition}: its readable end is "
                 f"{end}, the last commit wrote up to {self._point.state_end}. A transaction may hang "
-                "(`narrows doctor`, kafka-transactions.sh find-hanging), or the topic was made anew: point "
+                "(`narrows doctor`, kafka-transactions.sh find-hanging), or the topic was created again: point "
                 "`kafka.state` at the right one. Only if it is lost, reset the group's offsets: all series warm up then"
             )
 

@@ -12,6 +12,8 @@ FORMAT = 1
 # The broker refuses a commit whose metadata is longer than 4,096 bytes.
 MAX_METADATA = 1024
 Fate = Literal["kept", "retired", "refused"]
+# A series, and its snapshot; None deletes the snapshot.
+StateRecord = tuple[str, bytes | None]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -47,7 +49,7 @@ WIRE_NAMES = {
 
 
 class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
-    """Stands beside the committed offset C and says how to restore the state at C.
+    """Metadata of a commit at offset C: how to restore the state at C.
 
     Attributes:
         replay_from: R, the oldest offset that no snapshot covers: the replay starts here.

@@ -220,7 +220,7 @@ def send_to_first(live: Live, n: int) -> None:
     ("offset", "metadata", "check", "said"),
     [
         (11, {}, "offsets.committed", "ends before what is committed, by partition: 0: 1"),
-        (5, {"topic_id": "of-another-life"}, "offsets.committed", "it was made anew"),
+        (5, {"topic_id": "of-another-life"}, "offsets.committed", "deleted and created again"),
         (5, {"state_end": 4}, "offsets.snapshots", "ends before the last snapshots, by partition: 0: 4"),
     ],
 )

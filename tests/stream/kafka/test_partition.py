@@ -84,7 +84,7 @@ class Log:
             self.state.append((series, record))
             partition.snapshot_end = len(self.state)
         self.metadata, self.committed = partition.metadata("one"), partition.position
-        partition.take_notices()
+        partition.pop_status_events()
         partition.mark_committed()
 
 
@@ -163,7 +163,7 @@ def test_two_partitions_with_the_same_series_score_it_in_the_first_and_refuse_it
     assert result.events == []
     assert {dead.reason for dead in result.dead} == {"series_in_two_partitions"}
     assert two.uncommitted_counts[Count.RECEIVED] == two.uncommitted_counts[Count.DEAD] == len(result.dead)
-    assert {notice.kind for notice in two.notices} == {"data.series_in_two_partitions"}
+    assert {event.kind for event in two.status_events} == {"data.series_in_two_partitions"}
     second.commit(two)
     again = second.start(99, Owners(lambda number: number == 1))
     assert again.process(cut(records(1, 80), 40, 80)).events == []
@@ -186,7 +186,7 @@ def test_a_series_that_has_moved_to_another_partition_is_scored_there() -> None:
     assert list(two.detector.slots.names()) == ["a"]
     assert list(one.detector.slots.names()) == []
     assert one.needs_commit
-    assert [notice.kind for notice in one.notices] == ["data.series_retired"]
+    assert [event.kind for event in one.status_events] == ["data.series_retired"]
 
 
 def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_has() -> None:
@@ -202,7 +202,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     )
     log.definition = three
     running.swap(log.definition, Decoder(fields(series="series"), log.definition.sensors, None))
-    assert [notice.details["frames"] for notice in running.notices] == ["dropped"]
+    assert [event.details["frames"] for event in running.status_events] == ["dropped"]
     log.commit(running)
     running.process(cut(whole, 40, 60))
     log.commit(running)

@@ -65,7 +65,7 @@ def test_events_that_another_bundle_derives_in_the_replay_are_never_published(se
     log.definition = HEIR
     heir, at = log.start(len(whole)), size
     assert heir.process(cut(whole, heir.position, at)).events == []
-    assert [(n.kind, n.offset, n.details) for n in heir.notices] == [
+    assert [(n.kind, n.offset, n.details) for n in heir.status_events] == [
         ("detector.bundle_activated", size, {"from": "v1", "to": "v2", "frames": "kept"})
     ]
     for end in range(at + 5, len(whole) + 1, 5):
@@ -74,7 +74,7 @@ def test_events_that_another_bundle_derives_in_the_replay_are_never_published(se
         log.commit(heir)
         later = log.start(len(whole))
         assert later.process(cut(whole, later.position, at)).events == []
-        assert later.notices == []
+        assert later.status_events == []
         assert state_of(later) == state_of(heir)
     check_lives((e.series, e.alert_id, e.sequence, e.state) for e in published)
 
@@ -95,7 +95,7 @@ def test_a_bundle_with_other_sensors_keeps_clocks_and_incidents_and_its_next_res
     )
     heir = log.start(len(whole))
     assert heir.process(cut(whole, heir.position, 60)).events == []
-    assert [notice.details["frames"] for notice in heir.notices] == ["dropped"]
+    assert [event.details["frames"] for event in heir.status_events] == ["dropped"]
     for at in (60, 75):
         log.commit(heir)
         later = log.start(len(whole))
@@ -227,7 +227,7 @@ class Reader:
 def test_a_state_topic_that_stays_too_short_ends_the_process_with_what_to_do() -> None:
     reader = Reader()
     begun = reader.broker.now
-    with pytest.raises(BrokerError, match=r"readable end is 0, the last commit wrote up to 2.*made anew"):
+    with pytest.raises(BrokerError, match=r"readable end is 0, the last commit wrote up to 2.*created again"):
         reader.read(3 * SHORT_ANSWERS)
     assert reader.broker.now - begun >= SHORT_ANSWERS
 

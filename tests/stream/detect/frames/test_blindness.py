@@ -176,7 +176,7 @@ def wired(n: int, seed: int = 0) -> Records:
 
 
 def sights(partition: Partition) -> list[StatusEvent]:
-    return [notice for notice in partition.notices if notice.kind in SIGHTS]
+    return [event for event in partition.status_events if event.kind in SIGHTS]
 
 
 @given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 30), min_size=1, max_size=10))
@@ -205,11 +205,11 @@ def test_the_partition_of_a_series_says_so_at_the_offset_that_showed_it() -> Non
     running = log.start(200)
     running.process(whole)
     found = sights(running)
-    assert {notice.kind for notice in found} == set(SIGHTS)
-    for notice in found:
-        message = json.loads(whole.values[notice.offset or 0] or b"")
-        assert message["series"] == notice.series
-        assert (message["s0"] is None) == (notice.kind == "data.series_blind")
+    assert {event.kind for event in found} == set(SIGHTS)
+    for event in found:
+        message = json.loads(whole.values[event.offset or 0] or b"")
+        assert message["series"] == event.series
+        assert (message["s0"] is None) == (event.kind == "data.series_blind")
 
 
 def test_a_shorter_blind_after_is_told_of_with_the_first_live_batch() -> None:
@@ -273,11 +273,11 @@ def test_a_series_that_is_blind_across_a_swap_is_told_to_see_again(sensors: int)
     whole = Records([b"k"] * n, texts, list(range(n)), [START // 1_000_000] * n, [None] * n)  # type: ignore[list-item]
     running = log.start(n)
     running.process(cut(whole, 0, 20))
-    assert [notice.kind for notice in running.take_notices()] == ["data.series_blind"]
+    assert [event.kind for event in running.pop_status_events()] == ["data.series_blind"]
     log.definition = a_definition(a_spec(window=2, smoothing=3, sensors=sensors), DEFINITION.policy, q=0.7, seed=3)
     running.swap(log.definition, log.decoder())
     running.process(cut(whole, 20, n))
-    kinds = [(notice.kind, notice.details.get("since")) for notice in running.take_notices()]
+    kinds = [(event.kind, event.details.get("since")) for event in running.pop_status_events()]
     assert kinds[1:] == [("data.series_sees_again", "2023-11-14T22:13:20Z")]
 
 
@@ -290,8 +290,8 @@ def test_a_tick_that_a_silence_closes_may_show_it_too() -> None:
         running.process(a_hole(offset, second))
     assert sights(running) == []
     running.silence("a")
-    (notice,) = sights(running)
-    assert (notice.kind, notice.offset, notice.details["masked"]) == ("data.series_blind", 1, "s0, s1")
+    (event,) = sights(running)
+    assert (event.kind, event.offset, event.details["masked"]) == ("data.series_blind", 1, "s0, s1")
     log.commit(running)
     restored = log.start(10)
     assert state_of(restored) == state_of(running)

@@ -74,7 +74,9 @@ def test_series_whose_readings_retention_has_deleted_warm_up_and_nothing_is_inve
     assert again.is_live
     for series in short & set(again.detector.slots.names()):
         assert frame_times(again, series) <= times_from(whole, low)
-    assert [(n.kind, n.details) for n in again.notices] == [("data.history_lost", {"count": len(short), "oldest": low})]
+    assert [(n.kind, n.details) for n in again.status_events] == [
+        ("data.history_lost", {"count": len(short), "oldest": low})
+    ]
     assert again.uncommitted_counts[Count.HISTORY_LOST] == len(short)
     assert again.needs_commit, "the status event is committed at once"
     for end in range(at + 5, len(whole) + 1, 5):
@@ -85,7 +87,7 @@ def test_series_whose_readings_retention_has_deleted_warm_up_and_nothing_is_inve
         log.commit(again)
         later = log.start(len(whole), low=low)
         assert later.process(cut(whole, low, at)).events == []
-        assert later.notices == [], "the hole is behind the commit"
+        assert later.status_events == [], "the hole is behind the commit"
         assert state_of(later) == state_of(again)
     check_lives((e.series, e.alert_id, e.sequence, e.state) for e in published)
 
@@ -153,12 +155,12 @@ def test_a_blindness_that_only_the_gap_causes_is_never_published() -> None:
         again = log.start(99, low=7)
         for offset in range(7, 12 + life):
             again.process(message(offset, offset, None))
-        assert "data.series_blind" not in [notice.kind for notice in again.notices]
+        assert "data.series_blind" not in [event.kind for event in again.status_events]
         again.process(message(12 + life, 12 + life, None))
-        assert "data.series_blind" not in [notice.kind for notice in again.notices]
+        assert "data.series_blind" not in [event.kind for event in again.status_events]
         log.commit(again)
     again.process(message(14, 14, None))
-    assert [notice.kind for notice in again.notices] == ["data.series_blind"]
+    assert [event.kind for event in again.status_events] == ["data.series_blind"]
 
 
 def the_largest_spike_without_an_event() -> float:
@@ -218,7 +220,7 @@ def test_a_service_whose_replay_is_truncated_reports_it_once_and_its_next_restar
     new = list(committed_alerts(broker, OPTIONS))[count:]
     assert all(alert["source"]["offset"] >= start for alert in new)
     *lost, event = statuses(broker)
-    assert [notice["details"] for notice in lost] == ([{"lost": log.low - end}] if log.low > end else [])
+    assert [one["details"] for one in lost] == ([{"lost": log.low - end}] if log.low > end else [])
     assert (event["kind"], event["offset"], event["details"]["oldest"]) == ("data.history_lost", start, log.low)
     assert process.service.counts[Count.HISTORY_LOST] == event["details"]["count"]
     states = process.states()[0]

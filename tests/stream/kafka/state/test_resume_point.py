@@ -54,8 +54,8 @@ def test_where_retention_has_deleted_r_the_rest_is_replayed() -> None:
 def test_where_retention_has_deleted_c_the_lost_messages_are_counted() -> None:
     place = resume_point_of(found(low=130))
     assert (place.replay_from, place.committed, place.lost) == (130, 130, 30)
-    (notice,) = place.notices()
-    assert (notice.kind, notice.details) == ("data.readings_lost", {"lost": 30})
+    (event,) = place.status_events()
+    assert (event.kind, event.details) == ("data.readings_lost", {"lost": 30})
 
 
 def test_a_topic_made_anew_is_read_from_its_beginning_even_where_it_has_grown_past_c() -> None:
