@@ -90,7 +90,7 @@ def test_what_was_committed_survives_a_kill_where_the_controller_lives_on(tmp_pa
 
 
 @pytest.mark.usefixtures("kafka_here")
-def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     """The likeliest fault of `make kafka`: another broker on 9092."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))

@@ -105,7 +105,7 @@ def test_what_is_missing_is_named_with_what_to_install(
     assert "install" in reason
 
 
-def test_a_java_home_without_java_is_said_to_be_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_home_without_java_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Falling back to another Java would run what nobody asked for."""
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert f"no Java in JAVA_HOME ({tmp_path})" in str(jars.missing())

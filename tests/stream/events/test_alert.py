@@ -123,7 +123,7 @@ def test_the_schema_refuses_what_is_no_alert(field: str, value: object) -> None:
         Draft202012Validator(alert_schema()).validate(record)
 
 
-def test_an_alert_says_in_json_what_the_event_says() -> None:
+def test_an_alert_has_in_json_what_the_event_has() -> None:
     assert as_read(an_alert()) == {
         "schema_version": 1,
         "alert_id": "ba8e5c2e-b448-50d4-8efa-9a58b476e4a0",
@@ -168,7 +168,7 @@ def test_an_alert_says_whether_its_members_disagree_more_than_on_normal_frames(
     assert an_alert(disagreement=disagreement).disagreement_unusual is unusual
 
 
-def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_told_of_before() -> None:
+def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_of_the_event_before() -> None:
     assert an_alert(time=AT + 60 * SECOND).duration_s == 60.0
     resolved = an_alert(state="resolved", ended_at=AT + 90 * SECOND, time=AT + 120 * SECOND)
     assert (resolved.duration_s, resolved.ended_at) == (90.0, "2026-03-02T00:01:30Z")

@@ -4,7 +4,7 @@ from stream.events.dead_letter import dead_letters
 from stream.intake.columns import Dead, Reason
 
 
-def test_a_dead_letter_says_why_and_whence() -> None:
+def test_a_dead_letter_says_the_reason_and_the_origin() -> None:
     dead = Dead(99, 3, Reason.BAD_TIME, "time 'näher' is no time", b"key", b"value")
     (letter,) = dead_letters([dead], "readings", 5)
     assert (letter.key, letter.value) == (b"key", b"value")

@@ -52,7 +52,7 @@ def test_the_committed_schema_is_that_of_the_record() -> None:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "parquet with times"])
-def test_lines_csv_and_parquet_say_the_same(kind: str, tmp_path: Path) -> None:
+def test_lines_csv_and_parquet_hold_the_same(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"said.{kind.partition(' ')[0]}"
     table = pd.DataFrame([msgspec.structs.asdict(entry) for entry in ENTRIES]).assign(ticket=7)
     if kind == "jsonl":

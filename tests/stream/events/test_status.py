@@ -31,13 +31,13 @@ def test_a_record_fits_the_schema_and_names_itself_in_its_headers() -> None:
     assert headers["ce_time"] == b"2026-03-07T12:00:00.000Z"
 
 
-def test_the_same_event_has_the_same_id_whoever_tells_it() -> None:
+def test_the_same_event_has_the_same_id_whichever_instance_reports_it() -> None:
     event = SeriesInTwoPartitions.of("pump-1", kept_in=1, refused_in=2, offset=7)
     ids = {dict(status_headers(status(event, "pumps", who, 2, NOW)))["ce_id"] for who in ("one", "two")}
     assert len(ids) == 1
 
 
-def test_two_refusals_have_two_ids_and_one_that_is_told_twice_has_one() -> None:
+def test_two_refusals_have_two_ids_and_one_that_is_reported_twice_has_one() -> None:
     """They are about no partition: a subscriber that drops repeated ids must not lose the second."""
 
     def refused(version: str, serving: str, who: str = "one") -> bytes:

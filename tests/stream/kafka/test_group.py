@@ -15,7 +15,7 @@ from tests.chaos.recovery_time import caught_up
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
-from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.builders import a_definition, a_spec
 from tests.support.live import PARTITIONS, Live, asked
 from tests.support.processes import Running, warm
@@ -123,7 +123,7 @@ def test_a_consumer_without_a_partition_waits_and_takes_over_later(live: Live) -
     live.send(stream.messages(1_000))
     live.wait_for_all()
     live.stop(running[-1])
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_instances_with_names_of_their_own_take_over_from_the_dead_after_the_session(live: Live) -> None:
@@ -137,7 +137,7 @@ def test_instances_with_names_of_their_own_take_over_from_the_dead_after_the_ses
     live.send(stream.messages(2_000))
     live.wait_for_all()
     live.stop(second)
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit_code(live: Live) -> None:
@@ -156,7 +156,7 @@ def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit
     for twin in twins:
         if twin not in ended:
             live.stop(twin, allowed=(5,))
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_a_consumer_whose_name_is_taken_for_a_moment_joins_again_and_publishes_everything_once(live: Live) -> None:
@@ -181,7 +181,7 @@ def test_a_consumer_whose_name_is_taken_for_a_moment_joins_again_and_publishes_e
     live.wait_for_all()
     live.stop(process)
     assert len(live.logged("consumer.fenced")) == 1
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def _asked(live: Live, path: str) -> list[tuple[int, dict[str, Any]]]:

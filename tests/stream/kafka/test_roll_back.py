@@ -24,7 +24,7 @@ from tests.simulation.log import Entry
 from tests.simulation.plant import SENT_AT_MS, Releases
 from tests.simulation.process import a_process
 from tests.simulation.wire import Kind, Wire
-from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.builders import a_definition, a_spec, fields
 from tests.support.kafka_options import kafka_options
 from tests.support.live import PARTITIONS, Live, read_committed
@@ -102,7 +102,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
     live.wait_for_all()
     live.stop(process)
     live.close()
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_an_abort_that_is_fenced_does_not_hide_the_error_that_ends_the_process() -> None:

@@ -17,7 +17,7 @@ from stream.events.status import status_schema
 from stream.intake.decode import Decoder
 from stream.registry.registry import Registry
 from tests.conftest import MakeTopic
-from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.builders import a_definition, a_spec, fields, publish
 from tests.support.live import PARTITIONS, Live
 
@@ -67,9 +67,9 @@ def offline(live: Live, bundles: dict[str, Definition]) -> list[tuple[Any, ...]]
     return [(e.series, e.alert_id, e.sequence, e.state, e.score, version) for e, version in events]
 
 
-def told_with_version(live: Live) -> list[tuple[Any, ...]]:
+def alerts_with_version(live: Live) -> list[tuple[Any, ...]]:
     versions = [record.json()["model_version"] for record in live.read(live.alerts)]
-    return [(*row, version) for row, version in zip(told(live), versions, strict=True)]
+    return [(*row, version) for row, version in zip(published_alerts(live), versions, strict=True)]
 
 
 @pytest.mark.parametrize("change", [{}, {"window": 4, "smoothing": 3}], ids=["other weights", "shorter windows"])
@@ -87,7 +87,7 @@ def test_a_new_bundle_takes_over_without_losing_a_frame_or_an_incident(live: Liv
     assert {event["details"]["frames"] for event in activated(live)} == {"kept"}
     expected = offline(live, {new.version: new})
     assert {version for *_, version in expected} == {live.definition.version, new.version}
-    same_in_order(told_with_version(live), expected)
+    same_in_order(alerts_with_version(live), expected)
 
 
 @pytest.mark.parametrize("place", ["swapping:1", "offsets_sent:2", "committed:2", "swapped:1"])
@@ -103,13 +103,13 @@ def test_a_crash_during_the_swap_leaves_one_bundle_or_the_other(live: Live, plac
     process = live.start(POLL)
     live.send(stream.messages(2_000))
     live.wait_for_all()
-    live.wait(lambda: len(activated(live)) == PARTITIONS, "every partition has told of its bundle")
+    live.wait(lambda: len(activated(live)) == PARTITIONS, "every partition has reported its bundle")
     live.stop(process)
     assert sorted(event["partition"] for event in activated(live)) == list(range(PARTITIONS))
-    same_in_order(told_with_version(live), offline(live, {new.version: new}))
+    same_in_order(alerts_with_version(live), offline(live, {new.version: new}))
 
 
-def test_a_bundle_that_was_altered_is_refused_the_old_one_goes_on_and_subscribers_are_told(live: Live) -> None:
+def test_a_bundle_that_was_altered_is_refused_the_old_one_goes_on_and_a_status_event_says_so(live: Live) -> None:
     stream = Stream(3_000)
     live.send(stream.messages(0, 1_000))
     process = live.start(POLL)
@@ -122,13 +122,13 @@ def test_a_bundle_that_was_altered_is_refused_the_old_one_goes_on_and_subscriber
     live.wait(lambda: bool(live.logged("bundle.refused")), "the bundle refused")
     live.send(stream.messages(1_000))
     live.wait_for_all()
-    live.wait(lambda: bool(statuses(live)), "subscribers told")
+    live.wait(lambda: bool(statuses(live)), "a status event")
     live.stop(process)
     (event,) = statuses(live)
     assert event["kind"] == "detector.bundle_refused"
     assert event["details"] == {"version": bad.version, "serving": live.definition.version}
     assert "weights.safetensors" in event["message"]
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_a_partition_waits_for_a_bundle_that_was_damaged_after_it_scored_and_goes_on_with_it(live: Live) -> None:
@@ -156,7 +156,7 @@ def test_a_partition_waits_for_a_bundle_that_was_damaged_after_it_scored_and_goe
     live.wait_for_all()
     live.stop(process)
     bundles = {new.version: new, live.definition.version: live.definition}
-    same_in_order(told_with_version(live), offline(live, bundles))
+    same_in_order(alerts_with_version(live), offline(live, bundles))
 
 
 def test_going_back_to_an_older_bundle_is_a_swap_like_any_other(live: Live) -> None:
@@ -174,7 +174,7 @@ def test_going_back_to_an_older_bundle_is_a_swap_like_any_other(live: Live) -> N
     live.wait_for_all()
     live.stop(process)
     bundles = {new.version: new, live.definition.version: live.definition}
-    same_in_order(told_with_version(live), offline(live, bundles))
+    same_in_order(alerts_with_version(live), offline(live, bundles))
 
 
 def test_status_events_are_cloudevents_that_fit_the_schema(live: Live) -> None:

@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewPartitions
 from deploy.kafka.broker import Broker
 from tests.chaos.feeder import Feeder
 from tests.conftest import MakeTopic, create_topic
-from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.administration import SECONDS, committed, configure
 from tests.support.builders import a_definition, a_spec
 from tests.support.live import PARTITIONS, Live
@@ -53,7 +53,9 @@ def ended(live: Live, *overrides: str) -> str:
     return live.log.read_text()
 
 
-def test_an_alert_that_the_topic_does_not_take_is_named_and_told_once_it_does(live: Live, admin: AdminClient) -> None:
+def test_an_alert_that_the_topic_does_not_take_is_named_and_published_once_it_does(
+    live: Live, admin: AdminClient
+) -> None:
     stream = Stream(2_000)
     live.send(stream.messages())
     configure(admin, live.alerts, max_message_bytes="200")
@@ -65,7 +67,7 @@ def test_an_alert_that_the_topic_does_not_take_is_named_and_told_once_it_does(li
     process = live.start()
     live.wait(lambda: live.committed() == 2_000, "all committed", allowed=(1,))
     live.stop(process, allowed=(1,))
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_an_input_topic_that_is_deleted_while_it_runs_ends_it_with_what_to_do(live: Live, admin: AdminClient) -> None:
@@ -94,7 +96,7 @@ def test_a_topic_made_anew_under_the_same_name_is_read_from_its_beginning(live: 
     live.wait_for_all()
     live.stop(process)
     assert live.partitions("partition.new", again) == set(range(PARTITIONS))
-    same_in_order(told(live)[before:], stream.alerts(live.definition))
+    same_in_order(published_alerts(live)[before:], stream.alerts(live.definition))
 
 
 def test_new_partitions_are_noticed_wait_for_the_state_topic_and_are_then_served(
@@ -149,7 +151,7 @@ def test_a_permission_that_is_lost_is_named_and_after_it_is_back_nothing_is_miss
         process = live.start()
         live.wait(lambda: live.committed() == 2_000, "all committed", allowed=(1,))
         live.stop(process, allowed=(1,))
-        same_in_order(told(live), stream.alerts(live.definition))
+        same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path: Path, kafka_here: None) -> None:
@@ -178,13 +180,13 @@ def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path:
         feeder.finish(len(stream.series))
         live.wait(lambda: live.committed() == len(stream.series), "all committed")
         live.stop(process)
-        same_in_order(told(live), stream.alerts(live.definition))
+        same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def _unready(live: Live) -> list[str]:
     """Reasons of the health server for not being ready."""
-    code, told = live.asked("/ready")
-    return list(told["waits_for"]) if code == 503 else []
+    code, body = live.asked("/ready")
+    return list(body["waits_for"]) if code == 503 else []
 
 
 def _waiting_for_broker(live: Live, since: datetime) -> bool:

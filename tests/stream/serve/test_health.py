@@ -130,11 +130,11 @@ def test_ready_gives_the_reasons_and_what_each_partition_waits_for(hung: Hung) -
     assert hung.board.live().well, "a restart would not mend it"
 
 
-def test_status_tells_all_of_it(hung: Hung) -> None:
+def test_status_shows_everything(hung: Hung) -> None:
     hung.board.show(a_health(broker_away_since=SINCE))
     hung.clock.now = 102.0
-    told = body(hung.board.status())
-    assert told == {
+    status = body(hung.board.status())
+    assert status == {
         "live": True, "ready": True, "waits_for": [], "instance": "one", "detector": "pumps", "bundle": "v1",
         "last_turn_age_s": 2.0, "last_commit_age_s": 3.0, "broker_away_since": "2026-03-07T12:12:05Z",
         "partitions": [{"partition": 0, "state": "live", "waits_for": None, "offset": 41, "series": 3}],

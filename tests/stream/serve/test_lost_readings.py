@@ -22,7 +22,7 @@ from stream.intake.columns import Readings
 from stream.intake.decode import Decoder
 from stream.kafka.state.state_topic import Snapshot, decode_metadata, decode_snapshot
 from tests.conftest import MakeTopic
-from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.administration import SECONDS, committed, delete_below, set_offsets
 from tests.support.builders import a_definition, a_spec, fields
 from tests.support.live import PARTITIONS, Live, Record
@@ -40,7 +40,7 @@ def admin(broker: Broker) -> AdminClient:
     return AdminClient({"bootstrap.servers": broker.bootstrap})
 
 
-def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_told(
+def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_reported(
     live: Live, admin: AdminClient
 ) -> None:
     """By a log line, a counter and a status event, once."""
@@ -99,13 +99,13 @@ def outcome_without_lost(live: Live, partition: int, left: LastCommit, low: int)
     definition = live.definition
     detector = Detector(definition)
     states = [(s.as_of, s.state) for s in left.snapshots.values() if s.state is not None]
-    told = deepcopy({state.series: state for _, state in states})
+    open_states = deepcopy({state.series: state for _, state in states})
     detector.restore(without_history(state, definition) if as_of < low - 1 else state for as_of, state in states)
     as_of = {series: snapshot.as_of for series, snapshot in left.snapshots.items()}
     records = [r for r in live.read(live.input) if r.partition == partition and r.offset > as_of.get(r.key, -1)]
     replayed = detector.push(decoded(definition, [r for r in records if r.offset < left.committed]))
     for event in replayed.events:
-        detector.restore_open(event.series, told.get(event.series))
+        detector.restore_open(event.series, open_states.get(event.series))
     return detector.push(decoded(definition, [r for r in records if r.offset >= left.committed]))
 
 
@@ -126,7 +126,7 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
         live.send(stream.messages(start, end))
         live.wait_for_all()
     live.stop(process)
-    before, left = len(told(live)), last_commits(live, admin)
+    before, left = len(published_alerts(live)), last_commits(live, admin)
     low = {number: min(of.replay_from + 2, of.committed) for number, of in left.items()}
     delete_below(admin, live.input, low)
     live.send(stream.messages(1_000))
@@ -146,14 +146,16 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
     assert live.logged("progress")[-1]["history_lost"] == sum(short.values()) > 0
     due = [outcome_without_lost(live, number, left[number], low[number] if number in cut else 0) for number in left]
     expected = [e for outcome in due for e in outcome.events]
-    same_in_order(told(live)[before:], [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in expected])
+    same_in_order(
+        published_alerts(live)[before:], [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in expected]
+    )
     verdicts = [json.loads(encode(v)) for outcome in due for v in frame_verdicts(outcome.verdicts, "")]
     got = [record.json() | {"model_version": ""} for record in live.read(scores)]
     assert sorted(got, key=repr) == sorted(verdicts, key=repr)
 
 
 @pytest.mark.parametrize("to", ["earlier", "later"])
-def test_offsets_that_a_tool_has_set_are_followed_and_said(live: Live, admin: AdminClient, to: str) -> None:
+def test_offsets_that_a_tool_has_set_are_followed_and_reported(live: Live, admin: AdminClient, to: str) -> None:
     """Scoring goes on at the offset that was set, with the snapshots that are not newer than it."""
     stream = Stream(2_000)
     live.send(stream.messages())

@@ -62,7 +62,7 @@ class InMemory:
             self.service.turn()
             self.broker.background(1.0)
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def status_events(self, kind: str) -> list[dict[str, Any]]:
         """Status events of this kind."""
         said = [json.loads(entry.value or b"") for entry in self.broker.logs["status", 0].committed()]
         return [event for event in said if event["kind"] == kind]
@@ -87,11 +87,11 @@ def test_a_swap_that_fails_again_and_again_is_refused_once_and_the_old_bundle_go
     memory.serve(turns=400)
     memory.serve(turns=400)
     assert memory.broker.refused == MAX_SWAPS
-    (event,) = memory.told("detector.bundle_refused")
+    (event,) = memory.status_events("detector.bundle_refused")
     assert event["details"] == {"version": "v2", "serving": "v1"}
     assert f"failed {MAX_SWAPS} times in a row" in event["message"]
     assert memory.versions() == {"v1"}
-    assert memory.told("detector.bundle_activated") == []
+    assert memory.status_events("detector.bundle_activated") == []
     assert memory.check() > 20
 
 
@@ -103,8 +103,8 @@ def test_a_refused_swap_does_not_stand_in_the_way_of_a_later_bundle() -> None:
     memory.serve(turns=400)
     memory.releases.newest = 3
     memory.serve()
-    assert [event["details"]["to"] for event in memory.told("detector.bundle_activated")] == ["v3"]
-    assert len(memory.told("detector.bundle_refused")) == 1
+    assert [event["details"]["to"] for event in memory.status_events("detector.bundle_activated")] == ["v3"]
+    assert len(memory.status_events("detector.bundle_refused")) == 1
     assert memory.versions() == {"v1", "v3"}
     assert memory.check() > 20
 
@@ -116,6 +116,6 @@ def test_a_swap_that_fails_less_often_than_that_is_tried_until_it_is_made() -> N
     memory.releases.newest = 2
     memory.serve(turns=400)
     assert memory.broker.refused == MAX_SWAPS - 1
-    assert memory.told("detector.bundle_refused") == []
-    assert [event["details"]["to"] for event in memory.told("detector.bundle_activated")] == ["v2"]
+    assert memory.status_events("detector.bundle_refused") == []
+    assert [event["details"]["to"] for event in memory.status_events("detector.bundle_activated")] == ["v2"]
     assert memory.check() > 20

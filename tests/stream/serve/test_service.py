@@ -50,7 +50,7 @@ class Stream:
         return [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in outcome.events]
 
 
-def told(live: Live) -> list[tuple[Any, ...]]:
+def published_alerts(live: Live) -> list[tuple[Any, ...]]:
     records = [record.json() for record in live.read(live.alerts)]
     return [(a["series"], a["alert_id"], a["sequence"], a["state"], a["score"]) for a in records]
 
@@ -84,7 +84,7 @@ def test_alerts_through_the_broker_are_those_of_one_offline_pass(live: Live) -> 
     process = live.start()
     live.wait_for_all()
     assert live.stop(process) < 10
-    same_in_order(told(live), expected)
+    same_in_order(published_alerts(live), expected)
 
 
 @pytest.mark.parametrize("batch", [1, 7, 512])
@@ -94,7 +94,7 @@ def test_micro_batches_of_any_size_give_the_same_alerts(live: Live, batch: int) 
     process = live.start(f"serve.batch={batch}")
     live.wait_for_all()
     live.stop(process)
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_killed_and_restarted_it_goes_on_as_if_nothing_had_happened(live: Live) -> None:
@@ -113,7 +113,7 @@ def test_killed_and_restarted_it_goes_on_as_if_nothing_had_happened(live: Live) 
         process = live.start("serve.max_replay=20000")
     live.wait_for_all()
     live.stop(process)
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
     restores = live.logged("partition.restored")
     assert restores, "the restarts must have restored something"
     assert max(line["replay"] for line in restores) <= 20000 + 8192, "snapshots bound the replay"
@@ -136,7 +136,7 @@ def test_a_stop_leaves_nothing_uncommitted_and_a_restart_repeats_nothing(live: L
     second = live.start(launch=cold)
     live.wait_for_all()
     live.stop(second)
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 def test_what_is_not_a_reading_goes_to_the_dead_letters_and_the_counts_add_up(live: Live) -> None:
@@ -169,7 +169,7 @@ def test_what_is_not_a_reading_goes_to_the_dead_letters_and_the_counts_add_up(li
         assert letter.headers["narrows_topic"].decode() == live.input
         assert int(letter.headers["narrows_partition"]) in range(4)
         assert int(letter.headers["narrows_offset"]) >= 0
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
     count = live.logged("progress")[-1]
     assert count["dead_reasons"] == dict.fromkeys(broken.values(), 1) | {"empty": 2}, "the log says why"
     assert count["received"] == 500 + len(letters)

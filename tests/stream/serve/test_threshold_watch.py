@@ -1,4 +1,4 @@
-"""The alarm about a threshold: how old it is, and whether incidents come as often as it promises."""
+"""The watch on the thresholds: reports on their age, and on incidents that do not come as often as promised."""
 
 import time
 from collections import Counter
@@ -42,38 +42,38 @@ class Watched:
         self.counts: Counter[Count] = Counter()
 
     def after(self, scored: int = 0, opened: int = 0) -> list[str]:
-        """Kinds of what is told after a commit of so many frames and incidents."""
+        """Kinds of the events after a commit of so many frames and incidents."""
         self.counts.update(
             {Count.SCORED: scored, Count.INCIDENTS_EXCEEDING: opened, Count.INCIDENTS_OPENED: opened + 1}
         )
-        return [notice.kind for notice in self.watch.update(self.definition, self.counts)]
+        return [event.kind for event in self.watch.update(self.definition, self.counts)]
 
     def weeks(self, opened: list[int], series: int = 1) -> list[str]:
         """The same after weeks of the series with so many incidents each, a commit a day."""
-        told = []
+        reported = []
         for week in opened:
             at = np.random.default_rng(week).integers(0, 7, week)
             for day in range(7):
-                told += self.after(series * FRAMES_A_WEEK // 7, int((at == day).sum()))
-        return told
+                reported += self.after(series * FRAMES_A_WEEK // 7, int((at == day).sum()))
+        return reported
 
 
-@pytest.mark.parametrize(("age", "told"), [(89.9, 0), (90.1, 1)])
-def test_a_threshold_older_than_the_setting_is_told_once_and_again_each_day(age: float, told: int) -> None:
+@pytest.mark.parametrize(("age", "reports"), [(89.9, 0), (90.1, 1)])
+def test_a_threshold_older_than_the_setting_is_reported_once_and_again_each_day(age: float, reports: int) -> None:
     watched = Watched(served(age_days=age))
-    assert watched.after() == ["detector.stale_threshold"] * told
+    assert watched.after() == ["detector.stale_threshold"] * reports
     assert watched.after(1000) == []
     watched.now += DAY_S - 1
-    assert watched.after() == (["detector.stale_threshold"] if not told else [])
+    assert watched.after() == (["detector.stale_threshold"] if not reports else [])
     watched.now += 1
-    assert watched.after() == ["detector.stale_threshold"] * told
+    assert watched.after() == ["detector.stale_threshold"] * reports
 
 
-def test_what_is_told_of_a_stale_threshold_says_since_when_and_what_to_do() -> None:
+def test_the_report_on_a_stale_threshold_says_since_when_and_what_to_do() -> None:
     watched = Watched(served(age_days=100.5))
-    (notice,) = watched.watch.update(watched.definition, watched.counts)
-    assert notice.details == {"bundle": "v1", "calibrated_at": "2033-02-06T15:33:20Z", "age_days": 100}
-    assert "narrows recalibrate --data NEWER --dry-run" in notice.message
+    (event,) = watched.watch.update(watched.definition, watched.counts)
+    assert event.details == {"bundle": "v1", "calibrated_at": "2033-02-06T15:33:20Z", "age_days": 100}
+    assert "narrows recalibrate --data NEWER --dry-run" in event.message
     health = watched.watch.health(watched.definition)
     assert health.is_stale
     assert health.age_s == pytest.approx(100.5 * DAY_S)
@@ -104,14 +104,14 @@ def test_five_times_as_many_incidents_as_promised_for_half_of_the_span_are_a_dri
     assert watched.watch.health(watched.definition).drift is None
 
 
-def test_what_is_told_of_a_drift_has_the_numbers() -> None:
+def test_the_report_on_a_drift_has_the_numbers() -> None:
     watched = Watched(served())
     watched.weeks([9] * (SEGMENTS - 5))
     watched.counts.update({Count.SCORED: FRAMES_A_WEEK, Count.INCIDENTS_EXCEEDING: 9})
-    (notice,) = watched.watch.update(watched.definition, watched.counts)
-    assert notice.kind == "detector.drift"
-    assert notice.details == {"bundle": "v1", "opened": 36, "promised": "4", "drift": "many"}
-    assert "36 incidents where the thresholds of bundle v1 promise 4, 1 per series and week" in notice.message
+    (event,) = watched.watch.update(watched.definition, watched.counts)
+    assert event.kind == "detector.drift"
+    assert event.details == {"bundle": "v1", "opened": 36, "promised": "4", "drift": "many"}
+    assert "36 incidents where the thresholds of bundle v1 promise 4, 1 per series and week" in event.message
 
 
 def test_one_long_incident_and_a_fault_of_the_whole_fleet_are_no_drift() -> None:
@@ -146,30 +146,30 @@ def test_without_a_promise_nothing_is_a_drift() -> None:
 
 
 def test_incidents_that_keep_the_promise_raise_no_alarm_in_two_thousand_years() -> None:
-    """Poisson incidents at the promised rate, in commits of a week of one series: 100,000 segments, none told.
+    """Poisson incidents at the promised rate, in commits of a week of one series: 100,000 segments, no event.
 
     At half of it as well, since thresholds are cautious; at a quarter, 30 times the promise without one are rare.
     """
     draw = np.random.default_rng(0)
     for rate, most in ((1.0, 0), (0.5, 2)):
         watched = Watched(served())
-        told = 0
+        reported = 0
         for opened in draw.poisson(rate, 100_000).tolist():
             watched.now += WEEK_S
             watched.definition = served_for_ever
-            told += len(watched.after(FRAMES_A_WEEK, opened))
-        assert told <= most, rate
+            reported += len(watched.after(FRAMES_A_WEEK, opened))
+        assert reported <= most, rate
 
 
 served_for_ever = served(age_days=None)
 
 
-def test_ten_times_the_promise_is_told_within_its_span() -> None:
+def test_ten_times_the_promise_is_reported_within_its_span() -> None:
     draw = np.random.default_rng(1)
     for _ in range(50):
         watched = Watched(served())
-        told = [watched.weeks([opened]) for opened in draw.poisson(10.0, SEGMENTS).tolist()]
-        assert ["detector.drift"] in told
+        reported = [watched.weeks([opened]) for opened in draw.poisson(10.0, SEGMENTS).tolist()]
+        assert ["detector.drift"] in reported
 
 
 # --- on a real broker

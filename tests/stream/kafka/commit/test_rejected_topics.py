@@ -23,7 +23,7 @@ from stream.kafka.commit.delivery_reports import (
     RejectedTopics,
 )
 from stream.kafka.commit.transaction import RolledBackError, Transaction
-from tests.stream.serve.test_service import SERIES, SPEC, Stream, same_in_order, told
+from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.administration import configure
 from tests.support.builders import a_definition, a_spec
 from tests.support.kafka_options import kafka_options
@@ -160,7 +160,7 @@ def test_a_topic_that_accepts_no_records_is_named_and_everything_is_published_on
     live.wait_for_all()
     live.wait(lambda: live.asked("/ready")[0] == 200, "it is ready again")
     live.stop(process)
-    same_in_order(told(live), stream.alerts(live.definition))
+    same_in_order(published_alerts(live), stream.alerts(live.definition))
 
 
 @pytest.fixture
