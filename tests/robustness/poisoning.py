@@ -115,7 +115,7 @@ def thresholds(given: BundleThresholds) -> Float64s:
 def child(given: BundleThresholds, result: Recalibration) -> BundleThresholds:
     """Starting point of the next recalibration."""
     rate = given.stored.rate if result.calibration is None else result.calibration.rate
-    return replace(given, table=result.table, stored=replace(given.stored, today=rate))
+    return replace(given, table=result.table, stored=replace(given.stored, todays_rate=rate))
 
 
 def recalibration_input(given: BundleThresholds, newer: Levels) -> Evidence:

@@ -45,15 +45,15 @@ class Levels:
         return replace(self, **{name: getattr(self, name)[which] for name in columns})
 
     @property
-    def place(self) -> Int64s:
+    def index_in_series(self) -> Int64s:
         """int64 (n,): index of each level within its series."""
-        found: Int64s = np.arange(len(self)) - Segments(self.series).start_of_row
-        return found
+        index: Int64s = np.arange(len(self)) - Segments(self.series).start_of_row
+        return index
 
     @property
     def in_block(self) -> Int64s:
         """int64 (n,): block of each level, numbered from 0."""
-        return blocks(self.series.astype(np.int64), self.place, self.block)
+        return blocks(self.series.astype(np.int64), self.index_in_series, self.block)
 
     @property
     def weeks(self) -> float:
@@ -61,7 +61,7 @@ class Levels:
         return float(self.step.sum(dtype=np.float64) / WEEK)
 
     @property
-    def reach(self) -> float:
+    def complete_from(self) -> float:
         """Ratio level / scale from which on every level is known; 0: all levels are known."""
         return 0.0
 

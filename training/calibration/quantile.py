@@ -46,8 +46,8 @@ def quantile_by_percentile(levels: Levels, ratio: Float64s, block: Int64s, perce
     if above is None:
         return _extrapolated_share(levels, ratio, block, allowed, needed, seed)
     point = float(np.partition(ratio, len(ratio) - 1 - above)[len(ratio) - 1 - above])
-    if point < levels.reach:
-        lowest = 100.0 * float((ratio < levels.reach).mean())
+    if point < levels.complete_from:
+        lowest = 100.0 * float((ratio < levels.complete_from).mean())
         raise DataError(
             f"calibrate: the bundle keeps levels from percentile {lowest:.3g} on, not down to {percentile:g}; "
             "ask for a higher percentile, or train again"
@@ -143,7 +143,7 @@ def _smallest_q(levels: Levels, ratio: Float64s, maxima: Float64s, rules: Rules,
     Searches from the top in short strides. Far below, incidents merge and their number falls again; a long stride could
     land there. Stops above levels that are not known, since these keep incidents open.
     """
-    known = max(float(np.quantile(ratio, 1.0 - MOST_ABOVE)), levels.reach / rules.close_ratio)
+    known = max(float(np.quantile(ratio, 1.0 - MOST_ABOVE)), levels.complete_from / rules.close_ratio)
     highest = np.sort(maxima[maxima >= min(known, float(maxima.max()))])[::-1]
 
     def too_many(k: int) -> bool:

@@ -26,33 +26,33 @@ COLUMNS = {"series", "place", "time", "vetoed", "quantile", "ratio"}
 
 @dataclass(frozen=True)
 class StoredLevels(Levels):
-    """Levels read from a bundle. Those below `lowest` that are not the largest of a block are 0, at time 0.
+    """Levels read from a bundle. Those below `stored_from` that are not the largest of a block are 0, at time 0.
 
     Attributes:
         level: ratios, level / scale.
-        covered: see `Levels.weeks`.
-        lowest: see `Levels.reach`.
-        today: see `Levels.rate`.
+        covered_weeks: see `Levels.weeks`.
+        stored_from: see `Levels.complete_from`.
+        todays_rate: see `Levels.rate`.
     """
 
-    covered: float
-    lowest: float
-    today: float
+    covered_weeks: float
+    stored_from: float
+    todays_rate: float
 
     @property
     def weeks(self) -> float:
         """Series-weeks covered."""
-        return self.covered
+        return self.covered_weeks
 
     @property
-    def reach(self) -> float:
+    def complete_from(self) -> float:
         """Ratio from which on every level is known."""
-        return self.lowest
+        return self.stored_from
 
     @property
     def rate(self) -> float:
         """Today's rate of levels near the threshold, as a multiple of their rate in this sample."""
-        return self.today
+        return self.todays_rate
 
 
 def stored_table(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Table:
@@ -70,7 +70,7 @@ def stored_table(levels: Levels, calibration: Calibration, rules: Rules) -> pa.T
     return pa.table(
         {
             "series": pa.array([*names, *[None] * len(grid)], pa.string()),
-            "place": pa.array([*levels.place[chosen].tolist(), *[None] * len(grid)], pa.int64()),
+            "place": pa.array([*levels.index_in_series[chosen].tolist(), *[None] * len(grid)], pa.int64()),
             "time": pa.array([*levels.time[chosen].tolist(), *[None] * len(grid)], pa.timestamp("ns", "UTC")),
             "vetoed": pa.array([*levels.vetoed[chosen].tolist(), *[None] * len(grid)], pa.bool_()),
             "quantile": pa.array([*[None] * len(chosen), *(np.arange(len(grid)) / 100.0).tolist()], pa.float64()),
@@ -114,9 +114,9 @@ def restored_levels(
         step=np.zeros(len(level), np.int64),
         block=block,
         vetoed=vetoed,
-        covered=weeks,
-        lowest=_lowest(stored_grid(table)),
-        today=rate,
+        covered_weeks=weeks,
+        stored_from=_stored_from(stored_grid(table)),
+        todays_rate=rate,
     )
 
 
@@ -126,7 +126,7 @@ def stored_grid(table: pa.Table) -> Float64s:
     return grid
 
 
-def _lowest(grid: Float64s) -> float:
+def _stored_from(grid: Float64s) -> float:
     """Ratio from which on all levels are stored. 0 where the grid has one point: then all are."""
     return float(grid[-1]) if len(grid) > 1 else 0.0
 

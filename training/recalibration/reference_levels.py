@@ -66,5 +66,5 @@ class ReferenceLevels:
 
 def reference_levels(stored: StoredLevels, grid: Float64s) -> ReferenceLevels:
     """Makes the reference from stored levels and their grid, from `stored_grid`."""
-    known = stored.level[stored.level >= stored.reach] if stored.reach else stored.level
+    known = stored.level[stored.level >= stored.complete_from] if stored.complete_from else stored.level
     return ReferenceLevels(np.sort(known), len(stored), grid)

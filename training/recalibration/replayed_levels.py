@@ -20,8 +20,8 @@ def replayed_share(levels: Levels, ratio: Float64s, stored: StoredLevels) -> flo
     Args:
         ratio: float64 (n,), level / scale of `levels`.
     """
-    old = _steps(stored.series, stored.level, (stored.level >= stored.reach) & (stored.level > 0))
-    new = _steps(levels.series, ratio, (ratio >= stored.reach) & (ratio > 0))
+    old = _steps(stored.series, stored.level, (stored.level >= stored.complete_from) & (stored.level > 0))
+    new = _steps(levels.series, ratio, (ratio >= stored.complete_from) & (ratio > 0))
     return max(_share(new, old) - _share(old, old[:0]), 0.0)
 
 

@@ -48,7 +48,7 @@ def tail_rate(levels: Levels, ratio: Float64s, stored: StoredLevels, upto: float
         upto: the smallest threshold in force, in the same unit. Levels above are not used.
     """
     old = _largest_up_to(stored, stored.level, upto)
-    start = max(stored.reach, _zone_start(np.sort(old)))
+    start = max(stored.complete_from, _zone_start(np.sort(old)))
     known = int((old > start).sum())
     if not known:
         return TailRate(0, 0.0, stored.rate, ())
@@ -82,6 +82,6 @@ def _reason(near: int, expected: float) -> Reason:
 
 def _dispersion(near: Bools, levels: Levels) -> float:
     """Variance over mean of the counts of ten stretches, at least 1: the dependence between blocks."""
-    first = levels.place % levels.block == 0
+    first = levels.index_in_series % levels.block == 0
     counts = np.bincount(batch_means.batches(levels.series, levels.block)[first], near, BATCHES)
     return max(float(counts.var(ddof=1) / counts.mean()), 1.0) if near.any() else 1.0
