@@ -39,9 +39,9 @@ def nothing_in(broken: list[str]) -> None:
 @pytest.fixture(scope="module")
 def product() -> list[house.Module]:
     """The two halves, parsed."""
-    found = house.modules(ROOT, *house.PRODUCT)
-    assert len(found) > 5, f"no product below {ROOT}"
-    return found
+    sources = house.modules(ROOT, *house.PRODUCT)
+    assert len(sources) > 5, f"no product below {ROOT}"
+    return sources
 
 
 @pytest.fixture(scope="module")
@@ -212,16 +212,16 @@ BREACHES: list[tuple[Rule, dict[str, str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "files", "said"), BREACHES)
+@pytest.mark.parametrize(("rule", "files", "breach"), BREACHES)
 def test_a_rule_finds_its_one_breach_and_nothing_beside_it(
-    rule: Rule, files: dict[str, str], said: str, tmp_path: Path
+    rule: Rule, files: dict[str, str], breach: str, tmp_path: Path
 ) -> None:
     """A rule that cannot fail guards nothing."""
     for name, text in files.items():
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert rule(house.modules(tmp_path, *house.PRODUCT)) == [said]
+    assert rule(house.modules(tmp_path, *house.PRODUCT)) == [breach]
 
 
 @pytest.mark.parametrize(

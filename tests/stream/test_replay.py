@@ -28,13 +28,13 @@ def test_batches_of_any_size_give_the_same_alerts_and_scores_to_the_bit(
     definition, data = a_detector(model, policy), rows().write(tmp_path / "rows.parquet")
     outcomes = []
     for size in (1, 7, 512, 8192):
-        done, alerts = replayed(definition, data, tmp_path / f"{size}.parquet", batch_rows=size)
+        result, alerts = replayed(definition, data, tmp_path / f"{size}.parquet", batch_rows=size)
         table = pq.read_table(tmp_path / f"{size}.parquet")
         columns = [
             column.to_numpy().tobytes() if pa.types.is_floating(column.type) else column.to_pylist()
             for column in table.columns
         ]
-        outcomes.append((done, alerts, columns))
+        outcomes.append((result, alerts, columns))
     assert outcomes[1:] == outcomes[:-1]
     assert {alert["state"] for alert in outcomes[0][1]} == {"opened", "updated", "resolved"}
 
@@ -44,9 +44,9 @@ def test_replay_says_what_the_detector_says_of_the_same_readings(policy: str, tm
     given, definition = rows(1), a_detector("dense, K=5", policy)
     _, alerts = replayed(definition, given.write(tmp_path / "rows.parquet"), tmp_path / "scores.parquet")
     outcome = Detector(definition).push(readings(given.series, given.time, given.values))
-    told = [(e.alert_id, e.sequence, e.state, e.series, e.score, e.peak_score, e.row) for e in outcome.events]
+    expected = [(e.alert_id, e.sequence, e.state, e.series, e.score, e.peak_score, e.row) for e in outcome.events]
     keys = ("alert_id", "sequence", "state", "series", "score", "peak_score")
-    assert [(*(alert[key] for key in keys), alert["source"]["offset"]) for alert in alerts] == told
+    assert [(*(alert[key] for key in keys), alert["source"]["offset"]) for alert in alerts] == expected
     v = outcome.verdicts
     frames = pq.read_table(tmp_path / "scores.parquet")
     assert frames["series"].to_pylist() == [v.names[slot] for slot in v.series.tolist()]
@@ -59,18 +59,18 @@ def test_replay_says_what_the_detector_says_of_the_same_readings(policy: str, tm
 
 
 def test_the_verdicts_have_a_row_per_frame_and_the_documented_columns(tmp_path: Path) -> None:
-    done, _ = replayed(a_detector(), rows().write(tmp_path / "rows.parquet"), tmp_path / "new folder" / "s.parquet")
+    result, _ = replayed(a_detector(), rows().write(tmp_path / "rows.parquet"), tmp_path / "new folder" / "s.parquet")
     table = pq.read_table(tmp_path / "new folder" / "s.parquet")
     assert table.column_names == [
         "series", "time", "verdict", "score", "level", "error", "disagreement", "imputed", "row",
     ]  # fmt: skip
     assert table.schema.field("time").type == pa.timestamp("ns", "UTC")
-    frames = {name: done.counts[Count(name)] for name in ("scored", "warming", "degraded", "off")}
-    assert table.num_rows == sum(frames.values()) == done.counts[Count.USED], "wide: a frame per reading that is used"
-    seen = table["verdict"].to_pylist()
-    assert {name: seen.count(name) for name in frames} == frames
+    frames = {name: result.counts[Count(name)] for name in ("scored", "warming", "degraded", "off")}
+    assert table.num_rows == sum(frames.values()) == result.counts[Count.USED], "wide: a frame per reading that is used"
+    verdicts = table["verdict"].to_pylist()
+    assert {name: verdicts.count(name) for name in frames} == frames
     assert min(frames["scored"], frames["warming"], frames["degraded"]) > 0
-    scored = np.array(seen) == "scored"
+    scored = np.array(verdicts) == "scored"
     assert (table["score"].is_valid().to_numpy() == scored).all(), "a score where there is one, null elsewhere"
     score, level = (table[name].to_numpy()[scored] for name in ("score", "level"))
     assert np.isfinite(score).all()
@@ -83,9 +83,9 @@ def test_every_row_of_the_file_is_accounted_for(policy: str, tmp_path: Path) -> 
     gone = pa.array(np.arange(ROWS) % 50 == 7)
     undated = pa.compute.if_else(gone, pa.scalar(None, table["time"].type), table["time"])
     pq.write_table(table.set_column(0, "time", undated), tmp_path / "rows.parquet")
-    done, _ = replayed(a_detector(policy=policy), tmp_path / "rows.parquet")
-    fates = {name: done.counts[Count(name)] for name in ("used", "late", "duplicate", "ignored", "dead")}
-    assert done.counts[Count.RECEIVED] == sum(fates.values()) == ROWS
+    result, _ = replayed(a_detector(policy=policy), tmp_path / "rows.parquet")
+    fates = {name: result.counts[Count(name)] for name in ("used", "late", "duplicate", "ignored", "dead")}
+    assert result.counts[Count.RECEIVED] == sum(fates.values()) == ROWS
     assert fates["dead"] == 10
     assert min(fates["used"], fates["late"], fates["duplicate"]) > 0
 
@@ -93,10 +93,10 @@ def test_every_row_of_the_file_is_accounted_for(policy: str, tmp_path: Path) -> 
 def test_series_that_are_refused_online_are_refused_here(tmp_path: Path) -> None:
     data, known = rows().write(tmp_path / "rows.parquet"), frozenset({"a", "b"})
     everything, alerts = replayed(a_detector(), data)
-    done, kept = replayed(a_detector(), data, tmp_path / "s.parquet", known=known)
-    assert kept == [alert for alert in alerts if alert["series"] in known]
-    assert done.counts[Count.DEAD] == rows().series.count("new")
-    assert done.counts[Count.RECEIVED] == everything.counts[Count.RECEIVED] == ROWS
+    result, of_known = replayed(a_detector(), data, tmp_path / "s.parquet", known=known)
+    assert of_known == [alert for alert in alerts if alert["series"] in known]
+    assert result.counts[Count.DEAD] == rows().series.count("new")
+    assert result.counts[Count.RECEIVED] == everything.counts[Count.RECEIVED] == ROWS
     assert set(pq.read_table(tmp_path / "s.parquet")["series"].to_pylist()) == known
 
 
@@ -112,19 +112,19 @@ def test_long_data_give_the_alerts_of_wide_data(tmp_path: Path) -> None:
     pq.write_table(long_of(whole.table()), tmp_path / "long.parquet")
     definition = a_definition(a_spec(), a_policy(resample="last"), RULES, q=1.5)
     _, wide = replayed(definition, whole.write(tmp_path / "wide.parquet"))
-    done, long = replayed(definition, tmp_path / "long.parquet")
+    result, long = replayed(definition, tmp_path / "long.parquet")
     assert [(a["alert_id"], a["sequence"], a["score"]) for a in long] == [
         (a["alert_id"], a["sequence"], a["score"]) for a in wide
     ]
-    assert done.counts[Count.RECEIVED] == 2 * ROWS
+    assert result.counts[Count.RECEIVED] == 2 * ROWS
 
 
 def test_sensors_of_other_bundles_in_long_data_are_ignored_and_counted(tmp_path: Path) -> None:
     table = long_of(rows().table().append_column("s2", pa.array(np.ones(ROWS))))
     pq.write_table(table, tmp_path / "long.parquet")
-    done, _ = replayed(a_definition(a_spec(), a_policy(resample="last")), tmp_path / "long.parquet")
-    assert done.counts[Count.IGNORED] == ROWS
-    assert done.counts[Count.RECEIVED] == 3 * ROWS
+    result, _ = replayed(a_definition(a_spec(), a_policy(resample="last")), tmp_path / "long.parquet")
+    assert result.counts[Count.IGNORED] == ROWS
+    assert result.counts[Count.RECEIVED] == 3 * ROWS
 
 
 MISFITS: dict[str, tuple[Callable[[pa.Table], pa.Table], Definition, str]] = {
@@ -153,8 +153,8 @@ def test_data_that_do_not_fit_the_bundle_are_refused_before_a_row_is_read(misfit
 def test_long_data_may_lack_a_sensor_that_the_frames_may_lack(tmp_path: Path) -> None:
     pq.write_table(long_of(rows().table().drop_columns("s1")), tmp_path / "rows.parquet")
     definition = a_definition(a_spec(), a_policy(resample="last", max_missing=1))
-    done, _ = replayed(definition, tmp_path / "rows.parquet")
-    assert done.counts[Count.SCORED] > 0
+    result, _ = replayed(definition, tmp_path / "rows.parquet")
+    assert result.counts[Count.SCORED] > 0
 
 
 def test_the_verdicts_must_not_go_where_the_data_are(tmp_path: Path) -> None:

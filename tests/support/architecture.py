@@ -117,10 +117,10 @@ def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def against_the_flow(found: list[Module]) -> list[str]:
+def against_the_flow(sources: list[Module]) -> list[str]:
     """Modules in no room, and imports from a later room."""
     broken = []
-    for module in found:
+    for module in sources:
         if module.name in PRODUCT:
             continue
         own = _room(module.name)
@@ -138,10 +138,10 @@ def _room(name: str) -> int | None:
     return next((place for place, room in enumerate(FLOW) if within(name, room)), None)
 
 
-def cycles(found: list[Module]) -> list[str]:
+def cycles(sources: list[Module]) -> list[str]:
     """Modules that import one another in a circle, lazy imports and imports for types only included."""
-    known = {module.name for module in found}
-    graph = {module.name: {_module_of(name, known) for _, name in imports(module)} & known for module in found}
+    known = {module.name for module in sources}
+    graph = {module.name: {_module_of(name, known) for _, name in imports(module)} & known for module in sources}
     while leaves := {name for name, needs in graph.items() if not needs & graph.keys()}:
         graph = {name: needs for name, needs in graph.items() if name not in leaves}
     # What is left leads into a circle or is in one.
@@ -152,10 +152,10 @@ def _module_of(name: str, known: set[str]) -> str:
     return name if name in known else name.rpartition(".")[0]
 
 
-def impure_detect(found: list[Module]) -> list[str]:
+def impure_detect(sources: list[Module]) -> list[str]:
     """Places that give `stream.detect` a clock, a file, a log, a global, or an import from outside the pure set."""
     broken = []
-    for module in (m for m in found if within(m.name, "stream.detect")):
+    for module in (m for m in sources if within(m.name, "stream.detect")):
         for line, name in imports(module):
             top = name.partition(".")[0]
             if top in IMPURE_STDLIB or not (within(name, *PURE_IMPORTS) or top in sys.stdlib_module_names):
@@ -172,32 +172,32 @@ def _last(function: ast.expr) -> str:
     return ast.unparse(function).rpartition(".")[2]
 
 
-def foreign_imports(found: list[Module], *, of: str, only_in: tuple[str, ...]) -> list[str]:
+def foreign_imports(sources: list[Module], *, of: str, only_in: tuple[str, ...]) -> list[str]:
     """Imports of the package `of` anywhere but in `only_in`."""
     return [
         module.at(line, f"imports {name}; only {', '.join(only_in)} may")
-        for module in found
+        for module in sources
         if not within(module.name, *only_in)
         for line, name in imports(module)
         if within(name, of)
     ]
 
 
-def forbidden_imports(found: list[Module], *, by: str, of: tuple[str, ...], but: tuple[str, ...] = ()) -> list[str]:
+def forbidden_imports(sources: list[Module], *, by: str, of: tuple[str, ...], but: tuple[str, ...] = ()) -> list[str]:
     """Imports of any of the packages `of` in the package `by`, but for those of `but`."""
     return [
         module.at(line, f"imports {name}")
-        for module in found
+        for module in sources
         if within(module.name, by)
         for line, name in imports(module)
         if within(name, *of) and not within(name, *but)
     ]
 
 
-def code_from_data(found: list[Module]) -> list[str]:
+def code_from_data(sources: list[Module]) -> list[str]:
     """Loaders that run code found in a file: pickle and all that are made of it."""
     broken = []
-    for module in found:
+    for module in sources:
         broken += [module.at(line, f"imports {n}") for line, n in imports(module) if within(n, *CODE_CARRIERS)]
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in CODE_CARRYING_CALLS:
@@ -205,15 +205,15 @@ def code_from_data(found: list[Module]) -> list[str]:
     return broken
 
 
-def attics(found: list[Module]) -> list[str]:
+def attics(sources: list[Module]) -> list[str]:
     """Files whose names say nothing of their contents."""
-    return [module.at(1, "name the thing") for module in found if ATTICS & set(module.name.split("."))]
+    return [module.at(1, "name the thing") for module in sources if ATTICS & set(module.name.split("."))]
 
 
-def too_long(found: list[Module]) -> list[str]:
+def too_long(sources: list[Module]) -> list[str]:
     """Files and functions over the limit."""
     broken = []
-    for module in found:
+    for module in sources:
         lines = len(module.text.splitlines())
         if lines > MAX_LINES:
             broken.append(module.at(1, f"has {lines} lines"))
@@ -225,15 +225,15 @@ def too_long(found: list[Module]) -> list[str]:
     return broken
 
 
-def crowded(found: list[Module]) -> list[str]:
+def crowded(sources: list[Module]) -> list[str]:
     """Rooms with more files than a newcomer can take in."""
-    files = Counter(module.package for module in found if module.path.name != "__init__.py")
+    files = Counter(module.package for module in sources if module.path.name != "__init__.py")
     return [f"{room} has {count} files" for room, count in files.items() if count > MAX_FILES]
 
 
-def without_docstring(found: list[Module]) -> list[str]:
+def without_docstring(sources: list[Module]) -> list[str]:
     """Files without a docstring."""
-    return [module.at(1, "has no docstring") for module in found if not ast.get_docstring(module.tree)]
+    return [module.at(1, "has no docstring") for module in sources if not ast.get_docstring(module.tree)]
 
 
 def texts(root: Path) -> Iterator[Path]:

@@ -120,7 +120,7 @@ class Twin(NarrowsError):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (NarrowsError("no"), 1, "narrows: no\n"),
         (FencedError("a twin runs"), 5, "narrows: a twin runs\n"),
@@ -134,10 +134,10 @@ class Twin(NarrowsError):
     ],
 )
 def test_what_a_command_raises_decides_the_exit_code(
-    narrows: Narrows, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+    narrows: Narrows, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
 ) -> None:
     def faulty(data: object) -> None:
         raise error
 
     monkeypatch.setattr(config_command, "print_json", faulty)
-    assert narrows("config", "schema") == (code, "", said)
+    assert narrows("config", "schema") == (code, "", message)

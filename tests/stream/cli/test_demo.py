@@ -1,4 +1,4 @@
-"""`narrows demo`, the README's first command, as a user runs it: no services, everything found, nothing else told."""
+"""`narrows demo`, the README's first command, as a user runs it: no services, every fault found, no false alert."""
 
 import json
 import os
@@ -23,8 +23,8 @@ def test_the_demo_finds_every_fault_it_injects_and_tells_of_nothing_else(tmp_pat
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    said = json.loads(done.stdout)
-    found, counts = said["found"], said["counts"]
+    document = json.loads(done.stdout)
+    found, counts = document["found"], document["counts"]
     faults = {fault["kind"]: fault for fault in found["faults"]}
     assert faults.keys() == {"leak", "stuck sensor", "bearing wear", "spike"}
     assert all(fault["as_expected"] for fault in faults.values())
@@ -34,6 +34,6 @@ def test_the_demo_finds_every_fault_it_injects_and_tells_of_nothing_else(tmp_pat
     assert counts["received"] == sum(counts[fate] for fate in DISPOSITIONS) == 12 * 1440, "12 pumps, a day of minutes"
     assert counts["used"] == sum(counts[verdict] for verdict in VERDICTS)
     assert counts["incidents.opened"] == sum(fault["alerts"] for fault in faults.values())
-    picture = (tmp_path / said["picture"]).read_bytes()
+    picture = (tmp_path / document["picture"]).read_bytes()
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     assert picture.rstrip(b"\x00")[-8:-4] == b"IEND", "whole, not cut off"

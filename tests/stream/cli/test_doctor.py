@@ -152,15 +152,15 @@ def test_without_a_broker_bundle_and_configuration_are_checked_all_the_same(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
-    found = examine(load(live.config, [f"kafka.bootstrap=127.0.0.1:{free_port()}"]))
-    assert [(f.check, f.outcome) for f in found] == [
+    results = examine(load(live.config, [f"kafka.bootstrap=127.0.0.1:{free_port()}"]))
+    assert [(result.check, result.outcome) for result in results] == [
         ("configuration", "ok"),
         ("bundle", "ok"),
         ("gate", "ok"),
         ("threshold", "ok"),
         ("broker", "failure"),
     ]
-    assert "kafka.bootstrap" in found[-1].do
+    assert "kafka.bootstrap" in results[-1].do
 
 
 def test_a_running_instance_is_seen_with_its_lag_and_is_left_alone(narrows: Narrows, live: Live) -> None:
@@ -217,7 +217,7 @@ def send_to_first(live: Live, n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "metadata", "check", "said"),
+    ("offset", "metadata", "check", "words"),
     [
         (11, {}, "offsets.committed", "ends before what is committed, by partition: 0: 1"),
         (5, {"topic_id": "of-another-life"}, "offsets.committed", "deleted and created again"),
@@ -225,13 +225,13 @@ def send_to_first(live: Live, n: int) -> None:
     ],
 )
 def test_topics_made_anew_under_a_service_are_a_failure(
-    narrows: Narrows, live: Live, offset: int, metadata: dict[str, Any], check: str, said: str
+    narrows: Narrows, live: Live, offset: int, metadata: dict[str, Any], check: str, words: str
 ) -> None:
     send_to_first(live, 10)
     commit(live, offset, **metadata)
     result = narrows("doctor", "--json")
     assert (result.code, result.unwell) == (1, {check: "failure"})
-    assert said in result.checks[check]["seen"]
+    assert words in result.checks[check]["seen"]
     assert result.checks[check]["do"]
 
 
@@ -262,7 +262,7 @@ def test_a_start_is_refused_where_a_check_fails_and_the_log_says_why(
     compacted = topic("in", PARTITIONS, {"cleanup.policy": "compact"})
     process = live.start(f"input.topic={compacted}")
     assert process.wait(PATIENCE_S) == 1
-    said = live.log.read_text()
-    assert "narrows: 1 check failed" in said
-    assert f"--entity-name {compacted} --add-config cleanup.policy=delete" in said
-    assert "service.started" not in said
+    log = live.log.read_text()
+    assert "narrows: 1 check failed" in log
+    assert f"--entity-name {compacted} --add-config cleanup.policy=delete" in log
+    assert "service.started" not in log

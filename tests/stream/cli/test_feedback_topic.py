@@ -29,26 +29,26 @@ def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
 
     narrows = in_process(monkeypatch, capsys, *where)
 
-    told = [incident_view("pump-1", 0, 5), incident_view("pump-1", 9, 12), incident_view("pump-2", 3, None)]
+    incidents = [incident_view("pump-1", 0, 5), incident_view("pump-1", 9, 12), incident_view("pump-2", 3, None)]
     producer = Producer({"bootstrap.servers": broker.bootstrap})
-    for alert in told:
+    for alert in incidents:
         producer.produce(alerts, encode(alert), alert.series)
     producer.produce(feedback, b"hello")
     assert producer.flush(20) == 0
-    for alert, verdict in zip(told, ("false", "confirmed", "maintenance"), strict=True):
+    for alert, verdict in zip(incidents, ("false", "confirmed", "maintenance"), strict=True):
         assert narrows("feedback", alert.alert_id, verdict, "--note", "on the spot")[0] == 0
-    assert narrows("feedback", told[0].alert_id, "confirmed")[0] == 0
+    assert narrows("feedback", incidents[0].alert_id, "confirmed")[0] == 0
     record = read_committed(broker.bootstrap, feedback)[-1]
-    assert (record.key, record.json()["verdict"]) == (told[0].alert_id, "confirmed")
+    assert (record.key, record.json()["verdict"]) == (incidents[0].alert_id, "confirmed")
     code, out, err = narrows("feedback", "report", "--json")
-    found = json.loads(out)
+    report = json.loads(out)
     assert code == 0
-    assert [(row["series"], row["confirmed"], row["false"]) for row in found["series"]] == [
+    assert [(row["series"], row["confirmed"], row["false"]) for row in report["series"]] == [
         ("pump-1", 2, 0), ("pump-2", 0, 0),
     ]  # fmt: skip
-    assert found["contradicted"] == [{"alert_id": told[0].alert_id, "holds": "confirmed"}]
-    assert found["unknown"] == []
-    assert found["notes"][0].startswith("nothing is proposed: "), "there is no bundle here"
+    assert report["contradicted"] == [{"alert_id": incidents[0].alert_id, "holds": "confirmed"}]
+    assert report["unknown"] == []
+    assert report["notes"][0].startswith("nothing is proposed: "), "there is no bundle here"
     assert f"warning: passed over: {feedback}/0/0: not feedback" in err
     code, out, err = narrows("feedback", "report", "--feedback", "topic", "--set", "kafka.feedback=absent")
     assert (code, out) == (1, "")

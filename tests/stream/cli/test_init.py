@@ -194,10 +194,10 @@ def readings(seconds: list[float], series: list[int]) -> Readings:
 
 
 def test_the_rate_is_the_median_step_within_a_series_whatever_the_order() -> None:
-    found = rate([readings([0, 2, 100, 104, 4, 6], [0, 0, 1, 1, 0, 0]), readings([108, 8, 20], [1, 0, 0])])
-    assert found is not None
+    spacing = rate([readings([0, 2, 100, 104, 4, 6], [0, 0, 1, 1, 0, 0]), readings([108, 8, 20], [1, 0, 0])])
+    assert spacing is not None
     # a: 2 2 2 2 12; b: 4 4. The sixth of seven is 4, so the median is 2 and 3 are longer than 3 s.
-    assert (found.interval_ns, found.steps, found.gaps, found.longest_ns) == (2 * SECOND, 7, 3, 12 * SECOND)
+    assert (spacing.interval_ns, spacing.steps, spacing.gaps, spacing.longest_ns) == (2 * SECOND, 7, 3, 12 * SECOND)
 
 
 @pytest.mark.parametrize("seconds", [[], [5.0], [5.0, 5.0]])

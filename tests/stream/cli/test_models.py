@@ -1,4 +1,4 @@
-"""`narrows models`: what people and scripts are told of the registry, and how production is moved."""
+"""`narrows models`: lists, pages and differences of the registry, and the moves of production."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -88,23 +88,23 @@ def test_a_page_says_all_that_the_manifest_does(models: Narrows, trained: Traini
     for section in ("policy", "rules", "model", "threshold", "parts", "data", "metrics", "software", "files"):
         assert f"\n{section}\n" in text
     assert f"{m.version} of pumps, production, candidate" in text
-    said = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [" ".join(line.split()) for line in text.splitlines()]
     for line in ("interval 1m", "max_duration 7d", "sensors flow, pressure, current, temperature, vibration"):
-        assert line in said
+        assert line in lines
 
 
 def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(
     models: Narrows, trained: TrainingRun
 ) -> None:
     parent, child = trained.manifest.version, a_child(trained)
-    found = models("diff", PRODUCTION, CANDIDATE, "--json").data
-    assert (found["from"], found["to"], found["same_weights"]) == (parent, child, True)
-    assert found["changes"]["rules.close_after"] == {"from": 9, "to": 40}
-    assert found["changes"]["threshold.promised"] == {"from": 95.0, "to": 90.0}
-    assert not [name for name in found["changes"] if not name.startswith(("rules.close_after", "threshold."))]
+    difference = models("diff", PRODUCTION, CANDIDATE, "--json").data
+    assert (difference["from"], difference["to"], difference["same_weights"]) == (parent, child, True)
+    assert difference["changes"]["rules.close_after"] == {"from": 9, "to": 40}
+    assert difference["changes"]["threshold.promised"] == {"from": 95.0, "to": 90.0}
+    assert not [name for name in difference["changes"] if not name.startswith(("rules.close_after", "threshold."))]
     old, new = (load(trained.folder.parent / version)[1].thresholds for version in (parent, child))
-    assert {row["series"] for row in found["thresholds"]["series"]} == set(old.names)
-    for row in found["thresholds"]["series"]:
+    assert {row["series"] for row in difference["thresholds"]["series"]} == set(old.names)
+    for row in difference["thresholds"]["series"]:
         assert (row["from"], row["to"]) == (old.of(row["series"]), new.of(row["series"]))
         assert row["factor"] == pytest.approx(new.q / old.q)
         assert row["factor"] < 1.0
@@ -118,17 +118,17 @@ def test_a_difference_says_what_was_amended_and_how_far_each_threshold_went(
 def test_a_difference_between_strangers_names_series_and_settings_that_only_one_has(
     models: Narrows, tmp_path: Path
 ) -> None:
-    def published(**given: Any) -> str:
-        definition = a_definition(**given)
-        return publish(tmp_path / "registry", definition, given.get("seed", 0)).version
+    def published(**changes: Any) -> str:
+        definition = a_definition(**changes)
+        return publish(tmp_path / "registry", definition, changes.get("seed", 0)).version
 
     one = published(series=("a", "b"))
     other = published(series=("b", "c"), spec=a_spec(smoothing=5), seed=1)
     for version in (one, other):
         manifest = tmp_path / "registry" / "test" / "versions" / version / MANIFEST
         assert manifest.exists()
-    found = models("diff", one, other, "--json", "--set", "detector=test")
-    assert found.code == 1, "the last --set counts, and there is no such version of pumps"
+    difference = models("diff", one, other, "--json", "--set", "detector=test")
+    assert difference.code == 1, "the last --set counts, and there is no such version of pumps"
     (tmp_path / "registry" / "test").rename(tmp_path / "registry" / "pumps")
     data = models("diff", one, other, "--json").data
     assert data["same_weights"] is False
@@ -175,8 +175,8 @@ def test_a_version_that_is_not_there_or_was_altered_ends_with_1_and_the_reason(
 
 
 def test_amending_tells_what_became_of_the_threshold(models: Narrows, trained: TrainingRun) -> None:
-    said = ("--set", "rules.close_after=40", "--set", "threshold.percentile=90")
-    data = models("amend", *said, "--json").data
+    changes = ("--set", "rules.close_after=40", "--set", "threshold.percentile=90")
+    data = models("amend", *changes, "--json").data
     assert (data["parent"], data["aliases"]) == (trained.manifest.version, [CANDIDATE])
     assert data["amended"]["rules.close_after"] == {"from": 9, "to": 40}
     assert data["threshold"]["from"]["q"] == trained.manifest.threshold_q > data["threshold"]["to"]["q"]

@@ -86,15 +86,15 @@ def newer(plant: Plant, seed: int = 1, count: int = NEWER, start: int = LATER) -
 
 
 def test_where_nothing_has_drifted_it_says_so_and_moves_nothing(narrows: Narrows, registry: Registry) -> None:
-    told = narrows("recalibrate", "--data", newer(Plant()), "--dry-run", "--json")
-    assert (told.code, told.data["verdict"], told.data["refused"]) == (0, "fine", [])
+    result = narrows("recalibrate", "--data", newer(Plant()), "--dry-run", "--json")
+    assert (result.code, result.data["verdict"], result.data["refused"]) == (0, "fine", [])
     assert narrows("recalibrate", "--data", "newer.parquet", "--dry-run", "--set", "input.label=anomaly").code == 0
-    assert [one["verdict"] for one in told.data["by_series"]] == ["fine"] * SERIES
-    assert told.data["step"]["series"] == 0
-    assert sum(told.data["data"]["frames"].values()) == SERIES * NEWER
-    assert told.data["version"] is None
+    assert [one["verdict"] for one in result.data["by_series"]] == ["fine"] * SERIES
+    assert result.data["step"]["series"] == 0
+    assert sum(result.data["data"]["frames"].values()) == SERIES * NEWER
+    assert result.data["version"] is None
     assert len(registry.versions("pumps")) == 1
-    sensors = told.data["by_series"][0]["sensors"]
+    sensors = result.data["by_series"][0]["sensors"]
     assert set(sensors) == set(SENSORS)
     for drift in sensors.values():
         assert abs(drift["mean"]["value"]) < 0.5
@@ -104,9 +104,9 @@ def test_where_nothing_has_drifted_it_says_so_and_moves_nothing(narrows: Narrows
 def test_wider_noise_makes_a_child_that_is_promoted_and_rolled_back(narrows: Narrows, registry: Registry) -> None:
     parent = registry.resolve("pumps", PRODUCTION)
     data = newer(Plant(noise=0.57))
-    told = narrows("recalibrate", "--data", data, "--json", "--reason", "new gauges").data
-    assert told["verdict"] == "recalibrate"
-    child = told["version"]
+    result = narrows("recalibrate", "--data", data, "--json", "--reason", "new gauges").data
+    assert result["verdict"] == "recalibrate"
+    child = result["version"]
     assert registry.alias("pumps", CANDIDATE) == child
     assert registry.alias("pumps", PRODUCTION) == parent
     assert registry.history("pumps")[-1].action == "calibrate"
@@ -114,14 +114,14 @@ def test_wider_noise_makes_a_child_that_is_promoted_and_rolled_back(narrows: Nar
     assert (new.parent, new.amended) == (parent, {})
     assert {f.name: f.sha256 for f in new.files}[WEIGHTS] == {f.name: f.sha256 for f in old.files}[WEIGHTS]
     steps = [after.thresholds.of(f"m{s}") / before.thresholds.of(f"m{s}") for s in range(SERIES)]
-    assert steps == pytest.approx([one["step"] for one in told["by_series"]])
+    assert steps == pytest.approx([one["step"] for one in result["by_series"]])
     assert all(1.05 < step <= 1.5 for step in steps)
     assert after.thresholds.trained is not None
     assert np.array_equal(after.thresholds.trained, before.thresholds.scale)
     assert new.recalibrated.before == old.created_at
     assert new.recalibrated.data is not None
     assert new.recalibrated.bounds is not None
-    assert new.recalibrated.data.fingerprint == told["data"]["fingerprint"]
+    assert new.recalibrated.data.fingerprint == result["data"]["fingerprint"]
     assert new.recalibrated.bounds.max_step == 1.5
     assert narrows("models", "promote", "candidate").code == 0
     again = narrows("recalibrate", "--data", data, "--dry-run", "--json")
@@ -146,7 +146,7 @@ def test_a_child_raises_fewer_alerts_on_noise_that_grew(narrows: Narrows) -> Non
 
 
 @pytest.mark.parametrize(
-    ("plant", "said"),
+    ("plant", "words"),
     [
         (Plant(moved=2.0), "flow stands +"),
         (Plant(mixing=MIXING * np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])), "levels rose to"),
@@ -156,37 +156,39 @@ def test_a_child_raises_fewer_alerts_on_noise_that_grew(narrows: Narrows) -> Non
     ids=["moved mean", "changed relation", "stuck sensor", "calmer"],
 )
 def test_what_takes_training_is_refused_with_the_reason(
-    narrows: Narrows, registry: Registry, plant: Plant, said: str
+    narrows: Narrows, registry: Registry, plant: Plant, words: str
 ) -> None:
-    told = narrows("recalibrate", "--data", newer(plant), "--json")
-    assert told.code == 4
-    assert told.data["verdict"] == "retrain"
-    assert any(said in reason for reason in told.data["refused"]), told.data["refused"]
-    assert [one["step"] for one in told.data["by_series"]] == [1.0] * SERIES
+    result = narrows("recalibrate", "--data", newer(plant), "--json")
+    assert result.code == 4
+    assert result.data["verdict"] == "retrain"
+    assert any(words in reason for reason in result.data["refused"]), result.data["refused"]
+    assert [one["step"] for one in result.data["by_series"]] == [1.0] * SERIES
     assert len(registry.versions("pumps")) == 1
 
 
 def test_people_get_tables_that_say_the_same(narrows: Narrows) -> None:
-    told = narrows("recalibrate", "--data", newer(Plant(moved=2.0)))
-    assert told.code == 4
+    result = narrows("recalibrate", "--data", newer(Plant(moved=2.0)))
+    assert result.code == 4
     for word in ("exceeding", "m0", "retrain", "verdict", "refused", "flow stands +"):
-        assert word in told.out
-    told = narrows("recalibrate", "--data", newer(Plant()), "--dry-run")
+        assert word in result.out
+    result = narrows("recalibrate", "--data", newer(Plant()), "--dry-run")
     for words in (
         "nothing was published",
         "confirmed: the readings move none",
         "alerts per series and week on the levels",
     ):
-        assert words in told.out
+        assert words in result.out
 
 
 def test_readings_that_were_learned_from_are_refused_as_such(narrows: Narrows) -> None:
     path = "again.parquet"
     Plant().rows(1, HISTORY, START).to_parquet(path)
-    told = narrows("recalibrate", "--data", path, "--dry-run")
-    assert told.code == 4
-    assert f"none of {SERIES * HISTORY:,} frames is left, most are `old`: not newer than" in " ".join(told.out.split())
-    assert "0.00%" not in told.out
+    result = narrows("recalibrate", "--data", path, "--dry-run")
+    assert result.code == 4
+    assert f"none of {SERIES * HISTORY:,} frames is left, most are `old`: not newer than" in " ".join(
+        result.out.split()
+    )
+    assert "0.00%" not in result.out
 
 
 def test_incidents_labels_and_named_spans_set_no_threshold(narrows: Narrows) -> None:
@@ -232,18 +234,18 @@ def test_series_that_the_bundle_does_not_know_and_old_readings_are_left_out(narr
 
 
 def test_old_readings_alone_are_refused_with_the_numbers(narrows: Narrows, trained: Path) -> None:
-    told = narrows("recalibrate", "--data", str(trained / "history.parquet"), "--json")
-    assert (told.code, told.data["verdict"]) == (4, None)
-    assert told.data["refused"][0].startswith("0 of 3 series have 50 blocks")
-    assert told.data["data"]["frames"]["old"] == SERIES * HISTORY
+    result = narrows("recalibrate", "--data", str(trained / "history.parquet"), "--json")
+    assert (result.code, result.data["verdict"]) == (4, None)
+    assert result.data["refused"][0].startswith("0 of 3 series have 50 blocks")
+    assert result.data["data"]["frames"]["old"] == SERIES * HISTORY
 
 
 def test_old_readings_under_new_times_are_refused_as_replayed(narrows: Narrows, trained: Path) -> None:
     rows = pd.read_parquet(trained / "history.parquet")
     rows.assign(time=rows["time"] + pd.Timedelta(HISTORY, "min")).to_parquet("newer.parquet", index=False)
-    told = narrows("recalibrate", "--data", "newer.parquet", "--json")
-    assert told.code == 4
-    assert any("go the way of others to the bit: replayed" in reason for reason in told.data["refused"])
+    result = narrows("recalibrate", "--data", "newer.parquet", "--json")
+    assert result.code == 4
+    assert any("go the way of others to the bit: replayed" in reason for reason in result.data["refused"])
 
 
 def test_an_amended_child_is_as_old_as_its_threshold(narrows: Narrows, registry: Registry) -> None:
@@ -262,9 +264,9 @@ def test_feedback_on_alerts_that_nobody_knows_is_told_of(narrows: Narrows) -> No
     Path("alerts.jsonl").write_text("")
     narrows("feedback", "give", "no-such-alert", "maintenance", "--file", "said.jsonl")
     about = ("--feedback", "said.jsonl", "--alerts", "alerts.jsonl")
-    told = narrows("recalibrate", "--data", newer(Plant()), *about, "--dry-run")
-    assert told.code == 0
-    assert "feedback on alerts that nobody knows: no-such-alert" in told.err
+    result = narrows("recalibrate", "--data", newer(Plant()), *about, "--dry-run")
+    assert result.code == 0
+    assert "feedback on alerts that nobody knows: no-such-alert" in result.err
 
 
 def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
@@ -275,7 +277,7 @@ def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
     assert wrong.code == 2
     assert "expected an ISO 8601 time" in wrong.err
     assert "expected a list of spans" in wrong.err
-    for rubbish, said in {
+    for rubbish, fault in {
         "rubbish": "not a list; expected",
         "{a: [": "not YAML",
         "- {series: m1, start: 2026-03-12, end: 2026-03-11}": "entry 1: expected `end` after `start`",
@@ -283,7 +285,7 @@ def test_what_is_asked_for_wrongly_says_what_to_do(narrows: Narrows) -> None:
     }.items():
         Path("spans.yaml").write_text(rubbish)
         wrong = narrows("recalibrate", "--data", data, "--exclude", "spans.yaml")
-        assert (wrong.code, said in wrong.err, "pydantic" in wrong.err) == (2, True, False), wrong.err
+        assert (wrong.code, fault in wrong.err, "pydantic" in wrong.err) == (2, True, False), wrong.err
     assert "No such file" in narrows("recalibrate", "--data", data, "--exclude", "none.yaml").err
     alone = narrows("recalibrate", "--data", data, "--alerts", "alerts.jsonl")
     assert (alone.code, "add --feedback" in alone.err) == (2, True)

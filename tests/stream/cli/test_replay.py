@@ -60,7 +60,7 @@ def test_the_command_prints_alerts_that_fit_the_schema_as_json_lines_and_nothing
 
 
 def test_series_that_training_has_not_seen_and_readings_that_were_lost_are_told_of(narrows: Narrows) -> None:
-    """As where the column of series was not found, and all assets became one that is named like the file."""
+    """The column of series is absent, and all assets become one series that is named like the file."""
     times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
     pd.DataFrame({"time": times, "s0": 1.0, "s1": 2.0}).to_parquet("newer.parquet")
     result = narrows("--data", "newer.parquet")

@@ -37,24 +37,24 @@ def test_a_bundle_against_itself_changes_nothing(replays: Replays) -> None:
     result = replays(version, "production")
     assert (result.code, [change["change"] for change in result.lines]) == (0, ["unchanged", "unchanged"])
     assert f"{version} -> {version}: 0 gone, 0 new, 0 moved, 2 unchanged" in result.err
-    found = replays(version, "production", "--json").data
-    assert found["all"]["before"] == found["all"]["after"]
-    assert found["changes"] == result.lines
+    document = replays(version, "production", "--json").data
+    assert document["all"]["before"] == document["all"]["after"]
+    assert document["changes"] == result.lines
 
 
 def test_a_longer_window_that_is_still_warming_misses_what_the_other_told_and_the_counts_say_why(
     replays: Replays,
 ) -> None:
     short, long = replays.bundle(), replays.bundle(window=60)
-    found = replays(long, short, "--json").data
-    assert [change["change"] for change in found["changes"]] == ["gone", "unchanged"]
-    gone = found["changes"][0]
+    document = replays(long, short, "--json").data
+    assert [change["change"] for change in document["changes"]] == ["gone", "unchanged"]
+    gone = document["changes"][0]
     assert (gone["series"], gone["before"][0]["peak_score"], gone["after"]) == ("a", 4.0, [])
-    (row,) = found["series"]
+    (row,) = document["series"]
     assert (row["series"], row["gone"], row["unchanged"]) == ("a", 1, 1)
     assert (row["before"]["alerts"], row["after"]["alerts"]) == (2, 1)
-    assert (found["before"]["version"], found["after"]["version"]) == (short, long)
-    assert found["after"]["counts"]["warming"] > found["before"]["counts"]["warming"] == 0
+    assert (document["before"]["version"], document["after"]["version"]) == (short, long)
+    assert document["after"]["counts"]["warming"] > document["before"]["counts"]["warming"] == 0
     back = replays(short, long).lines
     assert [change["change"] for change in back] == ["new", "unchanged"]
 
@@ -84,7 +84,7 @@ def test_on_a_terminal_people_read_a_table(replays: Replays, monkeypatch: pytest
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     text = re.sub(r"\x1b\[[\d;]*m", "", replays(long, short).out)
-    said = [" ".join(line.split()) for line in text.splitlines()]
-    assert said[0] == f"{short} -> {long}"
-    assert "a 1 0 0 1 2 -> 1 2 medium -> 1 medium 4" in said
-    assert said[-1] == "gone a 2023-11-14 22:56, 8 min, medium 4 - s0, s1"
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[0] == f"{short} -> {long}"
+    assert "a 1 0 0 1 2 -> 1 2 medium -> 1 medium 4" in lines
+    assert lines[-1] == "gone a 2023-11-14 22:56, 8 min, medium 4 - s0, s1"

@@ -96,12 +96,12 @@ def test_colours_are_there_on_a_terminal_and_only_there() -> None:
 
 
 def test_the_table_holds_each_incident_once_in_its_newest_state_in_order_of_start() -> None:
-    told = [
+    events = [
         event(alert_id="late", series="pump-09", started_at="2026-03-07T09:00:00Z"),
         event(alert_id="early", sequence=1, state="resolved", reason="recovered", ended_at="2026-03-07T06:00:00Z"),
         event(alert_id="early", sequence=0),
     ]
-    lines = printed(incidents_table(told)).splitlines()
+    lines = printed(incidents_table(events)).splitlines()
     assert lines[0].startswith("2 incidents")
     rows = [line for line in lines if "pump-" in line]
     assert ["resolved" in row for row in rows] == [True, False]

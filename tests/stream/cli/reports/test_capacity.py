@@ -1,4 +1,4 @@
-"""What is told of how constrained a model is: by `narrows train`, by `narrows models show`, by an evaluation's page."""
+"""The capacity of a model as `narrows train`, `narrows models show` and the page of an evaluation show it."""
 
 import dataclasses
 import json
@@ -65,9 +65,9 @@ def test_a_short_history_trains_without_a_flag_and_its_strength_is_told_everywhe
     assert spike["sizes"][-1]["found"] == 1.0
     shown = narrows("models", "show")[0]
     assert narrows("models", "show", "--json")[0].count('"half_from"') == len(KINDS)
-    for said in (out, shown):
-        lines = squeezed(said)
-        assert f"fine: {strength['said']}" in " ".join(said.split())
+    for text in (out, shown):
+        lines = squeezed(text)
+        assert f"fine: {strength['said']}" in " ".join(text.split())
         assert any(line.startswith("27 strips of 3 frames of the gate part") for line in lines)
         for row in msgspec.convert(strength, CapacityFacts).rows:
             assert " ".join(" ".join(row).split()) in lines
@@ -79,8 +79,8 @@ def test_the_page_of_an_evaluation_shows_it_where_the_bundle_says_it(tmp_path: P
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
     silent = plain_bundle(tmp_path / "registry")
     asked = EvaluationOptions(tmp_path / "rows.parquet", LABELLED)
-    found = evaluate(silent, asked)
-    assert "constrained enough" not in page(found)
+    evaluation = evaluate(silent, asked)
+    assert "constrained enough" not in page(evaluation)
     sizes = tuple(InjectedSize(size, n=50, found=size / 10, given_back=0.25) for size in (0.5, 9.0))
     kinds = {
         "spike": InjectedKind("deviations", sizes, half_from=9.0, nine_tenths_from=9.0, why_none=None),
@@ -88,11 +88,11 @@ def test_the_page_of_an_evaluation_shows_it_where_the_bundle_says_it(tmp_path: P
     }
     capacity = CapacityFacts("too strong", "<it> copies", "gate", 50, 3, None, None, None, 0.02, kinds)
     manifest = msgspec.structs.replace(silent.manifest, metrics=MetricFacts(capacity=capacity))
-    shown = Page(page(dataclasses.replace(found, bundle=dataclasses.replace(silent, manifest=manifest))))
+    shown = Page(page(dataclasses.replace(evaluation, bundle=dataclasses.replace(silent, manifest=manifest))))
     text = [piece.strip() for piece in shown.text]
     for piece in ("too strong: <it> copies", "spike, deviations", "0.5", "9", "5%", "90%", "swap, share", "one sensor"):
         assert piece in text
     nothing = CapacityFacts("not judged", "3 strips", None, None, None, None, None, None, None, {})
     manifest = msgspec.structs.replace(silent.manifest, metrics=MetricFacts(capacity=nothing))
-    unjudged = page(dataclasses.replace(found, bundle=dataclasses.replace(silent, manifest=manifest)))
+    unjudged = page(dataclasses.replace(evaluation, bundle=dataclasses.replace(silent, manifest=manifest)))
     assert "not judged: 3 strips" in unjudged
