@@ -134,8 +134,8 @@ class Partition:
         Another processor may still derive one, from a score within rounding of 1. Such events are published with the
         first live batch; `RestoredState` drops those of a replay that deviates.
         """
-        _, fresh = records.cut(self.position)
-        replayed, live = fresh.cut(self.live_from)
+        _, fresh = records.split(self.position)
+        replayed, live = fresh.split(self.live_from)
         if len(replayed):
             self._unpublished += self._detect(replayed, live=False).events
             failpoints.at("replaying")

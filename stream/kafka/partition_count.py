@@ -22,11 +22,11 @@ class PartitionCount:
         """Status event about a count that has changed since the last look; None also where nothing answers."""
         topic = self._options.input
         try:
-            found = reader.list_topics(topic, timeout=ASK_SECONDS).topics[topic]
+            described = reader.list_topics(topic, timeout=ASK_SECONDS).topics[topic]
         except KafkaException:
             return None
-        count = len(found.partitions)
-        if found.error is not None or not count:
+        count = len(described.partitions)
+        if described.error is not None or not count:
             return None
         before, self._count = self._count, count
         if before in (None, count):

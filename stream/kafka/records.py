@@ -20,7 +20,7 @@ class Records:
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def cut(self, offset: int) -> tuple["Records", "Records"]:
+    def split(self, offset: int) -> tuple["Records", "Records"]:
         """Splits into the records below `offset`, and the others."""
         at = bisect_left(self.offsets, offset)
         if at == 0:

@@ -49,25 +49,25 @@ def startup_checks(options: KafkaOptions, snapshot: int | None = None) -> list[C
 def check_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[CheckResult]:
     """Runs the start-up checks on the answers of a broker."""
     brokers = "1 broker" if cluster.brokers == 1 else f"{cluster.brokers} brokers"
-    found = [CheckResult("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
+    results = [CheckResult("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
     for use, name in topics_by_use(options).items():
-        found += check_topic(cluster, use, name)
-    found += _state(cluster, options, snapshot)
-    found += _retention(cluster, options)
-    found += _timeouts(cluster, options)
-    found.append(_group(cluster, options))
-    return found
+        results += check_topic(cluster, use, name)
+    results += _state(cluster, options, snapshot)
+    results += _retention(cluster, options)
+    results += _timeouts(cluster, options)
+    results.append(_group(cluster, options))
+    return results
 
 
 def _state(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[CheckResult]:
     state, readings = cluster.topic(options.state), cluster.topic(options.input)
-    found = []
+    results = []
     if state is not None and readings is not None:
-        found.append(_partitions(options, state.partitions, readings.partitions))
+        results.append(_partitions(options, state.partitions, readings.partitions))
     config = cluster.configurations.get(options.state)
     if config is not None and not isinstance(config, NoAnswer) and snapshot is not None:
-        found.append(_message_size(options.state, int(config["max.message.bytes"]), snapshot))
-    return found
+        results.append(_message_size(options.state, int(config["max.message.bytes"]), snapshot))
+    return results
 
 
 def _partitions(options: KafkaOptions, states: int, inputs: int) -> CheckResult:
@@ -96,8 +96,8 @@ def _retention(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
     config = cluster.configurations.get(options.input)
     if config is None or isinstance(config, NoAnswer):
         return []
-    found = [_time_kept(options.input, int(config["retention.ms"])), _bytes_kept(options.input, config)]
-    return [*found, _offsets_kept(cluster.broker, options.input, int(config["retention.ms"]))]
+    results = [_time_kept(options.input, int(config["retention.ms"])), _bytes_kept(options.input, config)]
+    return [*results, _offsets_kept(cluster.broker, options.input, int(config["retention.ms"]))]
 
 
 def _time_kept(topic: str, kept_ms: int) -> CheckResult:

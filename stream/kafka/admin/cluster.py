@@ -91,8 +91,8 @@ class Cluster:
 
     def topic(self, name: str) -> Topic | None:
         """The topic; None where it does not exist, or this user may not describe it."""
-        found = self.topics.get(name)
-        return found if isinstance(found, Topic) else None
+        answer = self.topics.get(name)
+        return answer if isinstance(answer, Topic) else None
 
 
 def topics_by_use(options: KafkaOptions) -> dict[str, str]:
@@ -147,8 +147,8 @@ def describe_cluster(options: KafkaOptions) -> Cluster:
     asked_configs = {name: result_of(configs[resource], _configuration) for name, resource in resources.items()}
     return Cluster(
         brokers=len(nodes),
-        topics={name: found for name, found in asked_topics.items() if found is not None},
-        configurations={name: found for name, found in asked_configs.items() if found is not None},
+        topics={name: answer for name, answer in asked_topics.items() if answer is not None},
+        configurations={name: answer for name, answer in asked_configs.items() if answer is not None},
         broker=result_of(configs[own], _configuration) or NOTHING,
         group=_ask_for_group(admin, options.group),
     )
@@ -190,9 +190,9 @@ def _ask_for_group(admin: AdminClient, name: str) -> Group | NoAnswer:
     deadline = time.monotonic() + ASK_SECONDS
     while True:
         asked = admin.describe_consumer_groups([name], include_authorized_operations=True, request_timeout=ASK_SECONDS)
-        found = result_of(asked[name], _group) or NOTHING
-        if isinstance(found, Group) or not found.not_yet or time.monotonic() > deadline:
-            return found
+        answer = result_of(asked[name], _group) or NOTHING
+        if isinstance(answer, Group) or not answer.not_yet or time.monotonic() > deadline:
+            return answer
         time.sleep(POLL_SECONDS)
 
 

@@ -46,14 +46,14 @@ def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float = LOOK
         pause_s: time between two looks at the open transactions.
     """
     admin = admin_client(options)
-    found = [*_identity(cluster, options), _open_transactions(admin, cluster, options, pause_s)]
+    results = [*_identity(cluster, options), _open_transactions(admin, cluster, options, pause_s)]
     readings = cluster.topic(options.input)
     if readings is None:
-        return found
+        return results
     progress = _progress(admin, cluster, options, readings.partitions)
     if isinstance(progress, NoAnswer):
-        return [*found, not_checked("offsets.committed", progress, f"Read on group {options.group!r}")]
-    return [*found, *check_progress(options, progress, readings.id)]
+        return [*results, not_checked("offsets.committed", progress, f"Read on group {options.group!r}")]
+    return [*results, *check_progress(options, progress, readings.id)]
 
 
 def _identity(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
@@ -97,18 +97,18 @@ def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptio
     An open transaction shows in a partition whose end lies beyond its last stable offset. If that offset is the same
     after a pause, nobody commits there.
     """
-    places = [
+    partitions = [
         (name, partition)
         for name in topics_by_use(options).values()
         if (topic := cluster.topic(name)) is not None
         for partition in range(topic.partitions)
     ]
-    first = _gaps(admin, places)
+    first = _gaps(admin, partitions)
     if first:
         time.sleep(pause_s)
     stuck = sorted(set(first.items()) & set(_gaps(admin, first).items())) if first else []
     if not stuck:
-        return CheckResult("transactions", "ok", f"none is stuck in {len(places)} partitions")
+        return CheckResult("transactions", "ok", f"none is stuck in {len(partitions)} partitions")
     where = ", ".join(f"{name}-{partition} from offset {stable}" for (name, partition), stable in stuck)
     return CheckResult(
         "transactions", "warning", f"open, no progress in {pause_s:g} s: {where}: read_committed readers wait there",
@@ -117,25 +117,25 @@ def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptio
     )  # fmt: skip
 
 
-def _gaps(admin: AdminClient, places: Iterable[PartitionKey]) -> dict[PartitionKey, int]:
+def _gaps(admin: AdminClient, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, int]:
     """Last stable offset of each partition whose end lies beyond it."""
-    stable = _offsets(admin, places, LATEST, IsolationLevel.READ_COMMITTED)
-    ends = _offsets(admin, places, LATEST, IsolationLevel.READ_UNCOMMITTED)
-    return {place: offset for place, offset in stable.items() if offset < ends.get(place, offset)}
+    stable = _offsets(admin, partitions, LATEST, IsolationLevel.READ_COMMITTED)
+    ends = _offsets(admin, partitions, LATEST, IsolationLevel.READ_UNCOMMITTED)
+    return {key: offset for key, offset in stable.items() if offset < ends.get(key, offset)}
 
 
 def _offsets(
-    admin: AdminClient, places: Iterable[PartitionKey], spec: OffsetSpec, isolation: IsolationLevel
+    admin: AdminClient, partitions: Iterable[PartitionKey], spec: OffsetSpec, isolation: IsolationLevel
 ) -> dict[PartitionKey, int]:
     """Offset of each partition that has an answer."""
-    asked = {TopicPartition(*place): spec for place in places}
+    asked = {TopicPartition(*key): spec for key in partitions}
     if not asked:
         return {}
     futures = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ASK_SECONDS)
-    found = {
+    offsets = {
         (tp.topic, tp.partition): result_of(future, lambda info: int(info.offset)) for tp, future in futures.items()
     }
-    return {place: offset for place, offset in found.items() if isinstance(offset, int)}
+    return {key: offset for key, offset in offsets.items() if isinstance(offset, int)}
 
 
 def _progress(
@@ -146,7 +146,7 @@ def _progress(
         options.group, [TopicPartition(options.input, partition) for partition in range(partitions)]
     )
     future = admin.list_consumer_group_offsets([request], request_timeout=ASK_SECONDS)[options.group]
-    committed = result_of(future, lambda found: list[TopicPartition](found.topic_partitions))
+    committed = result_of(future, lambda answer: list[TopicPartition](answer.topic_partitions))
     if committed is None or isinstance(committed, NoAnswer):
         return committed or []
     inputs = [(options.input, partition) for partition in range(partitions)]
@@ -156,11 +156,11 @@ def _progress(
     high = _offsets(admin, [*inputs, *states], LATEST, IsolationLevel.READ_UNCOMMITTED)
     return [
         PartitionProgress(
-            tp.partition, tp.offset < 0, low[place] if tp.offset < 0 else tp.offset, decode_metadata(tp.metadata),
-            low[place], high[place], high.get((options.state, tp.partition)),
+            tp.partition, tp.offset < 0, low[key] if tp.offset < 0 else tp.offset, decode_metadata(tp.metadata),
+            low[key], high[key], high.get((options.state, tp.partition)),
         )
         for tp in committed
-        if tp.error is None and (place := (options.input, tp.partition)) in low and place in high
+        if tp.error is None and (key := (options.input, tp.partition)) in low and key in high
     ]  # fmt: skip
 
 
@@ -185,16 +185,16 @@ def check_progress(options: KafkaOptions, progress: list[PartitionProgress], top
 
 
 def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list[CheckResult]:
-    check, found = "offsets.committed", []
+    check, results = "offsets.committed", []
     lost = {p.partition: p.low - p.committed for p in progress if p.committed < p.low}
     if lost:
-        found.append(CheckResult(
+        results.append(CheckResult(
             check, "failure", f"readings were deleted before they were scored, by partition: {_by_partition(lost)}",
             "", f"raise retention.ms of topic {options.input!r}; `narrows run` goes on with the oldest that is there",
         ))  # fmt: skip
     beyond = {p.partition: p.committed - p.high for p in progress if p.committed > p.high}
     if beyond:
-        found.append(CheckResult(
+        results.append(CheckResult(
             check, "failure",
             f"topic {options.input!r} ends before what is committed, by partition: {_by_partition(beyond)}: "
             "it was created again, or truncated",
@@ -202,22 +202,22 @@ def _committed(options: KafkaOptions, progress: list[PartitionProgress]) -> list
         ))  # fmt: skip
     without_metadata = [p.partition for p in progress if p.metadata is None and not p.is_new]
     if without_metadata:
-        found.append(CheckResult(
+        results.append(CheckResult(
             check, "warning", f"offsets of partitions {without_metadata} were set by a tool: they lack metadata",
             "", "nothing, if you have reset them: snapshots that are not newer are used",
         ))  # fmt: skip
     count = sum(not p.is_new for p in progress)
-    return found or [
+    return results or [
         CheckResult(check, "ok", f"{count} of {len(progress)} partitions have offsets, all within the topic")
     ]
 
 
 def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[CheckResult]:
     known = [(p, p.metadata) for p in progress if p.metadata is not None]
-    found = []
+    results = []
     deleted = {p.partition: p.low - m.replay_from for p, m in known if m.replay_from < p.low <= p.committed}
     if deleted:
-        found.append(CheckResult(
+        results.append(CheckResult(
             "offsets.replay", "warning",
             f"readings that a restart replays were deleted, by partition: {_by_partition(deleted)}: "
             "series without a snapshot would warm up",
@@ -229,13 +229,15 @@ def _recovery(options: KafkaOptions, progress: list[PartitionProgress]) -> list[
         if p.state_end is not None and m.state_end > p.state_end
     }
     if short:
-        found.append(CheckResult(
+        results.append(CheckResult(
             "offsets.snapshots", "failure",
             f"state topic {options.state!r} ends before the last snapshots, by partition: {_by_partition(short)}",
             "", "point `kafka.state` at the right one; if it was recreated, reset the group's offsets to do without",
         ))  # fmt: skip
     replay = max((p.committed - m.replay_from for p, m in known), default=0)
-    return found or [CheckResult("offsets.replay", "ok", f"a restart replays at most {replay} messages of a partition")]
+    return results or [
+        CheckResult("offsets.replay", "ok", f"a restart replays at most {replay} messages of a partition")
+    ]
 
 
 def _lag(progress: list[PartitionProgress]) -> CheckResult:

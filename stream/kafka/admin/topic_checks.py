@@ -13,16 +13,16 @@ SAFE_IN_SYNC = 2
 def check_topic(cluster: Cluster, use: str, name: str) -> list[CheckResult]:
     """Checks that a topic exists, may be used, has the right cleanup policy, and survives the loss of a broker."""
     topic = cluster.topics.get(name)
-    there = _there(use, name, topic)
+    existence = _existence(use, name, topic)
     if topic is None or isinstance(topic, NoAnswer):
-        return [there]
-    found = [there, _permission(use, name, topic)]
+        return [existence]
+    results = [existence, _permission(use, name, topic)]
     config = cluster.configurations.get(name)
     if isinstance(config, NoAnswer):
-        found.append(not_checked(f"configuration.{use}", config, f"DescribeConfigs on topic {name!r}"))
+        results.append(not_checked(f"configuration.{use}", config, f"DescribeConfigs on topic {name!r}"))
     elif config is not None:
-        found.append(_cleanup(use, name, config))
-    return [*found, _copies(cluster, use, name, topic)]
+        results.append(_cleanup(use, name, config))
+    return [*results, _copies(cluster, use, name, topic)]
 
 
 def setting(topic: str, value: str) -> str:
@@ -30,7 +30,7 @@ def setting(topic: str, value: str) -> str:
     return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {value}"
 
 
-def _there(use: str, name: str, topic: Topic | NoAnswer | None) -> CheckResult:
+def _existence(use: str, name: str, topic: Topic | NoAnswer | None) -> CheckResult:
     check, called = f"topic.{use}", f"topic {name!r} ({use})"
     if topic is None:
         return CheckResult(

@@ -47,9 +47,9 @@ def check(options: KafkaOptions, snapshot_bytes: int | None = None) -> None:
     Raises:
         BrokerError: names every failure, and what to do.
     """
-    found = checks.startup_checks(options, snapshot_bytes)
-    log_warnings(found)
-    refuse(found)
+    results = checks.startup_checks(options, snapshot_bytes)
+    log_warnings(results)
+    refuse(results)
 
 
 def create(options: KafkaOptions, partitions: int, replication: int) -> list[TopicChange]:
@@ -83,8 +83,8 @@ def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
     """Use of each missing topic, by name. A topic that this user may not describe may be missing: it is tried."""
     absent = {}
     for use, name in topics_by_use(options).items():
-        found = cluster.topics.get(name)
-        if found is None or (isinstance(found, NoAnswer) and found.denied):
+        topic = cluster.topics.get(name)
+        if topic is None or (isinstance(topic, NoAnswer) and topic.denied):
             absent[name] = use
     return absent
 
@@ -135,7 +135,7 @@ def _await(options: KafkaOptions, done: Iterable[TopicChange]) -> None:
 
 
 def _is_known(cluster: Cluster, name: str, partitions: int) -> bool:
-    found = cluster.topics.get(name)
-    if isinstance(found, NoAnswer):
-        return found.denied
-    return found is not None and found.partitions == partitions
+    topic = cluster.topics.get(name)
+    if isinstance(topic, NoAnswer):
+        return topic.denied
+    return topic is not None and topic.partitions == partitions

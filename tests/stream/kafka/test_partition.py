@@ -94,7 +94,7 @@ def state_of(partition: Partition) -> dict[str, bytes]:
 
 
 def cut(whole: Records, start: int, end: int) -> Records:
-    return whole.cut(end)[0].cut(start)[1]
+    return whole.split(end)[0].split(start)[1]
 
 
 @pytest.mark.parametrize("retire_after_s", [None, 20, 200])
