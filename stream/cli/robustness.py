@@ -35,7 +35,6 @@ def robustness(
     from stream.cli.options.training import train_options
     from stream.serve.compose import bundle_of, known_series
     from training.evaluate.labelled import score_labelled
-    from training.robustness import report
     from training.robustness.evasion import EvasionOptions, measure
     from training.robustness.pgd import Effort
     from training.robustness.setup import prepare
@@ -48,9 +47,13 @@ def robustness(
     setup = prepare(folder, manifest, definition, train_options(settings, fit))
     measured = measure(setup, frames, definition, EvasionOptions(strips, Effort(steps), seed))
     if as_json:
-        print_json(report.facts(measured) | {"data": str(data), "version": manifest.version})
+        from training.robustness.facts import facts
+
+        print_json(facts(measured, str(data), manifest.version))
     else:
-        report.show(measured)
+        from training.robustness.report import show
+
+        show(measured)
     if plot is not None:
         from training.robustness.plot import draw
 

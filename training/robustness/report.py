@@ -1,8 +1,6 @@
-"""Evasion rates as tables for a terminal, and as JSON: keys may be added, none is renamed."""
+"""Evasion rates as sentences and tables for a terminal."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
 
 from rich.table import Table
 
@@ -12,44 +10,6 @@ from training.robustness.evasion import NORMS, SIZES, Evasion, Robustness
 
 NONE = "-"
 TITLES = {"linf": "largest change of a value (L-infinity)", "l2": "root mean square of all changes (L2)"}
-
-
-def facts(of: Robustness) -> dict[str, Any]:
-    """Every figure as JSON; null where there is none."""
-    found, alone, counterpart = of.found
-    return {
-        "members": _members(of),
-        "trained": of.setup.trained,
-        "discriminator": _has_discriminator(of),
-        "history": of.setup.other_history or None,
-        "seed": of.options.seed,
-        "effort": asdict(of.options.effort),
-        "strips": {
-            "looked_at": of.looked_at,
-            "exceeding": of.exceeding,
-            "attacked": of.strips,
-            "found": found,
-            "found_by_one": alone,
-            "found_by_counterpart": counterpart,
-            "disagreeing": of.flagged,
-        },
-        "normal_disagreeing": of.normal_flagged,
-        "usual_disagreement": of.setup.ensemble.definition.usual_disagreement,
-        "evasion": [
-            {
-                "knows": one.knows,
-                "norm": one.budget.norm,
-                "budget": one.budget.size,
-                "one": one.alone,
-                "ensemble": one.ensemble,
-                "ratio": one.ratio,
-                "betrayed": one.flagged,
-                "counterpart": one.counterpart,
-            }
-            for one in of.evasions
-        ],
-        "seconds": round(of.seconds, 1),
-    }
 
 
 def show(of: Robustness) -> None:
