@@ -100,10 +100,8 @@ def report(
 
     What is proposed for the alerts of a bundle is a command line; nothing is changed.
     """
-    import msgspec
-
     from stream.cli.options.feedback_source import judgements_from
-    from stream.cli.reports.feedback import show
+    from stream.cli.reports.feedback import FeedbackReport, show
     from stream.events.precision import precision_report
     from training.revision.suggestions import suggestions_report
 
@@ -114,4 +112,4 @@ def report(
     for override in overrides or ():
         given += ["--set", override] if override.startswith(("registry=", "detector=")) else []
     suggestions = suggestions_report(judgements, settings.registry, settings.detector, bundle or settings.bundle, given)
-    print_result({**msgspec.to_builtins(precision_report(judgements)), **suggestions}, as_json, show)
+    print_result(FeedbackReport.of(precision_report(judgements), suggestions), as_json, show)

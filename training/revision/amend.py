@@ -1,7 +1,7 @@
-"""`models amend`: a child version with other rules or thresholds and the same weights.
+"""`narrows models amend`: a child version with other rules or thresholds and the same weights.
 
-What is not asked for stays as the parent has it. The threshold follows from the levels that the parent keeps, with the
-child's rules in force: a promise on alerts is one on incidents, and rules say when one ends.
+Values that are not given stay those of the parent. The threshold is computed from the levels that the parent stores,
+under the child's rules: a promise counts incidents, and rules decide when an incident ends.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from training.defaults import choose_rules
 from training.publish import stamp
 from training.revision.child import PROMISES, promise_of, publish_child, stored_levels_of
 
-# Rules that follow from what a bundle keeps: the setting, and the field of the bundle's rules.
+# Rules that can be changed without training: the setting, and the field of the bundle's rules.
 RULES = {
     "close_after": "close_after",
     "close_ratio": "close_ratio",
@@ -52,9 +52,14 @@ class AmendedBundle:
 
 
 def amend(
-    registry: Registry, detector: str, reference: str, wanted: Amendment, reason: str = "", now: datetime | None = None
+    registry: Registry,
+    detector: str,
+    reference: str,
+    amendment: Amendment,
+    reason: str = "",
+    now: datetime | None = None,
 ) -> AmendedBundle:
-    """Publishes a child of a version, verifies it, and lets `candidate` point to it unless the gate refused it.
+    """Publishes a child of a version, verifies it, and points `candidate` to it unless the gate refused the weights.
 
     Args:
         reference: a version or an alias.
@@ -62,14 +67,14 @@ def amend(
         now: the child's time; None for this instant.
 
     Raises:
-        ConfigError: nothing would differ, or a promise is given that the method does not look at.
-        BundleError: there is no such version, it was altered, or it keeps no levels to compute thresholds from.
-        DataError: the kept levels do not support the promise.
+        ConfigError: nothing would differ, or the promise is not one of the method in force.
+        BundleError: there is no such version, it was altered, or it stores no levels.
+        DataError: the stored levels do not support the promise.
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
-    rules = _rules(parent, wanted)
-    threshold = _threshold(parent, wanted)
+    rules = _rules(parent, amendment)
+    threshold = _threshold(parent, amendment)
     amended = _changes(parent, rules, threshold)
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
@@ -90,20 +95,20 @@ def amend(
     return AmendedBundle(child, parent, written, calibration)
 
 
-def _rules(parent: Manifest, wanted: Amendment) -> Rules:
-    """The parent's rules, with what is wanted in its place; what that leaves open follows from the parent."""
-    chosen = choose_rules(wanted.rules, parent.policy, parent.model)
-    changes = {field: getattr(chosen, field) for name, field in RULES.items() if f"rules.{name}" in wanted.names}
+def _rules(parent: Manifest, amendment: Amendment) -> Rules:
+    """The parent's rules with the amended values; options left open follow from the parent."""
+    chosen = choose_rules(amendment.rules, parent.policy, parent.model)
+    changes = {field: getattr(chosen, field) for name, field in RULES.items() if f"rules.{name}" in amendment.names}
     return msgspec.structs.replace(parent.rules, **changes)
 
 
-def _threshold(parent: Manifest, wanted: Amendment) -> ThresholdSettings:
-    """The parent's promise, with what is wanted in its place.
+def _threshold(parent: Manifest, amendment: Amendment) -> ThresholdSettings:
+    """The parent's promise with the amended values.
 
     Raises:
         ConfigError: a promise of another method than the one in force.
     """
-    given = {name: value for name, value in wanted.threshold if f"threshold.{name}" in wanted.names}
+    given = {name: value for name, value in amendment.threshold if f"threshold.{name}" in amendment.names}
     options = promise_of(parent).model_copy(update=given)
     idle = [name for method, name in PROMISES.items() if name in given and method != options.method]
     if idle:
@@ -116,7 +121,7 @@ def _threshold(parent: Manifest, wanted: Amendment) -> ThresholdSettings:
 
 
 def _changes(parent: Manifest, rules: Rules, threshold: ThresholdSettings) -> dict[str, Change]:
-    """What differs from the parent, by the names of the configuration; durations in ns."""
+    """Differences from the parent, by the names of the configuration; durations in ns."""
     before, promise = promise_of(parent), PROMISES[threshold.method]
     old = {f"rules.{name}": value for name, value in msgspec.structs.asdict(parent.rules).items()}
     new = {f"rules.{name}": value for name, value in msgspec.structs.asdict(rules).items()}

@@ -1,4 +1,4 @@
-"""A version with the weights of another: what amendment and recalibration share."""
+"""Child versions: the weights of the parent with other rules or thresholds. Amendment and recalibration make them."""
 
 from pathlib import Path
 
@@ -27,11 +27,11 @@ def publish_child(
     reason: str,
     thresholds: ThresholdTable | None = None,
 ) -> tuple[Path, Manifest]:
-    """Publishes a child of the bundle in `folder`, verifies it, and lets its aliases point to it.
+    """Publishes a child of the bundle in `folder`, verifies it, and points its aliases to it.
 
     Args:
-        manifest: of the child; what it says of the parent, and its metrics, are filled in.
-        thresholds: stand in the place of the parent's.
+        manifest: of the child; `parent` and `metrics` are filled in here.
+        thresholds: of the child; None: those of the parent.
 
     Raises:
         BundleError: the parent was altered, or there is such a version.
@@ -45,15 +45,15 @@ def publish_child(
 
 
 def aliases_of(child: Manifest) -> tuple[str, ...]:
-    """What points to a child once it is published: nothing where the gate refused the weights, which it shares."""
+    """Aliases that point to a published child: none where the gate refused its weights, which are its parent's."""
     return () if child.metrics.gate.refused else (CANDIDATE,)
 
 
 def stored_levels_of(folder: Path, manifest: Manifest, thresholds: ThresholdTable) -> StoredLevels:
-    """The levels that a bundle keeps.
+    """Reads the calibration levels that a bundle stores.
 
     Raises:
-        BundleError: it keeps none to compute thresholds from.
+        BundleError: its manifest does not say how many weeks they cover.
     """
     block = manifest.model.block
     weeks, rate = manifest.threshold.weeks, manifest.threshold.rate
@@ -63,7 +63,7 @@ def stored_levels_of(folder: Path, manifest: Manifest, thresholds: ThresholdTabl
 
 
 def promise_of(manifest: Manifest) -> ThresholdSettings:
-    """What a bundle's threshold promises.
+    """The promise of a bundle's threshold, as settings.
 
     Raises:
         BundleError: its manifest does not say.

@@ -1,7 +1,7 @@
-"""What would have kept the alerts that people found false from coming, and lost none that they confirmed.
+"""Suggests changes that would have prevented alerts judged false, and lost no alert that was confirmed.
 
-Nothing here changes anything: a proposal is a command line with the figures that speak for it. They are of the alerts'
-peaks, as the alerts tell them; what a bundle makes of the readings shows in a replay alone.
+Nothing is changed here: a suggestion is a command line with its effect. The effect is estimated from the peaks that the
+alerts carry. Only a replay shows what a bundle makes of the readings.
 """
 
 import json
@@ -10,9 +10,8 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,15 +28,15 @@ from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate_stored
 from training.revision.child import PROMISES, promise_of, stored_levels_of, threshold_settings
 
-# Fewer alerts of a series that were confirmed or false say little of the next ones.
+# Fewer confirmed or false alerts of a series say little about its next ones.
 LEAST_JUDGED = 5
 HALVINGS = 6
-Gone = Callable[[IncidentView], bool]
+# A change prevents an alert.
+Prevents = Callable[[IncidentView], bool]
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What would have become of some alerts."""
+class Effect(msgspec.Struct, frozen=True):
+    """Alerts by verdict, and how many of them a change would have prevented or kept."""
 
     false: int
     false_gone: int
@@ -46,9 +45,13 @@ class Effect:
     unjudged_gone: int
 
 
-@dataclass(frozen=True)
-class Suggestion:
-    """A change, and what it would have done to the alerts of the series it is proposed for, and to all."""
+class Suggestion(msgspec.Struct, frozen=True):
+    """A change of the configuration, and its effect on the alerts of one series and on all alerts.
+
+    Attributes:
+        what: the change in words.
+        command: the command line that makes it.
+    """
 
     series: str
     what: str
@@ -57,34 +60,41 @@ class Suggestion:
     of_all: Effect
 
 
+class SuggestionReport(msgspec.Struct, frozen=True):
+    """Suggestions, and notes on alerts that could not be used."""
+
+    proposals: tuple[Suggestion, ...]
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class _Candidate:
     what: str
     command: str
-    gone: Gone
+    prevents: Prevents
 
 
 def suggestions_report(
     judgements: Judgements, registry: Path | str, detector: str, reference: str, given: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Proposals for the alerts of one bundle, and what could not be looked at, as JSON can hold it.
+) -> SuggestionReport:
+    """Suggestions for the alerts of one bundle, with notes on alerts that could not be used.
 
     Args:
         reference: a version or an alias.
         given: options of the command line that name configuration and registry.
     """
     notes: list[str] = []
-    found: list[Suggestion] = []
+    suggestions: list[Suggestion] = []
     try:
         folder = Registry(registry).folder(detector, reference)
         manifest = read_manifest(folder)
         others = sum(alert.model_version != manifest.version for alert in judgements.alerts.values())
         if others:
             notes.append(f"{others} alerts are not of {manifest.version}; what is proposed does not count them")
-        found = suggest(judgements, manifest, lambda: list(higher_thresholds(folder, manifest)), given)
+        suggestions = suggest(judgements, manifest, lambda: list(higher_thresholds(folder, manifest)), given)
     except BundleError as fault:
         notes.append(f"nothing is proposed: {fault}")
-    return {"proposals": [asdict(one) for one in found], "notes": notes}
+    return SuggestionReport(tuple(suggestions), tuple(notes))
 
 
 def suggest(
@@ -93,13 +103,14 @@ def suggest(
     thresholds: Callable[[], Sequence[tuple[str, float]]],
     given: Sequence[str] = (),
 ) -> list[Suggestion]:
-    """At most a rule and a threshold for each series with enough alerts of this bundle that were confirmed or false.
+    """Suggests at most a rule and a threshold for each series with enough confirmed or false alerts of this bundle.
 
-    Only what loses no confirmed alert of any series is proposed; of several, what rids the series of the most false
-    ones, the least change first.
+    A suggestion loses no confirmed alert of any series. Of several, the one that prevents the most false alerts of the
+    series is taken, and of equal ones the smallest change.
 
     Args:
-        thresholds: see `higher_thresholds`; asked for only where there is something to propose.
+        thresholds: computes `higher_thresholds`; called only where it is needed.
+        given: options of the command line that name configuration and registry.
     """
     alerts = [alert for alert in judgements.alerts.values() if alert.model_version == manifest.version]
     found: list[Suggestion] = []
@@ -124,26 +135,26 @@ def _best(
     alerts: list[IncidentView],
     own: list[IncidentView],
 ) -> list[Suggestion]:
-    """The best one, if any is good."""
-    judged = (
-        Suggestion(series, one.what, one.command, _effect(own, judgements, one.gone), everywhere)
+    """The candidate that prevents the most false alerts of the series and loses no confirmed one, if any."""
+    harmless = (
+        Suggestion(series, one.what, one.command, _effect(own, judgements, one.prevents), everywhere)
         for one in candidates
-        if (everywhere := _effect(alerts, judgements, one.gone)).confirmed_kept == everywhere.confirmed
+        if (everywhere := _effect(alerts, judgements, one.prevents)).confirmed_kept == everywhere.confirmed
     )
-    good = [proposal for proposal in judged if proposal.of_series.false_gone]
-    return [max(good, key=lambda proposal: proposal.of_series.false_gone)] if good else []
+    good = [suggestion for suggestion in harmless if suggestion.of_series.false_gone]
+    return [max(good, key=lambda suggestion: suggestion.of_series.false_gone)] if good else []
 
 
-def _effect(alerts: Sequence[IncidentView], judgements: Judgements, gone: Gone) -> Effect:
+def _effect(alerts: Sequence[IncidentView], judgements: Judgements, prevents: Prevents) -> Effect:
     by_verdict: dict[str | None, list[bool]] = {"false": [], "confirmed": [], None: [], "maintenance": []}
     for alert in alerts:
-        by_verdict[judgements.verdict(alert)].append(gone(alert))
+        by_verdict[judgements.verdict(alert)].append(prevents(alert))
     false, confirmed = by_verdict["false"], by_verdict["confirmed"]
     return Effect(len(false), sum(false), len(confirmed), confirmed.count(False), sum(by_verdict[None]))
 
 
 def _thresholds(higher: Sequence[tuple[str, float]], manifest: Manifest, given: Sequence[str]) -> Iterator[_Candidate]:
-    """Higher ones, the lowest first."""
+    """Candidates with higher thresholds, the lowest first."""
     for setting, factor in higher:
         reason = "by feedback on alerts"
         command = ["narrows", "models", "amend", manifest.version, *given, "--set", setting, "--reason", reason]
@@ -155,7 +166,7 @@ def _thresholds(higher: Sequence[tuple[str, float]], manifest: Manifest, given: 
 
 
 def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[str]) -> Iterator[_Candidate]:
-    """For the sensor that led most of the false alerts: one direction, or a least deviation, the smallest first."""
+    """Candidate rules for the sensor that led most false alerts: one direction, or a least deviation, ascending."""
     leaders = Counter(alert.sensors[0].name for alert in false if alert.cause == "model" and alert.sensors)
     if not leaders:
         return
@@ -171,27 +182,27 @@ def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[st
     changes += [{"min_absolute": size} for size in sorted({_just_above(deviation) for deviation in off})]
     for change in changes:
         rule = msgspec.structs.replace(known.get(sensor, SensorRule.permissive(sensor)), **change)
-        said = ", ".join(f"{name}: {value}" for name, value in change.items())
-        setting = f"rules.sensors={{{_yaml(sensor)}: {{{said}}}}}"
+        words = ", ".join(f"{name}: {value}" for name, value in change.items())
+        setting = f"rules.sensors={{{_yaml(sensor)}: {{{words}}}}}"
         data = str(manifest.data.path or "HISTORY")
         command = shlex.join(["narrows", "train", "--data", data, *given, "--set", setting])
         veto = Veto(tuple({**known, sensor: rule}.values()), manifest.sensors)
-        yield _Candidate(f"{sensor} {said}", command, _vetoed(veto, manifest.sensors))
+        yield _Candidate(f"{sensor} {words}", command, _vetoed(veto, manifest.sensors))
 
 
-def _reached(factor: float) -> Gone:
-    """An alert that the model raised is gone where the new threshold is at its peak or above."""
+def _reached(factor: float) -> Prevents:
+    """A threshold prevents an alert of the model whose peak it is not below."""
 
-    def gone(alert: IncidentView) -> bool:
+    def prevents(alert: IncidentView) -> bool:
         return alert.cause == "model" and alert.peak_score <= factor
 
-    return gone
+    return prevents
 
 
-def _vetoed(veto: Veto, sensors: tuple[str, ...]) -> Gone:
-    """An alert that the model raised is gone where the rules would let nothing open at its peak."""
+def _vetoed(veto: Veto, sensors: tuple[str, ...]) -> Prevents:
+    """Rules prevent an alert of the model if they veto its peak."""
 
-    def gone(alert: IncidentView) -> bool:
+    def prevents(alert: IncidentView) -> bool:
         if alert.cause != "model" or not alert.sensors:
             return False
         share, observed, expected = np.zeros((len(sensors), 1)), *np.full((2, len(sensors), 1), np.nan)
@@ -202,11 +213,11 @@ def _vetoed(veto: Veto, sensors: tuple[str, ...]) -> Gone:
                 observed[row] = np.nan if one.observed is None else one.observed
         return bool(veto.vetoed(share, observed, expected)[0])
 
-    return gone
+    return prevents
 
 
 def _just_above(size: float) -> float:
-    """The next number of three digits above."""
+    """The next number above with three digits."""
     if size <= 0:
         return 1e-9
     unit = 10.0 ** (math.floor(math.log10(size)) - 2)
@@ -218,12 +229,12 @@ def _yaml(name: str) -> str:
 
 
 def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, float]]:
-    """Settings for `models amend`, and how many times as high the threshold gets by each; ascending.
+    """Computes settings for `models amend` and the factor by which each raises the threshold, ascending.
 
-    Each halves what may exceed the one before: alerts per week, or the share of levels above the percentile.
+    Each setting halves what the one before allows: alerts per week, or the share of levels above the percentile.
 
     Raises:
-        BundleError: the bundle was altered, or does not say what its threshold rests on.
+        BundleError: the bundle was altered, or its manifest does not say what its threshold rests on.
     """
     promise = promise_of(manifest)
     _, definition = load(folder)
@@ -234,7 +245,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
         try:
             found = calibrate_stored(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
         except DataError:
-            return  # the levels support nothing higher either
+            return  # the levels support no higher threshold
         factor = found.table.q / manifest.threshold_q
         if factor > highest:
             highest = factor
@@ -242,7 +253,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
 
 
 def _stricter(promise: ThresholdSettings) -> Iterator[float]:
-    """Promises that halve what may exceed the threshold, again and again."""
+    """Promises that each halve what may exceed the threshold."""
     for halved in range(1, HALVINGS + 1):
         if promise.method == "budget":
             yield float(f"{promise.alerts_per_week / 2**halved:.3g}")

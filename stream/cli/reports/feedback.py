@@ -1,48 +1,64 @@
-"""The report on feedback, for people at a terminal; it takes the report as it goes into JSON."""
+"""The report on feedback: a struct for JSON, and tables for people at a terminal."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Self
 
+import msgspec
 from rich.text import Text
 
+from stream.events.precision import Contradiction, Precision, PrecisionReport
 from stream.terminal import Cell, console, plain_table, printable
+from training.revision.suggestions import Effect, Suggestion, SuggestionReport
 
-Facts = Mapping[str, Any]
 VERDICTS = ("confirmed", "false", "maintenance", "unjudged")
 
 
-def show(report: Facts) -> None:
+class FeedbackReport(msgspec.Struct, frozen=True):
+    """Precision of all series, odd feedback, and suggestions; see `PrecisionReport` and `SuggestionReport`."""
+
+    series: tuple[Precision, ...]
+    all: Precision
+    unknown: tuple[str, ...]
+    contradicted: tuple[Contradiction, ...]
+    proposals: tuple[Suggestion, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, precision: PrecisionReport, suggestions: SuggestionReport) -> Self:
+        """Joins the two reports."""
+        return cls(**msgspec.structs.asdict(precision), **msgspec.structs.asdict(suggestions))
+
+
+def show(report: FeedbackReport) -> None:
     """Prints the precision of each series, faults in the feedback, and the suggested changes."""
     headings = ("series", "alerts", *VERDICTS, "precision")
-    rows: list[list[Cell]] = [[Text(printable(row["series"]), "bold"), *_cells(row)] for row in report["series"]]
-    console().print(plain_table(headings, [*rows, ["all", *_cells(report["all"])]], right=headings[1:]))
-    for one in report["contradicted"]:
-        print(f"judged in two ways: {printable(one['alert_id'])}; the last holds: {one['holds']}")
-    for alert_id in report["unknown"]:
+    rows: list[list[Cell]] = [[Text(printable(row.series or ""), "bold"), *_cells(row)] for row in report.series]
+    console().print(plain_table(headings, [*rows, ["all", *_cells(report.all)]], right=headings[1:]))
+    for one in report.contradicted:
+        print(f"judged in two ways: {printable(one.alert_id)}; the last holds: {one.holds}")
+    for alert_id in report.unknown:
         print(f"no such alert: {printable(alert_id)}")
-    for note in report["notes"]:
+    for note in report.notes:
         print(f"note: {printable(note)}")
-    for proposal in report["proposals"]:
-        _show_proposal(proposal)
-    if report["proposals"]:
+    for suggestion in report.proposals:
+        _show_suggestion(suggestion)
+    if report.proposals:
         print("\nto see the effect: narrows replay --data ROWS --bundle candidate --against production")
 
 
-def _show_proposal(proposal: Facts) -> None:
-    of_series, of_all = proposal["of_series"], proposal["of_all"]
-    print(f"\nproposed for {printable(proposal['series'])}: {printable(proposal['what'])}")
-    print(f"  of this series: {_effect(of_series)}")
-    print(f"  of all series: {_effect(of_all)}, {of_all['unjudged_gone']} unjudged gone")
-    print(f"  {printable(proposal['command'])}")
+def _show_suggestion(suggestion: Suggestion) -> None:
+    print(f"\nproposed for {printable(suggestion.series)}: {printable(suggestion.what)}")
+    print(f"  of this series: {_effect(suggestion.of_series)}")
+    print(f"  of all series: {_effect(suggestion.of_all)}, {suggestion.of_all.unjudged_gone} unjudged gone")
+    print(f"  {printable(suggestion.command)}")
 
 
-def _effect(effect: Facts) -> str:
+def _effect(effect: Effect) -> str:
     return (
-        f"{effect['false_gone']} of {effect['false']} false gone, "
-        f"{effect['confirmed_kept']} of {effect['confirmed']} confirmed kept"
+        f"{effect.false_gone} of {effect.false} false gone, "
+        f"{effect.confirmed_kept} of {effect.confirmed} confirmed kept"
     )
 
 
-def _cells(row: Facts) -> list[str]:
-    precision = "-" if row["precision"] is None else f"{row['precision']:.0%}"
-    return [f"{row[name]:,}" for name in ("alerts", *VERDICTS)] + [precision]
+def _cells(row: Precision) -> list[str]:
+    precision = "-" if row.precision is None else f"{row.precision:.0%}"
+    return [f"{getattr(row, name):,}" for name in ("alerts", *VERDICTS)] + [precision]
