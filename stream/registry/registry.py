@@ -101,7 +101,7 @@ class Registry:
     @_told
     def versions(self, detector: str) -> list[str]:
         """Complete versions, oldest first."""
-        return self._storage.holding(f"{detector}/versions", MANIFEST)
+        return self._storage.folders_with(f"{detector}/versions", MANIFEST)
 
     @_told
     def has(self, detector: str, version: str) -> bool:
@@ -160,7 +160,7 @@ class Registry:
             BundleError: there is no such version.
         """
         log = f"{detector}/{LOG}"
-        with self._storage.alone(log):
+        with self._storage.exclusive(log):
             before = self._before(detector, alias)
             version = choose(before)
             if version == before:

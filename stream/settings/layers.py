@@ -44,7 +44,7 @@ for _word in ("true", "True", "false", "False"):
     )
 
 
-def plain(text: str | bytes) -> object:
+def parse_yaml(text: str | bytes) -> object:
     """Parses YAML or JSON as a configuration is parsed: times stay text.
 
     Raises:

@@ -28,7 +28,7 @@ class Folder:
         """True where a file or a folder of that name exists."""
         return (self._root / path).exists()
 
-    def holding(self, folder: str, name: str) -> list[str]:
+    def folders_with(self, folder: str, name: str) -> list[str]:
         """Names of the folders in `folder` that hold a file `name`, in order."""
         return sorted(path.parent.name for path in (self._root / folder).glob(f"[!.]*/{name}"))
 
@@ -48,7 +48,7 @@ class Folder:
         os.replace(scratch, file)
 
     @contextmanager
-    def alone(self, log: str) -> Iterator[None]:
+    def exclusive(self, log: str) -> Iterator[None]:
         """Holds a lock on the log; the system releases it where the process dies."""
         file = self._root / log
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ class Folder:
             yield
 
     def append(self, log: str, line: bytes) -> None:
-        """Adds a line to the log; call it within `alone`."""
+        """Adds a line to the log; call it within `exclusive`."""
         with (self._root / log).open("a+b") as file:
             # A writer that died in the middle of its line must not damage the next one.
             file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
@@ -72,7 +72,7 @@ class Folder:
     def publish(self, folder: str, last: str, make: Callable[[Path], str]) -> None:
         """Lets `make` fill a scratch folder, and moves it to the name that `make` returns.
 
-        1. Create a scratch folder beside the target; its name begins with a dot, which `holding` passes over.
+        1. Create a scratch folder beside the target; its name begins with a dot, which `folders_with` passes over.
         2. `make` fills it. An error removes it.
         3. One rename. A crash before it leaves the scratch folder, which nobody reads.
 

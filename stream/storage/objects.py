@@ -55,7 +55,7 @@ class Objects:
         """True where an object of that name, or one below it, exists."""
         return bool(self._files.get_file_info(self._path(path)).type != fs.FileType.NotFound)
 
-    def holding(self, folder: str, name: str) -> list[str]:
+    def folders_with(self, folder: str, name: str) -> list[str]:
         """Names of the folders in `folder` that hold an object `name`, in order."""
         paths = [info.path for info in self._listed(folder, recursive=True)]
         own = len(self._path(folder)) + 1
@@ -83,7 +83,7 @@ class Objects:
             stream.write(data)
 
     @contextmanager
-    def alone(self, log: str) -> Iterator[None]:
+    def exclusive(self, log: str) -> Iterator[None]:
         """Holds no lock: object storage has none. The caller must allow for a second writer."""
         yield
 
@@ -101,8 +101,8 @@ class Objects:
         """Lets `make` fill a local scratch folder, then writes its files, `last` at the end.
 
         1. `make` fills the scratch folder. After a crash or an error nothing is written.
-        2. Write every file but `last`, one by one. A crash leaves some of them: `exists` is true, `holding` does not
-           list the name, nobody reads it. Publishing the name again overwrites them.
+        2. Write every file but `last`, one by one. A crash leaves some of them: `exists` is true, but `folders_with`
+           does not list the name, and nobody reads it. Publishing the name again overwrites them.
         3. Write `last`: the folder is complete. A crash after it loses nothing.
 
         Raises:

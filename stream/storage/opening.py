@@ -23,7 +23,7 @@ class Storage(Protocol):
     def exists(self, path: str) -> bool:
         """True where a file or a folder of that name exists."""
 
-    def holding(self, folder: str, name: str) -> list[str]:
+    def folders_with(self, folder: str, name: str) -> list[str]:
         """Names of the folders in `folder` that hold a file `name`, in order."""
 
     def read(self, path: str) -> bytes | None:
@@ -32,11 +32,11 @@ class Storage(Protocol):
     def replace(self, path: str, data: bytes) -> None:
         """Replaces the content of a file by `data`; a reader sees the old content or the new one."""
 
-    def alone(self, log: str) -> AbstractContextManager[None]:
+    def exclusive(self, log: str) -> AbstractContextManager[None]:
         """Keeps other writers of this log out, if the storage has locks."""
 
     def append(self, log: str, line: bytes) -> None:
-        """Adds a line to a log; call it within `alone`."""
+        """Adds a line to a log; call it within `exclusive`."""
 
     def lines(self, log: str) -> list[bytes]:
         """The lines of a log, oldest first; an incomplete one may be among them."""

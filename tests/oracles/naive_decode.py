@@ -1,4 +1,4 @@
-"""What a batch of JSON messages means: the slow, obvious version. Imports nothing of the product."""
+"""The slow, obvious decoder of a batch of JSON messages. Imports nothing of the product."""
 
 import json
 import math
@@ -244,7 +244,7 @@ def steps_of(path: str) -> list[str]:
 
 
 def at(element: Any, path: str) -> Any:
-    """What is at a path; None where it is absent or null."""
+    """The value at a path; None where it is absent or null."""
     for name in steps_of(path):
         if not isinstance(element, Object):
             raise DeadMessage("wrong_type")

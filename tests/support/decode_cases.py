@@ -1,4 +1,4 @@
-"""Layouts, batches of messages good, bad and worse, and what is compared."""
+"""Layouts, batches of good and faulty messages, and the outcome that is compared."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def decoder(layout: naive.Layout, known: frozenset[str] | None = None) -> Decode
 
 
 def outcome(decoded: Decoded) -> tuple[list[Any], list[Any], int]:
-    """What the slow twin returns; NaN as None, so that equal means equal, and floats by their bits."""
+    """A decoded batch as the slow decoder returns it. NaN is None, so that NaNs are equal; floats are bits."""
     r = decoded.readings
     readings = [
         (r.names[s], t, bits(v), p)
@@ -71,7 +71,7 @@ def expected(layout: naive.Layout, known: frozenset[str] | None, batch: "Batch")
     return [(s, t, bits(v), p) for s, t, v, p in readings], dead, ignored
 
 
-# --- what a batch may hold: (value, key, record timestamp) per message
+# --- the content of a batch: (value, key, record timestamp) per message
 
 Batch = list[tuple[bytes | None, bytes | None, int]]
 
@@ -84,7 +84,7 @@ def escaped(name: str) -> str:
     return "".join(f"\\u{ord(c):04x}" for c in name)
 
 
-# Most messages must be good: a batch with a fault in every message shows nothing of the fast way.
+# Most messages must be good: a batch with a fault in every message does not test the fast reader.
 NUMBERS = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
@@ -133,14 +133,14 @@ def rendered(pairs: list[tuple[str, str]], space: str = "") -> str:
 
 
 def times(layout: naive.Layout) -> st.SearchStrategy[str]:
-    """Times that the layout takes."""
+    """Times that the layout accepts."""
     both = st.one_of(EPOCHS["auto"], ISO_TIMES)
     return {"auto": both, "epoch_s": EPOCHS["epoch_s"], "iso8601": ISO_TIMES}[layout.time_format]
 
 
 @st.composite
 def objects(draw: st.DrawFn, layout: naive.Layout) -> str:
-    """An object as the layout wants it, then perhaps a field too many, one twice, one of another kind."""
+    """An object of the layout, rarely with a field too many, one twice, or one of another type."""
     tree: dict[str, Any] = {}
     fields = {layout.time: times(layout)}
     fields |= {layout.series: st.sampled_from(['"pump-1"', '"pump-2"', "7"])} if layout.series else {}
@@ -175,7 +175,7 @@ def objects(draw: st.DrawFn, layout: naive.Layout) -> str:
 def messages(draw: st.DrawFn, layout: naive.Layout) -> bytes | None:
     whole = objects(layout)
     array = st.lists(st.one_of(whole, whole, whole, ANYTHING), max_size=3).map(lambda parts: f"[{','.join(parts)}]")
-    # Not 0, which is what shrinking and short draws prefer.
+    # Faults are not 0, which shrinking and short draws prefer.
     kind, fate = draw(st.integers(0, 9)), draw(st.integers(0, 29))
     text = draw(array if kind == 7 else ANYTHING if kind == 8 else whole).encode("utf-8", "surrogatepass")
     if fate == 11:

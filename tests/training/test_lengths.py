@@ -1,4 +1,4 @@
-"""How long windows are where the configuration leaves it open: as ever, and shorter only where history is short."""
+"""Lengths that are left open: the usual ones, and shorter ones only where the history is short."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def one_sensor(rows: int) -> pd.DataFrame:
 
 
 def lengths(folder: Path, rows: int, model: ModelSettings, threshold: ThresholdSettings) -> tuple[int, int]:
-    """W and M of what a history of so many rows trains."""
+    """W and M of a model that is trained on so many rows."""
     trained = made(folder, one_sensor(rows), model=model, threshold=threshold)
     spec = load(trained.folder)[1].spec
     return spec.window, spec.smoothing
@@ -57,7 +57,7 @@ def test_windows_are_the_longest_that_the_history_has_enough_of(
     threshold: ThresholdSettings,
     expected: tuple[int, int] | None,
 ) -> None:
-    """Wide enough for a code that is asked for, long enough for a convolution; else what is missing is said."""
+    """At least as wide as a given code, at least as long as a convolution; otherwise training says what is missing."""
     if expected is None:
         with pytest.raises(DataError, match="windows of 32 frames to fit, needed 100"):
             lengths(tmp_path, rows, model, threshold)

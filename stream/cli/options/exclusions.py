@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from stream.errors import ConfigError
 from stream.events.feedback import Judgements
 from stream.settings.data import MaintenanceSpan
-from stream.settings.layers import plain
+from stream.settings.layers import parse_yaml
 from training.data.spans import Span
 
 
@@ -19,7 +19,7 @@ def spans_in_file(file: Path) -> tuple[Span, ...]:
         ConfigError: the file is absent, or it holds something else.
     """
     try:
-        spans = TypeAdapter(tuple[MaintenanceSpan, ...]).validate_python(plain(file.read_bytes()) or ())
+        spans = TypeAdapter(tuple[MaintenanceSpan, ...]).validate_python(parse_yaml(file.read_bytes()) or ())
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise ConfigError(
             f"--exclude {file}: {_fault(error)}; expected a list of spans, such as "

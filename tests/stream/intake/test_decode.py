@@ -1,4 +1,4 @@
-"""The decoder against its slow twin, and the reasons one by one."""
+"""The decoder against the slow decoder, and the reasons one by one."""
 
 import json
 import math
@@ -19,8 +19,8 @@ from tests.support.decode_cases import LAYOUTS, NOW_MS, SENSORS, Batch, batches,
 @pytest.mark.parametrize("name", LAYOUTS)
 @settings(max_examples=50)
 @given(data=st.data())
-def test_a_batch_of_anything_decodes_as_its_slow_twin_says(name: str, data: st.DataObject) -> None:
-    """Also the second time, when the decoder knows which other fields occur, and with restricted series."""
+def test_a_batch_of_anything_decodes_as_by_the_slow_decoder(name: str, data: st.DataObject) -> None:
+    """Also the second time, when the decoder knows unread fields, and with restricted series."""
     layout = LAYOUTS[name]
     batch = data.draw(batches(layout))
     known = data.draw(st.sampled_from([None, frozenset({"pump-1", "7"})]))
@@ -121,7 +121,7 @@ CASES: list[tuple[Reason, bytes | None]] = [(reason, value) for reason, values i
 def test_a_message_that_is_no_reading_is_dead_for_its_reason_and_keeps_its_bytes(
     reason: Reason, value: bytes | None
 ) -> None:
-    """Its neighbours are read all the same; what the decoder has learned about other fields forgives nothing."""
+    """Its neighbours are read. Known unread fields excuse no fault."""
     known_field: Batch = [(good(x="y"), b"pump-1", NOW_MS)]
     batch = [*known_field, (value, b"pump-1", NOW_MS), *known_field]
     subject = decoder(LAYOUTS["flat"])
@@ -173,7 +173,7 @@ def test_an_escaped_colon_hides_no_repeated_key() -> None:
 
 @pytest.mark.parametrize(("levels", "dead"), [(64, 0), (65, 1), (900, 1), (5_000, 1)])
 def test_sixty_four_levels_are_the_deepest(levels: int, dead: int) -> None:
-    """Brackets in strings are no levels, and those that other messages lack make up for none."""
+    """Brackets in strings are no levels, and other messages with fewer do not make up for more."""
     deep = b'{"meta":{"at":1,"id":"[{"},"values":{"deep":{}},"x":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
     others: Batch = [(b'{"meta":{"at":1,"id":"p"},"x":1}', None, -1)] * 50
     subject = decoder(LAYOUTS["nested"])
@@ -196,7 +196,7 @@ def test_null_is_absent_at_every_level_of_a_path() -> None:
 
 
 def test_a_sensor_is_the_field_of_its_name_also_where_that_has_dots_and_a_path_is_taken_apart() -> None:
-    """Read fast, and with care because of the backslash in another field."""
+    """Read by the fast reader, and by the strict one because of the backslash in another field."""
     values = [
         b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":0}',
         b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":"\\\\"}',
@@ -210,7 +210,7 @@ def test_a_sensor_is_the_field_of_its_name_also_where_that_has_dots_and_a_path_i
 
 
 def test_only_a_float_has_a_negative_zero() -> None:
-    """Read fast, and with care because of the backslash."""
+    """Read by the fast reader, and by the strict one because of the backslash."""
     values = [b'{"time":1,"temp":-0,"a:b":-0.0}', b'{"time":1,"temp":-0,"a:b":-0.0,"x":"\\\\"}']
     for value in values:
         decoded = decoder(LAYOUTS["flat"]).decode([value], [b"p"], [0], [-1])
@@ -239,7 +239,7 @@ def test_a_key_that_names_no_series_of_ours_kills_the_message(key: bytes | None,
 
 
 def test_the_decoder_gives_every_reason_that_is_its_business() -> None:
-    """The last one is told by comparing partitions, which a decoder does not see."""
+    """The last one needs a comparison of partitions, which a decoder does not see."""
     of_the_key = {Reason.MISSING_SERIES, Reason.UNKNOWN_SERIES}
     assert set(DEAD) | of_the_key == set(Reason) - {Reason.SERIES_IN_TWO_PARTITIONS}
 
@@ -251,7 +251,7 @@ def test_a_key_does_not_matter_where_a_field_is_the_series() -> None:
 
 
 def test_elements_of_an_array_live_and_die_by_themselves() -> None:
-    """A late clock in one of them says nothing about the others; all share the message's position."""
+    """A bad time in one of them does not affect the others; all have the position of the message."""
     value = f'[{{"time":{NOW_MS}}},{{"time":null}},{{"time":"x"}},{{"time":{2 * NOW_MS}}},{{"time":{NOW_MS + 1}}}]'
     decoded = decoder(LAYOUTS["flat"]).decode([value.encode()], [b"pump-1"], [9], [NOW_MS])
     assert [(d.index, d.reason) for d in decoded.dead] == [

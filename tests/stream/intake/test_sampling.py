@@ -1,4 +1,4 @@
-"""How readings are spaced: steps of one clock, whatever the order and the batches."""
+"""Steps between readings on one clock, whatever the order and the batches."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which column tells series apart where none is called like one, and when that is left open."""
+"""The series column is found by its content where no column is called like one, or left open."""
 
 from pathlib import Path
 

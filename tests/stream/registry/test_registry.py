@@ -219,7 +219,7 @@ def test_an_alias_that_holds_no_version_is_told_and_mended_by_the_next_move(
 def test_a_line_that_a_kill_cut_short_spoils_no_other(registry: Registry, storage: Storage) -> None:
     a, b = (published(registry, seed) for seed in range(2))
     promote(registry, "test", a)
-    with storage.alone("test/aliases.log"):
+    with storage.exclusive("test/aliases.log"):
         storage.append("test/aliases.log", b'{"time": "2026-01-01T00:')
     if isinstance(storage, Folder):
         log = Path(storage.place("test/aliases.log"))
@@ -273,9 +273,9 @@ class Overtaken:
         return getattr(self._storage, name)
 
     @contextmanager
-    def alone(self, log: str) -> Iterator[None]:
+    def exclusive(self, log: str) -> Iterator[None]:
         Registry(self._storage).point("test", PRODUCTION, self._version, "promote")
-        with self._storage.alone(log):
+        with self._storage.exclusive(log):
             yield
 
 
