@@ -24,7 +24,7 @@ def console(width: int = FILE_WIDTH, quiet: bool = False) -> Console:
 
 
 def plain_table(headings: Sequence[str] = (), rows: Iterable[Sequence[Cell]] = (), right: Sequence[str] = ()) -> Table:
-    """Makes a table without lines; no headings, no head.
+    """Makes a table without lines; without headings it has no head.
 
     Args:
         rows: cells; those that are plain strings are shown without control characters.

@@ -42,6 +42,7 @@ class _Commands(TyperGroup):
     """The commands; a former name runs the command and says its present name on stderr."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - typer brings a click of its own
+        """The command of this name; the argument names are click's."""
         present = RENAMED.get(cmd_name, cmd_name)
         if present != cmd_name:
             print(f"narrows: `{cmd_name}` is now called `{present}`", file=sys.stderr)
@@ -76,7 +77,7 @@ def main() -> None:
         print(f"narrows: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        raise  # The reader of our output has gone; nobody is left to be told.
+        raise  # The reader of our output is gone: a message would reach nobody.
     except OSError as error:
         print(f"narrows: {error}; check the path, its permissions and the space that is left", file=sys.stderr)
         sys.exit(1)

@@ -91,6 +91,7 @@ def stream_through(
         alerts, scores = cluster.subscriber(ALERTS), cluster.subscriber(SCORES)
 
         def watch(wait: float) -> None:
+            """Reads the alerts and verdicts that come within `wait` seconds."""
             for event in _records(alerts, wait, Alert):
                 streamed.events.append(event)
                 on_alert(event)
@@ -166,15 +167,15 @@ class _ServiceThread:
 
     def __init__(self, service: "Service") -> None:
         self.service = service
-        self._fault: BaseException | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="narrows-demo", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
             self.service.run()
-        except Exception as fault:
-            self._fault = fault
+        except Exception as error:
+            self._error = error
 
     def ready(self) -> None:
         """Waits until the service reads its partitions."""
@@ -187,8 +188,8 @@ class _ServiceThread:
     def _until(self, done: Callable[[], bool], pause: Callable[[float], None]) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while not done():
-            if self._fault is not None:
-                raise self._fault
+            if self._error is not None:
+                raise self._error
             if time.monotonic() > deadline:
                 raise NarrowsError(f"the consumer did not get through within {PATIENCE_S:.0f} s; see the log above")
             pause(0.05)

@@ -33,6 +33,7 @@ class _GiveByDefault(TyperGroup):
     """Takes `narrows feedback ALERT_ID VERDICT` as `narrows feedback give ALERT_ID VERDICT`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer brings a click of its own
+        """Puts `give` before arguments that begin with no command."""
         named = bool(args) and (args[0] in self.commands or args[0] == "--help")
         return super().parse_args(ctx, [GIVE, *args] if args and not named else args)
 

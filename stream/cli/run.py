@@ -1,7 +1,9 @@
 """`narrows run`: the streaming service.
 
 The service joins the consumer group, scores the readings of the topic and publishes alerts, each exactly once. On
-SIGTERM or SIGINT it commits, leaves the group and ends. Exit codes:
+SIGTERM or SIGINT it commits, leaves the group and ends.
+
+Exit codes:
 
 - 0: it was ended by a signal.
 - 1: an error that a retry cannot fix, such as a missing topic or permission.

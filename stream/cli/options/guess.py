@@ -99,11 +99,11 @@ def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
 
 
 def _first(batches: Iterable[Readings | LongReadings]) -> Iterator[Readings | LongReadings]:
-    seen = 0
+    count = 0
     for columns in batches:
         yield columns
-        seen += len(columns)
-        if seen >= _ENOUGH:
+        count += len(columns)
+        if count >= _ENOUGH:
             return
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings that they lead to. Imports nothing heavy."""
+"""Options that several commands share, and the settings made of them. Imports nothing heavy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
