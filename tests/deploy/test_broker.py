@@ -1,4 +1,4 @@
-"""The harness itself: a broker that starts, keeps its data, and leaves nothing running."""
+"""The Kafka broker for tests: it starts, keeps its data, and leaves nothing running."""
 
 import os
 import select
@@ -32,7 +32,7 @@ def write(bootstrap: str, topic: str, value: bytes, *, commit: bool = True) -> N
 
 
 def quiet_admin(broker: Broker) -> AdminClient:
-    """An admin client that does not report on standard error that the broker went away, which it does on purpose."""
+    """An admin client without messages on stderr: the broker goes away on purpose."""
     return AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
 
 
@@ -78,7 +78,7 @@ def test_what_was_committed_survives_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("kafka_here")
 def test_what_was_committed_survives_a_kill_where_the_controller_lives_on(tmp_path: Path) -> None:
-    """What suites that kill the broker build on."""
+    """Tests that kill the broker rely on it."""
     with Broker(tmp_path, separate_controller=True) as own:
         create_topic(quiet_admin(own), "kept", 1, {})
         write(own.bootstrap, "kept", b"of the first life")
@@ -91,7 +91,7 @@ def test_what_was_committed_survives_a_kill_where_the_controller_lives_on(tmp_pa
 
 @pytest.mark.usefixtures("kafka_here")
 def test_a_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -> None:
-    """The likeliest fault of `make kafka`: another broker on 9092."""
+    """The most likely fault of `make kafka` is another broker on port 9092."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))
         taken.listen()
@@ -112,7 +112,7 @@ def test_a_broker_that_dies_while_starting_shows_the_end_of_its_log(tmp_path: Pa
 @pytest.mark.usefixtures("kafka_here")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 def test_no_broker_outlives_a_parent_that_was_killed(tmp_path: Path) -> None:
-    """kill -9 of a test process runs no clean-up, and 200 MB must not stay behind."""
+    """A test process that is killed runs no clean-up, and 200 MB must not stay in memory."""
     code = (
         "import sys, pathlib\n"
         "from deploy.kafka.broker import Broker\n"

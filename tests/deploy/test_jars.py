@@ -10,7 +10,7 @@ import pytest
 from deploy.kafka import jars
 from tests.conftest import ROOT
 
-# Writes one jar once it may, and leaves a line for each time that it ran.
+# Waits for permission, writes one jar, and adds a line per run.
 MAVEN = """
 for word; do case "$word" in -DoutputDirectory=*) out="${word#*=}";; esac; done
 echo ran >> "$RUNS"
@@ -49,14 +49,14 @@ def test_two_processes_at_once_ask_maven_once_and_both_get_the_whole_cache(
     asking = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) for _ in range(2)]
     for process in asking:
         assert process.stdout is not None
-        process.stdout.readline()  # it is about to ask
+        process.stdout.readline()  # the process is about to call Maven
     (tmp_path / "go").touch()
     assert [process.communicate()[0].strip() for process in asking] == [b"jar", b"jar"]
     assert (tmp_path / "runs").read_text() == "ran\n"
 
 
 def test_a_failing_maven_is_quoted_and_leaves_no_cache_behind(bin_first: Path, tmp_path: Path) -> None:
-    """The next call tries again; a half cache would be taken for a whole one."""
+    """The next call tries again. A half cache would look like a whole one."""
     program(bin_first, "mvn", "echo 'could not reach the repository'; exit 1")
     with pytest.raises(jars.KafkaUnavailableError, match=r"(?s)ended with 1\).*could not reach the repository"):
         jars.jars()
@@ -66,14 +66,14 @@ def test_a_failing_maven_is_quoted_and_leaves_no_cache_behind(bin_first: Path, t
 def test_a_folder_that_is_no_kafka_is_refused_with_what_was_sought(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`KAFKA_HOME` wins over Maven, so a wrong one must not be passed over in silence."""
+    """`KAFKA_HOME` comes before Maven, so a wrong one must be an error."""
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
     with pytest.raises(jars.KafkaUnavailableError, match=r"has no Apache Kafka 4: no kafka_2\.13-4.*unset KAFKA_HOME"):
         jars.jars()
 
 
 def test_an_installation_in_kafka_home_is_taken_without_maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way in for a machine that cannot reach Maven Central."""
+    """It is for machines that cannot reach Maven Central."""
     (tmp_path / "libs").mkdir()
     for name in ("kafka_2.13-4.1.0.jar", "log4j-slf4j-impl-2.24.3.jar"):
         (tmp_path / "libs" / name).touch()
@@ -95,7 +95,7 @@ def test_a_java_that_is_too_old_is_named_with_its_version(bin_first: Path) -> No
 def test_what_is_missing_is_named_with_what_to_install(
     there: str, bin_first: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This text is what a skipped or failed test shows."""
+    """A skipped or failed test shows this text."""
     program(bin_first, there, """echo 'openjdk version "17.0.1" 2021-10-19' >&2""")
     monkeypatch.setenv("PATH", str(bin_first))
     expected = "no Java in PATH" if there == "nothing" else "no Maven (mvn) in PATH"
@@ -106,6 +106,6 @@ def test_what_is_missing_is_named_with_what_to_install(
 
 
 def test_a_java_home_without_java_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Falling back to another Java would run what nobody asked for."""
+    """Another Java instead would be one that nobody asked for."""
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert f"no Java in JAVA_HOME ({tmp_path})" in str(jars.missing())

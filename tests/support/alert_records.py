@@ -1,9 +1,11 @@
 """Alerts as they are read back, for tests of feedback and of differences between bundles."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from stream.detect.incidents.incident import SensorShare, alert_id
-from stream.events.incident_view import IncidentView
+from stream.events.feedback import Feedback, Judgements, Verdict
+from stream.events.incident_view import IncidentView, newest
 from stream.events.record import rfc3339
 
 MINUTE = 60_000_000_000
@@ -34,3 +36,9 @@ def share(name: str, part: float, observed: float | None, expected: float) -> Se
     if observed is None:
         return SensorShare(name, part, None, expected, "unknown")
     return SensorShare(name, part, observed, expected, "high" if observed > expected else "low")
+
+
+def judged(alerts: Sequence[IncidentView], verdicts: Sequence[Verdict | None]) -> Judgements:
+    """Judgements of alerts, each with its verdict; None: not judged."""
+    entries = [Feedback(alert.alert_id, v) for alert, v in zip(alerts, verdicts, strict=True) if v is not None]
+    return Judgements.of(newest(alerts), entries)

@@ -20,7 +20,7 @@ def test_a_dead_letter_says_the_reason_and_the_origin() -> None:
 
 
 def test_a_message_of_many_dead_elements_is_one_letter_for_each_reason() -> None:
-    """3,000 elements of one 9 kB message would otherwise be 27 MB of letters."""
+    """Otherwise the 3,000 elements of one 9 kB message would be 27 MB of letters."""
     value = b"[" + b"{}," * 3000 + b"{}]"
     dead = [Dead(7, i, Reason.MISSING_TIME if i % 2 else Reason.BAD_TIME, "x", None, value) for i in range(3000)]
     letters = list(dead_letters([*dead, Dead(8, -1, Reason.EMPTY, "x", None, None)], "readings", 0))
@@ -30,7 +30,7 @@ def test_a_message_of_many_dead_elements_is_one_letter_for_each_reason() -> None
 
 
 def test_a_letter_fits_its_topic_and_says_what_was_cut() -> None:
-    """The broker's default is 1 MiB, headers included: a longer letter would fail its transaction for ever."""
+    """The broker's default is 1 MiB, headers included: a longer letter would fail its transaction again and again."""
     (letter,) = dead_letters([Dead(0, -1, Reason.TOO_LARGE, "x", None, b"y" * 1_048_576)], "readings", 0)
     assert letter.value is not None
     assert len(letter.value) + sum(len(k) + len(v) for k, v in letter.headers) < 1_040_000

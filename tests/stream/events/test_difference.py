@@ -1,4 +1,4 @@
-"""Alerts of two bundles on the same rows: what is gone, new, moved, unchanged, against a look at all pairs."""
+"""Differences between alerts of two bundles on the same rows, compared with a look at all pairs."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ MIRRORED = {"gone": "new", "new": "gone", "moved": "moved", "unchanged": "unchan
 
 @st.composite
 def sides(draw: st.DrawFn) -> list[IncidentView]:
-    """Alerts of one bundle: those of a series do not overlap, the last may be open."""
+    """Alerts of one bundle: those of one series do not overlap, and the last may be open."""
     alerts = []
     for series in ("a", "b"):
         edges = sorted(draw(st.lists(st.integers(0, 20), unique=True, max_size=9)))

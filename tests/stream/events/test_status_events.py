@@ -1,4 +1,4 @@
-"""The status events: each gives the record that it always gave, and the schema knows the details of each kind."""
+"""Status events: the record of each kind is the same byte for byte, and the schema has the details of each kind."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.stream.events.test_status import NOW
 
 SECOND = 1_000_000_000
-# One line per event below: its record and the id in its headers, as subscribers have always read them.
+# One line per event below: its record, and the id in its headers. Subscribers rely on both.
 PUBLISHED = [json.loads(line) for line in (ROOT / "tests/stream/events/status_records.jsonl").read_text().splitlines()]
 SILENT = "silent for longer than `serve.retire_after`"
 FAILED = "taking v2 over failed 5 times in a row; see the log for transaction.failed"

@@ -1,4 +1,4 @@
-"""A new bundle while running: at a commit boundary, frames kept, incidents kept; a bad one is refused."""
+"""A new bundle takes over between two commits, with frames and incidents; a damaged one is refused."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def live(tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
 
 
 def new_bundle(live: Live, **changes: Any) -> Definition:
-    """Other weights, published and pointed to by production."""
+    """A bundle with other weights, published as production."""
     definition = a_definition(a_spec(**(SPEC | changes)), q=1.5, series=SERIES[:8], seed=5)
     return publish(live.folder / "registry", definition, seed=5)
 
@@ -132,8 +132,10 @@ def test_a_bundle_that_was_altered_is_refused_the_old_one_goes_on_and_a_status_e
 
 
 def test_a_partition_waits_for_a_bundle_that_was_damaged_after_it_scored_and_goes_on_with_it(live: Live) -> None:
-    """A process of the version before serves nothing of it meanwhile, says what it waits for, and tells no version
-    that did not score."""
+    """A process of the version before serves nothing of the partition, and says what it waits for.
+
+    No status event names a version that did not score.
+    """
     stream = Stream(3_000)
     process = live.start(POLL)
     live.send(stream.messages(0, 1_000))

@@ -79,8 +79,8 @@ def test_an_input_topic_that_is_deleted_while_it_runs_ends_it_with_what_to_do(li
     assert "narrows topics --create" in live.log.read_text()
 
 
-def test_a_topic_made_anew_under_the_same_name_is_read_from_its_beginning(live: Live, admin: AdminClient) -> None:
-    """Old snapshots are of another topic: they hide no reading of this one. (The broker forgets the offsets itself.)"""
+def test_a_topic_that_is_created_again_is_read_from_its_beginning(live: Live, admin: AdminClient) -> None:
+    """Snapshots of the old topic hide no reading of the new one. The broker itself forgets the offsets."""
     stream = Stream(2_000)
     live.send(stream.messages(0, 200))
     process = live.start()
@@ -124,7 +124,7 @@ def test_new_partitions_are_noticed_wait_for_the_state_topic_and_are_then_served
 def test_a_permission_that_is_lost_is_named_and_after_it_is_back_nothing_is_missing(
     tmp_path: Path, kafka_here: None
 ) -> None:
-    """Write on the alerts topic is denied: nothing is committed without its alerts."""
+    """Writing to the alerts topic is denied: nothing is committed without its alerts."""
     acls = {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "true",
@@ -155,7 +155,7 @@ def test_a_permission_that_is_lost_is_named_and_after_it_is_back_nothing_is_miss
 
 
 def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path: Path, kafka_here: None) -> None:
-    """Killed and back, with input all the while: no alert lost or repeated, memory bounded, the process lives on."""
+    """A broker is killed and returns while input goes on: no alert is lost or repeated, and memory stays bounded."""
     definition = a_definition(a_spec(**SPEC), q=2.0, series=SERIES[:8])
     stream = Stream(16_000)
     with Broker(tmp_path / "kafka", separate_controller=True) as broker, contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Health: what the loop shows is what is answered, and each reason why no alert may come is named."""
+"""Health: the server answers with what the loop shows, and names each reason why no alert may come."""
 
 import json
 import socket
@@ -42,7 +42,7 @@ ASKING = PartitionHealth(1, "asking", "its turn", -1, 0)
 
 @dataclass
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands until the test sets it."""
 
     now: float = 100.0
 
@@ -52,7 +52,7 @@ class Clock:
 
 @dataclass
 class AskedBroker:
-    """A broker that is asked whether it is there."""
+    """A broker that answers or not, and counts the questions."""
 
     answers: bool = True
     questions: int = 0
@@ -63,7 +63,7 @@ class AskedBroker:
 
 
 def a_health(**changes: Any) -> Health:
-    """Live in its one partition, committed a second ago."""
+    """Health of a service with one live partition, committed a second ago."""
     health = Health(
         instance="one", detector="pumps", bundle="v1", waits_for=(), partitions=(LIVE,), broker_away_since=None,
         counts={"used": 7}, turned_at=100.0, committed_at=99.0,
@@ -73,7 +73,7 @@ def a_health(**changes: Any) -> Health:
 
 
 @dataclass
-class Hung:
+class TimedBoard:
     """A board on a clock that the test sets."""
 
     clock: Clock = field(default_factory=Clock)
@@ -88,32 +88,32 @@ def body(answer: Answer) -> dict[str, Any]:
 
 
 @pytest.fixture
-def hung() -> Hung:
-    return Hung()
+def timed() -> TimedBoard:
+    return TimedBoard()
 
 
-def test_before_the_first_turn_it_lives_and_is_not_ready(hung: Hung) -> None:
-    assert hung.board.live().well
-    assert hung.board.ready() == (False, Ready(ready=False, waits_for=[STARTING], partitions={}))
-    assert body(hung.board.status())["waits_for"] == [STARTING]
+def test_before_the_first_turn_it_lives_and_is_not_ready(timed: TimedBoard) -> None:
+    assert timed.board.live().well
+    assert timed.board.ready() == (False, Ready(ready=False, waits_for=[STARTING], partitions={}))
+    assert body(timed.board.status())["waits_for"] == [STARTING]
 
 
-def test_a_loop_that_has_not_turned_for_longer_than_any_turn_takes_is_neither_live_nor_ready(hung: Hung) -> None:
-    hung.board.show(a_health())
-    hung.clock.now += LONGEST_S
-    assert hung.board.live().well
-    assert hung.board.ready().well
-    hung.clock.now += 1
-    for answer in (hung.board.live(), hung.board.ready()):
+def test_a_loop_that_has_not_turned_for_longer_than_any_turn_takes_is_neither_live_nor_ready(timed: TimedBoard) -> None:
+    timed.board.show(a_health())
+    timed.clock.now += LONGEST_S
+    assert timed.board.live().well
+    assert timed.board.ready().well
+    timed.clock.now += 1
+    for answer in (timed.board.live(), timed.board.ready()):
         assert not answer.well
         assert body(answer)["waits_for"] == ["the loop: it has not turned for 61 s"]
-    hung.board.show(a_health(turned_at=hung.clock.now))
-    assert hung.board.live().well
+    timed.board.show(a_health(turned_at=timed.clock.now))
+    assert timed.board.live().well
 
 
-def test_a_start_that_never_ends_is_not_live(hung: Hung) -> None:
-    hung.clock.now += LONGEST_S + 1
-    assert not hung.board.live().well
+def test_a_start_that_never_ends_is_not_live(timed: TimedBoard) -> None:
+    timed.clock.now += LONGEST_S + 1
+    assert not timed.board.live().well
 
 
 def test_the_longest_turn_covers_a_swap_whose_transactions_may_be_long() -> None:
@@ -121,19 +121,19 @@ def test_the_longest_turn_covers_a_swap_whose_transactions_may_be_long() -> None
     assert longest_turn_s(60.0) > 2 * 60.0
 
 
-def test_ready_gives_the_reasons_and_what_each_partition_waits_for(hung: Hung) -> None:
-    hung.board.show(a_health(waits_for=("recovery: 1 of 2 partitions",), partitions=(LIVE, ASKING)))
-    assert hung.board.ready() == (
+def test_ready_gives_the_reasons_and_what_each_partition_waits_for(timed: TimedBoard) -> None:
+    timed.board.show(a_health(waits_for=("recovery: 1 of 2 partitions",), partitions=(LIVE, ASKING)))
+    assert timed.board.ready() == (
         False,
         Ready(ready=False, waits_for=["recovery: 1 of 2 partitions"], partitions={1: "its turn"}),
     )
-    assert hung.board.live().well, "a restart would not mend it"
+    assert timed.board.live().well, "a restart would not mend it"
 
 
-def test_status_shows_everything(hung: Hung) -> None:
-    hung.board.show(a_health(broker_away_since=SINCE))
-    hung.clock.now = 102.0
-    status = body(hung.board.status())
+def test_status_shows_everything(timed: TimedBoard) -> None:
+    timed.board.show(a_health(broker_away_since=SINCE))
+    timed.clock.now = 102.0
+    status = body(timed.board.status())
     assert status == {
         "live": True, "ready": True, "waits_for": [], "instance": "one", "detector": "pumps", "bundle": "v1",
         "last_turn_age_s": 2.0, "last_commit_age_s": 3.0, "broker_away_since": "2026-03-07T12:12:05Z",
@@ -144,8 +144,8 @@ def test_status_shows_everything(hung: Hung) -> None:
             "opened": 2, "promised": 2.5,
         },
     }  # fmt: skip
-    hung.board.show(a_health(committed_at=None))
-    assert body(hung.board.status())["last_commit_age_s"] is None, "never is not now"
+    timed.board.show(a_health(committed_at=None))
+    assert body(timed.board.status())["last_commit_age_s"] is None, "never is not now"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_broker_that_was_lost_is_away_until_it_answers() -> None:
 
 
 def test_a_broker_that_is_silent_without_a_word_is_away_after_a_while() -> None:
-    """A cut cable: no connection breaks, and nothing comes."""
+    """As with a cut cable: no connection breaks, and nothing comes."""
     clock, broker = Clock(), AskedBroker(answers=False)
     liveness = BrokerLiveness(clock)
     clock.now += SILENT_SECONDS - 1
@@ -222,41 +222,41 @@ def test_a_broker_that_is_silent_without_a_word_is_away_after_a_while() -> None:
 
 
 @pytest.fixture
-def server(hung: Hung) -> Iterator[HealthServer]:
-    with HealthServer("127.0.0.1", 0, hung.board) as running:
+def server(timed: TimedBoard) -> Iterator[HealthServer]:
+    with HealthServer("127.0.0.1", 0, timed.board) as running:
         yield running
 
 
-def test_the_answers_come_by_http_with_their_codes(hung: Hung, server: HealthServer) -> None:
+def test_the_answers_come_by_http_with_their_codes(timed: TimedBoard, server: HealthServer) -> None:
     assert asked(server.port, "/ready") == (503, {"ready": False, "waits_for": [STARTING], "partitions": {}})
-    hung.board.show(a_health())
+    timed.board.show(a_health())
     assert asked(server.port, "/ready") == (200, {"ready": True, "waits_for": [], "partitions": {}})
     assert asked(server.port, "/live") == (200, {"live": True, "waits_for": []})
     assert asked(server.port, "/status")[1]["counts"] == {"used": 7}
-    hung.clock.now += LONGEST_S + 1
+    timed.clock.now += LONGEST_S + 1
     assert asked(server.port, "/live")[0] == 503
     assert asked(server.port, "/status")[0] == 200
 
 
-def test_it_listens_no_longer_than_the_service_runs(hung: Hung) -> None:
-    with HealthServer("127.0.0.1", 0, hung.board) as server:
+def test_it_listens_no_longer_than_the_service_runs(timed: TimedBoard) -> None:
+    with HealthServer("127.0.0.1", 0, timed.board) as server:
         asked(server.port, "/live")
     with pytest.raises(ConnectionRefusedError, match="refused"):
         socket.create_connection(("127.0.0.1", server.port))
-    with HealthServer("127.0.0.1", server.port, hung.board) as after:
+    with HealthServer("127.0.0.1", server.port, timed.board) as after:
         assert asked(after.port, "/live")[0] == 200, "the next start has the port"
 
 
-def test_a_port_in_use_is_an_error_of_the_configuration(hung: Hung, server: HealthServer) -> None:
+def test_a_port_in_use_is_an_error_of_the_configuration(timed: TimedBoard, server: HealthServer) -> None:
     message = rf"serve.health: cannot listen on 127.0.0.1, port {server.port} \(Address already in use"
-    with pytest.raises(ConfigError, match=message), HealthServer("127.0.0.1", server.port, hung.board):
+    with pytest.raises(ConfigError, match=message), HealthServer("127.0.0.1", server.port, timed.board):
         pass
 
 
 def test_a_run_whose_port_is_in_use_ends_at_once_with_2(
     server: HealthServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Before it asks for a bundle or a broker, of which there is none here."""
+    """Also without a bundle and a broker: the port is taken first."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["narrows", "run", "--set", f"serve.health=127.0.0.1:{server.port}"])
     with pytest.raises(SystemExit, match="2"):

@@ -1,4 +1,4 @@
-"""The log as a machine reads it: whole lines, whoever else writes to the same file."""
+"""The log in JSON: whole lines, also if several processes write to one file."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from stream.serve import logs
 
 
 class Recorder(io.StringIO):
-    """A stream that remembers what each call wrote."""
+    """A stream that keeps the text of each call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Recorder(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Logging is global: what the test configured does not outlive it."""
+    """Restores the configuration of logs, which is global."""
     librdkafka = logging.getLogger("librdkafka")
     before = librdkafka.handlers, librdkafka.propagate, librdkafka.level
     yield
@@ -35,7 +35,7 @@ def _as_before() -> Iterator[None]:
 
 
 def test_a_line_and_its_end_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else two processes with one log file write into each other's lines, and neither line is JSON."""
+    """Otherwise two processes with one log file would mix their lines, and neither would be JSON."""
     stream = Recorder()
     monkeypatch.setattr(sys, "stderr", stream)
     logs.configure("json")

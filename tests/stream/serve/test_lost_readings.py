@@ -122,7 +122,7 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
     stream, scores = Stream(2_000), topic("scores", 1)
     process = live.start("serve.max_replay=40")
     for start, end in ((0, 960), (960, 1_000)):
-        # The first part is more than may be replayed, hence snapshotted; the second has not earned a snapshot.
+        # The first part is more than may be replayed, so it is in snapshots; the second is not.
         live.send(stream.messages(start, end))
         live.wait_for_all()
     live.stop(process)

@@ -1,4 +1,4 @@
-"""Bundle to serve: the alias is followed, what cannot be served is refused once, what is fixed stays."""
+"""Bundles of a registry: an alias is followed, a bundle that cannot be served is refused once, a version stays."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.builders import a_definition, publish
 
 
 class Shelf:
-    """A registry on disk whose loads are counted, and fail for what is marked as bad."""
+    """A registry on disk that counts the loads; those of versions marked as bad fail."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -73,7 +73,7 @@ def test_a_version_that_was_named_stays_and_older_ones_are_still_found(tmp_path:
 
 
 def test_a_version_is_gone_only_where_the_registry_is_there_and_does_not_have_it(tmp_path: Path) -> None:
-    """Damaged or unmounted it may come back: whoever needs it waits."""
+    """A damaged version, or one on an unmounted volume, may come back: it is waited for."""
     shelf = Shelf(tmp_path / "registry")
     old, first = shelf.publish(1), shelf.publish(2)
     bundles = shelf.served("production", first)

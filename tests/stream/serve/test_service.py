@@ -26,7 +26,7 @@ SPEC = {"window": 8, "smoothing": 4, "sensors": 3, "hidden": 8, "latent": 2}
 
 
 class Stream:
-    """n readings of 12 series with trouble in them, as messages and as columns."""
+    """n readings of 12 series with anomalies, as messages and as columns."""
 
     def __init__(self, n: int, seed: int = 0) -> None:
         draw = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def same_in_order(got: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -
 
 @pytest.fixture
 def live(request: pytest.FixtureRequest, tmp_path: Path, broker: Broker, topic: MakeTopic) -> Iterator[Live]:
-    """A bundle of the model that the test asks for, nothing started yet."""
+    """Topics and a bundle of the model that the test asks for; nothing is started."""
     spec = a_spec(**(SPEC | getattr(request, "param", {})))
     running = Live(tmp_path, broker.bootstrap, topic, a_definition(spec, q=2.0, series=SERIES[:8]))
     yield running
@@ -98,7 +98,7 @@ def test_micro_batches_of_any_size_give_the_same_alerts(live: Live, batch: int) 
 
 
 def test_killed_and_restarted_it_goes_on_as_if_nothing_had_happened(live: Live) -> None:
-    """Nine kill -9 at moments of their own, a stop in between; rolling snapshots bound the replay."""
+    """Nine kills at different moments, with a stop in between; snapshots bound the replay."""
     stream, parts = Stream(40_000), 10
     process = live.start("serve.max_replay=20000")
     for part in range(parts):
@@ -123,7 +123,7 @@ def test_killed_and_restarted_it_goes_on_as_if_nothing_had_happened(live: Live) 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda stop: stop.name)
 def test_a_stop_leaves_nothing_uncommitted_and_a_restart_repeats_nothing(live: Live, stop: signal.Signals) -> None:
-    """Stopped in the midst of it, the process ends with all that it has taken committed."""
+    """A process that is stopped in the middle commits everything that it has polled."""
     stream = Stream(3_000)
     live.send(stream.messages(0, 2_000))
     first = live.start(launch=cold)
@@ -178,7 +178,7 @@ def test_what_is_not_a_reading_goes_to_the_dead_letters_and_the_counts_add_up(li
 
 
 def test_alerts_keep_their_contract(live: Live) -> None:
-    """JSON Schema, key, CloudEvents headers, traceparent passed through, sequence without holes."""
+    """Alerts fit the JSON Schema; key, headers, traceparent and sequence are as promised."""
     stream = Stream(4_000)
     live.send(stream.messages())
     process = live.start()
@@ -223,7 +223,7 @@ def test_missing_topics_end_the_start_with_a_message_that_says_what_to_do(live: 
 
 
 def test_a_series_that_falls_silent_closes_its_incident_once_also_after_a_restart(live: Live) -> None:
-    """The wall clock's one task: reason `silent`, ended at the last frame."""
+    """The reason is `silent`, and the incident ends at the last frame."""
     n = 60
     loud = readings(["pump-1"] * n, [START + i * SECOND for i in range(n)], np.full((n, 3), 9.0))
     events = Detector(live.definition).push(loud).events

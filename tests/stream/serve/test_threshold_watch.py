@@ -49,7 +49,7 @@ class Watched:
         return [event.kind for event in self.watch.update(self.definition, self.counts)]
 
     def weeks(self, opened: list[int], series: int = 1) -> list[str]:
-        """The same after weeks of the series with so many incidents each, a commit a day."""
+        """Kinds of the events after weeks of the series with so many incidents each, one commit a day."""
         reported = []
         for week in opened:
             at = np.random.default_rng(week).integers(0, 7, week)
@@ -148,7 +148,7 @@ def test_without_a_promise_nothing_is_a_drift() -> None:
 def test_incidents_that_keep_the_promise_raise_no_alarm_in_two_thousand_years() -> None:
     """Poisson incidents at the promised rate, in commits of a week of one series: 100,000 segments, no event.
 
-    At half of it as well, since thresholds are cautious; at a quarter, 30 times the promise without one are rare.
+    The same at half the rate, since thresholds are cautious. At a quarter, 30 promised incidents without one are rare.
     """
     draw = np.random.default_rng(0)
     for rate, most in ((1.0, 0), (0.5, 2)):
@@ -186,7 +186,7 @@ def test_a_stale_threshold_is_one_status_event_and_one_warning_and_the_status_co
         process = live.start()
         live.wait_for_all()
         opened = sum(record.json()["state"] == "opened" for record in live.read(live.alerts))
-        # The page is made anew every while: the first ones know of no thresholds yet.
+        # The health is made once a second: the first ones have no thresholds.
         live.wait(lambda: live.asked("/status")[1].get("threshold", {}).get("opened") == opened, "all counted")
         shown = live.asked("/status")[1]["threshold"]
         live.stop(process)
