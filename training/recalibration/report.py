@@ -1,16 +1,17 @@
 """Report of a recalibration, as JSON and as tables."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 from rich.table import Table
 
+from stream.registry.recalibration_facts import Interval, NewerDataFacts, PoolFacts, StepFacts
 from stream.registry.registry import Registry
 from stream.terminal import console, plain_table
 from training.recalibration.drift import Advice, SeriesDrift
 from training.recalibration.run import RecalibrationRun
 from training.revision.child import aliases_of
+from training.revision.report import ThresholdChange
 
 # Series in the table, the most severe first.
 SHOWN = 20
@@ -29,28 +30,64 @@ LEFT_OUT = {
 }
 
 
-def facts(run: RecalibrationRun, registry: Registry) -> dict[str, Any]:
-    """The whole report, as JSON."""
+class SensorFacts(msgspec.Struct, frozen=True):
+    """Drift of the mean and the variance of a sensor."""
+
+    mean: Interval
+    variance: Interval
+
+
+class SeriesFacts(msgspec.Struct, frozen=True):
+    """Drift of one series; see `SeriesDrift`. `verdict` is null where there are too few readings."""
+
+    series: str
+    verdict: str | None
+    reasons: list[str]
+    blocks: int
+    level: Interval | None
+    level_since_training: float | None
+    exceeding: float
+    step: float
+    sensors: dict[str, SensorFacts]
+
+
+class RecalibrationReport(msgspec.Struct, frozen=True):
+    """A recalibration, as `narrows recalibrate --json` prints it. Keys are stable: some may be added."""
+
+    parent: str
+    version: str | None
+    bundle: str | None
+    aliases: tuple[str, ...]
+    refused: tuple[str, ...]
+    verdict: str | None
+    reasons: list[str]
+    data: NewerDataFacts
+    threshold: ThresholdChange
+    step: StepFacts
+    series: dict[str, int]
+    drift: PoolFacts | None
+    by_series: list[SeriesFacts]
+
+
+def facts(run: RecalibrationRun, registry: Registry) -> RecalibrationReport:
+    """The whole report, for JSON."""
     result, drift, child = run.result, run.result.drift, run.child
-    parent = run.parent
-    return {
-        "parent": parent.version,
-        "version": None if child is None else child.version,
-        "bundle": None if child is None else registry.place(child.detector, "versions", child.version),
-        "aliases": [] if child is None else list(aliases_of(child)),
-        "refused": list(result.refused),
-        "verdict": _verdict(run),
-        "reasons": [one.text for one in drift.reasons],
-        "data": run.facts,
-        "threshold": {
-            "from": parent.threshold_report,
-            "to": msgspec.structs.replace(run.threshold, q=result.table.q),
-        },
-        "step": result.step,
-        "series": result.drift.counts,
-        "drift": result.pool,
-        "by_series": [_series(one, step) for one, step in zip(drift.series, result.steps.tolist(), strict=True)],
-    }
+    after = msgspec.structs.replace(run.threshold, q=result.table.q)
+    return RecalibrationReport(
+        parent=run.parent.version,
+        version=None if child is None else child.version,
+        bundle=None if child is None else registry.place(child.detector, "versions", child.version),
+        aliases=() if child is None else aliases_of(child),
+        refused=result.refused,
+        verdict=_verdict(run),
+        reasons=[one.text for one in drift.reasons],
+        data=run.facts,
+        threshold=ThresholdChange(run.parent.threshold_report, after),
+        step=result.step,
+        series=dict(drift.counts),
+        drift=result.pool,
+        by_series=[_series(one, step) for one, step in zip(drift.series, result.steps.tolist(), strict=True)],
+    )
 
 
 def show(run: RecalibrationRun, registry: Registry) -> None:
@@ -67,20 +104,19 @@ def _verdict(run: RecalibrationRun) -> str | None:
     return None if too_little else drift.advice.value
 
 
-def _series(one: SeriesDrift, step: float) -> dict[str, Any]:
-    return {
-        "series": one.series,
-        "verdict": one.advice.value if one.judged else None,
-        "reasons": [reason.text for reason in one.reasons],
-        "blocks": one.blocks,
-        "level": None if one.level is None else one.level.facts(),
-        "level_since_training": one.since_training,
-        "exceeding": one.exceeding,
-        "step": step,
-        "sensors": {
-            sensor.sensor: {"mean": sensor.mean.facts(), "variance": sensor.variance.facts()} for sensor in one.sensors
-        },
-    }
+def _series(one: SeriesDrift, step: float) -> SeriesFacts:
+    sensors = {sensor.sensor: SensorFacts(sensor.mean.facts(), sensor.variance.facts()) for sensor in one.sensors}
+    return SeriesFacts(
+        series=one.series,
+        verdict=one.advice.value if one.judged else None,
+        reasons=[reason.text for reason in one.reasons],
+        blocks=one.blocks,
+        level=None if one.level is None else one.level.facts(),
+        level_since_training=one.since_training,
+        exceeding=one.exceeding,
+        step=step,
+        sensors=sensors,
+    )
 
 
 def _frames(run: RecalibrationRun) -> Table:
