@@ -86,10 +86,10 @@ def prepare(folder: Path, manifest: Manifest, definition: Definition, history: T
     members = definition.spec.members
     if members > 1:
         ensemble = builder.bundle(folder)
-        surrogate = builder.member(builder.fitted(1, history.fit.with_seed(max(manifest.seeds) + 1)), 0)
+        surrogate = builder.member(builder.train_members(1, history.fit.with_seed(max(manifest.seeds) + 1)), 0)
     else:
         print(f"the bundle has one member; training {MEMBERS} and a surrogate to compare with", file=sys.stderr)
-        trained = builder.fitted(MEMBERS + 1, history.fit.with_seed(manifest.seeds[0]))
+        trained = builder.train_members(MEMBERS + 1, history.fit.with_seed(manifest.seeds[0]))
         ensemble = builder.target({name: value[:MEMBERS] for name, value in trained.items()})
         surrogate = builder.member(trained, MEMBERS)
     recorded, trained_range = builder.recorded()
@@ -101,7 +101,7 @@ def prepare(folder: Path, manifest: Manifest, definition: Definition, history: T
         trained=members == 1,
         recorded=recorded,
         trained_range=trained_range,
-        other_history=builder.learned.difference,
+        other_history=builder.baseline.difference,
     )
 
 
@@ -109,7 +109,7 @@ def prepare(folder: Path, manifest: Manifest, definition: Definition, history: T
 class TargetBuilder:
     """Trains members on the bundle's frames, and gives them thresholds that keep its promise."""
 
-    learned: BaselineHistory
+    baseline: BaselineHistory
     definition: Definition
     promise: ThresholdSettings
     seed: int
@@ -119,12 +119,12 @@ class TargetBuilder:
         usual = self._usual_disagreement(self.definition.ensemble)
         return Target(replace(self.definition, usual_disagreement=usual), all_weights(folder))
 
-    def fitted(self, members: int, options: FitOptions) -> dict[str, Tensor]:
-        """Weights of new members of the bundle's shape, without a discriminator."""
+    def train_members(self, members: int, options: FitOptions) -> dict[str, Tensor]:
+        """Trains members of the bundle's shape, without a discriminator; returns their weights."""
         spec = msgspec.structs.replace(self.definition.spec, members=members, discriminator=0)
         frames, missing = self._frames()
-        done = fit(frames, missing, self._ends(Part.FIT), self._ends(Part.STOP), spec, options, lambda epoch: None)
-        return done.weights
+        result = fit(frames, missing, self._ends(Part.FIT), self._ends(Part.STOP), spec, options, lambda epoch: None)
+        return result.weights
 
     def member(self, weights: Mapping[str, Tensor], k: int) -> Target:
         """Member k as a detector of its own."""
@@ -143,10 +143,10 @@ class TargetBuilder:
         spec = msgspec.structs.replace(plain, discriminator=DISCRIMINATOR)
         print(f"training a discriminator beside the {spec.members} members", file=sys.stderr)
         unseen = self._unseen()
-        spreads = member_error_scales(Ensemble(plain, own), *unseen)
+        member_scales = member_error_scales(Ensemble(plain, own), *unseen)
         frames, missing, ends, _ = unseen
         trained = fit_discriminator(
-            load(spec, own), ensemble.definition.ensemble, spreads, frames, missing, self._ends(Part.FIT),
+            load(spec, own), ensemble.definition.ensemble, member_scales, frames, missing, self._ends(Part.FIT),
             self._ends(Part.STOP), ends, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
             clip=self.definition.policy.clip,
         )  # fmt: skip
@@ -178,15 +178,14 @@ class TargetBuilder:
 
     def levels(self, definition: Definition) -> Levels:
         """Held-out normal levels by this detector."""
-        learned = self.learned
-        scores = frame_scores(learned.history, definition)
-        return held_out_levels(learned.frames, learned.part, Part.CALIBRATE, scores, definition)
+        scores = frame_scores(self.baseline.history, definition)
+        return held_out_levels(self.baseline.frames, self.baseline.part, Part.CALIBRATE, scores, definition)
 
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
         """Strips of the fit part, and the range of each sensor in it."""
         frames, length = self._frames()[0], self.definition.spec.receptive_field
-        part = self.learned.part
-        whole = np.flatnonzero(self.learned.frames.within(part, Part.FIT, length))
+        part = self.baseline.part
+        whole = np.flatnonzero(self.baseline.frames.within(part, Part.FIT, length))
         ends = evenly(whole, affordable(self.definition, RECORDED))
         fitted = frames[(part == Part.FIT) | (part == Part.STOP)]
         return frames[ends[:, None] + np.arange(1 - length, 1)], (fitted.min(axis=0), fitted.max(axis=0))
@@ -195,17 +194,17 @@ class TargetBuilder:
         return usual_disagreement(ensemble, *self._frames(), self._ends(Part.CALIBRATE))
 
     def _frames(self) -> tuple[Float32s, Bools | None]:
-        missing = np.isnan(self.learned.frames.values)
-        frames = scaled_frames(self.learned.frames, self.definition.scales, self.definition.policy.clip)
+        missing = np.isnan(self.baseline.frames.values)
+        frames = scaled_frames(self.baseline.frames, self.definition.scales, self.definition.policy.clip)
         return frames, missing if missing.any() else None
 
     def _unseen(self) -> tuple[Float32s, Bools | None, Int64s, Int32s]:
         """Frames with the normal windows that no weight was fitted on: their ends, and the series of each."""
         ends = np.sort(np.concatenate([self._ends(Part.STOP), self._ends(Part.CALIBRATE)]))
-        return *self._frames(), ends, self.learned.frames.series[ends]
+        return *self._frames(), ends, self.baseline.frames.series[ends]
 
     def _ends(self, part: Part) -> Int64s:
-        return np.flatnonzero(self.learned.frames.within(self.learned.part, part, self.definition.spec.window))
+        return np.flatnonzero(self.baseline.frames.within(self.baseline.part, part, self.definition.spec.window))
 
 
 def target_builder(folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions) -> TargetBuilder:
