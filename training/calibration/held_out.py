@@ -14,16 +14,15 @@ from training.data.split import Part
 
 
 def held_out_levels(
-    framed: FramedHistory, part: UInt8s, wanted: Part, scores: FrameScores, definition: Definition
+    framed: FramedHistory, parts: UInt8s, part: Part, scores: FrameScores, definition: Definition
 ) -> Levels:
     """Selects the levels of a part. All W + M - 1 frames of such a level are normal and not of another part.
 
     Args:
-        part: uint8 (T,), `Part`.
-        wanted: the part.
+        parts: uint8 (T,), `Part` of each frame.
     """
     spec = definition.spec
-    inside = framed.within(part, wanted, spec.receptive_field) & np.isfinite(scores.level)
+    inside = framed.within(parts, part, spec.receptive_field) & np.isfinite(scores.level)
     return levels_at(framed, inside, scores, spec.block)
 
 

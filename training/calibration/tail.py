@@ -83,8 +83,8 @@ def quantile_interval(values: Float64s, block: Int64s, q: float, confidence: flo
     depth = min(len(values), 2 * int(_above(q, np.array([len(values)]))[0]) + 1000)
     replicates = int(np.clip(MAX_WORK // depth, MIN_REPLICATES, REPLICATES))
     draw = np.random.default_rng(seed)
-    found = [_resampled(ordered, owner, size, q, depth, draw) for _ in range(replicates)]
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    resamples = [_resampled(ordered, owner, size, q, depth, draw) for _ in range(replicates)]
+    low, high = np.quantile(resamples, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(point, float(low), float(high), len(size))
 
 
@@ -95,9 +95,9 @@ def _resampled(
     times = np.bincount(draw.integers(0, len(size), len(size)), minlength=len(size))  # (B,) draws of each block
     above = int(_above(q, np.array([int(times @ size)]))[0])
     while True:
-        seen = np.cumsum(times[owner[:depth]])
-        if seen[-1] > above or depth == len(ordered):
-            return float(ordered[np.searchsorted(seen, above, side="right")])
+        drawn = np.cumsum(times[owner[:depth]])
+        if drawn[-1] > above or depth == len(ordered):
+            return float(ordered[np.searchsorted(drawn, above, side="right")])
         depth = min(len(ordered), 4 * depth)
 
 
@@ -192,18 +192,18 @@ class Tails:
         return float((self.count * np.where(straight, np.exp(-excess), bent)).mean())
 
 
-def resampled_tails(found: Excursions, count: int, seed: int) -> Tails:
+def resampled_tails(peaks: Excursions, count: int, seed: int) -> Tails:
     """Fits `count` tails, each to a resample of the excursions. The size of a resample has a Poisson distribution.
 
     Source of the fit: Hosking and Wallis (1987), Technometrics 29, 339, by probability-weighted moments. Departs from
     it in limiting the shape to SHAPES; the scale then keeps the mean.
     """
     draw = np.random.default_rng(seed)
-    excess = np.sort(found.heights) - found.threshold
+    excess = np.sort(peaks.heights) - peaks.threshold
     # Repeating each height a Poisson number of times with mean 1 is the same, and keeps the order.
     samples = [np.repeat(excess, times) for times in draw.poisson(1.0, (count, len(excess)))]
     fitted = np.array([_fit_excess(sample) for sample in samples])
-    return Tails(found.threshold, np.array([float(len(sample)) for sample in samples]), fitted[:, 0], fitted[:, 1])
+    return Tails(peaks.threshold, np.array([float(len(sample)) for sample in samples]), fitted[:, 0], fitted[:, 1])
 
 
 def _fit_excess(excess: Float64s) -> tuple[float, float]:

@@ -76,10 +76,14 @@ class FramedHistory:
             left = left & ~holds
         return counts
 
-    def within(self, part: UInt8s, wanted: Part, support: int) -> Bools:
-        """bool (T,): frames of part `wanted` whose last `support` frames are normal, and in this part or in none."""
-        allowed = self.normal & ((part == wanted) | (part == Part.NONE))
-        inside: Bools = (self.run_within(allowed) >= support) & (part == wanted)
+    def within(self, parts: UInt8s, part: Part, support: int) -> Bools:
+        """bool (T,): frames of a part whose last `support` frames are normal, and in this part or in none.
+
+        Args:
+            parts: uint8 (T,), `Part` of each frame.
+        """
+        allowed = self.normal & ((parts == part) | (parts == Part.NONE))
+        inside: Bools = (self.run_within(allowed) >= support) & (parts == part)
         return inside
 
     def run_within(self, allowed: Bools) -> Int64s:

@@ -72,22 +72,22 @@ def without(history: History, dropped: set[str]) -> History:
     Raises:
         DataError: no sensor is left.
     """
-    kept = [i for i, sensor in enumerate(history.sensors) if sensor not in dropped]
-    if not kept:
+    remaining = [i for i, sensor in enumerate(history.sensors) if sensor not in dropped]
+    if not remaining:
         raise DataError(f"vetting leaves no sensor of {list(history.sensors)}; set `train.drop_sensors: false`")
-    batches = [_narrowed(b, kept) for b in history.batches]
-    return History(history.layout, batches, tuple(history.sensors[i] for i in kept), history.seconds)
+    batches = [_narrowed(b, remaining) for b in history.batches]
+    return History(history.layout, batches, tuple(history.sensors[i] for i in remaining), history.seconds)
 
 
-def _narrowed(batch: Batch, kept: list[int]) -> Batch:
+def _narrowed(batch: Batch, remaining: list[int]) -> Batch:
     columns = batch.columns
     if isinstance(columns, LongReadings):
         # Sensors that were left out before have index -1, which is the last place.
         place = np.full(columns.sensors + 1, -1, np.int32)
-        place[kept] = np.arange(len(kept))
-        narrow: Readings | LongReadings = replace(columns, sensor=place[columns.sensor], sensors=len(kept))
+        place[remaining] = np.arange(len(remaining))
+        narrow: Readings | LongReadings = replace(columns, sensor=place[columns.sensor], sensors=len(remaining))
     else:
-        narrow = replace(columns, values=np.ascontiguousarray(columns.values[:, kept]))
+        narrow = replace(columns, values=np.ascontiguousarray(columns.values[:, remaining]))
     return replace(batch, columns=narrow)
 
 

@@ -22,7 +22,7 @@ class Windows:
         self._values = self._runs(torch.from_numpy(frames if frames.flags.writeable else frames.copy()))
         blank = masked is None or not masked.any()
         # 1 where a cell counts. None: all cells count.
-        self._kept = None if blank else self._runs(torch.from_numpy(1.0 - np.asarray(masked, dtype=np.float32)))
+        self._counted = None if blank else self._runs(torch.from_numpy(1.0 - np.asarray(masked, dtype=np.float32)))
 
     def at(self, ends: Tensor) -> tuple[Tensor, Tensor | None]:
         """Gives the windows whose newest frames are the rows `ends` (K, n).
@@ -33,7 +33,7 @@ class Windows:
         starts = (ends - (self._shape[0] - 1)).flatten()
         shape = (*ends.shape, *self._shape)
         values = self._values.index_select(0, starts).view(shape)
-        return values, None if self._kept is None else self._kept.index_select(0, starts).view(shape)
+        return values, None if self._counted is None else self._counted.index_select(0, starts).view(shape)
 
     def _runs(self, rows: Tensor) -> Tensor:
         window, sensors = self._shape

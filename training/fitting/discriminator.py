@@ -73,11 +73,11 @@ class ResidualSource:
         Returns:
             float32 (K, n, frames, F), masked cells 0, and bool (K, n, F), sensors with a cell that is not masked.
         """
-        windows, kept = self.windows.at(ends)
-        residuals = self._residuals(windows, kept)
-        if kept is None:
+        windows, counted = self.windows.at(ends)
+        residuals = self._residuals(windows, counted)
+        if counted is None:
             return residuals, torch.ones_like(residuals[:, :, 0], dtype=torch.bool)
-        return residuals, kept[:, :, -residuals.shape[2] :].any(dim=2)
+        return residuals, counted[:, :, -residuals.shape[2] :].any(dim=2)
 
     def anomalous(self, ends: Tensor, draws: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
         """Computes residuals of these windows with anomalies.
@@ -85,26 +85,26 @@ class ResidualSource:
         Returns:
             float32 (K, n, frames, F), and bool (K, n, F), sensors touched in a frame that the error spans.
         """
-        windows, kept = self.windows.at(ends)
-        seen = torch.ones_like(windows[:, :, 0], dtype=torch.bool) if kept is None else kept.bool().all(dim=2)
-        made = [
+        windows, counted = self.windows.at(ends)
+        unmasked = torch.ones_like(windows[:, :, 0], dtype=torch.bool) if counted is None else counted.bool().all(dim=2)
+        anomalous = [
             _with_anomalies(own.numpy(), allowed.numpy(), draw, self.kinds, self.clip)
-            for own, allowed, draw in zip(windows, seen, draws, strict=True)
+            for own, allowed, draw in zip(windows, unmasked, draws, strict=True)
         ]
-        strips = torch.from_numpy(np.stack(made))
+        strips = torch.from_numpy(np.stack(anomalous))
         spanned = slice(windows.shape[2] - self.model.spec.error_frames, None)
-        return self._residuals(strips, kept), (strips != windows)[:, :, spanned].any(dim=2)
+        return self._residuals(strips, counted), (strips != windows)[:, :, spanned].any(dim=2)
 
     @torch.no_grad()
     def reconstructed(self, ends: Tensor) -> Tensor:
         """Computes residuals of the reconstructions of these windows, float32 (K, n, frames, F)."""
-        windows, kept = self.windows.at(ends)
-        return self._residuals(self.model(windows), kept)
+        windows, counted = self.windows.at(ends)
+        return self._residuals(self.model(windows), counted)
 
     @torch.no_grad()
-    def _residuals(self, windows: Tensor, kept: Tensor | None) -> Tensor:
+    def _residuals(self, windows: Tensor, counted: Tensor | None) -> Tensor:
         residuals: Tensor = self.model(windows) - windows
-        residuals = residuals if kept is None else residuals * kept
+        residuals = residuals if counted is None else residuals * counted
         return residuals[:, :, -self.model.spec.error_frames :]
 
 
@@ -114,13 +114,13 @@ def _with_anomalies(
     """Puts an anomaly into each of the windows (n, W, F) that can have one, kinds and sizes in turn."""
     graded = [(kind, size) for kind in kinds for size in SIZES[kind]]
     turns = itertools.cycle(draw.permutation(len(graded)).tolist())
-    made = windows.copy()
+    anomalous = windows.copy()
     for rows in np.array_split(draw.permutation(len(windows)), -(-len(windows) // ALIKE)):
         kind, size = graded[next(turns)]
         begin, seed = int(draw.integers(windows.shape[1])), int(draw.integers(2**31))
-        found = inject(windows[rows], kind, size, seed, begin=begin, clip=clip, allowed=allowed[rows])
-        made[rows[found.rows]] = found.strips
-    return made
+        injected = inject(windows[rows], kind, size, seed, begin=begin, clip=clip, allowed=allowed[rows])
+        anomalous[rows[injected.rows]] = injected.strips
+    return anomalous
 
 
 def fit_discriminator(
@@ -150,12 +150,12 @@ def fit_discriminator(
     """
     spec = model.spec
     residuals = ResidualSource(model, Windows(frames, masked, spec), kinds, clip)
-    made = build(spec, seeds)
-    made.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
-    run = _Training(made, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
-    found = run.go(max_epochs)
-    _calibrate(made, ensemble, residuals, frames, masked, held_out)
-    return FittedDiscriminator(made.weights(), *found)
+    discriminator = build(spec, seeds)
+    discriminator.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
+    training = _Training(discriminator, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
+    epochs, losses = training.run(max_epochs)
+    _calibrate(discriminator, ensemble, residuals, frames, masked, held_out)
+    return FittedDiscriminator(discriminator.weights(), epochs, losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +163,12 @@ class _Examples:
     """Residuals float32 (K, n, frames, F), and the sensors that count, bool (K, n, F).
 
     Attributes:
-        seen: sensors that count in normal windows and reconstructions.
+        unmasked: sensors that count in normal windows and reconstructions.
         touched: sensors that count in anomalous windows.
     """
 
     normal: Tensor
-    seen: Tensor
+    unmasked: Tensor
     anomalous: Tensor
     touched: Tensor
     reconstructed: Tensor
@@ -196,7 +196,7 @@ class _Training:
         self._epoch = torch.zeros(len(seeds), dtype=torch.int64)
         self._stale = torch.zeros(len(seeds), dtype=torch.int64)
 
-    def go(self, max_epochs: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    def run(self, max_epochs: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """Trains, and leaves each member with its best weights. Returns their epochs and losses."""
         for epoch in range(1, max_epochs + 1):
             self._train()
@@ -232,8 +232,8 @@ class _Training:
             softplus(-self._discriminator(examples.anomalous)),
         )
         reconstructed = softplus(-self._discriminator(examples.reconstructed))
-        anomalies = _mean(anomalous, examples.touched) + RECONSTRUCTION_WEIGHT * _mean(reconstructed, examples.seen)
-        return _mean(normal, examples.seen) + anomalies
+        anomalies = _mean(anomalous, examples.touched) + RECONSTRUCTION_WEIGHT * _mean(reconstructed, examples.unmasked)
+        return _mean(normal, examples.unmasked) + anomalies
 
     @torch.no_grad()
     def _keep(self, epoch: int) -> None:
@@ -254,7 +254,7 @@ def _mean(values: Tensor, counts: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _calibrate(
-    made: Discriminator,
+    discriminator: Discriminator,
     ensemble: Ensemble,
     residuals: ResidualSource,
     frames: Float32s,
@@ -262,11 +262,11 @@ def _calibrate(
     held_out: Int64s,
 ) -> None:
     """Sets `floor`, `slope` and `reach` from held-out normal windows."""
-    members = len(made.reach)
+    members = len(discriminator.reach)
     parts = []
     for here in torch.from_numpy(held_out).split(AT_ONCE):  # type: ignore[no-untyped-call]
-        left, seen = residuals.normal(here.expand(members, -1))
-        parts.append(torch.where(seen, made(left), torch.nan))
+        normal, unmasked = residuals.normal(here.expand(members, -1))
+        parts.append(torch.where(unmasked, discriminator(normal), torch.nan))
     logits = torch.cat(parts, dim=1).double().numpy()  # (K, N, F)
     blind = np.isnan(logits).all(axis=1)  # (K, F)
     middle, floor = np.nanquantile(np.where(blind[:, None], 0, logits), (0.5, UNUSUAL), axis=1)  # (K, F) each
@@ -275,4 +275,4 @@ def _calibrate(
     errors = ensemble.errors(frames, held_out, masked).by_sensor.astype(np.float64)  # (K, F, N)
     usual, far = np.quantile(np.nanmean(errors, axis=1), (0.5, UNUSUAL), axis=1)  # (K,) each
     for name, value in (("floor", floor), ("slope", np.where(blind, 0, 1 / width)), ("reach", far - usual)):
-        getattr(made, name).copy_(torch.from_numpy(value))
+        getattr(discriminator, name).copy_(torch.from_numpy(value))

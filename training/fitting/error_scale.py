@@ -63,9 +63,9 @@ def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None
 
 def _floored(own: Float64s) -> Float64s:
     """Median over series of their errors (S, F), at least `LEAST`: float64 (F,)."""
-    seen = ~np.isnan(own).all(axis=0)
+    known = ~np.isnan(own).all(axis=0)
     usual = np.full(own.shape[1], np.nan)
-    usual[seen] = np.nanmedian(own[:, seen], axis=0)
-    middle = float(np.median(usual[seen])) if seen.any() else LEAST
-    scale: Float64s = np.where(seen, np.maximum(usual, LEAST_SHARE * middle), middle)
+    usual[known] = np.nanmedian(own[:, known], axis=0)
+    middle = float(np.median(usual[known])) if known.any() else LEAST
+    scale: Float64s = np.where(known, np.maximum(usual, LEAST_SHARE * middle), middle)
     return np.maximum(scale, LEAST)

@@ -107,7 +107,7 @@ def fit(
     windows = Windows(frames, masked, spec)
     stopping = torch.from_numpy(evenly(stop_ends, options.max_stop))
     model = build(spec, seeds_of(spec, options))
-    fitted = _Training(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).go(progress)
+    fitted = _Training(model, windows, torch.from_numpy(fit_ends.copy()), stopping, options).run(progress)
     if isinstance(best := load(spec, fitted.weights), GenerativeAutoencoder):
         fitted = replace(fitted, divergence=mean_divergence(best, windows, stopping))
     return fitted
@@ -136,7 +136,7 @@ class _Training:
         self._stale = torch.zeros(members, dtype=torch.int64)
         self._rate = torch.ones(members)
 
-    def go(self, progress: Callable[[Epoch], None]) -> FittedMembers:
+    def run(self, progress: Callable[[Epoch], None]) -> FittedMembers:
         """Trains until all members are done, or `max_epochs`."""
         options = self._options
         epochs: list[Epoch] = []
@@ -194,10 +194,10 @@ class _Training:
         """Draws the windows of an epoch for each member, by their ends: int64 (K, n)."""
         options, count = self._options, len(self._fit_ends)
         most = max(options.train.max_windows_per_epoch, options.train.batch_size)
-        wanted = min(max(count, options.min_windows), most)
-        rounds = -(-wanted // count)
+        size = min(max(count, options.min_windows), most)
+        rounds = -(-size // count)
         orders = [
-            torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:wanted] for draw in self._draws
+            torch.cat([torch.randperm(count, generator=draw) for _ in range(rounds)])[:size] for draw in self._draws
         ]
         return self._fit_ends[torch.stack(orders)]
 

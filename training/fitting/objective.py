@@ -39,17 +39,17 @@ class Objective:
         Args:
             share: share of beta in force, 0 to 1.
         """
-        windows, kept = self._windows.at(ends)
-        made, penalty = self._model.training_pass(self._blanked(windows), self._draws)
-        error = self._mean_error(made, windows, kept)
+        windows, counted = self._windows.at(ends)
+        reconstruction, penalty = self._model.training_pass(self._blanked(windows), self._draws)
+        error = self._mean_error(reconstruction, windows, counted)
         if penalty is None:
             return error
         return error + share * self._model.spec.beta / windows[0, 0].numel() * penalty
 
     def reconstruction(self, ends: Tensor) -> Tensor:
         """Mean error of the unmasked cells of the windows that end at the rows `ends` (K, n). No cell is blanked."""
-        windows, kept = self._windows.at(ends)
-        return self._mean_error(self._model(windows), windows, kept)
+        windows, counted = self._windows.at(ends)
+        return self._mean_error(self._model(windows), windows, counted)
 
     def _blanked(self, windows: Tensor) -> Tensor:
         """Sets a share `noise` of the cells of the windows (K, n, W, F) to 0, the value of a masked cell.
@@ -61,16 +61,16 @@ class Objective:
             return windows
         return windows * (random_like(windows, self._draws, Tensor.uniform_) >= self._noise)
 
-    def _mean_error(self, made: Tensor, windows: Tensor, kept: Tensor | None) -> Tensor:
+    def _mean_error(self, reconstruction: Tensor, windows: Tensor, counted: Tensor | None) -> Tensor:
         """Mean over the cells that count, (K,)."""
-        errors = cell_errors(made, windows, self._model.spec.loss)
-        if kept is None:
+        errors = cell_errors(reconstruction, windows, self._model.spec.loss)
+        if counted is None:
             return errors.mean(dim=(1, 2, 3))
-        return (errors * kept).sum(dim=(1, 2, 3)) / kept.sum(dim=(1, 2, 3)).clamp(min=1.0)
+        return (errors * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1.0)
 
 
-def cell_errors(made: Tensor, windows: Tensor, loss: Literal["mse", "huber"]) -> Tensor:
+def cell_errors(reconstruction: Tensor, windows: Tensor, loss: Literal["mse", "huber"]) -> Tensor:
     """Error of each cell, with gradients. Equal to `stream.detect.model.reduction.cell_errors`."""
     if loss == "mse":
-        return mse_loss(made, windows, reduction="none")
-    return 2.0 * huber_loss(made, windows, reduction="none", delta=1.0)
+        return mse_loss(reconstruction, windows, reduction="none")
+    return 2.0 * huber_loss(reconstruction, windows, reduction="none", delta=1.0)

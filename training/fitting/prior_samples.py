@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
     from matplotlib.axes import Axes
 
 SAMPLE, STEP = "sample", "step"
-SHOWN, PANELS = 30, 24  # windows drawn as lines, sensors at most in a picture
+SHOWN, PANELS = 30, 24  # windows shown as lines, sensors at most in a picture
 _LINE, _BAND, _MIDDLE = "#0072B2", "#56B4E9", "#222222"  # Okabe and Ito's palette
 
 
@@ -56,35 +56,35 @@ def draw_samples(folder: Path, definition: Definition, count: int, seed: int) ->
     return PriorSamples(definition.sensors, windows * definition.scales.scale[pooled] + definition.scales.mean[pooled])
 
 
-def write_samples(drawn: PriorSamples, path: Path) -> None:
+def write_samples(samples: PriorSamples, path: Path) -> None:
     """Writes a row per window and step (0: the oldest), with the columns sample, step, and one per sensor.
 
     Raises:
         BundleError: a sensor has the name of one of the other columns.
     """
-    clashing = {SAMPLE, STEP} & set(drawn.sensors)
+    clashing = {SAMPLE, STEP} & set(samples.sensors)
     if clashing:
         raise BundleError(f"sensors {sorted(clashing)} have the names of the table's own columns; train with others")
-    count, window, sensors = drawn.values.shape
+    count, window, sensors = samples.values.shape
     of, step = np.divmod(np.arange(count * window), window)
-    columns = drawn.values.reshape(-1, sensors).T
-    table = {SAMPLE: of, STEP: step.astype(np.int32), **dict(zip(drawn.sensors, columns, strict=True))}
+    columns = samples.values.reshape(-1, sensors).T
+    table = {SAMPLE: of, STEP: step.astype(np.int32), **dict(zip(samples.sensors, columns, strict=True))}
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(table), path)
 
 
-def plot_samples(drawn: PriorSamples, path: Path) -> None:
+def plot_samples(samples: PriorSamples, path: Path) -> None:
     """Draws a panel per sensor as PNG: some windows, the median of all, and the band that holds nine in ten."""
     from matplotlib.figure import Figure
 
-    names = drawn.sensors[:PANELS]
+    names = samples.sensors[:PANELS]
     figure = Figure(figsize=(8.0, 1.0 + 1.3 * len(names)), dpi=120, facecolor="white", layout="constrained")
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    for panel, name, values in zip(panels, names, drawn.values.transpose(2, 0, 1), strict=False):
+    for panel, name, values in zip(panels, names, samples.values.transpose(2, 0, 1), strict=False):
         _panel(panel, name, values)
     panels[-1].set_xlabel("frames before the newest", fontsize=8.5)
-    left = len(drawn.sensors) - len(names)
-    title = f"{len(drawn.values)} windows drawn from the prior" + (f"; {left} sensors are not shown" if left else "")
+    left = len(samples.sensors) - len(names)
+    title = f"{len(samples.values)} windows drawn from the prior" + (f"; {left} sensors are not shown" if left else "")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left", fontweight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", metadata={"Software": None})
