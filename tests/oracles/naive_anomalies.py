@@ -6,18 +6,18 @@ def naive_anomaly(
     size: float,
     begin: int,
     clip: float,
-    strip: list[list[float]],
+    segment: list[list[float]],
     made: list[list[float]],
     touched: list[int],
     others: list[list[list[float]]],
 ) -> bool:
-    """Checks that `made` is the strip (L, F) with an anomaly of this kind and size in the sensors `touched`.
+    """Checks that `made` is the segment (L, F) with an anomaly of this kind and size in the sensors `touched`.
 
     Args:
         begin: frame in which it begins.
-        others: strips that a broken correlation may take values from.
+        others: segments that a broken correlation may take values from.
     """
-    frames = len(strip)
+    frames = len(segment)
 
     def same(expected: list[float], sensor: int) -> bool:
         return all(
@@ -25,7 +25,7 @@ def naive_anomaly(
         )
 
     sensor = touched[0]
-    was = [row[sensor] for row in strip]
+    was = [row[sensor] for row in segment]
     if kind == "noise_burst":  # noise has no expected value
         return all(made[t][sensor] == max(-clip, min(clip, was[t])) for t in range(begin))
     if kind in ("spike", "level_shift", "drift"):
@@ -43,7 +43,7 @@ def naive_anomaly(
         return same([was[t] if t < max(begin, late) else was[t - late] for t in range(frames)], sensor)
     if kind == "swap":
         return all(
-            same([a[one] if t < begin else (1 - size) * a[one] + size * a[two] for t, a in enumerate(strip)], one)
+            same([a[one] if t < begin else (1 - size) * a[one] + size * a[two] for t, a in enumerate(segment)], one)
             for one, two in (touched, touched[::-1])
         )
     keep = (1 - size * size) ** 0.5

@@ -91,9 +91,9 @@ class ResidualSource:
             _with_anomalies(own.numpy(), allowed.numpy(), draw, self.kinds, self.clip)
             for own, allowed, draw in zip(windows, unmasked, draws, strict=True)
         ]
-        strips = torch.from_numpy(np.stack(anomalous))
+        changed = torch.from_numpy(np.stack(anomalous))
         spanned = slice(windows.shape[2] - self.model.spec.error_frames, None)
-        return self._residuals(strips, counted), (strips != windows)[:, :, spanned].any(dim=2)
+        return self._residuals(changed, counted), (changed != windows)[:, :, spanned].any(dim=2)
 
     @torch.no_grad()
     def reconstructed(self, ends: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ def _with_anomalies(
         kind, size = graded[next(turns)]
         begin, seed = int(draw.integers(windows.shape[1])), int(draw.integers(2**31))
         injected = inject(windows[rows], kind, size, seed, begin=begin, clip=clip, allowed=allowed[rows])
-        anomalous[rows[injected.rows]] = injected.strips
+        anomalous[rows[injected.rows]] = injected.segments
     return anomalous
 
 

@@ -42,8 +42,8 @@ class InjectionTrial:
         if made.why_none is not None:
             return made.why_none
         end = window if kind == "spike" else self._spec.receptive_field
-        was, now = (values[:, end - window : end] for values in (self._values[made.rows], made.strips))
-        found = self._found(self._segments.of(made.rows), made.strips)
+        was, now = (values[:, end - window : end] for values in (self._values[made.rows], made.segments))
+        found = self._found(self._segments.of(made.rows), made.segments)
         return InjectedSize(size, len(made.rows), found, self._given_back(was, now))
 
     def found_in_normal(self) -> float:

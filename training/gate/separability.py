@@ -57,7 +57,7 @@ def synthetic_criterion(segments: HeldOutSegments, definition: Definition, seed:
     made = inject(segments.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=segments.free)
     if made.why_none is not None:
         return not_judged(name, made.why_none)
-    found = separation(segments.of(made.rows).scores(definition, made.strips), segments.scores(definition))
+    found = separation(segments.of(made.rows).scores(definition, made.segments), segments.scores(definition))
     seen = (
         f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.probability:.1%} of pairs"
     )

@@ -77,7 +77,7 @@ def found(weights: dict[str, Tensor]) -> FittedDiscriminator:
 def with_anomalies(kind: Kind, size: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The later windows, which nothing was trained on, one after another, each with an anomaly; and their ends."""
     strips = np.stack([FRAMES[end - WINDOW + 1 : end + 1] for end in LATER])
-    made = inject(strips, kind, size, seed=3, begin=2).strips
+    made = inject(strips, kind, size, seed=3, begin=2).segments
     return np.ascontiguousarray(made.reshape(-1, SENSORS)), np.arange(1, len(made) + 1) * WINDOW - 1
 
 

@@ -157,7 +157,7 @@ def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> No
     assert isinstance(step, InjectedSize)
     made = inject(strips.scaled(definition), "noise_burst", 1.0, 0, allowed=strips.free)
     above, kept = 0, -1 if span == "newest" else -spec.window
-    for strip, masked in zip(made.strips, strips.masked[made.rows], strict=True):
+    for strip, masked in zip(made.segments, strips.masked[made.rows], strict=True):
         errors = []
         for end in range(spec.window, len(strip) + 1):
             seen, holes = strip[end - spec.window : end], masked[end - spec.window : end][kept:].tolist()
@@ -182,7 +182,7 @@ def test_a_projection_gives_back_what_it_projects() -> None:
         assert isinstance(step, InjectedSize)
         begin, end = (5, 6) if kind == "spike" else (None, 8)
         made = inject(normal, kind, SIZES[kind][0], 0, begin=begin)
-        put_in = (made.strips - normal[made.rows])[:, end - 6 : end].reshape(len(made.rows), -1)
+        put_in = (made.segments - normal[made.rows])[:, end - 6 : end].reshape(len(made.rows), -1)
         assert step.given_back == pytest.approx(((put_in @ down.T) ** 2).sum() / (put_in**2).sum(), rel=1e-3)
 
 
