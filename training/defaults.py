@@ -20,7 +20,7 @@ WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
 def choose_policy(
     frames: FrameSettings, rules: RuleSettings, layout: Literal["wide", "long"], steps: dict[str, int], sensors: int
 ) -> FramePolicy:
-    """The policy for framing, with values from the data for `interval`, `max_gap` and `max_missing`.
+    """Chooses the policy for framing, with values from the data for `interval`, `max_gap` and `max_missing`.
 
     Args:
         layout: "long": records of one sensor each, which become frames on ticks only.
@@ -54,39 +54,39 @@ def choose_policy(
     )
 
 
-def choose_spec(options: ModelSettings, sensors: int, window: int, smoothing: int) -> ModelSpec:
-    """The sizes of the model for this W and M. The code has far fewer values than the window.
+def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int) -> ModelSpec:
+    """Chooses the sizes of the model for this W and M. The code has far fewer values than the window.
 
     The code is the bottleneck, not the hidden layer: few hidden units with dropout learn nothing of a small window.
     """
     size = window * sensors
-    usual = kind_of(options.kind).usual_hidden
-    hidden = options.hidden if options.hidden is not None else usual if size > 1 else 1
-    latent = options.latent if options.latent is not None else max(1, min(LATENT, size // 4))
+    usual = kind_of(model.kind).usual_hidden
+    hidden = model.hidden if model.hidden is not None else usual if size > 1 else 1
+    latent = model.latent if model.latent is not None else max(1, min(LATENT, size // 4))
     return ModelSpec(
-        kind=options.kind,
+        kind=model.kind,
         window=window,
         smoothing=smoothing,
         sensors=sensors,
         hidden=hidden if usual else 0,
         latent=latent,
-        members=options.members,
-        dropout=options.dropout if usual else 0.0,
-        error_span=options.error_span,
-        loss=options.loss,
-        noise=options.noise if usual else 0.0,
-        beta=options.beta,
-        discriminator=DISCRIMINATOR if options.discriminator else 0,
+        members=model.members,
+        dropout=model.dropout if usual else 0.0,
+        error_span=model.error_span,
+        loss=model.loss,
+        noise=model.noise if usual else 0.0,
+        beta=model.beta,
+        discriminator=DISCRIMINATOR if model.discriminator else 0,
     )
 
 
-def longest_support(options: ModelSettings) -> int:
+def longest_support(model: ModelSettings) -> int:
     """W + M, unless a short history calls for less."""
-    window = WINDOW if options.window is None else options.window
-    return window + (SMOOTHING if options.smoothing is None else options.smoothing)
+    window = WINDOW if model.window is None else model.window
+    return window + (SMOOTHING if model.smoothing is None else model.smoothing)
 
 
-def ruled(rules: RuleSettings) -> set[str]:
+def sensors_with_rules(rules: RuleSettings) -> set[str]:
     """The sensors that have a rule."""
     return {name for name, rule in rules.sensors.items() if rule.valid or rule.vetoes}
 
@@ -97,24 +97,24 @@ def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
     Raises:
         ConfigError: names these sensors.
     """
-    unknown = [f"rules.sensors.{name}" for name in sorted(ruled(rules)) if name not in sensors]
+    unknown = [f"rules.sensors.{name}" for name in sorted(sensors_with_rules(rules)) if name not in sensors]
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: no such sensor in the history, which has {', '.join(sensors)}")
 
 
-def choose_rules(options: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> Rules:
-    """Rules of incidents, with values from the model: resolved after W + M quiet frames, updated every W at most."""
+def choose_rules(rules: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> Rules:
+    """Chooses the rules of incidents. Left open: resolved after W + M quiet frames, updated hourly, or every W frames if longer."""
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
     return Rules(
-        close_after=options.close_after if options.close_after is not None else spec.block,
-        close_ratio=options.close_ratio,
-        update_every_ns=options.update_every if options.update_every is not None else hourly,
-        max_duration_ns=options.max_duration,
-        severity_edges=options.severity_edges,
-        top_sensors=options.top_sensors,
+        close_after=rules.close_after if rules.close_after is not None else spec.block,
+        close_ratio=rules.close_ratio,
+        update_every_ns=rules.update_every if rules.update_every is not None else hourly,
+        max_duration_ns=rules.max_duration,
+        severity_edges=rules.severity_edges,
+        top_sensors=rules.top_sensors,
         sensors=tuple(
             SensorRule(name, rule.direction, rule.min_absolute, rule.min_relative)
-            for name, rule in options.sensors.items()
+            for name, rule in rules.sensors.items()
             if rule.vetoes
         ),
     )

@@ -36,7 +36,14 @@ from training.data.scaling import scale_table
 from training.data.scored_history import frame_scores
 from training.data.split import Part, Shares
 from training.data.vet import Finding, vet
-from training.defaults import choose_policy, choose_rules, choose_spec, longest_support, refuse_unknown, ruled
+from training.defaults import (
+    choose_policy,
+    choose_rules,
+    choose_spec,
+    longest_support,
+    refuse_unknown,
+    sensors_with_rules,
+)
 from training.fitting.discriminator import FittedDiscriminator
 from training.fitting.fit import FittedMembers, seeds_of
 from training.fitting.members import Progress, fit_ensemble
@@ -154,7 +161,7 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
     findings = vet(values, framed.time[seen], history.sensors, framed.series[seen])
     # A sensor that `score_when` may speak of, or a rule does, stays: a switch that is always on in history is flat.
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
-    dropped -= ruled(options.rules)
+    dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:
         history = without(history, dropped)
         policy, framed = framed_with(history)

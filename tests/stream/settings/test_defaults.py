@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from stream.detect.model.autoencoders import kind_of
 from stream.settings import Settings
+from stream.settings.describe import rows
 from stream.settings.section import Section
 from tests.conftest import ROOT
 from tests.support import architecture as house
+from training.defaults import GAP_STEPS, LATENT, SMOOTHING, WINDOW
 
 NUMBERS = {"int": "number", "float": "number", "bool": "number"}
 # Says that nothing was given.
@@ -109,3 +112,18 @@ def test_a_second_default_is_found(field: str, is_second: bool, tmp_path: Path) 
     file.parent.mkdir()
     file.write_text(f"class Options:\n    {field}\n")
     assert bool(second_defaults(house.modules(tmp_path, *house.PRODUCT))) == is_second
+
+
+LEFT_OPEN = {
+    "model.window": f"null: {WINDOW}, ",
+    "model.smoothing": f"null: {SMOOTHING}, ",
+    "model.latent": f"null: {LATENT}, ",
+    "model.hidden": f"null: {kind_of('dense').usual_hidden} (conv: {kind_of('conv').usual_hidden}); ",
+    "frames.max_gap": f"null: {GAP_STEPS} usual steps.",
+}
+
+
+@pytest.mark.parametrize("path", LEFT_OPEN)
+def test_the_table_says_what_training_takes_for_a_setting_that_is_left_open(path: str) -> None:
+    (effect,) = (row.effect for row in rows() if row.path == path)
+    assert LEFT_OPEN[path] in effect
