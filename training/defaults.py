@@ -103,7 +103,10 @@ def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
 
 
 def choose_rules(rules: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> Rules:
-    """Chooses the rules of incidents. Left open: resolved after W + M quiet frames, updated hourly, or every W frames if longer."""
+    """Chooses the rules of incidents.
+
+    Left open: an incident is resolved after W + M quiet frames, and updated hourly, or every W frames if that is longer.
+    """
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
     return Rules(
         close_after=rules.close_after if rules.close_after is not None else spec.block,
