@@ -105,7 +105,7 @@ def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
 def choose_rules(rules: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> Rules:
     """Chooses the rules of incidents.
 
-    Left open: an incident is resolved after W + M quiet frames, and updated hourly, or every W frames if that is longer.
+    Left open: an incident is resolved after W + M quiet frames; it is updated hourly, or every W frames if longer.
     """
     hourly = max(3600 * SECOND, spec.window * policy.interval_ns)
     return Rules(

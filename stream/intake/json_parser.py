@@ -78,7 +78,7 @@ def _float64s(column: list[Any]) -> Float64s:
 
 
 class JsonParser:
-    """As `stream.intake.parser.Parser`. Remembers unread fields, for speed only. Not for several threads at once."""
+    """Implements `stream.intake.parser.Parser`. Remembers unread fields, for speed only. Not for several threads."""
 
     def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
         self._leaves = leaves

@@ -1,10 +1,9 @@
 """Reads one JSON message strictly: its rows, or the reason why it is dead. Slow; decides where `json_parser` doubts.
 
 The first of these faults counts:
-
-1. too large; 2. empty; 3. value or key not UTF-8; 4. not JSON, or nested deeper than `MAX_DEPTH`;
-5. half a surrogate pair, which is `not_utf8`; 6. a NaN or Infinity literal anywhere;
-7. a repeated name, if it is part of a configured path; 8. a wrong type; 9. a configured value beyond float64.
+1. Too large. 2. Empty. 3. Value or key not UTF-8. 4. Not JSON, or nested deeper than `MAX_DEPTH`.
+5. Half a surrogate pair, which is `not_utf8`. 6. A NaN or Infinity literal anywhere.
+7. A repeated name, if it is part of a configured path. 8. A wrong type. 9. A configured value beyond float64.
 
 A time beyond float64 is a bad time: only its element is dead.
 """

@@ -1,5 +1,7 @@
-"""A second wire format, for tests: a message is lines of comma-separated values, one row a line, in the order of the
-fields that are read; an empty value is absent."""
+"""A second wire format, for tests: lines of comma-separated values.
+
+A line is one row, with its values in the order of the fields that are read. An empty value is absent.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +15,7 @@ from stream.intake.parser import Fault, Leaf, Parsed
 
 
 class CsvParser:
-    """As `stream.intake.parser.Parser`. Times are integers or text."""
+    """Implements `stream.intake.parser.Parser`. Times are integers or text."""
 
     def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
         self._leaves, self._max_bytes, self._key_is_series = leaves, max_bytes, key_is_series
