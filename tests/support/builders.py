@@ -60,7 +60,7 @@ def a_spec(*sizes: object, **changes: object) -> ModelSpec:
 
 
 def weights_of(spec: ModelSpec, seeds: Sequence[int]) -> dict[str, Tensor]:
-    """Untrained weights; a discriminator's floors and the like differ by member and sensor, and it speaks often."""
+    """Random weights. The buffers of a discriminator differ by member and sensor, and penalties are frequent."""
     weights = build(spec, seeds).weights()
     if not spec.discriminator:
         return weights
@@ -83,7 +83,7 @@ def a_definition(
     series: Sequence[str] = ("a", "b"),
     seed: int = 0,
 ) -> Definition:
-    """Untrained weights, scales that differ by series, spreads by sensor, threshold q for all."""
+    """A definition with random weights: scales differ by series, error scales by sensor; one threshold q for all."""
     spec = spec or a_spec()
     draw = np.random.default_rng(seed)
     names = (*series, POOLED)

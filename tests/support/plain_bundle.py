@@ -1,7 +1,7 @@
 """A bundle whose scores are known by hand, and three labelled series to go with it.
 
-The model has weights of 0 and windows of one frame, so it expects 0 everywhere: with scales of 1, no smoothing and a
-threshold of 1, the score of a frame is the mean square of its values.
+The model has weights of 0 and windows of one frame, so it expects 0 everywhere. Scales and threshold are 1, and there
+is no smoothing, so the score of a frame is the mean square of its values.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ LABELLED = Hints(label="anomaly")
 
 
 def plain_bundle(registry: Path, sensors: tuple[str, ...] = SENSORS, window: int = 1, **policy: Any) -> Bundle:
-    """Published as the production bundle of the detector `plain`; `policy` is what differs in its frame policy."""
+    """Publishes the production bundle of the detector `plain`; `policy` changes its frame policy."""
     spec = a_spec("dense", window, 1, len(sensors), hidden=2, latent=1)
     weights = {name: tensor * 0 for name, tensor in build(spec, [0]).weights().items()}
     one = np.ones((1, len(sensors)))
@@ -83,8 +83,11 @@ def calibration_levels() -> pa.Table:
 
 
 def labelled_rows(sensors: tuple[str, ...] = SENSORS) -> pd.DataFrame:
-    """`a`: an event, frames 40 to 49, seen from its third on; two false frames, 80 and 81. `b`: nothing, no label.
-    `c`: an event, frames 10 to 19, and not one value."""
+    """Three labelled series.
+
+    `a` has an event, frames 40 to 49, visible from its third frame on, and two false frames, 80 and 81. `b` has no
+    label. `c` has an event, frames 10 to 19, and no value at all.
+    """
     value = {name: np.full(FRAMES, 0.1) for name in ("a", "b")} | {"c": np.full(FRAMES, np.nan)}
     value["a"][[*range(42, 50), 80, 81]] = 2.0
     label = {name: np.zeros(FRAMES, np.int8) for name in value}

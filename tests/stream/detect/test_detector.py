@@ -150,7 +150,7 @@ def events_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
 
 
 def life(event: IncidentEvent | NaiveEvent) -> tuple[object, ...]:
-    """What product and twin say of an event in the same words."""
+    """The fields of an event that product and twin have in common."""
     e = event
     named = [f"s{f}" for f in e.outside] if isinstance(e, NaiveEvent) else [s.name for s in e.sensors if s.outside]
     return (
@@ -167,7 +167,7 @@ def run(case: Case, cuts: list[int]) -> list[Outcome]:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(("seed", "span"), [(0, "newest"), (1, "window"), (2, "newest"), (3, "window")])
-def test_the_line_says_what_the_slow_twin_says(policy: str, seed: int, span: str) -> None:
+def test_the_detector_agrees_with_the_slow_twin(policy: str, seed: int, span: str) -> None:
     """Dispositions, verdicts and events are equal; levels to 1e-9."""
     case = a_case(policy, seed, error_span=span)
     (outcome,) = run(case, [])

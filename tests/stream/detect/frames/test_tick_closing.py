@@ -1,4 +1,4 @@
-"""When ticks close, given when they open and are ripe: against going through all readings and ticks."""
+"""The reading that closes each tick, against a walk through all readings and ticks."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -13,8 +13,8 @@ from stream.detect.frames.tick_closing import MISSED, closing_rows
     ticks=st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1), st.sampled_from([0, 0, 1, 3, 8, 99])), max_size=30),
     rows=st.integers(30, 40),
 )
-def test_ticks_close_as_if_one_looked_after_each_reading(ticks: list[tuple[int, float, int]], rows: int) -> None:
-    """Whatever opens and gets ripe when: many more orders of events than readings come in."""
+def test_ticks_close_as_in_a_walk_through_the_readings(ticks: list[tuple[int, float, int]], rows: int) -> None:
+    """Ticks open and get ripe in any order, in more orders than readings can come in."""
     ticks.sort(key=lambda tick: tick[0])
     series = np.array([tick[0] for tick in ticks], np.int32)
     # No two ticks have the same first reading; those with the lowest number were open before.
@@ -25,11 +25,11 @@ def test_ticks_close_as_if_one_looked_after_each_reading(ticks: list[tuple[int, 
     # The oldest that was open before was not ripe.
     oldest = np.flatnonzero(first < 0)[np.unique(series[first < 0], return_index=True)[1]]
     ripe[oldest] = np.maximum(ripe[oldest], 0)
-    assert closing_rows(series, first, ripe, rows).tolist() == looked_at(series, first, ripe, rows)
+    assert closing_rows(series, first, ripe, rows).tolist() == walked(series, first, ripe, rows)
 
 
-def looked_at(series: NDArray[np.int32], first: NDArray[np.int64], ripe: NDArray[np.int64], rows: int) -> list[int]:
-    """The same by going through rows and ticks."""
+def walked(series: NDArray[np.int32], first: NDArray[np.int64], ripe: NDArray[np.int64], rows: int) -> list[int]:
+    """Closing rows by a walk through rows and ticks."""
     closing = [rows] * len(series)
     is_open = [False] * len(series)
     newest_closed: dict[int, int] = {}

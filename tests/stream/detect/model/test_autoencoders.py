@@ -1,4 +1,4 @@
-"""What is particular to a kind of autoencoder, and what `build` and `load` refuse; all kinds: test_model_contract."""
+"""The particular features of each kind of autoencoder, and errors of `build` and `load`. See test_model_contract."""
 
 import pytest
 import torch

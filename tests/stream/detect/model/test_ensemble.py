@@ -19,9 +19,8 @@ from stream.detect.model.tiles import Tile, first_steady, is_steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 from tests.oracles.naive_errors import naive_errors, naive_penalty
+from tests.oracles.naive_models import Floats, naive_conv, naive_dense, naive_linear
 from tests.support.builders import a_spec, weights_of
-
-Floats = NDArray[np.float64]
 
 
 def spec_of(
@@ -40,7 +39,7 @@ def spec_of(
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
-    """Every sensor has a spread of its own."""
+    """An ensemble in which each sensor has its own error scale."""
     return Ensemble(spec, weights_of(spec, range(spec.members)), 0.5 + np.arange(spec.sensors) / 2)
 
 
@@ -52,57 +51,16 @@ def same_bits(left: Floats, right: Floats) -> bool:
     return left.tobytes() == right.tobytes()
 
 
-# The oracle: one window, one member, one unit at a time, in float64.
-
-
-def affine(weights: dict[str, Floats], name: str, values: Floats) -> Floats:
-    weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
-    return np.array(
-        [sum(w * v for w, v in zip(row, values, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
-    )
-
-
-def slow_dense(weights: dict[str, Floats], window: Floats) -> Floats:
-    hidden = np.maximum(affine(weights, "encode", window.ravel()), 0)
-    decoded = np.maximum(affine(weights, "decode", affine(weights, "code", hidden)), 0)
-    return affine(weights, "output", decoded).reshape(window.shape)
-
-
-def slow_linear(weights: dict[str, Floats], window: Floats) -> Floats:
-    return affine(weights, "output", affine(weights, "code", window.ravel())).reshape(window.shape)
-
-
-def slow_conv(weights: dict[str, Floats], window: Floats) -> Floats:
-    def narrow(steps: Floats, name: str) -> Floats:
-        framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
-        return np.array(
-            [np.maximum(affine(weights, name, framed[i : i + 4].ravel()), 0) for i in range(0, len(steps), 2)]
-        )
-
-    def widen(steps: Floats, name: str) -> Floats:
-        framed = np.vstack([0 * steps[:1], steps, 0 * steps[:1]])
-        rows = []
-        for i in range(len(steps)):
-            rows.append(affine(weights, f"{name}_even", framed[i : i + 2].ravel()))
-            rows.append(affine(weights, f"{name}_odd", framed[i + 1 : i + 3].ravel()))
-        return np.array(rows)
-
-    front = np.zeros((-len(window) % 4, window.shape[1]))
-    steps = narrow(narrow(np.vstack([front, window]), "narrow1"), "narrow2")
-    spread = np.maximum(affine(weights, "spread", affine(weights, "code", steps.ravel())), 0).reshape(steps.shape)
-    return widen(np.maximum(widen(spread, "widen1"), 0), "output")[-len(window) :]
-
-
-def slow_reconstructions(spec: ModelSpec, window: Floats) -> Floats:
-    """(K, W, F)"""
+def naive_reconstructions(spec: ModelSpec, window: Floats) -> Floats:
+    """Reconstructions by all members, (K, W, F)."""
     stacked = build(spec, range(spec.members)).weights()
-    # A variational code is its mean.
-    slow = {"dense": slow_dense, "variational": slow_dense, "linear": slow_linear, "conv": slow_conv}[spec.kind]
+    naive = {"dense": naive_dense, "variational": naive_dense, "linear": naive_linear, "conv": naive_conv}[spec.kind]
     members = [{name: value[k].double().numpy() for name, value in stacked.items()} for k in range(spec.members)]
-    return np.array([slow(weights, window) for weights in members])
+    return np.array([naive(weights, window) for weights in members])
 
 
-def of(judges: dict[str, Tensor], member: int) -> dict[str, Any]:
+def weights_of_member(judges: dict[str, Tensor], member: int) -> dict[str, Any]:
+    """The weights of one member's discriminator as nested lists."""
     return {name.removeprefix(PREFIX): value[member].double().tolist() for name, value in judges.items()}
 
 
@@ -115,7 +73,7 @@ def of(judges: dict[str, Tensor], member: int) -> dict[str, Any]:
 def test_errors_are_those_of_the_slow_obvious_computation(
     kind: str, window: int, members: int, span: str, loss: str, discriminator: int
 ) -> None:
-    """What a discriminator adds included: here to most windows, to some of them all that it may."""
+    """With the penalty of a discriminator: here for most windows, for some the largest one."""
     spec = spec_of(kind, window, 3, members, span, 4, loss, discriminator)
     judges = split_weights(weights_of(spec, range(members)))[1]
     frames, ends = 2 * frames_of(40, 3), np.array([window - 1, 20, 39, 20])
@@ -124,21 +82,24 @@ def test_errors_are_those_of_the_slow_obvious_computation(
     found = ensemble_of(spec).errors(frames, ends, masked)
     for row, end in enumerate(ends):
         rows = slice(end - window + 1, end + 1)
-        made = slow_reconstructions(spec, frames[rows].astype(np.float64))  # (K, W, F)
+        reconstructed = naive_reconstructions(spec, frames[rows].astype(np.float64))  # (K, W, F)
         span_rows = slice(end if span == "newest" else end - window + 1, end + 1)
         count = span_rows.stop - span_rows.start
-        seen, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
-        slow = [naive_errors(own[-count:].tolist(), seen, left_out, loss, [0.5, 1.0, 1.5]) for own in made]
-        centre = made[:, -count:].mean(axis=0).tolist()
-        by_member, by_sensor = np.array([error for error, _ in slow]), np.array([own for _, own in slow])
+        observed, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
+        spanned = reconstructed[:, -count:].tolist()  # (K, 1 or W, F)
+        errors = [naive_errors(own, observed, left_out, loss, [0.5, 1.0, 1.5]) for own in spanned]
+        centre = reconstructed[:, -count:].mean(axis=0).tolist()
+        by_member, by_sensor = np.array([error for error, _ in errors]), np.array([own for _, own in errors])
         if judges:
-            added = [naive_penalty(own[-count:].tolist(), seen, left_out, of(judges, k)) for k, own in enumerate(made)]
+            added = [
+                naive_penalty(own, observed, left_out, weights_of_member(judges, k)) for k, own in enumerate(spanned)
+            ]
             assert sum(added) > 0
             by_member += added
         np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
-        apart = [naive_errors(own[-count:].tolist(), centre, left_out, "mse", [0.5, 1.0, 1.5])[0] for own in made]
-        np.testing.assert_allclose(found.disagreement[row], np.mean(apart) / (1 + np.mean(apart)), rtol=1e-4)
-        np.testing.assert_allclose(found.expected(row), np.median(made[:, -1], axis=0), rtol=1e-5, atol=1e-6)
+        variance = np.mean([naive_errors(own, centre, left_out, "mse", [0.5, 1.0, 1.5])[0] for own in spanned])
+        np.testing.assert_allclose(found.disagreement[row], variance / (1 + variance), rtol=1e-4)
+        np.testing.assert_allclose(found.expected(row), np.median(reconstructed[:, -1], axis=0), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found.per_sensor(row), np.median(by_sensor, axis=0), rtol=1e-4, atol=1e-7)
 
 
@@ -153,7 +114,7 @@ def test_huber_is_the_square_up_to_one_deviation_and_grows_with_the_size_beyond(
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_split_of_any_sequence_of_windows_changes_a_bit(data: st.DataObject) -> None:
-    """Sequences with repeats, in any order, of any length around the tile, split anywhere, masked or not."""
+    """Sequences with repeats, in any order, of any length around the tile size, split anywhere, masked or not."""
     ensemble, frames, masked = PREPARED[data.draw(st.sampled_from(sorted(PREPARED)))]
     window = ensemble.spec.window
     count = data.draw(st.one_of(st.integers(0, 40), st.integers(TILE_ROWS - 2, 2 * TILE_ROWS + 2)))
@@ -233,11 +194,11 @@ def test_a_masked_cell_earlier_in_the_window_counts_only_when_the_error_spans_it
     assert window.errors(frames, ends, masked).error != window.errors(frames, ends).error
 
 
-@pytest.mark.parametrize("spread", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]])
-def test_a_spread_that_is_not_a_positive_number_for_each_sensor_is_refused(spread: list[float]) -> None:
+@pytest.mark.parametrize("scales", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]])
+def test_error_scales_that_are_not_a_positive_number_for_each_sensor_are_refused(scales: list[float]) -> None:
     spec = spec_of("dense", 4, 2, 1)
     with pytest.raises(ShapeError, match=r"error spread: seen .*, expected 2 finite values > 0; retrain"):
-        Ensemble(spec, build(spec, [0]).weights(), np.array(spread))
+        Ensemble(spec, build(spec, [0]).weights(), np.array(scales))
 
 
 def test_one_member_agrees_with_itself_and_equal_members_agree() -> None:
@@ -297,7 +258,7 @@ def test_arrays_of_another_kind_are_refused() -> None:
 
 
 class TiltedTile(Tile):
-    """A tile as BLAS makes them at times: rows past the sixteenth are computed in another order."""
+    """A tile like that of some BLAS kernels: rows after the sixteenth are computed in another order."""
 
     def run(self) -> Tensor:
         result = self.windows.sum(dim=1)
@@ -305,7 +266,7 @@ class TiltedTile(Tile):
         return result.view(1, 1, -1)
 
 
-def test_a_tile_whose_rows_are_not_treated_alike_is_not_used() -> None:
+def test_a_tile_in_which_a_window_has_other_bits_in_other_rows_is_not_used() -> None:
     spec = spec_of("dense", 40, 5, 1)
     assert not is_steady(TiltedTile(spec, 64))
     assert len(first_steady(lambda rows: TiltedTile(spec, rows), (256, 64, 16, 1)).windows) == 16

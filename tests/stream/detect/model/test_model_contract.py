@@ -1,4 +1,4 @@
-"""What holds for every kind of model: those that are listed in `KINDS`, so a kind that is added is held to it too."""
+"""The contract of every model kind in `KINDS`; a kind that is added is tested too."""
 
 import numpy as np
 import pytest
@@ -120,7 +120,7 @@ def test_the_frozen_form_makes_what_the_trainable_form_makes(kind: str, window: 
 @pytest.mark.parametrize("discriminator", [0, 6])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_member_makes_among_others_what_it_makes_alone(kind: str, discriminator: int) -> None:
-    """Its reconstruction and, what the median of all is made of, its error with what its discriminator adds."""
+    """The same reconstruction, and the same error with the penalty of its discriminator."""
     spec, frames = spec_of(kind, 8, 4, members=5, discriminator=discriminator), frames_of(50, 4)
     together, weights = ensemble_of(spec).errors(frames, np.arange(7, 50)), weights_of(spec, range(5))
     by_member = []
@@ -137,7 +137,7 @@ def test_a_member_makes_among_others_what_it_makes_alone(kind: str, discriminato
 def test_a_discriminator_adds_what_its_trainable_form_says_and_leaves_the_rest_alone(
     kind: str, window: int, sensors: int, span: str
 ) -> None:
-    """Never less than nothing, never more than three reaches; per sensor, and to the bit, the error is what it was."""
+    """A penalty of 0 to three reaches; the errors per sensor stay the same, to the bit."""
     spec = spec_of(kind, window, sensors, members=3, error_span=span, discriminator=6)
     weights, frames, ends = weights_of(spec, range(3)), frames_of(window + 39, sensors), np.arange(40) + window - 1
     autoencoder, judges = split_weights(weights)
@@ -164,7 +164,7 @@ def test_a_discriminator_adds_what_its_trainable_form_says_and_leaves_the_rest_a
 def test_a_windows_error_has_the_same_bits_wherever_it_lies(
     kind: str, window: int, sensors: int, members: int, loss: str, span: str, discriminator: int
 ) -> None:
-    """Shuffled, alone, in odd batches, from a matrix of its own: nothing but the window counts."""
+    """Shuffled, alone, in uneven batches, from a matrix of its own: only the window counts."""
     spec = spec_of(kind, window, sensors, members, loss=loss, error_span=span, discriminator=discriminator)
     spread = 0.5 + np.arange(sensors) / 3
     ensemble, frames = Ensemble(spec, weights_of(spec, range(members)), spread), frames_of(700, sensors)
@@ -192,7 +192,7 @@ def test_it_learns_is_scored_with_the_loss_it_learned_with_and_counts_each_senso
     options = fit_options(max_epochs=12, min_windows=2048, batch_size=64, learning_rate=5e-3, anneal=4)
     fitted = fit(frames, None, np.arange(3, 400), stop, spec, options, lambda epoch: None)
     plain = Ensemble(spec, fitted.weights)
-    assert fitted.best_loss[0] < 0.5 * plain_loss(loss)
+    assert fitted.best_loss[0] < 0.5 * loss_of_zero(loss)
     assert fitted.best_loss[0] == pytest.approx(plain.errors(frames, stop).error.mean(), rel=1e-4)
     spread = error_scales(plain, frames, None, stop, np.zeros(len(stop), np.int32))
     assert spread.argmax() == 3, "the noisiest"
@@ -201,8 +201,8 @@ def test_it_learns_is_scored_with_the_loss_it_learned_with_and_counts_each_senso
     assert found.error.mean() == pytest.approx(1.0, rel=1e-4)
 
 
-def plain_loss(loss: str) -> float:
-    """Of a model that makes nothing of anything."""
+def loss_of_zero(loss: str) -> float:
+    """The loss of a model that reconstructs 0 everywhere."""
     size = np.abs(correlated()[420:])
     return float(np.where((loss == "huber") & (size > 1), 2 * size - 1, size**2).mean())
 
