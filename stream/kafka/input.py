@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream.errors import BrokerError, FencedError, NarrowsError
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
-from stream.kafka.client import TWIN_SECONDS, KafkaOptions, group_membership
+from stream.kafka.client import FORBIDDEN, TWIN_SECONDS, KafkaOptions, group_membership
 from stream.kafka.records import Records
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ class ClientErrors:
         """The error to end with; None for an error that passes by itself."""
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
             return BrokerError(f"{error.str()}; make the topics with `narrows topics --create`, or set `input.topic`")
-        if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
+        if error.code() in FORBIDDEN:
             return BrokerError(f"{error.str()}; grant this user Read on topic and group, Write on its outputs")
         if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError.UNRELEASED_INSTANCE_ID):
             return self._twin(error)

@@ -26,6 +26,7 @@ STATE_CONFIG = {
 }
 # Judgements are few, and are kept as long as the alerts that they are about.
 FEEDBACK_CONFIG = {"retention.ms": "-1"}
+CONFIGS = {"state": STATE_CONFIG, "feedback": FEEDBACK_CONFIG}
 # With three copies, a record is still on two brokers after the loss of one.
 REPLICATED_CONFIG = {"min.insync.replicas": "2"}
 
@@ -71,12 +72,15 @@ def create(options: KafkaOptions, partitions: int, replication: int) -> list[Top
     readings, state = cluster.topic(options.input), cluster.topic(options.state)
     count = partitions if readings is None else readings.partitions
     admin = admin_client(options)
-    done = _make(admin, _absent(cluster, options), count, replication)
+    done = _create(admin, _absent(cluster, options), count, replication)
     if state is not None and state.partitions < count:
         _widen(admin, options.state, count)
         done.append(TopicChange(options.state, state.partitions, count))
     _await(options, done)
-    return [*done, *_make_feedback(admin, options.feedback, replication)]
+    feedback = options.feedback
+    if feedback is not None and feedback not in admin.list_topics(timeout=ADMIN_SECONDS).topics:
+        done += _create(admin, {feedback: "feedback"}, 1, replication)
+    return done
 
 
 def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
@@ -89,22 +93,15 @@ def _absent(cluster: Cluster, options: KafkaOptions) -> dict[str, str]:
     return absent
 
 
-def _make(admin: AdminClient, absent: dict[str, str], partitions: int, replication: int) -> list[TopicChange]:
+def _create(admin: AdminClient, use_of: dict[str, str], partitions: int, replication: int) -> list[TopicChange]:
+    """Creates topics, given by name, and waits for each."""
     replicated = REPLICATED_CONFIG if replication >= 3 else {}
     topics = [
-        NewTopic(name, partitions, replication, config={**replicated, **(STATE_CONFIG if use == "state" else {})})
-        for name, use in absent.items()
+        NewTopic(name, partitions, replication, config={**replicated, **CONFIGS.get(use, {})})
+        for name, use in use_of.items()
     ]
-    made = admin.create_topics(topics) if topics else {}
-    return [TopicChange(name, 0, partitions) for name, future in made.items() if _done(name, future, "Create")]
-
-
-def _make_feedback(admin: AdminClient, name: str | None, replication: int) -> list[TopicChange]:
-    if name is None or name in admin.list_topics(timeout=ADMIN_SECONDS).topics:
-        return []
-    replicated = REPLICATED_CONFIG if replication >= 3 else {}
-    made = admin.create_topics([NewTopic(name, 1, replication, config={**replicated, **FEEDBACK_CONFIG})])
-    return [TopicChange(name, 0, 1) for name, future in made.items() if _done(name, future, "Create")]
+    created = admin.create_topics(topics) if topics else {}
+    return [TopicChange(name, 0, partitions) for name, future in created.items() if _done(name, future, "Create")]
 
 
 def _widen(admin: AdminClient, topic: str, partitions: int) -> None:

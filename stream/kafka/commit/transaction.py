@@ -104,12 +104,9 @@ class Transaction:
 
     def prepare(self) -> bool:
         """Makes the producer ready where it is not; False: call again later. Raises as `TransactionalProducer` does."""
-        if self._producer.client is not None:
-            return True
-        if not self._producer.prepare():
-            return False
-        self._rejected.expire_later()
-        return True
+        if self._producer.client is None and self._producer.prepare():
+            self._rejected.expire_later()
+        return self._producer.client is not None
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Adds a record to the transaction, and begins one if none is open.
