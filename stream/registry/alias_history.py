@@ -1,4 +1,4 @@
-"""What an alias has pointed to: the lines of a detector's history, and what they say of the past."""
+"""The history of a detector's aliases: the changes as JSON lines, and the version before the current one."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -10,13 +10,13 @@ Action = Literal["point", "train", "amend", "calibrate", "promote", "rollback"]
 
 
 class AliasChange(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """One alias went from one version to another.
+    """Change of an alias from one version to another.
 
     Attributes:
-        time: RFC 3339, UTC, by the clock of whoever moved it.
+        time: RFC 3339, UTC, by the clock of the process that made the change.
         before: None where the alias was not set, or held no version.
-        action: by which command; "rollback" undoes, all others go on.
-        reason: in the words of whoever moved it; may be empty.
+        action: the command; "rollback" undoes a change, every other action adds one.
+        reason: given by the user; may be empty.
     """
 
     time: str
@@ -28,43 +28,43 @@ class AliasChange(msgspec.Struct, frozen=True, rename={"before": "from", "after"
 
 
 def now() -> str:
-    """This instant, as `AliasChange.time`."""
+    """The current time, as `AliasChange.time`."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_changes(lines: Iterable[bytes]) -> list[AliasChange]:
-    """The moves that the lines of a history tell, in their order."""
-    found = []
+    """Parses the lines of a history, in their order; incomplete lines are skipped."""
+    changes = []
     for line in lines:
         try:
-            found.append(msgspec.json.decode(line, type=AliasChange))
+            changes.append(msgspec.json.decode(line, type=AliasChange))
         except msgspec.MsgspecError:
-            # Cut short by a kill. A line is written before its alias moves, so this one never did.
+            # Cut short by a kill. The line is written before the alias moves, so this change did not happen.
             continue
-    return found
+    return changes
 
 
-def previous_version(moves: Iterable[AliasChange], alias: str, current: str) -> str | None:
-    """What `alias` pointed to before it was moved to `current`; None where it has pointed to nothing else.
+def previous_version(changes: Iterable[AliasChange], alias: str, current: str) -> str | None:
+    """The version that `alias` pointed to before `current`; None where there was none.
 
-    Going back twice goes back two steps: what was rolled back is not part of the past any more.
+    A version that was rolled back is no longer part of the past: two rollbacks go back two steps.
     """
     past: list[str] = []
-    for move in moves:
-        if move.alias != alias:
+    for change in changes:
+        if change.alias != alias:
             continue
-        _back_to(past, move.before)
-        if move.action == "rollback":
+        _back_to(past, change.before)
+        if change.action == "rollback":
             past.pop()
-            _back_to(past, move.after)
+            _back_to(past, change.after)
         else:
-            past.append(move.after)
+            past.append(change.after)
     _back_to(past, current)
     return past[-2] if len(past) > 1 else None
 
 
 def _back_to(past: list[str], version: str | None) -> None:
-    """Takes off what did not happen or was undone by hand, so that `version` is the newest of the past."""
+    """Removes changes that did not happen or were undone by hand, so that `version` is the newest of the past."""
     if version in past:
         while past[-1] != version:
             past.pop()

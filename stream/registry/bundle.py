@@ -1,7 +1,7 @@
-"""Bundles: a versioned, immutable directory with everything that determines a score. Format: write, verify, load.
+"""Bundles: writes, verifies and loads immutable folders with everything that determines a score.
 
-Loading runs no code: weights are safetensors, tables Parquet, the manifest typed JSON. The manifest is written last:
-a directory without one is not a bundle. Every listed file is hashed, an unlisted one is refused.
+Loading runs no code: weights are safetensors, tables are Parquet, the manifest is typed JSON. The manifest is written
+last: a folder without one is not a bundle. Every listed file is hashed, and an unlisted file is refused.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
-# Columns of SERIES that older bundles lack; TRAINED is there once thresholds were calibrated anew.
+# Columns of SERIES that not all bundles have: TRAINED only after a recalibration, MEDIAN not in older bundles.
 TRAINED, MEDIAN = "threshold_trained", "threshold_median"
 MAX_FILE_BYTES = 4 << 30
 # Machines differ by 1e-5 relative; the absolute part covers errors that are nearly 0.
@@ -51,7 +51,7 @@ SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
 
 @dataclass(frozen=True)
 class SelfTest:
-    """A few scaled windows, float32 (n, W, F), and the errors float64 (n,) they had when the bundle was made."""
+    """A few scaled windows, float32 (n, W, F), and their errors when the bundle was made, float64 (n,)."""
 
     windows: NDArray[np.float32]
     errors: Float64s
@@ -59,7 +59,7 @@ class SelfTest:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a bundle is made of before it has a version."""
+    """The contents of a bundle that is not written yet."""
 
     weights: dict[str, Tensor]
     scales: ScaleTable
@@ -71,7 +71,7 @@ class Contents:
 def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
     """Writes the files, then the manifest; returns it with `files` and the version's hash filled in.
 
-    A crash at any point leaves a folder without a manifest, which nobody takes for a bundle.
+    A crash at any point leaves a folder without a manifest, which is no bundle.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(save_tensors({k: t.contiguous() for k, t in contents.weights.items()}))
@@ -83,35 +83,35 @@ def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
 
 
 def write_child(folder: Path, parent: Path, manifest: Manifest, thresholds: ThresholdTable | None = None) -> Manifest:
-    """Writes a bundle of the files of another, to the byte, and a manifest of its own; as `write`.
+    """Writes a bundle with the files of its parent, to the byte, and a manifest of its own.
 
     Args:
-        thresholds: stand in the place of the parent's; the q of either is the manifest's.
+        thresholds: of the child; None: those of the parent. Their q is in the manifest.
 
     Raises:
         BundleError: the parent was altered.
     """
-    known = _intact(parent)
-    data = _verified(parent, known)
+    parent_manifest = _intact(parent)
+    data = _verified(parent, parent_manifest)
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (folder / name).write_bytes(data[name])
     if thresholds is not None:
-        scales, _ = _tables(table_in(data[SERIES]), known)
+        scales, _ = _tables(table_in(data[SERIES]), parent_manifest)
         pq.write_table(_series_table(scales, thresholds), folder / SERIES)
-    entries = tuple(_entry(folder / entry.name) for entry in known.files if entry.name in FILES)
+    entries = tuple(_entry(folder / entry.name) for entry in parent_manifest.files if entry.name in FILES)
     return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
 
 
 def _sealed(folder: Path, manifest: Manifest) -> Manifest:
-    """Gives the manifest its version's hash, and writes it."""
+    """Adds the hash to the manifest's version, and writes the manifest."""
     manifest = msgspec.structs.replace(manifest, version=f"{manifest.version}-{_digest(manifest)}")
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
 
 def _promise(manifest: Manifest) -> Promise:
-    """What its thresholds are for; a manifest that does not say promises nothing."""
+    """The promise of the thresholds; None where the manifest does not say."""
     per_week = manifest.threshold.alerts_per_week
     try:
         at = datetime.fromisoformat(calibrated_at(manifest)).timestamp()
@@ -121,7 +121,7 @@ def _promise(manifest: Manifest) -> Promise:
 
 
 def verify(folder: Path) -> Manifest:
-    """The manifest, once it and every file hash to what they should; nothing is built of them.
+    """Verifies the hashes of the manifest and of every file, and returns the manifest.
 
     Raises:
         BundleError: something is missing, unlisted or altered.
@@ -162,37 +162,35 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
 
 
 def calibration_levels(folder: Path) -> pa.Table:
-    """The levels kept from calibration: series, time, ratio (level / scale)."""
+    """Reads the stored calibration levels: series, time, quantile, ratio (level / scale)."""
     return table_in(_verified(folder, read_manifest(folder))[CALIBRATION])
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    """The autoencoder's weights, as `stream.detect.models.load` takes them, of a bundle that `load` has verified."""
+    """Reads the weights of the autoencoders, without those of a discriminator. `load` has verified the bundle."""
     return split_weights(all_weights(folder))[0]
 
 
 def all_weights(folder: Path) -> dict[str, Tensor]:
-    """Those of the discriminator as well, where there is one: as `Ensemble` takes them."""
+    """Reads all weights, those of the discriminator included, as `Ensemble` takes them."""
     tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
     return tensors
 
 
 def _intact(folder: Path) -> Manifest:
-    """The manifest, if it is the one that its version names: what is hashed is what is used."""
+    """Reads the manifest and compares its hash with the one in its version. The hashed bytes are the parsed bytes."""
     data = manifest_bytes(folder)
     manifest = parse_manifest(data, str(folder / MANIFEST))
     stamp, _, digest = manifest.version.rpartition("-")
-    # As it was written: a field that this version adds with a default is not part of it.
-    found = _digest(msgspec.json.decode(data) | {"version": stamp})
-    if digest != found:
-        raise BundleError(
-            f"{folder}: manifest hashes to {found}, its version says {digest}: altered; take a fresh copy"
-        )
+    # Hashed as it was written, without the fields that this version adds with a default.
+    seen = _digest(msgspec.json.decode(data) | {"version": stamp})
+    if digest != seen:
+        raise BundleError(f"{folder}: manifest hashes to {seen}, its version says {digest}: altered; take a fresh copy")
     return manifest
 
 
 def _digest(manifest: Manifest | dict[str, Any]) -> str:
-    """The hash in a version's name, of a manifest (or its JSON) whose version is the bare time stamp."""
+    """The hash of a manifest, or of its JSON, whose version is the bare time stamp."""
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
 
 
@@ -201,7 +199,7 @@ def _entry(path: Path) -> FileEntry:
 
 
 def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """The bytes of each listed file: what is hashed is what is used."""
+    """Reads each listed file and compares its hash. The hashed bytes are the returned bytes."""
     listed = {entry.name for entry in manifest.files}
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     if listed != there or not set(FILES) <= listed:
@@ -212,24 +210,24 @@ def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
         if path.is_symlink() or path.stat().st_size != entry.size or entry.size > MAX_FILE_BYTES:
             raise BundleError(f"{path}: {path.stat().st_size} bytes, manifest says {entry.size}; take a fresh copy")
         data[entry.name] = path.read_bytes()
-        found = hashlib.sha256(data[entry.name]).hexdigest()
-        if found != entry.sha256:
-            raise BundleError(f"{path}: sha256 {found}, manifest says {entry.sha256}: altered; take a fresh copy")
+        seen = hashlib.sha256(data[entry.name]).hexdigest()
+        if seen != entry.sha256:
+            raise BundleError(f"{path}: sha256 {seen}, manifest says {entry.sha256}: altered; take a fresh copy")
     return data
 
 
 def table_in(data: bytes) -> pa.Table:
-    """The table that the bytes of a Parquet file hold, read by this thread alone.
+    """Reads a Parquet file from bytes, in this thread alone.
 
-    `pq.read_table` has threads of its own let go of the bytes at some later time; where that is while the interpreter
-    ends, the process is aborted, whatever its exit code was to be.
+    The threads of `pq.read_table` release the bytes at some later time. If the interpreter is ending then, the process
+    is aborted, whatever its exit code.
     """
     with pq.ParquetFile(pa.BufferReader(data)) as file:
         return file.read(use_threads=False)
 
 
 def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
-    """One row per series and sensor; threshold scale and its rows repeat along a series."""
+    """The table of scales and thresholds: a row for each series and sensor; thresholds repeat along a series."""
     sensors = scales.mean.shape[1]
     of = np.repeat(np.arange(len(scales.names)), sensors)
     known = {name: i for i, name in enumerate(thresholds.names)}
@@ -274,11 +272,11 @@ def _self_test(folder: Path, definition: Definition, table: pa.Table) -> None:
     flat = table["window"].combine_chunks().flatten().to_numpy()
     rows = np.ascontiguousarray(flat.reshape(-1, spec.sensors), dtype=np.float32)  # (n * W, F)
     ends = np.arange(table.num_rows, dtype=np.int64) * spec.window + spec.window - 1
-    found = definition.ensemble.errors(rows, ends, None).error
+    errors = definition.ensemble.errors(rows, ends, None).error
     expected = table["error"].to_numpy()
-    if not np.allclose(found, expected, rtol=SELFTEST_RTOL, atol=SELFTEST_ATOL):
-        worst = int(np.argmax(np.abs(found - expected)))
+    if not np.allclose(errors, expected, rtol=SELFTEST_RTOL, atol=SELFTEST_ATOL):
+        worst = int(np.argmax(np.abs(errors - expected)))
         raise BundleError(
-            f"{folder}: self-test window {worst} has error {found[worst]:.6g}, had {expected[worst]:.6g} when trained; "
-            "this machine or torch build computes differently: train again here"
+            f"{folder}: self-test window {worst} has error {errors[worst]:.6g}, had {expected[worst]:.6g} when "
+            "trained; this machine or torch build computes differently: train again here"
         )

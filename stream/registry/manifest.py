@@ -1,4 +1,4 @@
-"""The manifest of a bundle: what the bundle is, and where it comes from. One typed JSON document."""
+"""The manifest of a bundle: a typed JSON document with its settings, its origin and the hashes of its files."""
 
 from pathlib import Path
 from typing import Any
@@ -30,21 +30,29 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """A setting that `narrows models amend` changed, as a configuration would say it."""
+    """A changed setting: its values as in a configuration; None where it was not set."""
 
     before: Any
     after: Any
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the bundle is and where it comes from.
+    """Settings and origin of a bundle.
 
-    `error_spread` is the unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
-    `parent` is the version that this one was amended from, by the settings in `amended`, or whose thresholds were
-    calibrated anew, as `recalibrated` tells; it has the same weights. `calibrated_at` is when data last set its
-    thresholds; "": when it was made. `threshold`, `data`, `metrics` and `software` are for people and tools; scores
-    depend on none of them. `usual_disagreement` is what the members' disagreement does not exceed in 99 of 100 held-out
-    normal frames.
+    `threshold`, `data`, `metrics`, `software` and `recalibrated` are facts for people and tools: no score depends on
+    them.
+
+    Attributes:
+        version: time stamp and hash; also the name of the bundle's folder.
+        created_at: RFC 3339, UTC.
+        seeds: seed of each member.
+        error_spread: unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
+        threshold_q: the threshold in scales.
+        parent: the version with the same weights that this one was made from by `models amend` or `recalibrate`.
+        amended: settings that differ from the parent, by their names in the configuration.
+        usual_disagreement: disagreement of the members that 99 of 100 held-out normal frames do not exceed.
+        calibrated_at: time at which data last set the thresholds; "": `created_at`.
+        recalibrated: the recalibration that made this version; empty for any other.
     """
 
     format: int
@@ -76,30 +84,30 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Format(msgspec.Struct):
-    """The one field that manifests of all versions share."""
+    """The field that manifests of all formats share."""
 
     format: int
 
 
 def calibrated_at(manifest: Manifest) -> str:
-    """When data last set, or confirmed, the thresholds: RFC 3339, UTC."""
+    """Time at which data last set, or confirmed, the thresholds: RFC 3339, UTC."""
     return manifest.calibrated_at or manifest.created_at
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest alone, unverified files.
+    """Reads the manifest of a bundle and verifies no file.
 
     Raises:
-        BundleError: there is none, or it is not one of ours.
+        BundleError: there is no manifest, or none that this version reads.
     """
     return parse_manifest(manifest_bytes(folder), str(folder / MANIFEST))
 
 
 def manifest_bytes(folder: Path) -> bytes:
-    """Reads the JSON of a bundle's manifest.
+    """Reads the bytes of a bundle's manifest.
 
     Raises:
-        BundleError: there is none, or it is too large to be one.
+        BundleError: there is no manifest, or it is too large.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -110,15 +118,15 @@ def manifest_bytes(folder: Path) -> bytes:
 
 
 def parse_manifest(data: bytes, path: str) -> Manifest:
-    """The manifest that `data` is; `path` names it in errors.
+    """Parses a manifest; `path` names it in errors.
 
     Raises:
-        BundleError: it is not one of ours.
+        BundleError: it is no manifest that this version reads.
     """
     try:
-        found = msgspec.json.decode(data, type=_Format).format
-        if found != FORMAT:  # what else it says is not for this version to read
-            raise BundleError(f"{path}: format {found}, this version reads {FORMAT}; {_remedy(found)}")
+        seen = msgspec.json.decode(data, type=_Format).format
+        if seen != FORMAT:
+            raise BundleError(f"{path}: format {seen}, this version reads {FORMAT}; {_remedy(seen)}")
         document = msgspec.json.decode(data)
         for section, fields in ADDED.items():
             if isinstance(document.get(section), dict):
@@ -128,7 +136,7 @@ def parse_manifest(data: bytes, path: str) -> Manifest:
         raise BundleError(f"{path}: not a manifest this version reads ({fault}); train again") from fault
 
 
-def _remedy(found: int) -> str:
-    if found < FORMAT:
+def _remedy(seen: int) -> str:
+    if seen < FORMAT:
         return "train again with this version, or serve it with the version that made it"
     return "upgrade narrows, or train again with this version"

@@ -1,4 +1,4 @@
-"""Production goes to another version, or back: verified first, as a consumer would load it."""
+"""Points production to another version, or back, once that version is verified as a consumer would load it."""
 
 from stream.errors import BundleError, ConfigError
 from stream.registry import alias_history
@@ -11,13 +11,15 @@ from stream.registry.registry import PRODUCTION, Registry
 def promote(
     registry: Registry, detector: str, reference: str, reason: str = "", force: bool = False
 ) -> AliasChange | None:
-    """Lets production point to a version, or to what an alias points to, once it is verified.
+    """Points production to a version once it is verified.
 
     Args:
-        force: also to one that the gate refused; the history says so.
+        reference: a version or an alias.
+        reason: for the history.
+        force: promote a version that the gate refused; the history records it.
 
     Returns:
-        The move; None where production points there already.
+        The change; None where production points there already.
 
     Raises:
         BundleError: there is no such version, or it was altered, or is not one of this detector.
@@ -36,11 +38,10 @@ def promote(
 
 
 def rollback(registry: Registry, detector: str, reason: str = "") -> AliasChange:
-    """Lets production point to what it pointed to before, once that is verified.
+    """Points production to the version it pointed to before, once that version is verified.
 
     Raises:
-        BundleError: it has pointed to nothing else, what it pointed to is gone or was altered, or somebody else moved
-            it meanwhile.
+        BundleError: there is no version before, it is gone or altered, or production was moved meanwhile.
     """
     current = registry.alias(detector, PRODUCTION)
     version = (
@@ -61,13 +62,13 @@ def rollback(registry: Registry, detector: str, reason: str = "") -> AliasChange
             )
         return version
 
-    move = registry.move(detector, PRODUCTION, back, "rollback", reason)
-    assert move is not None, "the past holds no version twice in a row"
-    return move
+    change = registry.move(detector, PRODUCTION, back, "rollback", reason)
+    assert change is not None, "the history holds no version twice in a row"
+    return change
 
 
 def _verified(registry: Registry, detector: str, reference: str) -> Manifest:
-    """Of the version that `reference` names, loaded once as a consumer would."""
+    """Loads a version as a consumer would, and returns its manifest."""
     folder = registry.folder(detector, reference)
     manifest, _ = load(folder)
     if (manifest.detector, manifest.version) != (detector, folder.name):

@@ -1,15 +1,16 @@
-"""The registry: versions of each detector's bundle, and the names `production` and `candidate` that point to one.
+"""The registry: versions of each detector's bundle, and the aliases `production` and `candidate` that point to one.
 
     <root>/<detector>/versions/<version>/...      <root>/<detector>/{production,candidate}   text: a version
-    <root>/<detector>/aliases.log                 JSON lines: every move of an alias; in object storage an object each
+    <root>/<detector>/aliases.log                 JSON lines: every change of an alias; in object storage an object each
 
 In a folder every change is one rename, and writers take turns by a lock on the log. Object storage has neither:
 
-1. A version's files are written one by one, the manifest last. A crash before the manifest leaves files that no list
-   shows; training again starts afresh.
-2. An alias moves in two steps: the line of the history, then the alias. A crash between them, in either kind of
-   registry, leaves a line of a move that did not happen; `moves.before` sees through it.
-3. Two who move one alias of object storage at the same moment both tell from where they started; the later one wins.
+1. The files of a version are written one by one, the manifest last. A crash before the manifest leaves files that no
+   list shows. Training again writes a new version.
+2. An alias changes in two steps: the line of the history, then the alias. A crash between them, in either kind of
+   registry, leaves a line for a change that did not happen. `alias_history.previous_version` ignores such a line.
+3. If two processes change an alias in object storage at the same moment, each records where it started, and the later
+   one wins.
 """
 
 import re
@@ -37,11 +38,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _told(method: Callable[Concatenate["Registry", P], T]) -> Callable[Concatenate["Registry", P], T]:
-    """What a storage that does not answer says, as an error of ours that is an OSError still."""
+def _storage_errors(method: Callable[Concatenate["Registry", P], T]) -> Callable[Concatenate["Registry", P], T]:
+    """Turns an OSError of the storage into a StorageError, which is an OSError too."""
 
     @wraps(method)
-    def answered(self: "Registry", /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapped(self: "Registry", /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(self, *args, **kwargs)
         except StorageError:
@@ -51,36 +52,36 @@ def _told(method: Callable[Concatenate["Registry", P], T]) -> Callable[Concatena
                 f"registry {self.place()}: {fault}; check that it is there, and that this process may read or write it"
             ) from fault
 
-    return answered
+    return wrapped
 
 
 class Registry:
-    """Bundles below a local folder or a URI.
+    """Bundles and aliases in a local folder or in object storage.
 
     Args:
         root: a folder, a URI (`file://`, `s3://`, `gs://`), or a storage.
 
     Raises:
-        ConfigError: no such kind of place.
-        StorageError: raised by any method; the storage does not answer, or does not let this process in.
+        ConfigError: the URI is of no known kind.
+        StorageError: raised by every method if the storage does not answer or refuses access.
     """
 
     def __init__(self, root: Path | str | Storage) -> None:
         self._storage: Storage = storage_at(root) if isinstance(root, Path | str) else root
 
     def place(self, *parts: str) -> str:
-        """Where something lies, for people: a path or a URI."""
+        """The path or URI of an entry, for people."""
         return self._storage.place("/".join(parts))
 
-    @_told
+    @_storage_errors
     def publish(self, detector: str, write: Callable[[Path], Manifest]) -> Path:
-        """Lets `write` fill a scratch folder and puts it where versions are; nothing is left of one that fails.
+        """Publishes a version that `write` writes into a scratch folder. If `write` fails, nothing remains.
 
         Returns:
-            A local folder of the new version, which is its name.
+            A local folder of the new version, named by the version.
 
         Raises:
-            BundleError: there is such a version.
+            BundleError: there is such a version already.
         """
         written: list[str] = []
 
@@ -98,26 +99,22 @@ class Registry:
             ) from None
         return self.folder(detector, written[0])
 
-    @_told
+    @_storage_errors
     def versions(self, detector: str) -> list[str]:
-        """Complete versions, oldest first."""
+        """The complete versions, oldest first."""
         return self._storage.folders_with(f"{detector}/versions", MANIFEST)
 
-    @_told
+    @_storage_errors
     def has(self, detector: str, version: str) -> bool:
-        """Whether there is anything under this name, complete or not.
-
-        Raises:
-            StorageError: nobody can say.
-        """
+        """Looks for a version of this name, complete or not."""
         return self._storage.exists(f"{detector}/versions/{version}")
 
-    @_told
+    @_storage_errors
     def alias(self, detector: str, alias: str) -> str | None:
-        """The version that `alias` points to, or None where it is not set.
+        """The version that `alias` points to; None where it is not set.
 
         Raises:
-            StorageError: what is there is no version's name.
+            StorageError: the alias does not hold the name of a version.
         """
         data = self._storage.read(f"{detector}/{alias}")
         if data is not None and VERSION.fullmatch(data) is None:
@@ -127,15 +124,15 @@ class Registry:
             )
         return None if data is None else data.decode().strip()
 
-    @_told
+    @_storage_errors
     def history(self, detector: str) -> list[AliasChange]:
-        """Every move of an alias, oldest first."""
+        """Every change of an alias, oldest first."""
         return alias_history.parse_changes(self._storage.lines(f"{detector}/{LOG}"))
 
     def point(
         self, detector: str, alias: str, version: str, action: Action = "point", reason: str = ""
     ) -> AliasChange | None:
-        """Lets `alias` point to `version`; None where it does already.
+        """Points `alias` to `version`; returns None where it does already.
 
         Raises:
             BundleError: there is no such version.
@@ -145,16 +142,16 @@ class Registry:
     def point_first(
         self, detector: str, alias: str, version: str, action: Action, reason: str = ""
     ) -> AliasChange | None:
-        """The same where `alias` is not set; None where it is."""
+        """Points `alias` to `version` if it is not set; returns None where it is."""
         return self.move(detector, alias, lambda now: version if now is None else now, action, reason)
 
-    @_told
+    @_storage_errors
     def move(
         self, detector: str, alias: str, choose: Callable[[str | None], str], action: Action, reason: str
     ) -> AliasChange | None:
-        """Moves `alias` to what `choose` says when told what it points to; None where it stays.
+        """Points `alias` to the version that `choose` returns for the current one; returns None where that is the same.
 
-        The line of the history first: a crash before the alias leaves a line too many, never one too few.
+        The line of the history is written first: a crash may leave a line too many, but never one too few.
 
         Raises:
             BundleError: there is no such version.
@@ -167,28 +164,28 @@ class Registry:
                 return None
             if version not in self.versions(detector):
                 raise BundleError(f"{detector}: no version {version!r}; there are {self.versions(detector)}")
-            move = AliasChange(alias_history.now(), alias, before, version, action, reason)
-            self._storage.append(log, msgspec.json.encode(move))
+            change = AliasChange(alias_history.now(), alias, before, version, action, reason)
+            self._storage.append(log, msgspec.json.encode(change))
             self._storage.replace(f"{detector}/{alias}", f"{version}\n".encode())
-            return move
+            return change
 
     def resolve(self, detector: str, reference: str) -> str:
-        """The version that a version or an alias names.
+        """The version that a reference names: a version or an alias.
 
         Raises:
-            BundleError: there is no such version; says which there are.
+            BundleError: there is no such version; the message lists the versions.
         """
         version = self._named(detector, reference)
         if version is None or version not in self.versions(detector):
             raise self._missing(detector, reference)
         return version
 
-    @_told
+    @_storage_errors
     def manifest(self, detector: str, reference: str) -> Manifest:
-        """What a version says of itself, unverified.
+        """The manifest of a version, unverified.
 
         Raises:
-            BundleError: there is no such version, or no manifest that this version of narrows reads.
+            BundleError: there is no such version, or its manifest cannot be read.
         """
         version = self._named(detector, reference)
         path = f"{detector}/versions/{version}/{MANIFEST}"
@@ -197,18 +194,18 @@ class Registry:
             raise self._missing(detector, reference)
         return parse_manifest(data, self.place(path))
 
-    @_told
+    @_storage_errors
     def folder(self, detector: str, reference: str) -> Path:
-        """A local folder of a version, or of the version an alias points to; of object storage a verified copy.
+        """A local folder of the version that a reference names; from object storage a verified copy.
 
         Raises:
-            BundleError: there is no such version, says which there are; or its objects were altered.
+            BundleError: there is no such version, and the message lists the versions; or its objects were altered.
         """
         version = self.resolve(detector, reference)
         return self._storage.local(f"{detector}/versions/{version}", lambda copy: _check(copy, version))
 
     def _named(self, detector: str, reference: str) -> str | None:
-        """The version that is meant, whether or not it is there; None for an alias that is not set."""
+        """The version that a reference names, even if it is missing; None for an alias that is not set."""
         return self.alias(detector, reference) if reference in ALIASES else reference
 
     def _missing(self, detector: str, reference: str) -> BundleError:
@@ -219,12 +216,12 @@ class Registry:
         )
 
     def _before(self, detector: str, alias: str) -> str | None:
-        """What `alias` points to; None also where it holds no version, since moving it is what mends it."""
+        """The version that `alias` points to; None also where it holds no version: changing it repairs it."""
         data = self._storage.read(f"{detector}/{alias}")
         return data.decode().strip() if data is not None and VERSION.fullmatch(data) else None
 
 
 def _check(copy: Path, version: str) -> None:
-    found = verify(copy).version
-    if found != version:
-        raise BundleError(f"{copy}: holds {found}, expected {version}; versions are not renamed by hand: train again")
+    seen = verify(copy).version
+    if seen != version:
+        raise BundleError(f"{copy}: holds {seen}, expected {version}; versions are not renamed by hand: train again")
