@@ -86,9 +86,11 @@ class BundleSwap:
     def swap_one(self) -> None:
         """Moves one live partition to the bundle that is to be served, if there is one with another bundle.
 
-        1. Commits all progress, with a snapshot of everything in the partition that has changed. 2. Takes the new
-        bundle, with a status event, and commits. A crash before the end of 2 leaves the old bundle in force, one after
-        it the new one. A swap that fails `MAX_SWAPS` times in a row is refused: the old bundle goes on.
+        1. Commits all progress, with a snapshot of everything in the partition that has changed.
+        2. Takes the new bundle, with a status event, and commits.
+
+        A crash before the end of 2 leaves the old bundle in force, a crash after it the new one. A swap that fails
+        `MAX_SWAPS` times in a row is refused: the old bundle goes on.
         """
         partition = self._next_partition()
         if partition is None or self._assignment.has_rolled_back():

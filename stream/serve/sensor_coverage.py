@@ -1,4 +1,4 @@
-"""Sensor coverage: the sensors of the bundle that have ever come with a value. If some never do, it does not fit."""
+"""Sensor coverage: the sensors of the bundle that have ever come with a value, to see whether it fits the topic."""
 
 import numpy as np
 
