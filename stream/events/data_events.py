@@ -142,7 +142,7 @@ class SensorsComplete(StatusEvent, frozen=True, tag="data.sensors_complete"):
 
 
 class PartitionsChanged(StatusEvent, frozen=True, tag="data.partitions_changed"):
-    """The input topic has `to` partitions, before it had `old`: series may have moved to another one."""
+    """The input topic has `to` partitions, it had `from` (`old` in Python): series may have moved to another one."""
 
     old: int = msgspec.field(name="from")
     to: int

@@ -15,7 +15,8 @@ class BundleActivated(StatusEvent, frozen=True, tag="detector.bundle_activated")
     """From `offset` of the partition on, scores are those of bundle `to`.
 
     Attributes:
-        old, to: versions. frames: whether the windows of the series were kept; if dropped, the series warm up.
+        from (`old` in Python), to: versions.
+        frames: whether the windows of the series were kept; if dropped, the series warm up.
     """
 
     old: str = msgspec.field(name="from")
