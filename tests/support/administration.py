@@ -30,8 +30,8 @@ def delete_below(admin: AdminClient, topic: str, offsets: dict[int, int]) -> Non
 def committed(live: Live, admin: AdminClient) -> dict[int, int]:
     """Committed offsets by partition."""
     group = f"g-{live.input}"
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(SECONDS)
-    return {tp.partition: tp.offset for tp in asked.topic_partitions}
+    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(SECONDS)
+    return {tp.partition: tp.offset for tp in answer.topic_partitions}
 
 
 def set_offsets(live: Live, admin: AdminClient, offsets: dict[int, int]) -> None:
@@ -40,7 +40,7 @@ def set_offsets(live: Live, admin: AdminClient, offsets: dict[int, int]) -> None
 
     def done() -> bool:
         partitions = [TopicPartition(live.input, number, offset) for number, offset in offsets.items()]
-        asked = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])[group]
-        return all(tp.error is None for tp in asked.result(SECONDS).topic_partitions)
+        answer = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])[group]
+        return all(tp.error is None for tp in answer.result(SECONDS).topic_partitions)
 
     live.wait(done, "the offsets set")

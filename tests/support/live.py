@@ -135,10 +135,10 @@ class Live:
         """Partitions that the log names with this event after `since`. Repeats mean nothing: commits may be refused."""
         return {line["partition"] for line in self.logged(event, since)}
 
-    def asked(self, path: str) -> tuple[int, dict[str, Any]]:
+    def health(self, path: str) -> tuple[int, dict[str, Any]]:
         """Answer of the last process with `serve.health`: status and JSON; status 0 before it listens."""
         listening = self.logged("health.listening")
-        return asked(listening[-1]["port"], path) if listening else (0, {})
+        return http_json(listening[-1]["port"], path) if listening else (0, {})
 
     def kill(self, process: Running) -> None:
         process.send_signal(signal.SIGKILL)
@@ -195,7 +195,7 @@ class Live:
         return read_committed(self.bootstrap, topic)
 
 
-def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
+def http_json(port: int, path: str) -> tuple[int, dict[str, Any]]:
     """Status and JSON of an HTTP answer of this machine."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HTTP_S) as answer:

@@ -26,12 +26,12 @@ def test_the_committed_schema_is_that_of_the_record() -> None:
 
 def test_the_last_verdict_by_time_holds_whatever_the_order_and_a_contradiction_is_named() -> None:
     for entries in (ENTRIES, ENTRIES[::-1]):
-        said = Judgements.of({}, entries)
-        assert {alert_id: entry.verdict for alert_id, entry in said.verdicts.items()} == {
+        judgements = Judgements.of({}, entries)
+        assert {alert_id: entry.verdict for alert_id, entry in judgements.verdicts.items()} == {
             "one": "confirmed", "two": "maintenance",
         }  # fmt: skip
-        assert said.contradicted == ("one",)
-        assert said.unknown == ("one", "two")
+        assert judgements.contradicted == ("one",)
+        assert judgements.unknown == ("one", "two")
     twice = Judgements.of({}, [Feedback("x", "false"), Feedback("x", "false", "2026-03-07T12:00:00Z")])
     assert twice.contradicted == ()
     untimed = Judgements.of({}, [Feedback("x", "false"), Feedback("x", "confirmed")])

@@ -17,7 +17,7 @@ from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.builders import a_definition, a_spec
-from tests.support.live import PARTITIONS, Live, asked
+from tests.support.live import PARTITIONS, Live, http_json
 from tests.support.processes import Running, warm
 
 PATIENCE_S = 60.0
@@ -186,7 +186,7 @@ def test_a_consumer_whose_name_is_taken_for_a_moment_joins_again_and_publishes_e
 
 def _asked(live: Live, path: str) -> list[tuple[int, dict[str, Any]]]:
     """Answers of all processes."""
-    return [asked(line["port"], path) for line in live.logged("health.listening")]
+    return [http_json(line["port"], path) for line in live.logged("health.listening")]
 
 
 def _shares(live: Live) -> list[int]:

@@ -165,18 +165,18 @@ def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path:
         process = live.start("serve.health=127.0.0.1:0", launch=cold)
         feeder = stack.enter_context(Feeder(broker.bootstrap, live.input, stream, RATE))
         live.wait(lambda: live.committed() > WARM, "some of it committed")
-        live.wait(lambda: live.asked("/ready")[0] == 200, "it is ready")
+        live.wait(lambda: live.health("/ready")[0] == 200, "it is ready")
         before, killed = psutil.Process(process.pid).memory_info().rss, datetime.now(UTC)
         broker.kill()
         live.wait(lambda: "broker" in str(_unready(live)), "health says that it waits for the broker", NOTICED_S)
         live.wait(lambda: _waiting_for_broker(live, killed), "the log says so as well", NOTICED_S)
         most = _most_memory(process.pid, killed + OUTAGE)
         assert most - before < GROWTH, f"{(most - before) / 1e6:.1f} MB more than before the outage"
-        status = live.asked("/status")[1]
+        status = live.health("/status")[1]
         assert status["live"], "to start it anew would not help"
         assert abs(datetime.fromisoformat(status["broker_away_since"]) - killed) < timedelta(seconds=NOTICED_S)
         broker.start()
-        live.wait(lambda: live.asked("/ready")[0] == 200, "it is ready again")
+        live.wait(lambda: live.health("/ready")[0] == 200, "it is ready again")
         feeder.finish(len(stream.series))
         live.wait(lambda: live.committed() == len(stream.series), "all committed")
         live.stop(process)
@@ -185,7 +185,7 @@ def test_a_broker_that_is_away_is_waited_for_and_log_and_health_say_so(tmp_path:
 
 def _unready(live: Live) -> list[str]:
     """Reasons of the health server for not being ready."""
-    code, body = live.asked("/ready")
+    code, body = live.health("/ready")
     return list(body["waits_for"]) if code == 503 else []
 
 

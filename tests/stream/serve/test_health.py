@@ -32,7 +32,7 @@ from stream.serve.health import (
 from stream.serve.health_server import HealthServer
 from stream.serve.monitor import partition_health, waiting_reasons
 from tests.support.builders import a_definition, fields
-from tests.support.live import asked
+from tests.support.live import http_json
 
 LONGEST_S = 60.0
 SINCE = datetime(2026, 3, 7, 12, 12, 5, tzinfo=UTC)
@@ -228,23 +228,23 @@ def server(timed: TimedBoard) -> Iterator[HealthServer]:
 
 
 def test_the_answers_come_by_http_with_their_codes(timed: TimedBoard, server: HealthServer) -> None:
-    assert asked(server.port, "/ready") == (503, {"ready": False, "waits_for": [STARTING], "partitions": {}})
+    assert http_json(server.port, "/ready") == (503, {"ready": False, "waits_for": [STARTING], "partitions": {}})
     timed.board.show(a_health())
-    assert asked(server.port, "/ready") == (200, {"ready": True, "waits_for": [], "partitions": {}})
-    assert asked(server.port, "/live") == (200, {"live": True, "waits_for": []})
-    assert asked(server.port, "/status")[1]["counts"] == {"used": 7}
+    assert http_json(server.port, "/ready") == (200, {"ready": True, "waits_for": [], "partitions": {}})
+    assert http_json(server.port, "/live") == (200, {"live": True, "waits_for": []})
+    assert http_json(server.port, "/status")[1]["counts"] == {"used": 7}
     timed.clock.now += LONGEST_S + 1
-    assert asked(server.port, "/live")[0] == 503
-    assert asked(server.port, "/status")[0] == 200
+    assert http_json(server.port, "/live")[0] == 503
+    assert http_json(server.port, "/status")[0] == 200
 
 
 def test_it_listens_no_longer_than_the_service_runs(timed: TimedBoard) -> None:
     with HealthServer("127.0.0.1", 0, timed.board) as server:
-        asked(server.port, "/live")
+        http_json(server.port, "/live")
     with pytest.raises(ConnectionRefusedError, match="refused"):
         socket.create_connection(("127.0.0.1", server.port))
     with HealthServer("127.0.0.1", server.port, timed.board) as after:
-        assert asked(after.port, "/live")[0] == 200, "the next start has the port"
+        assert http_json(after.port, "/live")[0] == 200, "the next start has the port"
 
 
 def test_a_port_in_use_is_an_error_of_the_configuration(timed: TimedBoard, server: HealthServer) -> None:

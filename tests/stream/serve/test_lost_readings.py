@@ -81,13 +81,13 @@ class LastCommit:
 def last_commits(live: Live, admin: AdminClient) -> dict[int, LastCommit]:
     """State of each partition after its last commit."""
     group = ConsumerGroupTopicPartitions(f"g-{live.input}")
-    asked = admin.list_consumer_group_offsets([group])[group.group_id].result(SECONDS)
+    answer = admin.list_consumer_group_offsets([group])[group.group_id].result(SECONDS)
     newest: dict[int, dict[str, Snapshot]] = {number: {} for number in range(PARTITIONS)}
     for record in live.read(live.state):
         snapshot = decode_snapshot(record.value)
         assert snapshot is not None
         newest[record.partition][record.key] = snapshot
-    found = {tp.partition: (tp.offset, decode_metadata(tp.metadata)) for tp in asked.topic_partitions}
+    found = {tp.partition: (tp.offset, decode_metadata(tp.metadata)) for tp in answer.topic_partitions}
     return {p: LastCommit(at, said.replay_from, newest[p]) for p, (at, said) in found.items() if said is not None}
 
 

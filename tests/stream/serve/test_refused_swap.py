@@ -34,8 +34,8 @@ class Refusing(Broker):
         member: str,
         generation: int,
     ) -> None:
-        metadata = [decode_metadata(said) for _, said in offsets.values()]
-        if self.refused < self.patience and any(said is not None and said.bundle == "v2" for said in metadata):
+        metadata = [decode_metadata(text) for _, text in offsets.values()]
+        if self.refused < self.patience and any(one is not None and one.bundle == "v2" for one in metadata):
             self.refused += 1
             raise fault(KafkaError.OFFSET_METADATA_TOO_LARGE, "more than it takes", abort=True)
         super().add_offsets(name, epoch, timeout, offsets, member, generation)
@@ -64,12 +64,12 @@ class InMemory:
 
     def status_events(self, kind: str) -> list[dict[str, Any]]:
         """Status events of this kind."""
-        said = [json.loads(entry.value or b"") for entry in self.broker.logs["status", 0].committed()]
-        return [event for event in said if event["kind"] == kind]
+        events = [json.loads(entry.value or b"") for entry in self.broker.logs["status", 0].committed()]
+        return [event for event in events if event["kind"] == kind]
 
     def versions(self) -> set[str]:
         """Versions of the bundles that scored committed readings."""
-        return {said.bundle for c in self.broker.history if (said := decode_metadata(c.metadata)) is not None}
+        return {metadata.bundle for c in self.broker.history if (metadata := decode_metadata(c.metadata)) is not None}
 
     def check(self) -> int:
         """Asserts that all is committed, with the alerts of one pass that swaps as reported; returns their number."""

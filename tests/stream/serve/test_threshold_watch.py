@@ -187,8 +187,8 @@ def test_a_stale_threshold_is_one_status_event_and_one_warning_and_the_status_co
         live.wait_for_all()
         opened = sum(record.json()["state"] == "opened" for record in live.read(live.alerts))
         # The health is made once a second: the first ones have no thresholds.
-        live.wait(lambda: live.asked("/status")[1].get("threshold", {}).get("opened") == opened, "all counted")
-        shown = live.asked("/status")[1]["threshold"]
+        live.wait(lambda: live.health("/status")[1].get("threshold", {}).get("opened") == opened, "all counted")
+        shown = live.health("/status")[1]["threshold"]
         live.stop(process)
         (event,) = [record.json() for record in live.read(live.status)]
         jsonschema.validate(event, status_schema())

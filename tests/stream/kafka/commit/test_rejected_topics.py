@@ -146,19 +146,19 @@ def test_a_topic_that_accepts_no_records_is_named_and_everything_is_published_on
     process = live.start("serve.health=127.0.0.1:0")
     live.send(stream.messages(0, 1_000))
     live.wait_for_all()
-    live.wait(lambda: live.asked("/ready")[0] == 200, "it is ready")
+    live.wait(lambda: live.health("/ready")[0] == 200, "it is ready")
     before = datetime.now(UTC)
     second.kill()
     live.send(stream.messages(1_000))
     named = f"has not taken records of {live.alerts!r}"
-    live.wait(lambda: named in str(live.asked("/ready")[1]), "health names the topic")
+    live.wait(lambda: named in str(live.health("/ready")[1]), "health names the topic")
     live.wait(lambda: len(_said(live, named, before)) >= LINES, "so does the log, as long as it lasts")
     (failed, *_) = live.logged("transaction.failed", before)
     assert named in failed["untaken"]
     assert "min.insync.replicas" in failed["untaken"], "what to look at"
     configure(AdminClient({"bootstrap.servers": live.bootstrap}), live.alerts, min_insync_replicas="1")
     live.wait_for_all()
-    live.wait(lambda: live.asked("/ready")[0] == 200, "it is ready again")
+    live.wait(lambda: live.health("/ready")[0] == 200, "it is ready again")
     live.stop(process)
     same_in_order(published_alerts(live), stream.alerts(live.definition))
 
