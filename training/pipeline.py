@@ -1,12 +1,13 @@
-"""From history to bundle: read, frame, split, scale, fit, calibrate, check, publish.
+"""Training: makes a bundle from a history.
 
-1. Read the Parquet once, frame it through the online code. 2. Vet the sensors. 3. Cut each series in time: fit,
-calibrate, gate, purged by W + M - 1 frames; labelled, confirmed and off frames are in none. 4. Scale and fit on fit.
-5. What each sensor is usually off by on data held out so far is the unit of its error. 6. Send the readings through the
-online detector; thresholds from its levels on calibrate. 7. The gate judges by what nothing has seen, as it is and with
-synthetic anomalies. 8. Write the bundle; the first that the gate lets pass becomes production.
+1. Read the Parquet once and frame it by the online code. 2. Vet the sensors. 3. Cut each series in time into fit,
+calibrate and gate, with W + M - 1 frames purged between them. Labelled, confirmed and off frames are in no part.
+4. Scale and fit on fit. 5. The mean error of each sensor on data held out so far is the unit of its error. 6. Send the
+readings through the online detector, and compute thresholds from its levels on calibrate. 7. The gate judges the model
+on the gate part, with and without synthetic anomalies. 8. Publish the bundle. The first that passes the gate becomes
+production.
 
-Interrupted anywhere, nothing is left: a bundle appears by one rename, in object storage by its manifest.
+An interrupted run leaves nothing: a bundle appears by one rename, or in object storage by its manifest.
 """
 
 from dataclasses import dataclass, replace
@@ -57,12 +58,14 @@ from training.publish import draft_manifest, metrics_of, publish
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A bundle and the story of its making.
+    """A published bundle, and the results of the steps that made it.
 
     Attributes:
-        folder: the bundle; of object storage a local copy.
-        place: where it was published, path or URI.
-        parts: frames of each part, and of those that are in none by the reason; see `FramedHistory.counted`.
+        folder: of the bundle; from object storage a local copy.
+        aliases: that point to the bundle.
+        findings: of the vetting.
+        parts: frames by part, and frames in no part by reason; see `FramedHistory.counted`.
+        place: path or URI of the published bundle.
     """
 
     folder: Path
@@ -78,14 +81,14 @@ class TrainingRun:
 
 
 def train(options: TrainOptions, progress: Progress, now: datetime | None = None) -> TrainingRun:
-    """Makes a bundle of history and publishes it.
+    """Makes a bundle from a history and publishes it.
 
     Args:
-        now: the version's time; None for this instant.
+        now: time of the version; None: the current time.
 
     Raises:
-        ConfigError: options that no history can satisfy.
-        DataError: history that cannot be read, or is too short or too thin for its purpose.
+        ConfigError: no history can satisfy the options.
+        DataError: the history cannot be read, or is too short.
     """
     history = load(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
@@ -100,13 +103,13 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     counts = framed.counted(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
-    learned = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)
-    fitted = learned.fitted
-    # Out of reach: levels are wanted of it, and incidents would only cost time.
-    beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
+    trained = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)
+    fitted = trained.fitted
+    # The draft computes levels only. No level reaches this threshold, so no time is spent on incidents.
+    unreachable = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
     draft = Definition(
-        options.detector, "draft", history.sensors, policy, rules, spec, scales, beyond, learned.ensemble,
-        learned.usual_disagreement,
+        options.detector, "draft", history.sensors, policy, rules, spec, scales, unreachable, trained.ensemble,
+        trained.usual_disagreement,
     )  # fmt: skip
     scores = frame_scores(history, draft)
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
@@ -114,8 +117,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
-    held = GateData(history, framed, part, levels, data)
-    gated = run_gate(held, challenger, calibration, fitted, registry, options.train.seed)
+    gate_data = GateData(history, framed, part, levels, data)
+    gated = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", gated.capacity.summary)
     progress.stage("gate", overall(gated.criteria))
     on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), gated.criteria)
@@ -124,26 +127,26 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         seeds_of(spec, options.fit),
         calibration,
         data,
-        metrics_of(learned, on_gate, gated.capacity),
+        metrics_of(trained, on_gate, gated.capacity),
         now or datetime.now(UTC),
     )
-    kept = stored_table(levels[Part.CALIBRATE], calibration, rules)
+    stored = stored_table(levels[Part.CALIBRATE], calibration, rules)
     folder, manifest, aliases = publish(
-        options, manifest, Contents(learned.weights, scales, calibration.table, kept, learned.selftest)
+        options, manifest, Contents(trained.weights, scales, calibration.table, stored, trained.selftest)
     )
     place = registry.place(options.detector, "versions", manifest.version)
     return TrainingRun(
-        folder, manifest, aliases, history, findings, counts, fitted, learned.discriminator, calibration, place
+        folder, manifest, aliases, history, findings, counts, fitted, trained.discriminator, calibration, place
     )
 
 
 def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
-    """The history as frames, what vetting found, and, where asked for, both without the sensors it found."""
-    found = steps(batch.columns for batch in history.batches).medians()
+    """Frames the history and vets its sensors; drops the sensors that vetting found, if the options say so."""
+    intervals = steps(batch.columns for batch in history.batches).medians()
     lag = longest_support(options.model) - 1
 
     def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
-        policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
+        policy = choose_policy(options.frames, options.rules, history.layout.format, intervals, len(history.sensors))
         framed = frame(history.batches, policy, history.sensors)
         if options.feedback is not None:
             framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
@@ -159,7 +162,7 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
         )
     values = framed.values if seen.all() else framed.values[seen]
     findings = vet(values, framed.time[seen], history.sensors, framed.series[seen])
-    # A sensor that `score_when` may speak of, or a rule does, stays: a switch that is always on in history is flat.
+    # A sensor in `score_when` or in a rule is never dropped: a switch that is always on in the history is flat.
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
     dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:

@@ -1,4 +1,4 @@
-"""Parts of pictures: a score with its threshold, lanes of spans, plain axes. Who draws a figure puts them together."""
+"""Panels of figures: a score with its threshold, lanes of spans, plain axes."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ import numpy as np
 
 from stream.intake.columns import Float64s
 
-if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+if TYPE_CHECKING:  # The import takes half a second and 30 MB, so only a figure pays for it.
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette: told apart by the colour-blind, and in grey.
+# The palette of Okabe and Ito: distinct for the colour-blind, and in grey.
 LINE, FAULT, ALERT, SCORE, QUIET = "#0072B2", "#E69F00", "#D55E00", "#222222", "#777777"
-LOWEST = 0.05  # the score axis starts here: nothing is to be seen far below the threshold
-LANE_ROOM = 0.004  # of the time axis: a fault of one reading would be too thin to see
+LOWEST = 0.05  # the score axis starts here
+SHORTEST_SPAN = 0.004  # share of the time axis: shorter spans would be too thin to see
 
 Span = tuple[np.datetime64, np.datetime64]
 
 
 def visible(start_ns: int, end_ns: int | None, first: np.datetime64, last: np.datetime64) -> Span:
-    """The span within the picture, open ends at its edge, wide enough to see."""
+    """The part of a span within the figure, wide enough to see; an open end is at the edge."""
     begin = max(np.datetime64(start_ns, "ns"), first)
     end = last if end_ns is None else min(np.datetime64(end_ns, "ns"), last)
-    return begin, max(end, begin + (last - first) * LANE_ROOM)
+    return begin, max(end, begin + (last - first) * SHORTEST_SPAN)
 
 
 def label_axis(panel: Axes, text: str) -> None:
+    """Writes a label left of the vertical axis."""
     panel.set_ylabel(text, rotation=0, ha="right", va="center", multialignment="right", fontsize=9)
     panel.yaxis.set_label_coords(-0.04, 0.5)
 
 
 def draw_lanes(panel: Axes, faults: Sequence[Span], names: Sequence[str], alerts: Sequence[Span], known: str) -> None:
-    """Two rows of bars: faults, with their names and how they are `known`; and what was alerted on."""
+    """Draws two rows of bars: faults with their names, and alerts.
+
+    Args:
+        known: label of the row of faults.
+    """
     for lane, spans, colour in ((1, faults, FAULT), (0, alerts, ALERT)):
         for begin, end in spans:
             panel.plot([begin, end], [lane, lane], color=colour, linewidth=7, solid_capstyle="butt")
@@ -44,7 +49,7 @@ def draw_lanes(panel: Axes, faults: Sequence[Span], names: Sequence[str], alerts
 
 
 def draw_score(panel: Axes, clock: np.ndarray, scores: Float64s) -> None:
-    """The score on a logarithmic axis; above the threshold it is filled."""
+    """Draws the score on a logarithmic axis, filled above the threshold."""
     shown = np.maximum(scores, LOWEST)
     above = np.isfinite(shown) & (shown > 1.0)
     panel.set_yscale("log")
@@ -63,7 +68,7 @@ def draw_score(panel: Axes, clock: np.ndarray, scores: Float64s) -> None:
 
 
 def dress(panel: Axes) -> None:
-    """No box, a faint grid, small grey figures: the lines are the picture."""
+    """Removes the box, and sets a faint grid and small grey labels."""
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.spines["bottom"].set_color("#DDDDDD")
     panel.grid(axis="x", color="#EEEEEE", linewidth=0.7)
@@ -73,7 +78,7 @@ def dress(panel: Axes) -> None:
 
 
 def time_axis(panel: Axes, first: np.datetime64, most: int = 13) -> None:
-    """Few stamps, `most` at most, each as short as it can be; the day that they start from is said once."""
+    """Labels the time axis with at most `most` short time stamps, and once with the first day."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=most // 2, maxticks=most)  # type: ignore[no-untyped-call]

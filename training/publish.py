@@ -23,7 +23,7 @@ def draft_manifest(
     metrics: MetricFacts,
     now: datetime,
 ) -> Manifest:
-    """The manifest of a bundle that is not written yet: without its files, and the hash in its version."""
+    """The manifest of a bundle that is not written yet: without files, and without the hash in its version."""
     made, created_at = stamp(now)
     return Manifest(
         format=FORMAT,
@@ -48,9 +48,9 @@ def draft_manifest(
     )
 
 
-def metrics_of(learned: TrainedEnsemble, gate: GateFacts, capacity: CapacityFacts) -> MetricFacts:
+def metrics_of(trained: TrainedEnsemble, gate: GateFacts, capacity: CapacityFacts) -> MetricFacts:
     """Metrics of a model, for its manifest."""
-    fitted, discriminator = learned.fitted, learned.discriminator
+    fitted, discriminator = trained.fitted, trained.discriminator
     return MetricFacts(
         fit_loss=tuple(fitted.fit_loss),
         stop_loss=tuple(fitted.best_loss),
@@ -62,15 +62,18 @@ def metrics_of(learned: TrainedEnsemble, gate: GateFacts, capacity: CapacityFact
 
 
 def stamp(now: datetime) -> tuple[str, str]:
-    """What a manifest says of its time, UTC: its version, which still lacks the hash, and RFC 3339."""
+    """The time in UTC twice: as the first half of a version, and by RFC 3339."""
     utc = now.astimezone(UTC)
     return utc.strftime("%Y%m%dT%H%M%SZ"), utc.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tuple[Path, Manifest, tuple[str, ...]]:
-    """Writes the version, points `candidate` at it, and `production` where there is none yet.
+    """Publishes a version, and points `candidate` to it, and `production` if that is not set.
 
-    What the gate refused is written, to be looked at, and nothing points to it unless it was forced.
+    A version that the gate refused is published too, for inspection. No alias points to it unless the options force it.
+
+    Returns:
+        A local folder, the manifest as written, and the aliases that point to it.
     """
     registry, detector, gate = Registry(options.registry), options.detector, manifest.metrics.gate
     folder = registry.publish(detector, lambda scratch: write(scratch, manifest, contents))

@@ -1,4 +1,4 @@
-"""What a training run tells: as plain facts (JSON), and as a table for people."""
+"""The report of a training run: progress, a struct for JSON, and a table for people."""
 
 import sys
 import time
@@ -23,10 +23,10 @@ from training.fitting.members import Progress
 from training.fitting.posterior import COLLAPSED, active_dimensions
 from training.pipeline import TrainingRun
 
-# Lines of progress where no terminal is: enough to see it live, few enough to read.
+# Seconds between lines of progress where stderr is no terminal.
 QUIET_SECONDS = 5.0
-# What is said of readings and frames that nothing is learned from.
-FATES = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
+# Explanations of dispositions, and of frames in no part.
+DISPOSITIONS = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
 LEFT_OUT = {
     "labelled": "or carried from one",
     "confirmed": "by feedback on alerts",
@@ -37,11 +37,11 @@ LEFT_OUT = {
 
 
 def progress() -> Progress:
-    """Stages and epochs on stderr; a line that is rewritten on a terminal, one every few seconds elsewhere."""
+    """Prints stages and epochs on stderr: a line that is rewritten on a terminal, else a line every few seconds."""
     terminal, last = sys.stderr.isatty(), [0.0]
 
     def stage(name: str, note: str) -> None:
-        # The line of the last epoch is still open.
+        # On a terminal the line of the last epoch has no end yet.
         print(f"{chr(10) if terminal and last[0] else ''}{name}: {note}", file=sys.stderr)
         last[0] = 0.0
 
@@ -74,7 +74,7 @@ class TrainingFacts(msgspec.Struct, frozen=True):
 
 
 def facts(trained: TrainingRun) -> TrainingFacts:
-    """The run, for JSON."""
+    """The report for JSON."""
     m, seconds = trained.manifest, trained.history.seconds
     return TrainingFacts(
         bundle=trained.place,
@@ -90,7 +90,7 @@ def facts(trained: TrainingRun) -> TrainingFacts:
 
 
 def show(trained: TrainingRun) -> None:
-    """The table, on stdout."""
+    """Prints the table on stdout."""
     output = console()
     output.print(plain_table(rows=_rows(trained)))
     capacity = trained.manifest.metrics.capacity
@@ -109,16 +109,16 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
         ("read at", f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {peak_memory_mb():,.0f} MB"),
         ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
         ("left out", _left_out(trained)),
-        *(("feedback", _feedback(said)) for said in [m.data.feedback] if said is not None),
+        *(("feedback", _feedback(counts)) for counts in [m.data.feedback] if counts is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
         ("model", f"{spec.kind}, {sizes}"),
         ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
         ("loss", f"fit {_losses(fitted.fit_loss)}; held out {_losses(fitted.best_loss)}"),
-        *(("code", _told(own)) for own in fitted.divergence),
+        *(("code", _code(own)) for own in fitted.divergence),
         *_discriminator(trained),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
-        ("on gate", _realised(m.metrics.gate)),
+        ("on gate", _gate_alerts(m.metrics.gate)),
         *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
         ("gate", m.metrics.gate.verdict or ""),
         *((one.name, f"{one.verdict}: {one.reason}") for one in m.metrics.gate.criteria),
@@ -130,14 +130,14 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
 
 
 def _rules(m: Manifest) -> str:
-    """What is asked of sensors; all of it was in force when the threshold was chosen."""
-    said = [f"{v.sensor} in [{_limit(v.low)}, {_limit(v.high)}]" for v in m.policy.valid]
+    """Ranges and rules of sensors; all of them were in force when the threshold was computed."""
+    rules = [f"{v.sensor} in [{_limit(v.low)}, {_limit(v.high)}]" for v in m.policy.valid]
     for rule in m.rules.sensors:
         least = {"": rule.min_absolute, " of expected": rule.min_relative}
         sizes = [f"by {size:g}{unit}" for unit, size in least.items() if size]
         where = [] if rule.direction == "both" else [rule.direction]
-        said.append(" ".join([rule.sensor, *where, " and ".join(sizes)]).rstrip())
-    return "; ".join(said)
+        rules.append(" ".join([rule.sensor, *where, " and ".join(sizes)]).rstrip())
+    return "; ".join(rules)
 
 
 def _limit(limit: float | None) -> str:
@@ -145,10 +145,12 @@ def _limit(limit: float | None) -> str:
 
 
 def _left_out(trained: TrainingRun) -> str:
-    """Readings by what became of them, frames by why they are in no part."""
-    fates = {FATES.get(name, name): n for name, n in trained.manifest.data.dispositions.items() if name != "used"}
+    """Readings that were not used, by disposition, and frames in no part, by reason."""
+    dispositions = {
+        DISPOSITIONS.get(name, name): n for name, n in trained.manifest.data.dispositions.items() if name != "used"
+    }
     reasons = {f"{name} ({LEFT_OUT[name]})": n for name, n in trained.parts.items() if name in LEFT_OUT}
-    kinds = {"readings": _listed(fates), "frames": _listed(reasons)}
+    kinds = {"readings": _listed(dispositions), "frames": _listed(reasons)}
     return "; ".join(f"{kind}: {listed}" for kind, listed in kinds.items() if listed) or "nothing"
 
 
@@ -164,25 +166,24 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _losses(each: Sequence[float]) -> str:
-    """Of each member."""
+    """The loss of each member."""
     return ", ".join(f"{loss:.4g}" for loss in each)
 
 
-def _told(dimensions: tuple[float, ...]) -> str:
-    """What the code of a variational member tells of a window."""
+def _code(dimensions: tuple[float, ...]) -> str:
+    """Nats of each dimension of a variational member's code."""
     dead = len(dimensions) - active_dimensions(dimensions)
-    said = ", ".join(f"{nats:.2g}" for nats in dimensions)
-    return f"{said} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
+    each = ", ".join(f"{nats:.2g}" for nats in dimensions)
+    return f"{each} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
 
 
 def _discriminator(trained: TrainingRun) -> list[tuple[str, str]]:
-    found = trained.discriminator
-    if found is None:
+    discriminator = trained.discriminator
+    if discriminator is None:
         return []
     units = trained.manifest.model.discriminator
-    return [
-        ("discriminator", f"hidden {units}; held out {_losses(found.stop_loss)}, {UNDECIDED_LOSS:.4g} knows nothing")
-    ]
+    held_out = _losses(discriminator.stop_loss)
+    return [("discriminator", f"hidden {units}; held out {held_out}, {UNDECIDED_LOSS:.4g} knows nothing")]
 
 
 def _threshold(trained: TrainingRun) -> str:
@@ -194,7 +195,7 @@ def _threshold(trained: TrainingRun) -> str:
     return f"{text}; EXTRAPOLATED: {c.weeks_needed:.3g} series-weeks of normal data would do without"
 
 
-def _realised(gate: GateFacts) -> str:
+def _gate_alerts(gate: GateFacts) -> str:
     if not gate.levels or not isinstance(gate.alerts_per_week, float) or not isinstance(gate.share_above, float):
         return "no held-out frames left"
     return (
