@@ -86,7 +86,7 @@ class Detector:
         return self._score(raw, disposition)
 
     def _push_in_parts(self, readings: Readings, returning: list[int]) -> Outcome:
-        """Takes the readings up to each return; then the series starts anew, unless it has an open incident."""
+        """Takes the readings up to each return; then the series starts again, unless it has an open incident."""
         starts = [0, *returning]
         parts: list[Outcome] = []
         rows = np.arange(len(readings))
@@ -100,7 +100,7 @@ class Detector:
         return Outcome.joined(parts, starts)
 
     def expired(self, stream_time: int) -> list[str]:
-        """Series that would start anew if they came back at `stream_time`: the caller may forget them."""
+        """Series that would start again if they came back at `stream_time`: the caller may forget them."""
         expired = self._retirement.expired(stream_time)
         return [self.slots.name(slot) for slot in expired if not self._incidents.get(slot)]
 

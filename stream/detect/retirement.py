@@ -1,4 +1,4 @@
-"""Retirement: a series that the stream has left behind for long enough starts anew."""
+"""Retirement: a series that the stream has left behind for long enough starts again, warming."""
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Retirement:
         return rows
 
     def expired(self, stream_time: int) -> list[int]:
-        """Slots of the series that would start anew if they came back at `stream_time`."""
+        """Slots of the series that would start again if they came back at `stream_time`."""
         if self._retire_after_ns is None or stream_time == NEVER:
             return []
         silent = stream_time - np.where(self._heard_at == NEVER, stream_time, self._heard_at)

@@ -34,7 +34,7 @@ class BlindnessEvent:
 
 
 class Blindness:
-    """Per series: the time since which its frames are degraded, and whether it was reported blind.
+    """Per series: the time since which its frames are degraded, and a flag once it was reported blind.
 
     Only a whole frame ends blindness. An off frame and a gap tell nothing about the sensors.
 

@@ -132,7 +132,7 @@ def newest_before(when: Int64s, runs: Segments, already: Int64s) -> Int64s:
         return before
     into = np.arange(len(when)) - runs.start_of_row
     reach, longest = 1, int(runs.length.max(initial=0))
-    # Each round doubles how many rows back `before` has seen.
+    # Each round doubles the number of earlier rows that `before` covers.
     while reach < longest:
         older = np.where(into[reach:] >= reach, before[:-reach], NEVER)
         before[reach:] = np.maximum(before[reach:], older)

@@ -106,6 +106,7 @@ class Incidents:
         return events
 
     def _walk(self, rows: "_Rows", series: str, sensors: Shares, outside: Shares) -> list[IncidentEvent]:
+        """Events of one series, frame by frame; updates its open incident."""
         slot = rows.slot
         incident = self._open.get(slot)
         events = []
@@ -125,12 +126,12 @@ class Incidents:
             if frame.scored:
                 _rescore(incident, frame, sensors(i) if frame.score > incident.peak_score else incident.sensors)
             self._count_quiet(incident, frame)
-            has_news = _note_outside(incident, beyond)
+            has_new_sensors = _note_outside(incident, beyond)
             if incident.quiet >= self._rules.close_after:
                 ended = incident.quiet_since
                 events.append(self._event(series, incident, "resolved", frame.time, frame.row, "recovered", ended))
                 incident = None
-            elif self._needs_update(incident, frame.time) or has_news:
+            elif self._needs_update(incident, frame.time) or has_new_sensors:
                 events.append(self._event(series, incident, "updated", frame.time, frame.row))
         self.restore(slot, incident)
         return events
@@ -254,6 +255,7 @@ class _Frame:
 
     @property
     def scored(self) -> bool:
+        """True if the frame has a score."""
         return not np.isnan(self.score)
 
 
@@ -266,6 +268,7 @@ class _Rows:
         self._scored, self._opens = scored, opens
 
     def frame(self, i: int) -> _Frame:
+        """Row i of the batch."""
         s = self._scored
         return _Frame(
             time=int(s.time[i]),

@@ -73,7 +73,7 @@ class ConvTile(Tile):
         self._result = torch.empty(spec.members, spec.error_frames * spec.sensors, rows)
 
     def run(self) -> Tensor:
-        """Reconstructs `windows`, as the base class says."""
+        """Reconstructs `windows`; see `Tile.run`."""
         self._frames.copy_(self.windows)
         decode = self._newest if self.spec.error_frames == 1 else self._window
         for member in range(self.spec.members):

@@ -50,7 +50,7 @@ class DenseTile(Tile):
         self._codes, self._result = buffer(self._code[1], rows), buffer(self._output[1], rows)
 
     def run(self) -> Tensor:
-        """Reconstructs `windows`, as the base class says."""
+        """Reconstructs `windows`; see `Tile.run`."""
         flat = self._hidden.view(-1, len(self.windows))
         torch.addmm(self._encode_bias, self._encode, self.windows.t(), out=flat).relu_()  # one product for all K
         product(self._code, self._hidden, self._codes)

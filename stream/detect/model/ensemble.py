@@ -104,14 +104,15 @@ class Ensemble:
         left_out = masked if masked is not None and masked.any() else None
         for first, starts in self._tiles(frames, ends):
             here, used = slice(first, first + self._rows), min(self._rows, count - first)
-            made, observed = self._tile.run().numpy(), self._observed.numpy()  # (K, frames * F, rows), without the K
+            reconstructed = self._tile.run().numpy()  # (K, frames * F, rows)
+            observed = self._observed.numpy()  # (frames * F, rows)
             cells = self._left_out(left_out, starts)
-            by_sensor_here, by_member_here, disagreement_here = self._reduction.errors(made, observed, cells)
+            by_sensor_here, by_member_here, disagreement_here = self._reduction.errors(reconstructed, observed, cells)
             if self._penalty is not None:
-                by_member_here = by_member_here + self._penalty.of(made, observed, cells)
+                by_member_here = by_member_here + self._penalty.of(reconstructed, observed, cells)
             by_sensor[:, :, here], by_member[:, here] = by_sensor_here[:, :, :used], by_member_here[:, :used]
             disagreement[here] = disagreement_here[:used]
-            members[:, :, here] = made[:, -spec.sensors :, :used]
+            members[:, :, here] = reconstructed[:, -spec.sensors :, :used]
         return Reconstruction(median(by_member), disagreement, members, by_sensor)
 
     def _check_error_scales(self) -> None:

@@ -101,8 +101,8 @@ class ModelKind:
 
     Attributes:
         name: its name in settings (`model.kind`) and manifests.
-        trainable: makes the form that training fits, weights all 0, of a spec.
-        frozen: makes the form that scores of a spec, the trainable form's weights, and a number of windows.
+        trainable: gives the form that training fits, with weights of 0, for a spec.
+        frozen: gives the form that scores, for a spec, the weights of the trainable form, and a number of windows.
         usual_hidden: units of the hidden layer where the settings leave them open. 0: there is no hidden layer;
             then nothing is dropped or blanked in training either.
         min_window: the shortest W.

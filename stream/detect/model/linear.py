@@ -42,7 +42,7 @@ class LinearTile(Tile):
         self._codes, self._result = buffer(code_bias, rows), buffer(self._output[1], rows)
 
     def run(self) -> Tensor:
-        """Reconstructs `windows`, as the base class says."""
+        """Reconstructs `windows`; see `Tile.run`."""
         flat = self._codes.view(-1, len(self.windows))
         torch.addmm(self._code_bias, self._code, self.windows.t(), out=flat)
         return product(self._output, self._codes, self._result)[:, : self._outputs]

@@ -1,4 +1,4 @@
-"""The line against its slow twin, batch boundaries, and restore(C) = run(0..C)."""
+"""The detector against its slow twin, batch boundaries, and restore(C) = run(0..C)."""
 
 import dataclasses
 import itertools
@@ -25,7 +25,7 @@ from tests.support.builders import SECOND, START, a_definition, a_policy, a_rule
 
 @dataclass(frozen=True)
 class Case:
-    """A stream with everything in it: three series, gaps, late and duplicate readings, holes, trouble."""
+    """A stream of three series with gaps, late and duplicate readings, missing values, and anomalies."""
 
     definition: Definition
     series: list[str]
@@ -172,8 +172,8 @@ def test_the_detector_agrees_with_the_slow_twin(policy: str, seed: int, span: st
     case = a_case(policy, seed, error_span=span)
     (outcome,) = run(case, [])
     twin = the_twin(case)
-    fates = [twin.push(s, int(t), v) for s, t, v in zip(case.series, case.time, case.values, strict=True)]
-    assert [Disposition(d).name.lower() for d in outcome.disposition] == fates
+    dispositions = [twin.push(s, int(t), v) for s, t, v in zip(case.series, case.time, case.values, strict=True)]
+    assert [Disposition(d).name.lower() for d in outcome.disposition] == dispositions
     v = outcome.verdicts
     names = [v.names[slot] for slot in v.series.tolist()]
     kinds = [Verdict(kind).name.lower() for kind in v.verdict]

@@ -1,4 +1,4 @@
-"""A series that the stream has long left behind starts anew: judged per reading, whatever the batches."""
+"""A series that the stream has long left behind starts again, at the same reading in any batches."""
 
 import dataclasses
 import itertools
@@ -27,7 +27,7 @@ def retiring(case: Case) -> NaiveDetector:
 
 
 def pushed(case: Case, cuts: list[int], sweep: bool) -> list[Outcome]:
-    """The case in batches; `sweep`: what has expired is forgotten between them, as a commit does."""
+    """The outcomes of a case in batches; `sweep`: forget expired series between them, as a commit does."""
     detector = Detector(case.definition, AFTER)
     edges = sorted({0, len(case), *(cut % (len(case) + 1) for cut in cuts)})
     stream_time = np.maximum.accumulate(case.time)
@@ -56,7 +56,7 @@ def test_retirement_is_what_the_slow_twin_does_one_reading_at_a_time(seed: int) 
 
 
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(0, 10**6), max_size=8), sweep=st.booleans())
-def test_neither_batches_nor_sweeps_change_what_is_said(seed: int, cuts: list[int], sweep: bool) -> None:
+def test_neither_batches_nor_sweeps_change_the_outcome(seed: int, cuts: list[int], sweep: bool) -> None:
     case = a_case("wide", seed)
     whole = pushed(case, [], sweep=False)
     parts = pushed(case, cuts, sweep=sweep)
@@ -79,7 +79,7 @@ def test_the_frames_of_a_batch_with_returns_are_those_of_its_parts(policy: str) 
 
 
 def test_a_gateway_that_lags_for_ever_is_not_retired_while_it_sends() -> None:
-    """What counts is how far the stream has gone on since the series was heard, not how old its times are."""
+    """Only stream time since its last reading counts, not how old its event times are."""
     n = 40
     detector = Detector(a_definition(a_spec(), series=("now", "lags")), AFTER)
     series = ["now", "lags"] * n

@@ -1,4 +1,4 @@
-"""`score_when`: what it means row by row, and what it refuses to understand."""
+"""`score_when`: its meaning row by row, and the expressions that it refuses."""
 
 import math
 from collections.abc import Callable
@@ -57,15 +57,15 @@ def test_an_expression_holds_where_it_holds_row_by_row(text: str, rows: list[tup
     assert found.tolist() == [MEANINGS[text](list(row)) for row in rows]
 
 
-def test_a_masked_sensor_counts_as_running_but_only_one_that_is_asked_for() -> None:
-    """A cut wire must not switch the watch off."""
+def test_a_masked_sensor_counts_as_running_but_only_one_that_is_used() -> None:
+    """A cut wire must not switch detection off."""
     values = np.array([[math.nan, 1.0, 0.0, 0.0], [0.0, math.nan, math.nan, 0.0]])
     assert Condition("speed > 100", SENSORS).holds(values).tolist() == [True, False]
     assert Condition("not (speed > 100)", SENSORS).holds(values).tolist() == [True, True]
     assert Condition("speed > 100 and valve == 5", SENSORS).holds(values).tolist() == [True, True]
 
 
-def test_a_division_by_zero_warns_nobody_and_compares_as_infinity() -> None:
+def test_a_division_by_zero_compares_as_infinity_without_a_warning() -> None:
     values = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
     assert Condition("speed / valve > 1e300", SENSORS).holds(values).tolist() == [True, False]
 
@@ -93,6 +93,6 @@ def test_a_division_by_zero_warns_nobody_and_compares_as_infinity() -> None:
         ("__import__('os').system('true')", r"no sensor '__import__'|uses Call"),
     ],
 )
-def test_what_it_does_not_understand_is_refused_when_it_is_read(text: str, reason: str) -> None:
+def test_any_other_syntax_is_refused_when_it_is_parsed(text: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         Condition(text, SENSORS)

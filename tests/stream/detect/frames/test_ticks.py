@@ -108,10 +108,10 @@ def test_which_reading_closes_which_tick(case: str) -> None:
     ticks=st.lists(st.lists(st.integers(0, INTERVAL - 1), min_size=1, unique=True), min_size=1, max_size=6),
     long=st.booleans(), cuts=st.lists(st.integers(0, 10_000), max_size=4),
 )  # fmt: skip
-def test_a_tick_that_waits_for_its_end_is_of_all_its_rows_whole_ones_or_of_one_sensor_each(
+def test_a_tick_that_waits_for_its_end_takes_all_its_rows_whole_or_of_one_sensor(
     ticks: list[list[int]], long: bool, cuts: list[int]
 ) -> None:
-    """However many there are: the mean is theirs, the last is the last of them, and none is late."""
+    """The mean is of all rows, the last value is of the last row, and no row is late."""
     rows = [(INTERVAL * nth + at, 100.0 * nth + at) for nth, own in enumerate(ticks) for at in sorted(own)]
     one_each = [tuple(value if f == s else NAN for f in range(SENSORS)) for _, value in rows for s in range(SENSORS)]
     whole = [(value,) * SENSORS for _, value in rows]
@@ -137,13 +137,13 @@ def test_within_a_tick_the_newest_time_of_each_sensor_decides(resample: str, dis
         assert seen.frames[0][0] == (6, 0, 0, np.array([value, NAN, NAN]).tobytes())
 
 
-def test_a_reading_is_as_fresh_as_its_freshest_value() -> None:
+def test_the_best_value_of_a_reading_decides_its_disposition() -> None:
     stream = [(0, 5, (1.0, NAN, NAN)), (0, 4, PART), (0, 5, PART), (0, 6, (NAN, 2.0, NAN)), (0, 5, PART)]
     dispositions = by_clock(on_ticks(), stream).dispositions
     assert dispositions == ["used", "used", "used", "used", "late"]
 
 
-def test_a_sum_too_large_for_a_number_is_infinite_and_says_nothing() -> None:
+def test_a_sum_too_large_for_a_number_is_infinite_without_a_warning() -> None:
     stream = [(0, at, (1.7e308, NAN, NAN)) for at in range(3)] + [(0, 10, WHOLE)]
     (mean, *_) = by_clock(on_ticks("mean"), stream).frames[0]
     assert mean[3] == np.array([np.inf, NAN, NAN]).tobytes()
@@ -165,7 +165,7 @@ def test_the_newest_time_before_a_row_is_that_of_its_run(rows: list[tuple[int, i
 
 
 def test_a_mean_is_a_sum_from_left_to_right_wherever_batches_are_cut() -> None:
-    """Of numbers whose sum depends on the order of adding in almost every digit."""
+    """The sum of these numbers depends on the order of adding in almost every digit."""
     draw = np.random.default_rng(0)
     numbers = (draw.normal(size=500) * 10.0 ** draw.integers(-9, 9, 500)).tolist()
     stream = [(0, at * 1000, (number, NAN, NAN)) for at, number in enumerate(numbers)] + [(0, 10**6, WHOLE)]
@@ -197,7 +197,7 @@ def test_under_less_grace_than_before_a_tick_closes_with_the_next_reading_late_o
     assert [frame[:3] for frame in frames] == [(1, 0, 10), (2, 0, 30), (0, 1, 10), (0, 1, 50)]
 
 
-def test_a_tick_that_a_bundle_kept_open_though_complete_closes_with_the_next_reading_under_one_that_does_not() -> None:
+def test_a_complete_tick_left_open_by_one_bundle_closes_with_the_next_reading_under_another() -> None:
     waiting = tick_clock(on_ticks(complete=False))
     pushed(waiting, [(0, 0, WHOLE), (1, 0, WHOLE)])
     dispositions, frames = pushed(restarted(waiting, on_ticks()), [(1, 1, REST), (0, 2, PART), (0, 10, PART)])

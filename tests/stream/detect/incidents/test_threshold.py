@@ -1,4 +1,4 @@
-"""Thresholds: one per series, the pooled one for series never seen, never 0."""
+"""Thresholds: one per series, the pooled one for unknown series, never 0."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The veto on openings: which deviations are worth an incident, sensor by sensor."""
+"""The veto on openings: the deviations that may open an incident, sensor by sensor."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SENSORS = ("flow", "pressure")
 
 
 def is_vetoed(rules: tuple[SensorRule, ...], share: list[float], observed: list[float], expected: list[float]) -> bool:
-    """One frame of `SENSORS`."""
+    """True if the rules veto one frame of `SENSORS`."""
     columns = (np.array(values)[:, None] for values in (share, observed, expected))
     (vetoed,) = Veto(rules, SENSORS).vetoed(*columns)
     return bool(vetoed)
@@ -46,7 +46,7 @@ def test_a_deviation_passes_that_has_the_direction_and_both_least_sizes(
     assert is_vetoed((rule,), [0.9, 0.1], [observed, 5.0], [10.0, 5.0]) == vetoed
 
 
-def test_a_part_of_what_is_expected_is_a_part_of_its_size() -> None:
+def test_min_relative_is_a_part_of_the_size_of_what_is_expected() -> None:
     rule = a_rule("flow", min_relative=0.25)
     assert not is_vetoed((rule,), [1.0, 0.0], [-12.5, 0.0], [-10.0, 0.0])
     assert is_vetoed((rule,), [1.0, 0.0], [-11.0, 0.0], [-10.0, 0.0])
@@ -65,8 +65,8 @@ def test_a_sensor_with_less_than_a_fifth_of_the_error_lifts_no_veto() -> None:
     assert not is_vetoed((rule,), [0.8, 0.2], [9.0, 6.0], [10.0, 5.0])
 
 
-def test_where_the_error_is_spread_so_that_none_has_a_fifth_any_sensor_that_passes_will_do() -> None:
-    """Ten sensors a bit off, each a tenth: a rule on one of them must not silence the nine others."""
+def test_if_no_sensor_has_a_fifth_of_the_error_any_sensor_that_passes_is_enough() -> None:
+    """Ten sensors with a tenth each: a rule on one of them must not veto the nine others."""
     names = tuple(f"s{f}" for f in range(10))
     tenth, off, expected = np.full((10, 1), 0.1), np.full((10, 1), 1.5), np.ones((10, 1))
     assert not Veto((a_rule("s0", "below"),), names).vetoed(tenth, off, expected).any()
@@ -79,7 +79,7 @@ def test_a_masked_sensor_lifts_no_veto() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 30), st.integers(0, 1000))
-def test_parts_of_the_error_do_not_depend_on_how_many_frames_are_asked_for(sensors: int, n: int, seed: int) -> None:
+def test_shares_of_the_error_do_not_depend_on_the_number_of_frames(sensors: int, n: int, seed: int) -> None:
     errors = np.random.default_rng(seed).lognormal(sigma=5, size=(sensors, n))
     errors[np.random.default_rng(seed + 1).random(errors.shape) < 0.1] = NAN
     whole = shares(errors)
@@ -88,8 +88,8 @@ def test_parts_of_the_error_do_not_depend_on_how_many_frames_are_asked_for(senso
     assert (whole[np.isnan(errors)] == 0).all()
 
 
-def test_a_vetoed_frame_opens_nothing_and_one_that_is_open_lives_on_by_its_score() -> None:
-    """First too high, which the rule does not let pass; then too low, which opens; then too high again."""
+def test_a_vetoed_frame_opens_nothing_and_an_open_incident_goes_on_by_its_score() -> None:
+    """First too high, which the rule vetoes; then too low, which opens; then too high again."""
     rules = a_rules(close_after=3, sensors=(a_rule("s0", "below"), a_rule("s1", "below")))
     high, low = np.full((6, 2), 40.0), np.full((2, 2), -40.0)
     values = np.concatenate([high, low, high])
@@ -102,7 +102,7 @@ def test_a_vetoed_frame_opens_nothing_and_one_that_is_open_lives_on_by_its_score
     assert np.flatnonzero(outcome.verdicts.vetoed).tolist() == [3, 4, 5, *range(8, 14)]
 
 
-def test_calibration_is_told_of_every_scored_frame_what_the_rules_say_of_it() -> None:
+def test_with_rules_for_all_every_scored_frame_is_checked() -> None:
     rules = a_rules(close_after=3, sensors=(a_rule("s0", "below"), a_rule("s1", "below")))
     case = a_definition(a_spec(smoothing=1), rules=rules, q=1e300, series=("a",))
     sent = readings(["a"] * 10, START + np.arange(10) * SECOND, np.full((10, 2), 40.0))
