@@ -1,7 +1,7 @@
 """The levels that a bundle stores, so that another promise or other rules need no retraining.
 
-A bundle stores every level that a threshold can depend on, with its index in its series: all ratios level / scale down
-to some way below the threshold, and the largest ratio of each block. Of the other levels it stores quantiles only.
+A bundle stores every level that a threshold can depend on, with its index in its series. These are all ratios level /
+scale down to some way below the threshold, and the largest ratio of each block. Of the others it stores quantiles.
 """
 
 from dataclasses import dataclass

@@ -126,7 +126,7 @@ def _with_anomalies(
 def fit_discriminator(
     model: Autoencoder,
     ensemble: Ensemble,
-    spreads: Float64s,
+    scales: Float64s,
     frames: Float32s,
     masked: Bools | None,
     fit_ends: Int64s,
@@ -142,7 +142,7 @@ def fit_discriminator(
     Args:
         model: fitted members, in inference mode; its spec has the size of the discriminator.
         ensemble: the same members without a discriminator.
-        spreads: float64 (K, F), > 0, from `member_error_scales`.
+        scales: float64 (K, F), > 0, from `member_error_scales`.
         frames, masked: as in `training.fitting.fit.fit`.
         fit_ends, stop_ends, held_out: int64, normal windows, by the row of their newest frame.
         seeds: of the members.
@@ -151,7 +151,7 @@ def fit_discriminator(
     spec = model.spec
     residuals = ResidualSource(model, Windows(frames, masked, spec), kinds, clip)
     discriminator = build(spec, seeds)
-    discriminator.unit.copy_(torch.from_numpy(np.sqrt(spreads)))
+    discriminator.unit.copy_(torch.from_numpy(np.sqrt(scales)))
     training = _Training(discriminator, residuals, fit_ends, evenly(stop_ends, STOP), seeds)
     epochs, losses = training.run(max_epochs)
     _calibrate(discriminator, ensemble, residuals, frames, masked, held_out)

@@ -59,7 +59,7 @@ class SeriesDrift:
 
     @property
     def judged(self) -> bool:
-        """There were enough readings for a verdict."""
+        """True where there are enough readings for a verdict."""
         return self.level is not None or self.advice is Advice.RETRAIN
 
     @property
