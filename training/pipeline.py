@@ -32,7 +32,7 @@ from training.calibration.stored_levels import stored_table
 from training.data.discarded import refuse_discarded
 from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
-from training.data.history import History, columns, data_facts, load, without
+from training.data.history import History, data_facts, describe_columns, drop_sensors, read_history
 from training.data.scaling import scale_table
 from training.data.scored_history import frame_scores
 from training.data.split import Part, Shares
@@ -90,9 +90,9 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         ConfigError: no history can satisfy the options.
         DataError: the history cannot be read, or is too short.
     """
-    history = load(options)
+    history = read_history(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
-    progress.stage("columns", columns(history.layout))
+    progress.stage("columns", describe_columns(history.layout))
     refuse_unknown(options.rules, history.sensors)
     history, policy, framed, findings = _framed(options, history)
     lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
@@ -166,6 +166,6 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
     dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:
-        history = without(history, dropped)
+        history = drop_sensors(history, dropped)
         policy, framed = framed_with(history)
     return history, policy, framed, findings

@@ -1,5 +1,6 @@
 """The report of a training run: progress, a struct for JSON, and a table for people."""
 
+import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from stream.registry.manifest_facts import (
     ThresholdFacts,
 )
 from stream.terminal import console, plain_table
-from training.data.history import peak_memory_mb
 from training.fitting.discriminator import UNDECIDED_LOSS
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
@@ -85,7 +85,7 @@ def facts(trained: TrainingRun) -> TrainingFacts:
         threshold=m.threshold_report,
         metrics=m.metrics,
         rows_per_s=trained.history.rows / max(seconds, 1e-9),
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=_peak_memory_mb(),
     )
 
 
@@ -106,7 +106,10 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
     used = {name: count for name, count in trained.parts.items() if name not in LEFT_OUT}
     rows = [
         ("history", f"{history.rows:,} readings, {m.data.series} series, {m.data.start} to {m.data.end}"),
-        ("read at", f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {peak_memory_mb():,.0f} MB"),
+        (
+            "read at",
+            f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {_peak_memory_mb():,.0f} MB",
+        ),
         ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
         ("left out", _left_out(trained)),
         *(("feedback", _feedback(counts)) for counts in [m.data.feedback] if counts is not None),
@@ -206,3 +209,9 @@ def _gate_alerts(gate: GateFacts) -> str:
 
 def _rate(per_week: float) -> str:
     return f"{per_week:.3g} alerts per series and week"
+
+
+def _peak_memory_mb() -> float:
+    """Peak memory of this process, MB. The kernel counts in kB on Linux and in bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -1,8 +1,6 @@
 """A history, read once in batches, with its source."""
 
 import hashlib
-import resource
-import sys
 import time
 from dataclasses import dataclass, replace
 
@@ -38,7 +36,7 @@ class History:
         return sum(map(len, self.batches))
 
 
-def columns(layout: Layout) -> str:
+def describe_columns(layout: Layout) -> str:
     """Describes the role of each column and its reason. A wrong guess shows before an hour of training."""
     roles = {"time": layout.time, "series": layout.series or "one per file", "label": layout.label or "none"}
     if layout.sensor is not None:
@@ -50,7 +48,7 @@ def columns(layout: Layout) -> str:
     return "; ".join([*texts, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
 
 
-def load(options: TrainOptions) -> History:
+def read_history(options: TrainOptions) -> History:
     """Reads a history.
 
     Raises:
@@ -66,7 +64,7 @@ def load(options: TrainOptions) -> History:
     return History(layout, batches, layout.sensors, time.perf_counter() - started)
 
 
-def without(history: History, dropped: set[str]) -> History:
+def drop_sensors(history: History, dropped: set[str]) -> History:
     """Removes sensors from a history.
 
     Raises:
@@ -138,9 +136,3 @@ def fingerprint(history: History) -> str:
         for column in (columns.series, columns.time, *values):
             digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()
-
-
-def peak_memory_mb() -> float:
-    """Peak memory of this process, MB. The kernel counts in kB on Linux and in bytes on macOS."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

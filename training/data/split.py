@@ -35,7 +35,7 @@ class Shares:
     gate: float
     stop: float = 0.1
 
-    def of(self) -> dict[Part, float]:
+    def by_part(self) -> dict[Part, float]:
         """Share of each part, in time order."""
         return {
             Part.FIT: self.fit * (1.0 - self.stop),
@@ -101,7 +101,7 @@ def _cuts(count: Int64s, shares: Shares, purge: int) -> tuple[Bools, list[Int64s
     Args:
         count: int64 (S,), usable rows.
     """
-    wanted = [share for share in shares.of().values() if share > 0]
+    wanted = [share for share in shares.by_part().values() if share > 0]
     left = count - purge * (len(wanted) - 1)
     ends = [np.floor(left * reached + 0.5).astype(np.int64) for reached in np.cumsum(wanted)]
     sizes = np.diff(ends, axis=0, prepend=0)  # (parts, S)
@@ -122,9 +122,9 @@ def _check_shares(shares: Shares) -> None:
 
 def _check_parts(parts: UInt8s, series: Int32s, usable: Bools, shares: Shares, purge: int) -> None:
     counts = np.bincount(parts, minlength=len(Part))
-    empty = [part.name.lower() for part, share in shares.of().items() if share > 0 and not counts[part]]
+    empty = [part.name.lower() for part, share in shares.by_part().items() if share > 0 and not counts[part]]
     if empty:
-        wanted = ", ".join(f"{part.name.lower()} {share:.0%}" for part, share in shares.of().items())
+        wanted = ", ".join(f"{part.name.lower()} {share:.0%}" for part, share in shares.by_part().items())
         raise DataError(
             f"no row is left for {' and '.join(empty)}: {int(usable.sum())} usable of {len(usable)} rows in "
             f"{len(np.unique(series))} series, cut into {wanted}, with {purge} frames dropped after each cut "

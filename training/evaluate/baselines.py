@@ -25,7 +25,7 @@ from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory, frame
-from training.data.history import History, fingerprint, load
+from training.data.history import History, fingerprint, read_history
 from training.data.split import Part, Shares, split
 from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
@@ -65,7 +65,7 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
     Raises:
         DataError: it cannot be read, lacks sensors of the bundle, or is too short to be cut.
     """
-    history = load(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
+    history = read_history(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
     frames = frame(history.batches, definition.policy, definition.sensors)
     part = split(
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field
