@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from stream.intake.columns import Float64s
+from stream.detect.frames.frames import Fitness
+from stream.intake.columns import Bools, Float64s
 from stream.settings.detection import ThresholdSettings
 from tests.support.builders import a_rules
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import restored_levels, stored_grid, stored_table
+from training.data.framing import FramedHistory
 from training.recalibration.evidence import BundleThresholds
 
 MINUTE = 60 * 10**9
@@ -50,3 +52,24 @@ def given(levels: Levels, promise: ThresholdSettings) -> BundleThresholds:
     table = stored_table(levels, calibration, RULES)
     stored = restored_levels(table, calibration.table, levels.block, levels.weeks)
     return BundleThresholds(calibration.table, stored, stored_grid(table), RULES, promise, 0)
+
+
+def frames_of(series: list[int], values: Float64s, gap: Bools | None = None) -> FramedHistory:
+    """Frames, one a minute."""
+    rows = np.array(series, np.int32)
+    nothing = np.zeros(len(rows), np.bool_)
+    place = np.concatenate([np.arange(series.count(s)) for s in dict.fromkeys(series)])
+    return FramedHistory(
+        names=tuple(f"s{i}" for i in range(max(series) + 1)),
+        series=rows,
+        time=place * MINUTE,
+        values=values,
+        fitness=np.full(len(rows), Fitness.WHOLE, np.uint8),
+        after_gap=nothing if gap is None else gap,
+        marked=nothing,
+        labelled=nothing,
+        confirmed=nothing,
+        imputed=nothing,
+        step=np.full(len(rows), MINUTE),
+        dispositions={},
+    )

@@ -125,7 +125,7 @@ class _Training:
             model.parameters(), lr=options.train.learning_rate, weight_decay=options.train.weight_decay, fused=True
         )
         members = model.spec.members
-        # Each member's order of windows and the cells blanked in them.
+        # Generators of each member, for the order of windows and for the cells blanked in them.
         self._draws = [torch.Generator().manual_seed(seed) for seed in seeds_of(model.spec, options)]
         self._objective = Objective(model, windows, self._draws)
         self._best = model.weights()

@@ -20,7 +20,7 @@ from stream.errors import BundleError
 from stream.intake.columns import Float64s
 from stream.registry.bundle import weights
 
-if TYPE_CHECKING:  # Half a second and 30 MB that only a picture is worth.
+if TYPE_CHECKING:  # Only a plot needs it, and the import takes half a second and 30 MB.
     from matplotlib.axes import Axes
 
 SAMPLE, STEP = "sample", "step"

@@ -14,7 +14,7 @@ from stream.registry.recalibration_facts import Interval
 
 BATCHES = 10
 # Quantile of Student's t with BATCHES - 1 degrees of freedom, for a two-sided interval of 99 %.
-T = 3.25
+T_QUANTILE = 3.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def mean(values: Float64s, batch: Int64s, widened: float = 1.0) -> Estimate:
         widened: factor of the interval, for comparison with another estimate.
     """
     middle = float(values.mean())
-    off = T * widened * _spread(values - middle, batch)
+    off = T_QUANTILE * widened * _spread(values - middle, batch)
     return Estimate(middle, middle - off, middle + off)
 
 
@@ -76,7 +76,7 @@ def median(values: Float64s, batch: Int64s, widened: float = 1.0, beyond: float 
     """
     rank = 0.5 * (1.0 + beyond / len(values))
     middle = _quantile(values, rank)
-    off = T * widened * _spread((values > middle).astype(np.float64) - (1.0 - rank), batch)
+    off = T_QUANTILE * widened * _spread((values > middle).astype(np.float64) - (1.0 - rank), batch)
     low, high = (
         _quantile(values, max(rank - off, 0.0)),
         _quantile(values, rank + off if beyond else min(rank + off, 1.0)),

@@ -62,7 +62,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         BundleError: the data lack sensors of the bundle.
         DataError: the data cannot be read, or make no frame.
     """
-    # History may have been labelled where newer readings are not yet.
+    # The hints may name a column of labels that only the history has.
     is_labelled = any(hints.label in file.types() for file in files(data))
     layout = layout_for(data, hints if is_labelled else hints.without_label(), definition)
     rows = max(CELLS // len(definition.sensors), 1024)

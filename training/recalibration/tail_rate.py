@@ -13,7 +13,7 @@ from training.calibration.levels import Levels
 from training.calibration.stored_levels import StoredLevels
 from training.calibration.tail import block_maxima
 from training.recalibration import batch_means
-from training.recalibration.batch_means import BATCHES, T
+from training.recalibration.batch_means import BATCHES, T_QUANTILE
 from training.recalibration.drift import Advice, Reason
 
 # Weight of the known rate, in blocks. A rate of few blocks is shrunk to it.
@@ -54,7 +54,7 @@ def tail_rate(levels: Levels, ratio: Float64s, stored: StoredLevels, upto: float
         return TailRate(0, 0.0, stored.rate, ())
     is_near = _largest_up_to(levels, ratio, upto) > start
     near, expected = int(is_near.sum()), known / len(old) * len(is_near) * stored.rate
-    chance = T * np.sqrt(_dispersion(is_near, levels) * (expected + expected**2 / known))
+    chance = T_QUANTILE * np.sqrt(_dispersion(is_near, levels) * (expected + expected**2 / known))
     factor = (near + PRIOR) / (expected + PRIOR)
     if abs(near - expected) <= chance or max(factor, 1.0 / factor) < SAME:
         return TailRate(near, expected, stored.rate, ())

@@ -58,10 +58,10 @@ def test_intervals_are_those_of_the_spread_of_ten_stretches(seed: int, rows: int
     values = np.random.default_rng(seed).normal(size=rows)
     batch = batch_means.batches(np.zeros(rows, np.int32), 3)
     mean, median = batch_means.mean(values, batch, widened), batch_means.median(values, batch, widened)
-    off = batch_means.T * widened * naive.standard_error(values.tolist(), batch.tolist())
+    off = batch_means.T_QUANTILE * widened * naive.standard_error(values.tolist(), batch.tolist())
     assert (mean.low, mean.value, mean.high) == pytest.approx((values.mean() - off, values.mean(), values.mean() + off))
     above = (values > np.median(values)) - 0.5
-    rank = batch_means.T * widened * naive.standard_error((above - above.mean()).tolist(), batch.tolist())
+    rank = batch_means.T_QUANTILE * widened * naive.standard_error((above - above.mean()).tolist(), batch.tolist())
     ends = np.quantile(values, [max(0.5 - rank, 0.0), min(0.5 + rank, 1.0)])
     assert (median.low, median.high) == pytest.approx(tuple(ends), abs=0.1)
 

@@ -1,105 +1,21 @@
-"""Selection of levels, drift of sensors, and reasons: against slow versions and known truth."""
-
-from dataclasses import replace
+"""Drift of sensors against a slow version, and reasons for an advice against known truth."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import POOLED, ScaleTable
-from stream.intake.columns import Bools, Float64s
+from stream.intake.columns import Float64s
 from tests.oracles import naive_drift as naive
-from training.data.framing import FramedHistory
-from training.data.spans import Span
+from tests.support.recalibration import frames_of
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import Advice
 from training.recalibration.evidence import sensor_drifts
-from training.recalibration.observed import NO_END, NewerReadings, newer_data_facts
 from training.recalibration.reasons import exceedance_reasons, level_reasons, sensor_reasons, shape_reasons
-from training.recalibration.selection import select_levels
 
-MINUTE = 60 * 10**9
 BLOCK = 10
-
-
-def framed(series: list[int], values: Float64s, gap: Bools | None = None) -> FramedHistory:
-    """Frames, one a minute."""
-    rows = np.array(series, np.int32)
-    nothing = np.zeros(len(rows), np.bool_)
-    place = np.concatenate([np.arange(series.count(s)) for s in dict.fromkeys(series)])
-    return FramedHistory(
-        names=tuple(f"s{i}" for i in range(max(series) + 1)),
-        series=rows,
-        time=place * MINUTE,
-        values=values,
-        fitness=np.full(len(rows), Fitness.WHOLE, np.uint8),
-        after_gap=nothing if gap is None else gap,
-        marked=nothing,
-        labelled=nothing,
-        confirmed=nothing,
-        imputed=nothing,
-        step=np.full(len(rows), MINUTE),
-        dispositions={},
-    )
-
-
-@given(
-    lengths=st.lists(st.integers(5, 160), min_size=1, max_size=2),
-    block=st.integers(3, 6),
-    seed=st.integers(0, 10_000),
-    rate=st.sampled_from([0.0, 0.01, 0.05]),
-)
-def test_what_may_set_a_threshold_is_what_the_obvious_version_says(
-    lengths: list[int], block: int, seed: int, rate: float
-) -> None:
-    draw = np.random.default_rng(seed)
-    series = [s for s, count in enumerate(lengths) for _ in range(count)]
-    size = len(series)
-    gap, bad, exceeding = (draw.random(size) < share for share in (0.03, 0.03, rate))
-    history = framed(series, np.zeros((size, 1)), gap)
-    history.fitness[bad] = Fitness.DEGRADED
-    begun = draw.random(size) < rate
-    alerts = tuple(
-        Span(f"s{series[row]}", int(history.time[row]), int(history.time[row]) + 3 * MINUTE)
-        for row in np.flatnonzero(begun)
-    )
-    incident = [
-        any(a.series == f"s{s}" and a.start_ns <= t < a.end_ns for a in alerts)
-        for s, t in zip(series, history.time.tolist(), strict=True)
-    ]
-    observed = NewerReadings(
-        history,
-        np.ones(size),
-        np.where(exceeding, 2.0, 0.5),
-        np.zeros(size, np.bool_),
-        alerts,
-        newer_data_facts("", history, ""),
-    )
-    found = select_levels(observed, (), frozenset(history.names), -1, block)
-    expected = naive.selected(series, gap.tolist(), (~bad).tolist(), incident, exceeding.tolist(), block)
-    rows = np.flatnonzero(expected)
-    assert found.levels.time.tolist() == history.time[rows].tolist()
-    assert found.levels.series.tolist() == history.series[rows].tolist()
-    assert sum(found.counts.values()) == size
-
-
-def test_each_reason_is_counted_once_and_first_come() -> None:
-    size = 400
-    history = framed([0] * 200 + [1] * 200, np.zeros((size, 1)))
-    history.fitness[:10], history.labelled[5:20] = Fitness.OFF, True
-    history = replace(history, imputed=np.arange(size) == 399)
-    level = np.where(np.arange(size) == 398, np.nan, 1.0)
-    facts = newer_data_facts("", history, "")
-    observed = NewerReadings(history, level, 0.5 * level, np.zeros(size, np.bool_), (), facts)
-    spans = (Span("s0", 18 * MINUTE, 30 * MINUTE), Span("s1", 0, 10 * MINUTE), Span("", 190 * MINUTE, NO_END))
-    counts = select_levels(observed, spans[:2], frozenset({"s0", "s1"}), int(history.time[2]), BLOCK).counts
-    reasons = ("old", "labelled", "excluded", "off", "warming", "imputed", "near")
-    # Old: three frames of each series. Near: 8 frames (W + M - 2) after each frame that is left out.
-    assert [counts[name] for name in reasons] == [6, 15, 10 + 7, 2, 1, 1, 16]
-    assert select_levels(observed, spans[2:], frozenset({"s0"}), -1, BLOCK).counts["unknown_series"] == 200
 
 
 @given(seed=st.integers(0, 1000), rows=st.integers(30, 90), missing=st.sampled_from([0.0, 0.3]))
@@ -109,7 +25,7 @@ def test_a_sensor_is_compared_as_the_obvious_version_does(seed: int, rows: int, 
     values[draw.random(2 * rows) < missing] = np.nan
     values[0] = values[rows] = 1.0
     scales = ScaleTable(("s0", POOLED), np.array([[2.5], [0.0]]), np.array([[1.5], [1.0]]), np.array([500, 900]))
-    history = framed([0] * rows + [1] * rows, values)
+    history = frames_of([0] * rows + [1] * rows, values)
     found = sensor_drifts(history, np.ones(2 * rows, np.bool_), scales, ("flow",), 3)
     for s, (mean, scale, old) in enumerate([(2.5, 1.5, 500), (0.0, 1.0, 900)]):
         (drift,) = found[f"s{s}"]
@@ -120,7 +36,7 @@ def test_a_sensor_is_compared_as_the_obvious_version_does(seed: int, rows: int, 
         squares = [(x - middle) ** 2 for x in z]
         for estimated, of in ((drift.mean, list(z)), (drift.variance, squares)):
             assert estimated.value == pytest.approx(sum(of) / len(of))
-            off = batch_means.T * widened * naive.standard_error(of, list(stretch))
+            off = batch_means.T_QUANTILE * widened * naive.standard_error(of, list(stretch))
             assert estimated.high - estimated.value == pytest.approx(off)
 
 
@@ -135,7 +51,7 @@ def wandering(draw: np.random.Generator, rows: int, size: float = 1.0) -> Float6
 
 def advice_on(values: Float64s, is_flat: bool = False) -> list[Advice]:
     scales = ScaleTable(("s0", POOLED), np.zeros((2, 1)), np.ones((2, 1)), np.array([4000, 4000]))
-    history = framed([0] * len(values), values[:, None])
+    history = frames_of([0] * len(values), values[:, None])
     ((drift,),) = sensor_drifts(history, np.ones(len(values), np.bool_), scales, ("flow",), BLOCK).values()
     return [reason.advice for reason in sensor_reasons(drift, is_flat)]
 
