@@ -60,8 +60,8 @@ def state_kept_on_abort() -> None:
 def replay_that_publishes() -> None:
     """Ignores snapshots in a restore: the replay publishes alerts again that were published before."""
 
-    def restore(self: Partition, snapshots: Sequence[Snapshot], place: ResumePoint) -> RestoredState:
-        self._restored = self._restored or RestoredState(place, self.definition)
+    def restore(self: Partition, snapshots: Sequence[Snapshot], point: ResumePoint) -> RestoredState:
+        self._restored = self._restored or RestoredState(point, self.definition)
         return self._restored
 
     _replace(Partition, "restore", restore)

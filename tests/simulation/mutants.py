@@ -91,8 +91,8 @@ def _talkative() -> Iterable[Change]:
     """A replay publishes its events again."""
     begin = Partition.begin
 
-    def begin_live(self: Partition, place: ResumePoint, state_end: int) -> None:
-        begin(self, replace(place, committed=place.replay_from), state_end)
+    def begin_live(self: Partition, point: ResumePoint, state_end: int) -> None:
+        begin(self, replace(point, committed=point.replay_from), state_end)
 
     yield Partition, "begin", begin_live
 
@@ -100,9 +100,9 @@ def _talkative() -> Iterable[Change]:
 def _short_sighted() -> Iterable[Change]:
     """A restore stops one snapshot short of L."""
 
-    def short(found: PartitionOffsets) -> ResumePoint:
-        place = resume_point_of(found)
-        return replace(place, state_end=max(place.state_end - 1, place.state_start))
+    def short(offsets: PartitionOffsets) -> ResumePoint:
+        point = resume_point_of(offsets)
+        return replace(point, state_end=max(point.state_end - 1, point.state_start))
 
     yield recovery, "resume_point_of", short
 
@@ -110,9 +110,9 @@ def _short_sighted() -> Iterable[Change]:
 def _impatient() -> Iterable[Change]:
     """A restore takes the state topic's end for L, wherever it stands."""
 
-    def at_end(found: PartitionOffsets) -> ResumePoint:
-        place = resume_point_of(found)
-        return replace(place, state_end=min(found.state_end, place.state_end))
+    def at_end(offsets: PartitionOffsets) -> ResumePoint:
+        point = resume_point_of(offsets)
+        return replace(point, state_end=min(offsets.state_end, point.state_end))
 
     yield recovery, "resume_point_of", at_end
 

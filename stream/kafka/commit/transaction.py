@@ -99,7 +99,10 @@ class Transaction:
     def waits_for(self) -> str | None:
         """Reason why nothing can be committed; None where there is none."""
         if self._producer.client is None:
-            return self._rejected.reason or "the broker: it has not let the producer in; it may still end a transaction"
+            return (
+                self._rejected.reason
+                or "the broker: it has not accepted the producer; it may still abort a transaction"
+            )
         return self._rejected.reason
 
     def prepare(self) -> bool:

@@ -69,13 +69,13 @@ class Log:
 
     def start(self, high: int, owners: Owners | None = None, low: int = 0) -> Partition:
         """A partition restored from the last commit, before its replay; `low`: offset of the oldest reading."""
-        place = resume_point_of(PartitionOffsets(0, self.committed, self.metadata, low, high, "id", len(self.state)))
+        point = resume_point_of(PartitionOffsets(0, self.committed, self.metadata, low, high, "id", len(self.state)))
         partition, newest = self.partition(owners=owners), dict[str, bytes | None]()
-        for series, record in self.state[place.state_start : place.state_end]:
+        for series, record in self.state[point.state_start : point.state_end]:
             newest[series] = record
         snapshots = [decode_snapshot(record) for record in newest.values() if record is not None]
-        partition.restore([s for s in snapshots if s is not None], place)
-        partition.begin(place, place.state_end)
+        partition.restore([s for s in snapshots if s is not None], point)
+        partition.begin(point, point.state_end)
         return partition
 
     def commit(self, partition: Partition) -> None:

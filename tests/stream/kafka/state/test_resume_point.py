@@ -47,14 +47,14 @@ def test_an_offset_set_by_a_tool_goes_on_with_the_snapshots_that_are_not_newer()
 
 
 def test_where_retention_has_deleted_r_the_rest_is_replayed() -> None:
-    place = resume_point_of(found(low=80))
-    assert (place.replay_from, place.committed, place.lost) == (80, 100, 0)
+    point = resume_point_of(found(low=80))
+    assert (point.replay_from, point.committed, point.lost) == (80, 100, 0)
 
 
 def test_where_retention_has_deleted_c_the_lost_messages_are_counted() -> None:
-    place = resume_point_of(found(low=130))
-    assert (place.replay_from, place.committed, place.lost) == (130, 130, 30)
-    (event,) = place.status_events()
+    point = resume_point_of(found(low=130))
+    assert (point.replay_from, point.committed, point.lost) == (130, 130, 30)
+    (event,) = point.status_events()
     assert (event.kind, event.details) == ("data.readings_lost", {"lost": 30})
 
 
@@ -68,5 +68,5 @@ def test_without_a_topic_id_of_the_broker_the_known_one_is_kept() -> None:
 
 @pytest.mark.parametrize("high", [70, 40])
 def test_a_truncated_topic_goes_on_at_its_end(high: int) -> None:
-    place = resume_point_of(found(high=high))
-    assert (place.replay_from, place.committed, place.lost) == (min(60, high), high, 0)
+    point = resume_point_of(found(high=high))
+    assert (point.replay_from, point.committed, point.lost) == (min(60, high), high, 0)
