@@ -1,9 +1,9 @@
-"""The experiment of the article this method comes from, through our trainer and our replay (BARS section 1).
+"""The experiment of the article that the method comes from, with the trainer and the replay of this project.
 
-50 correlated sensors; 8,000 normal readings are the history, from which the trainer takes its own held-out parts;
-1,000 further normal readings and 200 with 10 sensors raised by 3 to 6 standard deviations are replayed. Latent 8, the
-99th percentile, one reading a window (W = 1, M = 1). A reading is flagged where its score is above 1. Nothing is
-chosen by what is replayed.
+There are 50 correlated sensors. The history is 8,000 normal readings, from which the trainer takes its held-out parts.
+Replayed are 1,000 further normal readings, and 200 in which 10 sensors are raised by 3 to 6 standard deviations.
+Latent 8, the 99th percentile, one reading a window (W = 1, M = 1). A reading is flagged where its score is above 1.
+Nothing is tuned on replayed readings.
 """
 
 from dataclasses import dataclass

@@ -9,21 +9,18 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stream.detect.policy import ValidRange
 from stream.errors import ConfigError, DataError
 from stream.intake.parquet import Hints
 from stream.registry.bundle import calibration_levels, load
 from stream.registry.registry import Registry
 from stream.replay import layout_for, replay
 from stream.settings.data import FrameSettings
-from stream.settings.detection import ModelSettings, RuleSettings, SensorRuleSettings
-from tests.support.builders import a_rule
+from stream.settings.detection import ModelSettings
 from tests.support.options import changed, fit_options
 from tests.support.small_training import MINUTE, QUICK, QUIET, SMALL, a_history, contents, long_of, made, options
 from training import report
 from training.calibration.levels import WEEK
 from training.calibration.stored_levels import restored_levels
-from training.data.vet import Kind
 from training.demo import pumps as physics
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
@@ -165,84 +162,6 @@ def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_other
     )
 
 
-DROPPING = fit_options(QUICK, drop_sensors=True)
-
-
-def odd_sensors(pumps: pd.DataFrame) -> pd.DataFrame:
-    """The history with a flat sensor, a counter that goes on while labelled rows reset it, and a copy."""
-    rows = np.arange(len(pumps))
-    total = (rows / 100.0) ** 2
-    return pumps.assign(
-        running=1.0, litres=np.where(rows % 400 < 4, 0.0, total), flow_again=2 * pumps["flow"], bad=rows % 400 < 4
-    )
-
-
-def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    history, hints = odd_sensors(pumps), Hints(label="bad")
-    kept = made(tmp_path / "kept", history, hints=hints)
-    found = {finding.sensor: finding.kind for finding in kept.findings}
-    assert found == {"running": Kind.FLAT, "litres": Kind.COUNTER, "flow_again": Kind.DUPLICATE}
-    assert set(kept.manifest.sensors) > set(found)
-    scales = load(kept.folder)[1].scales
-    assert (scales.scale[:, kept.manifest.sensors.index("running")] == 1.0).all(), "a constant sensor has scale 1"
-    dropped = made(tmp_path / "dropped", history, DROPPING, hints=hints)
-    assert dropped.manifest.sensors == physics.SENSORS
-    assert len(dropped.manifest.data.vetting or ()) == 3
-    assert load(dropped.folder)[1].scales.mean.shape == (5, len(physics.SENSORS))
-
-
-def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    trained = made(
-        tmp_path, odd_sensors(pumps), DROPPING, hints=Hints(label="bad"),
-        frames=FrameSettings(score_when="running > 0"),
-    )  # fmt: skip
-    assert trained.manifest.sensors == (*physics.SENSORS, "running")
-
-
-def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
-    pumps: pd.DataFrame, trained: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A rule that nothing can pass: at the same threshold the calibrate part has no incident left."""
-    rules = {name: SensorRuleSettings(min_absolute=1e9) for name in physics.SENSORS}
-    rules["flow"] = SensorRuleSettings(min_absolute=1e9, valid=(-1e6, 1e6))
-    ruled = made(tmp_path, pumps, rules=RuleSettings(sensors=rules))
-    _, definition = load(ruled.folder)
-    sensors = tuple(a_rule(name, "both", 1e9, 0.0) for name in physics.SENSORS)
-    assert (definition.rules.sensors, definition.policy.valid) == (sensors, (ValidRange("flow", -1e6, 1e6),))
-    assert ruled.calibration.table.q == trained.calibration.table.q, "a percentile of the level asks no rule"
-    assert (ruled.calibration.implied_per_week, trained.calibration.implied_per_week > 0) == (0, True)
-    report.show(ruled)
-    said = capsys.readouterr().out
-    assert "flow in [-1e+06, 1e+06]; " in said
-    assert "pressure by 1e+09" in said
-
-
-def test_values_that_cannot_be_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """A gauge that sends -999 for nothing: with its range told, the bundle is that of history without these values."""
-    rules = RuleSettings(sensors={"flow": SensorRuleSettings(valid=(0.0, None))})
-    missing = pumps.copy()
-    missing.loc[missing.index % 50 == 7, "flow"] = np.nan
-    broken = missing.fillna({"flow": -999.0})
-    bundles = [contents(made(tmp_path / name, data, rules=rules)) for name, data in (("m", missing), ("b", broken))]
-    assert bundles[0] == bundles[1]
-
-
-def test_a_rule_for_a_sensor_that_is_not_there_is_refused_with_those_that_are(
-    pumps: pd.DataFrame, tmp_path: Path
-) -> None:
-    wrong = {"flwo": SensorRuleSettings(direction="above"), "presure": SensorRuleSettings(valid=(0.0, None))}
-    with pytest.raises(ConfigError, match=r"rules\.sensors\.flwo, rules\.sensors\.presure: no such sensor .* flow, "):
-        made(tmp_path, pumps, rules=RuleSettings(sensors=wrong))
-
-
-def test_a_sensor_with_a_rule_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    trained = made(
-        tmp_path, odd_sensors(pumps), DROPPING, hints=Hints(label="bad"),
-        rules=RuleSettings(sensors={"running": SensorRuleSettings(valid=(0.0, 1.0))}),
-    )  # fmt: skip
-    assert trained.manifest.sensors == (*physics.SENSORS, "running")
-
-
 def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.DataFrame, tmp_path: Path) -> None:
     """Six rows say next to nothing of a spread; the pump that sent them is known all the same."""
     short = pumps[pumps["series"] == "pump-02"].head(6).assign(series="pump-new")
@@ -283,18 +202,6 @@ def test_sensors_that_report_in_turn_meet_on_ticks_of_their_own_step(pumps: pd.D
     at_once = made(tmp_path / "at once", long)
     assert trained.parts == at_once.parts
     assert contents(trained) == contents(at_once), "a tick's values are the same, whenever in it they came"
-
-
-@pytest.mark.parametrize("layout", ["wide", "long"])
-def test_a_sensor_that_vetting_leaves_out_leaves_the_bundle_of_a_history_without_it(
-    pumps: pd.DataFrame, tmp_path: Path, layout: str
-) -> None:
-    shaped = long_of if layout == "long" else pd.DataFrame.copy
-    kept = made(tmp_path / "kept", shaped(pumps[["time", "series", *sorted(physics.SENSORS)]]))
-    flat = pumps.assign(idle=1.0)[["time", "series", *sorted([*physics.SENSORS, "idle"])]]
-    dropped = made(tmp_path / "dropped", shaped(flat), DROPPING, frames=FrameSettings(max_missing=1))
-    assert dropped.manifest.sensors == kept.manifest.sensors
-    assert contents(dropped) == contents(kept)
 
 
 FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {

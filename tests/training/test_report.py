@@ -1,4 +1,4 @@
-"""What a training run tells: how much of the history went where and why, and what came of it."""
+"""The report of a training run: use of the history with reasons, and results."""
 
 import json
 import re

@@ -14,8 +14,8 @@ from stream.errors import BundleError
 from stream.registry.manifest import read_manifest
 from stream.registry.promotion import promote
 from stream.registry.registry import ALIASES, CANDIDATE, PRODUCTION, Registry
-from tests.stream.registry.test_registry import objects, published
 from tests.support.processes import FORKS
+from tests.support.registries import objects, published
 
 JOBS, VERSIONS = 3, 6
 
@@ -57,8 +57,8 @@ def is_shared(registry: Registry, version: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What jobs left behind, what they told of it, and what production pointed to whenever one looked."""
+class JobResults:
+    """The registry after the jobs, their reports, and every version that production was seen to point to."""
 
     registry: Registry
     told: Counter[Told]
@@ -66,7 +66,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> JobResults:
     path = tmp_path_factory.mktemp("jobs")
     (path / "registry").mkdir()
     registry = KINDS[request.param](path)
@@ -85,11 +85,11 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     for job in jobs:
         job.join(timeout=60)
     assert [job.exitcode for job in jobs] == [0] * JOBS
-    return Ran(registry, told, seen)
+    return JobResults(registry, told, seen)
 
 
 @pytest.mark.parametrize("ran", ["a folder", "objects"], indirect=True, scope="module")
-def test_no_version_and_no_line_is_lost(ran: Ran) -> None:
+def test_no_version_and_no_line_is_lost(ran: JobResults) -> None:
     versions = ran.registry.versions("test")
     assert set(versions) == {version for what, version, _ in ran.told if what == "published"}
     assert len(versions) == 1 + JOBS * VERSIONS
@@ -103,7 +103,7 @@ def test_no_version_and_no_line_is_lost(ran: Ran) -> None:
 
 
 @pytest.mark.parametrize("ran", ["a folder"], indirect=True, scope="module")
-def test_in_a_folder_jobs_take_turns_and_who_looks_sees_a_version(ran: Ran) -> None:
+def test_in_a_folder_jobs_take_turns_and_who_looks_sees_a_version(ran: JobResults) -> None:
     """One of them publishes what all try to, one sets production first, and each move starts where the last ended.
 
     Object storage has no lock: of two who move one alias at the same moment the later wins.

@@ -1,8 +1,6 @@
 """`narrows evaluate`: figures known by hand, the line of `narrows replay`, floors on the same frames, honest words."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stream.cli import app as cli
 from stream.counters import Count
-from stream.errors import BundleError, DataError
 from stream.events.alert import Alert
 from stream.intake.parquet import Hints
 from stream.replay import layout_for, replay
@@ -27,7 +23,6 @@ from training.evaluate import facts as evaluation_facts
 from training.evaluate.evaluation import Bundle, Evaluation, EvaluationOptions, evaluate
 from training.evaluate.figures import GroundTruth, alert_class
 from training.evaluate.labelled import score_labelled
-from training.evaluate.page import page
 from training.evaluate.summary import sentences
 from training.metrics.events import Span
 from training.metrics.floors import FLOORS
@@ -40,7 +35,7 @@ TOPS = {
 
 
 def facts(of: Evaluation) -> dict[str, Any]:
-    """As `narrows evaluate --json` prints it."""
+    """The JSON of `narrows evaluate`."""
     plain: dict[str, Any] = msgspec.to_builtins(evaluation_facts.facts(of))
     return plain
 
@@ -285,113 +280,3 @@ def test_a_history_without_the_column_of_labels_serves_the_floors_all_the_same(t
         plain_bundle(tmp_path / "registry"), EvaluationOptions(tmp_path / "rows.parquet", LABELLED, history=history)
     )
     assert [one.name for one in found.figures] == ["narrows", *FLOORS]
-
-
-ODD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
-    "all labelled": (lambda rows: rows.assign(anomaly=1), "labels of each series are all alike"),
-    "none labelled": (lambda rows: rows.assign(anomaly=0), "No row is labelled"),
-    "one frame": (lambda rows: rows.head(1), "No alert opened"),
-    "never above": (lambda rows: rows.assign(s0=0.0, s1=0.0), "No alert opened"),
-    "always above": (lambda rows: rows.assign(s0=9.0, s1=9.0), "2 more were met by an alert that was open before"),
-}
-
-
-@pytest.mark.parametrize("odd", ODD)
-def test_odd_rows_have_figures_words_and_a_page(odd: str, tmp_path: Path) -> None:
-    change, said = ODD[odd]
-    change(labelled_rows()).to_parquet(tmp_path / "rows.parquet", index=False)
-    normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
-    history = train_options("plain", tmp_path / "history.parquet", tmp_path / "registry")
-    asked = EvaluationOptions(tmp_path / "rows.parquet", LABELLED, None, history)
-    found = evaluate(plain_bundle(tmp_path / "registry"), asked)
-    assert said in " ".join(sentences(found))
-    assert json.dumps(facts(found), allow_nan=False)
-    assert page(found).endswith("</html>\n")
-
-
-# What cannot be evaluated.
-
-
-def test_rows_without_a_column_of_labels_are_refused(tmp_path: Path) -> None:
-    bundle = plain_bundle(tmp_path / "registry")
-    labelled_rows().drop(columns="anomaly").to_parquet(tmp_path / "rows.parquet", index=False)
-    with pytest.raises(DataError, match=r"no column of labels; there are time .*name it as `input.label`"):
-        score_labelled(bundle.definition, tmp_path / "rows.parquet", Hints())
-    with pytest.raises(DataError, match="no file has the column 'anomaly', configured as label"):
-        score_labelled(bundle.definition, tmp_path / "rows.parquet", LABELLED)
-
-
-def test_rows_of_which_nothing_can_be_scored_are_refused(tmp_path: Path) -> None:
-    bundle = plain_bundle(tmp_path / "registry", window=64)
-    labelled_rows().groupby("series").head(50).to_parquet(tmp_path / "rows.parquet", index=False)
-    with pytest.raises(DataError, match=r"not one of 150 frames has a score .* more than window .* = 64 frames"):
-        score_labelled(bundle.definition, tmp_path / "rows.parquet", LABELLED)
-
-
-def test_rows_and_history_that_lack_a_sensor_are_refused(tmp_path: Path) -> None:
-    bundle = plain_bundle(tmp_path / "registry")
-    labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
-    narrow = labelled_rows().drop(columns="s1")
-    narrow.to_parquet(tmp_path / "narrow.parquet", index=False)
-    with pytest.raises(BundleError, match=r"missing \['s1'\]"):
-        score_labelled(bundle.definition, tmp_path / "narrow.parquet", LABELLED)
-    history = train_options("plain", tmp_path / "narrow.parquet", tmp_path / "registry")
-    with pytest.raises(DataError, match=r"narrow.parquet: no column 's1'"):
-        evaluate(bundle, EvaluationOptions(tmp_path / "rows.parquet", LABELLED, history=history))
-
-
-# The command.
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a registry and data, in which the command runs."""
-    plain_bundle(tmp_path / "registry")
-    labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
-    labelled_rows().drop(columns="anomaly").to_parquet(tmp_path / "bare.parquet", index=False)
-    normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def narrows(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit code of `narrows evaluate`, run here."""
-    monkeypatch.setattr(sys, "argv", ["narrows", "evaluate", "--set", "detector=plain", *arguments])
-    with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
-        cli.main()
-    return int(caught.value.code or 0)
-
-
-def test_the_command_prints_a_table_or_json_and_writes_the_page_where_asked_to(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert narrows(monkeypatch, "--data", "rows.parquet", "--fit", "history.parquet") == 0
-    table = capsys.readouterr().out
-    for word in ("narrows", "isolation forest", "VUS-PR", "by series"):
-        assert word in table
-    assert narrows(monkeypatch, "--data", "rows.parquet", "--json", "--report", "new/page.html") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert set(said) == TOPS
-    assert (shop / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
-
-
-FAULTS = {
-    "no labels": (["--data", "bare.parquet"], 1, "no column of labels"),
-    "no such column": (["--data", "rows.parquet", "--set", "input.label=fault"], 1, "'fault', configured as label"),
-    "no data": (["--data", "none.parquet"], 1, "none.parquet"),
-    "no history": (["--data", "rows.parquet", "--fit", "none.parquet"], 1, "none.parquet"),
-    "no bundle": (["--data", "rows.parquet", "--bundle", "candidate"], 1, "no 'candidate' bundle"),
-    "configuration": (["--data", "rows.parquet", "--set", "frames.clip=-1"], 2, "frames.clip"),
-    "no --data": ([], 2, "--data"),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_goes_wrong_has_an_exit_code_and_a_reason_on_stderr(
-    fault: str, shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments, code, reason = FAULTS[fault]
-    assert narrows(monkeypatch, *arguments) == code
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert reason in said.err

@@ -8,8 +8,6 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stream.cli import app as cli
 from stream.events.record import rfc3339
@@ -18,14 +16,8 @@ from stream.registry.manifest_facts import DataFacts
 from stream.registry.promotion import promote
 from stream.registry.recalibration_facts import NewerDataFacts, RecalibrationFacts
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
-from tests.support.builders import a_definition
 from tests.support.commands import Result
-from tests.support.recalibration import BLOCK, levels_of
-from training.data.framing import FramedHistory
-from training.data.split import Part
 from training.demo import fleet
-from training.gate.false_alerts import chance_of_at_least
-from training.gate.separability import labelled_criterion, separation
 from training.revision.child import publish_child
 
 SMALL = {
@@ -44,8 +36,8 @@ SMALL = {
 COPIER = {"model.latent": 29, "model.hidden": 64, "model.noise": 0, "model.dropout": 0, "train.max_epochs": 40}
 
 
-class Judged(Result):
-    """That of a training, with what its gate said."""
+class TrainingResult(Result):
+    """Result of a training, with the criteria of its gate."""
 
     def criterion(self, name: str) -> Any:
         (found,) = (one for one in self.data["metrics"]["gate"]["criteria"] if one["name"] == name)
@@ -56,7 +48,7 @@ class Judged(Result):
 
 
 class Narrows(Protocol):
-    def __call__(self, *arguments: str, **settings: object) -> Judged: ...
+    def __call__(self, *arguments: str, **settings: object) -> TrainingResult: ...
 
 
 @pytest.fixture
@@ -64,14 +56,14 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     """Runs a command in a folder of its own, with the settings of a small training."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, **settings: object) -> Judged:
+    def run(*arguments: str, **settings: object) -> TrainingResult:
         small = {"detector": "pumps"} if arguments[0] == "models" else SMALL
         given = small | {name.replace("__", "."): value for name, value in settings.items()}
         sets = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
         monkeypatch.setattr(sys, "argv", ["narrows", *arguments, *sets])
         with pytest.raises(SystemExit, match=r"^\d*$|None") as caught:
             cli.main()
-        return Judged(int(caught.value.code or 0), *capsys.readouterr())
+        return TrainingResult(int(caught.value.code or 0), *capsys.readouterr())
 
     return run
 
@@ -270,49 +262,3 @@ def test_a_short_history_whose_newest_hours_are_unlike_the_rest_is_not_judged_by
     assert trained.verdict("time in alarm") == "not judged"
     gate = trained.data["metrics"]["gate"]
     assert any("0 whole days; 3 needed" in one["said"] for one in gate["criteria"])
-
-
-@pytest.mark.parametrize(("mean", "behind"), [(0.7, 1.0), (3.0, 2.5), (12.0, 40.0)])
-def test_so_many_by_chance_is_what_counts_of_an_uncertain_rate_show(mean: float, behind: float) -> None:
-    draw = np.random.default_rng(0)
-    counts = draw.poisson(mean * draw.gamma(behind, 1 / behind, 200_000))
-    for count in (0, 1, 3, 8, 20):
-        assert chance_of_at_least(count, mean, behind) == pytest.approx(float((counts >= count).mean()), abs=0.005)
-
-
-def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
-    assert chance_of_at_least(3_000, mean=1_600.0, behind=800.0) < 1e-6
-    assert 0.4 < chance_of_at_least(160_000, mean=160_000.0, behind=80_000.0) < 0.6
-    assert chance_of_at_least(1, mean=0.0, behind=5.0) == 0.0
-
-
-@pytest.mark.parametrize(("off", "verdict"), [(0.0, "passed"), (-0.9, "refused")], ids=["small", "mislabelled"])
-def test_short_events_too_small_to_see_are_not_refused_for_being_shorter_than_normal_stretches(
-    off: float, verdict: str
-) -> None:
-    """Of three frames each: the largest of so few is mostly less than that of a whole block, and says nothing."""
-    levels = levels_of(1, 1, 6000)
-    marked = np.arange(len(levels)) % 60 < 3
-    level = levels.level + off * (np.arange(len(levels)) % 60 < 3 + BLOCK)
-    nothing = np.zeros(len(levels), np.bool_)
-    framed = FramedHistory(
-        levels.names, levels.series, levels.time, np.zeros((len(levels), 0)), np.zeros(len(levels), np.uint8), nothing,
-        marked, marked, nothing, nothing, levels.step, {},
-    )  # fmt: skip
-    part = np.full(len(levels), Part.GATE, np.uint8)
-    normal = levels.rows(np.arange(len(levels)) % 60 >= 3 + BLOCK)
-    assert labelled_criterion(framed, part, level, normal, a_definition(series=levels.names)).verdict == verdict
-
-
-@settings(max_examples=50)
-@given(
-    anomalous=st.lists(st.integers(0, 9), min_size=1, max_size=12),
-    normal=st.lists(st.integers(0, 9), min_size=1, max_size=12),
-)
-def test_a_separation_is_the_share_of_pairs_in_which_the_anomalous_one_is_larger(
-    anomalous: list[int], normal: list[int]
-) -> None:
-    found = separation(np.array(anomalous, float), np.array(normal, float))
-    pairs = [(a > n) + (a == n) / 2 for a in anomalous for n in normal]
-    assert found.probability == pytest.approx(sum(pairs) / len(pairs))
-    assert found.upper >= found.probability
