@@ -91,42 +91,42 @@ WAYS: dict[str, Attack] = {
 
 
 def poison(
-    given: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, seed: int
+    bundle: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, seed: int
 ) -> tuple[Poisoning, ...]:
     """Recalibrates a bundle `RUNS` times: on normal levels as they are, then with each attacker and share.
 
     Args:
         held_out: normal levels by the bundle's own detector; newer ones repeat their course.
     """
-    newer = [repeated_levels(given, held_out, bounds, np.random.default_rng([seed, run])) for run in range(RUNS)]
+    newer = [repeated_levels(bundle, held_out, bounds, np.random.default_rng([seed, run])) for run in range(RUNS)]
     attacks = [(how, share, part_time(attack, share)) for how, attack in WAYS.items() for share in SHARES]
     return tuple(
-        _poisoned(given, newer, bounds, how, share, attack)
+        _poisoned(bundle, newer, bounds, how, share, attack)
         for how, share, attack in [("nobody attacks", 0.0, growing(1.0)), *attacks]
     )
 
 
-def thresholds(given: BundleThresholds) -> Float64s:
+def thresholds(bundle: BundleThresholds) -> Float64s:
     """float64 (S,): of each series."""
-    found: Float64s = (given.table.scale * given.table.q)[:-1]
+    found: Float64s = (bundle.table.scale * bundle.table.q)[:-1]
     return found
 
 
-def child(given: BundleThresholds, result: Recalibration) -> BundleThresholds:
+def child(bundle: BundleThresholds, result: Recalibration) -> BundleThresholds:
     """Starting point of the next recalibration."""
-    rate = given.stored.rate if result.calibration is None else result.calibration.rate
-    return replace(given, table=result.table, stored=replace(given.stored, todays_rate=rate))
+    rate = bundle.stored.rate if result.calibration is None else result.calibration.rate
+    return replace(bundle, table=result.table, stored=replace(bundle.stored, todays_rate=rate))
 
 
-def recalibration_input(given: BundleThresholds, newer: Levels) -> Evidence:
+def recalibration_input(bundle: BundleThresholds, newer: Levels) -> Evidence:
     """Input of a recalibration from newer levels, with the incidents of the bundle's thresholds; all frames usual."""
-    score = newer.level / given.table.of_each(newer.names)[newer.series]
-    nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), given.stored.block
+    score = newer.level / bundle.table.of_each(newer.names)[newer.series]
+    nothing, size, block = np.zeros(len(newer), np.bool_), len(newer.names), bundle.stored.block
     framed = FramedHistory(
         newer.names, newer.series, newer.time, np.zeros((len(newer), 0)), np.zeros(len(newer), np.uint8),
         np.diff(newer.series, prepend=-1) > 0, nothing, nothing, nothing, nothing, newer.step, {},
     )  # fmt: skip
-    opened = incident_spans(incident_events(newer, score, given.rules))
+    opened = incident_spans(incident_events(newer, score, bundle.rules))
     observed = NewerReadings(framed, newer.level, score, newer.vetoed, opened, newer_data_facts("", framed, ""))
     above = (score > EXCEEDS).astype(np.float64)
     count = np.bincount(newer.series, minlength=size).astype(np.float64)
@@ -142,13 +142,13 @@ def recalibration_input(given: BundleThresholds, newer: Levels) -> Evidence:
 
 
 def repeated_levels(
-    given: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, draw: np.random.Generator
+    bundle: BundleThresholds, held_out: Levels, bounds: RecalibrationSettings, draw: np.random.Generator
 ) -> Levels:
     """Newer normal levels of the bundle's series, which repeat the course of the held-out ones until there are enough.
 
     On another course thresholds would move by themselves, and the effect of an attacker could not be told apart.
     """
-    names, enough = given.table.names[:-1], bounds.min_blocks * held_out.block
+    names, enough = bundle.table.names[:-1], bounds.min_blocks * held_out.block
     place = {name: s for s, name in enumerate(held_out.names)}
     rows = []
     for name in names:
@@ -166,9 +166,9 @@ def repeated_levels(
 
 
 def _poisoned(
-    given: BundleThresholds, newer: list[Levels], bounds: RecalibrationSettings, how: str, share: float, attack: Attack
+    bundle: BundleThresholds, newer: list[Levels], bounds: RecalibrationSettings, how: str, share: float, attack: Attack
 ) -> Poisoning:
-    now, way, reasons = given, [thresholds(given)], list[str | None]()
+    now, way, reasons = bundle, [thresholds(bundle)], list[str | None]()
     for run, normal in enumerate(newer):
         result = recalibrate(now, recalibration_input(now, attack(now, normal, run)), bounds, None)
         now = now if result.refused else child(now, result)

@@ -19,7 +19,7 @@ from tests.robustness.poisoning import (
     repeated_levels,
     thresholds,
 )
-from tests.support.recalibration import BLOCK, arranged, given, levels_of
+from tests.support.recalibration import BLOCK, bundle_of, levels_from, levels_of
 from training.calibration.levels import Levels
 from training.recalibration.evidence import BundleThresholds
 
@@ -33,7 +33,7 @@ def held_out() -> Levels:
 
 @pytest.fixture(scope="module")
 def bundle(held_out: Levels) -> BundleThresholds:
-    return given(held_out, ThresholdSettings(method="percentile"))
+    return bundle_of(held_out, ThresholdSettings(method="percentile"))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_thresholds_move_within_the_bounds_and_a_refused_run_moves_none(found: t
 def test_newer_levels_repeat_held_out_ones_but_not_to_the_bit_until_there_are_enough(bundle: BundleThresholds) -> None:
     """Series are matched by name. One that the bundle does not know is left out; one without a level has none."""
     long, short = np.linspace(3.0, 4.0, 1000), np.linspace(1.0, 2.0, 150)
-    mixed = replace(arranged([np.full(50, 9.0), short, long]), names=("new", "s1", "s0"))
+    mixed = replace(levels_from([np.full(50, 9.0), short, long]), names=("new", "s1", "s0"))
     newer = repeated_levels(bundle, mixed, BOUNDS, np.random.default_rng(0))
     assert newer.names == ("s0", "s1")
     for s, known in ((0, long), (1, np.tile(short, 3))):

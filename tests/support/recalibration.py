@@ -23,16 +23,17 @@ def levels_of(seed: int, series: int, rows: int, size: float = 1.0) -> Levels:
     """Means of 8 neighbouring errors, each a mean square of Gaussian noise, of several series."""
     draw = np.random.default_rng(seed)
     level = [smoothed(draw, rows) * size for _ in range(series)]
-    return arranged(level)
+    return levels_from(level)
 
 
 def smoothed(draw: np.random.Generator, rows: int) -> Float64s:
+    """Moving means of 8 errors."""
     errors = draw.chisquare(FREEDOM, rows + 7) / FREEDOM
     return np.convolve(errors, np.ones(8) / 8, mode="valid")
 
 
-def arranged(level: list[Float64s]) -> Levels:
-    """One frame a minute, all series alike."""
+def levels_from(level: list[Float64s]) -> Levels:
+    """Levels of one series each, one frame a minute."""
     rows = [len(one) for one in level]
     total = sum(rows)
     return Levels(
@@ -46,7 +47,7 @@ def arranged(level: list[Float64s]) -> Levels:
     )
 
 
-def given(levels: Levels, promise: ThresholdSettings) -> BundleThresholds:
+def bundle_of(levels: Levels, promise: ThresholdSettings) -> BundleThresholds:
     """Thresholds of a bundle that was calibrated on these levels."""
     calibration = calibrate(levels, RULES, promise, 0)
     table = stored_table(levels, calibration, RULES)

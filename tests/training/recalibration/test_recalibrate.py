@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given as drawn
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.intake.columns import Float64s
@@ -23,7 +23,7 @@ from tests.robustness.poisoning import (
     thresholds,
 )
 from tests.support.options import changed
-from tests.support.recalibration import BLOCK, arranged, given, levels_of, smoothed
+from tests.support.recalibration import BLOCK, bundle_of, levels_from, levels_of, smoothed
 from training.calibration.calibrate import calibrate_stored
 from training.calibration.levels import Levels
 from training.recalibration import batch_means
@@ -40,20 +40,20 @@ SERIES, ROWS = 2, 4000
 
 @pytest.fixture(scope="module", params=[PERCENTILE, BUDGET], ids=["percentile", "budget"])
 def bundle(request: pytest.FixtureRequest) -> BundleThresholds:
-    return given(levels_of(1, SERIES, ROWS), request.param)
+    return bundle_of(levels_of(1, SERIES, ROWS), request.param)
 
 
 def judged(bundle: BundleThresholds, newer: Levels, **bounds: float) -> Recalibration:
     return recalibrate(bundle, recalibration_input(bundle, newer), changed(BOUNDS, **bounds), None)
 
 
-@drawn(rows=st.lists(st.integers(1, 90), min_size=1, max_size=3), size=st.integers(1, 7))
+@given(rows=st.lists(st.integers(1, 90), min_size=1, max_size=3), size=st.integers(1, 7))
 def test_stretches_are_tenths_of_a_series_in_whole_blocks(rows: list[int], size: int) -> None:
     series = [s for s, count in enumerate(rows) for _ in range(count)]
     assert batch_means.batches(np.array(series, np.int32), size).tolist() == naive.stretches(series, size)
 
 
-@drawn(seed=st.integers(0, 999), rows=st.integers(40, 300), widened=st.sampled_from([1.0, 1.5]))
+@given(seed=st.integers(0, 999), rows=st.integers(40, 300), widened=st.sampled_from([1.0, 1.5]))
 def test_intervals_are_those_of_the_spread_of_ten_stretches(seed: int, rows: int, widened: float) -> None:
     values = np.random.default_rng(seed).normal(size=rows)
     batch = batch_means.batches(np.zeros(rows, np.int32), 3)
@@ -93,7 +93,7 @@ def test_levels_that_are_as_they_were_move_no_threshold_and_refuse_nothing() -> 
     """
     results = []
     for seed in range(4):
-        bundle = given(levels_of(seed, SERIES, ROWS), PERCENTILE)
+        bundle = bundle_of(levels_of(seed, SERIES, ROWS), PERCENTILE)
         results += [judged(bundle, levels_of(1000 + 10 * seed + i, SERIES, 3000)) for i in range(10)]
     assert not any(result.refused for result in results)
     assert sum(result.drift.advice is not Advice.FINE for result in results) <= 2
@@ -111,7 +111,7 @@ def test_levels_far_from_their_mean_most_of_the_time_move_no_threshold_while_the
         works = np.arange(len(levels)) // BLOCK % 5 == 0
         return replace(levels, level=np.where(works, 20.0, 1.0) * levels.level)
 
-    bundle = given(working(1), PERCENTILE)
+    bundle = bundle_of(working(1), PERCENTILE)
     assert bundle.table.median is not None
     assert (bundle.table.median < 0.3 * bundle.table.scale).all()
     result = judged(bundle, working(2))
@@ -122,7 +122,7 @@ def test_levels_far_from_their_mean_most_of_the_time_move_no_threshold_while_the
 
 def test_a_series_too_short_in_training_is_compared_with_all_of_them_whose_scale_it_has() -> None:
     """Otherwise a fleet with more than a fifth of such series could never be recalibrated."""
-    bundle = given(replace(levels_of(1, 2, ROWS), names=("s0", "s1", "short")), PERCENTILE)
+    bundle = bundle_of(replace(levels_of(1, 2, ROWS), names=("s0", "s1", "short")), PERCENTILE)
     newer = replace(levels_of(2, 3, ROWS), names=("s0", "s1", "short"))
     alike = judged(bundle, newer)
     assert (alike.refused, alike.drift.counts["not judged"]) == ((), 0)
@@ -249,7 +249,7 @@ def test_quiet_stretches_of_old_data_that_are_played_again_pull_no_threshold_dow
         stretches = old.level[old.series == s][: len(old) // SERIES // 100 * 100].reshape(-1, 100)
         calm = stretches[np.argsort(stretches.mean(axis=1))[: len(stretches) // 3]]
         quiet.append(np.tile(calm.ravel(), copies))
-    result = judged(bundle, arranged(quiet), min_blocks=20)
+    result = judged(bundle, levels_from(quiet), min_blocks=20)
     assert result.refused
     assert any("to the bit" in reason or "fell" in reason or "tail is gone" in reason for reason in result.refused)
 
@@ -265,7 +265,7 @@ def test_a_tail_that_grew_while_the_bulk_stayed_moves_the_threshold() -> None:
 
     An amendment of the child finds the same q from the stored levels.
     """
-    bundle, newer = given(levels_of(1, SERIES, 12_000), PERCENTILE), levels_of(17, SERIES, 12_000)
+    bundle, newer = bundle_of(levels_of(1, SERIES, 12_000), PERCENTILE), levels_of(17, SERIES, 12_000)
     noisy = (np.random.default_rng(4).random(len(newer) // BLOCK + 1) < 0.15)[np.arange(len(newer)) // BLOCK]
     result = judged(bundle, replace(newer, level=np.where(noisy, 1.4 * newer.level, newer.level)))
     assert not result.refused
