@@ -1,12 +1,12 @@
 """The alert record, its headers and its JSON Schema, which is generated from the struct."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from stream.detect.incidents.incident import IncidentEvent, SensorShare
-from stream.events.record import SCHEMA_VERSION, Headers, rfc3339, schema_of
+from stream.events.record import SCHEMA_VERSION, Headers, JsonSchema, rfc3339, schema_of
 
 if TYPE_CHECKING:  # The module imports torch, which commands that only read records do not need.
     from stream.detect.definition import Definition
@@ -114,6 +114,6 @@ def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:
     return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
 
 
-def alert_schema() -> dict[str, Any]:
+def alert_schema() -> JsonSchema:
     """JSON Schema of the alert record."""
     return schema_of(Alert, "alert")

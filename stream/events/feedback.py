@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
 from stream.events.incident_view import IncidentView, to_ns
-from stream.events.record import schema_of
+from stream.events.record import JsonSchema, schema_of
 
 Verdict = Literal["confirmed", "false", "maintenance"]
 
@@ -83,6 +83,6 @@ def _time(entry: Feedback) -> tuple[bool, int]:
     return (False, 0) if entry.at is None else (True, to_ns(entry.at))
 
 
-def feedback_schema() -> dict[str, Any]:
+def feedback_schema() -> JsonSchema:
     """JSON Schema of the feedback record."""
     return schema_of(Feedback, "feedback")

@@ -11,6 +11,7 @@ import numpy as np
 
 SCHEMA_VERSION = 1
 Headers = list[tuple[str, bytes]]
+JsonSchema = dict[str, Any]
 
 
 def rfc3339(ns: int) -> str:
@@ -26,7 +27,7 @@ def encode(record: msgspec.Struct) -> bytes:
     return msgspec.json.encode(record)
 
 
-def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
+def schema_of(record: type[msgspec.Struct], name: str) -> JsonSchema:
     """JSON Schema (2020-12) of a published record; `name`: that of its schema file."""
     definitions, reference = definitions_of(record)
     return {
@@ -37,7 +38,7 @@ def schema_of(record: type[msgspec.Struct], name: str) -> dict[str, Any]:
     }
 
 
-def definitions_of(record: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, str]]:
+def definitions_of(record: type[msgspec.Struct]) -> tuple[JsonSchema, dict[str, str]]:
     """JSON Schema of a struct and of those it refers to, by name; and the reference to its own."""
     (reference,), definitions = msgspec.json.schema_components((record,), ref_template="#/$defs/{name}")
     for definition in definitions.values():

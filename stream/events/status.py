@@ -5,12 +5,11 @@ A status event of a partition is written in the transaction of the offsets it is
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from stream.events import data_events, detector_events
-from stream.events.record import SCHEMA_VERSION, Headers, schema_of
+from stream.events.record import SCHEMA_VERSION, Headers, JsonSchema, schema_of
 from stream.events.status_event import StatusEvent, details_schema, kind_of
 
 EVENT_MODULES = (data_events.__name__, detector_events.__name__)
@@ -69,7 +68,7 @@ def status_headers(record: Status) -> Headers:
     ]
 
 
-def status_schema() -> dict[str, Any]:
+def status_schema() -> JsonSchema:
     """JSON Schema of the status record: one alternative per kind, each with its own details."""
     known = (event for event in StatusEvent.__subclasses__() if event.__module__ in EVENT_MODULES)
     events = sorted(known, key=kind_of)

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
-from stream.events.record import definitions_of
+from stream.events.record import JsonSchema, definitions_of
 
 # Names that a message lists at most.
 MAX_NAMES = 10
@@ -46,9 +46,9 @@ def kind_of(event: type[StatusEvent]) -> str:
     return str(event.__struct_config__.tag)
 
 
-def details_schema(event: type[StatusEvent]) -> dict[str, Any]:
+def details_schema(event: type[StatusEvent]) -> JsonSchema:
     """JSON Schema of the details of one kind."""
-    schema: dict[str, Any] = definitions_of(event)[0][event.__name__]
+    schema: JsonSchema = definitions_of(event)[0][event.__name__]
     schema["properties"] = {name: of for name, of in schema["properties"].items() if name not in _SHARED}
     schema["required"] = [name for name in schema["required"] if name not in _SHARED]
     return schema

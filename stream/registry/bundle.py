@@ -5,10 +5,10 @@ last: a folder without one is not a bundle. Every listed file is hashed, and an 
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -189,7 +189,7 @@ def _intact(folder: Path) -> Manifest:
     return manifest
 
 
-def _digest(manifest: Manifest | dict[str, Any]) -> str:
+def _digest(manifest: Manifest | Mapping[str, object]) -> str:
     """The hash of a manifest, or of its JSON, whose version is the bare time stamp."""
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()[:8]
 

@@ -9,6 +9,7 @@ import yaml
 from stream.settings.section import Half, Section, section_of
 from stream.settings.tree import Settings
 
+JsonSchema = dict[str, Any]
 _NAMES = {
     "integer": "integer",
     "number": "number",
@@ -55,14 +56,14 @@ def markdown_table() -> str:
     return "\n".join(lines)
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonSchema:
     """JSON Schema of the YAML file, for editors."""
     schema = Settings.model_json_schema()
     _set_defaults(Settings, schema, schema["$defs"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
-def _set_defaults(model: type[Settings] | type[Section], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
+def _set_defaults(model: type[Settings] | type[Section], schema: JsonSchema, definitions: JsonSchema) -> None:
     # Defaults are written as people do, `1h`; the tree holds ns.
     defaults = model.model_construct().model_dump(mode="json")
     for name, field in model.model_fields.items():
@@ -87,13 +88,13 @@ def _literal(value: object) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _type(schema: JsonSchema) -> str:
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     nullable = any(option.get("type") == "null" for option in schema.get("anyOf", ()))
     return " or ".join([_one_type(option) for option in options] + ["null"] * nullable)
 
 
-def _one_type(schema: dict[str, Any]) -> str:
+def _one_type(schema: JsonSchema) -> str:
     if "enum" in schema:
         return ", ".join(schema["enum"])
     if "oneOf" in schema:
@@ -105,7 +106,7 @@ def _one_type(schema: dict[str, Any]) -> str:
     return f"{_NAMES[schema['type']]}{_range(schema)}"
 
 
-def _range(schema: dict[str, Any]) -> str:
+def _range(schema: JsonSchema) -> str:
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[name]}" for name, sign in bounds.items() if name in schema]
     return f" {', '.join(limits)}" if limits else ""
