@@ -49,7 +49,7 @@ def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
     """The fields that are read: time, series unless the key is it, then all sensors (wide) or sensor and value (long).
 
     Raises:
-        ConfigError: no sensors, an empty name in a path, or two paths of which one is (inside) the other.
+        ConfigError: no sensors, or a path with an empty or impossible name.
     """
     if not sensors:
         raise ConfigError("fields: no sensors are given, at least one is expected; name them in the configuration")

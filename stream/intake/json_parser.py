@@ -71,7 +71,7 @@ class _Rows:
 def _float64s(column: list[Any]) -> Float64s:
     """Floats and None as float64 (n,); None becomes NaN."""
     try:
-        # A third of the time that numpy takes with a list.
+        # Takes a third of the time that numpy needs for a list.
         return np.frombuffer(struct.pack(f"{len(column)}d", *column))
     except struct.error:
         return np.array(column, np.float64)
