@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("machines", nargs="*", choices=(*SMD_MACHINES, "all"), default="all")
     parser.add_argument("--json", action="store_true", help="every figure as one JSON document")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="a setting other than the default")
-    parser.add_argument("--strips", type=int, default=60, help="strips of events to replay sensors on, at most")
+    parser.add_argument("--segments", type=int, default=60, help="segments of events to replay sensors on, at most")
     options = parser.parse_args()
     data = data_folder()
     if not data.is_dir():
@@ -40,7 +40,7 @@ def main() -> int:
         return 1
     torch.set_num_threads(1)
     machines = SMD_MACHINES if "all" in options.machines else options.machines
-    results = {machine: _studied(data, machine, tuple(options.set), options.strips) for machine in machines}
+    results = {machine: _studied(data, machine, tuple(options.set), options.segments) for machine in machines}
     if options.json:
         print(json.dumps({"conditions": conditions(), "results": {name: facts(of) for name, of in results.items()}}))
         return 0
@@ -51,7 +51,7 @@ def main() -> int:
     return 0
 
 
-def _studied(data: Path, machine: str, overrides: tuple[str, ...], strips: int) -> Study:
+def _studied(data: Path, machine: str, overrides: tuple[str, ...], segments: int) -> Study:
     with tempfile.TemporaryDirectory(prefix="narrows-robustness-") as name:
         folder = Path(name)
         history, live = smd(data, machine).write(folder)
@@ -63,7 +63,7 @@ def _studied(data: Path, machine: str, overrides: tuple[str, ...], strips: int) 
         bundle = train(options, QUIET).folder
         manifest, definition = load(bundle)
         frames = score_labelled(definition, live, Hints(time=TIME, label=LABEL, exclude=ANSWERS[1:])).frames
-        return study(Bundle(bundle, manifest, definition), frames, options, strips, settings.recalibrate)
+        return study(Bundle(bundle, manifest, definition), frames, options, segments, settings.recalibrate)
 
 
 if __name__ == "__main__":

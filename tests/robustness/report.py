@@ -20,7 +20,7 @@ def facts(of: Study) -> dict[str, Any]:
 
 def show(of: Study) -> None:
     """Prints a sentence and the tables on stdout."""
-    found = f"{of.strips} strips attacked, all found by the bundle, of {of.looked_at} of labelled events"
+    found = f"{of.segments} segments attacked, all found by the bundle, of {of.looked_at} of labelled events"
     print_report([f"{found}; {of.seconds:.0f} s"], _tables(of))
 
 

@@ -27,13 +27,13 @@ class Study:
     """Results of the three attacks.
 
     Attributes:
-        looked_at: number of strips of labelled events; strips: number of those that the bundle finds, attacked.
+        looked_at: number of segments of labelled events; segments: number of those that the bundle finds, attacked.
         seconds: duration of the study.
     """
 
     version: str
     looked_at: int
-    strips: int
+    segments: int
     replay_attacks: tuple[ReplayAttack, ...]
     slow_drifts: tuple[SlowDrift, ...]
     poisonings: tuple[Poisoning, ...]
@@ -44,18 +44,18 @@ def study(
     bundle: Bundle,
     frames: FramedHistory,
     history: TrainOptions,
-    strips: int,
+    segments: int,
     bounds: RecalibrationSettings,
 ) -> Study:
     """Attacks a bundle on labelled frames.
 
     Args:
         history: options of the bundle's training, with its history as `data`.
-        strips: most strips to replay sensors on.
+        segments: most segments to replay sensors on.
         bounds: those of a recalibration.
 
     Raises:
-        DataError: the bundle finds no strip of a labelled event, or its history is unusable.
+        DataError: the bundle finds no segment of a labelled event, or its history is unusable.
         BundleError: the bundle keeps no levels.
     """
     begun = time.perf_counter()
@@ -65,13 +65,13 @@ def study(
     rows = whole_rows(frames, definition, LOOKED_AT, of_events=True)
     found = np.flatnonzero(target.exceeds(cut(frames, rows, definition, trained_range))) if len(rows) else rows
     if not len(found):
-        raise DataError(f"the bundle finds none of {len(rows)} strips of labelled events; give rows in which it does")
-    attacked = cut(frames, rows[evenly(found, strips)], definition, trained_range)
+        raise DataError(f"the bundle finds none of {len(rows)} segments of labelled events; give rows in which it does")
+    attacked = cut(frames, rows[evenly(found, segments)], definition, trained_range)
     given = bundle_thresholds(bundle.folder, bundle.manifest, definition)
     return Study(
         version=bundle.manifest.version,
         looked_at=len(rows),
-        strips=len(attacked),
+        segments=len(attacked),
         replay_attacks=replay_attacks(target, attacked, recorded),
         slow_drifts=slow_drifts(definition, frames),
         poisonings=poison(given, builder.levels(definition), bounds, SEED),

@@ -28,10 +28,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     return attacked_pumps(tmp_path_factory.mktemp("pumps"))
 
 
-def studied(trained: TrainingRun, live: Path, strips: int = 12) -> Study:
+def studied(trained: TrainingRun, live: Path, segments: int = 12) -> Study:
     bundle = Bundle(trained.folder, *load(trained.folder))
     frames = score_labelled(bundle.definition, live, Hints()).frames
-    return study(bundle, frames, options(trained.folder.parents[3]), strips, RecalibrationSettings())
+    return study(bundle, frames, options(trained.folder.parents[3]), segments, RecalibrationSettings())
 
 
 def test_a_study_has_every_attack_in_its_json_and_its_tables(
@@ -40,9 +40,9 @@ def test_a_study_has_every_attack_in_its_json_and_its_tables(
     of = studied(trained, trained.folder.parents[3] / "live.parquet")
     document = json.loads(json.dumps(facts(of), allow_nan=False))
     assert set(document) == {
-        "version", "looked_at", "strips", "replay_attacks", "slow_drifts", "poisonings", "seconds"
+        "version", "looked_at", "segments", "replay_attacks", "slow_drifts", "poisonings", "seconds"
     }  # fmt: skip
-    assert document["strips"] == 12
+    assert document["segments"] == 12
     assert [(one["how"], one["share"]) for one in document["poisonings"]] == [
         ("nobody attacks", 0.0), *((how, share) for how in WAYS for share in SHARES)
     ]  # fmt: skip
@@ -72,5 +72,5 @@ def test_held_out_levels_are_those_of_the_bundle_below_its_thresholds_mostly(
 def test_rows_in_which_the_bundle_finds_nothing_are_refused(trained: TrainingRun, tmp_path: Path) -> None:
     live = pd.read_parquet(trained.folder.parents[3] / "history.parquet").groupby("series").tail(100).assign(anomaly=0)
     live.to_parquet(tmp_path / "quiet.parquet", index=False)
-    with pytest.raises(DataError, match="finds none of 0 strips of labelled events"):
+    with pytest.raises(DataError, match="finds none of 0 segments of labelled events"):
         studied(trained, tmp_path / "quiet.parquet")

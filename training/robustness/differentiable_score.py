@@ -1,4 +1,4 @@
-"""Level of a strip with its gradient, which an attacker who has the weights can compute.
+"""Level of a segment with its gradient, which an attacker who has the weights can compute.
 
 It is the level that the detector compares, computed through the trainable form of the model:
 
@@ -37,22 +37,22 @@ class DifferentiableScore:
         self._discriminator = discriminator.load(spec, judge) if judge else None
         self._spread = torch.from_numpy(spread).float()
 
-    def levels(self, strips: Tensor, counted: Tensor) -> Tensor:
-        """Computes the level of each strip, (N,), in units of error.
+    def levels(self, segments: Tensor, counted: Tensor) -> Tensor:
+        """Computes the level of each segment, (N,), in units of error.
 
         Args:
-            strips: float32 (N, W + M - 1, F), scaled, finite.
+            segments: float32 (N, W + M - 1, F), scaled, finite.
             counted: float32 (N, W + M - 1, F), 1 where a cell counts, 0 where it is masked.
         """
         members, frames = self._spec.members, 1 if self._spec.error_span == "newest" else self._spec.window
-        windows, counts = self._windows(strips), self._windows(counted)[:, -frames:]  # (N * M, W, F)
+        windows, counts = self._windows(segments), self._windows(counted)[:, -frames:]  # (N * M, W, F)
         inputs = windows.expand(members, *windows.shape)
         expected, observed = self._model(inputs)[:, :, -frames:], inputs[:, :, -frames:]
         cells = cell_errors(expected, observed, self._spec.loss) / self._spread
         errors = (cells * counts).sum(dim=(2, 3)) / counts.sum(dim=(1, 2))  # (K, N * M)
         if self._discriminator is not None:
             errors = errors + self._penalty(self._discriminator, (expected - observed) * counts, counts)
-        return _median(errors).view(len(strips), -1).mean(dim=1)
+        return _median(errors).view(len(segments), -1).mean(dim=1)
 
     def _penalty(self, judge: discriminator.Discriminator, residuals: Tensor, counts: Tensor) -> Tensor:
         """Computes (K, N * M) like `stream.detect.model.discriminator_penalty`."""
@@ -63,9 +63,9 @@ class DifferentiableScore:
         penalty: Tensor = judge.reach[:, None] * (excess * present).sum(dim=2) / present.sum(dim=1)
         return penalty
 
-    def _windows(self, strips: Tensor) -> Tensor:
+    def _windows(self, segments: Tensor) -> Tensor:
         """(N, L, F) -> (N * M, W, F)"""
-        return strips.unfold(1, self._spec.window, 1).transpose(2, 3).flatten(0, 1)
+        return segments.unfold(1, self._spec.window, 1).transpose(2, 3).flatten(0, 1)
 
 
 def _median(errors: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from training.robustness.pgd import Effort, Norm
 
 
 class StripFacts(msgspec.Struct, frozen=True):
-    """Numbers of strips, and the share of found ones with an unusual disagreement; see `Robustness`."""
+    """Numbers of segments, and the share of found ones with an unusual disagreement; see `Robustness`."""
 
     looked_at: int
     exceeding: int
@@ -58,7 +58,7 @@ def facts(of: Robustness, data: str, version: str) -> RobustnessFacts:
     """
     found, alone, counterpart = of.found
     definition = of.setup.ensemble.definition
-    strips = StripFacts(of.looked_at, of.exceeding, of.strips, found, alone, counterpart, of.flagged)
+    strips = StripFacts(of.looked_at, of.exceeding, of.segments, found, alone, counterpart, of.flagged)
     return RobustnessFacts(
         members=definition.spec.members,
         trained=of.setup.trained,

@@ -19,7 +19,7 @@ REACH = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Largest distance of an attack from the true values of a strip, in scaled units.
+    """Largest distance of an attack from the true values of a segment, in scaled units.
 
     Attributes:
         size: "linf": the largest change of a cell. "l2": the root mean square of the changes of all cells. The
@@ -44,7 +44,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Number of steps of each start, and of starts: the first from the given strips, the others at random."""
+    """Number of steps of each start, and of starts: the first from the given segments, the others at random."""
 
     steps: int = 40
     starts: int = 2
@@ -52,10 +52,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A search for strips with low levels near the true ones.
+    """A search for segments with low levels near the true ones.
 
     Attributes:
-        level: computes (N,) from strips (N, L, F). It is differentiable, and a level depends on its own strip only.
+        level: computes (N,) from segments (N, L, F). It is differentiable, and a level depends on its own segment only.
         true: float32 (N, L, F), inside the box.
         box: lowest and highest value of each cell.
     """
@@ -65,7 +65,7 @@ class Attack:
     box: tuple[Tensor, Tensor]
 
     def best(self, budget: Budget, effort: Effort, first: Tensor, draw: torch.Generator) -> Tensor:
-        """Finds the strips with the lowest levels, (N, L, F).
+        """Finds the segments with the lowest levels, (N, L, F).
 
         Args:
             first: the point at which the first start begins; within the budget.
@@ -79,14 +79,14 @@ class Attack:
             best, lowest = self._descend(budget, effort.steps, begin, best, lowest)
         return best
 
-    def within(self, budget: Budget, strips: Tensor) -> Tensor:
-        """Moves strips into the budget, then into the box. The box brings no cell further from its true value."""
-        return (self.true + budget.projected(strips - self.true)).clamp(*self.box)
+    def within(self, budget: Budget, segments: Tensor) -> Tensor:
+        """Moves segments into the budget, then into the box. The box brings no cell further from its true value."""
+        return (self.true + budget.projected(segments - self.true)).clamp(*self.box)
 
     def _descend(
         self, budget: Budget, steps: int, begin: Tensor, best: Tensor, lowest: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Best strips and their levels after one more start."""
+        """Best segments and their levels after one more start."""
         here = begin
         for step in range(steps + 1):
             here = here.detach().requires_grad_()
@@ -101,5 +101,5 @@ class Attack:
 
 
 def _length(change: Tensor) -> Tensor:
-    """(N, 1, 1): root mean square over the cells of each strip."""
+    """(N, 1, 1): root mean square over the cells of each segment."""
     return change.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-12)

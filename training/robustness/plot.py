@@ -34,9 +34,8 @@ def draw(of: Robustness, path: Path) -> None:
     handles = first.get_lines()[::3]
     first.legend(handles, [f"knows {knows}" for knows in COLOURS], fontsize=8.5, frameon=False)
     other = "without the" if spec.discriminator else "with a"
-    figure.suptitle(
-        f"{of.strips} strips; solid: K = {spec.members}, dashed: one member, dotted: {other} discriminator", fontsize=10
-    )
+    lines = f"solid: K = {spec.members}, dashed: one member, dotted: {other} discriminator"
+    figure.suptitle(f"{of.segments} strips; {lines}", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
 

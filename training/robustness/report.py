@@ -42,7 +42,7 @@ def _sentences(of: Robustness) -> Iterable[str]:
     if of.setup.other_history:
         yield f"surrogates and thresholds come from {of.setup.other_history}"
     yield (
-        f"{of.strips} strips attacked, of {of.exceeding} that a detector finds among {of.looked_at} of labelled "
+        f"{of.segments} strips attacked, of {of.exceeding} that a detector finds among {of.looked_at} of labelled "
         f"events; K = {members} finds {found} of them, one member {alone:.1f} on the average, the counterpart {other}"
     )
     yield (

@@ -1,4 +1,4 @@
-"""Strips under attack: the W + M - 1 frames that one level depends on, and the limits of their values."""
+"""Segments under attack: the W + M - 1 frames that one level depends on, and the limits of their values."""
 
 from dataclasses import dataclass, replace
 
@@ -17,16 +17,16 @@ from training.data.scaling import scaled_frames
 from training.data.windows import evenly
 
 Float32s = NDArray[np.float32]
-# Most cells of strips in memory at once: 64 MB of float32.
+# Most cells of segments in memory at once: 64 MB of float32.
 CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
-class AttackStrips:
-    """N strips of L = W + M - 1 frames, scaled. The level of the last frame is attacked.
+class AttackSegments:
+    """N segments of L = W + M - 1 frames, scaled. The level of the last frame is attacked.
 
     Attributes:
-        series: of each strip.
+        series: of each segment.
         values: float32 (N, L, F), finite; masked cells hold 0.
         masked: bool (N, L, F), cells without a value. They count for nothing, and no attack changes them.
         low, high: float32 (N, L, F), limits of each cell under attack; low <= values <= high.
@@ -47,15 +47,15 @@ class AttackStrips:
         counted = torch.from_numpy(1.0 - self.masked.astype(np.float32))
         return torch.from_numpy(self.values), counted, (torch.from_numpy(self.low), torch.from_numpy(self.high))
 
-    def changed(self, values: Float32s) -> "AttackStrips":
-        """The same strips with other values."""
+    def changed(self, values: Float32s) -> "AttackSegments":
+        """The same segments with other values."""
         return replace(self, values=values)
 
 
 def cut(
     frames: FramedHistory, ends: Int64s, definition: Definition, trained_range: tuple[Float32s, Float32s]
-) -> AttackStrips:
-    """Cuts the strips that end at these rows. All of them must be whole and without a gap.
+) -> AttackSegments:
+    """Cuts the segments that end at these rows. All of them must be whole and without a gap.
 
     Limits of a cell are the valid range of its sensor where a rule has one, else the sensor's range in training. They
     never exceed the clip. A true value outside of the limits may stay.
@@ -69,7 +69,7 @@ def cut(
     series = tuple(frames.names[i] for i in frames.series[ends].tolist())
     limits = _limits(series, definition, trained_range)
     low, high = (np.broadcast_to(limit[:, None], values.shape) for limit in limits)
-    return AttackStrips(
+    return AttackSegments(
         series,
         values,
         masked,
@@ -79,7 +79,7 @@ def cut(
 
 
 def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_events: bool) -> Int64s:
-    """At most `most` rows, evenly spaced, whose strips are whole and hold a labelled frame, or none."""
+    """At most `most` rows, evenly spaced, whose segments are whole and hold a labelled frame, or none."""
     length = definition.spec.receptive_field
     whole = frames.run_within(frames.fitness == Fitness.WHOLE) >= length
     labelled = last_true(frames.marked, Segments(frames.series))
@@ -88,25 +88,25 @@ def whole_rows(frames: FramedHistory, definition: Definition, most: int, *, of_e
 
 
 def affordable(definition: Definition, most: int) -> int:
-    """Number of strips that fit into memory, `most` at most."""
+    """Number of segments that fit into memory, `most` at most."""
     return max(1, min(most, CELLS // (definition.spec.receptive_field * definition.spec.sensors)))
 
 
-def nearest(strips: AttackStrips, recorded: Float32s) -> Float32s:
-    """float32 (N, L, F): the recorded strip nearest to each, 0 where a cell is masked.
+def nearest(segments: AttackSegments, recorded: Float32s) -> Float32s:
+    """float32 (N, L, F): the recorded segment nearest to each, 0 where a cell is masked.
 
     Args:
         recorded: float32 (n, L, F), scaled.
     """
-    distance = torch.cdist(torch.from_numpy(strips.values).flatten(1), torch.from_numpy(recorded).flatten(1))
+    distance = torch.cdist(torch.from_numpy(segments.values).flatten(1), torch.from_numpy(recorded).flatten(1))
     chosen: Float32s = recorded[distance.argmin(dim=1).numpy()]
-    return np.where(strips.masked, np.float32(0), chosen)
+    return np.where(segments.masked, np.float32(0), chosen)
 
 
 def _limits(
     series: tuple[str, ...], definition: Definition, trained_range: tuple[Float32s, Float32s]
 ) -> tuple[Float64s, Float64s]:
-    """Smallest and largest scaled value of each strip's sensors: float64 (N, F) each."""
+    """Smallest and largest scaled value of each segment's sensors: float64 (N, F) each."""
     rows = np.array([definition.scales.row(name) for name in series], np.int64)
     mean, scale, clip = definition.scales.mean[rows], definition.scales.scale[rows], definition.policy.clip
     ranges = Ranges(definition.policy.valid, definition.sensors)

@@ -44,7 +44,7 @@ from training.robustness.target import Target
 
 # Members of the ensemble that is trained beside a bundle of one member.
 MEMBERS = 5
-# Recorded normal strips that an attacker chooses from.
+# Recorded normal segments that an attacker chooses from.
 RECORDED = 2000
 
 
@@ -58,7 +58,7 @@ class Setup:
         counterpart: all K members, with a discriminator where the ensemble has none, and without where it has one.
         surrogate: a member with another seed, in no ensemble.
         trained: the ensemble was trained here, as the bundle has one member.
-        recorded: float32 (n, L, F), scaled: strips of the data that the weights were fitted on.
+        recorded: float32 (n, L, F), scaled: segments of the data that the weights were fitted on.
         trained_range: float32 (F,) each, the smallest and the largest scaled value of each sensor in these data.
         other_history: in words, how the history differs from the bundle's own; empty where it does not.
     """
@@ -182,7 +182,7 @@ class TargetBuilder:
         return held_out_levels(self.baseline.frames, self.baseline.part, Part.CALIBRATE, scores, definition)
 
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
-        """Strips of the fit part, and the range of each sensor in it."""
+        """Segments of the fit part, and the range of each sensor in it."""
         frames, length = self._frames()[0], self.definition.spec.receptive_field
         part = self.baseline.part
         whole = np.flatnonzero(self.baseline.frames.within(part, Part.FIT, length))

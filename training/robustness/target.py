@@ -10,28 +10,28 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.intake.columns import Bools, Float64s
 from training.gate.segments import newest_frames
 from training.robustness.differentiable_score import DifferentiableScore
-from training.robustness.segments import AttackStrips
+from training.robustness.segments import AttackSegments
 
 
 @dataclass(frozen=True)
 class Target:
-    """K members with their thresholds, and verdicts on strips by the frozen ensemble."""
+    """K members with their thresholds, and verdicts on segments by the frozen ensemble."""
 
     definition: Definition
     weights: Mapping[str, Tensor]
 
-    def exceeds(self, strips: AttackStrips) -> Bools:
-        """bool (N,): strips whose last frame is above the threshold."""
-        above: Bools = self.levels(strips) / self.definition.thresholds.of_each(strips.series) > EXCEEDS
+    def exceeds(self, segments: AttackSegments) -> Bools:
+        """bool (N,): segments whose last frame is above the threshold."""
+        above: Bools = self.levels(segments) / self.definition.thresholds.of_each(segments.series) > EXCEEDS
         return above
 
-    def levels(self, strips: AttackStrips) -> Float64s:
-        """float64 (N,): level of the last frame of each strip."""
-        return newest_frames(self.definition, strips.values, strips.masked)[0]
+    def levels(self, segments: AttackSegments) -> Float64s:
+        """float64 (N,): level of the last frame of each segment."""
+        return newest_frames(self.definition, segments.values, segments.masked)[0]
 
-    def flags_disagreement(self, strips: AttackStrips) -> Bools:
-        """bool (N,): strips about whose last frame the members disagree more than is usual."""
-        _, disagreement = newest_frames(self.definition, strips.values, strips.masked)
+    def flags_disagreement(self, segments: AttackSegments) -> Bools:
+        """bool (N,): segments about whose last frame the members disagree more than is usual."""
+        _, disagreement = newest_frames(self.definition, segments.values, segments.masked)
         return disagreement > self.definition.usual_disagreement
 
     def score(self) -> DifferentiableScore:

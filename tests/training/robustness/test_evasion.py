@@ -25,7 +25,7 @@ from tests.support.small_training import options as small_options
 from training.fitting.disagreement import usual_disagreement
 from training.pipeline import TrainingRun
 from training.robustness.evasion import SIZES
-from training.robustness.segments import AttackStrips
+from training.robustness.segments import AttackSegments
 from training.robustness.setup import Setup, prepare
 
 Command = Callable[..., dict[str, Any]]
@@ -119,9 +119,9 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
         ).all()
         plain, penalised = (setup.ensemble, setup.counterpart)[:: -1 if has_one else 1]
         loud = setup.recorded[frames] * 8
-        strips = AttackStrips(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)
-        assert (penalised.levels(strips) >= plain.levels(strips)).all()
-        assert (penalised.levels(strips) > plain.levels(strips)).any()
+        segments = AttackSegments(("a",) * len(loud), loud, np.zeros(loud.shape, np.bool_), loud, loud)
+        assert (penalised.levels(segments) >= plain.levels(segments)).all()
+        assert (penalised.levels(segments) > plain.levels(segments)).any()
     text = command("--bundle", str(bundle.folder), "--strips", "4", "--steps", "2")["text"]
     assert "counterpart: the same members without their discriminator" in text
 

@@ -22,8 +22,8 @@ def test_an_attack_keeps_to_its_budget_and_to_the_box_and_never_makes_things_wor
     box = true - torch.rand(true.shape, generator=draw), true + torch.rand(true.shape, generator=draw)
     target = torch.randn(true.shape, generator=draw)
 
-    def level(strips: Tensor) -> Tensor:
-        return (strips - 3 * target).square().sum(dim=(1, 2))
+    def level(segments: Tensor) -> Tensor:
+        return (segments - 3 * target).square().sum(dim=(1, 2))
 
     budget = Budget(norm, size)
     best = Attack(level, true, box).best(budget, Effort(5, 2), true, draw)
@@ -38,13 +38,13 @@ def test_an_attack_keeps_to_its_budget_and_to_the_box_and_never_makes_things_wor
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_linear_model_without_defence_is_evaded_once_the_budget_is_large_enough(norm: Norm) -> None:
-    """With a budget close to 0 every strip is still found."""
+    """With a budget close to 0 every segment is still found."""
     target = a_target("linear", 1, q=0.5)
-    strips = cut(some_frames(target.definition, noise(40)), np.arange(20, 40), target.definition, WIDE)
-    true, counted, box = strips.tensors
+    segments = cut(some_frames(target.definition, noise(40)), np.arange(20, 40), target.definition, WIDE)
+    true, counted, box = segments.tensors
     score = target.score()
     attack = Attack(lambda changed: score.levels(changed, counted), true, box)
-    assert target.exceeds(strips).all()
+    assert target.exceeds(segments).all()
     for size, evades in ((1e-4, False), (5.0, True)):
         best = attack.best(Budget(norm, size), Effort(200, 1), true, torch.Generator().manual_seed(0))
-        assert (target.exceeds(strips.changed(best.numpy())) != evades).all()
+        assert (target.exceeds(segments.changed(best.numpy())) != evades).all()

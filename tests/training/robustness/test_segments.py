@@ -1,4 +1,4 @@
-"""Strips under attack are whole, of events or not, with the limits of each cell."""
+"""Segments under attack are whole, of events or not, with the limits of each cell."""
 
 from dataclasses import replace
 
@@ -17,17 +17,17 @@ def test_a_cell_may_be_changed_within_the_range_of_its_sensor() -> None:
     values = noise(12, 0.1)
     values[8], values[10, 1] = [1.0, 2000.0], np.nan
     frames = some_frames(definition, values)
-    strips = cut(frames, np.array([11]), definition, (np.full(2, -3.0, np.float32), np.full(2, 3.0, np.float32)))
+    segments = cut(frames, np.array([11]), definition, (np.full(2, -3.0, np.float32), np.full(2, 3.0, np.float32)))
     row = definition.scales.row("a")
     lowest = max(-4.0, (-2.5 - definition.scales.mean[row, 0]) / definition.scales.scale[row, 0])
-    np.testing.assert_allclose(strips.low[0, :, 0], np.minimum(lowest, strips.values[0, :, 0]), rtol=1e-6)
-    assert strips.high[0, 0].tolist() == [3.0, 3.0]
-    assert strips.high[0, 2].tolist() == [3.0, 4.0]
-    assert (strips.values[0, 4, 1], strips.low[0, 4, 1], strips.high[0, 4, 1]) == (0.0, 0.0, 0.0)
-    assert strips.masked[0].sum() == 1
+    np.testing.assert_allclose(segments.low[0, :, 0], np.minimum(lowest, segments.values[0, :, 0]), rtol=1e-6)
+    assert segments.high[0, 0].tolist() == [3.0, 3.0]
+    assert segments.high[0, 2].tolist() == [3.0, 4.0]
+    assert (segments.values[0, 4, 1], segments.low[0, 4, 1], segments.high[0, 4, 1]) == (0.0, 0.0, 0.0)
+    assert segments.masked[0].sum() == 1
 
 
-def test_strips_of_events_are_whole_and_hold_a_labelled_frame() -> None:
+def test_segments_of_events_are_whole_and_hold_a_labelled_frame() -> None:
     definition = replace(a_target().definition, policy=a_policy(max_carry=0))
     length, values = definition.spec.receptive_field, noise(60)
     values[12] = np.nan

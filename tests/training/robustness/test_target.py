@@ -27,9 +27,9 @@ def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: s
     frames = some_frames(definition, values)
     detected = Detector(definition).push(readings(["a"] * 40, frames.time, values)).verdicts.level
     ends = np.arange(definition.spec.receptive_field - 1, 40)
-    strips = cut(frames, ends, definition, WIDE)
-    true, counted, _ = strips.tensors
-    np.testing.assert_array_equal(target.levels(strips), detected[ends])
+    segments = cut(frames, ends, definition, WIDE)
+    true, counted, _ = segments.tensors
+    np.testing.assert_array_equal(target.levels(segments), detected[ends])
     np.testing.assert_allclose(target.score().levels(true, counted).numpy(), detected[ends], rtol=1e-5)
 
 
@@ -44,8 +44,10 @@ def test_the_penalty_of_a_discriminator_is_part_of_the_level_that_is_descended_o
     definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.error_scales))
     values = noise(40)
     values[10, 0] = values[22, 1] = np.nan
-    strips = cut(some_frames(definition, values), np.arange(definition.spec.receptive_field - 1, 40), definition, WIDE)
-    true, counted, _ = strips.tensors
+    segments = cut(
+        some_frames(definition, values), np.arange(definition.spec.receptive_field - 1, 40), definition, WIDE
+    )
+    true, counted, _ = segments.tensors
     target = Target(definition, weights)
-    assert (target.levels(strips) > Target(plain, {}).levels(strips)).mean() > 0.5
-    np.testing.assert_allclose(target.score().levels(true, counted).numpy(), target.levels(strips), rtol=1e-5)
+    assert (target.levels(segments) > Target(plain, {}).levels(segments)).mean() > 0.5
+    np.testing.assert_allclose(target.score().levels(true, counted).numpy(), target.levels(segments), rtol=1e-5)
