@@ -65,6 +65,17 @@ MAX_FUNCTION_LINES = 60
 MAX_FILES = 15  # in a room, besides its __init__
 SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
 TEXTS = frozenset({".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".properties", ""})
+# Documents of others at the edge: JSON Schemas, YAML, the configuration of the Kafka client.
+UNTYPED_EDGES = frozenset(
+    {
+        "stream.events.record",
+        "stream.kafka.admin.cluster",
+        "stream.settings.describe",
+        "stream.settings.layers",
+        "stream.settings.starter",
+        "stream.settings.tree",
+    }
+)
 # Classes of one letter keep the patterns from finding themselves.
 OPEN_ENDS = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|work|workspace|builds)/\w")
@@ -234,6 +245,17 @@ def crowded(sources: list[Module]) -> list[str]:
 def without_docstring(sources: list[Module]) -> list[str]:
     """Files without a docstring."""
     return [module.at(1, "has no docstring") for module in sources if not ast.get_docstring(module.tree)]
+
+
+def untyped_dictionaries(sources: list[Module]) -> list[str]:
+    """Places outside of `UNTYPED_EDGES` that mention the type `dict[str, Any]`."""
+    return [
+        module.at(node.lineno, "has a dict[str, Any]: make it a struct")
+        for module in sources
+        if module.name not in UNTYPED_EDGES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Subscript) and ast.unparse(node) == "dict[str, Any]"
+    ]
 
 
 def texts(root: Path) -> Iterator[Path]:
