@@ -10,6 +10,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
     """Options of every Kafka client: the broker, the group, the instance, the topics.
 
     Durations are ns in the settings and ms here, as the client takes them.
+
     `common` holds passwords in clear text: for a client, never for a log.
     """
     topics, serve = settings.topics, settings.serve

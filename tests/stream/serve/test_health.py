@@ -51,7 +51,7 @@ class Clock:
 
 
 @dataclass
-class AskedBroker:
+class SwitchableBroker:
     """A broker that answers or not, and counts the questions."""
 
     answers: bool = True
@@ -185,7 +185,7 @@ def test_a_partition_says_how_far_it_is() -> None:
 
 
 def test_a_broker_that_was_heard_of_lately_is_not_asked() -> None:
-    clock, broker = Clock(), AskedBroker(answers=False)
+    clock, broker = Clock(), SwitchableBroker(answers=False)
     liveness = BrokerLiveness(clock)
     clock.now += QUIET_SECONDS - 1
     assert liveness.away_since(broker) is None
@@ -193,7 +193,7 @@ def test_a_broker_that_was_heard_of_lately_is_not_asked() -> None:
 
 
 def test_a_broker_that_was_lost_is_away_until_it_answers() -> None:
-    liveness, broker = BrokerLiveness(Clock()), AskedBroker(answers=False)
+    liveness, broker = BrokerLiveness(Clock()), SwitchableBroker(answers=False)
     before = datetime.now(UTC)
     liveness.disconnected()
     away = liveness.away_since(broker)
@@ -208,7 +208,7 @@ def test_a_broker_that_was_lost_is_away_until_it_answers() -> None:
 
 def test_a_broker_that_is_silent_without_a_word_is_away_after_a_while() -> None:
     """As with a cut cable: no connection breaks, and nothing comes."""
-    clock, broker = Clock(), AskedBroker(answers=False)
+    clock, broker = Clock(), SwitchableBroker(answers=False)
     liveness = BrokerLiveness(clock)
     clock.now += SILENT_SECONDS - 1
     assert liveness.away_since(broker) is None, "one question without an answer is no outage"
