@@ -55,6 +55,12 @@ def test_imports_follow_the_flow(product: list[house.Module]) -> None:
     nothing_in(house.against_the_flow(product))
 
 
+def test_every_room_of_the_flow_exists(product: list[house.Module]) -> None:
+    """A room that is gone leaves the list too."""
+    gone = [room for room in house.FLOW if not any(house.within(module.name, room) for module in product)]
+    assert gone == []
+
+
 def test_no_module_imports_itself_by_a_detour(product: list[house.Module]) -> None:
     """No cycles, lazy imports included: they only hide one."""
     nothing_in(house.cycles(product))
