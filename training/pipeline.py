@@ -64,7 +64,7 @@ class TrainingRun:
         folder: of the bundle; from object storage a local copy.
         aliases: that point to the bundle.
         findings: of the vetting.
-        parts: frames by part, and frames in no part by reason; see `FramedHistory.counted`.
+        parts: frames by part, and frames in no part by reason; see `FramedHistory.count_frames`.
         place: path or URI of the published bundle.
     """
 
@@ -100,7 +100,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     if lengths.why_shorter is not None:
         progress.stage("window", f"W = {spec.window}, M = {spec.smoothing}: {lengths.why_shorter}")
     rules = choose_rules(options.rules, policy, spec)
-    counts = framed.counted(part)
+    counts = framed.count_frames(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = scale_table(framed, part)
     trained = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)

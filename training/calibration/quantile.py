@@ -69,10 +69,10 @@ def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float)
     reached = np.full(len(owner), count)  # number of levels above q before the block has one
     reached[block[highest][::-1]] = np.arange(count)[::-1]
     beside = np.flatnonzero(np.diff(owner) == 0)
-    begun, joined = reached, np.maximum(reached[beside], reached[beside + 1])
-    excursions = np.cumsum((np.bincount(begun, minlength=count + 1) - np.bincount(joined, minlength=count + 1))[:count])
+    joined = np.maximum(reached[beside], reached[beside + 1])
+    runs = np.cumsum((np.bincount(reached, minlength=count + 1) - np.bincount(joined, minlength=count + 1))[:count])
     above = np.arange(1, count + 1)
-    enough = np.flatnonzero(above + above / excursions <= allowed)
+    enough = np.flatnonzero(above + above / runs <= allowed)
     if len(enough):
         return int(above[enough[-1]])
     return 0 if allowed >= 1.0 else None

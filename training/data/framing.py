@@ -60,7 +60,7 @@ class FramedHistory:
         """bool (T,): labelled or confirmed."""
         return self.labelled | self.confirmed
 
-    def counted(self, part: UInt8s) -> dict[str, int]:
+    def count_frames(self, part: UInt8s) -> dict[str, int]:
         """Counts the frames of each part, and those in no part by the first reason that holds. The sum is T."""
         counts = {p.name.lower(): int((part == p).sum()) for p in Part if p is not Part.NONE}
         left = part == Part.NONE

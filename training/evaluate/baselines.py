@@ -72,7 +72,7 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
     )
     if fingerprint(history) != manifest.data.fingerprint:
         difference = "other readings than the bundle was trained on"
-    elif frames.counted(part) != manifest.data.frames:
+    elif frames.count_frames(part) != manifest.data.frames:
         difference = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
     else:
         return BaselineHistory(history, frames, part, True, "")

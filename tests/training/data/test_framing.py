@@ -120,7 +120,7 @@ def test_every_frame_is_counted_once_in_its_part_or_by_why_it_is_in_none(seed: i
     off = Maintenance("a", 40 * SECOND, 70 * SECOND)
     framed = a_history(seed, (off,))
     part = split(framed.series, framed.time, framed.normal, Shares(0.6, 0.2, 0.2), purge=4)
-    expected = dict.fromkeys(framed.counted(part), 0)
+    expected = dict.fromkeys(framed.count_frames(part), 0)
     for row, p in enumerate(part.tolist()):
         if p != Part.NONE:
             reason = Part(p).name.lower()
@@ -131,7 +131,7 @@ def test_every_frame_is_counted_once_in_its_part_or_by_why_it_is_in_none(seed: i
         else:
             reason = "purged"
         expected[reason] += 1
-    assert framed.counted(part) == expected
+    assert framed.count_frames(part) == expected
     assert sum(expected.values()) == len(framed)
     assert min(expected["labelled"], expected["off"], expected["purged"]) > 0
 
