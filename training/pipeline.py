@@ -154,14 +154,14 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
 
     policy, framed = framed_with(history)
     refuse_discarded(history, policy, framed.dispositions)
-    seen = ~framed.anomalous & (framed.fitness != Fitness.OFF)
-    if not seen.any():
+    usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
+    if not usable.any():
         raise DataError(
             f"{options.data}: all of {len(framed)} frames are labelled, confirmed, in maintenance, or outside "
             f"`score_when: {policy.score_when}`; expected normal operation to learn from"
         )
-    values = framed.values if seen.all() else framed.values[seen]
-    findings = vet(values, framed.time[seen], history.sensors, framed.series[seen])
+    values = framed.values if usable.all() else framed.values[usable]
+    findings = vet(values, framed.time[usable], history.sensors, framed.series[usable])
     # A sensor in `score_when` or in a rule is never dropped: a switch that is always on in the history is flat.
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
     dropped -= sensors_with_rules(options.rules)

@@ -230,8 +230,8 @@ def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
     """The table of scales and thresholds: a row for each series and sensor; thresholds repeat along a series."""
     sensors = scales.mean.shape[1]
     of = np.repeat(np.arange(len(scales.names)), sensors)
-    known = {name: i for i, name in enumerate(thresholds.names)}
-    row = np.array([known.get(name, known[POOLED]) for name in scales.names])[of]
+    places = {name: i for i, name in enumerate(thresholds.names)}
+    row = np.array([places.get(name, places[POOLED]) for name in scales.names])[of]
     columns = {
         "series": pa.array([scales.names[i] for i in of]),
         "sensor": pa.array(np.tile(np.arange(sensors, dtype=np.int32), len(scales.names))),

@@ -242,9 +242,9 @@ class MetricFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"capa
 
 def _cells(kind: InjectedKind) -> tuple[str, ...]:
     sizes = kind.sizes
-    found = kind.why_none or "".join(f"{one.size:g}: {one.found:.0%}".ljust(CELL_WIDTH) for one in sizes).rstrip()
+    shares = kind.why_none or "".join(f"{one.size:g}: {one.found:.0%}".ljust(CELL_WIDTH) for one in sizes).rstrip()
     given_back = "-" if not sizes or sizes[-1].given_back is None else f"{sizes[-1].given_back:.0%}"
-    return found, _size(kind.half_from), _size(kind.nine_tenths_from), given_back
+    return shares, _size(kind.half_from), _size(kind.nine_tenths_from), given_back
 
 
 def _size(least: float | None) -> str:

@@ -173,13 +173,13 @@ def _levels(fitted: Mapping[str, Score], frames: FramedHistory, definition: Defi
 
 
 def _as_levels(frames: FramedHistory, level: Float64s, chosen: Bools, block: int) -> Levels:
-    kept = chosen & np.isfinite(level)
+    scored = chosen & np.isfinite(level)
     return Levels(
         names=frames.names,
-        series=frames.series[kept],
-        time=frames.time[kept],
-        level=level[kept],
-        step=frames.step[kept],
-        vetoed=np.zeros(int(kept.sum()), np.bool_),
+        series=frames.series[scored],
+        time=frames.time[scored],
+        level=level[scored],
+        step=frames.step[scored],
+        vetoed=np.zeros(int(scored.sum()), np.bool_),
         block=block,
     )

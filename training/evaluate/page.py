@@ -167,8 +167,8 @@ def _alerts(of: Evaluation) -> Iterator[Markup]:
         return
     shares = dict.fromkeys(of.bundle.definition.sensors, 0.0)
     for one in incidents:
-        for seen in one.sensors:
-            shares[seen.name] += seen.share / len(incidents)
+        for sensor in one.sensors:
+            shares[sensor.name] += sensor.share / len(incidents)
     carriers = sorted(shares.items(), key=lambda item: -item[1])[:MOST_SENSORS]
     yield tag("p", "Mean share of the error at the peak, over all alerts.", class_="soft")
     yield table(("sensor", "share"), [(name, _bar(share)) for name, share in carriers if share >= LEAST], texts=2)
@@ -187,9 +187,9 @@ def _alert(one: IncidentEvent, of: Evaluation) -> tuple[str, ...]:
     kind = alert_class(of.truth, span)
     lasted = "open" if one.ended_at is None else duration((one.ended_at - one.started_at) / 1e9)
     sensors = [
-        f"{seen.name} {seen.share:.0%}: {'missing' if seen.observed is None else f'{seen.observed:.4g}'}, "
-        f"{seen.expected:.4g}"
-        for seen in one.sensors[:2]
+        f"{sensor.name} {sensor.share:.0%}: {'missing' if sensor.observed is None else f'{sensor.observed:.4g}'}, "
+        f"{sensor.expected:.4g}"
+        for sensor in one.sensors[:2]
     ]
     return (
         one.series,

@@ -83,11 +83,11 @@ def window_plot(window: WorstWindow) -> str:
     figure = _figure(5.3, 0.55 + 1.0 * len(window.sensors))
     panels = np.atleast_1d(figure.subplots(len(window.sensors), 1, sharex=True))
     clock = window.time.view("datetime64[ns]")
-    for panel, seen in zip(panels, window.sensors, strict=True):
+    for panel, sensor in zip(panels, window.sensors, strict=True):
         panel.axvline(clock[window.peak], color=QUIET, linewidth=0.8, linestyle=(0, (2, 2)))
-        panel.plot(clock, seen.expected, color=ALERT, linewidth=1.1)
-        panel.plot(clock, seen.observed, color=LINE, linewidth=1.1)
-        label_axis(panel, f"{_short(seen.name)}\n{seen.share:.0%}")
+        panel.plot(clock, sensor.expected, color=ALERT, linewidth=1.1)
+        panel.plot(clock, sensor.observed, color=LINE, linewidth=1.1)
+        label_axis(panel, f"{_short(sensor.name)}\n{sensor.share:.0%}")
         panel.yaxis.set_label_coords(-0.14, 0.5)  # room for the figures of a narrow panel
         panel.locator_params(axis="y", nbins=3)
         panel.margins(y=0.12)
@@ -149,11 +149,11 @@ def strength_plot(kinds: Mapping[str, InjectedKind]) -> str:
     figure = _figure(8.0, 0.35 + 0.36 * len(kinds))
     panel = figure.subplots()
     for row, one in enumerate(kinds.values()):
-        for column, step in enumerate(one.sizes):
-            share = step.found
+        for column, one_size in enumerate(one.sizes):
+            share = one_size.found
             panel.add_patch(Rectangle((column + 0.02, row + 0.06), 0.96, 0.88, color=LINE, alpha=0.06 + 0.94 * share))
             ink = "white" if share > DARK else "#444444"
-            panel.text(column + 0.09, row + 0.5, f"{step.size:g}", color=ink, fontsize=8, va="center")
+            panel.text(column + 0.09, row + 0.5, f"{one_size.size:g}", color=ink, fontsize=8, va="center")
             panel.text(
                 column + 0.91, row + 0.5, f"{share:.0%}", color=ink, fontsize=9, va="center", ha="right", weight="bold"
             )

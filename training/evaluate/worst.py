@@ -99,8 +99,8 @@ def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Defi
     run = frames.run_within(frames.fitness != Fitness.OFF)
     due = begin + np.flatnonzero((run[begin:end] >= window) & (frames.fitness[begin:end] == Fitness.WHOLE))
     fed = scaled(frames.values[back:end], mean, scale, definition.policy.clip)
-    seen = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
+    errors = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
     expected, error = np.full((2, end - begin, definition.spec.sensors), np.nan)
     for i, at in enumerate((due - begin).tolist()):
-        expected[at], error[at] = seen.expected(i) * scale + mean, seen.per_sensor(i)
+        expected[at], error[at] = errors.expected(i) * scale + mean, errors.per_sensor(i)
     return expected, error

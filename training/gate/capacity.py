@@ -186,8 +186,8 @@ def _segments(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -
     """Segments of gate, or of calibrate where those of gate are too few; with the part they are from."""
     frames = spec.receptive_field
     gate, calibrate = (
-        cut_segments(framed, framed.within(part, wanted, frames), frames, most_segments(spec), seed)
-        for wanted in (Part.GATE, Part.CALIBRATE)
+        cut_segments(framed, framed.within(part, source, frames), frames, most_segments(spec), seed)
+        for source in (Part.GATE, Part.CALIBRATE)
     )
     return (Part.GATE, gate) if len(gate) >= FEWEST else (Part.CALIBRATE, calibrate)
 

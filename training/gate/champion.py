@@ -222,8 +222,8 @@ def _found(comparison: _Comparison, segments: HeldOutSegments, kind: Kind, size:
     challenger, champion = comparison.challenger.definition, comparison.champion.definition
     made = inject(segments.scaled(champion), kind, size, seed, clip=champion.policy.clip, allowed=segments.free)
     anomalous = segments.of(made.rows).unscaled(made.segments, champion)
-    found = anomalous.scores(challenger) > 1, anomalous.scores(champion) > comparison.champion.caution
-    return np.stack(found, axis=1).astype(np.float64)
+    both = anomalous.scores(challenger) > 1, anomalous.scores(champion) > comparison.champion.caution
+    return np.stack(both, axis=1).astype(np.float64)
 
 
 def _binomial_tail(count: int, of: int, share: float) -> float:

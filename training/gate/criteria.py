@@ -33,8 +33,8 @@ def inherited(parent: Manifest) -> MetricFacts:
     gate = parent.metrics.gate
     judged = gate.judged or parent.version
     note = f"{judged} was judged, with its own threshold"
-    kept = GateFacts(verdict=gate.verdict, criteria=gate.criteria, judged=judged, note=note)
-    return msgspec.structs.replace(parent.metrics, gate=kept, capacity=None)
+    inherited_gate = GateFacts(verdict=gate.verdict, criteria=gate.criteria, judged=judged, note=note)
+    return msgspec.structs.replace(parent.metrics, gate=inherited_gate, capacity=None)
 
 
 def not_judged(name: str, reason: str) -> Criterion:
@@ -76,10 +76,10 @@ def collapse_criteria(spec: ModelSpec, divergence: Sequence[tuple[float, ...]]) 
     member = min(range(len(divergence)), key=lambda k: active_dimensions(divergence[k]))
     active = active_dimensions(divergence[member])
     nats = ", ".join(f"{one:.2g}" for one in divergence[member])
-    seen = f"the code of member {member} tells {nats} nats per dimension, at least {COLLAPSED:g} in {active}"
+    text = f"the code of member {member} tells {nats} nats per dimension, at least {COLLAPSED:g} in {active}"
     if active >= needed:
-        return [Criterion(name, "passed", active, needed, f"{seen} of {spec.latent}; {needed} needed")]
+        return [Criterion(name, "passed", active, needed, f"{text} of {spec.latent}; {needed} needed")]
     remedy = (
         f"it makes every window into the same one; lower `model.beta`, seen {spec.beta:g}, or set `model.kind: dense`"
     )
-    return [Criterion(name, "refused", active, needed, f"{seen} of {spec.latent}, {needed} needed: {remedy}")]
+    return [Criterion(name, "refused", active, needed, f"{text} of {spec.latent}, {needed} needed: {remedy}")]

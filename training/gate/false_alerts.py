@@ -126,9 +126,9 @@ def daily_rates(gate: Levels, time: Int64s, amount: Float64s, weight: Float64s) 
         return np.bincount((at - start) // DAY, values, minlength=days + 1)[:days].astype(np.float64)
 
     covered = total(gate.time, weight)
-    seen = covered > 0
-    found: Float64s = total(time, amount)[seen] / covered[seen]
-    return found
+    has_frames = covered > 0
+    rates: Float64s = total(time, amount)[has_frames] / covered[has_frames]
+    return rates
 
 
 def undecided_reason(daily: Float64s, limit: float) -> str | None:

@@ -42,9 +42,9 @@ class InjectionTrial:
         if made.why_none is not None:
             return made.why_none
         end = window if kind == "spike" else self._spec.receptive_field
-        was, now = (values[:, end - window : end] for values in (self._values[made.rows], made.segments))
+        before, after = (values[:, end - window : end] for values in (self._values[made.rows], made.segments))
         found = self._found(self._segments.of(made.rows), made.segments)
-        return InjectedSize(size, len(made.rows), found, self._given_back(was, now))
+        return InjectedSize(size, len(made.rows), found, self._given_back(before, after))
 
     def found_in_normal(self) -> float:
         """Share of the unchanged segments whose level exceeds the threshold."""
@@ -58,9 +58,9 @@ class InjectionTrial:
         Source: Efron 2004, "The estimation of prediction error: covariance penalties and cross-validation", section 2:
         degrees of freedom as the sum of d output / d input, here by differences along random directions.
         """
-        was, kept = self._newest()
-        noise = np.random.default_rng(seed).standard_normal(was.shape, np.float32) * np.float32(SMALL)
-        given_back = self._given_back(was, was + np.where(kept, noise, np.float32(0)))
+        before, present = self._newest()
+        noise = np.random.default_rng(seed).standard_normal(before.shape, np.float32) * np.float32(SMALL)
+        given_back = self._given_back(before, before + np.where(present, noise, np.float32(0)))
         return 0.0 if given_back is None else given_back
 
     def explained(self) -> float | None:
@@ -68,10 +68,10 @@ class InjectionTrial:
 
         0 where the model is no better than that mean, 1 where it makes no error. None: no sensor moves.
         """
-        windows, kept = self._newest()
-        seen, kept = windows[:, -self._counted :], kept[:, -self._counted :]
-        total = np.square(np.where(kept, seen, 0), dtype=np.float64).sum(axis=(0, 1))  # (F,)
-        left = np.square(np.where(kept, self._reconstructed(windows) - seen, 0), dtype=np.float64).sum(
+        windows, present = self._newest()
+        observed, present = windows[:, -self._counted :], present[:, -self._counted :]
+        total = np.square(np.where(present, observed, 0), dtype=np.float64).sum(axis=(0, 1))  # (F,)
+        left = np.square(np.where(present, self._reconstructed(windows) - observed, 0), dtype=np.float64).sum(
             axis=(1, 2)
         )  # (K, F)
         moves = total > 0
@@ -87,13 +87,13 @@ class InjectionTrial:
         """The newest window of each segment (n, W, F), and the cells that are not masked."""
         return self._values[:, -self._spec.window :], ~self._segments.masked[:, -self._spec.window :]
 
-    def _given_back(self, was: Float32s, now: Float32s) -> float | None:
+    def _given_back(self, before: Float32s, after: Float32s) -> float | None:
         """Slope of the change of the reconstruction over the change of the windows (n, W, F); median over members."""
-        put_in = (now - was)[:, -self._counted :].astype(np.float64)
+        put_in = (after - before)[:, -self._counted :].astype(np.float64)
         total = float(np.square(put_in).sum())
         if total == 0.0:
             return None
-        change = self._reconstructed(now).astype(np.float64) - self._reconstructed(was)  # (K, n, counted, F)
+        change = self._reconstructed(after).astype(np.float64) - self._reconstructed(before)  # (K, n, counted, F)
         return float(np.median((change * put_in).sum(axis=(1, 2, 3)) / total))
 
     @torch.inference_mode()

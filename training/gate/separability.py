@@ -57,12 +57,12 @@ def synthetic_criterion(segments: HeldOutSegments, definition: Definition, seed:
     made = inject(segments.scaled(definition), KIND, SIZE, seed, clip=definition.policy.clip, allowed=segments.free)
     if made.why_none is not None:
         return not_judged(name, made.why_none)
-    found = separation(segments.of(made.rows).scores(definition, made.segments), segments.scores(definition))
-    seen = (
-        f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {found.probability:.1%} of pairs"
+    result = separation(segments.of(made.rows).scores(definition, made.segments), segments.scores(definition))
+    text = (
+        f"a sensor off by {SIZE:g} standard deviations scores above a normal strip in {result.probability:.1%} of pairs"
     )
     remedy = "the model follows whatever it is given, or normal data are as wild: see the strength of the model"
-    return _criterion(name, found, SYNTHETIC, seen, remedy)
+    return _criterion(name, result, SYNTHETIC, text, remedy)
 
 
 def labelled_criterion(
@@ -86,20 +86,20 @@ def labelled_criterion(
         )
     score = gate.level / definition.thresholds.of_each(gate.names)[gate.series]
     normal = block_maxima(score, gate.in_block)
-    found = separation(events, normal)
-    seen = f"{len(events)} labelled events score above a normal stretch in {found.probability:.1%} of pairs"
+    result = separation(events, normal)
+    text = f"{len(events)} labelled events score above a normal stretch in {result.probability:.1%} of pairs"
     return _criterion(
-        name, found, LABELLED, seen, "are the labels those of this history, and is it normal without them?"
+        name, result, LABELLED, text, "are the labels those of this history, and is it normal without them?"
     )
 
 
-def _criterion(name: str, found: Separation, limit: float, seen: str, remedy: str) -> Criterion:
-    expected = f"{seen}, at least {limit:.0%} expected"
-    if found.upper < limit:
+def _criterion(name: str, result: Separation, limit: float, text: str, remedy: str) -> Criterion:
+    expected = f"{text}, at least {limit:.0%} expected"
+    if result.upper < limit:
         return Criterion(
-            name, "refused", found.probability, limit, f"{expected}, at most {found.upper:.1%} likely; {remedy}"
+            name, "refused", result.probability, limit, f"{expected}, at most {result.upper:.1%} likely; {remedy}"
         )
-    return Criterion(name, "passed", found.probability, limit, expected)
+    return Criterion(name, "passed", result.probability, limit, expected)
 
 
 def _in_span(framed: FramedHistory, part: UInt8s) -> Bools:
@@ -117,7 +117,7 @@ def _events(framed: FramedHistory, span: Bools, score: Float64s, after: int) -> 
     new = (np.diff(rows, prepend=-2) != 1) | (np.diff(runs.of_row[rows], prepend=-1) != 0)
     last = rows[np.append(new[1:], True)]
     ends = np.minimum(last + after + 1, runs.end[runs.of_row[last]])
-    known = np.where(np.isfinite(score), score, -np.inf)
-    largest = [known[start:end].max() for start, end in zip(rows[new].tolist(), ends.tolist(), strict=True)]
-    found: Float64s = np.array(largest)[np.isfinite(largest)]
-    return found
+    finite = np.where(np.isfinite(score), score, -np.inf)
+    largest = [finite[start:end].max() for start, end in zip(rows[new].tolist(), ends.tolist(), strict=True)]
+    events: Float64s = np.array(largest)[np.isfinite(largest)]
+    return events

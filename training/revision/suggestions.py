@@ -113,7 +113,7 @@ def suggest(
         given: options of the command line that name configuration and registry.
     """
     alerts = [alert for alert in judgements.alerts.values() if alert.model_version == manifest.version]
-    found: list[Suggestion] = []
+    suggestions: list[Suggestion] = []
     raised: list[_Candidate] | None = None
     for series in sorted({alert.series for alert in alerts}):
         own = [alert for alert in alerts if alert.series == series]
@@ -124,8 +124,8 @@ def suggest(
         if raised is None:
             raised = list(_thresholds(thresholds(), manifest, given))
         for candidates in (list(_rules(false, manifest, given)), raised):
-            found += _best(series, candidates, judgements, alerts, own)
-    return found
+            suggestions += _best(series, candidates, judgements, alerts, own)
+    return suggestions
 
 
 def _best(
@@ -171,7 +171,7 @@ def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[st
     if not leaders:
         return
     ((sensor, _),) = leaders.most_common(1)
-    known = {rule.sensor: rule for rule in manifest.rules.sensors}
+    existing = {rule.sensor: rule for rule in manifest.rules.sensors}
     off = (
         abs(share.observed - share.expected)
         for alert in false
@@ -181,12 +181,12 @@ def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[st
     changes: list[dict[str, str | float]] = [{"direction": "above"}, {"direction": "below"}]
     changes += [{"min_absolute": size} for size in sorted({_just_above(deviation) for deviation in off})]
     for change in changes:
-        rule = msgspec.structs.replace(known.get(sensor, SensorRule.permissive(sensor)), **change)
+        rule = msgspec.structs.replace(existing.get(sensor, SensorRule.permissive(sensor)), **change)
         words = ", ".join(f"{name}: {value}" for name, value in change.items())
         setting = f"rules.sensors={{{_yaml(sensor)}: {{{words}}}}}"
         data = str(manifest.data.path or "HISTORY")
         command = shlex.join(["narrows", "train", "--data", data, *given, "--set", setting])
-        veto = Veto(tuple({**known, sensor: rule}.values()), manifest.sensors)
+        veto = Veto(tuple({**existing, sensor: rule}.values()), manifest.sensors)
         yield _Candidate(f"{sensor} {words}", command, _vetoed(veto, manifest.sensors))
 
 
@@ -243,10 +243,10 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     for value in _stricter(promise):
         options = threshold_settings(promise.method, value)
         try:
-            found = calibrate_stored(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
+            calibration = calibrate_stored(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
         except DataError:
             return  # the levels support no higher threshold
-        factor = found.table.q / manifest.threshold_q
+        factor = calibration.table.q / manifest.threshold_q
         if factor > highest:
             highest = factor
             yield f"threshold.{PROMISES[promise.method]}={value:g}", factor
