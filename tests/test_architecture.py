@@ -107,13 +107,33 @@ def test_files_are_named_after_the_thing_in_them(everything: list[house.Module])
 
 
 def test_files_and_functions_can_be_read_in_one_sitting(everything: list[house.Module]) -> None:
-    """At most 400 lines a file and 60 a function."""
+    """At most 300 lines a file and 60 a function."""
     nothing_in(house.too_long(everything))
 
 
-def test_a_room_of_the_product_has_at_most_15_files(product: list[house.Module]) -> None:
+def test_no_file_of_the_product_is_a_crumb(product: list[house.Module]) -> None:
+    """At least 30 lines."""
+    nothing_in(house.crumbs(product))
+
+
+def test_a_room_has_at_most_15_files(everything: list[house.Module]) -> None:
     """A newcomer reads their names at a glance."""
-    nothing_in(house.crowded(product))
+    nothing_in(house.crowded(everything))
+
+
+def test_first_lines_say_what_a_thing_does_or_is(everything: list[house.Module]) -> None:
+    """A reader in a third language follows at once."""
+    nothing_in(house.unclear_first_lines(everything))
+
+
+def test_structs_say_what_is_in_a_document(product: list[house.Module]) -> None:
+    """A reader of one half need not search the other half for keys."""
+    nothing_in(house.untyped_documents(product))
+
+
+def test_no_file_names_a_page_that_is_not_in_the_repository() -> None:
+    """A reader has nothing but the repository."""
+    nothing_in(house.lines_matching(ROOT, house.OTHER_PAGES))
 
 
 def test_every_file_says_what_is_in_it(everything: list[house.Module]) -> None:
@@ -215,7 +235,7 @@ BREACHES: list[tuple[Rule, dict[str, str], str]] = [
     (house.code_from_data, {"training/a.py": "import torch\ntorch.load('a')"}, "training.a:2 calls torch.load"),
     (house.code_from_data, {"training/a.py": "from torch import load"}, "training.a:1 imports torch.load"),
     (house.attics, {"stream/detect/utils.py": ""}, "stream.detect.utils:1 name the thing"),
-    (house.too_long, {"training/a.py": "\n" * 401, "training/b.py": "\n" * 400}, "training.a:1 has 401 lines"),
+    (house.too_long, {"training/a.py": "\n" * 301, "training/b.py": "\n" * 300}, "training.a:1 has 301 lines"),
     (
         house.too_long,
         {"training/a.py": "def long():\n" + "    pass\n" * 60 + "def short():\n" + "    pass\n" * 59},
@@ -226,6 +246,26 @@ BREACHES: list[tuple[Rule, dict[str, str], str]] = [
         {f"training/{room}/{name}.py": "" for room, names in (("a", range(16)), ("b", range(15))) for name in names}
         | {"training/b/__init__.py": ""},
         "training.a has 16 files",
+    ),
+    (
+        house.crumbs,
+        {"training/a.py": "\n" * 29, "training/b.py": "\n" * 30, "training/c/__init__.py": ""},
+        "training.a:1 has 29 lines, a crumb",
+    ),
+    (
+        house.unclear_first_lines,
+        {"training/a.py": "'Whatever is left.'\ndef f():\n    'What is left.'"},
+        "training.a:2 begins with a question: What is left.",
+    ),
+    (
+        house.unclear_first_lines,
+        {"training/a.py": f"'{'a ' * 25}'\ndef f():\n    '{'a ' * 26}'"},
+        "training.a:2 has a first line of 26 words",
+    ),
+    (
+        house.untyped_documents,
+        {"stream/settings/a.py": "x: dict[str, Any]", "stream/a.py": "x: dict[str, int]\ny: dict[str, Any]"},
+        "stream.a:2 y: dict[str, Any]",
     ),
     (house.without_docstring, {"training/a.py": "# a\n", "training/b.py": "'b'"}, "training.a:1 has no docstring"),
 ]
@@ -248,6 +288,8 @@ def test_a_rule_finds_its_one_breach_and_nothing_beside_it(
     [
         (house.OPEN_ENDS, "# TO" + "DO later\n", True),
         (house.OPEN_ENDS, "the toDos of an asset\n", False),
+        (house.OTHER_PAGES, "see BAR" + "S section 3\n", True),
+        (house.OTHER_PAGES, "bars, and DESIGNATED\n", False),
         (house.MACHINE_PATHS, "see /ho" + "me/anna/data\n", True),
         (house.MACHINE_PATHS, "in /var/lib/narrows, or at bucket/work/all\n", False),
     ],

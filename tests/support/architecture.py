@@ -60,7 +60,8 @@ IMPURE_CALLS = frozenset({"open", "print", "input", "now", "utcnow", "today"})
 CODE_CARRIERS = ("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "torch.load", "torch.save")
 CODE_CARRYING_CALLS = frozenset({"torch.load", "torch.save", "np.load", "numpy.load", "pd.read_pickle"})
 ATTICS = frozenset({"core", "utils", "helpers", "common"})
-MAX_LINES = 400
+MAX_LINES = 300
+MIN_LINES = 30
 MAX_FUNCTION_LINES = 60
 MAX_FILES = 15  # in a room, besides its __init__
 SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
@@ -78,6 +79,13 @@ UNTYPED_EDGES = frozenset(
 )
 # Classes of one letter keep the patterns from finding themselves.
 OPEN_ENDS = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b")
+OTHER_PAGES = re.compile(r"\b(?:DESIG[N]|BAR[S]|HOUS[E])\b")
+# A first line that begins so says what is asked, not what the thing does or is.
+QUESTIONS = re.compile(r"(?:What|Who|Whom|Whose|Whether|Which|Where|When|Why|How|If)\b")
+MAX_FIRST_LINE_WORDS = 25
+UNTYPED = re.compile(r"\bdict\[str, Any\]")
+# Edges where a document of somebody else is parsed or written: JSON of a broker, YAML of a configuration.
+UNTYPED_EDGES = ("stream.settings",)
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|work|workspace|builds)/\w")
 
 
@@ -242,9 +250,43 @@ def crowded(sources: list[Module]) -> list[str]:
     return [f"{room} has {count} files" for room, count in files.items() if count > MAX_FILES]
 
 
-def without_docstring(sources: list[Module]) -> list[str]:
-    """Files without a docstring."""
-    return [module.at(1, "has no docstring") for module in sources if not ast.get_docstring(module.tree)]
+def crumbs(found: list[Module]) -> list[str]:
+    """Files too short to be worth opening; those that Python itself asks for are spared."""
+    named = (module for module in found if module.path.name not in ("__init__.py", "__main__.py"))
+    short = ((module, len(module.text.splitlines())) for module in named)
+    return [module.at(1, f"has {lines} lines, a crumb") for module, lines in short if lines < MIN_LINES]
+
+
+def unclear_first_lines(found: list[Module]) -> list[str]:
+    """Docstrings whose first line asks instead of saying what the thing does or is, or says too much."""
+    broken = []
+    for module in found:
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            first = (ast.get_docstring(node) or "").partition("\n")[0]
+            line = 1 if isinstance(node, ast.Module) else node.lineno
+            if QUESTIONS.match(first):
+                broken.append(module.at(line, f"begins with a question: {first}"))
+            elif len(first.split()) > MAX_FIRST_LINE_WORDS:
+                broken.append(module.at(line, f"has a first line of {len(first.split())} words"))
+    return broken
+
+
+def untyped_documents(found: list[Module]) -> list[str]:
+    """Places where a struct would say what is in a mapping."""
+    return [
+        module.at(number, line.strip())
+        for module in found
+        if not within(module.name, *UNTYPED_EDGES)
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if UNTYPED.search(line)
+    ]
+
+
+def without_docstring(found: list[Module]) -> list[str]:
+    """Files that do not say what is in them."""
+    return [module.at(1, "has no docstring") for module in found if not ast.get_docstring(module.tree)]
 
 
 def untyped_dictionaries(sources: list[Module]) -> list[str]:
