@@ -8,14 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import (
-    HEADINGS,
-    DataFacts,
-    FeedbackFacts,
-    GateFacts,
-    MetricFacts,
-    ThresholdFacts,
-)
+from stream.registry.manifest_facts import HEADINGS, DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
 from stream.terminal import console, plain_table
 from training.fitting.discriminator import UNDECIDED_LOSS
 from training.fitting.fit import Epoch

@@ -7,15 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stream.cli.options.parameters import (
-    AlertsFrom,
-    AsJson,
-    Bundle,
-    ConfigFile,
-    FeedbackFrom,
-    Overrides,
-    settings_from,
-)
+from stream.cli.options.parameters import AlertsFrom, AsJson, Bundle, ConfigFile, FeedbackFrom, Overrides, settings_from
 from stream.cli.reports.output import print_json, print_result
 
 GIVE = "give"

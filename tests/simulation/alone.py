@@ -8,12 +8,12 @@ from stream.detect.definition import Definition
 from stream.errors import BundleError
 from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 from stream.settings.serve import ServeSettings
-from tests.simulation.broker import Broker
-from tests.simulation.group import Group
-from tests.simulation.log import Entry
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.log import Entry
+from tests.simulation.memory_broker.wire import Wire
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
-from tests.simulation.wire import Wire
 from tests.support.builders import MS
 from tests.support.kafka_options import kafka_options
 from tests.support.options import changed

@@ -16,8 +16,8 @@ from stream.kafka.input import ClientErrors
 from stream.kafka.partition import Partition
 from stream.kafka.state.resume_point import PartitionOffsets, ResumePoint, resume_point_of
 from stream.serve.service import Service
+from tests.simulation.memory_broker.wire import Kind
 from tests.simulation.scope import Scope
-from tests.simulation.wire import Kind
 
 # Replacement of an attribute: (owner, name, value).
 Change = tuple[object, str, Any]

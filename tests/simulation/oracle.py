@@ -21,8 +21,8 @@ from stream.events.record import encode
 from stream.events.verdict import frame_verdicts
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import decode_metadata
-from tests.simulation.broker import Broker
-from tests.simulation.log import Entry
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.log import Entry
 from tests.simulation.plant import decoder
 from tests.simulation.process import kept_states
 

@@ -11,11 +11,11 @@ from stream.detect.series_state import SeriesState
 from stream.kafka.client import Clients, ErrorCallback, KafkaOptions
 from stream.serve.service import Service
 from stream.settings.serve import ServeSettings
-from tests.simulation.broker import Broker
-from tests.simulation.consumer import MemoryConsumer, MemoryReader
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.consumer import MemoryConsumer, MemoryReader
+from tests.simulation.memory_broker.producer import MemoryProducer
+from tests.simulation.memory_broker.wire import Wire
 from tests.simulation.plant import Releases, decoder
-from tests.simulation.producer import MemoryProducer
-from tests.simulation.wire import Wire
 
 
 @dataclass(eq=False)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import KafkaOptions
 from stream.settings.serve import ServeSettings
-from tests.simulation.broker import Broker
-from tests.simulation.group import Group
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.wire import Wire
 from tests.simulation.oracle import Pass, ViolationError, demand, differences
 from tests.simulation.plant import Releases
 from tests.simulation.process import a_process
-from tests.simulation.wire import Wire
 
 TURNS = 1000
 

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from tests.simulation.wire import Kind
+from tests.simulation.memory_broker.wire import Kind
 
 
 @dataclass(frozen=True)

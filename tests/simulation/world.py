@@ -9,15 +9,15 @@ from stream.errors import FencedError
 from stream.kafka import failpoints
 from stream.kafka.failpoints import PLACES, Failpoints
 from stream.settings.serve import ServeSettings
-from tests.simulation.broker import Broker
-from tests.simulation.group import Group
-from tests.simulation.log import Entry
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.log import Entry
+from tests.simulation.memory_broker.wire import CALLS, EVERY_CALL, Crash, Wire
 from tests.simulation.oracle import Pass, ViolationError, check_commits, check_published, demand
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
 from tests.simulation.restored import check_restored
 from tests.simulation.scope import Scope, drawn
-from tests.simulation.wire import CALLS, EVERY_CALL, Crash, Wire
 from tests.support.builders import MS, SECOND
 from tests.support.kafka_options import kafka_options
 from tests.support.options import changed

@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from stream.errors import ConfigError
 from stream.intake.columns import Reason
 from stream.intake.decode import Decoder, Fields
+from tests.stream.intake.decode_cases import (
+    LAYOUTS,
+    NOW_MS,
+    SENSORS,
+    Batch,
+    batches,
+    columns,
+    decoder,
+    expected,
+    outcome,
+)
 from tests.support.builders import fields
-from tests.support.decode_cases import LAYOUTS, NOW_MS, SENSORS, Batch, batches, columns, decoder, expected, outcome
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from stream.intake.columns import Reason
 from stream.intake.decode import JSON, PARSERS, Decoder
+from tests.stream.intake.csv_parser import CsvParser
+from tests.stream.intake.decode_cases import NOW_MS, outcome
 from tests.support.builders import fields
-from tests.support.csv_parser import CsvParser
-from tests.support.decode_cases import NOW_MS, outcome
 
 SENSORS = ("temp", "flow")
 CSV = "csv"

@@ -20,13 +20,13 @@ from stream.kafka.state.owners import Owners
 from stream.kafka.state.snapshot_reader import SHORT_ANSWERS
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, decode_metadata, encode_metadata
 from tests.simulation.alone import OPTIONS, Shelf, a_broker, a_service, feed, kill, metadata, serve, statuses
-from tests.simulation.broker import Committed
-from tests.simulation.consumer import MemoryConsumer, MemoryReader
-from tests.simulation.log import Entry
+from tests.simulation.memory_broker.broker import Committed
+from tests.simulation.memory_broker.consumer import MemoryConsumer, MemoryReader
+from tests.simulation.memory_broker.log import Entry
+from tests.simulation.memory_broker.wire import Wire
 from tests.simulation.oracle import check_lives, committed_alerts, name_of
 from tests.simulation.plant import SENT_AT_MS, Plant, decoder, definition
 from tests.simulation.silent_logs import silent_logs
-from tests.simulation.wire import Wire
 from tests.stream.kafka.test_partition import Log, cut, records, state_of
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 

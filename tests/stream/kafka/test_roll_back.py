@@ -18,12 +18,12 @@ from stream.kafka.state.resume_point import ResumePoint
 from stream.serve.service import Service
 from stream.settings.serve import ServeSettings
 from tests.conftest import MakeTopic
-from tests.simulation.broker import Broker as MemoryBroker
-from tests.simulation.group import Group
-from tests.simulation.log import Entry
+from tests.simulation.memory_broker.broker import Broker as MemoryBroker
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.log import Entry
+from tests.simulation.memory_broker.wire import Kind, Wire
 from tests.simulation.plant import SENT_AT_MS, Releases
 from tests.simulation.process import a_process
-from tests.simulation.wire import Kind, Wire
 from tests.stream.serve.test_service import SERIES, SPEC, Stream, published_alerts, same_in_order
 from tests.support.builders import a_definition, a_spec, fields
 from tests.support.kafka_options import kafka_options

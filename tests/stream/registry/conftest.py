@@ -6,7 +6,7 @@ import pytest
 
 from stream.registry.registry import Registry
 from stream.storage.opening import Storage
-from tests.support.registries import STORAGES
+from tests.stream.registry.registries import STORAGES
 
 
 @pytest.fixture(params=STORAGES)

@@ -16,7 +16,7 @@ from stream.serve.served_bundle import RegistryBundles
 from stream.storage.folder import Folder
 from stream.storage.objects import Objects
 from stream.storage.opening import Storage
-from tests.support.registries import published
+from tests.stream.registry.registries import published
 
 
 def test_production_goes_forward_by_promotion_and_back_step_by_step(registry: Registry) -> None:

@@ -11,8 +11,8 @@ from stream.registry.manifest import Manifest
 from stream.registry.promotion import rollback
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.storage.opening import Storage
+from tests.stream.registry.registries import published
 from tests.support.builders import a_definition, write_bundle
-from tests.support.registries import published
 
 
 def test_what_is_published_is_listed_and_loads_to_the_bit(registry: Registry) -> None:

@@ -14,8 +14,8 @@ from stream.errors import BundleError
 from stream.registry.manifest import read_manifest
 from stream.registry.promotion import promote
 from stream.registry.registry import ALIASES, CANDIDATE, PRODUCTION, Registry
+from tests.stream.registry.registries import objects, published
 from tests.support.processes import FORKS
-from tests.support.registries import objects, published
 
 JOBS, VERSIONS = 3, 6
 

@@ -10,9 +10,9 @@ from confluent_kafka import KafkaError
 from stream.kafka.state.state_topic import decode_metadata
 from stream.serve.bundle_swap import MAX_SWAPS
 from stream.settings.serve import ServeSettings
-from tests.simulation.broker import Broker, fault
-from tests.simulation.group import Group
-from tests.simulation.log import Entry
+from tests.simulation.memory_broker.broker import Broker, fault
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.log import Entry
 from tests.simulation.oracle import Pass, check_published
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import a_process

@@ -16,7 +16,7 @@ from stream.settings import load as load_settings
 from stream.storage.folder import Folder
 from stream.storage.objects import Objects, cache_folder
 from stream.storage.opening import storage_at
-from tests.support.registries import made, objects, published
+from tests.stream.registry.registries import made, objects, published
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from stream.errors import DataError
 from stream.intake.columns import Float64s
 from stream.settings.detection import ThresholdSettings
 from tests.support.builders import a_rules
-from tests.support.levels import BLOCK, MINUTE, RULES, SECOND, levels_of, slow, white
 from tests.support.options import changed
+from tests.training.calibration.levels import BLOCK, MINUTE, RULES, SECOND, levels_of, slow, white
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.levels import incidents
 from training.calibration.series_scale import LEAST

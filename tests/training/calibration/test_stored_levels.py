@@ -15,7 +15,7 @@ from stream.detect.policy import Rules
 from stream.errors import BundleError, DataError
 from stream.settings.detection import ThresholdSettings
 from tests.support.builders import a_rules
-from tests.support.levels import BLOCK, RULES, levels_of, slow, white
+from tests.training.calibration.levels import BLOCK, RULES, levels_of, slow, white
 from training.calibration.calibrate import Calibration, calibrate, calibrate_stored
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import StoredLevels, restored_levels, stored_table

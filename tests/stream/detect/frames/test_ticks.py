@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from stream.detect.frames.clock import NEVER, TickState, newest_before
 from stream.detect.slots import Segments
 from tests.oracles.naive_records import NAN
-from tests.support.builders import a_policy
-from tests.support.tick_cases import (
+from tests.stream.detect.frames.tick_cases import (
     INTERVAL,
     SENSORS,
     SERIES,
@@ -24,6 +23,7 @@ from tests.support.tick_cases import (
     streams,
     tick_clock,
 )
+from tests.support.builders import a_policy
 
 
 @settings(max_examples=300)

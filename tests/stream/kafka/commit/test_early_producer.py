@@ -13,10 +13,10 @@ from stream.kafka.client import Clients, ErrorCallback, KafkaOptions
 from stream.kafka.commit import early_producer
 from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.transaction import Transaction
-from tests.simulation.broker import Broker
-from tests.simulation.group import Group
-from tests.simulation.producer import MemoryProducer
-from tests.simulation.wire import Kind, Wire
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.producer import MemoryProducer
+from tests.simulation.memory_broker.wire import Kind, Wire
 from tests.support.kafka_options import kafka_options
 
 OPTIONS = kafka_options()

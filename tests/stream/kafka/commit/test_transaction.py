@@ -15,11 +15,11 @@ from stream.kafka.commit.transaction import MAX_FAILURES, RolledBackError, Trans
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import ResumePoint
-from tests.simulation.broker import Broker
-from tests.simulation.consumer import MemoryConsumer
-from tests.simulation.group import Group
-from tests.simulation.producer import MemoryProducer
-from tests.simulation.wire import Wire
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.consumer import MemoryConsumer
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.producer import MemoryProducer
+from tests.simulation.memory_broker.wire import Wire
 from tests.support.builders import a_definition, fields
 from tests.support.kafka_options import kafka_options
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, Message, TopicPartition
 
 from stream.kafka.client import KafkaOptions
-from tests.simulation.broker import Broker, fault
-from tests.simulation.log import Entry, TopicPartitionName
-from tests.simulation.wire import Wire
+from tests.simulation.memory_broker.broker import Broker, fault
+from tests.simulation.memory_broker.log import Entry, TopicPartitionName
+from tests.simulation.memory_broker.wire import Wire
 
 T = TypeVar("T")
 # Share of the heartbeats by which a fenced member learns that it is fenced.

@@ -10,8 +10,8 @@ from typing import Protocol
 from confluent_kafka import KafkaError, KafkaException
 
 from stream.kafka.state.state_topic import decode_metadata
-from tests.simulation.group import Group
-from tests.simulation.log import Entry, Fate, Log, TopicPartitionName, Transaction
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.log import Entry, Fate, Log, TopicPartitionName, Transaction
 
 
 def fault(

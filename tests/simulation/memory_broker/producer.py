@@ -6,9 +6,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from tests.simulation.broker import fault, fenced
-from tests.simulation.log import Entry, Fate, Headers
-from tests.simulation.wire import Wire
+from tests.simulation.memory_broker.broker import fault, fenced
+from tests.simulation.memory_broker.log import Entry, Fate, Headers
+from tests.simulation.memory_broker.wire import Wire
 
 OnDelivery = Callable[[KafkaError | None, Message], None]
 Queued = tuple[str, int, Entry, OnDelivery | None]

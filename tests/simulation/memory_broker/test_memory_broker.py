@@ -6,12 +6,12 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.kafka.client import Remedy, remedy
-from tests.simulation.broker import Broker
-from tests.simulation.consumer import MemoryConsumer, MemoryReader
-from tests.simulation.group import Group
-from tests.simulation.log import Entry
-from tests.simulation.producer import MemoryProducer
-from tests.simulation.wire import Crash, Kind, Wire
+from tests.simulation.memory_broker.broker import Broker
+from tests.simulation.memory_broker.consumer import MemoryConsumer, MemoryReader
+from tests.simulation.memory_broker.group import Group
+from tests.simulation.memory_broker.log import Entry
+from tests.simulation.memory_broker.producer import MemoryProducer
+from tests.simulation.memory_broker.wire import Crash, Kind, Wire
 from tests.support.kafka_options import kafka_options
 
 

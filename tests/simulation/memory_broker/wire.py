@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError
 
-from tests.simulation.broker import Broker, fault
+from tests.simulation.memory_broker.broker import Broker, fault
 
 T = TypeVar("T")
 # Share of calls before which the broker and the threads of the clients do something.
