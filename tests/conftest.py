@@ -1,4 +1,4 @@
-"""What tests share: a real broker, fresh topics on it, the data sets, and hypothesis without chance."""
+"""Fixtures that tests share: a real broker, fresh topics on it, the data sets, and hypothesis without chance."""
 
 import itertools
 import logging
@@ -30,7 +30,7 @@ settings.load_profile("narrows")
 
 
 class MakeTopic(Protocol):
-    """What the `topic` fixture is."""
+    """Type of the `topic` fixture."""
 
     def __call__(
         self, name: str = "topic", partitions: int = 1, config: Mapping[str, str] | None = None, *, exact: bool = False

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import architecture as house
+from tests.support import texts
 
 Rule = Callable[[list[house.Module]], list[str]]
 
@@ -126,14 +127,9 @@ def test_first_lines_say_what_a_thing_does_or_is(everything: list[house.Module])
     nothing_in(house.unclear_first_lines(everything))
 
 
-def test_structs_say_what_is_in_a_document(product: list[house.Module]) -> None:
-    """A reader of one half need not search the other half for keys."""
-    nothing_in(house.untyped_documents(product))
-
-
 def test_no_file_names_a_page_that_is_not_in_the_repository() -> None:
     """A reader has nothing but the repository."""
-    nothing_in(house.lines_matching(ROOT, house.OTHER_PAGES))
+    nothing_in(texts.lines_matching(ROOT, texts.OTHER_PAGES))
 
 
 def test_every_file_says_what_is_in_it(everything: list[house.Module]) -> None:
@@ -142,13 +138,13 @@ def test_every_file_says_what_is_in_it(everything: list[house.Module]) -> None:
 
 
 def test_no_file_holds_a_path_of_somebodys_machine() -> None:
-    """What runs here only is not shipped."""
-    nothing_in(house.lines_matching(ROOT, house.MACHINE_PATHS))
+    """A path that exists here only is not shipped."""
+    nothing_in(texts.lines_matching(ROOT, texts.MACHINE_PATHS))
 
 
 def test_no_file_leaves_an_end_open() -> None:
-    """What is to be done stands in an issue."""
-    nothing_in(house.lines_matching(ROOT, house.OPEN_ENDS))
+    """Open work belongs to an issue."""
+    nothing_in(texts.lines_matching(ROOT, texts.OPEN_ENDS))
 
 
 # (rule, files of a tree that breaks it once, what the rule says of it); a line that must pass stands beside most.
@@ -262,11 +258,6 @@ BREACHES: list[tuple[Rule, dict[str, str], str]] = [
         {"training/a.py": f"'{'a ' * 25}'\ndef f():\n    '{'a ' * 26}'"},
         "training.a:2 has a first line of 26 words",
     ),
-    (
-        house.untyped_documents,
-        {"stream/settings/a.py": "x: dict[str, Any]", "stream/a.py": "x: dict[str, int]\ny: dict[str, Any]"},
-        "stream.a:2 y: dict[str, Any]",
-    ),
     (house.without_docstring, {"training/a.py": "# a\n", "training/b.py": "'b'"}, "training.a:1 has no docstring"),
 ]
 
@@ -286,12 +277,12 @@ def test_a_rule_finds_its_one_breach_and_nothing_beside_it(
 @pytest.mark.parametrize(
     ("pattern", "text", "found"),
     [
-        (house.OPEN_ENDS, "# TO" + "DO later\n", True),
-        (house.OPEN_ENDS, "the toDos of an asset\n", False),
-        (house.OTHER_PAGES, "see BAR" + "S section 3\n", True),
-        (house.OTHER_PAGES, "bars, and DESIGNATED\n", False),
-        (house.MACHINE_PATHS, "see /ho" + "me/anna/data\n", True),
-        (house.MACHINE_PATHS, "in /var/lib/narrows, or at bucket/work/all\n", False),
+        (texts.OPEN_ENDS, "# TO" + "DO later\n", True),
+        (texts.OPEN_ENDS, "the toDos of an asset\n", False),
+        (texts.OTHER_PAGES, "see BAR" + "S section 3\n", True),
+        (texts.OTHER_PAGES, "bars, and DESIGNATED\n", False),
+        (texts.MACHINE_PATHS, "see /ho" + "me/anna/data\n", True),
+        (texts.MACHINE_PATHS, "in /var/lib/narrows, or at bucket/work/all\n", False),
     ],
 )
 def test_a_text_rule_finds_its_breach_in_files_that_are_shipped(
@@ -301,4 +292,4 @@ def test_a_text_rule_finds_its_breach_in_files_that_are_shipped(
     for name in (".ci/run", ".venv/lib/a.py", "stream/__pycache__/a.py"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(text)
-    assert house.lines_matching(tmp_path, pattern) == ([f".ci/run:1 {text.strip()}"] if found else [])
+    assert texts.lines_matching(tmp_path, pattern) == ([f".ci/run:1 {text.strip()}"] if found else [])

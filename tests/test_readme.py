@@ -18,7 +18,7 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.conftest import ROOT
-from tests.support.pages import (
+from tests.support.texts import (
     PAGES,
     command_lines,
     example,

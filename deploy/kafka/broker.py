@@ -99,7 +99,7 @@ class Broker:
 
     @property
     def alive(self) -> bool:
-        """Whether the broker's process runs."""
+        """True while the broker's process runs."""
         return self._broker.alive
 
     @property

@@ -60,7 +60,7 @@ class KafkaProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs; a frozen process does."""
+        """True while the process runs, frozen or not."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -131,7 +131,7 @@ class KafkaProcess:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def says(self, line: bytes, since: int) -> bool:
-        """Whether the log has `line` after byte `since`."""
+        """True where the log has `line` after byte `since`."""
         with self.log.open("rb") as log:
             log.seek(since)
             return line in log.read()

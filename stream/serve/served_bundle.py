@@ -99,7 +99,7 @@ class RegistryBundles:
             return None
 
     def _is_readable(self) -> bool:
-        """Whether a version that the registry does not have is gone: a volume that is not mounted shows nothing."""
+        """True where the registry can be read, so a version that it lacks is gone; a volume not mounted shows nothing."""
         if self._reference in ALIASES:
             return self._aliased_version() is not None
         is_folder = self._reference != self._served.version

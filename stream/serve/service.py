@@ -104,7 +104,7 @@ class Service:
 
     @property
     def is_live(self) -> bool:
-        """Whether the service has partitions, and all of them are live."""
+        """True where the service has partitions and all of them are live."""
         partitions = list(self._assignment.partitions.values())
         return bool(partitions) and all(partition.is_live for partition in partitions)
 

@@ -108,7 +108,7 @@ class ThresholdWatch:
         return age is not None and self._stale_after_s is not None and age > self._stale_after_s
 
     def _is_due(self, event: StatusEvent) -> bool:
-        """Whether no event of the kind was reported within the last `REPEAT_S`; if so, the event counts as reported."""
+        """True at most once in `REPEAT_S` for each kind of event; the event then counts as reported."""
         now = self._wall()
         if now - self._reported_at.get(event.kind, -REPEAT_S) < REPEAT_S:
             return False

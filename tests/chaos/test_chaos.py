@@ -122,7 +122,7 @@ def verdict_after(world: World, variant: str, *orders: str) -> Verdict:
 
 
 def test_a_cut_cable_forwards_nothing_and_loses_nothing() -> None:
-    """What is sent while it is cut arrives once it is healed; a connection that is made meanwhile hangs until then."""
+    """Bytes sent during the cut arrive after it; a connection made meanwhile waits until then."""
     with socket.create_server((HOST, 0)) as server, Proxy(free_port(), server.getsockname()[1]) as proxy:
         server.settimeout(PATIENCE_S)
         with socket.create_connection((HOST, proxy.port)) as near, server.accept()[0] as far:

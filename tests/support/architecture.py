@@ -64,8 +64,6 @@ MAX_LINES = 300
 MIN_LINES = 30
 MAX_FUNCTION_LINES = 60
 MAX_FILES = 15  # in a room, besides its __init__
-SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
-TEXTS = frozenset({".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".properties", ""})
 # Documents of others at the edge: JSON Schemas, YAML, the configuration of the Kafka client.
 UNTYPED_EDGES = frozenset(
     {
@@ -77,16 +75,9 @@ UNTYPED_EDGES = frozenset(
         "stream.settings.tree",
     }
 )
-# Classes of one letter keep the patterns from finding themselves.
-OPEN_ENDS = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b")
-OTHER_PAGES = re.compile(r"\b(?:DESIG[N]|BAR[S]|HOUS[E])\b")
 # A first line that begins so says what is asked, not what the thing does or is.
 QUESTIONS = re.compile(r"(?:What|Who|Whom|Whose|Whether|Which|Where|When|Why|How|If)\b")
 MAX_FIRST_LINE_WORDS = 25
-UNTYPED = re.compile(r"\bdict\[str, Any\]")
-# Edges where a document of somebody else is parsed or written: JSON of a broker, YAML of a configuration.
-UNTYPED_EDGES = ("stream.settings",)
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|work|workspace|builds)/\w")
 
 
 @dataclass(frozen=True)
@@ -273,17 +264,6 @@ def unclear_first_lines(found: list[Module]) -> list[str]:
     return broken
 
 
-def untyped_documents(found: list[Module]) -> list[str]:
-    """Places where a struct would say what is in a mapping."""
-    return [
-        module.at(number, line.strip())
-        for module in found
-        if not within(module.name, *UNTYPED_EDGES)
-        for number, line in enumerate(module.text.splitlines(), 1)
-        if UNTYPED.search(line)
-    ]
-
-
 def without_docstring(found: list[Module]) -> list[str]:
     """Files that do not say what is in them."""
     return [module.at(1, "has no docstring") for module in found if not ast.get_docstring(module.tree)]
@@ -297,23 +277,4 @@ def untyped_dictionaries(sources: list[Module]) -> list[str]:
         if module.name not in UNTYPED_EDGES
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Subscript) and ast.unparse(node) == "dict[str, Any]"
-    ]
-
-
-def texts(root: Path) -> Iterator[Path]:
-    """The text files that are shipped, not what was built or written beside them."""
-    inside = (path for folder in SHIPPED for path in sorted((root / folder).rglob("*")))
-    for path in (*sorted(root.iterdir()), *inside):
-        written = {"__pycache__", ".hypothesis", ".git"} & set(path.relative_to(root).parts)
-        if path.is_file() and path.suffix in TEXTS and not written:
-            yield path
-
-
-def lines_matching(root: Path, pattern: re.Pattern[str]) -> list[str]:
-    """Places in the text files of the checkout where `pattern` is found."""
-    return [
-        f"{path.relative_to(root)}:{number} {line.strip()[:100]}"
-        for path in texts(root)
-        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
-        if pattern.search(line)
     ]

@@ -71,7 +71,7 @@ def test_labelled_rows_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> Non
 
 
 def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """What the test above shows is not for want of effect."""
+    """The values that the test above leaves out would have had an effect."""
     history, labelled = with_labels(pumps)
     poisoned = history.drop(columns="anomaly")
     poisoned.loc[labelled, "pressure"] = 1e12

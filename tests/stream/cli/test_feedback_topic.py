@@ -21,7 +21,7 @@ def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What somebody else wrote there is passed over with a word; a topic that is missing is an error that says so."""
+    """Records of others are skipped with a warning; a missing topic is an error that says so."""
     monkeypatch.chdir(tmp_path)
     alerts = topic("alerts", 2)
     feedback = topic(f"{alerts}.feedback", exact=True)

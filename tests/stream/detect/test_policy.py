@@ -27,5 +27,5 @@ def test_a_level_depends_on_the_frames_of_its_receptive_field_and_on_no_other(wi
 
 @pytest.mark.parametrize("decisions", [FramePolicy, ModelSpec, Rules])
 def test_what_decides_a_score_or_an_alert_has_no_default(decisions: type[msgspec.Struct]) -> None:
-    """What a configuration leaves open is filled in by training alone; a bundle says all of it."""
+    """Training alone fills in values that a configuration leaves open; a bundle has all of them."""
     assert [field.name for field in msgspec.structs.fields(decisions) if not field.required] == []

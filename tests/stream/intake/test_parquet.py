@@ -213,7 +213,7 @@ def test_long_data_have_one_value_per_row_and_rows_of_others_are_ignored(tmp_pat
 
 
 def test_a_long_row_takes_no_more_room_where_there_are_more_sensors(tmp_path: Path) -> None:
-    """What is kept of a history is a sensor and a value per row; every sensor's place is made when it is framed."""
+    """A history keeps a sensor and a value per row; framing makes room for every sensor."""
     rows, sensors = 1000, 200
     columns = {
         "time": stamps(*range(rows)), "sensor": [f"s{i % sensors:03d}" for i in range(rows)],

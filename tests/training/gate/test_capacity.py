@@ -1,4 +1,4 @@
-"""How constrained models are of which one knows: what copies is too strong, what knows nothing is too weak."""
+"""Capacity of models that are known: one that copies is too strong, one that knows nothing is too weak."""
 
 from collections.abc import Mapping
 from pathlib import Path

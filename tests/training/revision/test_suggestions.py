@@ -1,4 +1,4 @@
-"""What is proposed for false alerts: command lines whose figures hold, and nothing where a confirmed alert would go."""
+"""Suggestions after false alerts: command lines whose figures hold; none where a confirmed alert would be lost."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""The README files of the project: their commands, their examples, the files and tests that they name."""
+"""The texts of the project: every line that is shipped, and the README files with their commands and examples."""
 
 import re
 import shlex
@@ -8,6 +8,32 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PAGES = ("README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/**/README.md") if path.is_file()))
+
+SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
+TEXTS = frozenset({".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".properties", ""})
+# Classes of one letter keep the patterns from finding themselves.
+OPEN_ENDS = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b")
+OTHER_PAGES = re.compile(r"\b(?:DESIG[N]|BAR[S]|HOUS[E])\b")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|work|workspace|builds)/\w")
+
+
+def texts(root: Path) -> Iterator[Path]:
+    """The text files that are shipped, not what was built or written beside them."""
+    inside = (path for folder in SHIPPED for path in sorted((root / folder).rglob("*")))
+    for path in (*sorted(root.iterdir()), *inside):
+        written = {"__pycache__", ".hypothesis", ".git"} & set(path.relative_to(root).parts)
+        if path.is_file() and path.suffix in TEXTS and not written:
+            yield path
+
+
+def lines_matching(root: Path, pattern: re.Pattern[str]) -> list[str]:
+    """Places in the text files of the checkout where `pattern` is found."""
+    return [
+        f"{path.relative_to(root)}:{number} {line.strip()[:100]}"
+        for path in texts(root)
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if pattern.search(line)
+    ]
 
 
 def text_of(page: str) -> str:
