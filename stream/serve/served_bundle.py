@@ -99,7 +99,7 @@ class RegistryBundles:
             return None
 
     def _is_readable(self) -> bool:
-        """True where the registry can be read, so a version that it lacks is gone; a volume not mounted shows nothing."""
+        """True where the registry can be read, so that a missing version is gone and not just out of reach."""
         if self._reference in ALIASES:
             return self._aliased_version() is not None
         is_folder = self._reference != self._served.version

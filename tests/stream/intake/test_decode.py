@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.errors import ConfigError
 from stream.intake.columns import Reason
-from stream.intake.decode import Decoder, Fields
+from stream.intake.decode import Decoder
 from tests.stream.intake.decode_cases import (
     LAYOUTS,
     NOW_MS,
-    SENSORS,
     Batch,
     batches,
     columns,
@@ -283,27 +281,3 @@ def test_a_long_reading_of_a_sensor_that_is_not_ours_is_ignored_but_dead_if_it_i
     assert (decoded.ignored, decoded.received) == (1, 3)
     assert [d.reason for d in decoded.dead] == [Reason.MISSING_TIME]
     np.testing.assert_array_equal(decoded.readings.values, [[math.nan, 2.5, math.nan]])
-
-
-@pytest.mark.parametrize(
-    ("layout", "message"),
-    [
-        (fields(sensors={"temp": "time"}), "cannot both hold a value"),
-        (fields(sensors={"temp": "time.x"}), "'time' and 'time.x' cannot both"),
-        (fields(time="values.at.t", sensors={"temp": "values.at"}), "cannot both hold a value"),
-        (fields(time="a..b"), "has an empty name"),
-        (fields(series="."), "has an empty name"),
-        (fields(series="a."), "has an empty name"),
-        (fields(time=r"a\b"), "has a quote, backslash"),
-        (fields(time=r"a\.b", sensors={"temp": r"a\.b"}), r"'a\\\\.b' and 'a\\\\.b' cannot both hold a value"),
-        (fields(sensors={"temp": 'te"mp'}), "has a quote, backslash"),
-    ],
-)
-def test_paths_that_exclude_each_other_are_refused(layout: Fields, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Decoder(layout, SENSORS, None)
-
-
-def test_a_decoder_without_sensors_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no sensors are given"):
-        Decoder(fields(), (), None)
