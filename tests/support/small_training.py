@@ -1,4 +1,4 @@
-"""A small history and quick training runs on it, for tests of what comes of a history."""
+"""A small history, and quick training runs on it."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def a_history() -> pd.DataFrame:
 
 
 def long_of(wide: pd.DataFrame) -> pd.DataFrame:
-    """The same with a row per sensor."""
+    """The history with a row for each sensor."""
     long = wide.melt(["time", "series"], var_name="sensor", value_name="value")
     return long.sort_values(["time", "series", "sensor"], kind="stable", ignore_index=True)
 
 
 def made(folder: Path, history: pd.DataFrame, fit: FitOptions = QUICK, **changes: object) -> TrainingRun:
-    """A bundle of a history, in a registry of its own below `folder`."""
+    """Trains a bundle on a history, in a registry of its own below `folder`."""
     folder.mkdir(exist_ok=True)
     history.to_parquet(folder / "history.parquet", index=False)
     return train(options(folder, fit=fit, **changes), QUIET)
@@ -44,7 +44,7 @@ def options(folder: Path, **changes: object) -> TrainOptions:
 
 
 def contents(trained: TrainingRun) -> tuple[bytes, bytes, float, bytes]:
-    """All that scores depend on: weights, scales and thresholds per series, q; and the kept levels."""
+    """Everything that scores depend on: weights, scales and thresholds of each series, q; and the stored levels."""
     files = [(trained.folder / name).read_bytes() for name in (WEIGHTS, SERIES)]
     levels = calibration_levels(trained.folder)["ratio"].to_numpy().tobytes()
     return files[0], files[1], trained.manifest.threshold_q, levels

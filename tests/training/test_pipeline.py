@@ -1,4 +1,4 @@
-"""From history in Parquet to a bundle in the registry: what may teach, what may not, and what is left of a failure."""
+"""Training: rows that are used and rows that are not, the bundle in the registry, and failures."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ def with_labels(pumps: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def test_labelled_rows_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """Absurd values in them, and those carried from them, leave weights, scales, thresholds and levels as they were."""
+    """Absurd values in labelled rows, and values carried from them, change no weight, scale, threshold or level."""
     history, labelled = with_labels(pumps)
     poisoned = history.copy()
     sensors = list(physics.SENSORS)
@@ -163,7 +163,7 @@ def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_other
 
 
 def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """Six rows say next to nothing of a spread; the pump that sent them is known all the same."""
+    """Six rows are too few for a scale of their own; the series is in the tables all the same."""
     short = pumps[pumps["series"] == "pump-02"].head(6).assign(series="pump-new")
     trained = made(tmp_path, pd.concat([pumps, short]))
     _, definition = load(trained.folder)
@@ -177,7 +177,7 @@ def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.
 def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
     trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Records of one sensor each meet on ticks, without anybody having to say so."""
+    """Records of one sensor each are joined on ticks without any setting."""
     sensors = tuple(sorted(physics.SENSORS))
     long = made(tmp_path / "long", long_of(pumps))
     # A tick of whole rows closes with the first row after it.
@@ -193,7 +193,7 @@ def test_long_history_gives_the_frames_and_the_bundle_that_wide_history_gives(
 
 
 def test_sensors_that_report_in_turn_meet_on_ticks_of_their_own_step(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """Each once a minute, 7 s after the one before: a minute is the interval, and hardly a frame is degraded."""
+    """Each sensor reports once a minute, 7 s after the one before: the interval is a minute, few are degraded."""
     long = long_of(pumps)
     turn = long["sensor"].rank(method="dense") - 1
     staggered = long.assign(time=long["time"] + pd.to_timedelta(7 * turn, unit="s")).sort_values("time", kind="stable")
@@ -272,7 +272,7 @@ def test_the_bundle_keeps_the_levels_that_its_threshold_was_computed_of(trained:
 def test_a_bundle_of_each_kind_is_made_loaded_and_replayed(
     pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ModelSettings
 ) -> None:
-    """Its own history scores as its threshold says, and a pump that is driven far off raises an alert."""
+    """Its own history scores as its threshold promises, and a pump far from normal raises an alert."""
     trained = made(tmp_path, pumps, fit_options(QUICK, max_epochs=8, anneal=3), model=model)
     manifest, definition = load(trained.folder)
     assert manifest.model.kind == model.kind

@@ -69,7 +69,7 @@ def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp
 def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
     pumps: pd.DataFrame, trained: TrainingRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A rule that nothing can pass: at the same threshold the calibrate part has no incident left."""
+    """With a rule that vetoes everything, the calibrate part has no incident at the same threshold."""
     rules = {name: SensorRuleSettings(min_absolute=1e9) for name in physics.SENSORS}
     rules["flow"] = SensorRuleSettings(min_absolute=1e9, valid=(-1e6, 1e6))
     ruled = made(tmp_path, pumps, rules=RuleSettings(sensors=rules))
@@ -85,7 +85,7 @@ def test_rules_of_sensors_travel_in_the_bundle_and_are_in_force_at_calibration(
 
 
 def test_values_that_cannot_be_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """A gauge that sends -999 for nothing: with its range told, the bundle is that of history without these values."""
+    """A gauge sends -999 for a missing value: with its range set, the bundle is that of a history without them."""
     rules = RuleSettings(sensors={"flow": SensorRuleSettings(valid=(0.0, None))})
     missing = pumps.copy()
     missing.loc[missing.index % 50 == 7, "flow"] = np.nan

@@ -56,7 +56,7 @@ def table_of(trained: TrainingRun, capsys: pytest.CaptureFixture[str]) -> dict[s
 def test_what_was_left_out_is_said_with_its_reasons_and_adds_up(
     pumps: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """300 frames in maintenance, 240 labelled, 8 of them in it, 100 without most sensors, and what each cut purges."""
+    """300 frames in maintenance, 240 labelled, 8 of them both, 100 without most sensors, and the purged frames."""
     history = pumps.assign(bad=0)
     time = history["time"].astype("int64")
     span = MaintenanceSpan.model_construct(

@@ -1,4 +1,4 @@
-"""Bundles: what is written is what is loaded; what was touched is refused."""
+"""Bundles: loading gives back what was written, and an altered bundle is refused."""
 
 import hashlib
 import io
@@ -54,14 +54,14 @@ def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None
 
 
 def rewrite(folder: Path, manifest: dict[str, Any]) -> None:
-    """Writes this manifest, with the version that fits it."""
+    """Writes this manifest with the hash that it needs in its version."""
     stamp = manifest["version"].rpartition("-")[0]
     digest = hashlib.sha256(msgspec.json.encode(manifest | {"version": stamp})).hexdigest()[:8]
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest | {"version": f"{stamp}-{digest}"}))
 
 
 def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same(folder: Path) -> None:
-    """Its hash is that of what was written then, without the fields that were added since: no discriminator."""
+    """Its hash covers the fields that were written then; fields added since get the values of then."""
     manifest, given = json.loads((folder / MANIFEST).read_text()), load(folder)[1]
     assert (manifest["model"].pop("discriminator"), manifest["model"].pop("beta")) == (0, 0.1)
     assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
@@ -76,7 +76,7 @@ def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same
     ("section", "field"), [("policy", "max_carry"), ("rules", "close_ratio"), ("model", "error_span")]
 )
 def test_a_manifest_without_a_field_that_all_bundles_have_is_refused(folder: Path, section: str, field: str) -> None:
-    """No value is made up for what decides a score."""
+    """Fields that decide scores have no default."""
     manifest = json.loads((folder / MANIFEST).read_text())
     del manifest[section][field]
     rewrite(folder, manifest)
@@ -111,7 +111,7 @@ def forget_a_sensor(path: Path) -> None:
 
 
 def forge(folder: Path, entry: dict[str, Any], **changes: object) -> None:
-    """Changes the self-test's entry and other fields of the manifest, and the version so that it agrees."""
+    """Changes the entry of the self-test and other fields of the manifest, and adapts the version."""
     manifest = read_manifest(folder)
     tree = msgspec.to_builtins(manifest)
     next(file for file in tree["files"] if file["name"] == SELFTEST).update(entry)
@@ -157,7 +157,7 @@ def test_a_link_to_another_file_of_the_same_bytes_is_refused(folder: Path, tmp_p
 
 
 def test_a_bundle_whose_windows_score_differently_fails_its_self_test(folder: Path) -> None:
-    """Hashes guard nobody who rewrites the manifest as well, nor a machine that computes differently."""
+    """Hashes do not protect against a rewritten manifest, nor against a machine that computes differently."""
     path = folder / SELFTEST
     table = pq.read_table(path)
     pq.write_table(table.set_column(1, "error", pa.array(np.asarray(table["error"]) * 1.5)), path)
@@ -203,7 +203,7 @@ def test_a_version_that_fails_while_it_is_written_leaves_nothing(tmp_path: Path)
 
 
 def test_the_bytes_of_a_table_are_let_go_of_once_it_is_read() -> None:
-    """A thread that lets go of them while the interpreter ends would abort the process, at random."""
+    """A thread that releases them while the interpreter ends would abort the process, at random."""
     written = io.BytesIO()
     pq.write_table(pa.table({"series": ["a", "b"] * 500, "value": list(range(1000))}), written)
     data = written.getvalue()

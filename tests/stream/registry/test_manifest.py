@@ -1,4 +1,4 @@
-"""The manifest: files of earlier versions are read to the last fact, and facts that they lack are no fault."""
+"""The manifest: files of earlier versions are read completely, and a missing fact is no error."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from stream.registry.manifest import Manifest, parse_manifest
 from stream.registry.manifest_facts import Criterion, GateFacts
 from training.revision.child import promise_of
 
-# A version of format 2 from before facts were typed: amended, then calibrated anew. Lists are cut short.
+# Written by the version before facts were typed: a bundle amended, then recalibrated. Lists are cut short.
 EARLIER = Path(__file__).with_name("manifest_of_format_2.json")
 FACTS = ("threshold", "data", "metrics", "recalibrated")
 
@@ -50,7 +50,7 @@ def test_every_fact_of_an_earlier_manifest_has_a_field() -> None:
 
 
 def test_a_manifest_without_any_fact_is_read_and_keeps_its_shape() -> None:
-    """Bundles of this format from before a fact was first written; tools say that it is not there."""
+    """The first bundles of this format lack facts; tools say which one is missing."""
     bare = earlier() | {key: {} for key in FACTS}
     manifest = parsed(bare)
     assert json.loads(msgspec.json.encode(manifest)) == bare
@@ -68,7 +68,7 @@ def test_a_fact_that_is_none_of_its_kind_is_refused_with_its_place() -> None:
 
 
 def test_facts_that_a_later_version_adds_are_no_fault() -> None:
-    """Nothing that scores depend on is among them."""
+    """No score depends on facts."""
     later = earlier()
     later["threshold"]["of a later version"] = later["data"]["of a later version"] = 1
     assert parsed(later) == parsed(earlier())

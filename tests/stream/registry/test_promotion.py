@@ -70,7 +70,7 @@ def test_no_alias_moves_to_a_version_that_was_altered(registry: Registry, storag
 
 
 def another(storage: Storage) -> Storage:
-    """The same storage, seen from a machine that has read nothing of it yet."""
+    """The same storage from another machine, with an empty cache."""
     if isinstance(storage, Objects):
         return Objects(lambda: storage._at, "test://bucket", storage._cache.with_name("another cache"))
     return storage
@@ -87,7 +87,7 @@ def test_a_rollback_to_what_was_altered_since_is_refused(registry: Registry, sto
 
 
 def test_a_version_of_another_detector_or_of_another_name_is_not_promoted(registry: Registry, storage: Storage) -> None:
-    """A name says which manifest is meant: a folder that was copied or renamed by hand is none of ours."""
+    """The folder's name and the manifest must agree: a folder copied or renamed by hand is refused."""
     other = published(registry, 1, detector="other")
     with pytest.raises(BundleError, match=rf"holds {other} of 'test', expected {other} of 'other'"):
         promote(registry, "other", other)
@@ -127,7 +127,7 @@ def test_a_line_that_a_kill_cut_short_spoils_no_other(registry: Registry, storag
 
 
 class Stopped:
-    """A storage whose process is killed in front of a write that `before` chooses."""
+    """A storage whose process is killed before a write that `before` selects."""
 
     def __init__(self, storage: Storage, before: Callable[[str], bool]) -> None:
         self._storage = storage
@@ -160,7 +160,7 @@ def test_a_kill_between_the_line_and_the_alias_leaves_a_past_that_is_still_true(
 
 
 class Overtaken:
-    """A storage where somebody else promotes a version in the moment before this process is let in."""
+    """A storage where another process promotes a version just before this process gets the lock."""
 
     def __init__(self, storage: Storage, version: str) -> None:
         self._storage = storage

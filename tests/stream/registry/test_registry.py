@@ -1,4 +1,4 @@
-"""The registry keeps its promises wherever it lies: in a folder, at a URI, in object storage. One suite for all."""
+"""The registry in every kind of storage: a folder, a URI, object storage. One suite for all of them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Jobs at once: what real processes publish and point is all there, and nobody who looks sees half of it."""
+"""Concurrent jobs: nothing that real processes publish is lost, and a reader never sees a half-written version."""
 
 import multiprocessing
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`narrows evaluate`: figures known by hand, the line of `narrows replay`, floors on the same frames, honest words."""
+"""Evaluation: figures computed by hand, the path of `narrows replay`, baselines on the same frames, the summary."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def facts(of: Evaluation) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    """The plain bundle on the three labelled series, beside floors that learned from noise."""
+    """The plain bundle on the three labelled series, with baselines fitted on noise."""
     folder = tmp_path_factory.mktemp("plain")
     labelled_rows().to_parquet(folder / "rows.parquet", index=False)
     normal_rows().to_parquet(folder / "history.parquet", index=False)
@@ -157,7 +157,7 @@ def test_an_alert_that_reaches_into_an_event_from_before_is_neither_true_nor_fal
     assert {span: alert_class(known, Span("a", *span)) for span in spans} == spans
 
 
-# The same line as everywhere.
+# The path of `narrows replay`.
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_series_that_are_refused_online_are_not_judged(trained: Path) -> None:
 
 
 def test_long_rows_are_judged_on_the_ticks_that_they_meet_on(tmp_path: Path) -> None:
-    """A tick is labelled where one of its readings is, and stands for all of them."""
+    """A tick is labelled if one of its readings is."""
     rows = labelled_rows()
     keys = ["time", "series", "anomaly"]
     long = rows.melt(keys, var_name="sensor", value_name="value").sort_values(["series", "time"], kind="stable")
@@ -272,7 +272,7 @@ def test_long_rows_are_judged_on_the_ticks_that_they_meet_on(tmp_path: Path) -> 
 
 
 def test_a_history_without_the_column_of_labels_serves_the_floors_all_the_same(tmp_path: Path) -> None:
-    """As it served the training, which the column was not configured for."""
+    """The training read that history without the column, too."""
     labelled_rows().to_parquet(tmp_path / "rows.parquet", index=False)
     normal_rows().to_parquet(tmp_path / "history.parquet", index=False)
     history = train_options("plain", tmp_path / "history.parquet", tmp_path / "registry", hints=LABELLED)

@@ -1,4 +1,4 @@
-"""The page of an evaluation: it needs nothing else, shows what is in the data as text, and loses no peak."""
+"""The page of an evaluation: it needs no other file, shows data as text, and loses no peak."""
 
 import re
 from html.parser import HTMLParser
@@ -22,7 +22,7 @@ VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
-    """Every element closed in its turn; what it fetches, and its text."""
+    """Parses a page; checks that every element is closed, and collects the text and everything that it fetches."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def test_the_same_rows_give_the_same_page_to_the_byte(hostile: str, tmp_path: Pa
     steps=st.data(),
 )
 def test_thinning_a_line_loses_no_peak(score: list[float], points: int, steps: st.DataObject) -> None:
-    """In every stretch of time the highest score is kept; frames without a score only where there is nothing else."""
+    """Every stretch of time keeps its highest score; a frame without a score only where it has no other."""
     gaps = steps.draw(st.lists(st.integers(1, 10**15), min_size=len(score), max_size=len(score)))
     time, value = np.cumsum(np.array(gaps, np.int64)), np.array(score)
     kept = peaks(time, value, points)

@@ -56,12 +56,12 @@ def framed_of(values: Float64s) -> FramedHistory:
 
 
 def whole(rows: int, spec: ModelSpec) -> Bools:
-    """bool (rows,): those with enough frames before them."""
+    """Rows with enough frames before them: bool (rows,)."""
     return np.arange(rows) >= spec.receptive_field - 1
 
 
 def correlated(sensors: int, seed: int = 0) -> Float64s:
-    """Two smooth causes in all sensors, and a little noise; deviation about 1."""
+    """Values of sensors with two smooth causes and a little noise; standard deviation about 1."""
     draw = np.random.default_rng(seed)
     causes = np.stack([np.sin(np.arange(ROWS) / 9), np.cos(np.arange(ROWS) / 23)], axis=1)
     values = causes @ draw.standard_normal((2, sensors)) + 0.1 * draw.standard_normal((ROWS, sensors))
@@ -74,7 +74,7 @@ def all_gate(rows: int = ROWS) -> NDArray[np.uint8]:
 
 
 def definition_of(spec: ModelSpec, weights: Mapping[str, Tensor], threshold: float = 1.0) -> Definition:
-    """Scales of 1 and one threshold for all."""
+    """A definition with scales of 1 and one threshold for all series."""
     one, rows = np.ones((1, spec.sensors)), np.array([100])
     scales = ScaleTable((POOLED,), 0 * one, one, rows)
     thresholds = ThresholdTable((POOLED,), one[0, :1], rows, threshold)
@@ -84,7 +84,7 @@ def definition_of(spec: ModelSpec, weights: Mapping[str, Tensor], threshold: flo
 
 
 def projection(spec: ModelSpec, values: Float64s) -> dict[str, Tensor]:
-    """A linear model's weights: windows onto their `latent` principal directions."""
+    """Weights of a linear model that projects windows on their `latent` principal directions."""
     windows = np.lib.stride_tricks.sliding_window_view(values, spec.window, axis=0).transpose(0, 2, 1)
     _, _, directions = np.linalg.svd(windows.reshape(len(windows), -1), full_matrices=True)
     down = torch.from_numpy(directions[: spec.latent].astype(np.float32))  # (latent, W * F)
@@ -145,7 +145,7 @@ def test_what_explains_noise_by_copying_is_too_weak() -> None:
 @pytest.mark.parametrize("span", ["newest", "window"])
 @pytest.mark.parametrize("kind", ["dense", "conv", "linear"])
 def test_what_is_found_is_what_a_slow_detector_finds(kind: Any, span: str) -> None:
-    """Strip by strip: the mean of the M errors against the threshold, masked cells left out."""
+    """For each segment the mean of the M errors is compared with the threshold, without masked cells."""
     spec = a_spec(kind, 4, 3, 2, 8, 2, members=3, error_span=span)
     values = correlated(2)
     values[::17, 1] = np.nan
@@ -217,7 +217,7 @@ def pumps() -> pd.DataFrame:
     return a_history()
 
 
-# Of 30 values; nothing is blanked or dropped.
+# A code of 29 of 30 values, without noise and dropout.
 LOOSE = {"window": 6, "smoothing": 3, "latent": 29, "noise": 0.0, "dropout": 0.0}
 THOROUGH = fit_options(QUICK, max_epochs=15, min_windows=4096, learning_rate=1e-2)
 
@@ -248,7 +248,7 @@ def test_a_trained_model_that_may_copy_does_and_the_default_does_not(
 def test_the_sizes_chosen_for_few_sensors_leave_a_model_constrained(
     pumps: pd.DataFrame, tmp_path: Path, sensors: list[str], window: int
 ) -> None:
-    """Few values for a code of one unit are not taken for freedom to copy."""
+    """In a small window a code of one unit is a large share of the values, and is still fine."""
     found = made(tmp_path, pumps[["time", "series", *sensors]], THOROUGH, model=ModelSettings(window=window))
     capacity = found.manifest.metrics.capacity
     assert capacity is not None

@@ -1,4 +1,4 @@
-"""The gate, through the commands: what it lets pass, what it refuses and why, and what force leaves behind."""
+"""The gate through the commands: models that pass, models that are refused and why, and promotion by force."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ SMALL = {
 }
 
 
-# Nearly as many units as the window has values, and nothing that keeps it from copying.
+# Nearly as many units as the window has values, without noise and dropout: it copies.
 COPIER = {"model.latent": 29, "model.hidden": 64, "model.noise": 0, "model.dropout": 0, "train.max_epochs": 40}
 
 
@@ -80,7 +80,7 @@ def written(history: pd.DataFrame, name: str = "history.parquet") -> str:
 
 
 def newest_off(history: pd.DataFrame) -> pd.DataFrame:
-    """The bearing of each pump runs hot in the newest days, and nobody has labelled it."""
+    """The bearing of each pump runs hot in the newest days, without a label."""
     broken, row = history.copy(), history.groupby("series").cumcount()
     broken.loc[row >= 0.84 * (row.max() + 1), "temperature"] += 3 * history["temperature"].std()
     return broken
@@ -140,7 +140,7 @@ def test_a_training_by_force_points_the_aliases_and_is_recorded(narrows: Narrows
 
 
 def test_a_child_of_a_refused_version_is_refused_as_its_parent_was(narrows: Narrows, month: pd.DataFrame) -> None:
-    """It is written, and nothing points to it until it is promoted by force."""
+    """It is published, but no alias points to it until it is promoted by force."""
     version = narrows("train", "--data", written(newest_off(month)), "--json").data["version"]
     child = narrows("models", "amend", version, "--json", rules__close_after=40)
     assert (child.code, child.data["aliases"], aliases()) == (4, [], (None, None))
@@ -178,7 +178,7 @@ def test_a_newer_model_of_the_same_plant_passes_beside_production(narrows: Narro
 def test_readings_that_production_was_recalibrated_on_are_none_to_be_compared_on(
     narrows: Narrows, month: pd.DataFrame
 ) -> None:
-    """Its thresholds have seen them, though its weights have not."""
+    """Its thresholds depend on them, though its weights do not."""
     narrows("train", "--data", written(month[month.groupby("series").cumcount() < 950]))
     registry = Registry(Path("registry"))
     folder = registry.folder("pumps", PRODUCTION)
@@ -255,7 +255,7 @@ def test_labelled_anomalies_in_the_span_of_the_gate_are_looked_for(narrows: Narr
 
 
 def test_a_short_history_whose_newest_hours_are_unlike_the_rest_is_not_judged_by_them(narrows: Narrows) -> None:
-    """Half a day in which the plant does something else is no broken promise: it may do so every day."""
+    """An unusual half day breaks no promise: every day may have one."""
     history = newest_off(fleet.generate(pumps=4, history_days=2.0, live_days=0.5, interval_s=180).history)
     trained = narrows("train", "--data", written(history), "--json")
     assert trained.code == 0

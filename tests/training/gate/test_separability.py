@@ -16,7 +16,7 @@ from training.gate.separability import labelled_criterion, separation
 def test_short_events_too_small_to_see_are_not_refused_for_being_shorter_than_normal_stretches(
     off: float, verdict: str
 ) -> None:
-    """Of three frames each: the largest of so few is mostly less than that of a whole block, and says nothing."""
+    """Events of three frames: the maximum of so few frames is mostly below that of a whole block, by chance."""
     levels = levels_of(1, 1, 6000)
     marked = np.arange(len(levels)) % 60 < 3
     level = levels.level + off * (np.arange(len(levels)) % 60 < 3 + BLOCK)

@@ -1,4 +1,4 @@
-"""Other rules or thresholds without a retraining: what a child version shares with its parent, and what it does not."""
+"""Amendment: a child version with other rules or thresholds, and what it shares with its parent."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,20 +32,20 @@ def pumps() -> pd.DataFrame:
 def trained(
     request: pytest.FixtureRequest, pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainingRun:
-    """A bundle with a budget: one that the data support, and one beyond them."""
+    """Bundles with a budget that the data support, and with one that they do not."""
     options = ThresholdSettings(method="budget", alerts_per_week=request.param)
     return made(tmp_path_factory.mktemp("trained"), pumps, threshold=options)
 
 
 def amended(trained: TrainingRun, *settings: str, reference: str | None = None) -> AmendedBundle:
-    """The child of a version by `--set`."""
+    """A child of the bundle, by settings as of `--set`."""
     registry = Registry(trained.folder.parents[2])
     changes = amendment_from(load_settings(None, settings, {}), settings)
     return amend(registry, "pumps", reference or trained.folder.name, changes, "a test", LATER)
 
 
 def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained: TrainingRun) -> None:
-    """A rule that decides no incident is another: all else is computed anew, and equal."""
+    """The changed rule decides no incident. Everything else is computed again, and equal."""
     child = amended(trained, "rules.top_sensors=2")
     assert child.manifest.threshold_q == trained.manifest.threshold_q
     assert child.manifest.threshold == trained.manifest.threshold
@@ -68,7 +68,7 @@ def test_another_budget_gives_the_threshold_that_training_for_it_gives(
 def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_them_gives(
     trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """A promise on alerts is one on incidents: more of them call for a larger threshold."""
+    """The promise counts incidents: if they end sooner there are more of them, and the threshold is larger."""
     options = ThresholdSettings(method="budget", alerts_per_week=promise_of(trained.manifest).alerts_per_week)
     expected = made(tmp_path, pumps, threshold=options, rules=RuleSettings(close_after=1))
     child = amended(trained, "rules.close_after=1")

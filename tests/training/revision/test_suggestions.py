@@ -32,7 +32,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 def alert(
     manifest: Manifest, minute: int, deviation: float, series: str = "a", name: str = "flow", **more: Any
 ) -> IncidentView:
-    """One that a sensor led with nearly all of the error, off by `deviation` from an expected 10."""
+    """An alert with nearly all of the error in one sensor, which is off by `deviation` from an expected 10."""
     other = "head.2" if name == "flow" else "flow"
     sensors = (share(name, 0.9, 10.0 + deviation, 10.0), share(other, 0.1, 3.0, 2.0))
     return incident_view(series, minute, minute + 1, sensors=sensors, model_version=manifest.version, **more)
@@ -109,7 +109,7 @@ def test_few_alerts_and_those_of_other_bundles_say_nothing(manifest: Manifest, w
 
 
 class Narrows:
-    """The command line in a folder of its own."""
+    """Runs the command line in a folder of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         monkeypatch.chdir(folder)
@@ -125,7 +125,7 @@ class Narrows:
 def test_the_proposed_threshold_removes_what_it_says_and_is_seen_against_production(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """From alerts to a candidate by copied lines alone; until one is run, nothing has changed."""
+    """Copied command lines lead from alerts to a candidate; before one is run, nothing changes."""
     narrows = Narrows(monkeypatch, capsys, tmp_path)
     rows = fleet.generate(pumps=4, history_days=1.0, live_days=1.0)
     rows.history.to_parquet("history.parquet", index=False)
