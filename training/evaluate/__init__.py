@@ -1,1 +1,1 @@
-"""`narrows evaluate`: labelled rows through the detector as it is served, what that was worth, and how to show it."""
+"""Evaluation of a bundle on labelled rows: figures, baselines, and the report as table, JSON and page."""
