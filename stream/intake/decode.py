@@ -128,7 +128,7 @@ class Decoder:
         self._foreign |= frozenset(found[: _MAX_UNUSED - len(self._foreign)])
 
     def _in_future(self, times: Int64s, stamps_ms: Int64s) -> Bools:
-        """bool (n,), true for rows too far ahead of their record's timestamp. Saturates: any timestamp may come."""
+        """Mask of rows too far ahead of their record's timestamp, bool (n,). Saturates: any timestamp may come."""
         ahead = min(self._fields.max_future_ns, LAST_NS)
         stamps = np.clip(stamps_ms, 0, LAST_NS // _MS) * _MS
         limit = np.where(stamps > LAST_NS - ahead, LAST_NS, stamps + np.minimum(ahead, LAST_NS - stamps))

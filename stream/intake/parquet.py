@@ -180,14 +180,14 @@ def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
 
 
 def _times(column: pa.Array) -> tuple[Int64s, Bools, Bools]:
-    """ns (n,), bool (n,) true where there is a time, bool (n,) true where it is null. No time zone means UTC."""
+    """Times in ns (n,), a mask of the valid ones, and a mask of the nulls, both bool (n,). No time zone means UTC."""
     null: Bools = column.is_null().to_numpy(zero_copy_only=False)
     times, good = _times_of(column)
     return times, good & ~null, null
 
 
 def _times_of(column: pa.Array) -> tuple[Int64s, Bools]:
-    """ns (n,), and bool (n,) true where there is a time; both are meaningless where the column is null."""
+    """Times in ns (n,), and a mask of the valid ones, bool (n,); both are meaningless where the column is null."""
     kind = column.type
     if types.is_date(kind):
         column, kind = column.cast(pa.timestamp("ms")), pa.timestamp("ms")

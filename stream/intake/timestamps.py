@@ -119,7 +119,7 @@ def iso_to_ns(texts: Sequence[str]) -> tuple[Int64s, Bools]:
 
 
 def _arrow_iso(texts: Sequence[str]) -> Int64s | None:
-    """ns (n,) where all have an offset or none has, and all are times well inside the range; else None."""
+    """Times in ns (n,) where all have an offset or none has, and all are well inside the range; else None."""
     # Imported here: it takes 0.2 s, and epochs never need it.
     import pyarrow as pa
 
@@ -135,7 +135,7 @@ def _arrow_iso(texts: Sequence[str]) -> Int64s | None:
 
 
 def _iso_ns(text: str) -> int | None:
-    """ns of one ISO 8601 string; None where it is no time, or out of range."""
+    """Time of one ISO 8601 string in ns; None where it is no time, or out of range."""
     found = _ISO.fullmatch(text)
     if found is None:
         return None

@@ -29,9 +29,8 @@ class PartitionCount:
         if described.error is not None or not count:
             return None
         before, self._count = self._count, count
-        if before in (None, count):
+        if before is None or before == count:
             return None
-        assert before is not None
         log.error(
             "topic.partitions_changed", topic=topic, before=before, now=count,
             todo="`narrows topics --create` adds the state topic's; until then the new partitions are not served",

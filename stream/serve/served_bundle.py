@@ -35,9 +35,11 @@ class FixedBundles:
         self._served = definitions[0]
 
     def current(self) -> tuple[Definition, BundleRefused | None]:
+        """Always the first definition."""
         return self._served, None
 
     def version(self, version: str) -> Definition | None:
+        """The definition of a version, if it is one of these."""
         return self._by_version.get(version)
 
 
@@ -76,6 +78,12 @@ class RegistryBundles:
         return definition, None
 
     def version(self, version: str) -> Definition | None:
+        """Definition of a version: of the two last served, or of the registry. None if it is not there.
+
+        Raises:
+            BundleError: the registry is out of reach, or the bundle cannot be served.
+            OSError: the bundle cannot be read.
+        """
         for known in (self._served, self._previous):
             if version == known.version:
                 return known

@@ -32,7 +32,7 @@ INSTANT_HELP = "an ISO 8601 time such as 2026-01-31T08:00:00Z"
 
 
 def parse_duration(given: object) -> int:
-    """ns of `500ms`, `30s`, `5m`, `1h`, `7d`, or of plain seconds.
+    """Length in ns of `500ms`, `30s`, `5m`, `1h`, `7d`, or of plain seconds.
 
     Raises:
         ValueError: not of that form, negative, or longer than 36500d.
@@ -66,7 +66,7 @@ def format_size(size: int) -> str:
 
 
 def parse_instant(given: object) -> int:
-    """ns since 1970 UTC of an ISO 8601 time (microseconds at the finest); no zone means UTC.
+    """Time in ns since 1970 UTC of an ISO 8601 text (microseconds at the finest); no zone means UTC.
 
     Raises:
         ValueError: not such a time.

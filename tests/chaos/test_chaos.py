@@ -68,7 +68,7 @@ REPLAYS = pytest.mark.parametrize("world", [{"max_replay": 100_000}], indirect=T
 @OFFSETS
 @pytest.mark.parametrize("variant", ["none", "offsets_before_alerts"])
 def test_offsets_committed_before_alerts_lose_alerts_in_a_crash_between_the_two(world: World, variant: str) -> None:
-    """kill -9 right after the second commit, three times."""
+    """A kill -9 right after the second commit, three times."""
     verdict = verdict_after(world, variant, *["committed:2"] * 3)
     if variant == "none":
         assert verdict.clean, str(verdict)

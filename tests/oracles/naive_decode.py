@@ -15,6 +15,8 @@ UNITS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 
 @dataclass(frozen=True)
 class Layout:
+    """Settings of the input, by the names that they have in the configuration."""
+
     time: str = "time"
     time_format: str = "auto"
     series: str = ""
@@ -28,6 +30,8 @@ class Layout:
 
 @dataclass(frozen=True)
 class Number:
+    """A JSON number as it was written; `whole` where it has neither fraction nor exponent."""
+
     text: str
     whole: bool
 
@@ -44,12 +48,12 @@ class Object(list[tuple[str, Any]]):
     """A JSON object as its pairs."""
 
 
-class DeadMessage(Exception):
-    pass
+class DeadMessageError(Exception):
+    """A message that goes to the dead letters as a whole; the text is its reason."""
 
 
-class DeadElement(Exception):
-    pass
+class DeadElementError(Exception):
+    """One element of an array that goes to the dead letters; the text is its reason."""
 
 
 def decode(
@@ -68,14 +72,14 @@ def decode(
     for value, key, position, stamp in zip(values, keys, positions, stamps_ms, strict=True):
         try:
             message = whole_message(layout, names, value, key)
-        except DeadMessage as fault:
+        except DeadMessageError as fault:
             dead.append((position, -1, str(fault)))
             continue
         elements = list(enumerate(message)) if not isinstance(message, Object) else [(-1, message)]
         for index, element in elements:
             try:
                 reading = one_reading(layout, names, known, element, key, stamp)
-            except DeadElement as fault:
+            except DeadElementError as fault:
                 dead.append((position, index, str(fault)))
                 continue
             if reading is None:
@@ -87,22 +91,22 @@ def decode(
 
 def whole_message(layout: Layout, names: tuple[str, ...], value: bytes | None, key: bytes | None) -> Any:
     if value is not None and len(value) > layout.max_bytes:
-        raise DeadMessage("too_large")
+        raise DeadMessageError("too_large")
     if value is None or all(byte in b" \t\r\n" for byte in value):
-        raise DeadMessage("empty")
+        raise DeadMessageError("empty")
     text = utf8(value)
     if layout.series == "" and key is not None:
         utf8(key)
     message = parsed(text)
     everything = list(walk(message))
     if any(isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part) for part in everything):
-        raise DeadMessage("not_utf8")
+        raise DeadMessageError("not_utf8")
     if any(isinstance(part, Literal) for part in everything):
-        raise DeadMessage("not_a_number")
+        raise DeadMessageError("not_a_number")
     for part in everything:
         found = [pair[0] for pair in part] if isinstance(part, Object) else []
         if any(found.count(name) > 1 for name in names_in_paths(layout, names)):
-            raise DeadMessage("duplicate_key")
+            raise DeadMessageError("duplicate_key")
     return checked(layout, names, message)
 
 
@@ -116,17 +120,17 @@ def parsed(text: str) -> Any:
             parse_float=lambda t: Number(t, False),
         )
     except (json.JSONDecodeError, RecursionError):
-        raise DeadMessage("not_json") from None
+        raise DeadMessageError("not_json") from None
     if depth(message) > 64:
-        raise DeadMessage("not_json")
+        raise DeadMessageError("not_json")
     return message
 
 
 def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
     if message == [] and not isinstance(message, Object):
-        raise DeadMessage("empty")
+        raise DeadMessageError("empty")
     if not isinstance(message, list):
-        raise DeadMessage("wrong_type")
+        raise DeadMessageError("wrong_type")
     elements = [message] if isinstance(message, Object) else message
     for element in elements:
         check_types(layout, names, element)
@@ -134,7 +138,7 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
         for path in value_paths(layout, names):
             number = at(element, path)
             if number is not None and math.isinf(number.as_float()):
-                raise DeadMessage("not_a_number")
+                raise DeadMessageError("not_a_number")
     return message
 
 
@@ -152,7 +156,7 @@ def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
     for path in value_paths(layout, names):
         good = good and (at(element, path) is None or isinstance(at(element, path), Number))
     if not good:
-        raise DeadMessage("wrong_type")
+        raise DeadMessageError("wrong_type")
 
 
 def one_reading(
@@ -160,14 +164,14 @@ def one_reading(
 ) -> tuple[str, int, tuple[float, ...]] | None:
     ns = event_time(layout, at(element, layout.time))
     if stamp >= 0 and ns > stamp * 10**6 + layout.max_future_ns:
-        raise DeadElement("future_time")
+        raise DeadElementError("future_time")
     series = at(element, layout.series) if layout.series else utf8(key or b"")
     if isinstance(series, Number):
         series = str(int(series.text))
     if series is None or series == "":
-        raise DeadElement("missing_series")
+        raise DeadElementError("missing_series")
     if known is not None and series not in known:
-        raise DeadElement("unknown_series")
+        raise DeadElementError("unknown_series")
     found = [at(element, path) for path in value_paths(layout, names)]
     floats = [math.nan if number is None else number.as_float() for number in found]
     if layout.format == "long":
@@ -180,10 +184,10 @@ def one_reading(
 
 def event_time(layout: Layout, time: Any) -> int:
     if time is None:
-        raise DeadElement("missing_time")
+        raise DeadElementError("missing_time")
     ns = iso(time) if type(time) is str else epoch(layout.time_format, time)
     if ns is None or not -LAST <= ns <= LAST:
-        raise DeadElement("bad_time")
+        raise DeadElementError("bad_time")
     return ns
 
 
@@ -247,7 +251,7 @@ def at(element: Any, path: str) -> Any:
     """The value at a path; None where it is absent or null."""
     for name in steps_of(path):
         if not isinstance(element, Object):
-            raise DeadMessage("wrong_type")
+            raise DeadMessageError("wrong_type")
         element = next((value for key, value in element if key == name), None)
         if element is None:
             return None
@@ -288,4 +292,4 @@ def utf8(text: bytes) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError:
-        raise DeadMessage("not_utf8") from None
+        raise DeadMessageError("not_utf8") from None

@@ -44,8 +44,10 @@ def test_a_percentile_of_neighbouring_levels_taken_for_independent_is_far_too_su
 
 @pytest.mark.parametrize("name", MANY)
 def test_many_series_keep_the_promise_alike_or_unlike_long_or_short(name: str) -> None:
-    """Half of the series have 5 to 15 blocks. A fixed weight of the pool gave different series 1.4 to 2.7 times
-    too many alerts."""
+    """Half of the series have 5 to 15 blocks.
+
+    A fixed weight of the pool gave different series 1.4 to 2.7 times too many alerts.
+    """
     found = run_case(CASES[name], repeats=2)
     assert 0.75 < found.mean < 1.35, found
     assert found.extrapolated == 0

@@ -92,7 +92,7 @@ def _corpus(known: GroundTruth, score: Float64s) -> Corpus:
 
 
 def _opened(known: GroundTruth, incidents: Sequence[Span]) -> Bools:
-    """bool (T,): frames at which an incident opens."""
+    """Mask of frames at which an incident opens, bool (T,)."""
     opened = np.zeros(len(known.labels), np.bool_)
     for span in incidents:
         at = known.rows[span.series]

@@ -78,7 +78,7 @@ def times_of(table: pa.Table) -> NDArray[np.int64]:
 
 
 def labels_of(table: pa.Table) -> NDArray[np.bool_]:
-    """bool (T,)"""
+    """Mask of the anomalous frames, bool (T,)."""
     labels: NDArray[np.bool_] = table[LABEL].to_numpy() != 0
     return labels
 

@@ -31,6 +31,8 @@ QUIET = Progress(lambda name, note: None, lambda epoch: None)
 
 @dataclass(frozen=True)
 class Figures:
+    """Figures of the article, each from 0 to 1."""
+
     auc: float
     recall: float
     precision: float
@@ -76,8 +78,10 @@ def figures(score: NDArray[np.float64], anomalous: NDArray[np.bool_]) -> Figures
 
 
 def test_the_articles_experiment_reaches_its_figures_through_our_trainer_and_replay(tmp_path: Path) -> None:
-    """A 99th percentile that keeps its promise flags 10 of 1,000 normal readings, give or take 3: precision is that of
-    three seeds together."""
+    """A 99th percentile that keeps its promise flags 10 of 1,000 normal readings, give or take 3.
+
+    Precision is therefore that of three seeds together.
+    """
     found = []
     for seed in range(3):
         (tmp_path / str(seed)).mkdir()

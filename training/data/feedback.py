@@ -43,5 +43,5 @@ def feedback_facts(framed: FramedHistory, judgements: Judgements) -> FeedbackFac
 
 
 def _inside(framed: FramedHistory, spans: Sequence[JudgedSpan], lag: int) -> Bools:
-    """bool (T,): frames in one of the spans, or among the `lag` frames of a series before one."""
+    """Mask of frames in one of the spans, or among the `lag` frames of a series before one, bool (T,)."""
     return within_spans(map(Span.of, spans), framed.names, framed.series, framed.time, lag)

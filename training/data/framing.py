@@ -51,13 +51,13 @@ class FramedHistory:
 
     @property
     def normal(self) -> Bools:
-        """bool (T,): whole and not anomalous."""
+        """Mask of frames that are whole and not anomalous, bool (T,)."""
         normal: Bools = (self.fitness == Fitness.WHOLE) & ~self.anomalous
         return normal
 
     @property
     def anomalous(self) -> Bools:
-        """bool (T,): labelled or confirmed."""
+        """Mask of frames labelled or confirmed as anomalous, bool (T,)."""
         return self.labelled | self.confirmed
 
     def count_frames(self, part: UInt8s) -> dict[str, int]:
@@ -77,7 +77,7 @@ class FramedHistory:
         return counts
 
     def within(self, parts: UInt8s, part: Part, support: int) -> Bools:
-        """bool (T,): frames of a part whose last `support` frames are normal, and in this part or in none.
+        """Mask of frames of a part whose last `support` frames are normal, and in this part or in none, bool (T,).
 
         Args:
             parts: uint8 (T,), `Part` of each frame.
@@ -178,7 +178,7 @@ def _marks(batch: Batch, slots: Slots, policy: FramePolicy) -> Int64s:
 
 
 def _within_marks(series: Int32s, time: Int64s, marks: Int64s) -> Bools:
-    """bool (T,): frames with the series and time of a mark."""
+    """Mask of frames with the series and time of a mark, bool (T,)."""
     times = np.unique(marks[1])
     if not len(times):
         return np.zeros(len(time), np.bool_)
@@ -190,7 +190,7 @@ def _within_marks(series: Int32s, time: Int64s, marks: Int64s) -> Bools:
 
 
 def carried_from(some: Bools, imputed: Bools, segments: Segments, max_carry: int) -> Bools:
-    """bool (T,): imputed frames that may carry a value from one of the frames `some`, bool (T,)."""
+    """Mask of imputed frames that may carry a value from one of the frames `some`, both bool (T,)."""
     last = last_true(some, segments)
     carried: Bools = imputed & (last >= 0) & (np.arange(len(some)) - last <= max_carry)
     return carried

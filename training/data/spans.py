@@ -24,7 +24,7 @@ class Span:
 
 
 def within_spans(spans: Iterable[Span], names: tuple[str, ...], series: Int32s, time: Int64s, lag: int = 0) -> Bools:
-    """bool (T,): frames within a span, or among the `lag` frames of a series before one.
+    """Mask of frames within a span, or among the `lag` frames of a series before one, bool (T,).
 
     Args:
         names: name of each series.

@@ -167,7 +167,7 @@ class _Training:
 
     @property
     def _active(self) -> Tensor:
-        """bool (K,): members that still train."""
+        """Mask of members that still train, bool (K,)."""
         return self._stale < self._options.train.patience
 
     def _share_of_beta(self, epoch: int) -> float:

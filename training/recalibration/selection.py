@@ -73,7 +73,7 @@ def select_levels(
 
 
 def _incidents(readings: NewerReadings, eligible: Bools, block: int) -> Bools:
-    """bool (T,): frames in or near incidents, of the series that have few of them."""
+    """Mask of frames in or near incidents, of the series that have few of them, bool (T,)."""
     frames = readings.frames
     inside = within_spans(readings.incidents, frames.names, frames.series, frames.time)
     allowed = eligible & ~flagged_ahead(inside, block - 1, Segments(frames.series))
@@ -87,7 +87,7 @@ def _incidents(readings: NewerReadings, eligible: Bools, block: int) -> Bools:
 
 
 def flagged_ahead(flags: Bools, rows: int, segments: Segments) -> Bools:
-    """bool (n,): rows that are flagged, or have a flagged row among the next `rows` of their run."""
+    """Mask of rows that are flagged, or have a flagged row among the next `rows` of their run, bool (n,)."""
     count = np.concatenate([[0], np.cumsum(flags)])
     at = np.arange(len(flags))
     last = np.minimum(at + rows, segments.end[segments.of_row] - 1)

@@ -64,7 +64,7 @@ class DifferentiableScore:
         return penalty
 
     def _windows(self, segments: Tensor) -> Tensor:
-        """(N, L, F) -> (N * M, W, F)"""
+        """Cuts segments (N, L, F) into their last M windows (N * M, W, F)."""
         return segments.unfold(1, self._spec.window, 1).transpose(2, 3).flatten(0, 1)
 
 

@@ -21,7 +21,7 @@ class Target:
     weights: Mapping[str, Tensor]
 
     def exceeds(self, segments: AttackSegments) -> Bools:
-        """bool (N,): segments whose last frame is above the threshold."""
+        """Mask of segments whose last frame is above the threshold, bool (N,)."""
         above: Bools = self.levels(segments) / self.definition.thresholds.of_each(segments.series) > EXCEEDS
         return above
 
@@ -30,7 +30,7 @@ class Target:
         return newest_frames(self.definition, segments.values, segments.masked)[0]
 
     def flags_disagreement(self, segments: AttackSegments) -> Bools:
-        """bool (N,): segments about whose last frame the members disagree more than is usual."""
+        """Mask of segments about whose last frame the members disagree more than is usual, bool (N,)."""
         _, disagreement = newest_frames(self.definition, segments.values, segments.masked)
         return disagreement > self.definition.usual_disagreement
 

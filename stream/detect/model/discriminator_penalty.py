@@ -26,13 +26,12 @@ class DiscriminatorPenalty:
     """The frozen form of a discriminator: packed weights and buffers for `rows` windows. For one thread at a time.
 
     All sensors and windows are the columns of one product. Members take turns, so that their residuals stay in cache.
+
+    Raises:
+        ShapeError: weights that are not those of `spec`.
     """
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> None:
-        """
-        Raises:
-            ShapeError: weights that are not those of `spec`.
-        """
         network = load(spec, weights)
         packed = network.state_dict()
         self._frames, self._sensors, self._rows = spec.error_frames, spec.sensors, rows

@@ -60,17 +60,16 @@ class Ensemble:
     """Frozen inference. Deterministic on one machine; holds buffers, so for one thread at a time.
 
     Memory of a result is about 8 * K * F bytes per window: call with some thousands of windows at a time.
+
+    Args:
+        weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` if `spec` has one.
+        error_scales: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
+
+    Raises:
+        ShapeError: weights or error scales that do not fit `spec`, or are not finite.
     """
 
     def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], error_scales: Float64s | None = None) -> None:
-        """
-        Args:
-            weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` if `spec` has one.
-            error_scales: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
-
-        Raises:
-            ShapeError: weights or error scales that do not fit `spec`, or are not finite.
-        """
         self.spec = spec
         self.error_scales = np.ones(spec.sensors) if error_scales is None else error_scales
         self._check_error_scales()

@@ -115,7 +115,9 @@ def test_the_former_name_calibrate_runs_recalibrate_and_says_so_on_stderr(narrow
     assert " calibrate " not in listed
 
 
-class Twin(NarrowsError):
+class TwinError(NarrowsError):
+    """An error with an exit code of its own."""
+
     exit_code = 4
 
 
@@ -124,7 +126,7 @@ class Twin(NarrowsError):
     [
         (NarrowsError("no"), 1, "narrows: no\n"),
         (FencedError("a twin runs"), 5, "narrows: a twin runs\n"),
-        (Twin("refused"), 4, "narrows: refused\n"),
+        (TwinError("refused"), 4, "narrows: refused\n"),
         (
             PermissionError(13, "no", "a/b"),
             1,

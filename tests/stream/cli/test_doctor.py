@@ -41,6 +41,8 @@ class DoctorResult(Result):
 
 
 class Narrows(Protocol):
+    """Runs a command."""
+
     def __call__(self, *arguments: str) -> DoctorResult: ...
 
 
@@ -209,7 +211,7 @@ def test_readings_deleted_before_they_were_scored_are_a_failure(
 
 
 def send_to_first(live: Live, n: int) -> None:
-    """n readings into partition 0."""
+    """Sends n readings to partition 0."""
     producer = Producer({"bootstrap.servers": live.bootstrap})
     for key, value in some(n):
         producer.produce(live.input, value, key, partition=0)

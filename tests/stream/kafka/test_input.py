@@ -15,6 +15,8 @@ TAKEN = "Fatal error: Broker: Static consumer fenced by other consumer with same
 
 
 class Clock:
+    """Time in seconds that only the test moves."""
+
     def __init__(self) -> None:
         self.now = 1000.0
 

@@ -72,7 +72,7 @@ def kinds(events: list[StatusEvent]) -> list[str]:
 
 
 def rows(n: int, sensors: Callable[[int], Iterable[str]], series: int = 1, first: int = 0) -> Iterable[Message]:
-    """n rounds of wide messages of several series; `sensors` of a round."""
+    """Yields n rounds of wide messages of several series; `sensors` of a round."""
     for second in range(first, first + n):
         for k in range(series):
             yield at(second, f"a{k}") | dict.fromkeys(sensors(second), 1.0)

@@ -41,7 +41,7 @@ def fitted(frames: NDArray[np.float32]) -> FittedMembers:
 
 
 def windows_of(frames: NDArray[np.float32], ends: NDArray[np.int64]) -> Floats:
-    """(N, W * F)"""
+    """Flattened windows that end at `ends`, float64 (N, W * F)."""
     return np.stack([frames[end - WINDOW + 1 : end + 1].ravel() for end in ends]).astype(np.float64)
 
 

@@ -48,6 +48,8 @@ class TrainingResult(Result):
 
 
 class Narrows(Protocol):
+    """Runs a command."""
+
     def __call__(self, *arguments: str, **settings: object) -> TrainingResult: ...
 
 

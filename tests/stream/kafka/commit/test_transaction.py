@@ -87,7 +87,7 @@ def a_transaction(broker: Broker, *first: MemoryProducer, on_error: ErrorCallbac
 
 
 def test_a_producer_whose_offsets_are_never_answered_is_replaced(broker: Broker) -> None:
-    """librdkafka may wait for the coordinator of the group for ever. A late answer has no effect."""
+    """The client may wait for the coordinator of the group for ever. A late answer has no effect."""
     hanging = HangingProducer(a_wire(broker))
     transaction, consumer = a_transaction(broker, hanging), a_member(broker)
     assert transaction.prepare()
