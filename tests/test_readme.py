@@ -14,7 +14,10 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from deploy.kafka.broker import Broker
 from tests.conftest import ROOT
@@ -97,7 +100,9 @@ def newcomer(kafka: Broker, fleet: Fleet, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("newcomer")
     known = fleet.history.assign(anomaly=(fleet.history.index % 997 == 0).astype(int))
     known.to_parquet(folder / "readings.parquet", index=False)
-    fleet.live.to_parquet(folder / "newer.parquet", index=False)
+    newer = fleet.live.copy()
+    newer.loc[::50, "flow"] = None  # readings with a missing value
+    newer.to_parquet(folder / "newer.parquet", index=False)
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "NARROWS_KAFKA__BOOTSTRAP": kafka.bootstrap,
@@ -145,6 +150,26 @@ def test_the_front_page_leads_a_newcomer_to_alerts_on_their_own_topic(newcomer: 
         newcomer.narrows(words)
     newcomer.narrows(replays[2])
     assert end(service, signal.SIGTERM) == 0
+    # The last line says that the service has stopped.
+    last = json.loads((newcomer.folder / "run.log").read_text().splitlines()[-2])
+    assert (last["event"], last["dead"]) == ("progress", 0), "every reading of the producer is one"
+    assert last["used"] == len(pd.read_parquet(newcomer.folder / "newer.parquet"))
+
+
+@pytest.mark.parametrize(("largest", "code"), [("1000000", 0), ("60", 1)])
+def test_the_producer_of_the_front_page_waits_for_the_queue_and_ends_with_an_error_if_a_reading_is_not_delivered(
+    newcomer: Newcomer, largest: str, code: int
+) -> None:
+    """Its client has a queue of 50 readings here. The broker refuses readings over `largest` bytes."""
+    topic = f"queue-{largest}"
+    admin = AdminClient({"bootstrap.servers": newcomer.environment["BOOTSTRAP"]})
+    admin.create_topics([NewTopic(topic, 1, config={"max.message.bytes": largest})])[topic].result()
+    text = example(FRONT, "producer").replace("10_000", "50").replace('"readings"', f'"{topic}"')
+    small = text.replace('"enable.idempotence": True', '"enable.idempotence": True, "queue.buffering.max.messages": 50')
+    assert small != text
+    (newcomer.folder / f"{topic}.py").write_text(small)
+    assert newcomer.start([sys.executable, f"{topic}.py"], f"{topic}.log").wait(60) == code
+    assert ("MSG_SIZE_TOO_LARGE" in (newcomer.folder / f"{topic}.log").read_text()) == bool(code)
 
 
 def test_the_alert_of_the_front_page_is_a_whole_alert(newcomer: Newcomer) -> None:
