@@ -81,5 +81,5 @@ def publish(options: TrainOptions, manifest: Manifest, contents: Contents) -> tu
         return folder, read_manifest(folder), ()
     reason = gate.forced(options.force or "") if gate.refused else ""
     registry.point(detector, CANDIDATE, folder.name, "train", reason)
-    first = registry.point_first(detector, PRODUCTION, folder.name, "train", reason)
+    first = registry.start_production(detector, folder.name, reason)
     return folder, read_manifest(folder), (CANDIDATE,) if first is None else (CANDIDATE, PRODUCTION)

@@ -61,7 +61,17 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class PoolFacts(msgspec.Struct, frozen=True):
-    """Drift of all series together; see `training.recalibration.drift.PoolDrift`."""
+    """Drift of all series together.
+
+    Attributes:
+        level: factor of the median level since the thresholds were set.
+        since_training, spread: factors of median and spread (10 % to 90 %) since training.
+        far, expected: blocks whose largest level lies near the threshold, and their expected number.
+        rate: rate of such blocks as a multiple of that in training. Few blocks are shrunk to the known rate.
+        repeated: see `training.recalibration.replayed_levels`.
+        exceeding: share of scored frames above the threshold.
+        promised: the share that calibration promised.
+    """
 
     level: Interval
     since_training: Interval

@@ -139,11 +139,9 @@ class Registry:
         """
         return self.move(detector, alias, lambda _: version, action, reason)
 
-    def point_first(
-        self, detector: str, alias: str, version: str, action: Action, reason: str = ""
-    ) -> AliasChange | None:
-        """Points `alias` to `version` if it is not set; returns None where it is."""
-        return self.move(detector, alias, lambda now: version if now is None else now, action, reason)
+    def start_production(self, detector: str, version: str, reason: str = "") -> AliasChange | None:
+        """Points `production` to a version just trained if it is not set; returns None where it is."""
+        return self.move(detector, PRODUCTION, lambda now: version if now is None else now, "train", reason)
 
     @_storage_errors
     def move(

@@ -81,8 +81,5 @@ def _objects(where: str) -> Storage:
         # The client's own limit is 15 minutes; a consumer that looks up its bundle would stand still for as long.
         options = "&".join(filter(None, [options, f"retry_limit_seconds={RETRY_SECONDS}"]))
     full = f"{uri}?{options}" if options else uri
-    return Objects(lambda: fs.FileSystem.from_uri(full), uri, cache_folder() / _digest(where))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    cache = cache_folder() / hashlib.sha256(where.encode()).hexdigest()[:16]
+    return Objects(lambda: fs.FileSystem.from_uri(full), uri, cache)

@@ -118,12 +118,11 @@ def _calibrated(
     seed: int,
 ) -> Calibration:
     if options.method == "percentile":
-        promised, q = options.percentile, quantile_by_percentile(levels, ratio, block, options.percentile, seed)
+        promised = options.percentile
+        q = quantile_by_percentile(levels, ratio, block, promised, seed)
     else:
-        promised, q = (
-            options.alerts_per_week,
-            quantile_by_budget(levels, ratio, block, rules, options.alerts_per_week, seed),
-        )
+        promised = options.alerts_per_week
+        q = quantile_by_budget(levels, ratio, block, rules, promised, seed)
     if q.extrapolated and options.strict:
         raise DataError(
             f"calibrate: {levels.weeks:.3g} series-weeks of normal data cannot support the promise of {promised:g} "

@@ -68,53 +68,13 @@ class SeriesDrift:
         return most_severe(self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class PoolDrift:
-    """Drift of all series together.
-
-    Attributes:
-        level: factor of the median level since the thresholds were set.
-        since_training, spread: factors of median and spread (10 % to 90 %) since training.
-        far, expected: blocks whose largest level lies near the threshold, and their expected number.
-        rate: rate of such blocks as a multiple of that in training. Few blocks are shrunk to the known rate.
-        repeated: see `training.recalibration.replayed_levels`.
-        exceeding: share of scored frames above the threshold.
-        promised: the share that calibration promised.
-    """
-
-    level: Estimate
-    since_training: Estimate
-    spread: float
-    far: int
-    expected: float
-    rate: float
-    repeated: float
-    exceeding: Estimate
-    promised: float | None
-    reasons: tuple[Reason, ...]
-
-    def facts(self) -> PoolFacts:
-        """Facts for the manifest."""
-        return PoolFacts(
-            level=self.level.facts(),
-            since_training=self.since_training.facts(),
-            spread=self.spread,
-            far=self.far,
-            expected=self.expected,
-            rate=self.rate,
-            repeated=self.repeated,
-            exceeding=self.exceeding.facts(),
-            promised=self.promised,
-        )
-
-
 @dataclass(frozen=True)
 class Drift:
     """Drift of each series and of all together. `pool` is None where no series had enough levels."""
 
     series: tuple[SeriesDrift, ...]
-    pool: PoolDrift | None
-    reasons: tuple[Reason, ...] = ()
+    pool: PoolFacts | None
+    reasons: tuple[Reason, ...]
 
     @property
     def advice(self) -> Advice:

@@ -7,10 +7,11 @@ even in large data.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 
 from stream.settings.detection import RecalibrationSettings
 from training.recalibration.batch_means import Estimate
-from training.recalibration.drift import Advice, Drift, Reason, SensorDrift
+from training.recalibration.drift import Advice, Drift, Reason, SensorDrift, SeriesDrift
 
 # Largest shift of a sensor's mean, in standard deviations; largest and smallest factor of its variance.
 MOVED, WIDER, STILL = 0.5, 2.0, 0.25
@@ -97,17 +98,14 @@ def exceedance_reasons(share: Estimate, explained: float) -> list[Reason]:
     return []
 
 
-def bundle_reasons(drift: Drift, bounds: RecalibrationSettings) -> tuple[Reason, ...]:
-    """Reasons for the bundle as a whole: those of all levels together, and those that many of its series share."""
-    reasons = list(drift.pool.reasons if drift.pool is not None else ())
-    refusing = (1.0 - bounds.min_series) * len(drift.series)
-    for advice, most in ((Advice.RETRAIN, refusing), (Advice.RECALIBRATE, max(1.0, MANY * len(drift.series)))):
-        some = [one for one in drift.series if one.advice is advice]
+def shared_reasons(series: Sequence[SeriesDrift], bounds: RecalibrationSettings) -> Iterator[Reason]:
+    """Reasons that many series share."""
+    refusing = (1.0 - bounds.min_series) * len(series)
+    for advice, most in ((Advice.RETRAIN, refusing), (Advice.RECALIBRATE, max(1.0, MANY * len(series)))):
+        some = [one for one in series if one.advice is advice]
         if len(some) > most:
             first = next(one.text for one in some[0].reasons if one.advice is advice)
-            text = f"{len(some)} of {len(drift.series)} series, such as {some[0].series!r}: {first}"
-            reasons.append(Reason(advice, text))
-    return tuple(reasons)
+            yield Reason(advice, f"{len(some)} of {len(series)} series, such as {some[0].series!r}: {first}")
 
 
 def refusals(drift: Drift, bounds: RecalibrationSettings) -> tuple[str, ...]:

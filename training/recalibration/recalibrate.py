@@ -20,18 +20,18 @@ from stream.registry.recalibration_facts import PoolFacts, StepFacts
 from stream.settings.detection import RecalibrationSettings
 from training.calibration.calibrate import Calibration, calibrate_stored
 from training.recalibration.batch_means import Estimate
-from training.recalibration.drift import Advice, Drift, PoolDrift, Reason, SeriesDrift
+from training.recalibration.drift import Advice, Drift, Reason, SeriesDrift
 from training.recalibration.evidence import BundleThresholds, Evidence
 from training.recalibration.growth import Growth, level_growth
 from training.recalibration.reasons import (
     MOSTLY,
     REPEATED,
-    bundle_reasons,
     exceedance_reasons,
     level_reasons,
     refusals,
     sensor_reasons,
     shape_reasons,
+    shared_reasons,
 )
 from training.recalibration.reference_levels import ReferenceLevels, reference_levels
 from training.recalibration.replayed_levels import replayed_share
@@ -80,11 +80,6 @@ class Recalibration:
             bound=self.bound,
         )
 
-    @property
-    def pool(self) -> PoolFacts | None:
-        """The drift of all series together; None where no series had enough levels."""
-        return None if self.drift.pool is None else self.drift.pool.facts()
-
 
 def recalibrate(
     bundle: BundleThresholds, evidence: Evidence, bounds: RecalibrationSettings, promised: float | None
@@ -96,15 +91,15 @@ def recalibrate(
     """
     table, levels = bundle.table, evidence.levels
     growth, tail, pool = None, None, None
+    reasons: list[Reason] = []
     if len(levels):
         ratio, reference = levels.level / table.scale[levels.series], reference_levels(bundle.stored, bundle.grid)
         growth = level_growth(bundle, evidence, reference, ratio, bounds)
         tail = _tail_rate(bundle, evidence, bounds, ratio, growth.factor)
-        pool = _pool_drift(bundle, evidence, bounds, growth.pool, reference, ratio, tail, promised)
+        pool, reasons = _pool_drift(bundle, evidence, bounds, growth.pool, reference, ratio, tail, promised)
     known = {} if growth is None else growth.series
     series = tuple(_series_drift(bundle, evidence, bounds, s, known.get(s)) for s in range(len(table.names) - 1))
-    drift = Drift(series, pool)
-    drift = replace(drift, reasons=bundle_reasons(drift, bounds))
+    drift = Drift(series, pool, (*reasons, *shared_reasons(series, bounds)))
     refused = refusals(drift, bounds)
     if refused or growth is None or tail is None:
         return Recalibration(drift, refused, table, table, None, 0, 0)
@@ -161,7 +156,8 @@ def _pool_drift(
     ratio: Float64s,
     tail: TailRate,
     promised: float | None,
-) -> PoolDrift:
+) -> tuple[PoolFacts, list[Reason]]:
+    """Computes the drift of all series together, and the reasons that follow from it."""
     table = bundle.table
     since = float(table.scale[-1] / bundle.trained_scale[-1])
     low, high = np.quantile(ratio, [0.1, 0.9])
@@ -176,18 +172,18 @@ def _pool_drift(
     if repeated > REPEATED:
         text = f"{repeated:.0%} of the levels go the way of others to the bit: replayed or copied data"
         reasons.append(Reason(Advice.RETRAIN, text))
-    return PoolDrift(
-        level=growth,
-        since_training=growth.times(since),
+    facts = PoolFacts(
+        level=growth.facts(),
+        since_training=growth.times(since).facts(),
         spread=spread,
         far=tail.near,
         expected=tail.expected,
         rate=tail.rate,
         repeated=repeated,
-        exceeding=evidence.exceeding_share,
+        exceeding=evidence.exceeding_share.facts(),
         promised=promised,
-        reasons=tuple(reasons),
     )
+    return facts, reasons
 
 
 def _moved(

@@ -85,7 +85,7 @@ def facts(run: RecalibrationRun, registry: Registry) -> RecalibrationReport:
         threshold=ThresholdChange(run.parent.threshold_report, after),
         step=result.step,
         series=dict(drift.counts),
-        drift=result.pool,
+        drift=drift.pool,
         by_series=[_series(one, step) for one, step in zip(drift.series, result.steps.tolist(), strict=True)],
     )
 
@@ -152,9 +152,9 @@ def _summary(run: RecalibrationRun, registry: Registry) -> Table:
     table.add_row("verdict", _verdict(run) or "not judged")
     for reason in (one.text for one in result.drift.reasons):
         table.add_row("", reason)
-    if pool is not None:
+    if pool is not None and pool.exceeding is not None:
         promised = "" if pool.promised is None else f", promised {pool.promised:.2%}"
-        table.add_row("exceeding", f"{pool.exceeding.value:.2%} of the scored frames{promised}")
+        table.add_row("exceeding", f"{pool.exceeding.value or 0.0:.2%} of the scored frames{promised}")
     for line in _outcome(run, registry):
         table.add_row(*line)
     if child is None and not result.refused:

@@ -61,8 +61,8 @@ def run_recalibration(
     source: NewerData,
     spans: Sequence[Span],
     bounds: RecalibrationSettings,
-    reason: str = "",
-    dry_run: bool = False,
+    reason: str,
+    dry_run: bool,
     now: datetime | None = None,
 ) -> RecalibrationRun:
     """Scores newer readings with a bundle, and publishes a child whose thresholds follow them, unless it is refused.
@@ -117,6 +117,6 @@ def _child(run: RecalibrationRun, bounds: RecalibrationSettings, now: datetime) 
             bounds=BoundsFacts(**bounds.model_dump()),
             step=result.step,
             series=dict(result.drift.counts),
-            drift=result.pool,
+            drift=result.drift.pool,
         ),
     )

@@ -18,7 +18,7 @@ import torch
 
 from stream.detect.definition import Definition
 from stream.errors import DataError
-from stream.intake.columns import Bools, Int64s
+from stream.intake.columns import Bools
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
 from training.robustness.pgd import Attack, Budget, Effort, Norm
@@ -102,7 +102,11 @@ def measure(setup: Setup, frames: FramedHistory, definition: Definition, options
     """
     begun = time.perf_counter()
     rows, normal = (whole_rows(frames, definition, LOOKED_AT, of_events=one) for one in (True, False))
-    exceeding = _exceeding(setup, cut(frames, rows, definition, setup.trained_range)) if len(rows) else rows
+    exceeding = rows
+    if len(rows):
+        segments = cut(frames, rows, definition, setup.trained_range)
+        targets = (setup.ensemble, *setup.members)
+        exceeding = np.flatnonzero(np.any([one.exceeds(segments) for one in targets], axis=0))
     if not len(exceeding):
         raise DataError(
             f"{len(rows)} strips of labelled events were looked at, and no detector finds one: nothing to hide; give "
@@ -128,11 +132,6 @@ def measure(setup: Setup, frames: FramedHistory, definition: Definition, options
         evasions=evasions,
         seconds=time.perf_counter() - begun,
     )
-
-
-def _exceeding(setup: Setup, segments: AttackSegments) -> Int64s:
-    above = [one.exceeds(segments) for one in (setup.ensemble, *setup.members)]
-    return np.flatnonzero(np.any(above, axis=0))
 
 
 class _Attacks:

@@ -22,19 +22,11 @@ def percent(value: float | None) -> str:
     return NONE if value is None else f"{value:.0%}"
 
 
-def _members(of: Robustness) -> int:
-    return of.setup.ensemble.definition.spec.members
-
-
-def _has_discriminator(of: Robustness) -> bool:
-    return of.setup.ensemble.definition.spec.discriminator > 0
-
-
 def _sentences(of: Robustness) -> Iterable[str]:
-    members, (found, alone, other) = _members(of), of.found
+    spec, (found, alone, other) = of.setup.ensemble.definition.spec, of.found
     if of.setup.trained:
-        yield f"the bundle has one member: an ensemble of {members} was trained, by its settings, to compare with"
-    if _has_discriminator(of):
+        yield f"the bundle has one member: an ensemble of {spec.members} was trained, by its settings, to compare with"
+    if spec.discriminator:
         counterpart = "the same members without their discriminator"
     else:
         counterpart = "the same members with a discriminator, trained to compare with"
@@ -43,7 +35,8 @@ def _sentences(of: Robustness) -> Iterable[str]:
         yield f"surrogates and thresholds come from {of.setup.other_history}"
     yield (
         f"{of.segments} strips attacked, of {of.exceeding} that a detector finds among {of.looked_at} of labelled "
-        f"events; K = {members} finds {found} of them, one member {alone:.1f} on the average, the counterpart {other}"
+        f"events; K = {spec.members} finds {found} of them, one member {alone:.1f} on the average, "
+        f"the counterpart {other}"
     )
     yield (
         f"budgets in standard deviations, within what sensors can show; {of.options.effort.starts} starts of "
@@ -56,9 +49,10 @@ def _sentences(of: Robustness) -> Iterable[str]:
 
 
 def _tables(of: Robustness) -> Iterable[Table]:
+    members = of.setup.ensemble.definition.spec.members
     for norm in NORMS:
         table = framed_table(
-            f"evasion rate in %, K = 1 / K = {_members(of)} / counterpart (betrayed), by {TITLES[norm]}",
+            f"evasion rate in %, K = 1 / K = {members} / counterpart (betrayed), by {TITLES[norm]}",
             ("the attacker knows", *(f"{size:g}" for size in SIZES)),
         )
         rows: dict[str, list[str]] = {}

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from stream.errors import BrokerError, ConfigError, DataError
 from stream.events.event_files import decode_alert, decode_feedback, read_alerts, read_feedback
-from stream.events.feedback import Feedback, Judgements
-from stream.events.incident_view import IncidentView, newest
+from stream.events.feedback import Judgements
+from stream.events.incident_view import newest
 from stream.settings import Settings
 
 T = TypeVar("T")
@@ -28,8 +28,14 @@ def judgements_from(settings: Settings, feedback: str | None = None, alerts: str
         BrokerError: a topic cannot be read.
     """
     verdict_source, alert_source = feedback or settings.train.feedback or TOPIC, alerts or settings.train.alerts
-    verdicts = read_feedback(Path(verdict_source)) if verdict_source != TOPIC else _verdicts_of_topic(settings)
-    known = read_alerts(Path(alert_source)) if alert_source != TOPIC else newest(_alerts_of_topic(settings))
+    if verdict_source == TOPIC:
+        verdicts = _from_topic(settings, settings.topics.feedback, "--feedback", decode_feedback)
+    else:
+        verdicts = read_feedback(Path(verdict_source))
+    if alert_source == TOPIC:
+        known = newest(_from_topic(settings, settings.topics.alerts, "--alerts", decode_alert))
+    else:
+        known = read_alerts(Path(alert_source))
     return Judgements.of(known, verdicts)
 
 
@@ -44,14 +50,6 @@ def configured_judgements(settings: Settings, feedback: str | None, alerts: str 
     if alerts:
         raise ConfigError("--alerts: alerts without verdicts exclude nothing; add --feedback with the verdicts on them")
     return None
-
-
-def _verdicts_of_topic(settings: Settings) -> list[Feedback]:
-    return _from_topic(settings, settings.topics.feedback, "--feedback", decode_feedback)
-
-
-def _alerts_of_topic(settings: Settings) -> list[IncidentView]:
-    return _from_topic(settings, settings.topics.alerts, "--alerts", decode_alert)
 
 
 def _from_topic(settings: Settings, topic: str, option: str, decode: Callable[[bytes, str], T]) -> list[T]:

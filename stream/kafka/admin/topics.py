@@ -74,7 +74,8 @@ def create(options: KafkaOptions, partitions: int, replication: int) -> list[Top
     admin = admin_client(options)
     done = _create(admin, _absent(cluster, options), count, replication)
     if state is not None and state.partitions < count:
-        _widen(admin, options.state, count)
+        (future,) = admin.create_partitions([NewPartitions(options.state, count)]).values()
+        _done(options.state, future, "Alter")
         done.append(TopicChange(options.state, state.partitions, count))
     _await(options, done)
     feedback = options.feedback
@@ -102,11 +103,6 @@ def _create(admin: AdminClient, use_of: dict[str, str], partitions: int, replica
     ]
     created = admin.create_topics(topics) if topics else {}
     return [TopicChange(name, 0, partitions) for name, future in created.items() if _done(name, future, "Create")]
-
-
-def _widen(admin: AdminClient, topic: str, partitions: int) -> None:
-    (future,) = admin.create_partitions([NewPartitions(topic, partitions)]).values()
-    _done(topic, future, "Alter")
 
 
 def _done(topic: str, future: "Future[None]", needed: str) -> bool:

@@ -1,7 +1,6 @@
 """The transactional producer of the process: made when it is needed, and made again after a fatal error."""
 
 import contextlib
-import time
 from collections.abc import Callable
 
 import structlog
@@ -38,8 +37,8 @@ class TransactionalProducer:
         self,
         options: KafkaOptions,
         on_error: ErrorCallback,
-        clock: Callable[[], float] = time.monotonic,
-        clients: Clients = Clients(),  # noqa: B008 - frozen
+        clock: Callable[[], float],
+        clients: Clients,
         early: EarlyProducer | None = None,
     ) -> None:
         self._options = options

@@ -74,7 +74,7 @@ def test_an_alias_points_to_versions_that_exist_and_every_move_leaves_a_line(reg
     assert registry.point("test", PRODUCTION, first, "train") is not None
     assert registry.point("test", PRODUCTION, first) is None, "it points there already"
     registry.point("test", CANDIDATE, second, "amend", "closes later")
-    assert registry.point_first("test", PRODUCTION, second, "train") is None, "it is set"
+    assert registry.start_production("test", second) is None, "it is set"
     assert (registry.alias("test", PRODUCTION), registry.alias("test", CANDIDATE)) == (first, second)
     moves = [(m.alias, m.before, m.after, m.action, m.reason) for m in registry.history("test")]
     assert moves == [(PRODUCTION, None, first, "train", ""), (CANDIDATE, None, second, "amend", "closes later")]

@@ -42,7 +42,7 @@ def work(kind: str, path: Path, job: str, start: Barrier, told: "multiprocessing
         done.append(("published", shared, job))
     except BundleError:
         (shared, *_) = (version for version in registry.versions("test") if is_shared(registry, version))
-    if registry.point_first("test", PRODUCTION, shared, "train", job) is not None:
+    if registry.start_production("test", shared, job) is not None:
         done.append((PRODUCTION, shared, job))
     for n in range(VERSIONS):
         version = published(registry, 1 + int(job) * VERSIONS + n)
