@@ -41,6 +41,7 @@ from training.demo.fleet import Fleet, generate
 FRONT, STREAM = "README.md", "stream/README.md"
 # Commands that may refuse a short history, with exit code 4.
 MAY_REFUSE = {"recalibrate"}
+SEVERITY = "(low|medium|high|critical)"
 # Seconds until something that a process prints is there.
 PATIENCE_S = 60.0
 
@@ -139,7 +140,7 @@ def test_the_front_page_leads_a_newcomer_to_alerts_on_their_own_topic(newcomer: 
     assert newcomer.start([sys.executable, "produce.py"], "produce.log").wait(60) == 0
     (newcomer.folder / "subscribe.py").write_text(example(FRONT, "subscriber"))
     subscriber = newcomer.start([sys.executable, "subscribe.py"], "subscriber.log")
-    newcomer.wait_for(r"^pump-\d+ opened \w+ score \d", "subscriber.log")
+    newcomer.wait_for(rf"^pump-\d+ opened {SEVERITY} score \d", "subscriber.log")
     deadline = time.monotonic() + PATIENCE_S
     while not (open_now := json.loads((newcomer.folder / "open-incidents.json").read_text())):
         assert time.monotonic() < deadline, "no incident is open"
@@ -147,7 +148,7 @@ def test_the_front_page_leads_a_newcomer_to_alerts_on_their_own_topic(newcomer: 
     end(subscriber, signal.SIGKILL)
     again = newcomer.start([sys.executable, "subscribe.py"], "again.log")
     assert open_now
-    newcomer.wait_for(r"^pump-\d+ \w+ since 2026-", "again.log")
+    newcomer.wait_for(rf"^pump-\d+ {SEVERITY} since 2026-", "again.log")
     assert again.poll() is None, "the subscriber stays"
     end(again, signal.SIGINT)
     for words in front_page("doctor"):
@@ -217,6 +218,14 @@ def test_the_commands_of_a_page_work_as_written(page: str, workplace: Newcomer, 
     for words in command_lines(page):
         if words[0] == "narrows":
             person.narrows([alert_id if word == "ALERT_ID" else word for word in words[1:]])
+
+
+def test_the_evaluation_of_the_training_page_has_its_table_and_its_plots(workplace: Newcomer) -> None:
+    (evaluate,) = (words[1:] for words in command_lines("training/README.md") if words[:2] == ["narrows", "evaluate"])
+    report = workplace.folder / "report.html"
+    report.unlink(missing_ok=True)
+    assert "labelled events had an alert open inside" in workplace.narrows(evaluate)
+    assert "<svg" in report.read_text()
 
 
 @pytest.mark.parametrize(

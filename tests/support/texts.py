@@ -7,9 +7,13 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PAGES = ("README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/**/README.md") if path.is_file()))
-
 SHIPPED = (".ci", ".github", "deploy", "docs", "examples", "stream", "tests", "training")
+# A virtual environment and build folders in the checkout have README files of others.
+PAGES = (
+    "README.md",
+    *sorted(str(path.relative_to(ROOT)) for folder in SHIPPED for path in (ROOT / folder).rglob("README.md")),
+)
+
 TEXTS = frozenset({".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".properties", ""})
 # Classes of one letter keep the patterns from finding themselves.
 OPEN_ENDS = re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b")

@@ -143,7 +143,8 @@ def test_the_bundle_loads_and_knows_every_series(trained: TrainingRun) -> None:
     assert manifest.sensors == physics.SENSORS
     assert manifest.policy.interval_ns == MINUTE
     assert manifest.data.series == 4
-    assert (manifest.threshold.implied_per_week or 0) >= 0
+    assert manifest.threshold.implied_per_week is not None
+    assert manifest.threshold.implied_per_week >= 0
     assert 0 < (manifest.metrics.gate.levels or 0) <= manifest.data.frames["gate"]
 
 

@@ -25,7 +25,6 @@ from stream.serve.health import (
     Health,
     HealthBoard,
     PartitionHealth,
-    Ready,
     ThresholdHealth,
     longest_turn_s,
 )
@@ -94,7 +93,8 @@ def timed() -> TimedBoard:
 
 def test_before_the_first_turn_it_lives_and_is_not_ready(timed: TimedBoard) -> None:
     assert timed.board.live().well
-    assert timed.board.ready() == (False, Ready(ready=False, waits_for=[STARTING], partitions={}))
+    ready = timed.board.ready()
+    assert (ready.well, body(ready)) == (False, {"ready": False, "waits_for": [STARTING], "partitions": {}})
     assert body(timed.board.status())["waits_for"] == [STARTING]
 
 
@@ -123,10 +123,9 @@ def test_the_longest_turn_covers_a_swap_whose_transactions_may_be_long() -> None
 
 def test_ready_gives_the_reasons_and_what_each_partition_waits_for(timed: TimedBoard) -> None:
     timed.board.show(a_health(waits_for=("recovery: 1 of 2 partitions",), partitions=(LIVE, ASKING)))
-    assert timed.board.ready() == (
-        False,
-        Ready(ready=False, waits_for=["recovery: 1 of 2 partitions"], partitions={1: "its turn"}),
-    )
+    ready = timed.board.ready()
+    waits = {"waits_for": ["recovery: 1 of 2 partitions"], "partitions": {"1": "its turn"}}
+    assert (ready.well, body(ready)) == (False, {"ready": False, **waits})
     assert timed.board.live().well, "a restart would not mend it"
 
 
