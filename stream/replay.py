@@ -60,11 +60,7 @@ class Step:
 
 
 def steps(
-    detector: Detector,
-    data: Path,
-    layout: Layout,
-    batch_rows: int = 8192,
-    known: frozenset[str] | None = None,
+    detector: Detector, data: Path, layout: Layout, batch_rows: int = 8192, known: frozenset[str] | None = None
 ) -> Iterator[Step]:
     """Sends the rows in file order through a detector.
 

@@ -145,10 +145,7 @@ def _records(subscriber: "Subscriber", wait: float, kind: type[T]) -> list[T]:
 
 
 def _send(
-    cluster: "MockCluster",
-    messages: list[tuple[bytes, bytes, int]],
-    seconds: float,
-    watch: Callable[[float], None],
+    cluster: "MockCluster", messages: list[tuple[bytes, bytes, int]], seconds: float, watch: Callable[[float], None]
 ) -> int:
     """Sends the messages in slices, calls `watch` after each, and returns their number."""
     started, slices = time.monotonic(), 100

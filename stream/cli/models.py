@@ -45,10 +45,7 @@ def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json:
 
 @models_app.command("show")
 def models_show(
-    version: OptionalVersion = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    as_json: AsJson = False,
+    version: OptionalVersion = None, config: ConfigFile = None, overrides: Overrides = None, as_json: AsJson = False
 ) -> None:
     """Show what one bundle is: sensors, policy, rules, model, data, threshold, metrics, files."""
     from stream.cli.reports import model_facts, models

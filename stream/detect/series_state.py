@@ -45,17 +45,12 @@ def without_history(state: SeriesState, definition: Definition) -> SeriesState:
     The next frame stands after a gap, however short a time after the last one it comes.
     """
     sensors, policy = definition.spec.sensors, definition.policy
-    return SeriesState(
-        series=state.series,
+    return msgspec.structs.replace(
+        state,
         time=b"",
         values=b"",
         last_time=NEVER,
-        last_off=state.last_off,
         carried=np.full(sensors, np.nan).astype("<f8").tobytes(),
         age=np.full(sensors, policy.max_carry + 1).astype("<i4").tobytes(),
         ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),
-        heard_at=state.heard_at,
-        incident=state.incident,
-        degraded_since=state.degraded_since,
-        is_blind=state.is_blind,
     )

@@ -49,12 +49,7 @@ def listed(columns: Mapping[str, pa.DataType]) -> str:
 
 
 def check_columns(
-    found: Iterable[File],
-    time: str,
-    series: str | None,
-    label: str | None,
-    sensor: str | None,
-    numbers: Sequence[str],
+    found: Iterable[File], time: str, series: str | None, label: str | None, sensor: str | None, numbers: Sequence[str]
 ) -> None:
     """Checks that every file has these columns, each of a fitting type; a label may be absent.
 

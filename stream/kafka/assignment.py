@@ -27,11 +27,7 @@ class Assignment:
     """
 
     def __init__(
-        self,
-        topic: str,
-        make: Callable[[int], Partition],
-        commit: Callable[[], None],
-        abort: Callable[[], None],
+        self, topic: str, make: Callable[[int], Partition], commit: Callable[[], None], abort: Callable[[], None]
     ) -> None:
         self._topic = topic
         self._make = make

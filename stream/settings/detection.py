@@ -52,8 +52,7 @@ class ModelSettings(Section):
         default=0.1, gt=0, description="variational: weight of the code's divergence from its prior, per cell."
     )
     standardise: bool = Field(
-        default=True,
-        description="true: a sensor's error is divided by its mean on held-out data. false: it is not.",
+        default=True, description="true: a sensor's error is divided by its mean on held-out data. false: it is not."
     )
     error_span: Literal["newest", "window"] = Field(
         default="window",
@@ -115,8 +114,7 @@ class TrainSettings(Section):
     feedback: Source | None = Field(
         default=None,
         description="People's verdicts on alerts: JSON lines, .csv or .parquet, or `topic` for kafka.feedback. Spans "
-        "of "
-        "alerts that were confirmed or due to maintenance are left out of training. null: none.",
+        "of alerts that were confirmed or due to maintenance are left out of training. null: none.",
     )
     alerts: Source = Field(
         default="topic",

@@ -115,7 +115,7 @@ def thresholds(bundle: BundleThresholds) -> Float64s:
 def child(bundle: BundleThresholds, result: Recalibration) -> BundleThresholds:
     """Starting point of the next recalibration."""
     rate = bundle.stored.rate if result.calibration is None else result.calibration.rate
-    return replace(bundle, table=result.table, stored=replace(bundle.stored, todays_rate=rate))
+    return replace(bundle, table=result.table, stored=replace(bundle.stored, rate=rate))
 
 
 def recalibration_input(bundle: BundleThresholds, newer: Levels) -> Evidence:

@@ -26,6 +26,8 @@ class Levels:
         step: int64 (n,), ns since the frame before.
         block: frames of a block, W + M. Levels of different blocks have hardly a frame in common.
         vetoed: bool (n,), frames that the rules keep from opening an incident at any threshold.
+        complete_from: ratio level / scale from which on every level is known; 0: all levels are known.
+        rate: today's rate of levels near the threshold, as a multiple of their rate in this sample; > 0.
     """
 
     names: tuple[str, ...]
@@ -35,6 +37,8 @@ class Levels:
     step: Int64s
     block: int
     vetoed: Bools
+    complete_from: float = 0.0
+    rate: float = 1.0
 
     def __len__(self) -> int:
         return len(self.level)
@@ -59,16 +63,6 @@ class Levels:
     def weeks(self) -> float:
         """Series-weeks covered."""
         return float(self.step.sum(dtype=np.float64) / WEEK)
-
-    @property
-    def complete_from(self) -> float:
-        """Ratio level / scale from which on every level is known; 0: all levels are known."""
-        return 0.0
-
-    @property
-    def rate(self) -> float:
-        """Today's rate of levels near the threshold, as a multiple of their rate in this sample; > 0."""
-        return 1.0
 
 
 def incidents(levels: Levels, score: Float64s, rules: Rules) -> int:

@@ -26,33 +26,19 @@ COLUMNS = {"series", "place", "time", "vetoed", "quantile", "ratio"}
 
 @dataclass(frozen=True)
 class StoredLevels(Levels):
-    """Levels read from a bundle. Those below `stored_from` that are not the largest of a block are 0, at time 0.
+    """Levels read from a bundle. Those below `complete_from` that are not the largest of a block are 0, at time 0.
 
     Attributes:
         level: ratios, level / scale.
-        covered_weeks: see `Levels.weeks`.
-        stored_from: see `Levels.complete_from`.
-        todays_rate: see `Levels.rate`.
+        covered_weeks: series-weeks covered, as the steps are not stored.
     """
 
-    covered_weeks: float
-    stored_from: float
-    todays_rate: float
+    covered_weeks: float = 0.0
 
     @property
     def weeks(self) -> float:
         """Series-weeks covered."""
         return self.covered_weeks
-
-    @property
-    def complete_from(self) -> float:
-        """Ratio from which on every level is known."""
-        return self.stored_from
-
-    @property
-    def rate(self) -> float:
-        """Today's rate of levels near the threshold, as a multiple of their rate in this sample."""
-        return self.todays_rate
 
 
 def stored_table(levels: Levels, calibration: Calibration, rules: Rules) -> pa.Table:
@@ -106,6 +92,7 @@ def restored_levels(
     level, time, vetoed = (np.zeros(counts.sum(), kind) for kind in (np.float64, np.int64, np.bool_))
     level[at], time[at] = rows["ratio"].to_numpy(), rows["time"].cast(pa.int64()).to_numpy()
     vetoed[at] = rows["vetoed"].to_numpy()
+    grid = stored_grid(table)
     return StoredLevels(
         names=names,
         series=np.repeat(np.arange(len(names)), counts).astype(np.int32),
@@ -115,8 +102,9 @@ def restored_levels(
         block=block,
         vetoed=vetoed,
         covered_weeks=weeks,
-        stored_from=_stored_from(stored_grid(table)),
-        todays_rate=rate,
+        # A grid of one point: all levels are stored.
+        complete_from=float(grid[-1]) if len(grid) > 1 else 0.0,
+        rate=rate,
     )
 
 
@@ -124,11 +112,6 @@ def stored_grid(table: pa.Table) -> Float64s:
     """Quantiles 0, 0.01, ... of all ratios, up to the ratio from which on all levels are stored: float64 (g,)."""
     grid: Float64s = table.filter(pc.is_valid(table["quantile"]))["ratio"].to_numpy()
     return grid
-
-
-def _stored_from(grid: Float64s) -> float:
-    """Ratio from which on all levels are stored. 0 where the grid has one point: then all are."""
-    return float(grid[-1]) if len(grid) > 1 else 0.0
 
 
 def _grid(ratio: Float64s, maxima: Float64s, calibration: Calibration, rules: Rules) -> Float64s:

@@ -90,11 +90,7 @@ def _narrowed(batch: Batch, remaining: list[int]) -> Batch:
 
 
 def data_facts(
-    history: History,
-    framed: FramedHistory,
-    parts: dict[str, int],
-    findings: tuple[Finding, ...],
-    options: TrainOptions,
+    history: History, framed: FramedHistory, parts: dict[str, int], findings: tuple[Finding, ...], options: TrainOptions
 ) -> DataFacts:
     """Facts about the history that a model is trained on, for the manifest.
 

@@ -94,11 +94,7 @@ def scores_of(series: str, verdicts: Sequence[FrameVerdict]) -> tuple[Int64s, Fl
 
 
 def picture(
-    demo: Demo,
-    series: str,
-    events: Sequence[AlertEvent],
-    verdicts: Sequence[FrameVerdict],
-    path: Path,
+    demo: Demo, series: str, events: Sequence[AlertEvent], verdicts: Sequence[FrameVerdict], path: Path
 ) -> None:
     """Draws sensors, faults, alerts and score of one pump as a PNG."""
     fleet = demo.fleet

@@ -193,7 +193,7 @@ def _moved(
     table, stored = bundle.table, bundle.stored
     calibration = None
     if tail.rate != stored.rate:
-        newer = replace(stored, todays_rate=tail.rate)
+        newer = replace(stored, rate=tail.rate)
         calibration = calibrate_stored(newer, table, bundle.rules, bundle.promise, bundle.seed)
     q = table.q if calibration is None else calibration.table.q
     trained = bundle.trained_scale * _trained_q(bundle)
@@ -232,7 +232,7 @@ def _trained_q(bundle: BundleThresholds) -> float:
     """Computes the q that training would have found for today's promise and rules."""
     if bundle.stored.rate == 1.0:
         return bundle.table.q
-    alone = replace(bundle.stored, todays_rate=1.0)
+    alone = replace(bundle.stored, rate=1.0)
     return calibrate_stored(alone, bundle.table, bundle.rules, bundle.promise, bundle.seed).table.q
 
 

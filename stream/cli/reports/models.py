@@ -99,14 +99,7 @@ def _cells(row: ModelRow) -> list[str]:
     first = [row.version, ", ".join(row.aliases)]
     if row.fault is not None or not row.threshold:
         return [*first, "unreadable", "", row.fault or "", "", ""]
-    return [
-        *first,
-        row.created_at or "",
-        row.model or "",
-        _threshold(row.threshold),
-        row.gate or "",
-        row.parent or "",
-    ]
+    return [*first, row.created_at or "", row.model or "", _threshold(row.threshold), row.gate or "", row.parent or ""]
 
 
 def _threshold(threshold: ThresholdFacts) -> str:

@@ -24,11 +24,7 @@ DENIED = (
 ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 
 # Errors of a broker that was just started, or that takes over a group just now.
-NOT_YET = (
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-)
+NOT_YET = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
 
 Answer = TypeVar("Answer")
 
@@ -115,11 +111,7 @@ def admin_client(options: KafkaOptions, on_error: Callable[[KafkaError], None] =
     Raises:
         ConfigError: librdkafka refuses its options.
     """
-    settings: dict[str, Any] = {
-        **options.common,
-        "log_level": 0,
-        "error_cb": on_error,
-    }
+    settings: dict[str, Any] = {**options.common, "log_level": 0, "error_cb": on_error}
     try:
         return AdminClient(settings)
     except (KafkaException, TypeError, ValueError) as fault:

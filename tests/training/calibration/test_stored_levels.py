@@ -116,7 +116,7 @@ def test_levels_that_go_far_twice_as_often_today_call_for_the_threshold_of_half_
     levels = a_fleet(5, 2, 1_500)
     trained = calibrate(levels, RULES, promise, 0)
     kept = through_the_bundle(levels, trained, RULES)
-    found = calibrate_stored(replace(kept, todays_rate=2.0), trained.table, RULES, promise, 0)
+    found = calibrate_stored(replace(kept, rate=2.0), trained.table, RULES, promise, 0)
     expected = calibrate_stored(kept, trained.table, RULES, half, 0)
     assert found.table.q == expected.table.q > trained.table.q
     assert found.implied_per_week == 2.0 * expected.implied_per_week
