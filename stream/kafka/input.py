@@ -1,6 +1,5 @@
 """Reads the input topic, and turns errors of the clients into errors of narrows."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +24,7 @@ class ClientErrors:
     Errors that pass by themselves are logged. The first of the others is kept, and the loop raises it.
     """
 
-    def __init__(
-        self, options: KafkaOptions, liveness: BrokerLiveness, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, options: KafkaOptions, liveness: BrokerLiveness, clock: Callable[[], float]) -> None:
         self._options = options
         self._liveness = liveness
         self._clock = clock

@@ -7,7 +7,6 @@ One small step is done in each turn of the loop, so that live partitions are ser
 leaves the committed state as it was.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,7 +64,7 @@ class Recovery:
         topic_id: Callable[[], str],
         assignment: Assignment,
         bundle: Callable[[str], tuple[Definition, Decoder]],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._options = options
         self._consumer = consumer

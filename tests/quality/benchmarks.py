@@ -10,11 +10,11 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.intake.columns import Bools, Float64s
 from tests.quality.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
 from tests.quality.skab import Confusion, pooled
+from training.data.spans import Span
 from training.evaluate.baselines import fit_baselines
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import Detections, GroundTruth
 from training.evaluate.labelled import spans
-from training.metrics.events import Span
 
 # NAB detects where a score is at least the threshold; ours exceeds.
 ABOVE = float(np.nextafter(EXCEEDS, np.inf))
@@ -96,5 +96,5 @@ def _opened(known: GroundTruth, incidents: Sequence[Span]) -> Bools:
     opened = np.zeros(len(known.labels), np.bool_)
     for span in incidents:
         at = known.rows[span.series]
-        opened[at.start + int(np.searchsorted(known.time[at], span.start))] = True
+        opened[at.start + int(np.searchsorted(known.time[at], span.start_ns))] = True
     return opened

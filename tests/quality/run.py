@@ -137,6 +137,6 @@ def _while_open(labelled: LabelledScores) -> dict[str, float | None]:
     names = {name: series for series, name in enumerate(frames.names)}
     for span in spans(labelled.incidents):
         mine = frames.series == names[span.series]
-        alarms |= mine & (frames.time >= span.start) & (frames.time < span.end)
+        alarms |= mine & (frames.time >= span.start_ns) & (frames.time < span.end_ns)
     of = pooled([(alarms, frames.marked)])
     return {"f1": of.f1, "far": of.far, "mar": of.mar}

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from tests.real_data.cases import Asset, labels_of, times_of
-from training.metrics.events import OPEN_END, EventMetrics, Span, compare, days_outside, spans_of
+from training.data.spans import Span
+from training.metrics.events import OPEN_END, EventMetrics, compare, days_outside, spans_of
 
 
 def incidents_of(alerts: Iterable[Mapping[str, Any]]) -> list[Span]:
     """Incidents by their last event, in order of their start; one that is still open has no end."""
     newest = {alert["alert_id"]: alert for alert in sorted(alerts, key=lambda alert: int(alert["sequence"]))}
     spans = [Span(a["series"], _ns(a["started_at"]), _end(a["ended_at"])) for a in newest.values()]
-    return sorted(spans, key=lambda span: (span.start, span.series))
+    return sorted(spans, key=lambda span: (span.start_ns, span.series))
 
 
 def judge(assets: Sequence[Asset], alerts: Iterable[Mapping[str, Any]], grace_frames: int) -> EventMetrics:

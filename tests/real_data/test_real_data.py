@@ -17,7 +17,8 @@ from tests.real_data.ranking import frames_of
 from tests.real_data.report import facts, tables
 from tests.real_data.streaming import messages
 from tests.support.processes import Launch, cold, warm
-from training.metrics.events import OPEN_END, Span
+from training.data.spans import Span
+from training.metrics.events import OPEN_END
 
 SECOND = 1_000_000_000
 # Alerts are compared here, not their worth: the command trains to the end.

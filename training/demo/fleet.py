@@ -67,12 +67,8 @@ def generate(
     live_days: float = 1.0,
     interval_s: int = 60,
     seed: int = 0,
-    start_ns: int = START_NS,
 ) -> Fleet:
     """Generates the fleet; by default 7,200 rows of history and 1,440 live ones per pump.
-
-    Args:
-        start_ns: a midnight, UTC.
 
     Raises:
         ConfigError: fewer than 4 pumps, no history, or too few live readings to place the faults.
@@ -85,7 +81,7 @@ def generate(
         )
     series = tuple(f"pump-{number:02d}" for number in range(1, pumps + 1))
     seconds = np.arange(before + after, dtype=np.int64) * interval_s  # (T,)
-    times, hours = start_ns + seconds * SECOND_NS, seconds / 3600.0
+    times, hours = START_NS + seconds * SECOND_NS, seconds / 3600.0
     drawn = pump_model.draw(pumps, len(times), interval_s, seed)
     faults = _place(series, times[before:], _jump(drawn, hours, before), interval_s * SECOND_NS)
     leak, wear = (_severity(kind, times, series, faults) for kind in ("leak", "bearing wear"))

@@ -13,7 +13,8 @@ import numpy as np
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s, Int64s
 from training.data.framing import FramedHistory
-from training.metrics.events import EventMetrics, Span, compare, days_outside, spans_of
+from training.data.spans import Span
+from training.metrics.events import EventMetrics, compare, days_outside, spans_of
 from training.metrics.period import strongest_period
 from training.metrics.ranking import Ranking, rank
 from training.metrics.vus import Volume, vus
@@ -123,9 +124,9 @@ def alert_class(truth: GroundTruth, incident: Span) -> AlertClass:
         "true": it opened inside an event. "false": it overlaps none. "open before": it was open when one began.
     """
     events = truth.events[incident.series]
-    if any(event.start <= incident.start < event.end for event in events):
+    if any(event.start_ns <= incident.start_ns < event.end_ns for event in events):
         return "true"
-    return "open before" if any(incident.start < event.start < incident.end for event in events) else "false"
+    return "open before" if any(incident.start_ns < event.start_ns < incident.end_ns for event in events) else "false"
 
 
 def measure(truth: GroundTruth, detections: Detections) -> Figures:

@@ -18,7 +18,8 @@ from stream.intake.parquet import Hints, Layout, label_column
 from stream.replay import layout_for, steps
 from training.data.framing import FramedHistory
 from training.data.scored_history import scored_history
-from training.metrics.events import OPEN_END, Span
+from training.data.spans import Span
+from training.metrics.events import OPEN_END
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from stream.counters import Count
 from stream.detect.incidents.incident import IncidentEvent
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
+from training.data.spans import Span
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import FIGURES, alert_class
 from training.evaluate.labelled import spans
@@ -15,7 +16,6 @@ from training.evaluate.markup import Markup, safe, table, tag
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
 from training.evaluate.report import TITLES, means, text
 from training.evaluate.summary import duration, plural, sentences
-from training.metrics.events import Span
 
 # The page shows the series and alerts with the highest scores, and says how many it leaves out.
 MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12

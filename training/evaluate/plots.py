@@ -10,9 +10,10 @@ import numpy as np
 
 from stream.intake.columns import Bools, Float64s, Int64s
 from stream.registry.manifest_facts import InjectedKind
+from training.data.spans import Span
 from training.evaluate.promise import CurvePoint
 from training.evaluate.worst import WorstWindow
-from training.metrics.events import OPEN_END, Span
+from training.metrics.events import OPEN_END
 from training.plotting import ALERT, FAULT, LINE, QUIET, draw_lanes, draw_score, dress, label_axis, time_axis, visible
 
 if TYPE_CHECKING:  # The import takes half a second and 30 MB, so only a plot pays for it.
@@ -61,7 +62,7 @@ def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequenc
     shown = peaks(time, score)
     broken = np.flatnonzero(np.diff(np.cumsum(after_gap)[shown])) + 1
     at, height = np.insert(clock[shown], broken, clock[shown][broken]), np.insert(score[shown], broken, np.nan)
-    marked, raised = ([visible(s.start, _end(s), first, last) for s in spans] for spans in (events, alerts))
+    marked, raised = ([visible(s.start_ns, _end(s), first, last) for s in spans] for spans in (events, alerts))
     draw_lanes(lanes, marked, [""] * len(marked), raised, "labelled")
     draw_score(below, at, height)
     for panel in (lanes, below):
@@ -75,7 +76,7 @@ def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequenc
 
 
 def _end(span: Span) -> int | None:
-    return None if span.end == OPEN_END else span.end
+    return None if span.end_ns == OPEN_END else span.end_ns
 
 
 def window_plot(window: WorstWindow) -> str:

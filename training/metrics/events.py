@@ -13,20 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.intake.columns import Bools, Int64s
+from training.data.spans import Span
 from training.metrics.frames import runs
 
 DAY = 86_400 * 1_000_000_000
 # End of an incident that is still open.
 OPEN_END = int(np.iinfo(np.int64).max)
-
-
-@dataclass(frozen=True)
-class Span:
-    """start <= t < end, ns, of one series."""
-
-    series: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -145,19 +137,19 @@ def _inside(time: Int64s, spans: Sequence[Span]) -> int:
 def _overlaps(these: Sequence[Span], those: Sequence[Span]) -> Int64s:
     """int64: for each of `these`, the number of `those` that overlap it: begun before its end, less already ended."""
     starts, ends = _sides(those)
-    begun = np.searchsorted(starts, [span.end for span in these])
-    over = np.searchsorted(ends, [span.start for span in these], side="right")
+    begun = np.searchsorted(starts, [span.end_ns for span in these])
+    over = np.searchsorted(ends, [span.start_ns for span in these], side="right")
     return np.subtract(begun, over, dtype=np.int64)
 
 
 def _delays(events: Sequence[Span], incidents: Sequence[Span]) -> list[float]:
     """Seconds from the start of each event to the first incident that opened inside, where one did."""
     starts = np.append(_sides(incidents)[0], OPEN_END)
-    first = starts[np.searchsorted(starts, [event.start for event in events])].tolist()
-    return [(start - event.start) / 1e9 for start, event in zip(first, events, strict=True) if start < event.end]
+    first = starts[np.searchsorted(starts, [event.start_ns for event in events])].tolist()
+    return [(start - event.start_ns) / 1e9 for start, event in zip(first, events, strict=True) if start < event.end_ns]
 
 
 def _sides(spans: Sequence[Span]) -> tuple[Int64s, Int64s]:
     """Starts and ends, int64, each in ascending order."""
-    starts, ends = np.array([(span.start, span.end) for span in spans], np.int64).reshape(-1, 2).T
+    starts, ends = np.array([(span.start_ns, span.end_ns) for span in spans], np.int64).reshape(-1, 2).T
     return np.sort(starts), np.sort(ends)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 TOPIC = "topic"
 
 
-def judgements_from(settings: Settings, feedback: str | None = None, alerts: str | None = None) -> Judgements:
+def judgements_from(settings: Settings, feedback: str | None, alerts: str | None) -> Judgements:
     """Reads verdicts and the alerts that they are about.
 
     Args:

@@ -44,14 +44,14 @@ def alert_line(event: Alert, sensors: int = 2) -> Text:
     return line.append(f"  {named}") if named else line
 
 
-def incidents_table(events: Iterable[Alert], sensors: int = 3) -> Table:
-    """Makes a table of incidents by start time: a row for each, in its newest state."""
+def incidents_table(events: Iterable[Alert]) -> Table:
+    """Makes a table of incidents by start time: a row for each, in its newest state, with three sensors."""
     incidents = newest(events).values()
     table = Table(title=f"{len(incidents)} incident{'' if len(incidents) == 1 else 's'}", title_justify="left")
     for heading in ("series", "state", "severity", "started", "lasted", "peak", "sensors"):
         table.add_column(heading, justify="right" if heading in {"lasted", "peak"} else "left", overflow="fold")
     for event in sorted(incidents, key=lambda event: (event.started_at, event.series)):
-        shares = (f"{printable(s.name)} {s.direction} {s.share:.0%}" for s in event.sensors[:sensors])
+        shares = (f"{printable(s.name)} {s.direction} {s.share:.0%}" for s in event.sensors[:3])
         table.add_row(
             Text(printable(event.series), "bold"),
             Text(event.state, _STATE.get(event.state, "")),

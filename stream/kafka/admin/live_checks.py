@@ -39,7 +39,7 @@ class PartitionProgress:
     state_end: int | None
 
 
-def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float = LOOK_AGAIN_SECONDS) -> list[CheckResult]:
+def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float) -> list[CheckResult]:
     """Runs the checks of a running service.
 
     Args:

@@ -18,13 +18,13 @@ from stream.settings.detection import Parts, ThresholdSettings
 from tests.support.options import fit_options, train_options
 from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle
 from tests.support.small_training import QUICK, a_history, made, options
+from training.data.spans import Span
 from training.demo import fleet
 from training.evaluate import facts as evaluation_facts
 from training.evaluate.evaluation import Bundle, Evaluation, EvaluationOptions, evaluate
 from training.evaluate.figures import GroundTruth, alert_class
 from training.evaluate.labelled import score_labelled
 from training.evaluate.summary import sentences
-from training.metrics.events import Span
 from training.metrics.floors import FLOORS
 from training.options import TrainOptions
 

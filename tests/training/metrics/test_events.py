@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.metrics.events import DAY, OPEN_END, EventMetrics, Span, compare, days_outside, spans_of, usual_step
+from training.data.spans import Span
+from training.metrics.events import DAY, OPEN_END, EventMetrics, compare, days_outside, spans_of, usual_step
 
 SECOND = 1_000_000_000
 Pairs = list[tuple[int, int]]
@@ -100,9 +101,9 @@ def test_every_count_is_that_of_a_comparison_of_all_pairs(labels: list[bool], in
     found = compare(events, opened, 1.0)
 
     def overlap(one: Span, other: Span) -> bool:
-        return bool(set(range(one.start, one.end)) & set(range(other.start, other.end)))
+        return bool(set(range(one.start_ns, one.end_ns)) & set(range(other.start_ns, other.end_ns)))
 
-    inside = [[i.start - e.start for i in opened if i.start in range(e.start, e.end)] for e in events]
+    inside = [[i.start_ns - e.start_ns for i in opened if i.start_ns in range(e.start_ns, e.end_ns)] for e in events]
     assert found.found == sum(any(overlap(event, incident) for incident in opened) for event in events)
     assert found.false == sum(not any(overlap(incident, event) for event in events) for incident in opened)
     assert found.true == sum(map(len, inside))
@@ -113,5 +114,5 @@ def test_every_count_is_that_of_a_comparison_of_all_pairs(labels: list[bool], in
 def test_days_outside_are_the_frames_in_no_event(labels: list[bool], grace: int) -> None:
     time = np.arange(len(labels), dtype=np.int64) * SECOND
     events = spans_of("a", time, np.array(labels), grace)
-    outside = [t for t in time.tolist() if not any(event.start <= t < event.end for event in events)]
+    outside = [t for t in time.tolist() if not any(event.start_ns <= t < event.end_ns for event in events)]
     assert days_outside(time, events) == len(outside) * SECOND / DAY
