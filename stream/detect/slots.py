@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.intake.columns import Int32s, Int64s
+from stream.intake.columns import Bools, Int32s, Int64s
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -101,7 +101,7 @@ class Segments:
         return self.end - self.start
 
 
-def last_true(flags: NDArray[np.bool_], segments: Segments) -> Int64s:
+def last_true(flags: Bools, segments: Segments) -> Int64s:
     """The last row of the same run, at or before each row, where `flags` holds; -1: there is none.
 
     Args:

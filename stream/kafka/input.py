@@ -7,9 +7,9 @@ import numpy as np
 import structlog
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import Message as KafkaMessage
-from numpy.typing import NDArray
 
 from stream.errors import BrokerError, FencedError, NarrowsError
+from stream.intake.columns import Int64s
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import FORBIDDEN, TWIN_SECONDS, KafkaOptions, group_membership
@@ -129,7 +129,7 @@ class Input:
         self._faults.note(error)
 
 
-def _columns(records: list[KafkaMessage], rows: NDArray[np.int64]) -> Records:
+def _columns(records: list[KafkaMessage], rows: Int64s) -> Records:
     """The records at `rows`, as columns."""
     chosen = records if len(rows) == len(records) else [records[i] for i in rows.tolist()]
     offsets: list[int] = list(map(KafkaMessage.offset, chosen))  # type: ignore[arg-type] # None is for errors

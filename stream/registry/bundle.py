@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -26,7 +25,7 @@ from stream.detect.incidents.threshold import Promise, ThresholdTable
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
 from stream.errors import BundleError, ShapeError
-from stream.intake.columns import Float64s
+from stream.intake.columns import Float32s, Float64s
 from stream.registry.manifest import (
     MANIFEST,
     FileEntry,
@@ -53,7 +52,7 @@ SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
 class SelfTest:
     """A few scaled windows, float32 (n, W, F), and their errors when the bundle was made, float64 (n,)."""
 
-    windows: NDArray[np.float32]
+    windows: Float32s
     errors: Float64s
 
 

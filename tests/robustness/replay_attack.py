@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.robustness.segments import AttackSegments, Float32s, nearest
+from stream.intake.columns import Float32s
+from training.robustness.segments import AttackSegments, nearest
 from training.robustness.target import Target
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)

@@ -3,11 +3,10 @@
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.detect.frames.scale import POOLED, ScaleTable, fit_scale, scaled
 from stream.detect.slots import Segments
-from stream.intake.columns import UInt8s
+from stream.intake.columns import Float32s, UInt8s
 from training.data.framing import FramedHistory
 from training.data.split import Part
 
@@ -33,7 +32,7 @@ def scale_table(framed: FramedHistory, part: UInt8s) -> ScaleTable:
     )
 
 
-def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> NDArray[np.float32]:
+def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> Float32s:
     """Scales all frames: float32 (T, F), C-contiguous, masked values 0.
 
     Goes series by series: a float64 copy of all frames would be large.

@@ -23,12 +23,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.errors import ShapeError
-from stream.intake.columns import Bools, Int64s
+from stream.intake.columns import Bools, Float32s, Int64s
 
-Float32s = NDArray[np.float32]
 Kind = Literal[
     "spike", "level_shift", "drift", "noise_burst", "freeze", "phase_shift", "swap", "broken_correlation"
 ]  # fmt: skip

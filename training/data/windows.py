@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.detect.policy import ModelSpec
-from stream.intake.columns import Bools, Int64s
+from stream.intake.columns import Bools, Float32s, Int64s
 
 
 class Windows:
@@ -17,7 +16,7 @@ class Windows:
         masked: bool (P, F), or None.
     """
 
-    def __init__(self, frames: NDArray[np.float32], masked: Bools | None, spec: ModelSpec) -> None:
+    def __init__(self, frames: Float32s, masked: Bools | None, spec: ModelSpec) -> None:
         self._shape = (spec.window, spec.sensors)
         self._values = self._runs(torch.from_numpy(frames if frames.flags.writeable else frames.copy()))
         blank = masked is None or not masked.any()

@@ -1,17 +1,16 @@
 """The usual disagreement of the members, on normal data that the weights have not seen."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.detect.model.ensemble import Ensemble
-from stream.intake.columns import Bools, Int64s
+from stream.intake.columns import Bools, Float32s, Int64s
 from training.fitting.error_scale import AT_ONCE
 
 # Share of held-out normal frames whose disagreement is more than usual.
 UNUSUAL = 0.01
 
 
-def usual_disagreement(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> float:
+def usual_disagreement(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s) -> float:
     """Computes the disagreement that a share `UNUSUAL` of the windows exceeds.
 
     A scored frame above it is marked as one that the members disagree about.

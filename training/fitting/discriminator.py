@@ -12,18 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from stream.detect.model.discriminator import Discriminator, build
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.model.kind import Autoencoder
-from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 from training.data.synthetic import KINDS, SIZES, Kind, inject
 from training.data.windows import Windows, evenly
-
-Float32s = NDArray[np.float32]
 
 EPOCH, STOP, AT_ONCE = 4096, 2048, 1024  # windows of an epoch, for its stop loss, and per pass of calibration
 ALIKE = 32  # windows in a row with an anomaly of the same kind and size

@@ -1,11 +1,10 @@
 """Usual error of each sensor on normal data that the weights have not seen: the unit of its error."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.slots import Segments
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
 
 # Share of the median sensor's scale. A sensor that was constant in training must not outweigh all others.
 LEAST_SHARE = 1e-3
@@ -14,9 +13,7 @@ LEAST = 1e-6
 AT_ONCE = 8192  # windows
 
 
-def error_scales(
-    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
-) -> Float64s:
+def error_scales(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s, series: Int32s) -> Float64s:
     """Computes the usual error of each sensor: mean over windows, then the median over members and over series.
 
     Medians, so that one bad member or series does not decide for all.
@@ -35,23 +32,21 @@ def error_scales(
 
 
 def member_error_scales(
-    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
+    ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s, series: Int32s
 ) -> Float64s:
     """Computes the usual error of each sensor for each member: float64 (K, F). Arguments as in `error_scales`."""
     usual = _usual(ensemble, frames, masked, ends, series)
     return np.stack([_floored(usual[:, member]) for member in range(usual.shape[1])])
 
 
-def _usual(
-    ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s, series: Int32s
-) -> Float64s:
+def _usual(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s, series: Int32s) -> Float64s:
     """Mean error of each series, member and sensor, float64 (S, K, F). NaN: masked in all windows."""
     runs = Segments(series)
     spans = zip(runs.start.tolist(), runs.end.tolist(), strict=True)
     return np.stack([_means(ensemble, frames, masked, ends[start:end]) for start, end in spans])
 
 
-def _means(ensemble: Ensemble, frames: NDArray[np.float32], masked: Bools | None, ends: Int64s) -> Float64s:
+def _means(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s) -> Float64s:
     """Mean error over these windows, float64 (K, F)."""
     total, count = np.zeros((2, ensemble.spec.members, ensemble.spec.sensors))
     for first in range(0, len(ends), AT_ONCE):

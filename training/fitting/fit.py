@@ -6,20 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.detect.model.autoencoders import build, load
 from stream.detect.model.kind import Autoencoder, GenerativeAutoencoder
 from stream.detect.policy import ModelSpec
 from stream.errors import DataError, ShapeError
-from stream.intake.columns import Bools, Int64s
+from stream.intake.columns import Bools, Float32s, Int64s
 from training.data.windows import Windows, evenly
 from training.fitting.objective import Objective
 from training.fitting.posterior import mean_divergence
 from training.options import FitOptions
-
-Float32s = NDArray[np.float32]
 
 # Windows needed to fit and to stop. Longer windows overlap more, so more are needed.
 MIN_FIT, MIN_STOP, FIT_PER_FRAME, ENOUGH = 50, 5, 8, 100

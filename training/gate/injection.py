@@ -9,10 +9,10 @@ from torch import Tensor
 from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.model.autoencoders import load
-from stream.intake.columns import Bools
+from stream.intake.columns import Bools, Float32s
 from stream.registry.manifest_facts import InjectedSize
 from training.data.synthetic import Kind, inject
-from training.gate.segments import Float32s, HeldOutSegments
+from training.gate.segments import HeldOutSegments
 
 # Standard deviations of the white noise that `freedom` adds: small, so that the input stays within normal.
 SMALL = 0.1

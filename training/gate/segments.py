@@ -6,17 +6,14 @@ Reports and manifests call a segment a strip.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import scaled
 from stream.detect.incidents.level import levels
 from stream.detect.policy import ModelSpec
-from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
-
-Float32s = NDArray[np.float32]
 
 # A share of fewer segments means little. More segments only cost time, as do more values in all windows together.
 FEWEST, MOST, MOST_VALUES = 20, 128, 1 << 22

@@ -4,19 +4,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.ranges import Ranges
 from stream.detect.slots import Segments, last_true
-from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 from training.data.framing import FramedHistory
 from training.data.scaling import scaled_frames
 from training.data.windows import evenly
 
-Float32s = NDArray[np.float32]
 # Most cells of segments in memory at once: 64 MB of float32.
 CELLS = 1 << 24
 

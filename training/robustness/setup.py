@@ -21,7 +21,7 @@ from stream.detect.model.autoencoders import load
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
 from stream.errors import DataError
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
 from stream.registry.bundle import all_weights
 from stream.registry.manifest import Manifest
 from stream.settings.detection import ThresholdSettings
@@ -39,7 +39,7 @@ from training.fitting.discriminator import MAX_EPOCHS, fit_discriminator
 from training.fitting.error_scale import error_scales, member_error_scales
 from training.fitting.fit import fit
 from training.options import FitOptions, TrainOptions
-from training.robustness.segments import Float32s, affordable
+from training.robustness.segments import affordable
 from training.robustness.target import Target
 
 # Members of the ensemble that is trained beside a bundle of one member.

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
@@ -149,7 +148,7 @@ def _append_runs(line: Text, cells: Iterable[tuple[str, str]]) -> None:
         line.append("".join(character for character, _ in run), style)
 
 
-def _scaled(columns: Float64s, height: int) -> tuple[NDArray[np.int64], dict[str, int]]:
+def _scaled(columns: Float64s, height: int) -> tuple[Int64s, dict[str, int]]:
     """Returns the height of each column in eighths of a row, (columns,), and the row of each label on the axis.
 
     A column without a score has height 0.

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.scale import ScaleTable, scaled
 from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.slots import Segments, grown, last_true
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class WindowFrames:
         run: int64 (n,), frames since the last gap or off frame, the frame itself counted; 0 for an off frame.
     """
 
-    scaled: NDArray[np.float32]
+    scaled: Float32s
     masked: Bools | None
     at: Int64s
     run: Int64s
@@ -104,7 +103,7 @@ class History:
         mask[at], mask[old] = new, np.isnan(self._values[slots, ring])
         return mask
 
-    def _keep(self, frames: Frames, fresh: NDArray[np.float32], masked: Bools, run: Int64s, segments: Segments) -> None:
+    def _keep(self, frames: Frames, fresh: Float32s, masked: Bools, run: Int64s, segments: Segments) -> None:
         rows = np.arange(len(frames), dtype=np.int64)
         kept = segments.end[segments.of_row] - rows <= self.depth
         series = frames.series[kept]

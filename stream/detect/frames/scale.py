@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.errors import ShapeError
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
 
 POOLED = ""
 
@@ -46,7 +45,7 @@ class ScaleTable:
         return {name: row for row, name in enumerate(self.names)}
 
 
-def scaled(values: Float64s, mean: Float64s, scale: Float64s, clip: float) -> NDArray[np.float32]:
+def scaled(values: Float64s, mean: Float64s, scale: Float64s, clip: float) -> Float32s:
     """float32 (n, F): masked sensors (NaN) become 0, their mean.
 
     Args:

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from stream.detect.model.discriminator import load
-from stream.detect.model.reduction import Bools, Float32s, Float64s, tree_sum
+from stream.detect.model.reduction import tree_sum
 from stream.detect.model.tiles import pack, rows_equal
 from stream.detect.policy import ModelSpec
+from stream.intake.columns import Bools, Float32s, Float64s
 
 MAX_PENALTY = 3.0  # in units of `reach`
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from stream.detect.model.autoencoders import load, tile_of
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.discriminator_penalty import DiscriminatorPenalty
-from stream.detect.model.reduction import Bools, Float32s, Float64s, Reduction, median
+from stream.detect.model.reduction import Reduction, median
 from stream.detect.model.tiles import Tile, first_steady
 from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
-from stream.intake.columns import Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 
 TILE_ROWS = 256
 # A smaller one is taken only if the machine's matrix products are not steady in the larger; a single row always is.

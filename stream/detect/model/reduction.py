@@ -5,16 +5,12 @@ each rounded once. Sums go over a tree whose shape depends on the number of summ
 depend on its neighbours or its place, to the bit.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.detect.policy import ModelSpec
-
-Float32s: TypeAlias = NDArray[np.float32]
-Float64s: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
+from stream.intake.columns import Bools, Float32s, Float64s
 
 
 def cell_errors(residual: Float32s, loss: Literal["mse", "huber"]) -> Float32s:
