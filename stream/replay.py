@@ -53,8 +53,8 @@ class Step:
 
     def counts(self) -> Counter[Count]:
         """Readings by disposition and frames by verdict, as the service counts them."""
-        counts = self.outcome.counts()
-        counts.update({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused})
+        counts = Counter({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused})
+        counts.update(self.outcome.counts())
         counts[Count.RECEIVED] = sum(counts[Count[fate.name]] for fate in Disposition)
         return counts
 

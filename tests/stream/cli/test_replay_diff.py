@@ -40,6 +40,8 @@ def test_a_bundle_against_itself_changes_nothing(replays: Replays) -> None:
     document = replays(version, "production", "--json").data
     assert document["all"]["before"] == document["all"]["after"]
     assert document["changes"] == result.lines
+    names = ("ignored", "dead", "used", "late", "duplicate", "scored", "warming", "degraded", "off", "disagreeing")
+    assert tuple(document["before"]["counts"]) == tuple(document["after"]["counts"]) == (*names, "received")
 
 
 def test_a_longer_window_that_is_still_warming_misses_what_the_other_told_and_the_counts_say_why(
