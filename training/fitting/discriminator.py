@@ -224,10 +224,8 @@ class _Training:
 
     def _losses(self, examples: _Examples) -> Tensor:
         """Sums the mean cross-entropies of normal windows, anomalous windows and reconstructions: (K,)."""
-        normal, anomalous = (
-            softplus(self._discriminator(examples.normal)),
-            softplus(-self._discriminator(examples.anomalous)),
-        )
+        normal = softplus(self._discriminator(examples.normal))
+        anomalous = softplus(-self._discriminator(examples.anomalous))
         reconstructed = softplus(-self._discriminator(examples.reconstructed))
         anomalies = _mean(anomalous, examples.touched) + RECONSTRUCTION_WEIGHT * _mean(reconstructed, examples.unmasked)
         return _mean(normal, examples.unmasked) + anomalies

@@ -71,9 +71,8 @@ class InjectionTrial:
         windows, present = self._newest()
         observed, present = windows[:, -self._counted :], present[:, -self._counted :]
         total = np.square(np.where(present, observed, 0), dtype=np.float64).sum(axis=(0, 1))  # (F,)
-        left = np.square(np.where(present, self._reconstructed(windows) - observed, 0), dtype=np.float64).sum(
-            axis=(1, 2)
-        )  # (K, F)
+        error = np.where(present, self._reconstructed(windows) - observed, 0)
+        left = np.square(error, dtype=np.float64).sum(axis=(1, 2))  # (K, F)
         moves = total > 0
         if not moves.any():
             return None

@@ -56,9 +56,8 @@ class DifferentiableScore:
 
     def _penalty(self, judge: discriminator.Discriminator, residuals: Tensor, counts: Tensor) -> Tensor:
         """Computes (K, N * M) like `stream.detect.model.discriminator_penalty`."""
-        excess = ((judge(residuals) - judge.floor[:, None]) * judge.slope[:, None]).clamp(
-            0, MAX_PENALTY
-        )  # (K, N * M, F)
+        excess = (judge(residuals) - judge.floor[:, None]) * judge.slope[:, None]  # (K, N * M, F)
+        excess = excess.clamp(0, MAX_PENALTY)
         present = (counts.sum(dim=1) > 0).float()  # (N * M, F)
         penalty: Tensor = judge.reach[:, None] * (excess * present).sum(dim=2) / present.sum(dim=1)
         return penalty

@@ -12,7 +12,6 @@ restored from its committed offset.
 """
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
@@ -81,8 +80,8 @@ class Transaction:
         self,
         options: KafkaOptions,
         on_error: ErrorCallback,
-        clock: Callable[[], float] = time.monotonic,
-        clients: Clients = Clients(),  # noqa: B008 - frozen
+        clock: Callable[[], float],
+        clients: Clients,
         early: EarlyProducer | None = None,
     ) -> None:
         self._options = options
