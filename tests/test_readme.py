@@ -150,7 +150,9 @@ def test_the_front_page_leads_a_newcomer_to_alerts_on_their_own_topic(newcomer: 
     assert open_now
     newcomer.wait_for(rf"^pump-\d+ {SEVERITY} since 2026-", "again.log")
     assert again.poll() is None, "the subscriber stays"
-    end(again, signal.SIGINT)
+    second = newcomer.start([sys.executable, "subscribe.py"], "second.log")
+    assert again.wait(60) == 1, "of two subscribers with one name the first ends"
+    assert end(second, signal.SIGINT) == 0
     for words in front_page("doctor"):
         newcomer.narrows(words)
     newcomer.narrows(replays[2])
