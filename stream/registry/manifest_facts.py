@@ -100,14 +100,14 @@ class Criterion(msgspec.Struct, frozen=True, rename={"reason": "said"}):
     """One check of the gate.
 
     Attributes:
-        measured, limit: in the unit that `reason` names; None where there is none.
+        measured, limit: a share or a count, in the unit that `reason` names; None where there is none.
         reason: what was seen, what was expected and, where it is refused, what to do.
     """
 
     name: str
     verdict: Verdict
-    measured: float | None
-    limit: float | None
+    measured: int | float | None
+    limit: int | float | None
     reason: str
 
 

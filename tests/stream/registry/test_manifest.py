@@ -32,6 +32,13 @@ def test_a_manifest_from_before_facts_were_typed_is_read_and_written_without_a_d
     assert json.dumps(json.loads(msgspec.json.encode(manifest))) == json.dumps(earlier())
 
 
+def test_a_criterion_that_counts_keeps_its_whole_numbers() -> None:
+    """Incidents beside production and dimensions of a code are counts: 3 must not become 3.0."""
+    tree = earlier()
+    tree["metrics"]["gate"]["criteria"][1] |= {"measured": 3, "limit": 4}
+    assert json.dumps(json.loads(msgspec.json.encode(parsed(tree)))) == json.dumps(tree)
+
+
 def test_every_fact_of_an_earlier_manifest_has_a_field() -> None:
     manifest = parsed(earlier())
     assert (manifest.threshold.method, manifest.threshold.promised, manifest.threshold.rate) == ("budget", 1.0, 1.0)
