@@ -1,6 +1,6 @@
 """Slots: each series has one, its row in every state array. Arrays grow by doubling."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -74,6 +74,8 @@ class Slots:
 class Segments:
     """Runs of rows, one per series, of rows that are sorted by series.
 
+    Iteration gives the series, the first row and the row after the last of each run, as plain numbers.
+
     Attributes:
         series: int32 (G,), the series of each run.
         start: int64 (G,), first row of each run.
@@ -89,6 +91,9 @@ class Segments:
         self.end: Int64s = np.append(self.start[1:], n)[: len(self.start)].astype(np.int64)
         self.series: Int32s = series[self.start]
         self.of_row: Int64s = np.cumsum(first, dtype=np.int64) - 1
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        return zip(self.series.tolist(), self.start.tolist(), self.end.tolist(), strict=True)
 
     @property
     def start_of_row(self) -> Int64s:

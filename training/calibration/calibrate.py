@@ -164,8 +164,7 @@ def _blocks(levels: Levels) -> Int64s:
 def _medians(levels: Levels) -> Float64s:
     """Median level of each series, NaN where it has none, and of all series: float64 (S + 1,)."""
     median = np.full(len(levels.names) + 1, np.nan)
-    runs = Segments(levels.series)
-    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+    for index, start, end in Segments(levels.series):
         median[index] = np.median(levels.level[start:end])
     median[-1] = np.median(levels.level)
     return median

@@ -1,6 +1,6 @@
 """A history as frames, made by the code that frames readings online."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,10 +71,7 @@ class FramedHistory:
             "degraded": self.fitness == Fitness.DEGRADED,
             "purged": left,
         }
-        for reason, holds in reasons.items():
-            counts[reason] = int((left & holds).sum())
-            left = left & ~holds
-        return counts
+        return counts | first_reasons(reasons, left)[0]
 
     def within(self, parts: UInt8s, part: Part, support: int) -> Bools:
         """Mask of frames of a part whose last `support` frames are normal, and in this part or in none, bool (T,).
@@ -100,6 +97,15 @@ class FramedHistory:
         since = np.where(left_out < 0, begin - 1, left_out)
         run: Int64s = np.where(allowed, rows - np.maximum(begin - 1, since), 0)
         return run
+
+
+def first_reasons(reasons: Mapping[str, Bools], left: Bools) -> tuple[dict[str, int], Bools]:
+    """Counts the frames `left`, bool (T,), by the first reason that holds; returns also those without a reason."""
+    counts = {}
+    for reason, holds in reasons.items():
+        counts[reason] = int((left & holds).sum())
+        left = left & ~holds
+    return counts, left
 
 
 def frame(batches: Iterable[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -> FramedHistory:

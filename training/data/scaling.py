@@ -38,8 +38,7 @@ def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> Floa
     Goes series by series: a float64 copy of all frames would be large.
     """
     frames = np.empty(framed.values.shape, np.float32)
-    runs = Segments(framed.series)
-    for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+    for series, start, end in Segments(framed.series):
         row = table.row(framed.names[series])
         frames[start:end] = scaled(framed.values[start:end], table.mean[row], table.scale[row], clip)
     return frames

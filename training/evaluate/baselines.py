@@ -152,10 +152,7 @@ def _fitted(floor: Floor, history: BaselineHistory) -> Mapping[str, Score]:
     frames = history.frames
     fit = np.flatnonzero(((history.part == Part.FIT) | (history.part == Part.STOP)) & frames.normal)
     runs = Segments(frames.series[fit])
-    own = {
-        frames.names[series]: floor(frames.values[fit[start:end]])
-        for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True)
-    }
+    own = {frames.names[series]: floor(frames.values[fit[start:end]]) for series, start, end in runs}
     return {**own, POOLED: floor(frames.values[fit])}
 
 

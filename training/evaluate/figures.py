@@ -95,11 +95,7 @@ FIGURES = ("auc_roc", "auc_pr", "vus_pr", "precision", "recall", "f1", "median_d
 
 def rows_of(frames: FramedHistory) -> dict[str, slice]:
     """The rows of each series that has frames."""
-    runs = Segments(frames.series)
-    return {
-        frames.names[series]: slice(start, end)
-        for series, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True)
-    }
+    return {frames.names[series]: slice(start, end) for series, start, end in Segments(frames.series)}
 
 
 def ground_truth(frames: FramedHistory, grace: int) -> GroundTruth:

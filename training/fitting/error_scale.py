@@ -41,9 +41,7 @@ def member_error_scales(
 
 def _usual(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s, series: Int32s) -> Float64s:
     """Mean error of each series, member and sensor, float64 (S, K, F). NaN: masked in all windows."""
-    runs = Segments(series)
-    spans = zip(runs.start.tolist(), runs.end.tolist(), strict=True)
-    return np.stack([_means(ensemble, frames, masked, ends[start:end]) for start, end in spans])
+    return np.stack([_means(ensemble, frames, masked, ends[start:end]) for _, start, end in Segments(series)])
 
 
 def _means(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s) -> Float64s:

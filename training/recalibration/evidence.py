@@ -131,10 +131,9 @@ def sensor_drifts(
     if not frames.values.shape[1]:
         return {}
     rows = np.flatnonzero(eligible)
-    series, batch = frames.series[rows], batch_means.batches(frames.series[rows], block)
-    drifts = {}
-    runs = Segments(series)
-    for index, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+    series, drifts = frames.series[rows], {}
+    batch = batch_means.batches(series, block)
+    for index, start, end in Segments(series):
         name, own = frames.names[index], slice(start, end)
         row = scales.row(name)
         widened = widening(end - start, int(scales.rows[row]))

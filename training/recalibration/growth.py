@@ -49,9 +49,8 @@ def level_growth(
     batch, own_median = batch_means.batches(levels.series, levels.block), _own_median(table, reference.quantile(0.5))
     widened = widening(len(levels), len(bundle.stored))
     pool = _growth(reference, ratio, batch, float(evidence.exceeding.sum()), widened, table.q)
-    runs = Segments(levels.series)
     series: dict[int, Estimate] = {}
-    for s, start, end in zip(runs.series.tolist(), runs.start.tolist(), runs.end.tolist(), strict=True):
+    for s, start, end in Segments(levels.series):
         if -(-(end - start) // levels.block) >= bounds.min_blocks:
             # A series without levels in the bundle has the scale of all series.
             own, widened = slice(start, end), widening(end - start, int(table.rows[s] or table.rows[-1]))

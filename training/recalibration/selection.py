@@ -10,6 +10,7 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools
 from training.calibration.levels import Levels
+from training.data.framing import first_reasons
 from training.data.spans import Span, within_spans
 from training.recalibration.observed import NewerReadings
 
@@ -61,15 +62,9 @@ def select_levels(
         "near": frames.run_within(eligible) < block - 1,
         "imputed": frames.imputed,
     }
-    counts, left = {}, np.ones(len(frames), np.bool_)
-    for reason, holds in reasons.items():
-        counts[reason] = int((left & holds).sum())
-        left = left & ~holds
-    counts["used"] = int(left.sum())
-    levels = Levels(frames.names, frames.series, frames.time, readings.level, frames.step, block, readings.vetoed).rows(
-        left
-    )
-    return Selection(eligible, levels, counts)
+    counts, left = first_reasons(reasons, np.ones(len(frames), np.bool_))
+    levels = Levels(frames.names, frames.series, frames.time, readings.level, frames.step, block, readings.vetoed)
+    return Selection(eligible, levels.rows(left), counts | {"used": int(left.sum())})
 
 
 def _incidents(readings: NewerReadings, eligible: Bools, block: int) -> Bools:
