@@ -3,7 +3,7 @@
 import numpy as np
 
 from stream.detect.frames.clock import NEVER
-from stream.detect.slots import Segments, grown
+from stream.detect.slots import Segments, grown, previous
 from stream.intake.columns import Int32s, Int64s
 
 
@@ -50,9 +50,7 @@ class Retirement:
             return []
         order = np.argsort(slots, kind="stable")
         segments = Segments(slots[order])
-        before = np.empty(len(slots), np.int64)
-        before[1:] = stream_time[order][:-1]
-        before[segments.start] = self._heard_at[segments.series]
+        before = previous(stream_time[order], segments, self._heard_at[segments.series])
         silent = np.where(before == NEVER, 0, stream_time[order] - before)
         rows: list[int] = np.sort(order[silent > self._retire_after_ns]).tolist()
         return rows

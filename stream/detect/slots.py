@@ -106,6 +106,14 @@ class Segments:
         return self.end - self.start
 
 
+def previous(values: NDArray[Scalar], segments: Segments, first: NDArray[Scalar]) -> NDArray[Scalar]:
+    """The value of the row before each row of the same run, (n,); `first` (G,) stands before the first row of a run."""
+    before = np.empty_like(values)
+    before[1:] = values[:-1]
+    before[segments.start] = first
+    return before
+
+
 def last_true(flags: Bools, segments: Segments) -> Int64s:
     """The last row of the same run, at or before each row, where `flags` holds; -1: there is none.
 

@@ -48,6 +48,10 @@ class Hints:
         answers = () if self.label is None else (self.label,)
         return replace(self, label=None, exclude=(*self.exclude, *answers))
 
+    def with_optional_label(self, path: Path) -> "Hints":
+        """The same for data that may lack the label column: without it where no file has it."""
+        return self if any(self.label in file.types() for file in files(path)) else self.without_label()
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -18,8 +18,6 @@ from stream.detect.incidents.level import levels as smoothed
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, UInt8s
-from stream.intake.parquet import Hints
-from stream.intake.parquet_files import files
 from stream.registry.manifest import Manifest
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
@@ -65,7 +63,8 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
     Raises:
         DataError: it cannot be read, lacks sensors of the bundle, or is too short to be cut.
     """
-    history = read_history(replace(options, hints=replace(_hints(options), sensors=definition.sensors)))
+    hints = replace(options.hints.with_optional_label(options.data), sensors=definition.sensors)
+    history = read_history(replace(options, hints=hints))
     frames = frame(history.batches, definition.policy, definition.sensors)
     part = split(
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field
@@ -77,12 +76,6 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
     else:
         return BaselineHistory(history, frames, part, True, "")
     return BaselineHistory(history, frames, part, False, difference)
-
-
-def _hints(options: TrainOptions) -> Hints:
-    """Hints of the training; the configured column of labels may be absent from the history."""
-    labelled = any(options.hints.label in file.types() for file in files(options.data))
-    return options.hints if labelled else options.hints.without_label()
 
 
 def fit_baselines(

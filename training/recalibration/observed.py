@@ -20,7 +20,6 @@ from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.intake.parquet import Hints, read
-from stream.intake.parquet_files import files
 from stream.registry.recalibration_facts import NewerDataFacts
 from stream.replay import Step, layout_for
 from training.calibration.levels import Levels, incident_events
@@ -62,9 +61,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         BundleError: the data lack sensors of the bundle.
         DataError: the data cannot be read, or make no frame.
     """
-    # The hints may name a column of labels that only the history has.
-    is_labelled = any(hints.label in file.types() for file in files(data))
-    layout = layout_for(data, hints if is_labelled else hints.without_label(), definition)
+    layout = layout_for(data, hints.with_optional_label(data), definition)
     rows = max(CELLS // len(definition.sensors), 1024)
     batches = list(read(data, layout, definition.sensors, min(rows, 65_536)))
     if not any(map(len, batches)):

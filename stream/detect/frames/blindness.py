@@ -7,8 +7,7 @@ import numpy as np
 
 from stream.detect.frames.clock import NEVER
 from stream.detect.frames.frames import Fitness, Frames
-from stream.detect.slots import Segments, grown, last_true
-from stream.intake.columns import Bools
+from stream.detect.slots import Segments, grown, last_true, previous
 
 NO_LIMIT = np.iinfo(np.int64).max
 
@@ -79,12 +78,12 @@ class Blindness:
         degraded, time = degraded[rows], frames.time[rows]
         segments = Segments(frames.series[rows])
         slots, last = segments.series, segments.end - 1
-        begun = last_true(degraded & ~_before(degraded, self._since[slots] != NEVER, segments), segments)
+        begun = last_true(degraded & ~previous(degraded, segments, self._since[slots] != NEVER), segments)
         old_since, was_blind = self._since[slots][segments.of_row], self.is_blind[slots]
         since = np.where(begun >= 0, time[np.maximum(begun, 0)], old_since)
         goes_on = (begun < 0) & was_blind[segments.of_row]
         blind = degraded & (goes_on | (time - np.where(degraded, since, time) > self._limit))
-        blind_before = _before(blind, was_blind, segments)
+        blind_before = previous(blind, segments, was_blind)
         self._since[slots] = np.where(degraded[last], since[last], NEVER)
         self.is_blind[slots] = blind[last]
         return [self._event(frames, int(rows[i]), int(since[i]), name) for i in np.flatnonzero(blind != blind_before)]
@@ -98,11 +97,3 @@ class Blindness:
             masked=tuple(self._sensors[f] for f in np.flatnonzero(np.isnan(frames.values[at]))),
             row=int(frames.row[at]),
         )
-
-
-def _before(flags: Bools, old: Bools, segments: Segments) -> Bools:
-    """The flag of the row before each row (n,) in its run; `old` (G,) holds that before the first row of each run."""
-    before = np.empty(len(flags), np.bool_)
-    before[1:] = flags[:-1]
-    before[segments.start] = old
-    return before

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from stream.detect.slots import Segments, grown
+from stream.detect.slots import Segments, grown, previous
 from stream.intake.columns import Disposition, Float64s, Int32s, Int64s, UInt8s
 
 NEVER = np.iinfo(np.int64).min
@@ -125,9 +125,7 @@ class ReadingClock:
 
 def newest_before(when: Int64s, runs: Segments, already: Int64s) -> Int64s:
     """Newest time before each row in its run, int64 (n,); `already`, int64 (G,), is the newest before each run."""
-    before = np.empty(len(when), np.int64)
-    before[1:] = when[:-1]
-    before[runs.start] = already
+    before = previous(when, runs, already)
     if (when > before).all():
         return before
     into = np.arange(len(when)) - runs.start_of_row

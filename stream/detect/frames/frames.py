@@ -10,7 +10,7 @@ from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.condition import Condition
 from stream.detect.frames.ranges import Ranges
 from stream.detect.policy import FramePolicy
-from stream.detect.slots import Segments, grown, last_true
+from stream.detect.slots import Segments, grown, last_true, previous
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s, UInt8s
 
 
@@ -122,10 +122,7 @@ class Framer:
         return Frames(raw.series, raw.time, values, imputed, fitness, after_gap, raw.row, outside)
 
     def _time_before(self, raw: RawFrames, segments: Segments) -> Int64s:
-        before = np.empty(len(raw.time), np.int64)
-        before[1:] = raw.time[:-1]
-        before[segments.start] = self.last_time[segments.series]
-        return before
+        return previous(raw.time, segments, self.last_time[segments.series])
 
     def _with_empty_ticks(self, raw: RawFrames) -> RawFrames:
         """Adds a frame without values for each tick without readings, in gaps no longer than `max_gap`."""
