@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
-from stream.intake.json_parser import JsonParser
-from stream.intake.parser import Parsed, Parser
 from stream.intake.timestamps import LAST_NS, to_ns
+from stream.intake.wire.json_parser import JsonParser
+from stream.intake.wire.parser import Parsed, Parser
 
 JSON = "json"
 _MS = 1_000_000

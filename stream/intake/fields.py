@@ -8,8 +8,8 @@ import msgspec
 
 from stream.errors import ConfigError
 from stream.intake.field_paths import checked, joined
-from stream.intake.parser import ABSENT_NUMBER, Leaf
 from stream.intake.timestamps import TimeFormat
+from stream.intake.wire.parser import ABSENT_NUMBER, Leaf
 
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 

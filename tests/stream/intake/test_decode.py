@@ -11,16 +11,7 @@ from hypothesis import strategies as st
 
 from stream.intake.columns import Reason
 from stream.intake.decode import Decoder
-from tests.stream.intake.decode_cases import (
-    LAYOUTS,
-    NOW_MS,
-    Batch,
-    batches,
-    columns,
-    decoder,
-    expected,
-    outcome,
-)
+from tests.stream.intake.decode_cases import LAYOUTS, NOW_MS, Batch, batches, columns, decoder, expected, outcome
 from tests.support.builders import fields
 
 

@@ -19,15 +19,7 @@ from stream.kafka.broker_liveness import QUIET_SECONDS, SILENT_SECONDS, BrokerLi
 from stream.kafka.partition import Partition
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import ResumePoint
-from stream.serve.health import (
-    STARTING,
-    Answer,
-    Health,
-    HealthBoard,
-    PartitionHealth,
-    ThresholdHealth,
-    longest_turn_s,
-)
+from stream.serve.health import STARTING, Answer, Health, HealthBoard, PartitionHealth, ThresholdHealth, longest_turn_s
 from stream.serve.health_server import HealthServer
 from stream.serve.monitor import partition_health, waiting_reasons
 from tests.support.builders import a_definition, fields

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from stream.intake.columns import Reason
-from stream.intake.json_shape import Row, Shape
-from stream.intake.parser import Fault
+from stream.intake.wire.json_shape import Row, Shape
+from stream.intake.wire.parser import Fault
 
 # Deeper nesting is refused; otherwise recursion would end it at a depth that depends on the caller.
 MAX_DEPTH = 64

@@ -17,9 +17,9 @@ import numpy as np
 
 from stream.intake.columns import Float64s, Reason
 from stream.intake.field_paths import Path
-from stream.intake.json_shape import Row, Shape
-from stream.intake.parser import Fault, Leaf, Parsed
-from stream.intake.strict_json import MAX_DEPTH, StrictReader, not_utf8, too_deep
+from stream.intake.wire.json_shape import Row, Shape
+from stream.intake.wire.parser import Fault, Leaf, Parsed
+from stream.intake.wire.strict_json import MAX_DEPTH, StrictReader, not_utf8, too_deep
 
 # Unread fields that the account includes; where more occur, messages are examined one by one.
 _MAX_EXTRAS = 64
@@ -78,7 +78,7 @@ def _float64s(column: list[Any]) -> Float64s:
 
 
 class JsonParser:
-    """Implements `stream.intake.parser.Parser`. Remembers unread fields, for speed only. Not for several threads."""
+    """Parser of JSON objects and arrays. Remembers unread fields, for speed only. Not for several threads."""
 
     def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
         self._leaves = leaves

@@ -10,7 +10,7 @@ import msgspec
 
 from stream.errors import ConfigError
 from stream.intake.field_paths import Path, joined
-from stream.intake.parser import Leaf
+from stream.intake.wire.parser import Leaf
 
 _NOTHING = msgspec.Raw(b"")
 

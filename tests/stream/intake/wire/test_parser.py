@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stream.intake.columns import Reason
 from stream.intake.decode import JSON, PARSERS, Decoder
-from tests.stream.intake.csv_parser import CsvParser
 from tests.stream.intake.decode_cases import NOW_MS, outcome
+from tests.stream.intake.wire.csv_parser import CsvParser
 from tests.support.builders import fields
 
 SENSORS = ("temp", "flow")

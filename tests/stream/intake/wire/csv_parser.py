@@ -11,11 +11,11 @@ import numpy as np
 
 from stream.intake.columns import Reason
 from stream.intake.field_paths import Path
-from stream.intake.parser import Fault, Leaf, Parsed
+from stream.intake.wire.parser import Fault, Leaf, Parsed
 
 
 class CsvParser:
-    """Implements `stream.intake.parser.Parser`. Times are integers or text."""
+    """Implements `stream.intake.wire.parser.Parser`. Times are integers or text."""
 
     def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
         self._leaves, self._max_bytes, self._key_is_series = leaves, max_bytes, key_is_series

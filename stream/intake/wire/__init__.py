@@ -1,0 +1,1 @@
+"""Wire formats: one module turns the messages of one format into columns."""
