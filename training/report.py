@@ -162,7 +162,6 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _losses(each: Sequence[float]) -> str:
-    """The loss of each member."""
     return ", ".join(f"{loss:.4g}" for loss in each)
 
 

@@ -123,7 +123,6 @@ class Decoder:
         return values, ours
 
     def _note_foreign(self, names: Sequence[str]) -> None:
-        """Notes the names of ignored sensors."""
         found = sorted({name[:_SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
         self._foreign |= frozenset(found[: _MAX_UNUSED - len(self._foreign)])
 

@@ -41,7 +41,6 @@ class Batch:
     ignored: int = 0
 
     def __len__(self) -> int:
-        """Number of readings."""
         return len(self.columns)
 
     @property

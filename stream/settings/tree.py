@@ -59,7 +59,7 @@ class Layer(PydanticBaseSettingsSource):
         return self._tree.get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """The tree."""
+        """The whole tree of the layer."""
         return self._tree
 
 
