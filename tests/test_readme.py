@@ -40,8 +40,8 @@ from tests.support.texts import (
 from training.demo.fleet import Fleet, generate
 
 FRONT, STREAM = "README.md", "stream/README.md"
-# Commands that may refuse a short history, or a model of few epochs, with exit code 4.
-MAY_REFUSE = {"recalibrate", "train"}
+# Commands that may refuse a short history, with exit code 4.
+MAY_REFUSE = {"recalibrate"}
 FEW_EPOCHS = "5"
 SEVERITY = "(low|medium|high|critical)"
 # Seconds until something that a process prints is there.

@@ -3,22 +3,15 @@
 import pytest
 
 from tests.quality.benchmarks import all_detections, nab_facts, nab_scores, skab_counts, skab_facts
-from tests.support.options import train_options
-from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
-from training.evaluate.evaluation import Evaluation, EvaluationOptions, evaluate
+from tests.support.plain_bundle import plain_evaluation
+from training.evaluate.evaluation import Evaluation
 from training.metrics.floors import FLOORS
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     """The plain bundle on the three labelled series, beside floors that learned from noise."""
-    folder = tmp_path_factory.mktemp("plain")
-    labelled_rows().to_parquet(folder / "rows.parquet", index=False)
-    normal_rows().to_parquet(folder / "history.parquet", index=False)
-    history = train_options("plain", folder / "history.parquet", folder / "registry")
-    return evaluate(
-        plain_bundle(folder / "registry"), EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
-    )
+    return plain_evaluation(tmp_path_factory.mktemp("plain"))
 
 
 def test_skab_and_nab_are_computed_of_ours(measured: Evaluation) -> None:

@@ -20,7 +20,8 @@ from stream.registry.manifest import FORMAT, Manifest
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
 from stream.registry.registry import Registry
 from tests.support.builders import a_policy, a_rules, a_spec
-from training.evaluate.evaluation import Bundle
+from tests.support.options import train_options
+from training.evaluate.evaluation import Bundle, Evaluation, EvaluationOptions, evaluate
 
 MINUTE = 60_000_000_000
 START = 1_700_000_040 * 1_000_000_000  # on a whole minute
@@ -118,4 +119,14 @@ def normal_rows(sensors: tuple[str, ...] = SENSORS, frames: int = 600) -> pd.Dat
             for name in "abc"
         ],
         ignore_index=True,
+    )
+
+
+def plain_evaluation(folder: Path) -> Evaluation:
+    """Evaluates the plain bundle on the labelled rows, with baselines fitted on noise; files go to `folder`."""
+    labelled_rows().to_parquet(folder / "rows.parquet", index=False)
+    normal_rows().to_parquet(folder / "history.parquet", index=False)
+    history = train_options("plain", folder / "history.parquet", folder / "registry")
+    return evaluate(
+        plain_bundle(folder / "registry"), EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
     )

@@ -16,7 +16,7 @@ from stream.intake.parquet import Hints
 from stream.replay import layout_for, replay
 from stream.settings.detection import Parts, ThresholdSettings
 from tests.support.options import fit_options, train_options
-from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle
+from tests.support.plain_bundle import FRAMES, LABELLED, labelled_rows, normal_rows, plain_bundle, plain_evaluation
 from tests.support.small_training import QUICK, a_history, made, options
 from training.data.spans import Span
 from training.demo import fleet
@@ -43,13 +43,7 @@ def facts(of: Evaluation) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     """The plain bundle on the three labelled series, with baselines fitted on noise."""
-    folder = tmp_path_factory.mktemp("plain")
-    labelled_rows().to_parquet(folder / "rows.parquet", index=False)
-    normal_rows().to_parquet(folder / "history.parquet", index=False)
-    history = train_options("plain", folder / "history.parquet", folder / "registry")
-    return evaluate(
-        plain_bundle(folder / "registry"), EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
-    )
+    return plain_evaluation(tmp_path_factory.mktemp("plain"))
 
 
 def test_the_figures_of_a_series_are_those_found_by_hand(measured: Evaluation) -> None:
