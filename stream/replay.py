@@ -21,7 +21,7 @@ from stream.detect.outcome import Outcome, Verdict
 from stream.errors import BundleError, ConfigError
 from stream.events.alert import Alert, Source, alert
 from stream.intake.columns import Disposition, Float64s, Int64s
-from stream.intake.parquet import Batch, Hints, Layout, discover, read
+from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
 
 SCORE_SCHEMA = pa.schema(
     [

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stream.detect.definition import Definition
 from stream.detect.model.autoencoders import build
-from stream.intake.parquet import Batch
+from stream.intake.tables.reader import Batch
 from tests.support.builders import START, a_definition, a_spec, readings
 from tests.support.options import changed
 from tests.support.small_training import SMALL, a_history, made

@@ -13,7 +13,7 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Verdict
 from stream.errors import BundleError, ConfigError
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.replay import layout_for
 from tests.support.builders import a_definition, a_policy, a_spec, readings
 from tests.support.replayed_rows import MODELS, POLICIES, ROWS, RULES, Rows, a_detector, replayed, rows

@@ -14,7 +14,7 @@ import pyarrow as pa
 from stream.detect.frames.scale import POOLED, ScaleTable
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import build
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.registry.bundle import Contents, SelfTest, load, write
 from stream.registry.manifest import FORMAT, Manifest
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stream.detect.definition import Definition
 from stream.events.alert import Alert
 from stream.events.record import encode
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.replay import ReplayResult, layout_for, replay
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec
 

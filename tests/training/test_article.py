@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.registry.bundle import load
 from stream.replay import layout_for, replay
 from stream.settings.detection import ModelSettings, ThresholdSettings

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream.errors import ConfigError, DataError
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.registry.bundle import calibration_levels, load
 from stream.registry.registry import Registry
 from stream.replay import layout_for, replay

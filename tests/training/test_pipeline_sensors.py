@@ -8,7 +8,7 @@ import pytest
 
 from stream.detect.policy import ValidRange
 from stream.errors import ConfigError
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.registry.bundle import load
 from stream.settings.data import FrameSettings
 from stream.settings.detection import RuleSettings, SensorRuleSettings

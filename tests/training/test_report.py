@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.settings.data import FrameSettings, MaintenanceSpan
 from tests.support.options import changed
 from tests.support.small_training import MINUTE, SMALL, a_history, made

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from stream.detect.policy import FramePolicy
 from stream.errors import DataError
-from stream.intake.column_types import is_text
 from stream.intake.columns import LongReadings, Readings
-from stream.intake.parquet import Layout
-from stream.intake.parquet_files import files
 from stream.intake.sampling import Clocks, clocks
+from stream.intake.tables.column_types import is_text
+from stream.intake.tables.files import files
+from stream.intake.tables.reader import Layout
 from training.data.history import History
 
 MAX_DISCARDED = 0.1  # share of readings

@@ -10,7 +10,7 @@ from stream.detect.frames.framing import Framing
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, Slots, last_true
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
-from stream.intake.parquet import Batch
+from stream.intake.tables.reader import Batch
 from training.data.split import Part
 
 

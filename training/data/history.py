@@ -9,7 +9,7 @@ import numpy as np
 from stream.errors import DataError
 from stream.events.record import rfc3339
 from stream.intake.columns import LongReadings, Readings
-from stream.intake.parquet import Batch, Layout, discover, read
+from stream.intake.tables.reader import Batch, Layout, discover, read
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts

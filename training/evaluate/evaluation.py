@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.registry.bundle import calibration_levels
 from stream.registry.manifest import Manifest
 from training.data.framing import FramedHistory

@@ -14,7 +14,7 @@ from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdict
 from stream.errors import DataError
 from stream.intake.columns import Float64s
-from stream.intake.parquet import Hints, Layout, label_column
+from stream.intake.tables.reader import Hints, Layout, label_column
 from stream.replay import layout_for, steps
 from training.data.framing import FramedHistory
 from training.data.scored_history import scored_history

@@ -19,7 +19,7 @@ from stream.errors import DataError
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
-from stream.intake.parquet import Hints, read
+from stream.intake.tables.reader import Hints, read
 from stream.registry.recalibration_facts import NewerDataFacts
 from stream.replay import Step, layout_for
 from training.calibration.levels import Levels, incident_events

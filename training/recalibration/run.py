@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, calibrated_at
 from stream.registry.manifest_facts import ThresholdFacts

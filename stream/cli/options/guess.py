@@ -9,8 +9,8 @@ import numpy as np
 
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.field_paths import joined
-from stream.intake.parquet import Hints, Layout, discover, read
 from stream.intake.sampling import steps
+from stream.intake.tables.reader import Hints, Layout, discover, read
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
 

@@ -15,7 +15,7 @@ from stream.cli import app as cli
 from stream.cli.options.guess import detector_name, rate
 from stream.errors import ConfigError
 from stream.intake.columns import Readings
-from stream.intake.layout import discover
+from stream.intake.tables.layout import discover
 from stream.serve.compose import decoder
 from stream.settings import Settings, load
 from stream.settings.quantities import parse_duration

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from stream.errors import DataError
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.settings.data import FrameSettings
 from tests.support.small_training import a_history, contents, long_of, made
 from training.demo import pumps as physics

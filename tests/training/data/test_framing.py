@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream.detect.frames.frames import Fitness
 from stream.detect.policy import Maintenance
 from stream.intake.columns import Readings
-from stream.intake.parquet import Batch
+from stream.intake.tables.reader import Batch
 from stream.settings.data import FrameSettings
 from stream.settings.detection import RuleSettings
 from tests.support.builders import a_policy

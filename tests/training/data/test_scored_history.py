@@ -17,7 +17,7 @@ from stream.detect.frames.frames import Frames
 from stream.detect.frames.framing import Framing
 from stream.detect.policy import FramePolicy
 from stream.intake.columns import Readings
-from stream.intake.parquet import Batch, discover, read
+from stream.intake.tables.reader import Batch, discover, read
 from stream.replay import Step, steps
 from tests.support.builders import a_policy
 from tests.support.plain_bundle import LABELLED, MINUTE, SENSORS, labelled_rows, plain_bundle

@@ -12,7 +12,7 @@ import pytest
 
 from stream.counters import Count
 from stream.events.alert import Alert
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from stream.replay import layout_for, replay
 from stream.settings.detection import Parts, ThresholdSettings
 from tests.support.options import fit_options, train_options

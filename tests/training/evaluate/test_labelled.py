@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from stream.errors import BundleError, DataError
-from stream.intake.parquet import Hints
+from stream.intake.tables.reader import Hints
 from tests.support.options import train_options
 from tests.support.plain_bundle import LABELLED, labelled_rows, normal_rows, plain_bundle
 from training.evaluate import facts as evaluation_facts

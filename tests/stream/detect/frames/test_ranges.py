@@ -11,7 +11,7 @@ from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incident import IncidentEvent, SensorShare, alert_id
 from stream.detect.outcome import Outcome, Verdict
 from stream.detect.policy import Maintenance, Rules, ValidRange
-from stream.intake.parquet import Batch
+from stream.intake.tables.reader import Batch
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, readings
 from training.data.framing import frame
 

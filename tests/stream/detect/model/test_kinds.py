@@ -17,7 +17,7 @@ from stream.detect.model.layers import Layer
 from stream.detect.model.tiles import Tile, buffer, pack, product
 from stream.detect.policy import ModelSpec
 from stream.errors import BundleError
-from stream.intake.parquet import Hints, discover
+from stream.intake.tables.reader import Hints, discover
 from stream.registry.bundle import load
 from stream.replay import steps
 from stream.settings.detection import ModelSettings

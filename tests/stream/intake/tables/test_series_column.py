@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stream.intake.parquet import Hints, discover, read
+from stream.intake.tables.reader import Hints, discover, read
 from tests.stream.intake.test_parquet import rows, stamps, write
 
 PUMPS = ["p", "q", "r"] * 20

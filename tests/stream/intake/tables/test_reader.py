@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.intake.columns import Reason
-from stream.intake.parquet import Batch, Hints, Layout, count_rows, discover, read
+from stream.intake.tables.reader import Batch, Hints, Layout, count_rows, discover, read
 
 SECOND = 1_000_000_000
 START = 1_700_000_000

@@ -9,9 +9,9 @@ import pyarrow as pa
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.column_types import check_columns, first_named, is_label, is_number, is_text, is_time, listed
-from stream.intake.parquet_files import File, files
-from stream.intake.series_column import repeated_times
+from stream.intake.tables.column_types import check_columns, first_named, is_label, is_number, is_text, is_time, listed
+from stream.intake.tables.files import File, files
+from stream.intake.tables.series_column import repeated_times
 
 _TIMES = ("time", "timestamp", "ts", "datetime", "date")
 _SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")

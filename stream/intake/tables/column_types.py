@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.parquet_files import File
+from stream.intake.tables.files import File
 
 
 def is_number(kind: pa.DataType) -> bool:

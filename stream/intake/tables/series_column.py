@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stream.intake.parquet_files import File
+from stream.intake.tables.files import File
 
 # Rows that are read: enough to decide, and few enough to be quick on any history.
 _SAMPLE = 1_000_000

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from stream.errors import DataError
-from stream.intake.parquet import Hints, count_rows, discover, label_column, read
+from stream.intake.tables.reader import Hints, count_rows, discover, label_column, read
 from tests.stream.intake.test_parquet import read_all, stamps, write
 
 

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import types
 
-from stream.intake.column_types import check_columns, is_text
 from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason, used_names
-from stream.intake.layout import Hints as Hints
-from stream.intake.layout import Layout as Layout
-from stream.intake.layout import discover as discover
-from stream.intake.layout import label_column as label_column
-from stream.intake.parquet_files import File, files
-from stream.intake.parquet_files import count_rows as count_rows
+from stream.intake.tables.column_types import check_columns, is_text
+from stream.intake.tables.files import File, files
+from stream.intake.tables.files import count_rows as count_rows
+from stream.intake.tables.layout import Hints as Hints
+from stream.intake.tables.layout import Layout as Layout
+from stream.intake.tables.layout import discover as discover
+from stream.intake.tables.layout import label_column as label_column
 from stream.intake.timestamps import LAST_NS, TimeFormat, floats_to_ns, ints_to_ns, iso_to_ns
 
 _UNITS: dict[str, TimeFormat] = {"s": "epoch_s", "ms": "epoch_ms", "us": "epoch_us", "ns": "epoch_ns"}

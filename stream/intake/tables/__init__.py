@@ -1,0 +1,1 @@
+"""Tables of history: Parquet files to columns of readings, with the purpose of each column found or configured."""
