@@ -18,7 +18,7 @@ QUICK = ("--set", "train.max_epochs=3")
 
 @pytest.fixture(scope="session")
 def case(tmp_path_factory: pytest.TempPathFactory) -> MakeCase:
-    """Returns the folder of the files that a generator makes, such as case("c02_sentinel"); each runs once."""
+    """Makes the folder of the files of a generator, such as c02_sentinel; each generator runs once."""
     generators = Path(os.environ.get("NARROWS_CASES") or ROOT.parent / "shared" / "cases")
     if not generators.is_dir():
         absent(

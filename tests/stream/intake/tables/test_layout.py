@@ -8,7 +8,7 @@ import pytest
 
 from stream.errors import DataError
 from stream.intake.tables.reader import Hints, count_rows, discover, label_column, read
-from tests.stream.intake.test_parquet import read_all, stamps, write
+from tests.stream.intake.tables.test_reader import read_all, stamps, write
 
 
 def test_a_column_of_labels_is_told_by_its_name_and_type(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from stream.intake.tables.reader import Hints, discover, read
-from tests.stream.intake.test_parquet import rows, stamps, write
+from tests.stream.intake.tables.test_reader import rows, stamps, write
 
 PUMPS = ["p", "q", "r"] * 20
 TURNS = [turn for turn in range(20) for _ in range(3)]
