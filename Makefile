@@ -22,6 +22,7 @@ CHECKED := stream training deploy tests
 UNPACKED := target/unpacked
 # Tests run there, so the path is absolute; "none" is no path.
 export NARROWS_DATA := $(if $(filter none,$(NARROWS_DATA)),none,$(abspath $(or $(NARROWS_DATA),../shared/data)))
+export NARROWS_CASES := $(if $(filter none,$(NARROWS_CASES)),none,$(abspath $(or $(NARROWS_CASES),../shared/cases)))
 
 # $(call stage,what,command): says what it does, does it, says how long that took.
 define stage
