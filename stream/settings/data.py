@@ -22,7 +22,7 @@ from stream.settings.quantities import (
 from stream.settings.section import Half, Section
 
 if TYPE_CHECKING:
-    from stream.intake.tables.layout import Hints
+    from stream.intake.tables.hints import Hints
 
 
 def _paths_by_name(given: object) -> object:
@@ -122,7 +122,7 @@ class InputSettings(Section):
     def hints(self) -> "Hints":
         """The columns of Parquet data that are named here; None for those to be found."""
         # pyarrow takes 0.2 s, which a consumer of messages need not spend.
-        from stream.intake.tables.layout import Hints
+        from stream.intake.tables.hints import Hints
 
         time, series, sensor, value = (
             ".".join(split(path)) if path else None for path in (self.time, self.series, self.sensor, self.value)

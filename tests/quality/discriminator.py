@@ -15,7 +15,7 @@ import torch
 
 from stream.detect.definition import Definition
 from stream.detect.model.ensemble import Ensemble
-from stream.intake.tables.layout import Hints
+from stream.intake.tables.hints import Hints
 from stream.registry.bundle import load, weights
 from stream.settings.detection import ModelSettings
 from tests.real_data.cases import ANSWERS, LABEL, SMD_MACHINES, TIME, Case, data_folder, nab, skab, smd

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from stream.cli.options.training import train_options
-from stream.intake.tables.layout import Hints
+from stream.intake.tables.hints import Hints
 from stream.registry.bundle import load
 from stream.registry.registry import Registry
 from stream.settings import load as load_settings

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from stream.cli.options.training import train_options
-from stream.intake.tables.layout import Hints
+from stream.intake.tables.hints import Hints
 from stream.registry.bundle import load
 from stream.settings import load as load_settings
 from tests.real_data.__main__ import conditions

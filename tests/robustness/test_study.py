@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from stream.errors import DataError
-from stream.intake.tables.layout import Hints
+from stream.intake.tables.hints import Hints
 from stream.registry.bundle import load
 from stream.settings.detection import RecalibrationSettings
 from tests.robustness.poisoning import RUNS, SHARES, WAYS

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stream.intake.tables.layout import Hints
+from stream.intake.tables.hints import Hints
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
 from stream.settings.section import Section

@@ -12,7 +12,7 @@ from stream.events.alert import Alert as AlertEvent
 from stream.events.incident_view import newest, to_ns
 from stream.events.verdict import FrameVerdict
 from stream.intake.columns import Float64s, Int64s
-from stream.intake.tables.layout import Hints
+from stream.intake.tables.hints import Hints
 from stream.registry.bundle import load
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings

@@ -15,10 +15,10 @@ from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongRea
 from stream.intake.tables.column_types import check_columns, is_text
 from stream.intake.tables.files import File, files
 from stream.intake.tables.files import count_rows as count_rows
-from stream.intake.tables.layout import Hints as Hints
+from stream.intake.tables.hints import Hints as Hints
+from stream.intake.tables.labels import label_column as label_column
 from stream.intake.tables.layout import Layout as Layout
 from stream.intake.tables.layout import discover as discover
-from stream.intake.tables.layout import label_column as label_column
 from stream.intake.timestamps import LAST_NS, TimeFormat, floats_to_ns, ints_to_ns, iso_to_ns
 
 _UNITS: dict[str, TimeFormat] = {"s": "epoch_s", "ms": "epoch_ms", "us": "epoch_us", "ns": "epoch_ns"}

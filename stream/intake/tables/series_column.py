@@ -1,74 +1,69 @@
-"""Finds the series column by its content: the column of text that makes the times of a file unique."""
+"""Finds the column that names the series of each row."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from stream.intake.tables.column_types import first_named, is_text
+from stream.intake.tables.labels import LABELS
+from stream.intake.tables.long_columns import SENSORS
+from stream.intake.tables.repeated_times import repeated_times
+from stream.intake.tables.search import Search
+from stream.intake.tables.times import TIMES
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from stream.intake.tables.files import File
-
-# Rows that are read: enough to decide, and few enough to be quick on any history.
-_SAMPLE = 1_000_000
-# A smaller share of rows that repeat a time comes from a source that sends twice now and then.
-_FEW = 0.01
-# A column that leaves more than this share of the repeats does not explain them.
-_UNEXPLAINED = 0.1
+SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")
+_DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatedTimes:
-    """Rows that repeat the time of an earlier one, among the first million.
+def find_series(search: Search, keys: list[str]) -> tuple[str | None, bool]:
+    """The column of the series, and True where its content gave it away.
 
-    Attributes:
-        share: share of rows with the time (long: and the sensor) of an earlier row of their file.
-        explained_by: columns that differ between such rows; empty where the share is small.
+    Args:
+        keys: the column of times, and that of sensors where there is one.
     """
-
-    share: float
-    explained_by: tuple[str, ...] = ()
-
-
-def repeated_times(found: Sequence[File], keys: Sequence[str], candidates: Sequence[str]) -> RepeatedTimes:
-    """Counts rows that repeat `keys` (time, sensor) within their file, and finds the `candidates` that explain them."""
-    tables = list(_first_rows(found, [*keys, *candidates]))
-    rows, repeated = sum(map(len, tables)), _repeated(tables, keys)
-    if repeated <= _FEW * rows:
-        return RepeatedTimes(repeated / max(rows, 1))
-    explaining = (
-        name
-        for name in candidates
-        if _names_rows(tables, name) and _repeated(tables, [*keys, name]) <= _UNEXPLAINED * repeated
-    )
-    return RepeatedTimes(repeated / rows, tuple(explaining))
+    named = _named(search)
+    if named is not None:
+        return named, False
+    explaining = _explaining(search, keys)
+    return explaining, explaining is not None
 
 
-def _first_rows(found: Sequence[File], columns: list[str]) -> Iterator[pa.Table]:
-    """A table per file, `_SAMPLE` rows in all at most."""
-    left = _SAMPLE
-    for file in found:
-        rows: list[pa.RecordBatch] = []
-        with pq.ParquetFile(file.path) as reader:
-            for batch in reader.iter_batches(columns=columns):
-                if left <= 0:
-                    break
-                rows.append(batch.slice(0, left))
-                left -= len(batch)
-        if rows:
-            # Row groups may number the same names differently; grouping wants one numbering.
-            yield pa.Table.from_batches(rows).unify_dictionaries()
+def _named(search: Search) -> str | None:
+    """The column that is configured, or named like a series, or the only one that folders give."""
+    configured = search.configured("series", search.hints.series)
+    if configured is not None:
+        return configured
+    texts = [name for name, kind in search.types.items() if is_text(kind)]
+    named = first_named(texts, SERIES)
+    if named is not None:
+        search.why["series"] = f"a column of text named {named!r}"
+        return named
+    folders = [name for name in search.files[0].folders if name.lower() not in (*_DATE_FOLDERS, *SENSORS)]
+    if len(folders) == 1:
+        search.why["series"] = f"folders are named {folders[0]}=..."
+        return folders[0]
+    search.why["series"] = "no column of series: each file is one, named by its metadata or its path"
+    return None
 
 
-def _repeated(tables: Sequence[pa.Table], keys: Sequence[str]) -> int:
-    """Number of rows that equal an earlier row of their file in all of `keys`."""
-    return sum(len(table) - len(table.group_by(list(keys)).aggregate([])) for table in tables)
+def _explaining(search: Search, keys: list[str]) -> str | None:
+    """The only column of text that makes times unique; several are named in `why`."""
+    texts = [name for name in _texts(search) if name not in keys]
+    if not texts or set(keys) & set(search.files[0].folders):
+        return None
+    found = repeated_times(search.files, keys, texts)
+    if len(found.explained_by) == 1:
+        search.why["series"] = (
+            f"the only column of text that makes times unique: without it {found.share:.0%} of rows repeat one"
+        )
+        return found.explained_by[0]
+    if found.explained_by:
+        search.why["series"] = (
+            f"each file is one, but {found.share:.0%} of rows repeat a time; {' or '.join(found.explained_by)} "
+            f"would tell them apart: name one as `input.series`"
+        )
+    return None
 
 
-def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
-    """True where the column has a name in every row, and each name on two rows on average.
-
-    Otherwise it numbers rows, or holds remarks on some of them.
-    """
-    names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
-    return not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))
+def _texts(search: Search) -> list[str]:
+    """Columns of text, in every file, that may name a series."""
+    given = {*search.hints.exclude, *(search.hints.sensors or ()), search.hints.label}
+    in_all = set.intersection(*(set(file.schema.names) for file in search.files))
+    texts = [name for name, kind in search.types.items() if is_text(kind) and name in in_all - given]
+    return [name for name in texts if name.lower() not in (*LABELS, *TIMES)]

@@ -1,0 +1,35 @@
+"""What the configuration says about the columns of a data set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stream.intake.tables.files import files
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Columns named in the configuration. None: the column is found in the data.
+
+    Attributes:
+        sensor, value: the two columns of long data.
+        label: 0/1 or bool, true on rows known to be anomalous. Never found in the data; see `label_column`.
+        exclude: columns that are no sensors; absent ones are passed over.
+    """
+
+    time: str | None = None
+    series: str | None = None
+    sensors: Sequence[str] | None = None
+    label: str | None = None
+    sensor: str | None = None
+    value: str | None = None
+    exclude: Sequence[str] = ()
+
+    def without_label(self) -> "Hints":
+        """The same for a reader without labels: the label column may be absent, and is no sensor."""
+        answers = () if self.label is None else (self.label,)
+        return replace(self, label=None, exclude=(*self.exclude, *answers))
+
+    def with_optional_label(self, path: Path) -> "Hints":
+        """The same for data that may lack the label column: without it where no file has it."""
+        return self if any(self.label in file.types() for file in files(path)) else self.without_label()
