@@ -1,4 +1,4 @@
-"""What the configuration says about the columns of a data set."""
+"""The columns of a data set that the configuration names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
