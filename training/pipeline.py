@@ -36,7 +36,6 @@ from training.data.history import History, data_facts, describe_columns, drop_se
 from training.data.scaling import scale_table
 from training.data.scored_history import frame_scores
 from training.data.split import Part, Shares
-from training.data.vet import Finding, vet
 from training.defaults import (
     choose_policy,
     choose_rules,
@@ -54,6 +53,7 @@ from training.gate.gate import GateData, run_gate
 from training.lengths import cut
 from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
+from training.vetting.vet import Finding, vet
 
 
 @dataclass(frozen=True)

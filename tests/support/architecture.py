@@ -25,6 +25,7 @@ FLOW = (
     "stream.serve",
     "training.options",
     "training.defaults",
+    "training.vetting",
     "training.data",
     "training.fitting",
     "training.calibration",

@@ -16,9 +16,9 @@ from tests.support.builders import a_rule
 from tests.support.options import fit_options
 from tests.support.small_training import QUICK, a_history, contents, long_of, made
 from training import report
-from training.data.vet import Kind
 from training.demo import pumps as physics
 from training.pipeline import TrainingRun
+from training.vetting.vet import Kind
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""From Parquet files to framed, split and vetted histories."""
+"""From Parquet files to framed and split histories."""

@@ -14,8 +14,8 @@ from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts
 from training.data.framing import FramedHistory
-from training.data.vet import Finding
 from training.options import TrainOptions
+from training.vetting.vet import Finding
 
 # Values of a batch: 32 MB of float64, also for a long batch while it is dense.
 CELLS = 1 << 22
