@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from stream.detect.model.autoencoders import kind_of
-from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, ValidRange
+from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, Sentinels, ValidRange
 from stream.errors import ConfigError, DataError
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings
@@ -51,6 +51,7 @@ def choose_policy(
         settle_ns=frames.settle,
         maintenance=tuple(Maintenance(span.series, span.start, span.end) for span in frames.maintenance),
         valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
+        sentinels=tuple(Sentinels(name, values) for name, values in frames.sentinels.items()),
     )
 
 
@@ -91,13 +92,14 @@ def sensors_with_rules(rules: RuleSettings) -> set[str]:
     return {name for name, rule in rules.sensors.items() if rule.valid or rule.vetoes}
 
 
-def refuse_unknown(rules: RuleSettings, sensors: tuple[str, ...]) -> None:
-    """Refuses rules for sensors that the history lacks.
+def refuse_unknown(rules: RuleSettings, frames: FrameSettings, sensors: tuple[str, ...]) -> None:
+    """Refuses rules and sentinels for sensors that the history lacks.
 
     Raises:
         ConfigError: names these sensors.
     """
-    unknown = [f"rules.sensors.{name}" for name in sorted(sensors_with_rules(rules)) if name not in sensors]
+    named = {"rules.sensors": sensors_with_rules(rules), "frames.sentinels": frames.sentinels}
+    unknown = [f"{setting}.{name}" for setting, names in named.items() for name in sorted(names) if name not in sensors]
     if unknown:
         raise ConfigError(f"{', '.join(unknown)}: no such sensor in the history, which has {', '.join(sensors)}")
 

@@ -93,7 +93,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     history = read_history(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", describe_columns(history.layout))
-    refuse_unknown(options.rules, history.sensors)
+    refuse_unknown(options.rules, options.frames, history.sensors)
     history, policy, framed, findings = _framed(options, history)
     lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)

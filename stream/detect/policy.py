@@ -24,6 +24,13 @@ class ValidRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: float | None = None
 
 
+class Sentinels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The values by which `sensor` says that it has none, in its units. Empty: all of its values are real."""
+
+    sensor: str
+    values: tuple[float, ...]
+
+
 class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The policy by which readings become frames.
 
@@ -41,6 +48,7 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         settle_ns: frames stay off for this long after the last frame where `score_when` was false.
         maintenance: spans whose frames are off.
         valid: a value outside is missing in the frame, and opens an incident unless the frame is off.
+        sentinels: such a value is missing in the reading. A range, a mean over a tick and the model never see it.
     """
 
     interval_ns: int
@@ -55,6 +63,7 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settle_ns: int
     maintenance: tuple[Maintenance, ...]
     valid: tuple[ValidRange, ...]
+    sentinels: tuple[Sentinels, ...]
 
 
 class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -187,6 +187,11 @@ class FrameSettings(Section):
     maintenance: tuple[MaintenanceSpan, ...] = Field(
         default=(), description="Spans {series, start, end} whose frames are off."
     )
+    sentinels: dict[str, tuple[Float, ...]] = Field(
+        default_factory=dict,
+        description="Sensor names mapped to values that mean no value, such as `temp: [-9999]`; they are missing. "
+        "[]: all values of this sensor are real.",
+    )
 
     @field_validator("max_gap")
     @classmethod

@@ -73,6 +73,8 @@ class NaiveDetector:
             del self.series[series]
         state = self.series.setdefault(series, fresh)
         state.heard = self.stream_time
+        if p.sentinels:
+            values = [NAN if v in missing else v for v, missing in zip(values, p.sentinels, strict=True)]
         if p.resample != "none":
             return self._tick(series, state, time, values)
         if state.last is not None and time <= state.last:

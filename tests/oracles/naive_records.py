@@ -32,6 +32,7 @@ class NaivePolicy:
     retire_after: int | None = None
     blind_after: int | None = None
     valid: Sequence[tuple[float, float]] = ()
+    sentinels: Sequence[Sequence[float]] = ()
     rules: Sequence[tuple[str, float, float]] = ()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream.detect.policy import ValidRange
+from stream.detect.policy import Sentinels, ValidRange
 from stream.errors import ConfigError
 from stream.intake.tables.reader import Hints
 from stream.registry.bundle import load
@@ -94,12 +94,25 @@ def test_values_that_cannot_be_teach_nothing(pumps: pd.DataFrame, tmp_path: Path
     assert bundles[0] == bundles[1]
 
 
+def test_values_that_mean_no_value_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """With its sentinel set, the bundle is that of a history with nulls, apart from the setting itself."""
+    missing = pumps.copy()
+    missing.loc[missing.index % 50 == 7, "flow"] = np.nan
+    frames = FrameSettings(sentinels={"flow": (-999.0,)})
+    histories = {"m": missing, "b": missing.fillna({"flow": -999.0})}
+    trained = [made(tmp_path / name, data, frames=frames) for name, data in histories.items()]
+    assert contents(trained[0]) == contents(trained[1])
+    assert trained[1].manifest.policy.sentinels == (Sentinels("flow", (-999.0,)),)
+
+
 def test_a_rule_for_a_sensor_that_is_not_there_is_refused_with_those_that_are(
     pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     wrong = {"flwo": SensorRuleSettings(direction="above"), "presure": SensorRuleSettings(valid=(0.0, None))}
     with pytest.raises(ConfigError, match=r"rules\.sensors\.flwo, rules\.sensors\.presure: no such sensor .* flow, "):
         made(tmp_path, pumps, rules=RuleSettings(sensors=wrong))
+    with pytest.raises(ConfigError, match=r"frames\.sentinels\.flwo: no such sensor .* flow, "):
+        made(tmp_path, pumps, frames=FrameSettings(sentinels={"flow": (-1.0,), "flwo": (-999.0,)}))
 
 
 def test_a_sensor_with_a_rule_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:

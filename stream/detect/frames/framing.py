@@ -6,6 +6,7 @@ import numpy as np
 
 from stream.detect.frames.clock import Clock, RawFrames, ReadingClock
 from stream.detect.frames.frames import Framer, Frames
+from stream.detect.frames.sentinels import MissingValues
 from stream.detect.frames.ticks import TickClock
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Slots
@@ -20,6 +21,7 @@ class Framing:
         on_ticks = policy.resample != "none"
         self.clock: Clock = TickClock(policy, len(sensors)) if on_ticks else ReadingClock(len(sensors))
         self.framer = Framer(policy, sensors)
+        self._sentinels = MissingValues(policy.sentinels, sensors)
         self.capacity = 0
 
     def admit(self, names: Iterable[str]) -> list[tuple[int, str]]:
@@ -38,7 +40,7 @@ class Framing:
         if not len(readings):
             return self.clock.push(np.zeros(0, np.int32), readings.time, readings.values)
         slots = self.slots.lookup(readings.names)[readings.series]
-        return self.clock.push(slots, readings.time, readings.values)
+        return self.clock.push(slots, readings.time, self._sentinels.removed(readings.values))
 
     def frames(self, raw: RawFrames) -> Frames:
         """Frames of raw frames, as `Framer.push`."""

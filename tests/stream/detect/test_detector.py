@@ -15,7 +15,7 @@ from stream.detect.detector import Detector
 from stream.detect.frames.framing import Framing
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
-from stream.detect.policy import Maintenance, ValidRange
+from stream.detect.policy import Maintenance, Sentinels, ValidRange
 from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
 from tests.oracles.naive_detector import NaiveDetector
@@ -40,6 +40,7 @@ class Case:
 
 
 RULES = a_rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
+SENTINELS = (Sentinels("s1", (-9999.0, 1e20)), Sentinels("s0", (-9999.0,)))
 SPANS = st.sampled_from(["newest", "window"])
 POLICIES = {
     "wide": a_policy(max_carry=2, max_missing=0),
@@ -60,6 +61,16 @@ POLICIES = {
         close_complete=False,
     ),
     "wide, ruled": a_policy(max_carry=1, max_missing=1, valid=(ValidRange("s0", -2.0, 6.5),)),
+    "wide, sentinels": a_policy(max_carry=1, max_missing=1, sentinels=SENTINELS, valid=(ValidRange("s0", -2.0, 6.5),)),
+    "mean on ticks, sentinels": a_policy(
+        interval_ns=3 * SECOND,
+        resample="mean",
+        grace_ns=4 * SECOND,
+        max_gap_ns=9 * SECOND,
+        max_missing=1,
+        close_complete=False,
+        sentinels=SENTINELS,
+    ),
     "on ticks, off at times, ruled": a_policy(
         interval_ns=2 * SECOND,
         resample="last",
@@ -87,6 +98,9 @@ def a_case(policy: str, seed: int, n: int = 260, **spec: object) -> Case:
     values = draw.normal(size=(n, 2))
     values[draw.random((n, 2)) < 0.15] = np.nan
     values[draw.random(n) < 0.1] += 6.0
+    if "sentinels" in policy:
+        values[draw.random((n, 2)) < 0.1] = -9999.0
+        values[draw.random(n) < 0.05, 1] = 1e20
     rules = VETOES if policy in RULED else RULES
     return Case(a_definition(a_spec(**spec), POLICIES[policy], rules, q=1.5), series, time, values)
 
@@ -113,6 +127,7 @@ def the_twin(case: Case) -> NaiveDetector:
 
     p = d.policy
     limits = {v.sensor: (-np.inf if v.low is None else v.low, np.inf if v.high is None else v.high) for v in p.valid}
+    missing = {of.sensor: of.values for of in p.sentinels}
     rules = {r.sensor: (r.direction, r.min_absolute, r.min_relative) for r in d.rules.sensors}
     return NaiveDetector(
         d.detector,
@@ -125,6 +140,7 @@ def the_twin(case: Case) -> NaiveDetector:
             close_after=d.rules.close_after, close_ratio=d.rules.close_ratio, update_every=d.rules.update_every_ns,
             max_duration=d.rules.max_duration_ns, edges=d.rules.severity_edges,
             valid=[limits.get(name, (-np.inf, np.inf)) for name in d.sensors],
+            sentinels=[missing.get(name, ()) for name in d.sensors],
             rules=[rules.get(name, ("both", 0.0, 0.0)) for name in d.sensors] if rules else [],
         ),
         error, scale, d.thresholds.of, parts,

@@ -65,7 +65,7 @@ def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same
     manifest, given = json.loads((folder / MANIFEST).read_text()), load(folder)[1]
     assert (manifest["model"].pop("discriminator"), manifest["model"].pop("beta")) == (0, 0.1)
     assert (manifest["policy"].pop("valid"), manifest["rules"].pop("sensors")) == ([], [])
-    assert manifest["policy"].pop("close_complete") is True
+    assert (manifest["policy"].pop("close_complete"), manifest["policy"].pop("sentinels")) == (True, [])
     rewrite(folder, manifest)
     _, definition = load(folder)
     assert (definition.policy.valid, definition.rules.sensors) == ((), ())

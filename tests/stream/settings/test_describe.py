@@ -35,6 +35,7 @@ def test_what_is_shown_loads_again_to_the_same_settings(tmp_path: Path) -> None:
         "input.max_bytes=3MB",
         "frames.maintenance=[{series: p1, start: 2026-01-01T00:00:00.5Z, end: 2026-02-01}]",
         "input.sensors=[on, '12', 'a: b']",
+        "frames.sentinels={flow: [-9999, 1e20], 'a.b': []}",
         "rules.sensors={flow: {direction: below, min_absolute: 2, valid: [0, null]}, 'a.b': {min_relative: 0.1}}",
     ]
     settings = load(None, overrides, {})
@@ -52,7 +53,7 @@ def test_the_schema_accepts_what_is_shown_and_the_defaults_in_it_are_as_written(
 
 
 def leaves(tree: dict[str, Any], above: str = "") -> list[str]:
-    mappings = ("input.sensors", "rules.sensors", "kafka.options")
+    mappings = ("input.sensors", "frames.sentinels", "rules.sensors", "kafka.options")
     found = []
     for name, below in tree.items():
         path = f"{above}{name}"
