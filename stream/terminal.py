@@ -1,15 +1,40 @@
-"""Output for people, on stdout: a console, tables, lists of sentences, durations, names that are safe to print."""
+"""Output for people, on stdout: a console, tables, lists of sentences, durations.
+
+Rich reads no markup here, and every character that reaches the terminal is made safe in `_SafeConsole`.
+"""
 
 import sys
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
+
+from stream.messages import printable
 
 Cell = str | Text
 # Characters on a line where stdout is a file or a pipe.
 FILE_WIDTH = 160
+
+
+class _SafeConsole(Console):
+    """Prints control characters in any text, such as names from outside, as `?`; rich's own colours stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Renders as rich does; each piece of text is made safe."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, keep="\n"), style, control)
+
+
+class _SafeTable(Table):
+    """Keeps a cell that is a plain string on one line, whatever it holds."""
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """Adds a row, as rich does."""
+        safe = (printable(cell) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*safe, style=style, end_section=end_section)
 
 
 def console(width: int = FILE_WIDTH, quiet: bool = False) -> Console:
@@ -20,7 +45,7 @@ def console(width: int = FILE_WIDTH, quiet: bool = False) -> Console:
         quiet: print nothing.
     """
     columns = None if sys.stdout.isatty() else width
-    return Console(width=columns, highlight=False, markup=False, emoji=False, quiet=quiet)
+    return _SafeConsole(width=columns, highlight=False, markup=False, emoji=False, quiet=quiet)
 
 
 def plain_table(headings: Sequence[str] = (), rows: Iterable[Sequence[Cell]] = (), right: Sequence[str] = ()) -> Table:
@@ -30,19 +55,26 @@ def plain_table(headings: Sequence[str] = (), rows: Iterable[Sequence[Cell]] = (
         rows: cells; those that are plain strings are shown without control characters.
         right: headings of the columns that are flush right.
     """
-    table = Table(show_header=bool(headings), box=None, padding=(0, 2, 0, 0))
+    table = _SafeTable(show_header=bool(headings), box=None, padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        table.add_column(printable(heading), justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*row)
     return table
 
 
-def framed_table(title: str, headings: Iterable[str], rows: Iterable[Sequence[str]] = ()) -> Table:
-    """Makes a table with lines and a title: names in the first column, numbers flush right in the others."""
-    table = Table(title=title, title_justify="left")
-    for i, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if i else "left")
+def framed_table(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]] = (), right: Sequence[str] | None = None
+) -> Table:
+    """Makes a table with lines and a title.
+
+    Args:
+        right: headings of the columns that are flush right; None: all but the first.
+    """
+    table = _SafeTable(title=printable(title), title_justify="left")
+    numbers = headings[1:] if right is None else right
+    for heading in headings:
+        table.add_column(printable(heading), justify="right" if heading in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -56,11 +88,6 @@ def show(sentences: Iterable[str], tables: Iterable[Table]) -> None:
     for table in tables:
         target.print()
         target.print(table)
-
-
-def printable(text: str) -> str:
-    """Replaces control characters by `?`: an escape sequence in a Kafka key must not reach the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def duration(seconds: float) -> str:

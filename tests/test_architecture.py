@@ -147,6 +147,11 @@ def test_no_file_leaves_an_end_open() -> None:
     nothing_in(texts.lines_matching(ROOT, texts.OPEN_ENDS))
 
 
+def test_text_for_people_passes_where_names_from_outside_are_made_safe() -> None:
+    """Nothing else prints."""
+    nothing_in(texts.unsafe_output(ROOT))
+
+
 # (rule, files of a tree that breaks it once, what the rule says of it); a line that must pass stands beside most.
 BREACHES: list[tuple[Rule, dict[str, str], str]] = [
     (

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from stream.messages import rewrite, say
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import HEADINGS, DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
 from stream.terminal import console, plain_table
@@ -35,7 +36,9 @@ def progress() -> Progress:
 
     def stage(name: str, note: str) -> None:
         # On a terminal the line of the last epoch has no end yet.
-        print(f"{chr(10) if terminal and last[0] else ''}{name}: {note}", file=sys.stderr)
+        if terminal and last[0]:
+            say()
+        say(f"{name}: {note}")
         last[0] = 0.0
 
     def epoch(seen: Epoch) -> None:
@@ -47,7 +50,7 @@ def progress() -> Progress:
             f"fit: epoch {seen.number}, loss {seen.loss:.4g}, held out {seen.stop_loss:.4g}, "
             f"{seen.windows_per_s:,.0f} windows/s, at most {seen.seconds_left:.0f} s left"
         )
-        print(f"\r\033[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
+        (rewrite if terminal else say)(line)
 
     return Progress(stage, epoch)
 

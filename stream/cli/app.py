@@ -33,6 +33,7 @@ from stream.cli.run import run
 from stream.cli.topics import topics
 from stream.cli.train import train
 from stream.errors import NarrowsError
+from stream.messages import accept_any_character, say
 
 # Former names of commands that are still understood.
 RENAMED = {"calibrate": "recalibrate"}
@@ -45,7 +46,7 @@ class _Commands(TyperGroup):
         """The command of this name; the argument names are click's."""
         present = RENAMED.get(cmd_name, cmd_name)
         if present != cmd_name:
-            print(f"narrows: `{cmd_name}` is now called `{present}`", file=sys.stderr)
+            say(f"narrows: `{cmd_name}` is now called `{present}`")
         return super().get_command(ctx, present)
 
 
@@ -71,15 +72,16 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     # Read when torch is first imported: threads that spin while they wait make a busy machine ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    accept_any_character()
     try:
         app(prog_name="narrows")
     except NarrowsError as error:
-        print(f"narrows: {error}", file=sys.stderr)
+        say(f"narrows: {error}", lines=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         raise  # The reader of our output is gone: a message would reach nobody.
     except OSError as error:
-        print(f"narrows: {error}; check the path, its permissions and the space that is left", file=sys.stderr)
+        say(f"narrows: {error}; check the path, its permissions and the space that is left")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -4,6 +4,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, config_file, settings_from
 from stream.cli.reports.output import print_json
+from stream.messages import tell
 
 config_app = typer.Typer(
     help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
@@ -29,7 +30,7 @@ def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json
     if as_json:
         print_json({"file": None if file is None else str(file), "faults": faults})
     else:
-        print(f"{'defaults' if file is None else file}: no faults")
+        tell(f"{'defaults' if file is None else file}: no faults")
     if faults:
         raise typer.Exit(SettingsError.exit_code)
 
@@ -43,7 +44,7 @@ def config_show(config: ConfigFile = None, overrides: Overrides = None, as_json:
     if as_json:
         print_json(values(settings))
     else:
-        print(as_yaml(settings), end="")
+        tell(as_yaml(settings).rstrip("\n"), lines=True)
 
 
 @config_app.command("schema")
@@ -62,4 +63,4 @@ def config_table(as_json: AsJson = False) -> None:
     if as_json:
         print_json([row._asdict() for row in rows()])
     else:
-        print(markdown_table())
+        tell(markdown_table(), lines=True)

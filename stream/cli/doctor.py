@@ -8,6 +8,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import print_json
+from stream.messages import tell
 
 
 def doctor(
@@ -27,6 +28,6 @@ def doctor(
     if as_json:
         print_json(DoctorReport.of(results))
     else:
-        print(as_text(results))
+        tell(as_text(results), lines=True)
     if failures(results):
         raise typer.Exit(1)

@@ -1,6 +1,5 @@
 """`narrows evaluate`: a bundle measured on labelled readings."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
 from stream.cli.reports.output import print_json
+from stream.messages import say
 
 
 def evaluate(
@@ -34,7 +34,7 @@ def evaluate(
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
     loaded = evaluation.Bundle(*bundle_of(settings, bundle))
-    print(f"bundle {loaded.folder.name} of {loaded.manifest.detector}", file=sys.stderr)
+    say(f"bundle {loaded.folder.name} of {loaded.manifest.detector}")
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, loaded.definition)
     measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, settings.input.hints, known, history))
@@ -50,4 +50,4 @@ def evaluate(
         from training.evaluate.page import write
 
         write(measured, report)
-        print(f"report: {report}", file=sys.stderr)
+        say(f"report: {report}")

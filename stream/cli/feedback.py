@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from stream.cli.options.parameters import AlertsFrom, AsJson, Bundle, ConfigFile, FeedbackFrom, Overrides, settings_from
 from stream.cli.reports.output import print_json, print_result
+from stream.messages import tell
 
 GIVE = "give"
 
@@ -77,7 +78,7 @@ def give(
     if as_json:
         print_json(entry)
     else:
-        print(f"{alert_id}: {verdict.value}, written to {file or f'topic {settings.topics.feedback}'}")
+        tell(f"{alert_id}: {verdict.value}, written to {file or f'topic {settings.topics.feedback}'}")
 
 
 @feedback_app.command("report")

@@ -1,6 +1,5 @@
 """`narrows init`: a first configuration, guessed from data."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from stream.cli.options.parameters import DEFAULT_CONFIG, AsJson
 from stream.cli.reports.output import print_json
+from stream.messages import say, tell
 
 
 def init(
@@ -34,5 +34,5 @@ def init(
         print_json([one._asdict() for one in guesses])
     else:
         for one in guesses:
-            print(f"{one.path} = {one.value}  ({one.reason})")
-    print(f"wrote {output}; read it, then: narrows config check -c {output}", file=sys.stderr)
+            tell(f"{one.path} = {one.value}  ({one.reason})")
+    say(f"wrote {output}; read it, then: narrows config check -c {output}")

@@ -1,6 +1,5 @@
 """`narrows models`: the versions in the registry, their contents, their amendment, and the one that is served."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, Reason, settings_from
 from stream.cli.reports.output import conclude_child, print_json, print_result
+from stream.messages import say
 
 if TYPE_CHECKING:
     from stream.registry.registry import Registry
@@ -40,7 +40,7 @@ def models_list(config: ConfigFile = None, overrides: Overrides = None, as_json:
     print_result(rows, as_json, models.show_list)
     if not rows:
         none = f"{registry.place()}: no version of detector {detector!r}"
-        print(f"{none}; `narrows train` makes one, or set `registry` or `detector`", file=sys.stderr)
+        say(f"{none}; `narrows train` makes one, or set `registry` or `detector`")
 
 
 @models_app.command("show")
@@ -167,4 +167,4 @@ def models_sample(
     write_samples(drawn, output)
     if plot is not None:
         plot_samples(drawn, plot)
-    print(f"wrote {count} windows of {definition.spec.window} frames to {output}", file=sys.stderr)
+    say(f"wrote {count} windows of {definition.spec.window} frames to {output}")

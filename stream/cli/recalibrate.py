@@ -1,6 +1,5 @@
 """`narrows recalibrate`: thresholds that follow newer readings, in a child of a bundle."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from stream.cli.options.parameters import AlertsFrom, AsJson, ConfigFile, FeedbackFrom, Overrides, Reason, settings_from
 from stream.cli.reports.output import conclude_child, print_json
 from stream.errors import ConfigError
+from stream.messages import say
 
 GATE_REFUSED = 4
 
@@ -58,7 +58,7 @@ def recalibrate(
     judgements = configured_judgements(settings, feedback, alerts)
     if judgements is not None:
         if judgements.unknown:
-            print(f"feedback on alerts that nobody knows: {', '.join(judgements.unknown)}", file=sys.stderr)
+            say(f"feedback on alerts that nobody knows: {', '.join(judgements.unknown)}")
         spans += spans_not_normal(judgements)
     newer, limits = NewerData(data, scores, settings.input.hints), settings.recalibrate
     recalibration = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)

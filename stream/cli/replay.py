@@ -9,6 +9,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
 from stream.counters import Count
+from stream.messages import say, warn
 
 if TYPE_CHECKING:
     from stream.detect.definition import Definition
@@ -55,7 +56,7 @@ def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path |
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
-    print(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors", file=sys.stderr)
+    say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
     alerts: list[Alert] = []
     as_table = sys.stdout.isatty() and not as_json
 
@@ -71,11 +72,11 @@ def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path |
 
         show_incidents(alerts)
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(result.counts.items()) if count)
-    print(f"{result.alerts} alert events; {counts}", file=sys.stderr)
+    say(f"{result.alerts} alert events; {counts}")
     for warning in _warnings(result, definition):
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
     if scores is not None:
-        print(f"verdicts: {scores}", file=sys.stderr)
+        say(f"verdicts: {scores}")
 
 
 def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]:

@@ -1,18 +1,18 @@
 """`narrows replay --against`: the same rows through two bundles, and how their alerts differ."""
 
-import json
 import sys
 from pathlib import Path
 
 import msgspec
 import torch
 
-from stream.cli.reports.output import print_json
+from stream.cli.reports.output import print_json, print_json_line
 from stream.counters import Count
 from stream.errors import BundleError
 from stream.events.alert import Alert
 from stream.events.difference import KINDS, ChangeCounts, ChangeRecord, count, count_by_series, difference
 from stream.events.incident_view import IncidentView, newest
+from stream.messages import say
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
 from stream.settings import Settings
@@ -67,12 +67,12 @@ def compare(
         show(before.version, after.version, changes)
     else:
         for record in records:
-            print(json.dumps(msgspec.to_builtins(record), ensure_ascii=False))
+            print_json_line(record)
     kinds = ", ".join(f"{getattr(totals, kind)} {kind}" for kind in KINDS)
-    print(f"{before.version} -> {after.version}: {kinds}", file=sys.stderr)
+    say(f"{before.version} -> {after.version}: {kinds}")
     for name, side, alerts in (("before", before, alerts_before), ("after", after, alerts_after)):
         counts = ", ".join(f"{what} {number:,}" for what, number in sorted(side.counts.items()) if number)
-        print(f"{name}: {len(alerts)} alerts; {counts}", file=sys.stderr)
+        say(f"{name}: {len(alerts)} alerts; {counts}")
 
 
 def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> tuple[Side, list[IncidentView]]:

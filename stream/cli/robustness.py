@@ -1,6 +1,5 @@
 """`narrows robustness`: a bundle attacked on labelled readings."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
 from stream.cli.reports.output import print_json
+from stream.messages import say
 
 
 def robustness(
@@ -42,7 +42,7 @@ def robustness(
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
     folder, manifest, definition = bundle_of(settings, bundle)
-    print(f"bundle {folder.name} of {manifest.detector}, seed {seed}", file=sys.stderr)
+    say(f"bundle {folder.name} of {manifest.detector}, seed {seed}")
     frames = score_labelled(definition, data, settings.input.hints, known_series(settings, definition)).frames
     setup = prepare(folder, manifest, definition, train_options(settings, fit))
     measured = measure(setup, frames, definition, EvasionOptions(strips, Effort(steps), seed))
@@ -58,4 +58,4 @@ def robustness(
         from training.robustness.plot import draw
 
         draw(measured, plot)
-        print(f"plot: {plot}", file=sys.stderr)
+        say(f"plot: {plot}")

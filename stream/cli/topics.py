@@ -1,12 +1,12 @@
 """`narrows topics`: checks the topics of the service, and makes those that are missing."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import print_json
+from stream.messages import say, warn
 
 
 def topics(
@@ -30,12 +30,9 @@ def topics(
         print_json({"changes": [change._asdict() for change in changes]})
     for topic, before, after in changes:
         made = before == 0
-        print(
-            f"made {topic} with {after} partitions" if made else f"{topic}: {before} partitions became {after}",
-            file=sys.stderr,
-        )
+        say(f"made {topic} with {after} partitions" if made else f"{topic}: {before} partitions became {after}")
     for finding in findings:
         if finding.outcome == "warning":
-            print(f"warning: {finding.check}: {finding}", file=sys.stderr)
+            warn(f"{finding.check}: {finding}")
     refuse(findings)
-    print("all topics are there and fit", file=sys.stderr)
+    say("all topics are there and fit")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stream.terminal import console, duration, framed_table, plain_table, printable, show
+from stream.messages import printable
+from stream.terminal import console, duration, framed_table, plain_table, show
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ PRODUCT = ("stream", "training")
 # Rooms in the order of the flow: a module imports from its own room and from those before it.
 FLOW = (
     "stream.errors",
+    "stream.messages",
     "stream.terminal",
     "stream.counters",
     "stream.intake",

@@ -5,7 +5,6 @@ Every target keeps the bundle's promise on the same held-out frames. So a single
 the counterpart is the bundle with the other choice of `model.discriminator`.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
+from stream.messages import say
 from stream.registry.bundle import all_weights
 from stream.registry.manifest import Manifest
 from stream.settings.detection import ThresholdSettings
@@ -88,7 +88,7 @@ def prepare(folder: Path, manifest: Manifest, definition: Definition, history: T
         ensemble = builder.bundle(folder)
         surrogate = builder.member(builder.train_members(1, history.fit.with_seed(max(manifest.seeds) + 1)), 0)
     else:
-        print(f"the bundle has one member; training {MEMBERS} and a surrogate to compare with", file=sys.stderr)
+        say(f"the bundle has one member; training {MEMBERS} and a surrogate to compare with")
         trained = builder.train_members(MEMBERS + 1, history.fit.with_seed(manifest.seeds[0]))
         ensemble = builder.target({name: value[:MEMBERS] for name, value in trained.items()})
         surrogate = builder.member(trained, MEMBERS)
@@ -141,7 +141,7 @@ class TargetBuilder:
             return self.target(own, unit)
         plain = ensemble.definition.spec
         spec = msgspec.structs.replace(plain, discriminator=DISCRIMINATOR)
-        print(f"training a discriminator beside the {spec.members} members", file=sys.stderr)
+        say(f"training a discriminator beside the {spec.members} members")
         unseen = self._unseen()
         member_scales = member_error_scales(Ensemble(plain, own), *unseen)
         frames, missing, ends, _ = unseen

@@ -1,6 +1,5 @@
 """Feedback and the alerts that it is about, read from files or topics."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +8,7 @@ from stream.errors import BrokerError, ConfigError, DataError
 from stream.events.event_files import decode_alert, decode_feedback, read_alerts, read_feedback
 from stream.events.feedback import Judgements
 from stream.events.incident_view import newest
+from stream.messages import warn
 from stream.settings import Settings
 
 T = TypeVar("T")
@@ -68,5 +68,5 @@ def _from_topic(settings: Settings, topic: str, option: str, decode: Callable[[b
         try:
             records.append(decode(value, where))
         except DataError as error:
-            print(f"warning: passed over: {error}", file=sys.stderr)
+            warn(f"passed over: {error}")
     return records

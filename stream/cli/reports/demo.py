@@ -10,8 +10,9 @@ from rich.text import Text
 from stream.cli.reports.alerts import alert_line, parse_time, score_plot
 from stream.events.alert import Alert
 from stream.intake.columns import Float64s, Int64s
+from stream.messages import printable
 from stream.serve.logs import configure
-from stream.terminal import console, duration, printable
+from stream.terminal import console, duration, framed_table
 from training.demo.scoreboard import FaultReport, ScoreboardReport
 
 NEXT_COMMANDS = """\
@@ -67,10 +68,9 @@ def found_table(found: ScoreboardReport) -> Table:
     false = found.false_alerts
     listed = ", ".join(f"{printable(alert.series)} {parse_time(alert.started_at):%H:%M}" for alert in false)
     caption = f"{found.found} of {found.expected} faults found; false alerts: {len(false)}"
-    table = Table(title="injected versus found", title_justify="left", caption_justify="left")
+    table = framed_table("injected versus found", ("series", "fault", "what happens", "from", "outcome"), right=())
+    table.caption_justify = "left"
     table.caption = Text(f"{caption} ({listed})" if listed else caption)
-    for heading in ("series", "fault", "what happens", "from", "outcome"):
-        table.add_column(heading, overflow="fold")
     for fault in found.faults:
         table.add_row(
             Text(printable(fault.series), "bold"),

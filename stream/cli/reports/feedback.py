@@ -6,7 +6,8 @@ import msgspec
 from rich.text import Text
 
 from stream.events.precision import Contradiction, Precision, PrecisionReport
-from stream.terminal import Cell, console, plain_table, printable
+from stream.messages import printable, tell
+from stream.terminal import Cell, console, plain_table
 from training.revision.suggestions import Effect, Suggestion, SuggestionReport
 
 VERDICTS = ("confirmed", "false", "maintenance", "unjudged")
@@ -34,22 +35,24 @@ def show(report: FeedbackReport) -> None:
     rows: list[list[Cell]] = [[Text(printable(row.series or ""), "bold"), *_cells(row)] for row in report.series]
     console().print(plain_table(headings, [*rows, ["all", *_cells(report.all)]], right=headings[1:]))
     for one in report.contradicted:
-        print(f"judged in two ways: {printable(one.alert_id)}; the last holds: {one.holds}")
+        tell(f"judged in two ways: {one.alert_id}; the last holds: {one.holds}")
     for alert_id in report.unknown:
-        print(f"no such alert: {printable(alert_id)}")
+        tell(f"no such alert: {alert_id}")
     for note in report.notes:
-        print(f"note: {printable(note)}")
+        tell(f"note: {note}")
     for suggestion in report.proposals:
         _show_suggestion(suggestion)
     if report.proposals:
-        print("\nto see the effect: narrows replay --data ROWS --bundle candidate --against production")
+        tell()
+        tell("to see the effect: narrows replay --data ROWS --bundle candidate --against production")
 
 
 def _show_suggestion(suggestion: Suggestion) -> None:
-    print(f"\nproposed for {printable(suggestion.series)}: {printable(suggestion.what)}")
-    print(f"  of this series: {_effect(suggestion.of_series)}")
-    print(f"  of all series: {_effect(suggestion.of_all)}, {suggestion.of_all.unjudged_gone} unjudged gone")
-    print(f"  {printable(suggestion.command)}")
+    tell()
+    tell(f"proposed for {suggestion.series}: {suggestion.what}")
+    tell(f"  of this series: {_effect(suggestion.of_series)}")
+    tell(f"  of all series: {_effect(suggestion.of_all)}, {suggestion.of_all.unjudged_gone} unjudged gone")
+    tell(f"  {suggestion.command}")
 
 
 def _effect(effect: Effect) -> str:

@@ -13,6 +13,7 @@ from stream.cli.reports.model_facts import (
     flattened,
     plain,
 )
+from stream.messages import tell
 from stream.registry.alias_history import AliasChange
 from stream.registry.manifest_facts import HEADINGS, CapacityFacts, ThresholdFacts
 from stream.settings.quantities import format_duration, format_instant
@@ -57,9 +58,9 @@ def show_difference(difference: ModelDifference) -> None:
 def show_outcome(outcome: AliasOutcome) -> None:
     """Prints in one line how an alias was moved."""
     if outcome.moved:
-        print(f"{outcome.alias}: {outcome.before or 'not set'} -> {outcome.after}")
+        tell(f"{outcome.alias}: {outcome.before or 'not set'} -> {outcome.after}")
     else:
-        print(f"{outcome.alias}: {outcome.after} already; nothing was moved")
+        tell(f"{outcome.alias}: {outcome.after} already; nothing was moved")
 
 
 def show_history(moves: Iterable[AliasChange]) -> None:
@@ -70,24 +71,24 @@ def show_history(moves: Iterable[AliasChange]) -> None:
 
 def _show_capacity(capacity: CapacityFacts) -> None:
     _print_bold("\nstrength")
-    print(capacity.summary)
+    tell(capacity.summary)
     if capacity.kinds:
-        print(capacity.title)
+        tell(capacity.title)
         _print(HEADINGS, capacity.rows)
 
 
 def _show_thresholds(thresholds: ThresholdMoves) -> None:
     rows = thresholds.series
     if thresholds.only_from or thresholds.only_to:
-        print(f"series: {len(thresholds.only_from)} are gone, {len(thresholds.only_to)} are new")
+        tell(f"series: {len(thresholds.only_from)} are gone, {len(thresholds.only_to)} are new")
     moved = [row for row in rows if row.factor != 1.0]
     # The pooled threshold has no name here: it holds for series that were not in training.
     all_named, named = (sum(row.series != "" for row in some) for some in (rows, moved))
     if not moved:
-        print(f"thresholds of {all_named} series: all the same")
+        tell(f"thresholds of {all_named} series: all the same")
         return
     median = thresholds.median_factor
-    print(f"thresholds: {named} of {all_named} series moved, median x{median:.3g}; furthest:")
+    tell(f"thresholds: {named} of {all_named} series moved, median x{median:.3g}; furthest:")
     cells = (
         [row.series or "(unknown series)", f"{row.before:.4g}", f"{row.after:.4g}", f"x{row.factor:.3g}"]
         for row in moved[:MOVED_SHOWN]

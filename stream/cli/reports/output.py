@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from stream.messages import say
+
 if TYPE_CHECKING:
     from stream.registry.manifest import Manifest
 
@@ -25,14 +27,23 @@ def print_result(result: T, as_json: bool, show: Callable[[T], None]) -> None:
 
 def print_json(data: object) -> None:
     """Prints one JSON document on stdout."""
+    _write_json(data, 2)
+
+
+def print_json_line(data: object) -> None:
+    """Prints one JSON document on one line of stdout."""
+    _write_json(data, None)
+
+
+def _write_json(data: object, indent: int | None) -> None:
     import msgspec
 
-    print(json.dumps(data, indent=2, ensure_ascii=False, default=msgspec.to_builtins))
+    sys.stdout.write(f"{json.dumps(data, indent=indent, ensure_ascii=False, default=msgspec.to_builtins)}\n")
 
 
 def print_next_command() -> None:
     """Prints what to do with a version that has become `candidate` beside a `production`."""
-    print(NEXT_COMMAND, file=sys.stderr)
+    say(NEXT_COMMAND)
 
 
 def conclude_child(child: "Manifest | None") -> None:

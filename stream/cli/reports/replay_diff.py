@@ -10,7 +10,8 @@ from rich.text import Text
 
 from stream.events.difference import KINDS, Change, ChangeCounts, SideCounts, count, count_by_series
 from stream.events.incident_view import IncidentView
-from stream.terminal import Cell, console, duration, plain_table, printable
+from stream.messages import printable
+from stream.terminal import Cell, console, duration, plain_table
 
 STYLE = {"gone": "green", "new": "bold red", "moved": "yellow"}
 
