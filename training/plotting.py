@@ -1,23 +1,59 @@
-"""Panels of figures: a score with its threshold, lanes of spans, plain axes."""
+"""Figures and their panels: a score with its threshold, lanes of spans, plain axes; names are shown as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
 from stream.intake.columns import Float64s
+from stream.messages import printable, shortened
 
 if TYPE_CHECKING:  # The import takes half a second and 30 MB, so only a figure pays for it.
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # The palette of Okabe and Ito: distinct for the colour-blind, and in grey.
 LINE, FAULT, ALERT, SCORE, QUIET = "#0072B2", "#E69F00", "#D55E00", "#222222", "#777777"
 LOWEST = 0.05  # the score axis starts here
 SHORTEST_SPAN = 0.004  # share of the time axis: shorter spans would be too thin to see
 
+LONGEST_NAME = 18  # characters of a name beside an axis
+
+P = ParamSpec("P")
+T = TypeVar("T")
 Span = tuple[np.datetime64, np.datetime64]
+
+
+def drawing(draw: Callable[P, T]) -> Callable[P, T]:
+    """Lets a function draw text from outside: a dollar is a dollar, and a character without a glyph is no warning."""
+
+    @wraps(draw)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        from matplotlib import rc_context
+
+        with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+def new_figure(width: float, height: float, **options: object) -> Figure:
+    """A figure, in inches; `options` are those of matplotlib. Call it in a function that is `drawing`."""
+    from matplotlib import rcParams
+    from matplotlib.figure import Figure
+
+    assert not rcParams["text.parse_math"], "names would be read as formulas: decorate the function with `drawing`"
+    return Figure(figsize=(width, height), **options)  # type: ignore[arg-type]
+
+
+def axis_name(name: str) -> str:
+    """A name beside an axis: printable, and short."""
+    return shortened(name, LONGEST_NAME)
 
 
 def visible(start_ns: int, end_ns: int | None, first: np.datetime64, last: np.datetime64) -> Span:
@@ -29,7 +65,9 @@ def visible(start_ns: int, end_ns: int | None, first: np.datetime64, last: np.da
 
 def label_axis(panel: Axes, text: str) -> None:
     """Writes a label left of the vertical axis."""
-    panel.set_ylabel(text, rotation=0, ha="right", va="center", multialignment="right", fontsize=9)
+    panel.set_ylabel(
+        printable(text, keep="\n"), rotation=0, ha="right", va="center", multialignment="right", fontsize=9
+    )
     panel.yaxis.set_label_coords(-0.04, 0.5)
 
 
@@ -43,7 +81,7 @@ def draw_lanes(panel: Axes, faults: Sequence[Span], names: Sequence[str], alerts
         for begin, end in spans:
             panel.plot([begin, end], [lane, lane], color=colour, linewidth=7, solid_capstyle="butt")
     for (begin, _), name in zip(faults, names, strict=True):
-        panel.annotate(name, (begin, 1), (3, 5), textcoords="offset points", fontsize=8.5, va="bottom")
+        panel.annotate(printable(name), (begin, 1), (3, 5), textcoords="offset points", fontsize=8.5, va="bottom")
     panel.set_ylim(-0.7, 2.2 if names else 1.7)
     panel.set_yticks([1, 0], [known, "alert"])
 

@@ -10,14 +10,27 @@ import numpy as np
 import pandas as pd
 
 from stream.intake.columns import Float64s, Int64s
+from stream.messages import printable
 from training.demo.fleet import Fault
 from training.demo.scoreboard import Alert
-from training.plotting import FAULT, LINE, draw_lanes, draw_score, dress, label_axis, time_axis, visible
+from training.plotting import (
+    FAULT,
+    LINE,
+    draw_lanes,
+    draw_score,
+    drawing,
+    dress,
+    label_axis,
+    new_figure,
+    time_axis,
+    visible,
+)
 
 if TYPE_CHECKING:  # matplotlib takes half a second and 30 MB: imported only where a picture is drawn.
     from matplotlib.axes import Axes
 
 
+@drawing
 def draw(
     readings: pd.DataFrame,
     units: Mapping[str, str],
@@ -38,9 +51,7 @@ def draw(
         alerts, faults: those of this series.
         path: the PNG; an existing file is replaced.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 3.9 + 1.05 * len(units)), dpi=120, facecolor="white", layout="constrained")
+    figure = new_figure(11.0, 3.9 + 1.05 * len(units), dpi=120, facecolor="white", layout="constrained")
     panels = figure.subplots(len(units) + 2, 1, sharex=True, height_ratios=[1.0] * len(units) + [0.55, 2.1])
     clock = readings["time"].dt.tz_convert(None).to_numpy()
     first, last = clock[0], clock[-1]
@@ -57,7 +68,7 @@ def draw(
     panels[0].set_xlim(first, last)
     time_axis(panels[-1], first)
     if title:
-        figure.suptitle(f"{title}\n", fontsize=13, x=0.01, ha="left", fontweight="bold", linespacing=0.6)
+        figure.suptitle(f"{printable(title)}\n", fontsize=13, x=0.01, ha="left", fontweight="bold", linespacing=0.6)
     figure.savefig(path, metadata={"Software": None})
 
 

@@ -1,7 +1,9 @@
-"""HTML from text and tables. Everything that is not `Markup` is escaped here."""
+"""HTML from text and tables. Everything that is not `Markup` is escaped here, and shows no control characters."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
+
+from stream.messages import printable
 
 
 class Markup(str):
@@ -12,12 +14,12 @@ class Markup(str):
 
 def safe(content: str) -> Markup:
     """Escapes text; `Markup` is returned as it is."""
-    return content if isinstance(content, Markup) else Markup(escape(content))
+    return content if isinstance(content, Markup) else Markup(escape(printable(content, keep="\n")))
 
 
 def tag(name: str, *content: str, **attributes: str) -> Markup:
     """An element; the attribute `class_` is its class."""
-    given = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
+    given = "".join(f' {key.rstrip("_")}="{safe(value)}"' for key, value in attributes.items())
     return Markup(f"<{name}{given}>{''.join(map(safe, content))}</{name}>")
 
 

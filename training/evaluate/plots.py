@@ -14,7 +14,21 @@ from training.data.spans import Span
 from training.evaluate.promise import CurvePoint
 from training.evaluate.worst import WorstWindow
 from training.metrics.events import OPEN_END
-from training.plotting import ALERT, FAULT, LINE, QUIET, draw_lanes, draw_score, dress, label_axis, time_axis, visible
+from training.plotting import (
+    ALERT,
+    FAULT,
+    LINE,
+    QUIET,
+    axis_name,
+    draw_lanes,
+    draw_score,
+    drawing,
+    dress,
+    label_axis,
+    new_figure,
+    time_axis,
+    visible,
+)
 
 if TYPE_CHECKING:  # The import takes half a second and 30 MB, so only a plot pays for it.
     from matplotlib.axes import Axes
@@ -47,6 +61,7 @@ def peaks(time: Int64s, score: Float64s, points: int = ACROSS) -> Int64s:
     return np.sort(order[np.flatnonzero(np.diff(stretch[order], prepend=-1))]).astype(np.int64)
 
 
+@drawing
 def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequence[Span], alerts: Sequence[Span]) -> str:
     """Draws the score of a series over time with its threshold, labelled events and alerts.
 
@@ -55,7 +70,7 @@ def series_plot(time: Int64s, score: Float64s, after_gap: Bools, events: Sequenc
         score: float64 (T,), NaN where there is none.
         after_gap: bool (T,), frames after a gap; no line is drawn across it.
     """
-    figure = _figure(11.0, 2.7)
+    figure = new_figure(11.0, 2.7, facecolor="none")
     lanes, below = figure.subplots(2, 1, sharex=True, height_ratios=[0.5, 2.0])
     clock = time.view("datetime64[ns]")
     first, last = clock[0], max(clock[-1], clock[0] + np.timedelta64(1, "s"))
@@ -79,16 +94,17 @@ def _end(span: Span) -> int | None:
     return None if span.end_ns == OPEN_END else span.end_ns
 
 
+@drawing
 def window_plot(window: WorstWindow) -> str:
     """Draws observed and expected values of the sensors with the largest share of a peak."""
-    figure = _figure(5.3, 0.55 + 1.0 * len(window.sensors))
+    figure = new_figure(5.3, 0.55 + 1.0 * len(window.sensors), facecolor="none")
     panels = np.atleast_1d(figure.subplots(len(window.sensors), 1, sharex=True))
     clock = window.time.view("datetime64[ns]")
     for panel, sensor in zip(panels, window.sensors, strict=True):
         panel.axvline(clock[window.peak], color=QUIET, linewidth=0.8, linestyle=(0, (2, 2)))
         panel.plot(clock, sensor.expected, color=ALERT, linewidth=1.1)
         panel.plot(clock, sensor.observed, color=LINE, linewidth=1.1)
-        label_axis(panel, f"{_short(sensor.name)}\n{sensor.share:.0%}")
+        label_axis(panel, f"{axis_name(sensor.name)}\n{sensor.share:.0%}")
         panel.yaxis.set_label_coords(-0.14, 0.5)  # room for the figures of a narrow panel
         panel.locator_params(axis="y", nbins=3)
         panel.margins(y=0.12)
@@ -98,15 +114,10 @@ def window_plot(window: WorstWindow) -> str:
     return _svg(figure)
 
 
-def _short(name: str) -> str:
-    """A short name as plain text: matplotlib takes dollars for mathematics."""
-    cut = name if len(name) <= 18 else f"{name[:17]}…"
-    return cut.replace("$", r"\$")
-
-
+@drawing
 def curve_plot(points: Sequence[CurvePoint], q: float) -> str:
     """Draws the realised over the promised share of normal frames above a level; on the diagonal they are equal."""
-    figure = _figure(5.3, 4.0)
+    figure = new_figure(5.3, 4.0, facecolor="none")
     panel = figure.subplots()
     promised = np.array([point.promised for point in points])
     realised = np.array([point.realised for point in points])
@@ -138,6 +149,7 @@ def _mark_threshold(panel: Axes, points: Sequence[CurvePoint], q: float, least: 
     )
 
 
+@drawing
 def strength_plot(kinds: Mapping[str, InjectedKind]) -> str:
     """Draws the share of synthetic anomalies found: a row for each kind, a field for each size, darker for more.
 
@@ -147,7 +159,7 @@ def strength_plot(kinds: Mapping[str, InjectedKind]) -> str:
     from matplotlib.patches import Rectangle
 
     most = max(len(one.sizes) for one in kinds.values())
-    figure = _figure(8.0, 0.35 + 0.36 * len(kinds))
+    figure = new_figure(8.0, 0.35 + 0.36 * len(kinds), facecolor="none")
     panel = figure.subplots()
     for row, one in enumerate(kinds.values()):
         for column, one_size in enumerate(one.sizes):
@@ -168,12 +180,6 @@ def strength_plot(kinds: Mapping[str, InjectedKind]) -> str:
     panel.spines["bottom"].set_visible(False)
     figure.subplots_adjust(left=0.25, right=0.99, top=0.98, bottom=0.03)
     return _svg(figure)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), facecolor="none")
 
 
 def _svg(figure: Figure) -> str:

@@ -19,6 +19,7 @@ from stream.detect.model.kind import GenerativeAutoencoder
 from stream.errors import BundleError
 from stream.intake.columns import Float64s
 from stream.registry.bundle import weights
+from training.plotting import axis_name, drawing, new_figure
 
 if TYPE_CHECKING:  # Only a plot needs it, and the import takes half a second and 30 MB.
     from matplotlib.axes import Axes
@@ -73,12 +74,11 @@ def write_samples(samples: PriorSamples, path: Path) -> None:
     pq.write_table(pa.table(table), path)
 
 
+@drawing
 def plot_samples(samples: PriorSamples, path: Path) -> None:
     """Draws a panel per sensor as PNG: some windows, the median of all, and the band that holds nine in ten."""
-    from matplotlib.figure import Figure
-
     names = samples.sensors[:PANELS]
-    figure = Figure(figsize=(8.0, 1.0 + 1.3 * len(names)), dpi=120, facecolor="white", layout="constrained")
+    figure = new_figure(8.0, 1.0 + 1.3 * len(names), dpi=120, facecolor="white", layout="constrained")
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for panel, name, values in zip(panels, names, samples.values.transpose(2, 0, 1), strict=False):
         _panel(panel, name, values)
@@ -98,6 +98,6 @@ def _panel(panel: "Axes", name: str, windows: Float64s) -> None:
     # A window of one frame is a point.
     panel.plot(steps, windows[:SHOWN].T, color=_LINE, linewidth=0.6, alpha=0.5, marker="." if len(steps) == 1 else "")
     panel.plot(steps, middle, color=_MIDDLE, linewidth=1.2, marker="_" if len(steps) == 1 else "")
-    panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    panel.set_ylabel(axis_name(name), rotation=0, ha="right", va="center", fontsize=9)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelsize=8, length=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.plotting import ALERT, FAULT, LINE, QUIET, dress
+from training.plotting import ALERT, FAULT, LINE, QUIET, drawing, dress, new_figure
 from training.robustness.evasion import NORMS, Evasion, Knowledge, Robustness
 from training.robustness.report import TITLES
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:  # matplotlib takes half a second and 30 MB: imported only whe
 COLOURS: dict[Knowledge, str] = {"recorded data": QUIET, "a surrogate": LINE, "one member": FAULT, "everything": ALERT}
 
 
+@drawing
 def draw(of: Robustness, path: Path) -> None:
     """Draws the ensemble solid, one member dashed, the counterpart dotted. An existing file is replaced."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.0, 4.2), dpi=120, facecolor="white", layout="constrained")
+    figure = new_figure(10.0, 4.2, dpi=120, facecolor="white", layout="constrained")
     spec = of.setup.ensemble.definition.spec
     for panel, norm in zip(figure.subplots(1, 2), NORMS, strict=True):
         for knows, colour in COLOURS.items():
@@ -28,6 +27,7 @@ def draw(of: Robustness, path: Path) -> None:
         panel.set_ylim(-0.02, 1.02)
         panel.set_xlabel(f"{TITLES[norm]}, standard deviations", fontsize=9)
         panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter("")
         dress(panel)
     first = figure.axes[0]
     first.set_ylabel("evasion rate", fontsize=9)
