@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-import numpy as np
-
 from stream.detect.model.autoencoders import kind_of
 from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, Sentinels, ValidRange
 from stream.errors import ConfigError, DataError
+from stream.intake.intervals import format_duration
+from stream.intake.sampling import Sampling
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings
 
@@ -18,25 +18,26 @@ WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
 
 
 def choose_policy(
-    frames: FrameSettings, rules: RuleSettings, layout: Literal["wide", "long"], steps: dict[str, int], sensors: int
+    frames: FrameSettings, rules: RuleSettings, layout: Literal["wide", "long"], found: Sampling, sensors: int
 ) -> FramePolicy:
     """Chooses the policy for framing, with values from the data for `interval`, `max_gap` and `max_missing`.
 
     Args:
         layout: "long": records of one sensor each, which become frames on ticks only.
-        steps: median step of each series, ns.
+        found: the steps of series and sensors.
 
     Raises:
         DataError: no series has two readings, so there is no interval.
     """
-    if not steps and frames.interval is None:
-        raise DataError("no series has two readings at different times; set `frames.interval`, or give more history")
-    interval = frames.interval if frames.interval is not None else int(np.median(list(steps.values())))
-    # Series may have different rates: the jitter of the slowest one must not count as gaps.
-    gap = frames.max_gap if frames.max_gap is not None else GAP_STEPS * max([interval, *steps.values()])
-    missing = frames.max_missing if frames.max_missing is not None else sensors // 4
     resample = "last" if layout == "long" and frames.resample == "none" else frames.resample
-    one_value = layout == "long" and min(steps.values(), default=0) >= LEAST_OF_TICK * interval
+    usual = found.interval if resample == "none" else found.tick
+    interval = frames.interval if frames.interval is not None else usual
+    if interval is None:
+        raise DataError("no series has two readings at different times; set `frames.interval`, or give more history")
+    # Series may have different rates: the jitter of the slowest one must not count as gaps.
+    gap = frames.max_gap if frames.max_gap is not None else GAP_STEPS * max([interval, *found.rows.values()])
+    missing = frames.max_missing if frames.max_missing is not None else sensors // 4
+    one_value = layout == "long" and found.fastest >= LEAST_OF_TICK * interval
     return FramePolicy(
         interval_ns=interval,
         max_gap_ns=gap,
@@ -79,6 +80,14 @@ def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int)
         beta=model.beta,
         discriminator=DISCRIMINATOR if model.discriminator else 0,
     )
+
+
+def describe_sampling(policy: FramePolicy) -> str:
+    """Says how readings become frames, with the interval and the longest step inside a window."""
+    interval = format_duration(policy.interval_ns)
+    kinds = {"none": f"every reading is a frame, one each {interval}", "last": f"ticks of {interval}, last values"}
+    how = kinds.get(policy.resample, f"ticks of {interval}, mean values")
+    return f"{how}; a step above {format_duration(policy.max_gap_ns)} is a gap"
 
 
 def longest_support(model: ModelSettings) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream.detect.frames.frames import Fitness
 from stream.detect.model.autoencoders import kind_of
 from stream.detect.slots import Segments
 from stream.errors import DataError
@@ -56,9 +57,11 @@ def cut(framed: FramedHistory, model: ModelSettings, threshold: ThresholdSetting
 
 
 def _too_short(framed: FramedHistory, longest: int) -> str:
+    degraded = int((framed.fitness == Fitness.DEGRADED).sum())
+    lost = f" ({degraded:,} of {len(framed):,} are degraded)" if degraded else ""
     return (
-        f"{int(framed.normal.sum()):,} usable frames are too few for windows of {longest}, which see more of what "
-        "belongs together; give longer history, or set `model.window`"
+        f"{int(framed.normal.sum()):,} usable frames{lost} are too few for windows of {longest}, which see more of "
+        "what belongs together; give longer history, or set `model.window`"
     )
 
 

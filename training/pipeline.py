@@ -22,13 +22,15 @@ from stream.detect.frames.scale import POOLED
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import FramePolicy
 from stream.errors import DataError
-from stream.intake.sampling import steps
+from stream.intake.sampling import sampling
+from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
 from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.stored_levels import stored_table
+from training.data.degraded import refuse_degraded
 from training.data.discarded import refuse_discarded
 from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
@@ -40,6 +42,7 @@ from training.defaults import (
     choose_policy,
     choose_rules,
     choose_spec,
+    describe_sampling,
     longest_support,
     refuse_unknown,
     sensors_with_rules,
@@ -94,7 +97,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", describe_columns(history.layout))
     refuse_unknown(options.rules, options.frames, history.sensors)
-    history, policy, framed, findings = _framed(options, history)
+    history, policy, framed, findings = _framed(options, history, progress)
     lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
     if lengths.why_shorter is not None:
@@ -140,19 +143,23 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )
 
 
-def _framed(options: TrainOptions, history: History) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
+def _framed(
+    options: TrainOptions, history: History, progress: Progress
+) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
     """Frames the history and vets its sensors; drops the sensors that vetting found, if the options say so."""
-    intervals = steps(batch.columns for batch in history.batches).medians()
     lag = longest_support(options.model) - 1
 
-    def framed_with(history: History) -> tuple[FramePolicy, FramedHistory]:
-        policy = choose_policy(options.frames, options.rules, history.layout.format, intervals, len(history.sensors))
+    def framed_with(history: History) -> tuple[FramePolicy, FramedHistory, SamplingAdvice | None]:
+        found = sampling([batch.columns for batch in history.batches], len(history.sensors))
+        frames, is_long = options.frames, history.layout.format == "long"
+        advice = sampling_advice(found, history.sensors, frames.resample, frames.interval, frames.max_carry, is_long)
+        policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
         framed = frame(history.batches, policy, history.sensors)
         if options.feedback is not None:
             framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
-        return policy, framed
+        return policy, framed, advice
 
-    policy, framed = framed_with(history)
+    policy, framed, advice = framed_with(history)
     refuse_discarded(history, policy, framed.dispositions)
     usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not usable.any():
@@ -167,5 +174,9 @@ def _framed(options: TrainOptions, history: History) -> tuple[History, FramePoli
     dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:
         history = drop_sensors(history, dropped)
-        policy, framed = framed_with(history)
+        policy, framed, advice = framed_with(history)
+    refuse_degraded(options.data, framed, history.sensors, policy, advice)
+    progress.stage("sampling", describe_sampling(policy))
+    if advice is not None:
+        progress.stage("warning", advice.sentence)
     return history, policy, framed, findings

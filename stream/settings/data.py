@@ -154,7 +154,8 @@ class FrameSettings(Section):
 
     interval: PositiveDuration | None = Field(
         default=None,
-        description="Sampling interval, the length of a tick. null: the median step, chosen by `narrows train`.",
+        description="Sampling interval, the length of a tick. null: the median step of wide data; "
+        "on ticks the step by which every sensor is seen.",
     )
     resample: Literal["none", "last", "mean"] = Field(
         default="none", description="none: every reading is a frame. last, mean: readings go on ticks of `interval`."

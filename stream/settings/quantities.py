@@ -7,18 +7,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-_DURATION_UNITS = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60 * 1_000_000_000,
-    "h": 3_600 * 1_000_000_000,
-    "d": 86_400 * 1_000_000_000,
-}
+from stream.intake.intervals import DURATION_UNITS
+from stream.intake.intervals import format_duration as format_duration
+
 _SIZE_UNITS = {"B": 1, "kB": 1_000, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 # A hundred years: far above any sensible setting, far below the end of int64 ns.
-_LONGEST = 36_500 * _DURATION_UNITS["d"]
+_LONGEST = 36_500 * DURATION_UNITS["d"]
 _LARGEST = 2**40
 _NUMBER = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]*)\s*")
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]]+)):([0-9]{1,5})")
@@ -37,15 +31,10 @@ def parse_duration(given: object) -> int:
     Raises:
         ValueError: not of that form, negative, or longer than 36500d.
     """
-    length = _scaled(given, _DURATION_UNITS, default="s", help_text=DURATION_HELP)
+    length = _scaled(given, DURATION_UNITS, default="s", help_text=DURATION_HELP)
     if length > _LONGEST:
         raise ValueError("expected at most 36500d")
     return length
-
-
-def format_duration(length: int) -> str:
-    """The shortest exact spelling of `length` ns: 90 s is `90s`, 120 s is `2m`."""
-    return _spelled(length, _DURATION_UNITS, zero="0s")
 
 
 def parse_size(given: object) -> int:
@@ -62,7 +51,11 @@ def parse_size(given: object) -> int:
 
 def format_size(size: int) -> str:
     """The shortest exact spelling of `size` bytes: `1MiB`, `1500B`."""
-    return _spelled(size, {unit: n for unit, n in _SIZE_UNITS.items() if unit not in ("kB", "MB", "GB")}, zero="0B")
+    units = {unit: n for unit, n in _SIZE_UNITS.items() if unit not in ("kB", "MB", "GB")}
+    if size == 0:
+        return "0B"
+    unit, scale = max(((u, n) for u, n in units.items() if size % n == 0), key=lambda pair: pair[1])
+    return f"{size // scale}{unit}"
 
 
 def parse_instant(given: object) -> int:
@@ -110,13 +103,6 @@ def _scaled(given: object, units: dict[str, int], default: str, help_text: str) 
     if match is None or (match[2] or default) not in units:
         raise ValueError(f"expected {help_text}")
     return int(Decimal(match[1]) * units[match[2] or default])
-
-
-def _spelled(amount: int, units: dict[str, int], zero: str) -> str:
-    if amount == 0:
-        return zero
-    unit, scale = max(((u, n) for u, n in units.items() if amount % n == 0), key=lambda pair: pair[1])
-    return f"{amount // scale}{unit}"
 
 
 def _positive(amount: int) -> int:

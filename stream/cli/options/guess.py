@@ -9,8 +9,10 @@ import numpy as np
 
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.field_paths import joined
-from stream.intake.sampling import steps
+from stream.intake.sampling import sampling, steps
+from stream.intake.sampling_advice import sampling_advice, spoken
 from stream.intake.tables.reader import Hints, Layout, discover, read
+from stream.settings.data import FrameSettings
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
 
@@ -49,8 +51,7 @@ def guess(path: str) -> list[Guess]:
     """
     layout = discover(Path(path), Hints())
     name = Guess("detector", detector_name(path), "the name of the data")
-    spacing = rate(batch.columns for batch in read(Path(path), layout))
-    return [name, *layout_guesses(layout), *([] if spacing is None else [rate_guess(spacing)])]
+    return [name, *layout_guesses(layout), *sampling_guesses(path, layout)]
 
 
 def layout_guesses(layout: Layout) -> list[Guess]:
@@ -69,7 +70,6 @@ def layout_guesses(layout: Layout) -> list[Guess]:
         guesses += [
             Guess("input.sensor", joined([layout.sensor]), layout.why["sensor"]),
             Guess("input.value", joined([layout.value]), layout.why["value"]),
-            Guess("frames.resample", "last", "one sensor per row: the rows of one tick make a frame"),
         ]
     if label is not None:
         guesses.append(Guess("input.label", label, "named like a label: rows marked in it are kept out of training"))
@@ -98,6 +98,27 @@ def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
     return Rate(interval, len(step), int((step > _GAP * interval).sum()), int(step[-1]))
 
 
+def sampling_guesses(path: str, layout: Layout) -> Iterator[Guess]:
+    """Guesses `frames.interval`; and `frames.resample`, where rows hold one sensor, or have unlike steps."""
+    batches = list(_first(batch.columns for batch in read(Path(path), layout)))
+    found, spacing = sampling(batches, len(layout.sensors)), rate(batches)
+    if spacing is None or found.interval is None or found.tick is None:
+        return
+    usual, is_long = FrameSettings(), layout.format == "long"
+    advice = sampling_advice(found, layout.sensors, "none", None, usual.max_carry, is_long)
+    reason = f"{_rate_reason(spacing)}{f'; {advice.reason}' if advice is not None else ''}"
+    if advice is not None:
+        yield Guess("frames.resample", advice.resample, reason)
+        yield Guess("frames.interval", advice.interval, "a tick in which every sensor of every series is seen")
+        return
+    if layout.format == "wide":
+        yield Guess("frames.interval", format_duration(found.interval), reason)
+        return
+    yield Guess("frames.resample", "last", "one sensor per row: the rows of one tick make a frame")
+    slow = "" if found.slowest is None else f"; the slowest sensor, {layout.sensors[found.slowest]}, sets the tick"
+    yield Guess("frames.interval", format_duration(found.tick), f"{reason}{slow}")
+
+
 def _first(batches: Iterable[Readings | LongReadings]) -> Iterator[Readings | LongReadings]:
     count = 0
     for columns in batches:
@@ -107,14 +128,12 @@ def _first(batches: Iterable[Readings | LongReadings]) -> Iterator[Readings | Lo
             return
 
 
-def rate_guess(spacing: Rate) -> Guess:
-    """Guesses `frames.interval`; the reason counts the gaps."""
-    reason = f"the median of {spacing.steps} steps"
+def _rate_reason(spacing: Rate) -> str:
+    """The median step, and the number of gaps."""
+    reason = f"the median of {spacing.steps} steps, {spoken(spacing.interval_ns)}"
     if spacing.gaps:
-        reason += (
-            f"; longer than {_GAP} of it (gaps): {spacing.gaps}, the longest {format_duration(spacing.longest_ns)}"
-        )
-    return Guess("frames.interval", format_duration(spacing.interval_ns), reason)
+        reason += f"; longer than {_GAP} of it (gaps): {spacing.gaps}, the longest {spoken(spacing.longest_ns)}"
+    return reason
 
 
 def detector_name(path: str) -> str:

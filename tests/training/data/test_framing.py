@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stream.detect.frames.frames import Fitness
 from stream.detect.policy import Maintenance
 from stream.intake.columns import Readings
+from stream.intake.sampling import Sampling
 from stream.intake.tables.reader import Batch
 from stream.settings.data import FrameSettings
 from stream.settings.detection import RuleSettings
@@ -147,6 +148,13 @@ def a_history(seed: int, maintenance: tuple[Maintenance, ...] = ()) -> FramedHis
     return frame(made, policy, ("s",))
 
 
+def found(seconds: list[float]) -> Sampling:
+    """Series that report at these steps, in seconds, with all their sensors."""
+    rows = {chr(ord("a") + at): int(step * SECOND) for at, step in enumerate(seconds)}
+    usual = sorted(rows.values())[(len(rows) - 1) // 2] if rows else None
+    return Sampling(rows, rows, min(rows.values(), default=0), None, usual, usual, max(rows.values(), default=None))
+
+
 @pytest.mark.parametrize(
     ("layout", "resample", "interval", "complete"),
     [
@@ -161,16 +169,16 @@ def a_history(seed: int, maintenance: tuple[Maintenance, ...] = ()) -> FramedHis
 def test_ticks_close_with_their_last_sensor_only_where_each_has_one_value_a_tick(
     layout: Literal["wide", "long"], resample: Literal["none", "last", "mean"], interval: int | None, complete: bool
 ) -> None:
-    found = {"a": 10 * SECOND, "b": 10 * SECOND - 7, "c": 60 * SECOND}
-    policy = choose_policy(changed(FrameSettings(), interval=interval, resample=resample), RULES, layout, found, 9)
+    given = changed(FrameSettings(), interval=interval, resample=resample)
+    policy = choose_policy(given, RULES, layout, found([10, 9.99999, 60]), 9)
     assert policy.close_complete == complete
 
 
 def test_a_policy_takes_from_the_data_what_the_configuration_leaves_open() -> None:
-    found = {"a": 10 * SECOND, "b": 10 * SECOND, "c": 60 * SECOND}
-    policy = choose_policy(FrameSettings(), RULES, "wide", found, 9)
+    steps = found([10, 10, 60])
+    policy = choose_policy(FrameSettings(), RULES, "wide", steps, 9)
     assert (policy.interval_ns, policy.max_gap_ns, policy.max_missing) == (10 * SECOND, 600 * SECOND, 2)
     given = changed(FrameSettings(), interval=5, max_gap=7, max_missing=0, resample="mean")
-    policy = choose_policy(given, RULES, "long", {}, 9)
+    policy = choose_policy(given, RULES, "long", found([]), 9)
     assert (policy.interval_ns, policy.max_gap_ns, policy.max_missing, policy.resample) == (5, 7, 0, "mean")
-    assert choose_policy(FrameSettings(max_missing=9), RULES, "wide", found, 3).max_missing == 2, "one must be there"
+    assert choose_policy(FrameSettings(max_missing=9), RULES, "wide", steps, 3).max_missing == 2, "one must be there"
