@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from stream.messages import rewrite, say
+from stream.messages import rewrite, say, shortened
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import HEADINGS, DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
+from stream.registry.manifest_facts import DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
 from stream.terminal import console, plain_table
-from training.fitting.discriminator import UNDECIDED_LOSS
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
-from training.fitting.posterior import COLLAPSED, active_dimensions
 from training.pipeline import TrainingRun
 
 # Seconds between lines of progress where stderr is no terminal.
 QUIET_SECONDS = 5.0
+MOST_NAMES, MOST_FINDINGS = 8, 4
 # Explanations of dispositions, and of frames in no part.
 DISPOSITIONS = {"dead": "without a usable time or series", "ignored": "of sensors not asked for"}
 LEFT_OUT = {
@@ -86,46 +85,51 @@ def facts(trained: TrainingRun) -> TrainingFacts:
 
 
 def show(trained: TrainingRun) -> None:
-    """Prints the table on stdout."""
-    output = console()
-    output.print(plain_table(rows=_rows(trained)))
-    capacity = trained.manifest.metrics.capacity
-    if capacity is not None and capacity.kinds:
-        output.print(f"\n{capacity.title}")
-        output.print(plain_table(HEADINGS, capacity.rows, right=HEADINGS[2:]))
+    """Prints the essentials on stdout, on a page; `narrows models show` has the rest."""
+    console().print(plain_table(rows=_rows(trained)))
 
 
 def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
     m, history, c = trained.manifest, trained.history, trained.calibration
-    spec, fitted = m.model, trained.fitted
+    spec, gate = m.model, m.metrics.gate
     sizes = f"W={spec.window}, M={spec.smoothing}, hidden {spec.hidden}, latent {spec.latent}, K={spec.members}"
     used = {name: count for name, count in trained.parts.items() if name not in LEFT_OUT}
-    rows = [
+    return [
         ("history", f"{history.rows:,} readings, {m.data.series} series, {m.data.start} to {m.data.end}"),
-        (
-            "read at",
-            f"{history.rows / max(history.seconds, 1e-9):,.0f} rows/s; peak memory {_peak_memory_mb():,.0f} MB",
-        ),
-        ("sensors", f"{len(m.sensors)}: {', '.join(m.sensors[:8])}{', ...' if len(m.sensors) > 8 else ''}"),
+        ("sensors", _some(m.sensors)),
         ("left out", _left_out(trained)),
         *(("feedback", _feedback(counts)) for counts in [m.data.feedback] if counts is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
-        ("model", f"{spec.kind}, {sizes}"),
-        ("fit", f"{len(fitted.epochs)} epochs, {fitted.windows_per_s:,.0f} windows/s"),
-        ("loss", f"fit {_losses(fitted.fit_loss)}; held out {_losses(fitted.best_loss)}"),
-        *(("code", _code(own)) for own in fitted.divergence),
-        *_discriminator(trained),
+        ("model", f"{spec.kind}, {sizes}; {len(trained.fitted.epochs)} epochs"),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
-        ("on gate", _gate_alerts(m.metrics.gate)),
+        ("on gate", _gate_alerts(gate)),
         *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
-        ("gate", m.metrics.gate.verdict or ""),
-        *((one.name, f"{one.verdict}: {one.reason}") for one in m.metrics.gate.criteria),
-        ("rules", _rules(m) or "none of sensors"),
+        ("gate", _verdict(gate)),
+        *(("refused", refusal) for refusal in gate.refusals),
+        *([("rules", _rules(m))] if m.rules.sensors or m.policy.valid else []),
+        *(("vetting", finding) for finding in _findings(trained)),
         ("bundle", trained.place),
         ("aliases", ", ".join(trained.aliases) or "none points to it"),
     ]
-    return rows + [("vetting", f"{f.sensor}: {f.kind}, {f.reason}") for f in trained.findings]
+
+
+def _some(names: Sequence[str]) -> str:
+    """The number of names, and the first of them."""
+    return f"{len(names)}: {', '.join(map(shortened, names[:MOST_NAMES]))}{', ...' if len(names) > MOST_NAMES else ''}"
+
+
+def _verdict(gate: GateFacts) -> str:
+    """The verdict of the gate, with the criteria that it could not judge."""
+    unjudged = [one.name for one in gate.criteria if one.verdict == "not judged"]
+    return "; not judged: ".join(filter(None, [gate.verdict or "", ", ".join(unjudged)]))
+
+
+def _findings(trained: TrainingRun) -> list[str]:
+    """The first findings of the vetting, and the number of the others."""
+    found = [f"{shortened(f.sensor)}: {f.kind}, {f.reason}" for f in trained.findings]
+    left = len(found) - MOST_FINDINGS
+    return found[:MOST_FINDINGS] + ([f"and {left} more, in `narrows models show`"] if left > 0 else [])
 
 
 def _rules(m: Manifest) -> str:
@@ -162,26 +166,6 @@ def _feedback(feedback: FeedbackFacts) -> str:
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-
-
-def _losses(each: Sequence[float]) -> str:
-    return ", ".join(f"{loss:.4g}" for loss in each)
-
-
-def _code(dimensions: tuple[float, ...]) -> str:
-    """Nats of each dimension of a variational member's code."""
-    dead = len(dimensions) - active_dimensions(dimensions)
-    each = ", ".join(f"{nats:.2g}" for nats in dimensions)
-    return f"{each} nats per dimension; {dead} of {len(dimensions)} collapsed (below {COLLAPSED:g})"
-
-
-def _discriminator(trained: TrainingRun) -> list[tuple[str, str]]:
-    discriminator = trained.discriminator
-    if discriminator is None:
-        return []
-    units = trained.manifest.model.discriminator
-    held_out = _losses(discriminator.stop_loss)
-    return [("discriminator", f"hidden {units}; held out {held_out}, {UNDECIDED_LOSS:.4g} knows nothing")]
 
 
 def _threshold(trained: TrainingRun) -> str:

@@ -28,6 +28,7 @@ from stream.cli.init import init
 from stream.cli.models import models_app
 from stream.cli.recalibrate import recalibrate
 from stream.cli.replay import replay
+from stream.cli.reports.output import discard_stdout
 from stream.cli.robustness import robustness
 from stream.cli.run import run
 from stream.cli.topics import topics
@@ -35,6 +36,9 @@ from stream.cli.train import train
 from stream.errors import NarrowsError
 from stream.messages import accept_any_character, say
 
+LESS_MEMORY = (
+    "give fewer columns (`input.sensors`, `input.exclude`), a part of the files (--data with a glob), or more memory"
+)
 # Former names of commands that are still understood.
 RENAMED = {"calibrate": "recalibrate"}
 
@@ -74,12 +78,19 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     accept_any_character()
     try:
-        app(prog_name="narrows")
+        try:
+            app(prog_name="narrows")
+        finally:
+            sys.stdout.flush()
     except NarrowsError as error:
         say(f"narrows: {error}", lines=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        raise  # The reader of our output is gone: a message would reach nobody.
+        discard_stdout()
+        sys.exit(1)
+    except MemoryError as error:
+        say(f"narrows: out of memory{f' ({error})' if str(error) else ''}; {LESS_MEMORY}")
+        sys.exit(1)
     except OSError as error:
         say(f"narrows: {error}; check the path, its permissions and the space that is left")
         sys.exit(1)

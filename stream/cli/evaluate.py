@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
-from stream.cli.reports.output import print_json
+from stream.cli.reports.output import NextCommands, print_json
 from stream.messages import say
 
 
@@ -38,6 +38,11 @@ def evaluate(
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, loaded.definition)
     measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, settings.input.hints, known, history))
+    if report is not None:
+        from training.evaluate.page import write
+
+        write(measured, report)
+        say(f"report: {report}")
     if as_json:
         from training.evaluate.facts import facts
 
@@ -46,8 +51,4 @@ def evaluate(
         from training.evaluate.report import show
 
         show(measured)
-    if report is not None:
-        from training.evaluate.page import write
-
-        write(measured, report)
-        say(f"report: {report}")
+    NextCommands(config, overrides).use(settings, loaded.folder.name)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.options.parameters import DEFAULT_CONFIG, AsJson
-from stream.cli.reports.output import print_json
+from stream.cli.reports.output import NextCommands, print_json
 from stream.messages import say, tell
 
 
@@ -35,4 +35,6 @@ def init(
     else:
         for one in guesses:
             tell(f"{one.path} = {one.value}  ({one.reason})")
-    say(f"wrote {output}; read it, then: narrows config check -c {output}")
+    say(f"wrote {output}; read it, then go on")
+    following = NextCommands(output)
+    following.show(("config", "check"), ("train", "--data", from_file or "readings.parquet"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, Reason, settings_from
-from stream.cli.reports.output import conclude_child, print_json, print_result
+from stream.cli.reports.output import NextCommands, conclude_child, print_json, print_result, showing
 from stream.messages import say
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def models_promote(
 
     registry, detector = _opened(config, overrides)
     moved = model_facts.outcome(promote(registry, detector, version, reason, force), registry, detector)
-    print_result(moved, as_json, models.show_outcome)
+    with showing(f"production points to {moved.after}"):
+        print_result(moved, as_json, models.show_outcome)
+    NextCommands(config, overrides).show(("run",))
 
 
 @models_app.command("rollback")
@@ -104,7 +106,8 @@ def models_rollback(
 
     registry, detector = _opened(config, overrides)
     moved = model_facts.outcome(rollback(registry, detector, reason), registry, detector)
-    print_result(moved, as_json, models.show_outcome)
+    with showing(f"production points to {moved.after}"):
+        print_result(moved, as_json, models.show_outcome)
 
 
 @models_app.command("history")
@@ -138,11 +141,12 @@ def models_amend(
     changes = amendment_from(settings, overrides or ())
     registry = Registry(settings.registry)
     amended = amend(registry, settings.detector, version or settings.bundle, changes, reason)
-    if as_json:
-        print_json(report.facts(amended, registry))
-    else:
-        report.show(amended, registry)
-    conclude_child(amended.manifest)
+    with showing(f"version {amended.manifest.version} is published"):
+        if as_json:
+            print_json(report.facts(amended, registry))
+        else:
+            report.show(amended, registry)
+    conclude_child(amended.manifest, NextCommands(config, overrides))
 
 
 @models_app.command("sample")

@@ -1,12 +1,14 @@
 """`narrows recalibrate`: thresholds that follow newer readings, in a child of a bundle."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stream.cli.options.parameters import AlertsFrom, AsJson, ConfigFile, FeedbackFrom, Overrides, Reason, settings_from
-from stream.cli.reports.output import conclude_child, print_json
+from stream.cli.reports.output import NextCommands, conclude_child, print_json, showing
 from stream.errors import ConfigError
 from stream.messages import say
 
@@ -62,10 +64,13 @@ def recalibrate(
         spans += spans_not_normal(judgements)
     newer, limits = NewerData(data, scores, settings.input.hints), settings.recalibrate
     recalibration = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)
-    if as_json:
-        print_json(report.facts(recalibration, registry))
-    else:
-        report.show(recalibration, registry)
+    with showing("the recalibration is done"):
+        if as_json:
+            print_json(report.facts(recalibration, registry))
+        else:
+            report.show(recalibration, registry)
     if recalibration.result.refused:
         raise typer.Exit(GATE_REFUSED)
-    conclude_child(recalibration.child)
+    if dry_run:
+        say(f"next: {shlex.join(['narrows', *(word for word in sys.argv[1:] if word != '--dry-run')])}")
+    conclude_child(recalibration.child, NextCommands(config, overrides))

@@ -1,6 +1,7 @@
 """`narrows replay`: history through the detector, without Kafka."""
 
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
+from stream.cli.reports.output import NextCommands
 from stream.counters import Count
 from stream.messages import say, warn
 
@@ -36,16 +38,18 @@ def replay(
 
     With --against, through two bundles: which alerts of the other are gone, which are new, which have moved.
     """
-    settings = settings_from(config, overrides)
+    settings, following = settings_from(config, overrides), NextCommands(config, overrides)
     if against is not None:
         from stream.cli.replay_diff import compare
 
-        compare(settings, data, bundle, against, scores, as_json)
+        following.use(settings, compare(settings, data, bundle, against, scores, as_json), compared=True)
     else:
-        _replay(settings, data, bundle, scores, as_json)
+        _replay(settings, data, bundle, scores, as_json, following)
 
 
-def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path | None, as_json: bool) -> None:
+def _replay(
+    settings: "Settings", data: Path, bundle: str | None, scores: Path | None, as_json: bool, following: NextCommands
+) -> None:
     """Prints alerts on stdout, as JSON lines or as a table on a terminal, and the counts on stderr."""
     import torch
 
@@ -58,9 +62,11 @@ def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path |
     layout = layout_for(data, settings.input.hints.without_label(), definition)
     say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
     alerts: list[Alert] = []
+    last: deque[str] = deque(maxlen=1)
     as_table = sys.stdout.isatty() and not as_json
 
     def publish(alert: "Alert") -> None:
+        last.append(alert.alert_id)
         if as_table:
             alerts.append(alert)
         else:
@@ -77,6 +83,9 @@ def _replay(settings: "Settings", data: Path, bundle: str | None, scores: Path |
         warn(warning)
     if scores is not None:
         say(f"verdicts: {scores}")
+    if last:
+        following.show(("feedback", last[-1], "confirmed", "--file", "feedback.jsonl"))
+    following.use(settings, folder.name)
 
 
 def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]:

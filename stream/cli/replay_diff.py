@@ -37,7 +37,7 @@ class ReplayDiff(msgspec.Struct, frozen=True):
 
 def compare(
     settings: Settings, data: Path, bundle: str | None, against: str, scores: Path | None, as_json: bool
-) -> None:
+) -> str:
     """Prints how the alerts of two bundles on the same rows differ, on stdout; the counts on stderr.
 
     The output is a table on a terminal and JSON lines elsewhere. With `as_json` it is one document.
@@ -46,6 +46,9 @@ def compare(
         bundle: folder, version or alias of the side `after`; None = the configured one.
         against: folder, version or alias of the side `before`.
         scores: a Parquet file for the verdicts of the side `after`; None = not written.
+
+    Returns:
+        The version of the side `after`.
 
     Raises:
         BundleError: one of the bundles is absent or cannot score these data; names it.
@@ -73,6 +76,7 @@ def compare(
     for name, side, alerts in (("before", before, alerts_before), ("after", after, alerts_after)):
         counts = ", ".join(f"{what} {number:,}" for what, number in sorted(side.counts.items()) if number)
         say(f"{name}: {len(alerts)} alerts; {counts}")
+    return after.version
 
 
 def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> tuple[Side, list[IncidentView]]:

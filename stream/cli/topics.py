@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, settings_from
-from stream.cli.reports.output import print_json
+from stream.cli.reports.output import NextCommands, print_json
 from stream.messages import say, warn
 
 
@@ -36,3 +36,4 @@ def topics(
             warn(f"{finding.check}: {finding}")
     refuse(findings)
     say("all topics are there and fit")
+    NextCommands(config, overrides).show(("run",))

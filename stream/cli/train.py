@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from stream.cli.options.parameters import AlertsFrom, AsJson, ConfigFile, FeedbackFrom, Overrides, Reason, settings_from
-from stream.cli.reports.output import print_json, print_next_command
+from stream.cli.reports.output import NextCommands, print_json, showing
+from stream.messages import say
 
 
 def train(
@@ -35,12 +36,18 @@ def train(
     judgements = configured_judgements(settings, feedback, alerts)
     options = train_options(settings, data, judgements, reason if force else None)
     trained = train_bundle(options, report.progress())
-    if as_json:
-        print_json(report.facts(trained))
-    else:
-        report.show(trained)
+    following, version = NextCommands(config, overrides), trained.manifest.version
+    with showing(f"the bundle is published: {trained.place}"):
+        if as_json:
+            print_json(report.facts(trained))
+        else:
+            report.show(trained)
+            say(f"all that was measured: {following.line('models', 'show', version)}")
     if not trained.aliases:
         remedy = "nothing points to it: look at it with `narrows evaluate`, or let it pass with --force"
-        trained.manifest.metrics.gate.require(trained.manifest.version, remedy)
-    elif "production" not in trained.aliases:
-        print_next_command()
+        trained.manifest.metrics.gate.require(version, remedy)
+    elif "production" in trained.aliases:
+        labelled = ("evaluate", "--data", "labelled.parquet", "--fit", data)
+        following.show(("replay", "--data", "newer.parquet"), labelled, ("run",))
+    else:
+        following.compare()

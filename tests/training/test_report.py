@@ -1,7 +1,6 @@
 """The report of a training run: use of the history with reasons, and results."""
 
 import json
-import re
 from pathlib import Path
 
 import msgspec
@@ -37,7 +36,7 @@ def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
     assert facts["data"]["dispositions"] == {"used": 3200, "late": 0, "duplicate": 0, "ignored": 0, "dead": 0}
     report.show(trained)
     table = capsys.readouterr().out
-    for said in ("3,200 readings, 4 series", "rows/s; peak memory", "percentile 95: q = ", "candidate, production"):
+    for said in ("3,200 readings, 4 series", "percentile 95: q = ", "candidate, production"):
         assert said in table
 
 
@@ -83,6 +82,3 @@ def test_what_was_left_out_is_said_with_its_reasons_and_adds_up(
         "100 degraded (too many sensors missing), 96 purged (W + M - 1 after each cut)"
     )
     assert table["frames"].startswith("3,200: ")
-    fit, held_out = (re.findall(r"[\d.]+", losses) for losses in table["loss"].split(";"))
-    assert fit == [f"{loss:.4g}" for loss in fit_loss]
-    assert held_out == [f"{loss:.4g}" for loss in stop_loss]

@@ -15,9 +15,11 @@ from stream.cli.reports.model_facts import (
 )
 from stream.messages import tell
 from stream.registry.alias_history import AliasChange
-from stream.registry.manifest_facts import HEADINGS, CapacityFacts, ThresholdFacts
+from stream.registry.manifest_facts import HEADINGS, CapacityFacts, MetricFacts, ThresholdFacts
 from stream.settings.quantities import format_duration, format_instant
 from stream.terminal import console, plain_table
+from training.fitting.discriminator import UNDECIDED_LOSS
+from training.fitting.posterior import COLLAPSED, active_dimensions
 
 # A difference lists at most this many series, those whose thresholds moved furthest.
 MOVED_SHOWN = 10
@@ -33,16 +35,22 @@ def show_list(rows: Iterable[ModelRow]) -> None:
 def show_page(page: ModelPage) -> None:
     """Prints one bundle, a table for each section."""
     _print_bold(", ".join([f"{page.version} of {page.detector}", *page.aliases]))
-    # The capacity has a table of its own.
-    sections = plain(msgspec.structs.replace(page, metrics=msgspec.structs.replace(page.metrics, capacity=None)))
+    # Capacity, criteria and findings have tables of their own.
+    metrics, gate, capacity = page.metrics, page.metrics.gate, page.metrics.capacity
+    flat_metrics = msgspec.structs.replace(metrics, capacity=None, gate=msgspec.structs.replace(gate, criteria=()))
+    flat_data = msgspec.structs.replace(page.data, vetting=())
+    sections = plain(msgspec.structs.replace(page, metrics=flat_metrics, data=flat_data))
     names = ("place", "created_at", "calibrated_at", "parent", "sensors")
     _print((), _lines({name: sections[name] for name in names if sections[name] is not None}))
     for name, section in sections.items():
         if isinstance(section, Mapping) and section:
             _print_bold(f"\n{name}")
             _print((), _files(page) if name == "files" else _lines(flattened(section)))
-    if page.metrics.capacity is not None:
-        _show_capacity(page.metrics.capacity)
+    _titled("vetting", (), ([finding] for finding in page.data.vetting or ()))
+    _titled("gate", (), ([one.name, one.verdict, one.reason] for one in gate.criteria))
+    _titled("explained", (), _explained(metrics))
+    if capacity is not None:
+        _show_capacity(capacity)
 
 
 def show_difference(difference: ModelDifference) -> None:
@@ -134,6 +142,23 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, int) and name.endswith("_ns"):
         return format_instant(value) if name in ("start_ns", "end_ns") else format_duration(value)
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _explained(metrics: MetricFacts) -> Iterable[list[str]]:
+    """Says what the figures of a variational model and of discriminators mean."""
+    for nats in metrics.code_kl or ():
+        known = tuple(value for value in nats if value is not None)
+        dead = len(known) - active_dimensions(known)
+        yield ["code", f"{dead} of {len(known)} dimensions collapsed (below {COLLAPSED:g} nats)"]
+    if metrics.discriminator_loss:
+        yield ["discriminator", f"a held-out loss of {UNDECIDED_LOSS:.4g} knows nothing"]
+
+
+def _titled(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    listed = list(rows)
+    if listed:
+        _print_bold(f"\n{title}")
+        _print(headings, listed)
 
 
 def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -51,7 +51,7 @@ def squeezed(text: str) -> list[str]:
 def test_a_short_history_trains_without_a_flag_and_its_strength_is_told_everywhere(
     narrows: Narrows, tmp_path: Path
 ) -> None:
-    """In the table of `train`, in the manifest, in `models show`: the same figures, each kind by each size."""
+    """In the page of `train`, in the manifest, in `models show`: the same summary; there, each kind by each size."""
     a_short_history(tmp_path / "short.parquet")
     out, err = narrows("train", "--data", "short.parquet")
     assert "W = 2, M = 2: 186 usable frames are too few for windows of 32" in err
@@ -66,12 +66,12 @@ def test_a_short_history_trains_without_a_flag_and_its_strength_is_told_everywhe
     shown = narrows("models", "show")[0]
     assert narrows("models", "show", "--json")[0].count('"half_from"') == len(KINDS)
     for text in (out, shown):
-        lines = squeezed(text)
         assert f"fine: {strength['said']}" in " ".join(text.split())
-        assert any(line.startswith("27 strips of 3 frames of the gate part") for line in lines)
-        for row in msgspec.convert(strength, CapacityFacts).rows:
-            assert " ".join(" ".join(row).split()) in lines
-        assert "swap, share one sensor, and no other to swap it with - - -" in lines
+    lines = squeezed(shown)
+    assert any(line.startswith("27 strips of 3 frames of the gate part") for line in lines)
+    for row in msgspec.convert(strength, CapacityFacts).rows:
+        assert " ".join(" ".join(row).split()) in lines
+    assert "swap, share one sensor, and no other to swap it with - - -" in lines
 
 
 def test_the_page_of_an_evaluation_shows_it_where_the_bundle_says_it(tmp_path: Path) -> None:
