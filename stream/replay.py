@@ -21,7 +21,8 @@ from stream.detect.outcome import Outcome, Verdict
 from stream.errors import BundleError, ConfigError
 from stream.events.alert import Alert, Source, alert
 from stream.intake.columns import Disposition, Float64s, Int64s
-from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
+from stream.intake.tables.reader import Batch, Hints, Layout, discover
+from stream.offline.rows import checked, look, rows_in_order
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -62,14 +63,14 @@ class Step:
 def steps(
     detector: Detector, data: Path, layout: Layout, batch_rows: int = 8192, known: frozenset[str] | None = None
 ) -> Iterator[Step]:
-    """Sends the rows in file order through a detector.
+    """Sends the rows through a detector: in the order of the files, or of time where the layout says so.
 
     Args:
         detector: a detector without state.
         batch_rows: rows in a batch, at most. Outcomes do not depend on it.
         known: readings of other series are dead, as with `unknown_series: refuse` online; None = all are taken.
     """
-    for batch in read(data, layout, detector.definition.sensors, batch_rows):
+    for batch in rows_in_order(data, layout, detector.definition.sensors, batch_rows):
         taken = batch if known is None else _of_series(batch, known)
         yield Step(taken, len(batch) - len(taken), detector.push(taken.readings))
 
@@ -83,11 +84,12 @@ def _of_series(batch: Batch, known: frozenset[str]) -> Batch:
 
 
 def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
-    """Finds the layout of the data, and checks it against the bundle's sensors.
+    """Finds the layout of the data, and checks it against the bundle's sensors. Reads the times of all rows.
 
     Raises:
         BundleError: sensors of the bundle are absent, and no frame could be scored without them. In wide data one
             absent sensor is enough.
+        DataError: training would refuse the data: no usable row, or many with the time of another one.
     """
     layout = discover(data, hints)
     check_meeting(str(data), layout.format, definition)
@@ -98,7 +100,8 @@ def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
             f"{data}: has sensors {list(layout.sensors)}, the bundle was trained on {list(definition.sensors)}; "
             f"missing {missing}: take data with these columns, or train on these data"
         )
-    return layout
+    order = look(data, layout, definition.sensors, definition.policy)
+    return checked(data, layout, definition.sensors, definition.policy, order)
 
 
 def check_meeting(where: str, layout: Literal["wide", "long"], definition: Definition) -> None:
@@ -135,7 +138,7 @@ def replay(
     batch_rows: int = 8192,
     known: frozenset[str] | None = None,
 ) -> ReplayResult:
-    """Sends the rows in file order through the detector.
+    """Sends the rows through the detector, in order as in `steps`.
 
     Args:
         publish: called with each alert event, in order.

@@ -24,6 +24,8 @@ from stream.detect.policy import FramePolicy
 from stream.errors import DataError
 from stream.intake.sampling import sampling
 from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
+from stream.offline.discarded import refuse_discarded
+from stream.offline.rows import said
 from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
@@ -31,10 +33,9 @@ from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.stored_levels import stored_table
 from training.data.degraded import refuse_degraded
-from training.data.discarded import refuse_discarded
 from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
-from training.data.history import History, data_facts, describe_columns, drop_sensors, read_history
+from training.data.history import History, data_facts, describe_columns, drop_sensors, ordered, read_history
 from training.data.scaling import scale_table
 from training.data.scored_history import frame_scores
 from training.data.split import Part, Shares
@@ -149,18 +150,21 @@ def _framed(
     """Frames the history and vets its sensors; drops the sensors that vetting found, if the options say so."""
     lag = longest_support(options.model) - 1
 
-    def framed_with(history: History) -> tuple[FramePolicy, FramedHistory, SamplingAdvice | None]:
+    def framed_with(history: History) -> tuple[History, FramePolicy, FramedHistory, SamplingAdvice | None]:
         found = sampling([batch.columns for batch in history.batches], len(history.sensors))
         frames, is_long = options.frames, history.layout.format == "long"
         advice = sampling_advice(found, history.sensors, frames.resample, frames.interval, frames.max_carry, is_long)
         policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
+        history = ordered(history, policy)
         framed = frame(history.batches, policy, history.sensors)
         if options.feedback is not None:
             framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
-        return policy, framed, advice
+        return history, policy, framed, advice
 
-    policy, framed, advice = framed_with(history)
-    refuse_discarded(history, policy, framed.dispositions)
+    history, policy, framed, advice = framed_with(history)
+    for line in said(history.layout):
+        progress.stage(*line.split(": ", 1))
+    refuse_discarded(history.layout, history.batches, framed.dispositions)
     usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not usable.any():
         raise DataError(
@@ -173,8 +177,7 @@ def _framed(
     dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
     dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:
-        history = drop_sensors(history, dropped)
-        policy, framed, advice = framed_with(history)
+        history, policy, framed, advice = framed_with(drop_sensors(history, dropped))
     refuse_degraded(options.data, framed, history.sensors, policy, advice)
     progress.stage("sampling", describe_sampling(policy))
     if advice is not None:

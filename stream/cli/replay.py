@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stream.replay import ReplayResult
     from stream.settings import Settings
 
-# Training refuses history that loses this share of its readings.
+# A larger share of readings that are left out deserves a word.
 MOST_LOST = 0.1
 
 
@@ -54,6 +54,7 @@ def _replay(
     import torch
 
     from stream.events.record import encode
+    from stream.offline.rows import said
     from stream.replay import layout_for, replay
     from stream.serve.compose import bundle_of, known_series
 
@@ -61,6 +62,8 @@ def _replay(
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
     say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
+    for line in said(layout):
+        say(line)
     alerts: list[Alert] = []
     last: deque[str] = deque(maxlen=1)
     as_table = sys.stdout.isatty() and not as_json
@@ -98,4 +101,7 @@ def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]
         )
     lost, received = result.counts[Count.LATE] + result.counts[Count.DUPLICATE], result.counts[Count.RECEIVED]
     if lost > MOST_LOST * received:
-        yield f"{lost:,} of {received:,} readings are late or duplicate; does `input.series` name the asset?"
+        yield (
+            f"{lost:,} of {received:,} readings are left out: {result.counts[Count.LATE]:,} late, "
+            f"{result.counts[Count.DUPLICATE]:,} duplicate, as if they had been handed over twice"
+        )

@@ -13,6 +13,7 @@ from stream.events.alert import Alert
 from stream.events.difference import KINDS, ChangeCounts, ChangeRecord, count, count_by_series, difference
 from stream.events.incident_view import IncidentView, newest
 from stream.messages import say
+from stream.offline.rows import said
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
 from stream.settings import Settings
@@ -83,6 +84,8 @@ def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | Non
     """Replays the data through a bundle; returns its side and its incidents, each in its newest state."""
     _, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
+    for line in said(layout):
+        say(f"{definition.version}: {line}")
     events: list[IncidentView] = []
 
     def publish(alert: Alert) -> None:

@@ -70,6 +70,7 @@ class InputSettings(Section):
         "time_format": "run",
         "label": "training",
         "exclude": "training",
+        "series_name": "training",
         "max_future": "run",
         "max_bytes": "run",
         "unknown_series": "run",
@@ -90,6 +91,11 @@ class InputSettings(Section):
     series: str = Field(
         default="",
         description='Field or column that names the asset. "": the Kafka key; Parquet: found, or one series per file.',
+    )
+    series_name: Text | None = Field(
+        default=None,
+        description="Parquet only: the one series of data without a column of series, in one file or many. null: a "
+        "file is a series, or the bundle's only one.",
     )
     sensors: Sensors = Field(
         default_factory=dict,
@@ -127,7 +133,17 @@ class InputSettings(Section):
         time, series, sensor, value = (
             ".".join(split(path)) if path else None for path in (self.time, self.series, self.sensor, self.value)
         )
-        return Hints(time, series, tuple(self.sensors) or None, self.label, sensor, value, self.exclude)
+        sensors = tuple(self.sensors) or None
+        return Hints(time, series, sensors, self.label, sensor, value, self.exclude, self.series_name)
+
+    @model_validator(mode="after")
+    def _one_way_to_name_series(self) -> Self:
+        if self.series and self.series_name:
+            raise ValueError(
+                f"`series: {self.series}` is a column that names the series of each row, and `series_name: "
+                f"{self.series_name}` names the one series of all rows; set one of them"
+            )
+        return self
 
     @property
     def wire(self) -> Wire:

@@ -20,6 +20,7 @@ FLOW = (
     "stream.events",
     "stream.storage",
     "stream.registry",
+    "stream.offline",
     "stream.replay",
     "stream.kafka",
     "stream.settings",

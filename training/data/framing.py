@@ -11,6 +11,7 @@ from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, Slots, last_true
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 from stream.intake.tables.reader import Batch
+from stream.offline.order import in_order
 from training.data.split import Part
 
 
@@ -167,7 +168,7 @@ class HistoryFrames:
             imputed=imputed,
             step=np.where(after_gap, policy.interval_ns, np.diff(time, prepend=time[:1])),
             dispositions={fate.name.lower(): int(self._fates[fate]) for fate in Disposition},
-            values=_sorted_values(values, order),
+            values=in_order(values, order),
         )
 
 
@@ -200,15 +201,3 @@ def carried_from(some: Bools, imputed: Bools, segments: Segments, max_carry: int
     last = last_true(some, segments)
     carried: Bools = imputed & (last >= 0) & (np.arange(len(some)) - last <= max_carry)
     return carried
-
-
-def _sorted_values(pieces: list[Float64s], order: Int64s) -> Float64s:
-    """Joins the pieces to one array (T, F) in `order`. Empties the list to free each piece after its copy."""
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    values, start = np.empty((len(order), pieces[0].shape[1])), 0
-    while pieces:
-        piece = pieces.pop(0)
-        values[place[start : start + len(piece)]] = piece
-        start += len(piece)
-    return values

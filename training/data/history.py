@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stream.detect.policy import FramePolicy
 from stream.errors import DataError
 from stream.events.record import rfc3339
 from stream.intake.columns import LongReadings, Readings
+from stream.intake.tables.files import files
 from stream.intake.tables.reader import Batch, Layout, discover, read
+from stream.offline.order import order_of, put_in_order
+from stream.offline.rows import out_of_order, refuse_empty
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts
@@ -23,7 +27,7 @@ CELLS = 1 << 22
 
 @dataclass(frozen=True)
 class History:
-    """Readings in batches, in file order, with their layout and the seconds that reading took."""
+    """Readings in batches, in the order of files or of time, with their layout and the seconds that reading took."""
 
     layout: Layout
     batches: list[Batch]
@@ -58,10 +62,17 @@ def read_history(options: TrainOptions) -> History:
     layout = discover(options.data, options.hints)
     rows = max(CELLS // max(len(layout.sensors), 1), 1024)
     batches = list(read(options.data, layout, batch_rows=min(rows, 65_536)))
-    if not any(map(len, batches)):
-        dead = sum(len(batch.dead) for batch in batches)
-        raise DataError(f"{options.data}: no usable rows, {dead} without a usable time or series; expected readings")
+    refuse_empty(options.data, sum(map(len, batches)), sum(len(batch.dead) for batch in batches))
     return History(layout, batches, layout.sensors, time.perf_counter() - started)
+
+
+def ordered(history: History, policy: FramePolicy) -> History:
+    """Puts a history in order of time where it is not, and says so in its layout. Use only what it returns."""
+    order = order_of(history.batches, files(history.layout.path), policy)
+    if not order.wanting:
+        return history
+    rows = max(map(len, history.batches))
+    return replace(history, layout=out_of_order(history.layout, order), batches=put_in_order(history.batches, rows))
 
 
 def drop_sensors(history: History, dropped: set[str]) -> History:

@@ -23,7 +23,7 @@ from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory, frame
-from training.data.history import History, fingerprint, read_history
+from training.data.history import History, fingerprint, ordered, read_history
 from training.data.split import Part, Shares, split
 from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
@@ -64,7 +64,7 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
         DataError: it cannot be read, lacks sensors of the bundle, or is too short to be cut.
     """
     hints = replace(options.hints.with_optional_label(options.data), sensors=definition.sensors)
-    history = read_history(replace(options, hints=hints))
+    history = ordered(read_history(replace(options, hints=hints)), definition.policy)
     frames = frame(history.batches, definition.policy, definition.sensors)
     part = split(
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field

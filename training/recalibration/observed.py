@@ -19,7 +19,8 @@ from stream.errors import DataError
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
-from stream.intake.tables.reader import Hints, read
+from stream.intake.tables.reader import Hints
+from stream.offline.rows import rows_in_order
 from stream.registry.recalibration_facts import NewerDataFacts
 from stream.replay import Step, layout_for
 from training.calibration.levels import Levels, incident_events
@@ -63,9 +64,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
     """
     layout = layout_for(data, hints.with_optional_label(data), definition)
     rows = max(CELLS // len(definition.sensors), 1024)
-    batches = list(read(data, layout, definition.sensors, min(rows, 65_536)))
-    if not any(map(len, batches)):
-        raise DataError(f"{data}: no usable rows; expected newer readings of {list(definition.sensors)}")
+    batches = list(rows_in_order(data, layout, definition.sensors, min(rows, 65_536)))
     history = History(layout, batches, definition.sensors, 0.0)
     detector = Detector(definition, rules_for_all=True)
     scored = scored_history((Step(batch, 0, detector.push(batch.readings)) for batch in batches), detector)

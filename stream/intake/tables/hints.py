@@ -15,6 +15,7 @@ class Hints:
         sensor, value: the two columns of long data.
         label: 0/1 or bool, true on rows known to be anomalous. Never found in the data; see `label_column`.
         exclude: columns that are no sensors; absent ones are passed over.
+        series_name: the series of all rows, in data without a column of series.
     """
 
     time: str | None = None
@@ -24,6 +25,7 @@ class Hints:
     sensor: str | None = None
     value: str | None = None
     exclude: Sequence[str] = ()
+    series_name: str | None = None
 
     def without_label(self) -> "Hints":
         """The same for a reader without labels: the label column may be absent, and is no sensor."""

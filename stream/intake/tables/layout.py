@@ -27,11 +27,13 @@ class Layout:
     Attributes:
         path: the data set in which the columns were found; data like it have the same layout.
         series: None: each file is a series. Its name is the metadata `series` of its schema, else its path.
+        series_name: the one series of all rows, where there is no column of series; None: each file is one.
         sensors: columns (wide) or sensor names (long), in order.
         sensor: long: the column of the sensor's name.
         value: long: the column of its value.
         why: reason for each of these, by attribute; "left out: NAME" for each column that is not read.
         series_inferred: the content of the series column gave it away; other data like these may not show it.
+        in_order: False: the rows are put in order of time before they are used; `why` says how many were not.
     """
 
     path: Path
@@ -44,6 +46,8 @@ class Layout:
     value: str | None = None
     why: Mapping[str, str] = field(default_factory=dict)
     series_inferred: bool = False
+    series_name: str | None = None
+    in_order: bool = True
 
 
 def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
@@ -66,4 +70,5 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     search.why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
     sensors = find_named_sensors(search, sensor) if sensor else find_wide_sensors(search, {time, series, label})
     check_columns(found, time, series, label, sensor, sensors if value is None else [value])
-    return Layout(search.path, kind, time, series, sensors, label, sensor, value, search.why, inferred)
+    name = hints.series_name if series is None else None
+    return Layout(search.path, kind, time, series, sensors, label, sensor, value, search.why, inferred, name)

@@ -82,7 +82,8 @@ class _FileReader:
         self._file, self._layout, self._sensors = file, layout, sensors
         self._label = layout.label if layout.label in file.types() else None
         metadata = file.schema.metadata or {}
-        self._name = metadata.get(b"series", b"").decode("utf-8", "replace") or file.name
+        named = metadata.get(b"series", b"").decode("utf-8", "replace")
+        self._name = layout.series_name or named or file.name
 
     def row_batches(self, needed: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """The rows of the file, `batch_rows` at a time, in the needed columns."""

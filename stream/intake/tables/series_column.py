@@ -17,6 +17,9 @@ def find_series(search: Search, keys: list[str]) -> tuple[str | None, bool]:
     Args:
         keys: the column of times, and that of sensors where there is one.
     """
+    if search.hints.series_name is not None:
+        search.why["series"] = f"`input.series_name`: all rows are {search.hints.series_name!r}"
+        return None, False
     named = _named(search)
     if named is not None:
         return named, False

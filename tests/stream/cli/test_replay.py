@@ -60,13 +60,26 @@ def test_the_command_prints_alerts_that_fit_the_schema_as_json_lines_and_nothing
 
 
 def test_series_that_training_has_not_seen_and_readings_that_were_lost_are_told_of(narrows: Narrows) -> None:
-    """The column of series is absent, and all assets become one series that is named like the file."""
+    """There is no column of series, and every reading comes three times."""
     times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
     pd.DataFrame({"time": times, "s0": 1.0, "s1": 2.0}).to_parquet("newer.parquet")
     result = narrows("--data", "newer.parquet")
     assert result.code == 0
     assert "warning: 1 of 1 series were not in training, 'newer' for one" in result.err
-    assert "warning: 120 of 180 readings are late or duplicate; does `input.series` name the asset?" in result.err
+    assert (
+        "warning: 120 of 180 readings are left out: 0 late, 120 duplicate, as if they had been handed over twice"
+        in result.err
+    )
+
+
+def test_assets_that_would_become_one_series_are_refused_before_an_alert(narrows: Narrows) -> None:
+    """As in training: the column of series is absent, and the assets measure differently at the same times."""
+    times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
+    pd.DataFrame({"time": times, "s0": np.arange(180.0), "s1": 2.0}).to_parquet("newer.parquet")
+    result = narrows("--data", "newer.parquet")
+    assert (result.code, result.out) == (1, "")
+    assert "120 have the time of another reading of their series but other values" in result.err
+    assert "set `input.series` to the column that names the asset" in result.err
 
 
 def on_a_terminal(folder: Path, *arguments: str) -> str:

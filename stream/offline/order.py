@@ -1,0 +1,203 @@
+"""The order of the readings of files. An export has any order; a stream has an order of arrival, and late readings.
+
+Readings are put in order of time where more than one in a hundred stands behind a later reading of its series, or where
+files begin before an earlier one ends: no stream is that disordered, but an export often is. Below that, the order of
+the file is taken for the order of arrival: readings behind later ones are late, as they are online.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.frames.clock import NEVER, newest_before
+from stream.detect.policy import FramePolicy
+from stream.detect.slots import Segments, Slots, grown, previous
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s, LongReadings, Readings, used_names
+from stream.intake.tables.files import File
+from stream.intake.tables.reader import Batch
+
+# Share of readings, or of beginnings of files, behind later readings: more than a stream has.
+MOST_BEHIND = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of readings.
+
+    Attributes:
+        readings, dead: readings, and rows without a usable time or series.
+        behind: readings whose series had a later one before them; on ticks, by more than a tick and its grace.
+        repeated: readings of the time (long: and the sensor) of the newest one before them.
+        begun, begun_behind: first readings of a series in each file but its first, and how many stand behind.
+        early: files in which such a reading is.
+        span: first and last time of each series, ns.
+    """
+
+    readings: int
+    dead: int
+    behind: int
+    repeated: int
+    begun: int
+    begun_behind: int
+    early: tuple[str, ...]
+    span: dict[str, tuple[int, int]]
+
+    @property
+    def wanting(self) -> bool:
+        """True where this is not the order of a stream."""
+        return self.behind > MOST_BEHIND * self.readings or self.begun_behind > MOST_BEHIND * self.begun
+
+    @property
+    def seen(self) -> str:
+        """The readings that stood behind later ones."""
+        files = ", ".join(self.early[:5]) + (", ..." if len(self.early) > 5 else "")
+        begin = f"; files that begin before one read earlier ends: {files}" if files else ""
+        return f"{self.behind:,} of {self.readings:,} readings stood behind later ones of their series{begin}"
+
+
+def order_of(batches: Iterable[Batch], files: list[File], policy: FramePolicy) -> Order:
+    """Looks at the order of the readings of `files`; holds one batch in memory."""
+    look = _Look(files, 0 if policy.resample == "none" else policy.interval_ns + policy.grace_ns)
+    for batch in batches:
+        look.dead += len(batch.dead)
+        if len(batch):
+            look.add(batch.columns)
+    names = [look.slots.name(slot) for slot in range(look.slots.capacity)]
+    span = zip(look.oldest.tolist(), look.newest.tolist(), strict=False)
+    early = tuple(files[number].name for number in sorted(look.early))
+    return Order(
+        look.readings, look.dead, look.behind, look.repeated, look.begun, look.begun_behind, early,
+        dict(zip(names, span, strict=False)),
+    )  # fmt: skip
+
+
+class _Look:
+    """Counts readings by their place, batch by batch."""
+
+    def __init__(self, files: list[File], slack_ns: int) -> None:
+        self._starts = np.cumsum([0, *(file.rows for file in files)])[:-1]
+        self._slack = slack_ns
+        self.slots = Slots()
+        self.newest = np.zeros(0, np.int64)
+        self.oldest = np.zeros(0, np.int64)
+        self._file = np.zeros(0, np.int64)
+        # Newest time of each sensor of long data.
+        self._of_sensor = np.zeros(0, np.int64)
+        self.readings = self.dead = self.behind = self.repeated = self.begun = self.begun_behind = 0
+        self.early: set[int] = set()
+
+    def add(self, columns: Readings | LongReadings) -> None:
+        """Counts the readings of the next batch."""
+        for name in self.slots.missing(columns.names):
+            self.slots.add(name)
+        sensors = columns.sensors + 1 if isinstance(columns, LongReadings) else 1
+        self._resize(sensors)
+        slots = self.slots.lookup(columns.names)[columns.series]
+        order = np.argsort(slots, kind="stable")
+        when, runs = columns.time[order], Segments(slots[order])
+        before = newest_before(when, runs, self.newest[runs.series])
+        self.readings += len(when)
+        behind = (before != NEVER) & (when < before - self._slack)
+        self.behind += int(behind.sum())
+        file = np.searchsorted(self._starts, columns.position[order], side="right") - 1
+        begins = file != previous(file, runs, self._file[runs.series])
+        begins &= before != NEVER
+        self.begun += int(begins.sum())
+        self.begun_behind += int((begins & behind).sum())
+        self.early.update(file[begins & behind].tolist())
+        self.repeated += self._repeats(columns, slots) if sensors > 1 else int((when == before).sum())
+        np.minimum.at(self.oldest, slots, columns.time)
+        np.maximum.at(self.newest, slots, columns.time)
+        self._file[runs.series] = file[runs.end - 1]
+
+    def _resize(self, sensors: int) -> None:
+        capacity = self.slots.capacity
+        if capacity > len(self.newest):
+            size = 2 * capacity
+            self.newest, self._file = grown(self.newest, size, NEVER), grown(self._file, size, -1)
+            self.oldest = grown(self.oldest, size, np.iinfo(np.int64).max)
+            self._of_sensor = grown(self._of_sensor, size * sensors if sensors > 1 else 0, NEVER)
+
+    def _repeats(self, columns: Readings | LongReadings, slots: Int32s) -> int:
+        """Readings with the newest time of their sensor, of long data."""
+        assert isinstance(columns, LongReadings)
+        clock = (slots.astype(np.int64) * (columns.sensors + 1) + columns.sensor + 1).astype(np.int32)
+        order = np.argsort(clock, kind="stable")
+        when, runs = columns.time[order], Segments(clock[order])
+        repeats = int((when == newest_before(when, runs, self._of_sensor[runs.series])).sum())
+        np.maximum.at(self._of_sensor, clock, columns.time)
+        return repeats
+
+
+def put_in_order(batches: list[Batch], batch_rows: int) -> list[Batch]:
+    """Sorts readings by time, then series; readings of one time and series keep the order of the files.
+
+    Args:
+        batches: at least one; the list is emptied, so that each batch is freed once its readings are copied.
+        batch_rows: readings of a batch, at most.
+    """
+    columns = [batch.columns for batch in batches]
+    names = tuple(sorted({name for each in columns for name in each.names}))
+    place = {name: index for index, name in enumerate(names)}
+    series = np.concatenate([np.array([place[n] for n in each.names], np.int32)[each.series] for each in columns])
+    order = np.lexsort((series, np.concatenate([each.time for each in columns])))
+    labels = _labels(batches, order)
+    dead, ignored = tuple(one for batch in batches for one in batch.dead), sum(batch.ignored for batch in batches)
+    batches.clear()
+    whole = _joined(columns, order, names, series[order])
+    starts = range(0, max(len(order), 1), batch_rows)
+    return [
+        Batch(
+            columns=_rows(whole, slice(start, start + batch_rows)),
+            labels=None if labels is None else labels[start : start + batch_rows],
+            dead=() if start else dead,
+            ignored=0 if start else ignored,
+        )
+        for start in starts
+    ]
+
+
+def _joined(
+    columns: list[Readings | LongReadings], order: Int64s, names: tuple[str, ...], series: Int32s
+) -> Readings | LongReadings:
+    """All readings in `order`; empties `columns`."""
+    time, position = (np.concatenate([getattr(each, name) for each in columns])[order] for name in ("time", "position"))
+    long = [each for each in columns if isinstance(each, LongReadings)]
+    if long:
+        sensor, value = (np.concatenate([getattr(each, name) for each in long])[order] for name in ("sensor", "value"))
+        return LongReadings(names, series, time, sensor, value, position, long[0].sensors)
+    pieces = [each.values for each in columns if isinstance(each, Readings)]
+    columns.clear()
+    return Readings(names, series, time, in_order(pieces, order), position)
+
+
+def _rows(whole: Readings | LongReadings, rows: slice) -> Readings | LongReadings:
+    """A run of readings, and the names that these have."""
+    names, series = used_names(whole.names, whole.series[rows])
+    time, position = whole.time[rows], whole.position[rows]
+    if isinstance(whole, LongReadings):
+        return LongReadings(names, series, time, whole.sensor[rows], whole.value[rows], position, whole.sensors)
+    return Readings(names, series, time, whole.values[rows], position)
+
+
+def _labels(batches: list[Batch], order: Int64s) -> Bools | None:
+    """Labels of the sorted readings; those of files without labels are false."""
+    if all(batch.labels is None for batch in batches):
+        return None
+    joined: Bools = np.concatenate(
+        [np.zeros(len(batch), np.bool_) if batch.labels is None else batch.labels for batch in batches]
+    )[order]
+    return joined
+
+
+def in_order(pieces: list[Float64s], order: Int64s) -> Float64s:
+    """Joins the pieces to one array (T, F) in `order`. Empties the list to free each piece after its copy."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    values, start = np.empty((len(order), pieces[0].shape[1])), 0
+    while pieces:
+        piece = pieces.pop(0)
+        values[place[start : start + len(piece)]] = piece
+        start += len(piece)
+    return values

@@ -1,0 +1,90 @@
+"""The rows of a data set as every offline command takes them: in order of time, and none where they make no sense."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stream.detect.frames.framing import Framing
+from stream.detect.policy import FramePolicy
+from stream.errors import DataError
+from stream.intake.columns import Disposition
+from stream.intake.tables.files import files
+from stream.intake.tables.reader import Batch, Layout, read
+from stream.offline.discarded import MAX_DISCARDED, refuse_discarded
+from stream.offline.order import Order, order_of, put_in_order
+
+# Values that are put in order in memory, at most: 2 GiB, and as much again while they are copied.
+MOST_VALUES = 1 << 28
+
+
+def look(data: Path, layout: Layout, sensors: tuple[str, ...], policy: FramePolicy) -> Order:
+    """Reads times and series (long: all columns) of all rows once, and looks at their order.
+
+    Raises:
+        DataError: the data cannot be read, or have no usable row.
+    """
+    times = read(data, replace(layout, label=None), () if layout.sensor is None else sensors)
+    order = order_of(times, files(data), policy)
+    refuse_empty(data, order.readings, order.dead)
+    return order
+
+
+def checked(data: Path, layout: Layout, sensors: tuple[str, ...], policy: FramePolicy, order: Order) -> Layout:
+    """The layout with the order that the rows need; refuses rows that training refuses.
+
+    Rows in order without repeated times are not read here.
+
+    Raises:
+        DataError: too many rows to be put in order, or many have the time of another one but other values.
+    """
+    if order.wanting:
+        _refuse_too_many(data, order, len(sensors) if layout.sensor is None else 1)
+        layout = out_of_order(layout, order)
+    if order.wanting or order.repeated > MAX_DISCARDED * order.readings:
+        batches = list(rows_in_order(data, layout, sensors, 65_536))
+        refuse_discarded(layout, batches, _dispositions(batches, policy, sensors))
+    return layout
+
+
+def rows_in_order(data: Path, layout: Layout, sensors: tuple[str, ...], batch_rows: int) -> Iterator[Batch]:
+    """Reads the rows of a checked layout: from the files as they come, or through memory where they must be sorted."""
+    batches = read(data, layout, sensors, batch_rows)
+    return batches if layout.in_order else iter(put_in_order(list(batches), batch_rows))
+
+
+def out_of_order(layout: Layout, order: Order) -> Layout:
+    """The layout of data that are put in order before they are used."""
+    return replace(layout, in_order=False, why={**layout.why, "order": order.seen})
+
+
+def said(layout: Layout) -> list[str]:
+    """Lines for people about changes to the rows that nobody asked for."""
+    return [] if layout.in_order else [f"put in order: {layout.why['order']}"]
+
+
+def refuse_empty(data: Path, readings: int, dead: int) -> None:
+    """Raises DataError where there is no reading."""
+    if not readings:
+        raise DataError(f"{data}: no usable rows, {dead:,} without a usable time or series; expected readings")
+
+
+def _refuse_too_many(data: Path, order: Order, width: int) -> None:
+    values = order.readings * width
+    if values > MOST_VALUES:
+        raise DataError(
+            f"{data}: {order.seen}; {values:,} values are too many to be put in order in memory, {MOST_VALUES:,} at "
+            "most; give them in parts, in files whose names sort by time, or sort them before, such as with DuckDB: "
+            f"COPY (FROM '{data}' ORDER BY time) TO 'sorted.parquet'"
+        )
+
+
+def _dispositions(batches: Sequence[Batch], policy: FramePolicy, sensors: tuple[str, ...]) -> Counter[str]:
+    """Readings by disposition, as framing gives them."""
+    framing, fates = Framing(policy, sensors), np.zeros(len(Disposition), np.int64)
+    for batch in batches:
+        framing.admit(batch.columns.names)
+        fates += np.bincount(framing.raw(batch.readings)[1], minlength=len(Disposition))
+    return Counter({fate.name.lower(): int(fates[fate]) for fate in Disposition})
