@@ -11,6 +11,8 @@ from stream.kafka.client import ErrorCallback, make_client
 # For any answer of the broker.
 PATIENCE_SECONDS = 15.0
 READ_RECORDS = 1000
+# Topics that an error names.
+_LISTED = 20
 Common = Mapping[str, str | int | float | bool]
 
 
@@ -26,7 +28,7 @@ def read_topic(common: Common, topic: str) -> list[tuple[str, bytes]]:
     reader = make_client(
         Consumer,
         {
-            **_quiet(common),
+            **quiet(common),
             "group.id": "narrows-reader",  # librdkafka wants one; it is never joined
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
@@ -34,7 +36,7 @@ def read_topic(common: Common, topic: str) -> list[tuple[str, bytes]]:
         },
     )
     try:
-        partitions = _partitions(reader, topic)
+        partitions = partitions_of(reader, topic)
         reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
         found = ((f"{topic}/{m.partition()}/{m.offset()}", m.value()) for m in _until_end(reader, topic, partitions))
         return [(where, value) for where, value in found if value is not None]
@@ -48,9 +50,9 @@ def append_record(common: Common, topic: str, key: bytes, value: bytes) -> None:
     Raises:
         BrokerError: no broker answers, there is no such topic, or the broker refuses the record.
     """
-    options = {**_quiet(common), "enable.idempotence": True, "message.timeout.ms": int(PATIENCE_SECONDS * 1000)}
+    options = {**quiet(common), "enable.idempotence": True, "message.timeout.ms": int(PATIENCE_SECONDS * 1000)}
     producer = make_client(Producer, options)
-    _partitions(producer, topic)
+    partitions_of(producer, topic)
     faults: list[KafkaError] = []
     producer.produce(topic, value, key, on_delivery=lambda fault, message: faults.append(fault) if fault else None)
     if producer.flush(2 * PATIENCE_SECONDS) or faults:
@@ -58,22 +60,31 @@ def append_record(common: Common, topic: str, key: bytes, value: bytes) -> None:
         raise BrokerError(f"topic {topic!r}: the record was not written ({why}); grant Write, or try again")
 
 
-def _quiet(common: Common) -> dict[str, str | int | float | bool | ErrorCallback]:
+def quiet(common: Common) -> dict[str, str | int | float | bool | ErrorCallback]:
     """Options for a client that logs nothing: the functions here raise its errors in their own words."""
     return {**common, "error_cb": lambda error: None, "log_level": 0}
 
 
-def _partitions(client: Consumer | Producer, topic: str) -> int:
+def partitions_of(client: Consumer | Producer, topic: str) -> int:
+    """Number of partitions of a topic.
+
+    Raises:
+        BrokerError: no broker answers, or there is no such topic.
+    """
     try:
         # All of them: a broker may make a topic that is asked for by name.
-        found = client.list_topics(timeout=PATIENCE_SECONDS).topics.get(topic)
+        topics = client.list_topics(timeout=PATIENCE_SECONDS).topics
     except KafkaException as fault:
         raise BrokerError(
             f"no broker answers ({fault.args[0].str()}); check `kafka.bootstrap` and the login"
         ) from fault
-    if found is None:
-        raise BrokerError(f"topic {topic!r} is missing; `narrows topics --create` makes it, or name another")
-    return len(found.partitions)
+    if topic not in topics:
+        others = sorted(name for name in topics if not name.startswith("__"))
+        there = ", ".join(others[:_LISTED]) + (" ..." if len(others) > _LISTED else "") or "none"
+        raise BrokerError(
+            f"topic {topic!r} is missing; `narrows topics --create` makes it, or name another (there are: {there})"
+        )
+    return len(topics[topic].partitions)
 
 
 def _until_end(reader: Consumer, topic: str, partitions: int) -> Iterator[Message]:

@@ -50,10 +50,10 @@ def known_series(settings: Settings, definition: Definition) -> frozenset[str] |
     return frozenset(definition.scales.names) - {POOLED} if settings.input.unknown_series == "refuse" else None
 
 
-def decoder(settings: Settings, definition: Definition) -> Decoder:
-    """Decoder for the configured topic and the sensors of a bundle."""
+def fields(settings: Settings) -> Fields:
+    """The places of time, series and values in a message."""
     wire, options = settings.input.wire, settings.input
-    fields = Fields(
+    return Fields(
         time=wire.time,
         time_format=options.time_format,
         series=options.series,
@@ -65,4 +65,8 @@ def decoder(settings: Settings, definition: Definition) -> Decoder:
         max_bytes=options.max_bytes,
         encoding=JSON,
     )
-    return Decoder(fields, definition.sensors, known_series(settings, definition))
+
+
+def decoder(settings: Settings, definition: Definition) -> Decoder:
+    """Decoder for the configured topic and the sensors of a bundle."""
+    return Decoder(fields(settings), definition.sensors, known_series(settings, definition))

@@ -3,13 +3,16 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import yaml
 
 from stream.errors import ConfigError
-from stream.settings.describe import rows
+from stream.settings.describe import rows, values
+from stream.settings.kafka import MASK, is_secret
 from stream.settings.layers import field_at
+from stream.settings.resolve import load
 from stream.settings.tree import Settings
 
 # Written with their defaults where nothing is guessed.
@@ -26,6 +29,8 @@ _USUAL = (
     "kafka.bootstrap",
     "kafka.alerts",
 )
+# The reason of a setting that was given, not guessed.
+GIVEN = "as given to `narrows init`"
 _HEADER = """\
 # Configuration of narrows. `narrows config table` lists every setting, `narrows config check` finds faults.
 # The environment (NARROWS_KAFKA__PASSWORD=...) and `--set a.b=c` go above this file; keep secrets out of it.
@@ -54,7 +59,8 @@ def starter(guesses: Sequence[Guess] = ()) -> str:
     lines, open_sections = [_HEADER], list[str]()
     for row in rows():
         if row.path in guessed:
-            comment, value = f"guessed: {guessed[row.path].reason}", guessed[row.path].value
+            _, value, reason = guessed[row.path]
+            comment = reason if reason == GIVEN else f"guessed: {reason}"
         elif row.path in _USUAL:
             comment, value = row.effect, _at(defaults, row.path)
         else:
@@ -65,17 +71,43 @@ def starter(guesses: Sequence[Guess] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_given(guesses: Sequence[Guess], settings: Settings) -> list[Guess]:
+    """The guesses, and above them what `settings` change of the defaults; no secret is among them."""
+    ours, defaults = values(settings), values(Settings())
+    changed = [(row.path, _at(ours, row.path)) for row in rows() if _at(ours, row.path) != _at(defaults, row.path)]
+    plain = [(path, value) for path, value in changed if not is_secret(path)]
+    given = {path: Guess(path, _without_masked(value), GIVEN) for path, value in plain}
+    return [*(guess for guess in guesses if guess.path not in given), *given.values()]
+
+
+def settings_of(guesses: Sequence[Guess]) -> Settings:
+    """The settings that are in force with the file that `starter` renders."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "guesses.yaml"
+        write(file, starter(guesses), force=False)
+        return load(file, (), {})
+
+
+def _without_masked(value: object) -> object:
+    return {name: one for name, one in value.items() if one != MASK} if isinstance(value, dict) else value
+
+
+def check_free(paths: Sequence[Path], force: bool) -> None:
+    """Checks that no file is overwritten; raises ConfigError where one is there and `force` is not set."""
+    for path in paths:
+        if path.exists() and not force:
+            raise ConfigError(f"{path} exists; name another with --output, or overwrite it with --force")
+
+
 def write(path: Path, text: str, force: bool) -> None:
     """Writes the file.
 
     Raises:
         ConfigError: the file exists and `force` is not set, or it cannot be written.
     """
+    check_free([path], force)
     try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConfigError(f"{path} exists; name another with --output, or overwrite it with --force") from None
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name a file that can be written with --output") from error
 

@@ -62,7 +62,10 @@ def _first_rows(found: Sequence[File], columns: list[str]) -> Iterator[pa.Table]
 
 def _repeated(tables: Sequence[pa.Table], keys: Sequence[str]) -> int:
     """Number of rows that equal an earlier row of their file in all of `keys`."""
-    return sum(len(table) - len(table.group_by(list(keys)).aggregate([])) for table in tables)
+    # Grouping takes a name that begins with a dot or a bracket for a path into a column: numbers are safe.
+    numbers = [str(i) for i in range(len(keys))]
+    numbered = (table.select(list(keys)).rename_columns(numbers) for table in tables)
+    return sum(len(table) - len(table.group_by(numbers).aggregate([])) for table in numbered)
 
 
 def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:

@@ -126,18 +126,19 @@ class Shape:
 
     def unknown(self, message: object) -> tuple[Path, ...]:
         """Paths of values in a JSON object that are neither leaves nor extras."""
-        return tuple(_unknown(message, self.tree, ())) if isinstance(message, dict) else ()
+        return tuple(path for path, _ in values_beside(message, self.tree)) if isinstance(message, dict) else ()
 
 
-def _unknown(message: Mapping[str, object], tree: Tree, at: Path) -> Iterator[Path]:
+def values_beside(message: Mapping[str, object], tree: Tree, at: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Each value in a JSON object that is not in `tree`, with its path; an object is no value, an array is one."""
     for name, value in message.items():
         node = tree.get(name, {})
         if isinstance(node, Leaf):
             continue
         if isinstance(value, dict):
-            yield from _unknown(value, node, (*at, name))
+            yield from values_beside(value, node, (*at, name))
         elif not node:
-            yield (*at, name)
+            yield (*at, name), value
 
 
 def _required(tree: Tree) -> bool:

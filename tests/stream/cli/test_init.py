@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from stream.cli import app as cli
-from stream.cli.options.guess import detector_name, rate
+from stream.cli.starting.history import detector_name
+from stream.cli.starting.spacing import rate
 from stream.errors import ConfigError
 from stream.intake.columns import Readings
 from stream.intake.tables.layout import discover

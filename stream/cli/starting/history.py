@@ -1,0 +1,104 @@
+"""Guesses settings from a history, each with its reason, for `narrows init --from-file`."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stream.cli.starting.source import Look, Source
+from stream.errors import DataError
+from stream.intake.field_paths import joined
+from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
+from stream.settings.starter import Guess
+
+# Readings to look at: enough for a median and for the usual gaps, few enough to be quick.
+_ENOUGH = 200_000
+# The prefix by which a layout marks a column that it left out; and names and reasons of a column of labels.
+LEFT_OUT = "left out: "
+_LABEL = re.compile("anomal|label|outlier", re.IGNORECASE)
+_MAY_LABEL = re.compile("named like a label|but bool")
+
+
+def guess_from_history(path: str, hints: Hints) -> Source:
+    """Guesses name, layout and rate of the history at `path`: a file, folder or glob.
+
+    Raises:
+        DataError: there is nothing that can be read as history.
+    """
+    layout = discover(Path(path), hints)
+    look, every = _look(Path(path), layout)
+    if not look.readings:
+        raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
+    rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
+    warnings = tuple(f"{path}: {rows}, {clause}" for clause in look.unread)
+    name = Guess("detector", detector_name(path), "the name of the data")
+    guesses = [name, *layout_guesses(layout, look, lambda column: joined([column])), *_excluded(layout)]
+    return Source(path, layout, guesses, look, warnings)
+
+
+def _look(path: Path, layout: Layout) -> tuple[Look, bool]:
+    """A look at the first rows, and True where these are all."""
+    batches: list[Batch] = []
+    rows = 0
+    for batch in read(path, layout):
+        if rows >= _ENOUGH:
+            return _of(batches, layout), False
+        batches.append(batch)
+        rows += len(batch) + len(batch.dead) + batch.ignored
+    return _of(batches, layout), True
+
+
+def _of(batches: Sequence[Batch], layout: Layout) -> Look:
+    dead = (dead for batch in batches for dead in batch.dead)
+    return Look.of([batch.columns for batch in batches], dead, layout.sensors)
+
+
+def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) -> list[Guess]:
+    """Guesses the role of each column; `path_of` gives the path of a column, as a setting names it."""
+    shape = "a column of sensor names and one of values" if layout.format == "long" else "a column for each sensor"
+    guesses = [
+        Guess("input.format", layout.format, shape),
+        Guess("input.time", path_of(layout.time), f"{layout.why['time']}; {look.times}"),
+        series_guess(layout, look),
+        Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
+    ]
+    if layout.sensor is not None and layout.value is not None:
+        guesses += [
+            Guess("input.sensor", path_of(layout.sensor), layout.why["sensor"]),
+            Guess("input.value", path_of(layout.value), layout.why["value"]),
+        ]
+    return [*guesses, *look.spacing]
+
+
+def left_out(layout: Layout) -> dict[str, str]:
+    """The reason against each column that is not read."""
+    return {key.removeprefix(LEFT_OUT): why for key, why in layout.why.items() if key.startswith(LEFT_OUT)}
+
+
+def _excluded(layout: Layout) -> list[Guess]:
+    """The column of labels among those that are not read, and the others."""
+    found = left_out(layout)
+    label = next((name for name, why in found.items() if _LABEL.search(name) and _MAY_LABEL.search(why)), None)
+    others = {name: why for name, why in found.items() if name != label}
+    guesses = []
+    if label is not None:
+        guesses.append(Guess("input.label", label, "named like a label: rows marked in it are kept out of training"))
+    if others:
+        reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
+        guesses.append(Guess("input.exclude", list(others), reasons))
+    return guesses
+
+
+def series_guess(layout: Layout, look: Look) -> Guess:
+    """Guesses `input.series`; empty where Parquet needs no setting, because on Kafka the key names the series."""
+    why = layout.why["series"]
+    if layout.series is not None and layout.series_inferred:
+        why += f"; Kafka: this field, or empty it where the key names it; {look.names}"
+        return Guess("input.series", joined([layout.series]), why)
+    return Guess("input.series", "", f"Parquet: {why}; Kafka: the key, unless a field is named here; {look.names}")
+
+
+def detector_name(path: str) -> str:
+    """Makes a valid name for a detector of the last part of a path that has no wildcards."""
+    plain = [part for part in Path(path).parts if not set(part) & set("*?[")]
+    stem = plain[-1].removesuffix(".parquet").lower() if plain else ""
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:100] or "detector"
