@@ -76,7 +76,7 @@ class Source:
         name: path of the history, or name of the topic.
         layout: the role of each column; columns of a topic are paths of fields.
         guesses: the settings that it suggests.
-        warnings: what may be wrong, one sentence each.
+        warnings: sentences about what may be wrong.
     """
 
     name: str

@@ -19,7 +19,7 @@ class Start:
 
     Attributes:
         guesses: every setting that is written with a reason.
-        warnings: what may be wrong, one sentence each.
+        warnings: sentences about what may be wrong.
         history, topic: the sources; None where they were not given.
         training: options that training needs beside the file, because history and topic name a column differently.
     """
@@ -43,7 +43,7 @@ class Start:
 
     @property
     def hints(self) -> Sequence[str]:
-        """What is still open, one sentence each."""
+        """Sentences about what is still open."""
         return [_FOR_KAFKA] if self.history is not None and self.topic is None else []
 
 
