@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
-from stream.intake.timestamps import LAST_NS, to_ns
+from stream.intake.time_formats import FIRST_YEAR, LAST_YEAR, UTC_ZONE
+from stream.intake.timestamps import LAST_NS, joined_to_ns, to_ns
 from stream.intake.wire.json_parser import JsonParser
 from stream.intake.wire.parser import Parsed, Parser
 
@@ -59,6 +60,8 @@ class Decoder:
         self._fields = fields
         self._sensors = {name: i for i, name in enumerate(sensors)}
         self._known = known_series
+        # The date, where it stands apart, comes between the time and the series.
+        self._series_head = 2 if fields.date else 1
         self._parser = PARSERS[fields.encoding](leaves(fields, sensors), fields.max_bytes, not fields.series)
         self._foreign: frozenset[str] = frozenset()
 
@@ -90,8 +93,8 @@ class Decoder:
             difference.
         """
         parsed = self._parser.parse(values, keys)
-        names, series = _series(parsed.heads[1] if self._fields.series else _keys_of_rows(keys, parsed))
-        times, timed = to_ns(parsed.heads[0], self._fields.time_format)
+        names, series = _series(parsed.heads[self._series_head] if self._fields.series else _keys_of_rows(keys, parsed))
+        times, timed = self._times(parsed)
         numbers, ours = self._numbers(parsed)
         future = self._in_future(times, np.array(timestamps_ms, np.int64)[parsed.message])
 
@@ -99,14 +102,22 @@ class Decoder:
         results[self._unknown(names, series)] = _RowResult.UNKNOWN_SERIES
         results[series < 0] = _RowResult.MISSING_SERIES
         results[future] = _RowResult.FUTURE_TIME
-        results[_untimed(timed, parsed.heads[0])] = _RowResult.BAD_TIME
-        results[_untimed(timed, parsed.heads[0], missing=True)] = _RowResult.MISSING_TIME
+        results[~timed] = _RowResult.BAD_TIME
+        for head in parsed.heads[: self._series_head]:
+            results[_without(head, ~timed)] = _RowResult.MISSING_TIME
 
         position = np.array(positions, np.int64)[parsed.message]
         readings = _readings(results == _RowResult.READING, names, series, times, numbers, position)
         dead = self._dead(parsed, results, values, keys, positions)
         ignored = int(np.count_nonzero(results == _RowResult.IGNORED))
         return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead))
+
+    def _times(self, parsed: Parsed) -> tuple[Int64s, Bools]:
+        """Times in ns (n,), and bool (n,), true where there is one."""
+        fields = self._fields
+        if fields.date:
+            return joined_to_ns(parsed.heads[1], parsed.heads[0], fields.time_format, fields.timezone)
+        return to_ns(parsed.heads[0], fields.time_format, fields.timezone)
 
     def _numbers(self, parsed: Parsed) -> tuple[Float64s, Bools]:
         """Values (n, F), and bool (n,), false for rows of sensors that the bundle lacks."""
@@ -161,12 +172,15 @@ class Decoder:
 
     def _detail(self, result: _RowResult, parsed: Parsed, row: int, key: bytes | None) -> str:
         fields, time = self._fields, parsed.heads[0][row]
-        series = parsed.heads[1][row] if fields.series else key
+        series = parsed.heads[self._series_head][row] if fields.series else key
         if result is _RowResult.MISSING_TIME:
-            return f"nothing at the path {fields.time!r}, where a time was expected"
+            paths = " or ".join(repr(path) for path in (fields.time, fields.date) if path)
+            return f"nothing at the path {paths}, where a time was expected"
         if result is _RowResult.BAD_TIME:
-            what = f"a time of format {fields.time_format!r} between 1678 and 2262"
-            return f"{_short(time)} at {fields.time!r} is not {what}"
+            first, last = (FIRST_YEAR, LAST_YEAR) if fields.time_format == "auto" else (1678, 2262)
+            what = f"a time of format {fields.time_format!r} between {first} and {last}"
+            zone = f" that exists in {fields.timezone}" if fields.timezone != UTC_ZONE else ""
+            return f"{_short(time)} at {fields.time!r} is not {what}{zone}"
         if result is _RowResult.FUTURE_TIME:
             allowed = fields.max_future_ns / 1e9
             return f"{_short(time)} at {fields.time!r} is more than {allowed:g} s ahead of the record's own timestamp"
@@ -197,12 +211,10 @@ def _series(found: Sequence[Hashable]) -> tuple[list[str], Int64s]:
     return list(names), np.fromiter(map(index.__getitem__, found), np.int64, len(found))
 
 
-def _untimed(timed: Bools, times: Sequence[object], missing: bool = False) -> Int64s:
-    """Rows without a usable time; with `missing`, only those whose time is absent."""
-    rows = np.flatnonzero(~timed)
-    if missing and len(rows):
-        return np.array([i for i in rows.tolist() if times[i] is None or times[i] is msgspec.UNSET], np.int64)
-    return rows
+def _without(values: Sequence[object], among: Bools) -> Int64s:
+    """The rows of `among` whose value is absent."""
+    rows = np.flatnonzero(among).tolist()
+    return np.array([i for i in rows if values[i] is None or values[i] is msgspec.UNSET], np.int64)
 
 
 def _readings(

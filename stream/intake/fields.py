@@ -8,9 +8,11 @@ import msgspec
 
 from stream.errors import ConfigError
 from stream.intake.field_paths import checked, joined
-from stream.intake.timestamps import TimeFormat
+from stream.intake.time_formats import TimeFormat
 from stream.intake.wire.parser import ABSENT_NUMBER, Leaf
 
+# Of any format: a form that does not fit is no time, which kills one element, not its message.
+_TIME: Any = int | float | str | None | msgspec.UnsetType
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -23,6 +25,8 @@ class Fields:
     Attributes:
         time: path of the event time.
         time_format: one format only, or "auto": strings are ISO 8601, numbers by their size (see `timestamps`).
+        timezone: the IANA zone of times that name none.
+        date: path of the date, where `time` is a time of day. "": `time` is both.
         series: path of the series, a string or an int64. "": the series is the Kafka key.
         format: "wide": a message has one value per sensor. "long": one sensor's name and one value.
         sensors: wide: sensor -> path of its value. A sensor that is not named here is the field of its own name.
@@ -43,10 +47,12 @@ class Fields:
     max_future_ns: int
     max_bytes: int
     encoding: str
+    timezone: str
+    date: str
 
 
 def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
-    """The fields that are read: time, series unless the key is it, then all sensors (wide) or sensor and value (long).
+    """The fields that are read: time, date where it is apart, series unless the key is it, then sensors or a value.
 
     Raises:
         ConfigError: no sensors, or a path with an empty or impossible name.
@@ -54,7 +60,8 @@ def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
     if not sensors:
         raise ConfigError("fields: no sensors are given, at least one is expected; name them in the configuration")
     number = float | None
-    found = [Leaf(checked("time", fields.time), _time_type(fields.time_format), msgspec.UNSET)]
+    times = {"time": fields.time} | ({"date": fields.date} if fields.date else {})
+    found = [Leaf(checked(name, path), _TIME, msgspec.UNSET) for name, path in times.items()]
     if fields.series:
         series = Union[str, _INT64, None, msgspec.UnsetType]  # noqa: UP007 - Annotated has no `|` in 3.11's typing
         found.append(Leaf(checked("series", fields.series), series, msgspec.UNSET))
@@ -65,8 +72,3 @@ def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
         paths = (checked(f"sensors.{s}", fields.sensors.get(s, joined([s]))) for s in sensors)
         found.extend(Leaf(path, number, ABSENT_NUMBER) for path in paths)
     return tuple(found)
-
-
-def _time_type(time_format: TimeFormat) -> Any:  # noqa: ANN401 - a type expression
-    kinds = {"auto": int | float | str, "iso8601": str}.get(time_format, int | float)
-    return kinds | None | msgspec.UnsetType

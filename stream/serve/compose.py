@@ -64,6 +64,8 @@ def fields(settings: Settings) -> Fields:
         max_future_ns=options.max_future,
         max_bytes=options.max_bytes,
         encoding=JSON,
+        timezone=options.zone,
+        date=options.date or "",
     )
 
 

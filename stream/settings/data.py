@@ -3,10 +3,23 @@
 import ast
 import re
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from stream.intake.field_paths import joined, split
+from stream.intake.time_formats import UTC_ZONE, TimeFormat
 from stream.settings.kafka import Topic
 from stream.settings.quantities import (
     Duration,
@@ -51,6 +64,18 @@ Sensors = Annotated[
 Text = Annotated[str, Field(min_length=1)]
 
 
+def _a_zone(name: str) -> str:
+    # ZoneInfo reads a file; a path out of its folder is a ValueError.
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("expected an IANA time zone such as Europe/Berlin") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_a_zone)]
+
+
 class Wire(NamedTuple):
     """The layout of a Kafka message."""
 
@@ -67,8 +92,8 @@ class InputSettings(Section):
     acts_apart: ClassVar[dict[str, Half]] = {
         "topic": "run",
         "format": "run",
-        "time_format": "run",
         "label": "training",
+        "anomalous": "training",
         "exclude": "training",
         "series_name": "training",
         "max_future": "run",
@@ -85,8 +110,19 @@ class InputSettings(Section):
     time: Text | None = Field(
         default=None, description="Field or column of the event time. null: found (Parquet), `time` (Kafka)."
     )
-    time_format: Literal["auto", "iso8601", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"] = Field(
-        default="auto", description="Form of the event time in a message. auto: by its type and size."
+    time_format: TimeFormat = Field(
+        default="auto",
+        description="Form of the event time. auto: ISO 8601 text, or an epoch by its size, from 1990 to 2100. excel: "
+        "serial days. yyyymmdd, yyyymmddhhmmss: digits. day_first, month_first: texts such as `31.12.2024 23:59`.",
+    )
+    date: Text | None = Field(
+        default=None,
+        description="Field or column of the date, where `time` is a time of day alone. null: `time` is both.",
+    )
+    timezone: Zone | None = Field(
+        default=None,
+        description="IANA zone, such as `Europe/Berlin`, of times that name none. Of an hour that comes twice, the first "
+        "is meant; a time in the hour that is left out is dead. null: UTC.",
     )
     series: str = Field(
         default="",
@@ -113,6 +149,11 @@ class InputSettings(Section):
         description="Parquet only: column that is true or 1 on anomalous rows, kept out of training. null: none; "
         "`narrows evaluate` looks for one named like it.",
     )
+    anomalous: tuple[StrictBool | StrictInt | StrictFloat | str, ...] = Field(
+        default=(),
+        description="Parquet only: values of `label` that mean anomalous, such as `[-1]` or `[Attack]`. []: found, where "
+        "they are true, 1, or the other of two words one of which means normal.",
+    )
     exclude: tuple[str, ...] = Field(default=(), description="Parquet only: columns that are not sensors.")
     max_future: Duration = Field(
         default=parse_duration("1h"), description="A reading further ahead of its record's own timestamp is dead."
@@ -130,11 +171,14 @@ class InputSettings(Section):
         # pyarrow takes 0.2 s, which a consumer of messages need not spend.
         from stream.intake.tables.hints import Hints
 
-        time, series, sensor, value = (
-            ".".join(split(path)) if path else None for path in (self.time, self.series, self.sensor, self.value)
+        time, date, series, sensor, value = (
+            ".".join(split(path)) if path else None
+            for path in (self.time, self.date, self.series, self.sensor, self.value)
         )
-        sensors = tuple(self.sensors) or None
-        return Hints(time, series, sensors, self.label, sensor, value, self.exclude, self.series_name)
+        return Hints(
+            time, series, tuple(self.sensors) or None, self.label, sensor, value, self.exclude, self.series_name,
+            date, self.time_format, self.timezone, self.anomalous,
+        )  # fmt: skip
 
     @model_validator(mode="after")
     def _one_way_to_name_series(self) -> Self:
@@ -144,6 +188,11 @@ class InputSettings(Section):
                 f"{self.series_name}` names the one series of all rows; set one of them"
             )
         return self
+
+    @property
+    def zone(self) -> str:
+        """The zone of times that name none."""
+        return self.timezone or UTC_ZONE
 
     @property
     def wire(self) -> Wire:

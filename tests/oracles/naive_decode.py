@@ -10,6 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 LAST = 2**63 - 1
+# 1990 and 2101: the years between are plausible.
+FIRST, END = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 10**9 for year in (1990, 2101))
 UNITS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 
 
@@ -144,9 +146,7 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
 
 def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
     time = at(element, layout.time)
-    numeric = isinstance(time, Number) and layout.time_format != "iso8601"
-    textual = type(time) is str and layout.time_format in ("auto", "iso8601")
-    good = time is None or numeric or textual
+    good = time is None or isinstance(time, Number) or type(time) is str
     if layout.series:
         series = at(element, layout.series)
         integer = isinstance(series, Number) and series.whole and -(2**63) <= long_int(series.text) < 2**63
@@ -185,8 +185,15 @@ def one_reading(
 def event_time(layout: Layout, time: Any) -> int:
     if time is None:
         raise DeadElementError("missing_time")
-    ns = iso(time) if type(time) is str else epoch(layout.time_format, time)
-    if ns is None or not -LAST <= ns <= LAST:
+    form = layout.time_format
+    if form in ("auto", "iso8601") and type(time) is str:
+        ns = iso(time)
+    elif type(time) is str:
+        digits = re.fullmatch("[+-]?[0-9]{1,40}([.][0-9]*)?", time.strip())
+        ns = None if digits is None else epoch(form, Number(time.strip(), "." not in time))
+    else:
+        ns = None if form == "iso8601" else epoch(form, time)
+    if ns is None or not -LAST <= ns <= LAST or (form == "auto" and not FIRST <= ns < END):
         raise DeadElementError("bad_time")
     return ns
 
@@ -213,10 +220,10 @@ def iso(text: str) -> int | None:
     shape = re.sub("[0-9]", "0", text)
     date = "0000-00-00"
     clocks = ["00", "00:00", "00:00:00"] + ["00:00:00." + "0" * digits for digits in range(1, 10)]
-    zones = ["", "Z"] + [sign + zone for sign in "+-" for zone in ("00", "0000", "00:00")]
+    zones = ["", "Z", " UTC"] + [sign + zone for sign in "+-" for zone in ("00", "0000", "00:00")]
     if shape != date and shape not in {f"{date}{t}{clock}{zone}" for t in "T " for clock in clocks for zone in zones}:
         return None
-    clock, zone = re.fullmatch(r"(.*?)(Z|[+-][0-9:]+)?", text[11:]).groups()  # type: ignore[union-attr]
+    clock, zone = re.fullmatch(r"(.*?)(Z| UTC|[+-][0-9:]+)?", text[11:]).groups()  # type: ignore[union-attr]
     whole, _, fraction = clock.partition(".")
     whole += "00:00:00"[len(whole) :]
     try:
@@ -225,7 +232,7 @@ def iso(text: str) -> int | None:
         return None
     if moment.strftime("%H") != whole[:2]:
         return None
-    digits = (zone or "Z").replace(":", "")[1:].ljust(4, "0")
+    digits = (zone or "Z").replace(" UTC", "Z").replace(":", "")[1:].ljust(4, "0")
     hours, minutes = int(digits[:2]), int(digits[2:])
     if hours > 23 or minutes > 59:
         return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream.intake.tables.files import files
+from stream.intake.time_formats import TimeFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,10 @@ class Hints:
         label: 0/1 or bool, true on rows known to be anomalous. Never found in the data; see `label_column`.
         exclude: columns that are no sensors; absent ones are passed over.
         series_name: the series of all rows, in data without a column of series.
+        date: the column of the date, where `time` is a time of day.
+        time_format: form of times that are numbers or text; timestamps have their own.
+        zone: IANA zone of times that name none; None: UTC is assumed, and said.
+        anomalous: values of the label that mean anomalous; none: found.
     """
 
     time: str | None = None
@@ -26,6 +31,10 @@ class Hints:
     value: str | None = None
     exclude: Sequence[str] = ()
     series_name: str | None = None
+    date: str | None = None
+    time_format: TimeFormat = "auto"
+    zone: str | None = None
+    anomalous: Sequence[bool | float | str] = ()
 
     def without_label(self) -> "Hints":
         """The same for a reader without labels: the label column may be absent, and is no sensor."""

@@ -173,8 +173,13 @@ def test_an_escaped_colon_hides_no_repeated_key() -> None:
 @pytest.mark.parametrize(("levels", "dead"), [(64, 0), (65, 1), (900, 1), (5_000, 1)])
 def test_sixty_four_levels_are_the_deepest(levels: int, dead: int) -> None:
     """Brackets in strings are no levels, and other messages with fewer do not make up for more."""
-    deep = b'{"meta":{"at":1,"id":"[{"},"values":{"deep":{}},"x":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
-    others: Batch = [(b'{"meta":{"at":1,"id":"p"},"x":1}', None, -1)] * 50
+    deep = (
+        b'{"meta":{"at":1700000000,"id":"[{"},"values":{"deep":{}},"x":'
+        + b"[" * (levels - 1)
+        + b"]" * (levels - 1)
+        + b"}"
+    )
+    others: Batch = [(b'{"meta":{"at":1700000000,"id":"p"},"x":1}', None, -1)] * 50
     subject = decoder(LAYOUTS["nested"])
     for _ in range(2):
         decoded = subject.decode(*columns([*others, (deep, None, -1)]))
@@ -184,21 +189,21 @@ def test_sixty_four_levels_are_the_deepest(levels: int, dead: int) -> None:
 def test_null_is_absent_at_every_level_of_a_path() -> None:
     """But a long reading must name its sensor."""
     values = [
-        b'{"meta":{"at":1,"id":"p"},"values":null}',
-        b'{"meta":{"at":1,"id":"p"},"values":{"temp":1,"deep":null}}',
+        b'{"meta":{"at":1700000000,"id":"p"},"values":null}',
+        b'{"meta":{"at":1700000000,"id":"p"},"values":{"temp":1,"deep":null}}',
     ]
     decoded = decoder(LAYOUTS["nested"]).decode([*values, b'{"meta":null}'], [None] * 3, range(3), [-1] * 3)
     np.testing.assert_array_equal(decoded.readings.values, [[math.nan] * 3, [1, math.nan, math.nan]])
     assert [d.reason for d in decoded.dead] == [Reason.MISSING_TIME]
-    long = decoder(LAYOUTS["long"]).decode([b'{"time":1,"meta":null,"id":"p"}'], [None], [0], [-1])
+    long = decoder(LAYOUTS["long"]).decode([b'{"time":1700000000,"meta":null,"id":"p"}'], [None], [0], [-1])
     assert [d.reason for d in long.dead] == [Reason.WRONG_TYPE]
 
 
 def test_a_sensor_is_the_field_of_its_name_also_where_that_has_dots_and_a_path_is_taken_apart() -> None:
     """Read by the fast reader, and by the strict one because of the backslash in another field."""
     values = [
-        b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":0}',
-        b'{"t.at":1,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":"\\\\"}',
+        b'{"t.at":1700000000,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":0}',
+        b'{"t.at":1700000000,"temp.inlet":1,"temp":{"inlet":2,"out.let":3},"x":"\\\\"}',
     ]
     layout = fields(time=r"t\.at", sensors={"nested": "temp.inlet", "both": r"temp.out\.let"})
     subject = Decoder(layout, ("temp.inlet", "nested", "both"), None)
@@ -210,7 +215,7 @@ def test_a_sensor_is_the_field_of_its_name_also_where_that_has_dots_and_a_path_i
 
 def test_only_a_float_has_a_negative_zero() -> None:
     """Read by the fast reader, and by the strict one because of the backslash."""
-    values = [b'{"time":1,"temp":-0,"a:b":-0.0}', b'{"time":1,"temp":-0,"a:b":-0.0,"x":"\\\\"}']
+    values = [b'{"time":1700000000,"temp":-0,"a:b":-0.0}', b'{"time":1700000000,"temp":-0,"a:b":-0.0,"x":"\\\\"}']
     for value in values:
         decoded = decoder(LAYOUTS["flat"]).decode([value], [b"p"], [0], [-1])
         assert np.signbit(decoded.readings.values[0]).tolist() == [False, False, True]
@@ -264,9 +269,9 @@ def test_elements_of_an_array_live_and_die_by_themselves() -> None:
 
 def test_a_long_reading_of_a_sensor_that_is_not_ours_is_ignored_but_dead_if_it_is_bad() -> None:
     values = [
-        b'{"time":1,"id":"p","meta":{"tag":"humidity"},"value":1}',
+        b'{"time":1700000000,"id":"p","meta":{"tag":"humidity"},"value":1}',
         b'{"id":"p","meta":{"tag":"humidity"},"value":1}',
-        b'{"time":1,"id":"p","meta":{"tag":"Flow Rate"},"value":2.5}',
+        b'{"time":1700000000,"id":"p","meta":{"tag":"Flow Rate"},"value":2.5}',
     ]
     decoded = decoder(LAYOUTS["long"]).decode(values, [None] * 3, range(3), [-1] * 3)
     assert (decoded.ignored, decoded.received) == (1, 3)

@@ -131,7 +131,7 @@ def test_a_key_that_names_no_series_of_ours_kills_the_message(encoding: str, key
 @pytest.mark.parametrize("encoding", FORMATS)
 def test_long_readings_of_sensors_that_are_not_ours_are_ignored_and_named(encoding: str) -> None:
     encode, names = FORMATS[encoding], LAYOUTS["long"][1]
-    rows = [{"time": 1, "id": "p", "sensor": name, "value": 2.5} for name in ("flow", "humidity")]
+    rows = [{"time": 1_700_000_000, "id": "p", "sensor": name, "value": 2.5} for name in ("flow", "humidity")]
     subject = decoder(encoding, "long")
     decoded = subject.decode([encode([row], names) for row in rows], [None] * 2, range(2), [-1] * 2)
     assert (decoded.ignored, decoded.received, subject.unused_names) == (1, 2, frozenset({"humidity"}))

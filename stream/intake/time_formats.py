@@ -1,0 +1,36 @@
+"""The formats of event times that a configuration may name, and the years that a time is in where it names none."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+TimeFormat = Literal[
+    "auto",
+    "iso8601",
+    "epoch_s",
+    "epoch_ms",
+    "epoch_us",
+    "epoch_ns",
+    "excel",
+    "filetime",
+    "yyyymmdd",
+    "yyyymmddhhmmss",
+    "day_first",
+    "month_first",
+]
+# The meaning of each format that is not found by itself or may be meant where nothing fits, in the order of trials.
+MEANINGS: Mapping[TimeFormat, str] = {
+    "yyyymmddhhmmss": "digits such as 20240131235959",
+    "yyyymmdd": "digits such as 20240131",
+    "excel": "days as Excel counts them",
+    "filetime": "steps of 100 ns since 1601, as Windows counts them",
+    "day_first": "the day, then the month, such as 31.01.2024",
+    "month_first": "the month, then the day, such as 01/31/2024",
+    "epoch_s": "seconds since 1970",
+    "epoch_ms": "milliseconds since 1970",
+    "epoch_us": "microseconds since 1970",
+    "epoch_ns": "nanoseconds since 1970",
+}
+# Years of plausible times, both included: without a configured format, a time outside is none.
+FIRST_YEAR, LAST_YEAR = 1990, 2100
+# The zone of times that name none, where none is configured.
+UTC_ZONE = "UTC"
