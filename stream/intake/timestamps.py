@@ -42,7 +42,7 @@ _FIRST_PLAUSIBLE, _END_PLAUSIBLE = (
     int(np.datetime64(f"{y}", "ns").astype(np.int64)) for y in (FIRST_YEAR, LAST_YEAR + 1)
 )
 _NO_TIME = -(2**63)
-_UNITS = {"epoch_s": SECOND, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
+_UNITS: dict[TimeFormat, int] = {"epoch_s": SECOND, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _TEXTS = ("iso8601", "day_first", "month_first")
 # FILETIME counts 100 ns since 1601; this is 1970.
 _FILETIME_EPOCH = 116_444_736_000_000_000
@@ -192,6 +192,12 @@ def _unit(epochs: Int64s | Float64s, time_format: TimeFormat) -> Int64s:
     unit[size >= 10**14] = 1_000
     unit[size >= 10**17] = 1
     return unit
+
+
+def epoch_of(number: object) -> TimeFormat:
+    """The format of an epoch by its size; seconds for what is no number."""
+    unit = _unit(np.array([number if isinstance(number, int | float) else 0], np.float64), "auto")[0]
+    return next(name for name, size in _UNITS.items() if size == unit)
 
 
 def iso_to_ns(texts: Sequence[str], zone: str = UTC_ZONE) -> tuple[Int64s, Bools]:

@@ -121,8 +121,8 @@ class InputSettings(Section):
     )
     timezone: Zone | None = Field(
         default=None,
-        description="IANA zone, such as `Europe/Berlin`, of times that name none. Of an hour that comes twice, the first "
-        "is meant; a time in the hour that is left out is dead. null: UTC.",
+        description="IANA zone, such as `Europe/Berlin`, of times that name none. Of an hour that comes twice, the "
+        "first is meant; a time in the hour that is left out is dead. null: UTC.",
     )
     series: str = Field(
         default="",
@@ -151,8 +151,8 @@ class InputSettings(Section):
     )
     anomalous: tuple[StrictBool | StrictInt | StrictFloat | str, ...] = Field(
         default=(),
-        description="Parquet only: values of `label` that mean anomalous, such as `[-1]` or `[Attack]`. []: found, where "
-        "they are true, 1, or the other of two words one of which means normal.",
+        description="Parquet only: values of `label` that mean anomalous, such as `[-1]` or `[Attack]`. []: found, "
+        "where they are true, 1, or the other of two words one of which means normal.",
     )
     exclude: tuple[str, ...] = Field(default=(), description="Parquet only: columns that are not sensors.")
     max_future: Duration = Field(

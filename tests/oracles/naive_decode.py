@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 
 LAST = 2**63 - 1
-# 1990 and 2101: the years between are plausible.
 FIRST, END = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 10**9 for year in (1990, 2101))
 UNITS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 
@@ -189,8 +188,8 @@ def event_time(layout: Layout, time: Any) -> int:
     if form in ("auto", "iso8601") and type(time) is str:
         ns = iso(time)
     elif type(time) is str:
-        digits = re.fullmatch("[+-]?[0-9]{1,40}([.][0-9]*)?", time.strip())
-        ns = None if digits is None else epoch(form, Number(time.strip(), "." not in time))
+        is_number = re.fullmatch("[+-]?[0-9]{1,40}([.][0-9]*)?", time.strip())
+        ns = epoch(form, Number(time.strip(), "." not in time)) if is_number else None
     else:
         ns = None if form == "iso8601" else epoch(form, time)
     if ns is None or not -LAST <= ns <= LAST or (form == "auto" and not FIRST <= ns < END):
@@ -232,11 +231,10 @@ def iso(text: str) -> int | None:
         return None
     if moment.strftime("%H") != whole[:2]:
         return None
-    digits = (zone or "Z").replace(" UTC", "Z").replace(":", "")[1:].ljust(4, "0")
-    hours, minutes = int(digits[:2]), int(digits[2:])
-    if hours > 23 or minutes > 59:
+    digits = re.sub("[^0-9]", "", zone or "").ljust(4, "0")
+    if int(digits[:2]) > 23 or int(digits[2:]) > 59:
         return None
-    offset = (hours * 3600 + minutes * 60) * (-1 if zone and zone[0] == "-" else 1)
+    offset = (int(digits[:2]) * 3600 + int(digits[2:]) * 60) * (-1 if zone and zone[0] == "-" else 1)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86400 + since.seconds - offset) * 10**9 + int(fraction.ljust(9, "0"))
 

@@ -21,8 +21,8 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_time(kind: pa.DataType) -> bool:
-    """Timestamps, dates, epochs, ISO-8601 strings."""
-    whole = types.is_timestamp(kind) or types.is_date(kind) or types.is_integer(kind)
+    """Timestamps, dates, times of day, epochs, text."""
+    whole = types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind) or types.is_integer(kind)
     return bool(whole or types.is_floating(kind) or is_text(kind))
 
 

@@ -44,6 +44,12 @@ class File:
             batches = reader.iter_batches(columns=[column])
             return {name for rows in batches for name in pc.unique(rows.column(0)).to_pylist()}
 
+    def column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
+        """A column of rows of this file, also one that a folder gives."""
+        if name in self.folders:
+            return pa.repeat(pa.scalar(self.folders[name], pa.string()), rows.num_rows)
+        return rows.column(name)
+
     def types(self) -> dict[str, pa.DataType]:
         """Type of every column; those that folders give are strings."""
         return {field.name: field.type for field in self.schema} | dict.fromkeys(self.folders, pa.string())

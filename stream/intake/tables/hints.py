@@ -18,9 +18,10 @@ class Hints:
         exclude: columns that are no sensors; absent ones are passed over.
         series_name: the series of all rows, in data without a column of series.
         date: the column of the date, where `time` is a time of day.
-        time_format: form of times that are numbers or text; timestamps have their own.
+        time_format: form of times that are numbers or text; timestamps have their own. None: found.
         zone: IANA zone of times that name none; None: UTC is assumed, and said.
         anomalous: values of the label that mean anomalous; none: found.
+        propose: take what the data look like where the configuration should say it; for `narrows init`.
     """
 
     time: str | None = None
@@ -32,9 +33,10 @@ class Hints:
     exclude: Sequence[str] = ()
     series_name: str | None = None
     date: str | None = None
-    time_format: TimeFormat = "auto"
+    time_format: TimeFormat | None = None
     zone: str | None = None
     anomalous: Sequence[bool | float | str] = ()
+    propose: bool = False
 
     def without_label(self) -> "Hints":
         """The same for a reader without labels: the label column may be absent, and is no sensor."""

@@ -11,6 +11,7 @@ from stream.intake.tables.files import files
 from stream.intake.tables.hints import Hints
 from stream.intake.tables.labels import find_label
 from stream.intake.tables.long_columns import find_long_columns, find_named_sensors
+from stream.intake.tables.moments.form import FoundForm, find_form
 from stream.intake.tables.search import Search
 from stream.intake.tables.series_column import find_series
 from stream.intake.tables.times import find_time
@@ -26,6 +27,7 @@ class Layout:
 
     Attributes:
         path: the data set in which the columns were found; data like it have the same layout.
+        times: the form of the times, with the column of dates where these stand apart.
         series: None: each file is a series. Its name is the metadata `series` of its schema, else its path.
         series_name: the one series of all rows, where there is no column of series; None: each file is one.
         sensors: columns (wide) or sensor names (long), in order.
@@ -34,11 +36,13 @@ class Layout:
         why: reason for each of these, by attribute; "left out: NAME" for each column that is not read.
         series_inferred: the content of the series column gave it away; other data like these may not show it.
         in_order: False: the rows are put in order of time before they are used; `why` says how many were not.
+        doubts: what may be wrong, one sentence each.
     """
 
     path: Path
     format: Literal["wide", "long"]
     time: str
+    times: FoundForm
     series: str | None
     sensors: tuple[str, ...]
     label: str | None = None
@@ -48,6 +52,7 @@ class Layout:
     series_inferred: bool = False
     series_name: str | None = None
     in_order: bool = True
+    doubts: tuple[str, ...] = ()
 
 
 def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
@@ -63,12 +68,21 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     if not sum(file.rows for file in found):
         raise DataError(f"{path}: {len(found)} Parquet files without a row; expected history to learn from")
     search = Search(Path(path), hints, found)
-    label, time = find_label(search), find_time(search)
+    label, times = find_label(search), find_form(search, find_time(search))
+    time, date = times.time, times.form.date
     sensor, value = find_long_columns(search)
-    series, inferred = find_series(search, [time, *([] if sensor is None else [sensor])])
+    series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None])
     kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
     search.why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
-    sensors = find_named_sensors(search, sensor) if sensor else find_wide_sensors(search, {time, series, label})
+    sensors = find_named_sensors(search, sensor) if sensor else find_wide_sensors(search, {time, date, series, label})
     check_columns(found, time, series, label, sensor, sensors if value is None else [value])
     name = hints.series_name if series is None else None
-    return Layout(search.path, kind, time, series, sensors, label, sensor, value, search.why, inferred, name)
+    return Layout(
+        search.path, kind, time, times, series, sensors, label, sensor, value, search.why, inferred, name,
+        doubts=_doubts(times),
+    )  # fmt: skip
+
+
+def _doubts(times: FoundForm) -> tuple[str, ...]:
+    """Possible faults of a layout, one sentence each."""
+    return () if times.traces is None else (f"{times.assumed}; {times.traces}: name the zone of the plant",)

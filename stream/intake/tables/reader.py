@@ -3,25 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyarrow import types
 
 from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason, used_names
-from stream.intake.tables.column_types import check_columns, is_text
+from stream.intake.tables.column_types import check_columns
 from stream.intake.tables.files import File, files
 from stream.intake.tables.files import count_rows as count_rows
 from stream.intake.tables.hints import Hints as Hints
 from stream.intake.tables.labels import label_column as label_column
 from stream.intake.tables.layout import Layout as Layout
 from stream.intake.tables.layout import discover as discover
-from stream.intake.timestamps import LAST_NS, TimeFormat, floats_to_ns, ints_to_ns, iso_to_ns
-
-_UNITS: dict[str, TimeFormat] = {"s": "epoch_s", "ms": "epoch_ms", "us": "epoch_us", "ns": "epoch_ns"}
+from stream.intake.tables.moments.conversion import column_to_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,11 @@ def read(
     numbers = wanted if layout.value is None else (layout.value,)
     found = files(path)
     check_columns(found, layout.time, layout.series, layout.label, layout.sensor, numbers)
-    needed = [name for name in (layout.time, layout.series, layout.sensor, *numbers) if name is not None]
+    needed = [
+        name
+        for name in (layout.time, layout.times.form.date, layout.series, layout.sensor, *numbers)
+        if name is not None
+    ]
     start = 0
     for file in found:
         reader = _FileReader(file, layout, wanted)
@@ -94,7 +94,9 @@ class _FileReader:
 
     def batch(self, rows: pa.RecordBatch, start: int) -> Batch:
         """The readings of `rows`, whose first is row number `start` of the data set."""
-        times, timed, time_null = _times(self._column(rows, self._layout.time))
+        form = self._layout.times.form
+        dates = None if form.date is None else self._file.column(rows, form.date)
+        times, timed, time_null = column_to_ns(self._file.column(rows, self._layout.time), dates, form)
         names, series = self._series(rows)
         long = self._long(rows)
         ours = np.ones(rows.num_rows, np.bool_) if long is None else long[0] >= 0
@@ -108,20 +110,15 @@ class _FileReader:
         else:
             sensor, value = long
             columns = LongReadings(kept, of, times[keep], sensor[keep], value[keep], position, len(self._sensors))
-        labels = None if self._label is None else _labels(self._column(rows, self._label))[keep]
+        labels = None if self._label is None else _labels(self._file.column(rows, self._label))[keep]
         dead = tuple(self._dead(row, start, timed, time_null) for row in np.flatnonzero(~alive).tolist())
         return Batch(columns, labels, dead, int(np.count_nonzero(alive & ~ours)))
-
-    def _column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
-        if name in self._file.folders:
-            return pa.repeat(pa.scalar(self._file.folders[name], pa.string()), rows.num_rows)
-        return rows.column(name)
 
     def _series(self, rows: pa.RecordBatch) -> tuple[list[str], Int64s]:
         """Names, and the index of each row's name, int64 (n,); -1 where it is null or empty."""
         if self._layout.series is None:
             return [self._name], np.zeros(rows.num_rows, np.int64)
-        index, names = _encoded(self._column(rows, self._layout.series))
+        index, names = _encoded(self._file.column(rows, self._layout.series))
         empty = [i for i, name in enumerate(names) if not name]
         return names, np.where(np.isin(index, empty), -1, index) if empty else index
 
@@ -136,7 +133,7 @@ class _FileReader:
         """Sensor of each row, int32 (n,), -1 where it is not read; and its value (n,). None for wide data."""
         if self._layout.sensor is None or self._layout.value is None:
             return None
-        index, names = _encoded(self._column(rows, self._layout.sensor))
+        index, names = _encoded(self._file.column(rows, self._layout.sensor))
         place = {name: i for i, name in enumerate(self._sensors)}
         # The last place is that of rows whose sensor is null: index -1.
         sensor: Int32s = np.array([*(place.get(name, -1) for name in names), -1], np.int32)[index]
@@ -144,7 +141,7 @@ class _FileReader:
 
     def _number(self, rows: pa.RecordBatch, name: str) -> Float64s:
         """float64 (n,), NaN where null or not finite."""
-        numbers = _floats(self._column(rows, name))
+        numbers = _floats(self._file.column(rows, name))
         return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float64, copy=False)
 
     def _dead(self, row: int, start: int, timed: Bools, time_null: Bools) -> Dead:
@@ -177,31 +174,3 @@ def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
     names = ["" if name is None else str(name) for name in column.dictionary.to_pylist()]
     index: Int64s = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return index, names
-
-
-def _times(column: pa.Array) -> tuple[Int64s, Bools, Bools]:
-    """Times in ns (n,), a mask of the valid ones, and a mask of the nulls, both bool (n,). No time zone means UTC."""
-    null: Bools = column.is_null().to_numpy(zero_copy_only=False)
-    times, good = _times_of(column)
-    return times, good & ~null, null
-
-
-def _times_of(column: pa.Array) -> tuple[Int64s, Bools]:
-    """Times in ns (n,), and a mask of the valid ones, bool (n,); both are meaningless where the column is null."""
-    kind = column.type
-    if types.is_date(kind):
-        column, kind = column.cast(pa.timestamp("ms")), pa.timestamp("ms")
-    if types.is_timestamp(kind):
-        return ints_to_ns(_filled(column.cast(pa.int64())), _UNITS[kind.unit])
-    if is_text(kind):
-        return iso_to_ns(column.cast(pa.string()).fill_null("").to_pylist())
-    numbers = _filled(column)
-    if types.is_floating(kind):
-        return floats_to_ns(numbers.astype(np.float64), "auto")
-    # A uint64 beyond int64 would wrap to a negative time; -2**63 is no time in any unit.
-    return ints_to_ns(np.where(numbers > LAST_NS, -LAST_NS - 1, numbers.astype(np.int64)), "auto")
-
-
-def _filled(column: pa.Array) -> NDArray[Any]:
-    filled: NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
-    return filled

@@ -14,7 +14,8 @@ def find_time(search: Search) -> str:
     configured = search.configured("time", search.hints.time)
     if configured is not None:
         return configured
-    columns = {name: kind for name, kind in search.types.items() if name not in search.files[0].folders}
+    other = {*search.files[0].folders, search.hints.date}
+    columns = {name: kind for name, kind in search.types.items() if name not in other}
     stamps = [name for name, kind in columns.items() if types.is_timestamp(kind)]
     if len(stamps) == 1:
         search.why["time"] = "the only timestamp column"

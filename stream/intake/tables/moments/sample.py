@@ -1,0 +1,80 @@
+"""The first and last rows of a data set: enough to judge the form of its times, few enough to be quick."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from stream.intake.columns import Bools, Int64s
+from stream.intake.tables.files import File
+from stream.intake.tables.moments.conversion import TimeForm, column_to_ns
+
+# Rows that are read in all, and the fewest at each end of a file.
+_ROWS, _LEAST = 1_000_000, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Values of columns in the first and last rows of each file that has them, as arrays per column."""
+
+    parts: tuple[tuple[pa.Array, ...], ...]
+
+    def read(self, form: TimeForm) -> tuple[Int64s, Bools, Bools]:
+        """Times in ns, a mask of the valid ones, and one of the nulls; see `column_to_ns`. The date is column 1."""
+        read = [column_to_ns(part[0], part[1] if form.date is not None else None, form) for part in self.parts]
+        if not read:
+            return np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
+        times, good, null = (np.concatenate(arrays) for arrays in zip(*read, strict=True))
+        return times, good, null
+
+    def ends(self) -> tuple[object, object]:
+        """The first and the last value of the first column that is not null, numbers or texts; None where all are."""
+        found = [values for part in self.parts for values in (pc.drop_null(part[0]),) if len(values)]
+        return (_plain(found[0][0]), _plain(found[-1][-1])) if found else (None, None)
+
+
+def sample(found: Sequence[File], columns: Sequence[str]) -> Sample:
+    """Reads the first and last rows of each file that has the columns, a million in all where files are few."""
+    rows = max(_ROWS // (2 * len(found)), _LEAST)
+    files = [file for file in found if file.rows and set(columns) <= set(file.types())]
+    return Sample(tuple(part for file in files for part in _ends(file, columns, rows)))
+
+
+def _ends(file: File, columns: Sequence[str], rows: int) -> Iterator[tuple[pa.Array, ...]]:
+    """The columns in the first and the last `rows` rows."""
+    stored = [name for name in dict.fromkeys(columns) if name not in file.folders]
+    with pq.ParquetFile(file.path) as reader:
+        groups = [i for i in range(reader.num_row_groups) if reader.metadata.row_group(i).num_rows]
+        first = next(reader.iter_batches(rows, row_groups=groups, columns=stored))
+        yield _arrays(file, first, columns)
+        if file.rows > len(first):
+            left = min(file.rows - len(first), rows)
+            last = _last_groups(reader, groups, left)
+            table = reader.read_row_groups(last, columns=stored).combine_chunks()
+            for batch in table.slice(len(table) - left if len(table) > left else 0).to_batches():
+                yield _arrays(file, batch, columns)
+
+
+def _last_groups(reader: pq.ParquetFile, groups: Sequence[int], rows: int) -> list[int]:
+    """The last row groups that hold `rows` rows."""
+    held, chosen = 0, list[int]()
+    for group in reversed(groups):
+        if held < rows:
+            chosen.insert(0, group)
+            held += reader.metadata.row_group(group).num_rows
+    return chosen
+
+
+def _arrays(file: File, rows: pa.RecordBatch, columns: Sequence[str]) -> tuple[pa.Array, ...]:
+    return tuple(file.column(rows, name) for name in columns)
+
+
+def _plain(value: pa.Scalar) -> object:
+    """A number as it is; anything else as text: a timestamp may be out of Python's range."""
+    return (
+        value.as_py() if types.is_integer(value.type) or types.is_floating(value.type) else str(value.cast(pa.string()))
+    )
