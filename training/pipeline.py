@@ -57,7 +57,8 @@ from training.gate.gate import GateData, run_gate
 from training.lengths import cut
 from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
-from training.vetting.vet import Finding, vet
+from training.vetting.finding import MISLEADING, Finding
+from training.vetting.vet import refuse, vet
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,12 @@ def _framed(
             f"`score_when: {policy.score_when}`; expected normal operation to learn from"
         )
     values = framed.values if usable.all() else framed.values[usable]
-    findings = vet(values, framed.time[usable], history.sensors, framed.series[usable])
+    settled = options.frames.sentinels
+    findings = vet(values, framed.time[usable], history.sensors, framed.series[usable], framed.names, settled)
+    refuse(findings, settled, str(options.data))
     # A sensor in `score_when` or in a rule is never dropped: a switch that is always on in the history is flat.
-    dropped = {finding.sensor for finding in findings if finding.sensor not in policy.score_when}
+    misled = {finding.sensor for finding in findings if finding.kind in MISLEADING}
+    dropped = {sensor for sensor in misled if sensor not in policy.score_when}
     dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:
         history, policy, framed, advice = framed_with(drop_sensors(history, dropped))

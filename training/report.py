@@ -127,7 +127,7 @@ def _verdict(gate: GateFacts) -> str:
 
 def _findings(trained: TrainingRun) -> list[str]:
     """The first findings of the vetting, and the number of the others."""
-    found = [f"{shortened(f.sensor)}: {f.kind}, {f.reason}" for f in trained.findings]
+    found = [finding.line(shortened(finding.sensor)) for finding in trained.findings]
     left = len(found) - MOST_FINDINGS
     return found[:MOST_FINDINGS] + ([f"and {left} more, in `narrows models show`"] if left > 0 else [])
 

@@ -71,12 +71,15 @@ def test_labelled_rows_teach_nothing(pumps: pd.DataFrame, tmp_path: Path) -> Non
 
 
 def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    """The values that the test above leaves out would have had an effect."""
+    """The values that the test above leaves out are refused, and have an effect where they are said to be real."""
     history, labelled = with_labels(pumps)
     poisoned = history.drop(columns="anomaly")
     poisoned.loc[labelled, "pressure"] = 1e12
     plain = made(tmp_path / "plain", history.drop(columns="anomaly"))
-    assert contents(made(tmp_path / "poisoned", poisoned)) != contents(plain)
+    with pytest.raises(DataError, match=r"`frames.sentinels: \{pressure: \[1000000000000\]\}` to read them as missing"):
+        made(tmp_path / "refused", poisoned)
+    real = FrameSettings(sentinels={"pressure": ()})
+    assert contents(made(tmp_path / "poisoned", poisoned, frames=real)) != contents(plain)
 
 
 def test_the_same_seed_gives_the_same_bundle_and_another_seed_another(

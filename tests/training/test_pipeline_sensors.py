@@ -18,7 +18,7 @@ from tests.support.small_training import QUICK, a_history, contents, long_of, ma
 from training import report
 from training.demo import pumps as physics
 from training.pipeline import TrainingRun
-from training.vetting.vet import Kind
+from training.vetting.finding import Kind
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts
 from training.data.framing import FramedHistory
 from training.options import TrainOptions
-from training.vetting.vet import Finding
+from training.vetting.finding import Finding
 
 # Values of a batch: 32 MB of float64, also for a long batch while it is dense.
 CELLS = 1 << 22
@@ -119,7 +119,7 @@ def data_facts(
         dispositions=dict(framed.dispositions),
         labelled=int(framed.labelled.sum()),
         frames=parts,
-        vetting=tuple(f"{f.sensor}: {f.kind}, {f.reason}" for f in findings),
+        vetting=tuple(finding.text for finding in findings),
         vetted_out=options.train.drop_sensors,
         feedback=None if options.feedback is None else feedback_facts(framed, options.feedback),
     )

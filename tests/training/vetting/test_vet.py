@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from stream.errors import DataError
-from training.vetting.vet import Finding, Kind, vet
+from training.vetting.finding import Finding, Kind
+from training.vetting.vet import vet
 
 ROWS = 3000
 SECOND = 1_000_000_000
@@ -98,7 +99,7 @@ def test_a_copy_is_found_across_missing_values_and_large_offsets() -> None:
 
 def test_correlations_in_chunks_agree_with_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     """The correlation of copies is that of pandas, for any size of chunk."""
-    monkeypatch.setattr("training.vetting.vet.CHUNK", 700)
+    monkeypatch.setattr("training.vetting.copies.CHUNK", 700)
     value = noise()
     close = value + 1.2e-3 * noise(1)
     expected = float(pd.Series(value).corr(pd.Series(close)))
