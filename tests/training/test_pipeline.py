@@ -75,11 +75,10 @@ def test_without_the_label_column_named_poison_does_teach(pumps: pd.DataFrame, t
     history, labelled = with_labels(pumps)
     poisoned = history.drop(columns="anomaly")
     poisoned.loc[labelled, "pressure"] = 1e12
-    plain = made(tmp_path / "plain", history.drop(columns="anomaly"))
     with pytest.raises(DataError, match=r"`frames.sentinels: \{pressure: \[1000000000000\]\}` to read them as missing"):
         made(tmp_path / "refused", poisoned)
-    real = FrameSettings(sentinels={"pressure": ()})
-    assert contents(made(tmp_path / "poisoned", poisoned, frames=real)) != contents(plain)
+    told = made(tmp_path / "poisoned", poisoned, frames=FrameSettings(sentinels={"pressure": ()}))
+    assert contents(told) != contents(made(tmp_path / "plain", history.drop(columns="anomaly")))
 
 
 def test_the_same_seed_gives_the_same_bundle_and_another_seed_another(
