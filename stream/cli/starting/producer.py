@@ -18,7 +18,7 @@ import os
 
 from confluent_kafka import KafkaException, Producer
 
-TOPIC = {topic!r}
+TOPIC = "{topic}"
 
 
 def readings():
@@ -35,7 +35,7 @@ def check(error, message):
         raise KafkaException(error)  # this reading was not delivered
 
 
-producer = Producer({{"bootstrap.servers": os.environ.get("BOOTSTRAP", {bootstrap!r}), "enable.idempotence": True}})
+producer = Producer({{"bootstrap.servers": os.environ.get("BOOTSTRAP", {bootstrap}), "enable.idempotence": True}})
 for reading in readings():
     while len(producer) >= 10_000:  # the queue of the client is limited: wait for deliveries
         producer.poll(1)
@@ -78,10 +78,10 @@ def producer_program(settings: Settings, config: str, examples: Sequence[Example
         topic=settings.input.topic,
         config=config,
         what="asset, time, sensor, value" if wire.format == "long" else "asset, time, values by sensor",
-        examples="\n".join(f"    yield {_arguments(settings, one)}" for one in examples),
+        examples="\n".join(f"    yield {_arguments(settings, one)}" for one in examples) or "    yield from ()",
         arguments=f"series, time, {rest}",
         body=_rendered(tree, 1),
-        bootstrap=settings.kafka.bootstrap,
+        bootstrap=_literal(settings.kafka.bootstrap),
     )
 
 
