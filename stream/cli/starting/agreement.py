@@ -12,7 +12,7 @@ from stream.settings.starter import Guess
 
 # Settings that the topic tells; the history tells the others.
 _OF_THE_WIRE = frozenset(
-    f"input.{name}" for name in ("topic", "format", "time", "time_format", "series", "sensor", "value")
+    f"input.{name}" for name in ("topic", "format", "time", "date", "time_format", "series", "sensor", "value")
 )
 # Intervals that differ by more than this factor are not the same.
 _SAME = 1.5

@@ -1,7 +1,8 @@
 """Guesses settings from a history, each with its reason, for `narrows init --from-file`."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stream.cli.starting.source import Look, Source
@@ -24,12 +25,12 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     Raises:
         DataError: there is nothing that can be read as history.
     """
-    layout = discover(Path(path), hints)
+    layout = discover(Path(path), replace(hints, propose=True))
     look, every = _look(Path(path), layout)
     if not look.readings:
         raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
-    warnings = tuple(f"{path}: {rows}, {clause}" for clause in look.unread)
+    warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
     name = Guess("detector", detector_name(path), "the name of the data")
     guesses = [name, *layout_guesses(layout, look, lambda column: joined([column])), *_excluded(layout)]
     return Source(path, layout, guesses, look, warnings)
@@ -57,7 +58,7 @@ def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) ->
     shape = "a column of sensor names and one of values" if layout.format == "long" else "a column for each sensor"
     guesses = [
         Guess("input.format", layout.format, shape),
-        Guess("input.time", path_of(layout.time), f"{layout.why['time']}; {look.times}"),
+        *_time_guesses(layout, path_of),
         series_guess(layout, look),
         Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
     ]
@@ -67,6 +68,17 @@ def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) ->
             Guess("input.value", path_of(layout.value), layout.why["value"]),
         ]
     return [*guesses, *look.spacing]
+
+
+def _time_guesses(layout: Layout, path_of: Callable[[str], str]) -> Iterator[Guess]:
+    """Guesses the column of times, and their form where it is not found by itself; with the first and last time."""
+    times = layout.times
+    assumed = "" if times.assumed is None else f"; {times.assumed}"
+    yield Guess("input.time", path_of(layout.time), f"{layout.why['time']}; {times.note}{assumed}")
+    if times.form.date is not None:
+        yield Guess("input.date", path_of(times.form.date), f"{layout.time} is a time of day, and this its date")
+    if times.form.time_format != "auto":
+        yield Guess("input.time_format", times.form.time_format, times.note)
 
 
 def left_out(layout: Layout) -> dict[str, str]:

@@ -2,13 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from stream.events.record import rfc3339
 from stream.intake.field_paths import joined, split
 from stream.settings import Settings
 
-_EPOCHS = {"epoch_s": 1_000_000_000, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
+# Times that are numbers: the nanoseconds of a unit, and the units from its start to 1970.
+_UNITS = {
+    "epoch_s": (1_000_000_000, 0),
+    "epoch_ms": (1_000_000, 0),
+    "epoch_us": (1_000, 0),
+    "epoch_ns": (1, 0),
+    "filetime": (100, 116_444_736_000_000_000),
+}
+_EXCEL_START = datetime(1899, 12, 30, tzinfo=UTC)
+_DATES = {"yyyymmdd": "%Y%m%d", "day_first": "%d.%m.%Y", "month_first": "%m/%d/%Y"}
 _Tree = dict[str, "str | _Tree"]
 _PROGRAM = '''\
 """Sends readings to the topic {topic}, in the layout that {config} names. Written by `narrows init`."""
@@ -65,6 +76,8 @@ def producer_program(settings: Settings, config: str, examples: Sequence[Example
     wire = settings.input.wire
     tree: _Tree = {}
     _plant(tree, wire.time, "time")
+    if settings.input.date is not None:
+        _plant(tree, settings.input.date, "date")
     if settings.input.series:
         _plant(tree, settings.input.series, "series")
     if wire.format == "long":
@@ -73,13 +86,14 @@ def producer_program(settings: Settings, config: str, examples: Sequence[Example
     else:
         for name, path in settings.input.sensors.items():
             _plant(tree, path or joined([name]), f"values[{_literal(name)}]")
+    time = "time, date" if settings.input.date is not None else "time"
     rest = "sensor, value" if wire.format == "long" else "values"
     return _PROGRAM.format(
         topic=settings.input.topic,
         config=config,
-        what="asset, time, sensor, value" if wire.format == "long" else "asset, time, values by sensor",
+        what=f"asset, {time}, {'sensor, value' if wire.format == 'long' else 'values by sensor'}",
         examples="\n".join(f"    yield {_arguments(settings, one)}" for one in examples) or "    yield from ()",
-        arguments=f"series, time, {rest}",
+        arguments=f"series, {time}, {rest}",
         body=_rendered(tree, 1),
         bootstrap=_literal(settings.kafka.bootstrap),
     )
@@ -104,7 +118,7 @@ def _rendered(tree: _Tree, depth: int) -> str:
 
 
 def _arguments(settings: Settings, example: Example) -> str:
-    time = _literal(_time(example.time_ns, settings.input.time_format))
+    time = ", ".join(map(_literal, _times(settings, example.time_ns)))
     if settings.input.wire.format == "long":
         rest = ", ".join(f"{_literal(name)}, {value!r}" for name, value in example.values.items())
     else:
@@ -112,12 +126,23 @@ def _arguments(settings: Settings, example: Example) -> str:
     return f"{_literal(example.series)}, {time}, {rest}"
 
 
-def _time(time_ns: int, time_format: str) -> str | int:
-    """The time as the wire has it."""
-    unit = _EPOCHS.get(time_format)
-    return rfc3339(time_ns) if unit is None else time_ns // unit
+def _times(settings: Settings, time_ns: int) -> list[str | float]:
+    """The time as a message has it; where `input.date` is set, a time of day and a date."""
+    form = settings.input.time_format
+    local = datetime.fromtimestamp(time_ns // 1_000_000_000, ZoneInfo(settings.input.zone))
+    date = f"{local:{_DATES.get(form, '%Y-%m-%d')}}"
+    if settings.input.date is not None:
+        return [f"{local:%H:%M:%S}", date]
+    if form in _UNITS:
+        unit, ahead = _UNITS[form]
+        return [time_ns // unit + ahead]
+    if form == "excel":
+        return [(local.replace(tzinfo=UTC) - _EXCEL_START) / timedelta(days=1)]
+    if form in ("yyyymmdd", "yyyymmddhhmmss"):
+        return [int(date if form == "yyyymmdd" else f"{local:%Y%m%d%H%M%S}")]
+    return [f"{date} {local:%H:%M:%S}" if form in _DATES else rfc3339(time_ns)]
 
 
-def _literal(value: str | int) -> str:
+def _literal(value: str | float) -> str:
     """A Python literal in double quotes, as people write them."""
     return json.dumps(value, ensure_ascii=False)

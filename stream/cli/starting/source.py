@@ -5,11 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-
 from stream.cli.starting.producer import Example
 from stream.cli.starting.spacing import Rate, rate, sampling_guesses
-from stream.events.record import rfc3339
 from stream.intake.columns import Dead, LongReadings, Readings
 from stream.intake.tables.reader import Layout
 from stream.settings.starter import Guess
@@ -24,7 +21,6 @@ class Look:
 
     Attributes:
         series: names, sorted.
-        span_ns: first and last event time; None where no reading has one.
         unread: one clause for each reason why readings could not be used, with their number and an example.
         rate, spacing: None and empty where no series has two readings at different times.
         examples: the first readings; those of a long layout have one value.
@@ -32,7 +28,6 @@ class Look:
 
     readings: int
     series: tuple[str, ...]
-    span_ns: tuple[int, int] | None
     unread: tuple[str, ...]
     rate: Rate | None
     spacing: tuple[Guess, ...]
@@ -41,25 +36,18 @@ class Look:
     @classmethod
     def of(cls, columns: Sequence[Readings | LongReadings], dead: Iterable[Dead], sensors: Sequence[str]) -> "Look":
         """A look at these readings of `sensors`, and at these that are none."""
-        times = np.concatenate([np.zeros(0, np.int64), *(batch.time for batch in columns)])
         details: dict[str, list[str]] = {}
         for one in dead:
             details.setdefault(str(one.reason), []).append(one.detail)
         clauses = (f"{len(all_)} would be dead, `{why}`, such as: {all_[0]}" for why, all_ in details.items())
         return cls(
-            len(times),
+            sum(map(len, columns)),
             tuple(sorted({name for batch in columns for name in batch.names})),
-            (int(times.min()), int(times.max())) if len(times) else None,
             tuple(clauses),
             rate(columns),
             tuple(sampling_guesses(columns, sensors)),
             tuple(islice(_examples(columns, sensors), _EXAMPLES)),
         )
-
-    @property
-    def times(self) -> str:
-        """The first and the last time, as dates."""
-        return "no time" if self.span_ns is None else " to ".join(map(rfc3339, self.span_ns))
 
     @property
     def names(self) -> str:

@@ -58,7 +58,8 @@ def guess_from_records(topic: str, records: Sequence["SampledRecord"], settings:
     look = Look.of([columns], decoded.dead, sensors)
     if not look.readings:
         raise DataError(f"topic {topic!r}: no message can be used: {'; '.join(look.unread)}")
-    warnings = [f"topic {topic!r}: of {decoded.received} readings, {clause}" for clause in look.unread]
+    warnings = [f"topic {topic!r}: {doubt}" for doubt in layout.doubts]
+    warnings += [f"topic {topic!r}: of {decoded.received} readings, {clause}" for clause in look.unread]
     warnings += _scattered(topic, decoded.readings, records)
     return Source(topic, layout, _guesses(topic, sample, layout, look), look, warnings)
 
@@ -86,10 +87,12 @@ def _hints(settings: Settings, names: Mapping[str, str]) -> Hints:
     """The configured fields; `names` gives the column of the field at a path."""
     given = settings.input
     paths = given.sensors if given.format == "long" else given.sensors.values()
-    roles = (names.get(path, path) if path else None for path in (given.time, given.series, given.sensor, given.value))
-    time, series, sensor, value = roles
-    sensors = tuple(names.get(path, path) for path in paths) or None
-    return Hints(time, series, sensors, None, sensor, value, given.exclude)
+    named = (given.time, given.date, given.series, given.sensor, given.value)
+    time, date, series, sensor, value = (names.get(path, path) if path else None for path in named)
+    return replace(
+        given.hints, time=time, date=date, series=series, sensor=sensor, value=value, label=None, propose=True,
+        sensors=tuple(names.get(path, path) for path in paths) or None,
+    )  # fmt: skip
 
 
 def _found(path: Path, sample: SampleTable, hints: Hints) -> Layout:

@@ -10,8 +10,9 @@ from stream.intake.decode import Decoder
 from stream.serve.compose import fields
 from stream.settings import load
 
-TIME_NS = 1_767_225_600_123_000_000
-ODD = 'Öl "T" {x} 1'
+# Midnight in Tokyo: a form that has no time of day can say it.
+TIME_NS = 1_767_193_200_000_000_000
+FORMS = ("excel", "filetime", "yyyymmdd", "yyyymmddhhmmss", "day_first", "month_first", "epoch_s", "iso8601")
 
 
 def messages(program: str) -> list[tuple[str, bytes]]:
@@ -30,6 +31,9 @@ def messages(program: str) -> list[tuple[str, bytes]]:
         ["input.format=long", "input.sensors=[flow, temp]", "input.sensor=tag.name", "input.value=tag.value"],
         ["input.sensors={flow: 'a\\.b', temp: a.c}", "input.time_format=epoch_us"],
         ["input.sensors={flow: 'Öl {x} 1', temp: 'x''y'}"],
+        *(["input.sensors=[flow, temp]", f"input.time_format={form}", "input.timezone=Asia/Tokyo"] for form in FORMS),
+        ["input.sensors=[flow, temp]", "input.date=day", "input.time_format=day_first"],
+        ["input.sensors=[flow, temp]", "input.date=day", "input.timezone=Asia/Tokyo"],
     ],
 )
 def test_its_messages_are_the_readings_that_were_seen(overrides: list[str]) -> None:
