@@ -91,7 +91,7 @@ def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
             absent sensor is enough.
         DataError: training would refuse the data: no usable row, or many with the time of another one.
     """
-    layout = discover(data, hints)
+    layout = discover(data, replace(hints, bundle=definition.sensors))
     check_meeting(str(data), layout.format, definition)
     missing = [name for name in definition.sensors if name not in layout.sensors]
     # Long data may lack a sensor with few readings: it is masked, as it would be online.

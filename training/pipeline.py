@@ -98,6 +98,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     history = read_history(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", describe_columns(history.layout))
+    for warning in history.layout.doubts:
+        progress.stage("warning", f"{options.data}: {warning}")
     refuse_unknown(options.rules, options.frames, history.sensors)
     history, policy, framed, findings = _framed(options, history, progress)
     lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))

@@ -7,7 +7,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
 from stream.cli.reports.output import NextCommands, print_json
-from stream.messages import say
+from stream.messages import say, warn
 
 
 def evaluate(
@@ -38,6 +38,8 @@ def evaluate(
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, loaded.definition)
     measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, settings.input.hints, known, history))
+    for warning in measured.labelled.layout.doubts:
+        warn(f"{data}: {warning}")
     if report is not None:
         from training.evaluate.page import write
 

@@ -61,6 +61,8 @@ def _replay(
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
+    for warning in layout.doubts:
+        warn(f"{data}: {warning}")
     say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
     for line in said(layout):
         say(line)

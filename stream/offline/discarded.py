@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stream.errors import DataError
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.sampling import Clocks, clocks
-from stream.intake.tables.column_types import is_text
+from stream.intake.tables.column_types import is_name
 from stream.intake.tables.files import files
 from stream.intake.tables.reader import Batch, Layout
 
@@ -36,7 +36,7 @@ def refuse_discarded(layout: Layout, batches: Iterable[Batch], dispositions: Map
             f"{layout.path}: {late:,} late and {duplicate:,} duplicate of {readings:,} readings would be left out; "
             f"{clashing:,} have the time of another reading of their series but other values, as if several "
             f"assets were one series ({len(of.names)} series: {layout.why['series']}); "
-            f"set `input.series` to the column that names the asset{_text_columns(layout)}"
+            f"set `input.series` to the column that names the asset{_candidates(layout)}"
         )
 
 
@@ -57,8 +57,8 @@ def _value_hashes(columns: Readings | LongReadings) -> NDArray[np.uint64]:
     return hashes
 
 
-def _text_columns(layout: Layout) -> str:
-    """Lists the text columns that may name assets, as the end of a sentence."""
-    taken = (layout.time, layout.series, layout.sensor)
-    names = [name for name, kind in files(layout.path)[0].types().items() if is_text(kind) and name not in taken]
+def _candidates(layout: Layout) -> str:
+    """Lists the columns of text and of integers that may name assets, as the end of a sentence."""
+    taken = (layout.time, layout.series, layout.sensor, layout.value)
+    names = [name for name, kind in files(layout.path)[0].types().items() if is_name(kind) and name not in taken]
     return f": {' or '.join(names)}?" if names else ""

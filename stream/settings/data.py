@@ -91,7 +91,6 @@ class InputSettings(Section):
     acts = "both"
     acts_apart: ClassVar[dict[str, Half]] = {
         "topic": "run",
-        "format": "run",
         "label": "training",
         "anomalous": "training",
         "exclude": "training",
@@ -105,7 +104,7 @@ class InputSettings(Section):
     format: Literal["wide", "long"] | None = Field(
         default=None,
         description="wide: a field per sensor. long: one sensor a reading, named by `sensor`, valued by `value`. "
-        "null: wide. Parquet: found.",
+        "null: found (Parquet), wide (Kafka).",
     )
     time: Text | None = Field(
         default=None, description="Field or column of the event time. null: found (Parquet), `time` (Kafka)."
@@ -177,7 +176,8 @@ class InputSettings(Section):
         )
         return Hints(
             time, series, tuple(self.sensors) or None, self.label, sensor, value, self.exclude, self.series_name,
-            date, self.time_format, self.timezone, self.anomalous,
+            date, self.time_format, self.timezone, self.anomalous, format=self.format,
+            paths={name: split(path) for name, path in self.sensors.items() if split(path) != (name,)},
         )  # fmt: skip
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) ->
         Guess("input.format", layout.format, shape),
         *_time_guesses(layout, path_of),
         series_guess(layout, look),
-        Guess("input.sensors", list(layout.sensors), layout.why["sensors"]),
+        Guess("input.sensors", _sensors(layout), layout.why["sensors"]),
     ]
     if layout.sensor is not None and layout.value is not None:
         guesses += [
@@ -79,6 +79,12 @@ def _time_guesses(layout: Layout, path_of: Callable[[str], str]) -> Iterator[Gue
         yield Guess("input.date", path_of(times.form.date), f"{layout.time} is a time of day, and this its date")
     if times.form.time_format != "auto":
         yield Guess("input.time_format", times.form.time_format, times.note)
+
+
+def _sensors(layout: Layout) -> list[str] | dict[str, str]:
+    """The sensors; with their paths where some are fields of structs, which messages have as nested objects."""
+    names = list(layout.sensors)
+    return {name: joined(layout.paths.get(name, (name,))) for name in names} if layout.paths else names
 
 
 def left_out(layout: Layout) -> dict[str, str]:
@@ -112,5 +118,5 @@ def series_guess(layout: Layout, look: Look) -> Guess:
 def detector_name(path: str) -> str:
     """Makes a valid name for a detector of the last part of a path that has no wildcards."""
     plain = [part for part in Path(path).parts if not set(part) & set("*?[")]
-    stem = plain[-1].removesuffix(".parquet").lower() if plain else ""
+    stem = re.sub(r"\.(parquet|[ct]sv(\.gz)?)$", "", plain[-1].lower()) if plain else ""
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:100] or "detector"

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 from pyarrow import types
 
-from stream.errors import DataError
-from stream.intake.tables.files import File
-
 
 def is_number(kind: pa.DataType) -> bool:
-    """Numbers, as a sensor sends them; a bool is none."""
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+    """Numbers, as a sensor sends them; a bool is 0 or 1."""
+    whole = types.is_integer(kind) or types.is_boolean(kind)
+    return bool(whole or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -46,31 +44,3 @@ def listed(columns: Mapping[str, pa.DataType]) -> str:
     """Columns with their types, for an error text; a long list is cut."""
     shown = [f"{name} ({kind})" for name, kind in list(columns.items())[:40]]
     return ", ".join(shown) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
-
-
-def check_columns(
-    found: Iterable[File], time: str, series: str | None, label: str | None, sensor: str | None, numbers: Sequence[str]
-) -> None:
-    """Checks that every file has these columns, each of a fitting type; a label may be absent.
-
-    Raises:
-        DataError: names the file, the column and the type that is expected.
-    """
-    for file in found:
-        columns = file.types()
-        roles = [("time", time, is_time, "a timestamp, an epoch or ISO-8601 text")]
-        roles += [("series", series, is_name, "text or integers")] if series is not None else []
-        roles += [("label", label, is_label, "bool, or 0 and 1")] if label is not None and label in columns else []
-        roles += [("sensor", sensor, is_text, "text")] if sensor is not None else []
-        roles += [("value", name, is_number, "numbers") for name in numbers]
-        for role, name, fits, expected in roles:
-            if name not in columns:
-                raise DataError(
-                    f"{file.path}: no column {name!r}, wanted as {role}; there are {listed(columns)}; "
-                    f"read files of one layout together and the others apart, or name other columns"
-                )
-            if not fits(columns[name]):
-                raise DataError(
-                    f"{file.path}: {name!r}, wanted as {role}, is {columns[name]}; expected {expected}; "
-                    f"convert it, or name another column"
-                )

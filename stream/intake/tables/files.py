@@ -1,72 +1,105 @@
-"""The Parquet files of a data set: one file, a folder, a glob, or folders named key=value."""
+"""The files of a data set, Parquet or CSV: one file, a folder, a glob, or folders named key=value."""
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from pyarrow import types
 
 from stream.errors import DataError
+from stream.intake.tables.formats.delimited import ENDINGS
+from stream.intake.tables.formats.opened import FOREIGN, Source, opened
 
 _WILD = frozenset("*?[")
 # Hive and Spark give the folder of rows whose key is null this name.
 _NULL = "__HIVE_DEFAULT_PARTITION__"
+_PARQUET = (".parquet",)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One Parquet file, as its metadata describe it.
+    """One file of history.
 
     Attributes:
-        name: path below the data set, without `.parquet`.
-        schema: the columns in the file, without those that folders give.
+        name: path below the data set, without its ending.
+        table: its columns and rows; None where it has no bytes.
         folders: columns that folders named key=value give: one value for all rows, None for null.
     """
 
     path: Path
     name: str
-    schema: pa.Schema
-    rows: int
+    table: Source | None
     folders: Mapping[str, str | None]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return 0 if self.table is None else self.table.rows
+
+    @property
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """Plain type of every column in the file itself."""
+        return {} if self.table is None else self.table.columns
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Plain type of every column; those that folders give are strings."""
+        return {**self.columns, **dict.fromkeys(self.folders, pa.string())}
+
+    def batches(
+        self, columns: Sequence[str], batch_rows: int = 65_536, encode: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows, in columns of the file itself; see `Source.batches`. Raises DataError where the file is damaged."""
+        if self.table is not None:
+            yield from self._undamaged(self.table.batches(columns, batch_rows, encode))
+
+    def ends(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """The first and the last `rows` rows, not less where the file has as many; DataError where it is damaged."""
+        first = next(self.batches(columns, rows))
+        yield first
+        left = min(self.rows - len(first), rows)
+        if self.table is not None and left > 0:
+            last = pa.Table.from_batches(self._undamaged(self.table.last(columns, left)))
+            yield from last.slice(len(last) - left).to_batches()
+
+    def _undamaged(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self.path}: damaged, cannot be read whole ({error}); repair or remove it") from error
 
     def distinct(self, column: str) -> set[str | None]:
         """Distinct values of a column of text; empty where the file has no such column."""
         if column in self.folders:
             return {self.folders[column]}
-        if column not in self.schema.names:
+        if column not in self.columns:
             return set()
-        # As a dictionary, a name is read once per row group, not once per row: 40 times faster, and in little memory.
-        with pq.ParquetFile(self.path, read_dictionary=[column]) as reader:
-            batches = reader.iter_batches(columns=[column])
-            return {name for rows in batches for name in pc.unique(rows.column(0)).to_pylist()}
+        return {name for rows in self.batches([column], encode=True) for name in pc.unique(rows.column(0)).to_pylist()}
 
     def column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
         """A column of rows of this file, also one that a folder gives."""
         if name in self.folders:
             return pa.repeat(pa.scalar(self.folders[name], pa.string()), rows.num_rows)
-        return rows.column(name)
-
-    def types(self) -> dict[str, pa.DataType]:
-        """Type of every column; those that folders give are strings."""
-        return {field.name: field.type for field in self.schema} | dict.fromkeys(self.folders, pa.string())
+        column = rows.column(name)
+        # A column without a type, in which every row is null.
+        return column.cast(pa.timestamp("ns")) if types.is_null(column.type) else column
 
 
 def files(path: Path | str) -> list[File]:
     """The files at a path, sorted.
 
     Raises:
-        DataError: no file there, or one that is not Parquet.
+        DataError: no file there, or one that is damaged or of another format.
     """
     root, found = _root_and_files(Path(path))
     if not found:
         raise DataError(
-            f"{path}: no Parquet files; expected a file, a folder with *.parquet below it, or a glob of such"
+            f"{path}: no Parquet files and no CSV; expected a file, a folder that holds *.parquet or *.csv, or a glob"
         )
-    return [_opened(file, root) for file in found]
+    return [_file(file, root) for file in found]
 
 
 def _root_and_files(path: Path) -> tuple[Path, list[Path]]:
@@ -74,21 +107,26 @@ def _root_and_files(path: Path) -> tuple[Path, list[Path]]:
     if path.is_file():
         return path.parent, [path]
     if path.is_dir():
-        return path, sorted(_below(path))
+        return path, _readable(path.rglob("*"), path)
     steady = next((i for i, part in enumerate(path.parts) if _WILD & set(part)), None)
     if steady is None:
         raise DataError(f"{path}: no such file or folder; give a Parquet file, a folder of them, or a glob in quotes")
     root = Path(*path.parts[:steady])
     matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
-    below = {file for match in matches if match.is_dir() for file in _below(match)}
+    below = [file for match in matches if match.is_dir() for file in match.rglob("*")]
     # A file that the glob matches is read whatever its name ends in, unless *.parquet files match too.
-    named = {match for match in matches if match.is_file()}
-    parquet = {match for match in named if match.suffix == ".parquet"}
-    return root, sorted(file for file in below | (parquet or named) if _visible(file, root))
+    named = [match for match in matches if match.is_file() and _visible(match, root)]
+    return root, _readable([*below, *named], root) or sorted(named)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    return (file for file in folder.rglob("*.parquet") if file.is_file() and _visible(file, folder))
+def _readable(found: Iterable[Path], root: Path) -> list[Path]:
+    """The Parquet files; where there are none, the CSV files; else those of formats that can be named."""
+    seen = {file for file in found if file.is_file() and _visible(file, root)}
+    for endings in (_PARQUET, ENDINGS, tuple(FOREIGN)):
+        files_of = sorted(file for file in seen if file.name.lower().endswith(endings))
+        if files_of:
+            return files_of
+    return []
 
 
 def _visible(file: Path, root: Path) -> bool:
@@ -96,17 +134,13 @@ def _visible(file: Path, root: Path) -> bool:
     return not any(part[0] in "._" for part in file.relative_to(root).parts)
 
 
-def _opened(path: Path, root: Path) -> File:
+def _file(path: Path, root: Path) -> File:
     below = path.relative_to(root)
-    try:
-        metadata = pq.read_metadata(path)
-        schema = metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read as Parquet ({error}); remove or repair it, or name the others"
-        ) from error
-    folders = {key: value for key, value in _folders(below.parent) if key not in schema.names}
-    return File(path, below.with_suffix("").as_posix(), schema, metadata.num_rows, folders)
+    table = opened(path)
+    columns = {} if table is None else table.columns
+    folders = {key: value for key, value in _folders(below.parent) if key not in columns}
+    ending = next((end for end in (*_PARQUET, *ENDINGS) if below.name.lower().endswith(end)), below.suffix)
+    return File(path, below.as_posix()[: -len(ending) or None], table, folders)
 
 
 def _folders(below: PurePath) -> Iterator[tuple[str, str | None]]:

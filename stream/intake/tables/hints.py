@@ -1,8 +1,9 @@
 """The columns of a data set that the configuration names."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from stream.intake.tables.files import files
 from stream.intake.time_formats import TimeFormat
@@ -22,6 +23,9 @@ class Hints:
         zone: IANA zone of times that name none; None: UTC is assumed, and said.
         anomalous: values of the label that mean anomalous; none: found.
         propose: take what the data look like where the configuration should say it; for `narrows init`.
+        format: wide or long; None: found.
+        paths: place of a configured sensor in a nested record, where it is not the column of its name.
+        bundle: sensors of a bundle: sensors whatever their names, where they occur.
     """
 
     time: str | None = None
@@ -37,6 +41,9 @@ class Hints:
     zone: str | None = None
     anomalous: Sequence[bool | float | str] = ()
     propose: bool = False
+    format: Literal["wide", "long"] | None = None
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bundle: Sequence[str] = ()
 
     def without_label(self) -> "Hints":
         """The same for a reader without labels: the label column may be absent, and is no sensor."""

@@ -1,21 +1,21 @@
 """The purpose of each column of a data set: configured, or found with a reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from stream.errors import DataError
-from stream.intake.tables.column_types import check_columns
 from stream.intake.tables.files import files
 from stream.intake.tables.hints import Hints
 from stream.intake.tables.labels import find_label
 from stream.intake.tables.long_columns import find_long_columns, find_named_sensors
+from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.form import FoundForm, find_form
 from stream.intake.tables.search import Search
 from stream.intake.tables.series_column import find_series
 from stream.intake.tables.times import find_time
-from stream.intake.tables.wide_sensors import find_wide_sensors
+from stream.intake.tables.wide_sensors import doubt_gaps, find_wide_sensors, leave_out_others
 
 # Nothing is configured: every column is found.
 _FOUND = Hints()
@@ -34,6 +34,8 @@ class Layout:
         sensor: long: the column of the sensor's name.
         value: long: the column of its value.
         why: reason for each of these, by attribute; "left out: NAME" for each column that is not read.
+        columns: wide: the column of a sensor, where it has another name.
+        paths: place of each sensor that is a field of a struct.
         series_inferred: the content of the series column gave it away; other data like these may not show it.
         in_order: False: the rows are put in order of time before they are used; `why` says how many were not.
         doubts: what may be wrong, one sentence each.
@@ -53,6 +55,18 @@ class Layout:
     series_name: str | None = None
     in_order: bool = True
     doubts: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of values."""
+        return self.columns_of(self.sensors)
+
+    def columns_of(self, sensors: Sequence[str]) -> tuple[str, ...]:
+        """The columns that hold the values of these sensors."""
+        wide = tuple(self.columns.get(name, name) for name in sensors)
+        return wide if self.value is None else (self.value,)
 
 
 def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
@@ -65,21 +79,31 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
         DataError: nothing to read, a named column that is absent, no time, no sensors, or files that differ.
     """
     found = files(path)
-    if not sum(file.rows for file in found):
-        raise DataError(f"{path}: {len(found)} Parquet files without a row; expected history to learn from")
     search = Search(Path(path), hints, found)
+    if not sum(file.rows for file in found):
+        raise DataError(f"{path}: {len(found)} files without a row; expected history to learn from")
     label, times = find_label(search), find_form(search, find_time(search))
     time, date = times.time, times.form.date
-    sensor, value = find_long_columns(search)
-    series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None])
+    sensor, value = find_long_columns(search, {time, date, label})
+    series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None], value)
     kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
     search.why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
-    sensors = find_named_sensors(search, sensor) if sensor else find_wide_sensors(search, {time, date, series, label})
-    check_columns(found, time, series, label, sensor, sensors if value is None else [value])
-    name = hints.series_name if series is None else None
+    taken = {time, date, series, label, sensor, value}
+    if sensor is None:
+        columns = find_wide_sensors(search, taken)
+    else:
+        columns = {name: name for name in find_named_sensors(search, sensor)}
+        leave_out_others(search, taken)
+    numbers = list(columns.values()) if value is None else [value]
+    check_columns(found, time, series, label, sensor, numbers)
+    doubt_gaps(search, numbers)
+    nested = search.nested()
     return Layout(
-        search.path, kind, time, times, series, sensors, label, sensor, value, search.why, inferred, name,
-        doubts=_doubts(times),
+        search.path, kind, time, times, series, tuple(columns), label, sensor, value, search.why, inferred,
+        hints.series_name if series is None else None,
+        doubts=(*_doubts(times), *search.doubts),
+        columns={name: column for name, column in columns.items() if column != name},
+        paths={name: nested[column] for name, column in columns.items() if column in nested},
     )  # fmt: skip
 
 

@@ -4,21 +4,44 @@ from stream.errors import DataError
 from stream.intake.tables.column_types import first_named, is_number, is_text
 from stream.intake.tables.search import Search
 
-SENSORS = ("sensor", "tag", "channel", "metric")
+SENSORS = ("sensor", "tag", "channel", "metric", "_field", "field", "signal", "variable", "parameter", "entity_id")
+_VALUES = ("value", "_value", "val", "reading", "state")
+_FLUX = "InfluxDB adds it to the answer of a query"
+# Columns that an export adds, and that say nothing about the assets.
+EXTRAS = {
+    **dict.fromkeys(("result", "table", "_start", "_stop", "_measurement"), _FLUX),
+    **dict.fromkeys(("last_changed", "last_updated"), "Home Assistant's time of another change"),
+}
+# Names that a sentence lists.
+_SHOWN = 20
 
 
-def find_long_columns(search: Search) -> tuple[str, str] | tuple[None, None]:
-    """The columns of sensor and value of long data."""
-    sensor = search.configured("sensor", search.hints.sensor)
-    value = search.configured("value", search.hints.value)
-    numbers = [name for name, kind in search.types.items() if is_number(kind)]
-    texts = [name for name, kind in search.types.items() if is_text(kind)]
-    sensor_found = sensor or first_named(texts, SENSORS)
-    value_found = value or first_named(numbers, ("value",))
-    if sensor_found is None or value_found is None:
+def find_long_columns(search: Search, taken: set[str | None]) -> tuple[str, str] | tuple[None, None]:
+    """The columns of sensor and value of long data; none where the data are wide, or configured as such.
+
+    Raises:
+        DataError: one of them is configured, or long data are, and not both are there.
+    """
+    hints = search.hints
+    sensor = search.configured("sensor", hints.sensor)
+    value = search.configured("value", hints.value)
+    if hints.format == "wide":
         if sensor or value:
-            lacking = "value" if sensor else "sensor"
-            raise DataError(f"{search.where}: long data need a {lacking} column; there are {search.listed}; name it")
+            raise DataError(
+                f"{search.where}: `input.format: wide` has no column of sensors or values; "
+                "set `input.format: long`, or remove `input.sensor` and `input.value`"
+            )
+        return None, None
+    free = {name: kind for name, kind in search.types.items() if name not in taken and name not in hints.exclude}
+    sensor_found = sensor or first_named([name for name, kind in free.items() if is_text(kind)], SENSORS)
+    value_found = value or first_named([name for name, kind in free.items() if is_number(kind)], _VALUES)
+    if sensor_found is None or value_found is None:
+        if sensor or value or hints.format == "long":
+            lacking = "value" if sensor_found else "sensor"
+            raise DataError(
+                f"{search.where}: long data need a {lacking} column; there are {search.listed}; "
+                f"name it as `input.{lacking}`"
+            )
         return None, None
     search.why.setdefault("sensor", f"a column of text named {sensor_found!r}")
     search.why.setdefault("value", f"a column of numbers named {value_found!r}")
@@ -26,11 +49,22 @@ def find_long_columns(search: Search) -> tuple[str, str] | tuple[None, None]:
 
 
 def find_named_sensors(search: Search, sensor: str) -> tuple[str, ...]:
-    """The sensors of long data: those configured, else all that the rows name."""
-    if search.hints.sensors is not None:
-        search.why["sensors"] = "configured"
-        return tuple(search.hints.sensors)
+    """The sensors of long data: those configured, else all that the rows name.
+
+    Raises:
+        DataError: there are none, or configured ones do not occur. Newer data may lack sensors of a bundle.
+    """
     names = {name for file in search.files for name in file.distinct(sensor) if name}
+    if search.hints.sensors is not None:
+        absent = sorted(set(search.hints.sensors) - names)
+        if absent and not search.hints.bundle:
+            shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
+            raise DataError(
+                f"{search.path}: no row of the sensor {', '.join(absent)}, configured as `input.sensors`; the column "
+                f"{sensor!r} names {shown or 'none'}; configure names that occur"
+            )
+        search.why["sensors"] = "configured"
+        return tuple(name for name in search.hints.sensors if name in names)
     sensors = tuple(sorted(names - set(search.hints.exclude)))
     if not sensors:
         raise DataError(f"{search.path}: the column {sensor!r} names no sensors; expected a name in every row")

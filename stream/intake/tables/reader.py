@@ -6,17 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import types
 
 from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason, used_names
-from stream.intake.tables.column_types import check_columns
 from stream.intake.tables.files import File, files
 from stream.intake.tables.files import count_rows as count_rows
 from stream.intake.tables.hints import Hints as Hints
 from stream.intake.tables.labels import label_column as label_column
 from stream.intake.tables.layout import Layout as Layout
 from stream.intake.tables.layout import discover as discover
+from stream.intake.tables.merged import check_columns, numbers_in
 from stream.intake.tables.moments.conversion import column_to_ns
 
 
@@ -59,7 +58,7 @@ def read(
         DataError: on the first step: no data there, or a file lacks a column.
     """
     wanted = layout.sensors if sensors is None else sensors
-    numbers = wanted if layout.value is None else (layout.value,)
+    numbers = layout.columns_of(wanted)
     found = files(path)
     check_columns(found, layout.time, layout.series, layout.label, layout.sensor, numbers)
     needed = [
@@ -68,7 +67,7 @@ def read(
         if name is not None
     ]
     start = 0
-    for file in found:
+    for file in (file for file in found if file.rows):
         reader = _FileReader(file, layout, wanted)
         for rows in reader.row_batches(needed, batch_rows):
             yield reader.batch(rows, start)
@@ -81,16 +80,18 @@ class _FileReader:
     def __init__(self, file: File, layout: Layout, sensors: Sequence[str]) -> None:
         self._file, self._layout, self._sensors = file, layout, sensors
         self._label = layout.label if layout.label in file.types() else None
-        metadata = file.schema.metadata or {}
-        named = metadata.get(b"series", b"").decode("utf-8", "replace")
+        self._columns = layout.columns_of(sensors)
+        # Another file has numbers where this one has none: they are missing in its rows.
+        self._numbers = numbers_in(file, self._columns)
+        named = "" if file.table is None else file.table.series
         self._name = layout.series_name or named or file.name
 
     def row_batches(self, needed: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """The rows of the file, `batch_rows` at a time, in the needed columns."""
         names = [*needed, *([] if self._label is None else [self._label])]
-        columns = [name for name in dict.fromkeys(names) if name not in self._file.folders]
-        with pq.ParquetFile(self._file.path) as reader:
-            yield from reader.iter_batches(batch_rows, columns=columns)
+        unread = set(self._columns) - self._numbers
+        columns = [name for name in dict.fromkeys(names) if name in self._file.columns and name not in unread]
+        yield from self._file.batches(columns, batch_rows)
 
     def batch(self, rows: pa.RecordBatch, start: int) -> Batch:
         """The readings of `rows`, whose first is row number `start` of the data set."""
@@ -125,7 +126,7 @@ class _FileReader:
     def _wide(self, rows: pa.RecordBatch) -> Float64s:
         """Values (n, F) of rows with a column per sensor."""
         values = np.empty((rows.num_rows, len(self._sensors)))
-        for i, name in enumerate(self._sensors):
+        for i, name in enumerate(self._columns):
             values[:, i] = self._number(rows, name)
         return values
 
@@ -140,7 +141,9 @@ class _FileReader:
         return sensor, self._number(rows, self._layout.value)
 
     def _number(self, rows: pa.RecordBatch, name: str) -> Float64s:
-        """float64 (n,), NaN where null or not finite."""
+        """float64 (n,), NaN where null, not finite, or not in this file."""
+        if name not in self._numbers:
+            return np.full(rows.num_rows, np.nan)
         numbers = _floats(self._file.column(rows, name))
         return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float64, copy=False)
 
@@ -156,8 +159,8 @@ def _only(values: Float64s, keep: Bools) -> Float64s:
 
 def _floats(column: pa.Array) -> Float64s:
     """float64 or smaller (n,), NaN for null."""
-    if types.is_decimal(column.type):
-        column = column.cast(pa.float64())
+    if types.is_decimal(column.type) or types.is_boolean(column.type):
+        column = column.cast(pa.uint8() if types.is_boolean(column.type) else pa.float64())
     floats: Float64s = column.to_numpy(zero_copy_only=False)
     return floats
 

@@ -1,11 +1,12 @@
-"""Finds the series column by its content: the column of text that makes the times of a file unique."""
+"""Finds the series column by its content: the column that makes the times of a file unique."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from pyarrow import types
 
 from stream.intake.tables.files import File
 
@@ -15,6 +16,10 @@ _SAMPLE = 1_000_000
 _FEW = 0.01
 # A column that leaves more than this share of the repeats does not explain them.
 _UNEXPLAINED = 0.1
+# Of the rows that an asset could have between its first and its last, the share that an identifier has at least.
+_STEADY = 0.5
+# More different integers than this are measured, not given to assets.
+_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +37,57 @@ class RepeatedTimes:
 
 def repeated_times(found: Sequence[File], keys: Sequence[str], candidates: Sequence[str]) -> RepeatedTimes:
     """Counts rows that repeat `keys` (time, sensor) within their file, and finds the `candidates` that explain them."""
+    if not candidates:
+        return _repeats(found, keys)
+    few = _repeats(found, keys)
+    if few.share <= _FEW:
+        return few
     tables = list(_first_rows(found, [*keys, *candidates]))
-    rows, repeated = sum(map(len, tables)), _repeated(tables, keys)
-    if repeated <= _FEW * rows:
-        return RepeatedTimes(repeated / max(rows, 1))
+    repeated = few.share * sum(map(len, tables))
     explaining = (
         name
         for name in candidates
-        if _names_rows(tables, name) and _repeated(tables, [*keys, name]) <= _UNEXPLAINED * repeated
+        if _names_rows(tables, name)
+        and _repeated(tables, [*keys, name]) <= _UNEXPLAINED * repeated
+        and (not types.is_integer(tables[0].schema.field(name).type) or _steady(tables, keys[0], name))
     )
-    return RepeatedTimes(repeated / rows, tuple(explaining))
+    return RepeatedTimes(few.share, tuple(explaining))
 
 
-def _first_rows(found: Sequence[File], columns: list[str]) -> Iterator[pa.Table]:
+def _repeats(found: Sequence[File], keys: Sequence[str]) -> RepeatedTimes:
+    tables = list(_first_rows(found, keys))
+    return RepeatedTimes(_repeated(tables, keys) / max(sum(map(len, tables)), 1))
+
+
+def explain_together(found: Sequence[File], keys: Sequence[str], pair: Sequence[str]) -> bool:
+    """True where two columns explain repeated times together."""
+    tables = list(_first_rows(found, [*keys, *pair]))
+    repeated = _repeated(tables, keys)
+    named = all(_names_rows(tables, name) for name in pair)
+    return named and _repeated(tables, [*keys, *pair]) <= _UNEXPLAINED * repeated
+
+
+def numbers_rows(found: Sequence[File], column: str) -> bool:
+    """True where a column has more than one value for two rows on average: it numbers rows, not assets."""
+    tables = list(_first_rows(found, [column]))
+    values = {value for table in tables for value in pc.unique(table[column]).to_pylist()}
+    return 2 * len(values) > sum(map(len, tables))
+
+
+def _first_rows(found: Sequence[File], columns: Sequence[str]) -> Iterator[pa.Table]:
     """A table per file, `_SAMPLE` rows in all at most."""
     left = _SAMPLE
     for file in found:
         rows: list[pa.RecordBatch] = []
-        with pq.ParquetFile(file.path) as reader:
-            for batch in reader.iter_batches(columns=columns):
-                if left <= 0:
-                    break
-                rows.append(batch.slice(0, left))
-                left -= len(batch)
-        if rows:
-            # Row groups may number the same names differently; grouping wants one numbering.
-            yield pa.Table.from_batches(rows).unify_dictionaries()
+        if left <= 0 or not file.rows:
+            continue
+        for batch in file.batches(columns):
+            rows.append(batch.slice(0, left))
+            left -= len(batch)
+            if left <= 0:
+                break
+        # Row groups may number the same names differently; grouping wants one numbering.
+        yield pa.Table.from_batches(rows).unify_dictionaries()
 
 
 def _repeated(tables: Sequence[pa.Table], keys: Sequence[str]) -> int:
@@ -74,4 +104,29 @@ def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
     Otherwise it numbers rows, or holds remarks on some of them.
     """
     names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
-    return not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))
+    many = types.is_integer(tables[0].schema.field(column).type) and len(names) > _MOST
+    return not many and not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))
+
+
+def _steady(tables: Sequence[pa.Table], time: str, column: str) -> bool:
+    """True where each value comes at a steady step from its first to its last row, as an asset does.
+
+    The values of a sensor come and go: in the span of a value, most times have another one.
+    """
+    seen, possible = 0, 0.0
+    for table in tables:
+        # The rank of a time serves as well as the time, in any form that sorts.
+        rank = pc.rank(_sortable(table[time]), tiebreaker="dense").to_numpy().astype(np.int64)
+        value = table[column].to_numpy()
+        order = np.lexsort((rank, value))
+        starts = np.flatnonzero(np.diff(value[order], prepend=value[order][:1] - 1))
+        for ranks in np.split(rank[order], starts[1:]):
+            step = max(float(np.quantile(np.diff(ranks), 0.1)), 1.0) if len(ranks) > 1 else 1.0
+            seen += len(ranks)
+            possible += float(ranks[-1] - ranks[0]) / step + 1
+    return seen >= _STEADY * possible
+
+
+def _sortable(column: pa.ChunkedArray) -> pa.Array:
+    plain = column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
+    return plain.combine_chunks()

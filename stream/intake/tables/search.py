@@ -10,6 +10,10 @@ from stream.errors import DataError
 from stream.intake.tables.column_types import listed
 from stream.intake.tables.files import File
 from stream.intake.tables.hints import Hints
+from stream.intake.tables.merged import merged_types
+
+# A reason in `why` that is against a column.
+LEFT_OUT = "left out: "
 
 
 @dataclass(slots=True)
@@ -17,23 +21,24 @@ class Search:
     """A search for the columns of a data set.
 
     Attributes:
-        types: type of each column, in the first file.
-        why: see `Layout.why`; fills up on the way.
+        types: type of each column, in most files.
+        why, doubts: see `Layout`; they fill up on the way.
     """
 
     path: Path
     hints: Hints
     files: Sequence[File]
     why: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
     types: dict[str, pa.DataType] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.types = self.files[0].types()
+        self.types = merged_types(self.files)
 
     @property
     def where(self) -> str:
-        """The file whose columns are meant, for an error text."""
-        return str(self.files[0].path)
+        """The data whose columns are meant, for an error text."""
+        return str(self.files[0].path if len(self.files) == 1 else self.path)
 
     @property
     def listed(self) -> str:
@@ -52,3 +57,14 @@ class Search:
             raise DataError(f"{self.where}: no column {name!r}, configured as {role}; there are {self.listed}")
         self.why[role] = "configured"
         return name
+
+    @property
+    def no_series(self) -> set[str | None]:
+        """Columns that have another purpose, or are no series."""
+        hints = self.hints
+        return {*hints.exclude, *(hints.sensors or ()), *hints.bundle, hints.label, hints.time, hints.value}
+
+    def nested(self) -> dict[str, tuple[str, ...]]:
+        """Place of each column that is a field of a struct."""
+        paths = {name: path for file in self.files if file.table for name, path in file.table.paths.items()}
+        return {name: path for name, path in paths.items() if len(path) > 1}

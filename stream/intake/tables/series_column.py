@@ -1,38 +1,47 @@
 """Finds the column that names the series of each row."""
 
-from stream.intake.tables.column_types import first_named, is_text
+from itertools import combinations
+
+import pyarrow as pa
+
+from stream.intake.tables.column_types import first_named, is_name, is_text
+from stream.intake.tables.identifiers import SERIES, preference
 from stream.intake.tables.labels import LABELS
-from stream.intake.tables.long_columns import SENSORS
-from stream.intake.tables.repeated_times import repeated_times
+from stream.intake.tables.long_columns import EXTRAS, SENSORS
+from stream.intake.tables.repeated_times import explain_together, numbers_rows, repeated_times
 from stream.intake.tables.search import Search
 from stream.intake.tables.times import TIMES
 
-SERIES = ("series", "asset", "device", "machine", "id", "key", "series_id", "asset_id", "device_id", "machine_id")
 _DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
+# Integers so named may number rows as well as assets.
+_MAY_NUMBER_ROWS = ("id", "key")
+# Rows that repeat a time, as a share, that are worth a warning.
+_MANY = 0.1
 
 
-def find_series(search: Search, keys: list[str]) -> tuple[str | None, bool]:
+def find_series(search: Search, keys: list[str], value: str | None) -> tuple[str | None, bool]:
     """The column of the series, and True where its content gave it away.
 
     Args:
         keys: the column of times, and that of sensors where there is one.
+        value: long: the column of values.
     """
     if search.hints.series_name is not None:
         search.why["series"] = f"`input.series_name`: all rows are {search.hints.series_name!r}"
         return None, False
-    named = _named(search)
+    named = _named(search, keys)
     if named is not None:
         return named, False
-    explaining = _explaining(search, keys)
-    return explaining, explaining is not None
+    inferred = _explaining(search, keys, value) or _named_integers(search, keys)
+    return inferred, inferred is not None
 
 
-def _named(search: Search) -> str | None:
+def _named(search: Search, keys: list[str]) -> str | None:
     """The column that is configured, or named like a series, or the only one that folders give."""
     configured = search.configured("series", search.hints.series)
     if configured is not None:
         return configured
-    texts = [name for name, kind in search.types.items() if is_text(kind)]
+    texts = [name for name, kind in search.types.items() if is_text(kind) and name not in keys]
     named = first_named(texts, SERIES)
     if named is not None:
         search.why["series"] = f"a column of text named {named!r}"
@@ -45,28 +54,61 @@ def _named(search: Search) -> str | None:
     return None
 
 
-def _explaining(search: Search, keys: list[str]) -> str | None:
-    """The only column of text that makes times unique; several are named in `why`."""
-    texts = [name for name in _texts(search) if name not in keys]
-    if not texts or set(keys) & set(search.files[0].folders):
+def _named_integers(search: Search, keys: list[str]) -> str | None:
+    """The column of integers or text that is named like one of assets: their times need not overlap."""
+    ranks = {name: preference(name) for name in _candidates(search, keys)}
+    for name in sorted((name for name in ranks if ranks[name] is not None), key=lambda name: ranks[name] or 0):
+        if name.lower() not in _MAY_NUMBER_ROWS or not numbers_rows(search.files, name):
+            kind = "text" if is_text(search.types[name]) else "integers"
+            search.why["series"] = f"a column of {kind} named {name!r}"
+            return name
+    return None
+
+
+def _explaining(search: Search, keys: list[str], value: str | None) -> str | None:
+    """The only column that makes times unique, or that of several which is named like one of assets."""
+    if set(keys) & set(search.files[0].folders):
         return None
-    found = repeated_times(search.files, keys, texts)
-    if len(found.explained_by) == 1:
+    names = _candidates(search, [*keys, *([] if value is None else [value])])
+    found = repeated_times(search.files, keys, names)
+    named = [name for name in found.explained_by if preference(name) is not None]
+    explained = named if len(named) == 1 else found.explained_by
+    if len(explained) == 1:
+        kind = "text" if is_text(search.types[explained[0]]) else "integers"
         search.why["series"] = (
-            f"the only column of text that makes times unique: without it {found.share:.0%} of rows repeat one"
+            f"the only column of {kind} that makes times unique: without it {found.share:.0%} of rows repeat one"
         )
-        return found.explained_by[0]
+        return explained[0]
     if found.explained_by:
         search.why["series"] = (
             f"each file is one, but {found.share:.0%} of rows repeat a time; {' or '.join(found.explained_by)} "
             f"would tell them apart: name one as `input.series`"
         )
+        search.doubts.append(search.why["series"])
+    elif found.share > _MANY and not any(preference(name) is not None for name in names):
+        search.doubts.append(_unexplained(search, keys, names, found.share))
     return None
 
 
-def _texts(search: Search) -> list[str]:
-    """Columns of text, in every file, that may name a series."""
-    given = {*search.hints.exclude, *(search.hints.sensors or ()), search.hints.label}
-    in_all = set.intersection(*(set(file.schema.names) for file in search.files))
-    texts = [name for name, kind in search.types.items() if is_text(kind) and name in in_all - given]
-    return [name for name in texts if name.lower() not in (*LABELS, *TIMES)]
+def _unexplained(search: Search, keys: list[str], names: list[str], share: float) -> str:
+    """The sentence about repeated times that no single column explains."""
+    texts = [name for name in names if is_text(search.types[name])]
+    pair = next((pair for pair in combinations(texts, 2) if explain_together(search.files, keys, pair)), None)
+    seen = f"each file is one, but {share:.0%} of rows repeat a time"
+    if pair is not None and len(keys) == 1:
+        return (
+            f"{seen}; {pair[0]} and {pair[1]} together tell them apart; if one of them names the sensor of each row, "
+            f"set `input.format: long`, `input.sensor: {pair[1]}`, `input.series: {pair[0]}` and `input.value`, or the "
+            "other way round; if not, make one column of both and name it as `input.series`"
+        )
+    return (
+        f"{seen}; name the column that tells assets apart as `input.series`{': ' if names else ''}{' or '.join(names)}"
+    )
+
+
+def _candidates(search: Search, keys: list[str]) -> list[str]:
+    """Columns of text and of integers, in every file with rows, that may name a series."""
+    full = [file for file in search.files if file.rows]
+    in_all = [name for name in full[0].columns if all(is_name(file.types().get(name, pa.null())) for file in full)]
+    others = {name.lower() for name in in_all if name in search.no_series} | set(map(str.lower, keys))
+    return [name for name in in_all if name.lower() not in {*LABELS, *TIMES, *EXTRAS, *others}]

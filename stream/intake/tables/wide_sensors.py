@@ -1,31 +1,31 @@
 """Finds the sensors of wide data: the columns of numbers that nothing speaks against."""
 
+from collections.abc import Iterable
+
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.tables.column_types import is_number
-from stream.intake.tables.files import File
-from stream.intake.tables.hints import Hints
+from stream.intake.tables.column_types import is_number, is_text
+from stream.intake.tables.identifiers import is_identifier
 from stream.intake.tables.labels import LABELS
-from stream.intake.tables.search import Search
-from stream.intake.tables.series_column import SERIES
+from stream.intake.tables.long_columns import EXTRAS
+from stream.intake.tables.merged import gaps, some, without_rows
+from stream.intake.tables.search import LEFT_OUT, Search
 from stream.intake.tables.times import TIMES
 
+# Rows of a column of text that are looked at: do they hold numbers?
+_LOOK = 1000
+_NUMBER = r"^\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?\s*$"
 
-def find_wide_sensors(search: Search, taken: set[str | None]) -> tuple[str, ...]:
-    """The sensors of wide data: those configured, else every other column of numbers."""
+
+def find_wide_sensors(search: Search, taken: set[str | None]) -> dict[str, str]:
+    """The columns of wide data by their sensor: those configured, else every other column of numbers."""
     if search.hints.sensors is not None:
-        for name in search.hints.sensors:
-            search.configured("sensors", name)
-        return tuple(search.hints.sensors)
-    sensors = _numbers(search, search.files[0], taken)
-    for file in search.files[1:]:
-        odd = sorted(set(_numbers(search, file, taken)) ^ set(sensors))
-        if odd:
-            raise DataError(
-                f"{file.path}: {odd[0]!r} is a column of numbers in only one of this file and "
-                f"{search.files[0].path}; name the sensors in the configuration, exclude it, or read them apart"
-            )
+        return {name: _configured(search, name) for name in search.hints.sensors}
+    leave_out_others(search, taken)
+    sensors = {name: name for name in search.types if name not in taken and f"{LEFT_OUT}{name}" not in search.why}
     if not sensors:
         raise DataError(
             f"{search.where}: no numeric sensors; there are {search.listed}; "
@@ -35,27 +35,78 @@ def find_wide_sensors(search: Search, taken: set[str | None]) -> tuple[str, ...]
     return sensors
 
 
-def _numbers(search: Search, file: File, taken: set[str | None]) -> tuple[str, ...]:
-    """Numeric columns that may be sensors; `why` gets the reason against each other column."""
-    sensors = []
-    for name, kind in file.types().items():
-        reason = None if name in taken else _reason_against(search.hints, name, kind)
-        if name not in taken and reason is None:
-            sensors.append(name)
-        elif reason is not None:
-            search.why[f"left out: {name}"] = reason
-    return tuple(sensors)
+def _configured(search: Search, name: str) -> str:
+    """The column of a configured sensor: its place in a nested record, that as a dotted name, or its own name."""
+    path = search.hints.paths.get(name, (name,))
+    nested = next((column for column, place in search.nested().items() if place == path), None)
+    column = nested or (".".join(path) if ".".join(path) in search.types else name)
+    search.configured("sensors", column)
+    return column
 
 
-def _reason_against(hints: Hints, name: str, kind: pa.DataType) -> str | None:
-    if name in hints.exclude:
+def leave_out_others(search: Search, taken: set[str | None]) -> None:
+    """Gives the reason against each column that has no purpose and is no sensor; in long data, against all others."""
+    long = "value" in search.why
+    for name, kind in search.types.items():
+        reason = None if name in taken else _reason_against(search, name, kind)
+        if reason is None and name not in taken and long:
+            reason = "not needed: the sensors are rows"
+        if reason is not None:
+            search.why[f"{LEFT_OUT}{name}"] = reason
+
+
+def doubt_gaps(search: Search, numbers: Iterable[str]) -> None:
+    """Doubts files without rows, and of those that lack the numbers of a sensor."""
+    empty = without_rows(search.files)
+    if empty is not None:
+        search.doubts.append(empty)
+    lacking: dict[str, list[str]] = {}
+    for name in numbers:
+        lacking.setdefault(gaps(search.files, name) or "", []).append(name)
+    for sentence, names in lacking.items():
+        if sentence:
+            search.doubts.append(f"{some(names)}: {sentence}")
+
+
+def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
+    if name in search.hints.exclude:
         return "configured"
+    if name in search.hints.bundle:
+        return None
+    if name.lower() in EXTRAS:
+        return EXTRAS[name.lower()]
+    if types.is_null(kind):
+        return "without a value"
     if not is_number(kind):
-        return f"not numbers but {kind}"
+        return _not_numbers(search, name, kind)
     if name.lower() in LABELS:
         return "named like a label: a detector must not see the answers; configure it as label or as sensor"
     if name.lower() in TIMES:
         return "named like a time; configure it as sensor if it is one"
-    if name.lower() in SERIES or name.startswith("__index_level_"):
+    if is_identifier(name):
         return "named like an identifier; configure it as series or as sensor if it is one"
     return None
+
+
+def _not_numbers(search: Search, name: str, kind: pa.DataType) -> str:
+    """The reason against a column of another type; numbers that are written as text are worth a warning."""
+    reason = f"not numbers but {kind}"
+    if types.is_duration(kind):
+        return f"{reason}: a sensor if converted to a number, as with pandas: df[{name!r}].dt.total_seconds()"
+    example = _number_as_text(search, name) if is_text(kind) else None
+    if example is None:
+        return reason
+    point = ".str.replace(',', '.')" if "," in example else ""
+    reason += f", though it holds numbers such as {example!r}; a sensor if converted: df[{name!r}]{point}.astype(float)"
+    search.doubts.append(f"{name}: left out: {reason}")
+    return reason
+
+
+def _number_as_text(search: Search, name: str) -> str | None:
+    """The first value of a column of text, provided that the first rows all hold numbers."""
+    file = next(file for file in search.files if file.rows and name in file.types())
+    if name in file.folders:
+        return None
+    texts = next(file.batches([name], _LOOK)).column(0).cast(pa.string()).drop_null()
+    are_numbers = len(texts) > 0 and pc.all(pc.match_substring_regex(texts, _NUMBER)).as_py()
+    return str(texts[0]) if are_numbers else None

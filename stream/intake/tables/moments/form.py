@@ -9,7 +9,8 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.calendar import DAY
 from stream.intake.columns import Bools, Int64s
-from stream.intake.tables.column_types import check_columns, is_number, is_text
+from stream.intake.tables.column_types import is_number, is_text
+from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.conversion import TimeForm
 from stream.intake.tables.moments.sample import Sample, sample
 from stream.intake.tables.moments.summer_time import summer_time

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import types
 
 from stream.intake.columns import Bools, Int64s
@@ -47,26 +46,8 @@ def sample(found: Sequence[File], columns: Sequence[str]) -> Sample:
 def _ends(file: File, columns: Sequence[str], rows: int) -> Iterator[tuple[pa.Array, ...]]:
     """The columns in the first and the last `rows` rows."""
     stored = [name for name in dict.fromkeys(columns) if name not in file.folders]
-    with pq.ParquetFile(file.path) as reader:
-        groups = [i for i in range(reader.num_row_groups) if reader.metadata.row_group(i).num_rows]
-        first = next(reader.iter_batches(rows, row_groups=groups, columns=stored))
-        yield _arrays(file, first, columns)
-        if file.rows > len(first):
-            left = min(file.rows - len(first), rows)
-            last = _last_groups(reader, groups, left)
-            table = reader.read_row_groups(last, columns=stored).combine_chunks()
-            for batch in table.slice(len(table) - left if len(table) > left else 0).to_batches():
-                yield _arrays(file, batch, columns)
-
-
-def _last_groups(reader: pq.ParquetFile, groups: Sequence[int], rows: int) -> list[int]:
-    """The last row groups that hold `rows` rows."""
-    held, chosen = 0, list[int]()
-    for group in reversed(groups):
-        if held < rows:
-            chosen.insert(0, group)
-            held += reader.metadata.row_group(group).num_rows
-    return chosen
+    for batch in file.ends(stored, rows):
+        yield _arrays(file, batch, columns)
 
 
 def _arrays(file: File, rows: pa.RecordBatch, columns: Sequence[str]) -> tuple[pa.Array, ...]:

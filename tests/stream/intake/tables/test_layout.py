@@ -8,7 +8,7 @@ import pytest
 
 from stream.errors import DataError
 from stream.intake.tables.reader import Hints, count_rows, discover, label_column, read
-from tests.stream.intake.tables.test_reader import read_all, stamps, write
+from tests.stream.intake.tables.test_reader import read_all, rows, stamps, write
 
 
 def test_a_column_of_labels_is_told_by_its_name_and_type(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ WIDE = {"time": stamps(0), "x": [1.0]}
 @pytest.mark.parametrize(
     ("columns", "hints", "message"),
     [
-        ({"time": stamps(), "x": pa.array([], pa.float64())}, Hints(), "1 Parquet files without a row"),
+        ({"time": stamps(), "x": pa.array([], pa.float64())}, Hints(), "1 files without a row"),
         ({"x": [1.0]}, Hints(), r"no time column; expected .* there are x \(double\)"),
         ({"a": stamps(0), "b": stamps(0), "x": [1.0]}, Hints(), r"several timestamp columns \(a, b\)"),
         (WIDE, Hints(time="when"), "no column 'when', configured as time; there are time"),
@@ -78,15 +78,34 @@ def test_paths_without_data_are_refused(tmp_path: Path) -> None:
         count_rows(tmp_path)
 
 
-def test_files_that_differ_are_named_with_the_column(tmp_path: Path) -> None:
+def test_a_sensor_that_some_file_has_is_a_sensor_of_all(tmp_path: Path) -> None:
+    """A file without it, or with text instead, has no values of it, and that is said."""
     write(tmp_path / "a.parquet", {"time": stamps(0), "x": [1.0]})
-    write(tmp_path / "b.parquet", {"time": stamps(0), "x": [1.0], "y": [1.0]})
-    with pytest.raises(
-        DataError, match=r"b\.parquet: 'y' is a column of numbers in only one of this file and .*a\.parquet"
-    ):
-        discover(tmp_path)
-    assert discover(tmp_path, Hints(sensors=["x"])).sensors == ("x",)
+    write(tmp_path / "b.parquet", {"time": stamps(0), "x": [1], "y": [1.0]})
+    write(tmp_path / "c.parquet", {"time": stamps(0), "x": pa.nulls(1), "y": [1.0]})
+    write(tmp_path / "d.parquet", {"time": stamps(0), "x": [1.0], "y": ["off"]})
+    write(tmp_path / "e.parquet", {"time": pa.nulls(0), "x": pa.nulls(0)})
+    (tmp_path / "f.parquet").touch()
+    layout = discover(tmp_path)
+    assert layout.sensors == ("x", "y")
+    assert layout.doubts == (
+        "e.parquet, f.parquet (0 bytes): no rows in them",
+        "x: no value in c, of 4 files: missing in these rows",
+        "y: no such column in a; string instead of numbers in d, of 4 files: missing in these rows",
+    )
+    assert rows(list(read(tmp_path, layout))) == [
+        ("a", 0, (1.0, None), 0), ("b", 0, (1.0, 1.0), 1), ("c", 0, (None, 1.0), 2), ("d", 0, (1.0, None), 3),
+    ]  # fmt: skip
+    assert count_rows(tmp_path) == 4
     assert discover(tmp_path, Hints(exclude=["y"])).sensors == ("x",)
-    layout = discover(tmp_path / "b.parquet")
+    with pytest.raises(DataError, match=r"no column 'z', wanted as value; there are time"):
+        next(read(tmp_path, layout, sensors=("x", "z")))
     with pytest.raises(DataError, match=r"a\.parquet: no column 'y', wanted as value"):
-        next(read(tmp_path, layout))
+        next(read(tmp_path / "a.parquet", layout))
+
+
+def test_a_column_that_places_a_reading_must_be_in_every_file_with_rows(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", {"time": stamps(0), "machine": ["p"], "x": [1.0]})
+    write(tmp_path / "b.parquet", {"time": stamps(0), "x": [1.0]})
+    with pytest.raises(DataError, match=r"b\.parquet: no column 'machine', wanted as series; there are time"):
+        discover(tmp_path)

@@ -65,14 +65,14 @@ def test_a_wide_file_is_a_series_of_its_own_and_every_other_number_is_a_sensor(t
     )
     layout = discover(path)
     assert (layout.format, layout.time, layout.series, layout.label) == ("wide", "at", None, None)
-    assert layout.sensors == ("Flow Rate", "a.b", "price")
-    assert {"left out: note", "left out: on", "left out: anomaly"} < set(layout.why)
+    assert layout.sensors == ("Flow Rate", "a.b", "price", "on")
+    assert {"left out: note", "left out: anomaly"} < set(layout.why)
     assert layout.why["time"] == "the only timestamp column"
     assert rows(list(read(path, layout))) == [
-        ("pump 7", 0, (1.0, 1.0, 1.5), 0),
-        ("pump 7", 1, (None, 2.0, 1.5), 1),
-        ("pump 7", 2, (None, 3.0, 1.5), 2),
-        ("pump 7", 3, (4.0, None, 1.5), 3),
+        ("pump 7", 0, (1.0, 1.0, 1.5, 1.0), 0),
+        ("pump 7", 1, (None, 2.0, 1.5, 1.0), 1),
+        ("pump 7", 2, (None, 3.0, 1.5, 1.0), 2),
+        ("pump 7", 3, (4.0, None, 1.5, 1.0), 3),
     ]
 
 

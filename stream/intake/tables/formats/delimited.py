@@ -1,0 +1,105 @@
+"""CSV: the columns, rows and batches of one file of delimited text, also compressed with gzip."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pv
+
+from stream.errors import DataError
+from stream.intake.tables.formats.plain import Names
+
+ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_DELIMITERS = ",;\t|"
+# Bytes of which the form of the text is learnt.
+_HEAD = 1 << 16
+
+
+class DelimitedTable:
+    """One CSV file; its rows are parsed to know the type of each column; see `Source`."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file; DataError where it has no header, pa.ArrowException or OSError where it is no table."""
+        at = path.stat()
+        self._key = (path, at.st_mtime_ns, at.st_size)
+        self.columns, self.rows = _facts(*self._key)
+        self.series = ""
+        self.paths: Mapping[str, Names] = {name: (name,) for name in self.columns}
+
+    def batches(self, names: Sequence[str], batch_rows: int, encode: bool = False) -> Iterator[pa.RecordBatch]:
+        """The rows, `batch_rows` at a time, in these columns."""
+        yield from _table(*self._key).select(list(names)).to_batches(batch_rows)
+
+    def last(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """The last rows in these columns."""
+        yield from _table(*self._key).select(list(names)).slice(max(self.rows - rows, 0)).to_batches()
+
+
+@lru_cache(maxsize=4096)
+def _facts(path: Path, changed: int, size: int) -> tuple[Mapping[str, pa.DataType], int]:
+    table = _table(path, changed, size)
+    return {field.name: field.type for field in table.schema}, len(table)
+
+
+# A type is certain only after the last row, so a file is parsed whole, and the newest ones are kept for the next step.
+@lru_cache(maxsize=4)
+def _table(path: Path, changed: int, size: int) -> pa.Table:
+    """The table of a file; `changed` and `size` tell its versions apart."""
+    head, encoding = _head(path)
+    lines = head.splitlines()
+    skipped = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    delimiter = max(_DELIMITERS, key=lines[skipped].count)
+    rows = [row for row in csv.reader(lines[skipped:-1] or lines[skipped:], delimiter=delimiter) if row]
+    _check_header(path, rows)
+    options = pv.ConvertOptions(
+        strings_can_be_null=True, decimal_point="," if delimiter == ";" and _with_comma(rows[1:]) else "."
+    )
+    reading = pv.ReadOptions(encoding=encoding, skip_rows=skipped + 1, column_names=_unique(rows[0]))
+    return pv.read_csv(path, reading, pv.ParseOptions(delimiter=delimiter, newlines_in_values=True), options)
+
+
+def _head(path: Path) -> tuple[str, str]:
+    """The first lines, and the encoding: UTF-8, UTF-16 where the file says so, else that of Windows."""
+    with pa.input_stream(str(path), compression="detect") as stream:
+        head = stream.read(_HEAD)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return head.decode("utf-16", "ignore"), "utf-16"
+    # The last line may be cut off within a character.
+    head = head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1]
+    try:
+        return head.decode("utf-8-sig"), "utf-8"
+    except UnicodeDecodeError:
+        return head.decode("cp1252", "replace"), "cp1252"
+
+
+def _check_header(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Refuses text without a row of names."""
+    if not rows or all(map(_is_number, rows[0])):
+        seen = f"the first line is {rows[0][:5]}" if rows else "no line with text"
+        raise DataError(f"{path}: {seen}; expected the names of the columns there, separated by a comma; add them")
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names; the second column called `x` is `x.1`, as in pandas."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in map(str.strip, names):
+        unique.append(f"{name}.{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return unique
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _with_comma(rows: Sequence[Sequence[str]]) -> bool:
+    """True where numbers are written with a comma."""
+    return any("," in cell and _is_number(cell) for row in rows for cell in row)

@@ -1,0 +1,119 @@
+"""One type for each column of a data set, though its files differ: a file a day, one of them from a bad day."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import pyarrow as pa
+from pyarrow import types
+
+from stream.errors import DataError
+from stream.intake.tables.column_types import is_label, is_name, is_number, is_text, is_time, listed
+from stream.intake.tables.files import File
+
+Family = Literal["nothing", "numbers", "text", "times", "other"]
+# Files and columns that a sentence names.
+_SHOWN = 3
+
+
+def family(kind: pa.DataType | None) -> Family:
+    """The kind of values in a column; nothing where it is absent or has no type."""
+    if kind is None or types.is_null(kind):
+        return "nothing"
+    if is_number(kind):
+        return "numbers"
+    if is_text(kind):
+        return "text"
+    return "times" if types.is_timestamp(kind) or types.is_date(kind) else "other"
+
+
+def merged_types(found: Sequence[File]) -> dict[str, pa.DataType]:
+    """Type of every column: that of the family with the most rows. Null where no file has a value.
+
+    Files without rows say nothing, except where no file has rows.
+    """
+    kinds: dict[str, dict[Family, pa.DataType]] = {}
+    rows: dict[str, Counter[Family]] = {}
+    for file in [file for file in found if file.rows] or found:
+        for name, kind in file.types().items():
+            of = family(kind)
+            known = kinds.setdefault(name, {}).setdefault(of, kind)
+            if of == "numbers" and types.is_integer(known) and not types.is_integer(kind):
+                kinds[name][of] = kind
+            rows.setdefault(name, Counter())[of] += file.rows if of != "nothing" else 0
+    return {name: kinds[name][rows[name].most_common(1)[0][0]] for name in kinds}
+
+
+def gaps(found: Sequence[File], name: str) -> str | None:
+    """The files in which a column of numbers has none, for people; None where every file with rows has some."""
+    lacking = {file.name: file.types().get(name) for file in found if file.rows}
+    absent = [file for file, kind in lacking.items() if kind is None]
+    empty = [file for file, kind in lacking.items() if kind is not None and types.is_null(kind)]
+    other = [(file, kind) for file, kind in lacking.items() if family(kind) not in ("nothing", "numbers")]
+    texts = [f"no such column in {some(absent)}"] if absent else []
+    texts += [f"no value in {some(empty)}"] if empty else []
+    texts += [f"{other[0][1]} instead of numbers in {some([file for file, _ in other])}"] if other else []
+    if not texts:
+        return None
+    files_of = f", of {len(lacking)} files" if len(lacking) > 1 else ""
+    return f"{'; '.join(texts)}{files_of}: missing in these rows"
+
+
+def without_rows(found: Iterable[File]) -> str | None:
+    """The files that hold nothing, for people; None where there are none."""
+    empty = [file for file in found if not file.rows]
+    broken = [file.path.name + (" (0 bytes)" if file.table is None else "") for file in empty]
+    return f"{some(broken)}: no rows in {'it' if len(broken) == 1 else 'them'}" if broken else None
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of some names, and the number of the others."""
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def numbers_in(file: File, columns: Iterable[str]) -> frozenset[str]:
+    """Those of the columns that hold numbers in this file."""
+    return frozenset(name for name in columns if family(file.types().get(name)) == "numbers")
+
+
+def check_columns(
+    found: Sequence[File], time: str, series: str | None, label: str | None, sensor: str | None, numbers: Sequence[str]
+) -> None:
+    """Checks that every file with rows has the columns that place a reading, and some file each column of numbers.
+
+    A column without a type is one without a value, and fits any purpose.
+
+    Raises:
+        DataError: names the file, the column and the type that is expected.
+    """
+    for file in (file for file in found if file.rows):
+        columns = file.types()
+        roles = [("time", time, is_time, "a timestamp, an epoch or ISO-8601 text")]
+        roles += [("series", series, is_name, "text or integers")] if series is not None else []
+        roles += [("label", label, is_label, "bool, or 0 and 1")] if label is not None and label in columns else []
+        roles += [("sensor", sensor, is_text, "text")] if sensor is not None else []
+        for role, name, fits, expected in roles:
+            if name not in columns:
+                raise _absent(str(file.path), name, role, columns)
+            if not types.is_null(columns[name]) and not fits(columns[name]):
+                raise DataError(
+                    f"{file.path}: {name!r}, wanted as {role}, is {columns[name]}; expected {expected}; "
+                    f"convert it, or name another column"
+                )
+    merged = merged_types(found)
+    for name in numbers:
+        if name not in merged:
+            raise _absent(str(found[0].path), name, "value", merged)
+        if family(merged[name]) not in ("numbers", "nothing"):
+            where = next(file.path for file in found if file.types().get(name) == merged[name])
+            raise DataError(
+                f"{where}: {name!r}, wanted as value, is {merged[name]}; expected numbers; "
+                f"convert it, or name another column"
+            )
+
+
+def _absent(where: str, name: str, role: str, columns: Mapping[str, pa.DataType]) -> DataError:
+    return DataError(
+        f"{where}: no column {name!r}, wanted as {role}; there are {listed(columns)}; "
+        f"read files of one layout together and the others apart, or name other columns"
+    )
