@@ -30,9 +30,9 @@ def shortened(text: str, most: int = 40) -> str:
     return safe if len(safe) <= most else f"{safe[: most - 1]}…"
 
 
-def say(text: str = "", lines: bool = False) -> None:
-    """Prints a line on stderr, which is where messages go; with `lines`, the line ends in it are kept."""
-    _print(text, lines, sys.stderr)
+def say(text: str = "") -> None:
+    """Prints a line on stderr, which is where messages go."""
+    _print(text, sys.stderr)
 
 
 def warn(text: str) -> None:
@@ -40,9 +40,18 @@ def warn(text: str) -> None:
     say(f"warning: {text}")
 
 
+def complain(text: str) -> None:
+    """Prints an error on stderr; it may list faults, each on a line of its own that begins with two spaces."""
+    first, *faults = text.split("\n  ")
+    say(first)
+    for fault in faults:
+        say(f"  {fault}")
+
+
 def tell(text: str = "", lines: bool = False) -> None:
     """Prints a line on stdout, the result of a command for people; with `lines`, the line ends in it are kept."""
-    _print(text, lines, sys.stdout)
+    for line in text.split("\n") if lines else [text]:
+        _print(line, sys.stdout)
 
 
 def rewrite(text: str) -> None:
@@ -58,8 +67,8 @@ def accept_any_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _print(text: str, lines: bool, stream: TextIO) -> None:
-    print(printable(text, keep="\n" if lines else ""), file=stream)
+def _print(line: str, stream: TextIO) -> None:
+    print(printable(line), file=stream)
 
 
 def _replaced(character: str) -> str:

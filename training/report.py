@@ -171,10 +171,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _threshold(trained: TrainingRun) -> str:
     c = trained.calibration
     promise = _rate(c.promised) if c.method == "budget" else f"percentile {c.promised:g}"
-    text = f"{promise}: q = {c.table.q:.4g} (estimate {c.q_point:.4g}), {c.weeks:.3g} series-weeks in {c.blocks} blocks"
-    if not c.extrapolated:
-        return text
-    return f"{text}; EXTRAPOLATED: {c.weeks_needed:.3g} series-weeks of normal data would do without"
+    text = f"{promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks"
+    return f"{text}; EXTRAPOLATED, {c.weeks_needed:.3g} would do without" if c.extrapolated else text
 
 
 def _gate_alerts(gate: GateFacts) -> str:

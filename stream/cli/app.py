@@ -34,7 +34,7 @@ from stream.cli.run import run
 from stream.cli.topics import topics
 from stream.cli.train import train
 from stream.errors import NarrowsError
-from stream.messages import accept_any_character, say
+from stream.messages import accept_any_character, complain, say
 
 LESS_MEMORY = (
     "give fewer columns (`input.sensors`, `input.exclude`), a part of the files (--data with a glob), or more memory"
@@ -83,7 +83,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except NarrowsError as error:
-        say(f"narrows: {error}", lines=True)
+        complain(f"narrows: {error}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard_stdout()

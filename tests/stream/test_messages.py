@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from stream.messages import accept_any_character, printable, say, shortened, tell, warn
+from stream.messages import accept_any_character, complain, printable, say, shortened, tell, warn
 
 HOSTILE = "a\x1b[31mb\nc\u200fd\udcffe\xa0f"
 
@@ -18,9 +18,13 @@ def test_control_characters_direction_marks_and_halves_of_surrogates_are_replace
 def test_a_message_is_one_line_unless_it_is_said_to_be_more(capsys: pytest.CaptureFixture[str]) -> None:
     say(HOSTILE)
     warn("two\nlines")
-    say("two\nlines", lines=True)
+    complain("two\nfaults:\n  a\n  b")
     tell("a\tb")
-    assert capsys.readouterr() == ("a?b\n", "a?[31mb?c?d?e f\nwarning: two?lines\ntwo\nlines\n")
+    tell("two\nlines", lines=True)
+    assert capsys.readouterr() == (
+        "a?b\ntwo\nlines\n",
+        "a?[31mb?c?d?e f\nwarning: two?lines\ntwo?faults:\n  a\n  b\n",
+    )
 
 
 def test_long_text_is_cut_with_an_ellipsis() -> None:

@@ -14,7 +14,7 @@ class Markup(str):
 
 def safe(content: str) -> Markup:
     """Escapes text; `Markup` is returned as it is."""
-    return content if isinstance(content, Markup) else Markup(escape(printable(content, keep="\n")))
+    return content if isinstance(content, Markup) else Markup(escape(printable(content)))
 
 
 def tag(name: str, *content: str, **attributes: str) -> Markup:

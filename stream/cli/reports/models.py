@@ -24,6 +24,7 @@ from training.fitting.posterior import COLLAPSED, active_dimensions
 # A difference lists at most this many series, those whose thresholds moved furthest.
 MOVED_SHOWN = 10
 LONGEST_LIST = 12
+OWN_TABLE = ("vetting", "gate.criteria")
 
 
 def show_list(rows: Iterable[ModelRow]) -> None:
@@ -37,15 +38,14 @@ def show_page(page: ModelPage) -> None:
     _print_bold(", ".join([f"{page.version} of {page.detector}", *page.aliases]))
     # Capacity, criteria and findings have tables of their own.
     metrics, gate, capacity = page.metrics, page.metrics.gate, page.metrics.capacity
-    flat_metrics = msgspec.structs.replace(metrics, capacity=None, gate=msgspec.structs.replace(gate, criteria=()))
-    flat_data = msgspec.structs.replace(page.data, vetting=())
-    sections = plain(msgspec.structs.replace(page, metrics=flat_metrics, data=flat_data))
+    sections = plain(msgspec.structs.replace(page, metrics=msgspec.structs.replace(metrics, capacity=None)))
     names = ("place", "created_at", "calibrated_at", "parent", "sensors")
     _print((), _lines({name: sections[name] for name in names if sections[name] is not None}))
     for name, section in sections.items():
         if isinstance(section, Mapping) and section:
             _print_bold(f"\n{name}")
-            _print((), _files(page) if name == "files" else _lines(flattened(section)))
+            flat = {key: value for key, value in flattened(section).items() if key not in OWN_TABLE}
+            _print((), _files(page) if name == "files" else _lines(flat))
     _titled("vetting", (), ([finding] for finding in page.data.vetting or ()))
     _titled("gate", (), ([one.name, one.verdict, one.reason] for one in gate.criteria))
     _titled("explained", (), _explained(metrics))
