@@ -45,10 +45,8 @@ def describe_columns(layout: Layout) -> str:
     roles = {"time": layout.time, "series": layout.series or "one per file", "label": layout.label or "none"}
     if layout.sensor is not None:
         roles |= {"sensor": layout.sensor, "value": layout.value or ""}
-    texts = [
-        f"{role} {name} ({layout.why[role]})" if role in layout.why else f"{role} {name}"
-        for role, name in roles.items()
-    ]
+    why = {**layout.why, "time": f"{layout.why['time']}; {layout.times.told}"}
+    texts = [f"{role} {name} ({why[role]})" if role in why else f"{role} {name}" for role, name in roles.items()]
     return "; ".join([*texts, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
 
 
@@ -110,7 +108,7 @@ def data_facts(
     """
     return DataFacts(
         path=str(history.layout.path),
-        columns=dict(history.layout.why),
+        columns={**history.layout.why, "times": history.layout.times.told},
         readings=history.rows,
         series=len(framed.names),
         start=rfc3339(int(framed.time.min())),

@@ -109,4 +109,6 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
 
 def _doubts(times: FoundForm) -> tuple[str, ...]:
     """Possible faults of a layout, one sentence each."""
-    return () if times.traces is None else (f"{times.assumed}; {times.traces}: name the zone of the plant",)
+    guessed = [] if times.proposed is None else [f"the form of the times is a guess: {times.proposed}"]
+    zone = [] if times.traces is None else [f"{times.assumed}; {times.traces}: name the zone of the plant"]
+    return (*guessed, *zone)

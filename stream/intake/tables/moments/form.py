@@ -34,7 +34,8 @@ class FoundForm:
 
     Attributes:
         time: the column of times; of times of day where `form.date` is set.
-        note: type and form of the column, first and last time; where the form is only proposed, the reason.
+        note: type and form of the column, first and last time; where the form is proposed, the reason.
+        proposed: the reason for which the form is proposed, though it is not configured; None where it is sure.
         assumed: the times name no zone and none is configured: says so. None otherwise.
         traces: traces of summer time in such times; None where there are none.
     """
@@ -42,8 +43,14 @@ class FoundForm:
     time: str
     form: TimeForm
     note: str
+    proposed: str | None = None
     assumed: str | None = None
     traces: str | None = None
+
+    @property
+    def told(self) -> str:
+        """All of these words."""
+        return "; ".join(word for word in (self.note, self.assumed, self.traces) if word)
 
 
 def find_form(search: Search, time: str) -> FoundForm:
@@ -77,8 +84,8 @@ def find_form(search: Search, time: str) -> FoundForm:
         )
     if not hints.propose:
         raise DataError(f"{search.where}: {seen}; expected {_EXPECTED}; {_remedy(search, fitting[0])}{also}")
-    note = f"{seen}; guessed, {_meaning(search, fitting[0])}{also}"
-    return _with_zone(search, replace(fitting[0], note=note), _sample(search, fitting[0]))
+    guess = f"{seen}; taken as {_meaning(search, fitting[0])}{also}"
+    return _with_zone(search, replace(fitting[0], note=guess, proposed=guess), _sample(search, fitting[0]))
 
 
 def _sample(search: Search, found: FoundForm) -> Sample:
