@@ -61,9 +61,8 @@ def out_of_order(layout: Layout, order: Order) -> Layout:
 
 
 def said(layout: Layout) -> list[str]:
-    """Lines for people about changes to the rows that nobody asked for, and about what may be wrong."""
-    order = [] if layout.in_order else [f"put in order: {layout.why['order']}"]
-    return [*order, *(f"warning: {doubt}" for doubt in layout.doubts)]
+    """Lines for people about changes to the rows that nobody asked for."""
+    return [] if layout.in_order else [f"put in order: {layout.why['order']}"]
 
 
 def refuse_empty(data: Path, readings: int, dead: int) -> None:

@@ -1,7 +1,7 @@
 """Joins what a history and a topic tell to one configuration, a producer's example, and what is still to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stream.cli.starting.agreement import Agreement, agree
 from stream.cli.starting.history import guess_from_history
@@ -60,7 +60,7 @@ def start(settings: Settings, from_file: str | None, from_topic: str | None) -> 
         DataError: a source cannot be understood, or the two have no sensor in common.
         BrokerError: the topic cannot be read.
     """
-    history = None if from_file is None else guess_from_history(from_file, replace(settings.input.hints, propose=True))
+    history = None if from_file is None else guess_from_history(from_file, settings.input.hints)
     topic = None if from_topic is None else guess_from_topic(settings, from_topic)
     sources = [source for source in (history, topic) if source is not None]
     agreement = Agreement.of(sources) if history is None or topic is None else agree(history, topic)
