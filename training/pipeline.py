@@ -2,10 +2,10 @@
 
 1. Read the Parquet once and frame it by the online code. 2. Vet the sensors. 3. Cut each series in time into fit,
 calibrate and gate, with W + M - 1 frames purged between them. Labelled, confirmed and off frames are in no part.
-4. Scale and fit on fit. 5. The mean error of each sensor on data held out so far is the unit of its error. 6. Send the
-readings through the online detector, and compute thresholds from its levels on calibrate. 7. The gate judges the model
-on the gate part, with and without synthetic anomalies. 8. Publish the bundle. The first that passes the gate becomes
-production.
+Sensors that stand still in fit are left out. 4. Scale and fit on fit. 5. The mean error of each sensor on data held out
+so far is the unit of its error. 6. Send the readings through the online detector, and compute thresholds from its
+levels on calibrate. 7. The gate judges the model on the gate part, with and without synthetic anomalies. 8. Publish the
+bundle. The first that passes the gate becomes production.
 
 An interrupted run leaves nothing: a bundle appears by one rename, or in object storage by its manifest.
 """
@@ -36,9 +36,8 @@ from training.data.degraded import refuse_degraded
 from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
 from training.data.history import History, data_facts, describe_columns, drop_sensors, ordered, read_history
-from training.data.scaling import scale_table
 from training.data.scored_history import frame_scores
-from training.data.split import Part, Shares
+from training.data.split import Part
 from training.defaults import (
     choose_policy,
     choose_rules,
@@ -54,11 +53,11 @@ from training.fitting.members import Progress, fit_ensemble
 from training.gate.champion import ScoredModel
 from training.gate.criteria import overall, with_verdict
 from training.gate.gate import GateData, run_gate
-from training.lengths import cut
 from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
 from training.vetting.finding import MISLEADING, Finding
 from training.vetting.vet import refuse, vet
+from training.watching import watch
 
 
 @dataclass(frozen=True)
@@ -102,14 +101,15 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         progress.stage("warning", f"{options.data}: {warning}")
     refuse_unknown(options.rules, options.frames, history.sensors)
     history, policy, framed, findings = _framed(options, history, progress)
-    lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
+    watched = watch(options, history, policy, framed, lambda history: _reframed(options, history))
+    history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
+    for stage, note in watched.notes:
+        progress.stage(stage, note)
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
-    if lengths.why_shorter is not None:
-        progress.stage("window", f"W = {spec.window}, M = {spec.smoothing}: {lengths.why_shorter}")
     rules = choose_rules(options.rules, policy, spec)
     counts = framed.count_frames(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
-    scales = scale_table(framed, part)
+    scales = watched.scales
     trained = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)
     fitted = trained.fitted
     # The draft computes levels only. No level reaches this threshold, so no time is spent on incidents.
@@ -122,7 +122,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
-    data, registry = data_facts(history, framed, counts, findings, options), Registry(options.registry)
+    data = watched.named_in(data_facts(history, framed, counts, findings, options))
+    registry = Registry(options.registry)
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data)
     gated = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
@@ -151,20 +152,7 @@ def _framed(
     options: TrainOptions, history: History, progress: Progress
 ) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
     """Frames the history and vets its sensors; drops the sensors that vetting found, if the options say so."""
-    lag = longest_support(options.model) - 1
-
-    def framed_with(history: History) -> tuple[History, FramePolicy, FramedHistory, SamplingAdvice | None]:
-        found = sampling([batch.columns for batch in history.batches], len(history.sensors))
-        frames, is_long = options.frames, history.layout.format == "long"
-        advice = sampling_advice(found, history.sensors, frames.resample, frames.interval, frames.max_carry, is_long)
-        policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
-        history = ordered(history, policy)
-        framed = frame(history.batches, policy, history.sensors)
-        if options.feedback is not None:
-            framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
-        return history, policy, framed, advice
-
-    history, policy, framed, advice = framed_with(history)
+    history, policy, framed, advice = _reframed(options, history)
     for line in said(history.layout):
         progress.stage(*line.split(": ", 1))
     refuse_discarded(history.layout, history.batches, framed.dispositions)
@@ -183,9 +171,25 @@ def _framed(
     dropped = {sensor for sensor in misled if sensor not in policy.score_when}
     dropped -= sensors_with_rules(options.rules)
     if options.train.drop_sensors and dropped:
-        history, policy, framed, advice = framed_with(drop_sensors(history, dropped))
+        history, policy, framed, advice = _reframed(options, drop_sensors(history, dropped))
     refuse_degraded(options.data, framed, history.sensors, policy, advice)
     progress.stage("sampling", describe_sampling(policy))
     if advice is not None:
         progress.stage("warning", advice.sentence)
     return history, policy, framed, findings
+
+
+def _reframed(
+    options: TrainOptions, history: History
+) -> tuple[History, FramePolicy, FramedHistory, SamplingAdvice | None]:
+    """Frames the history by the policy for its sensors, and marks the frames that people judged."""
+    found = sampling([batch.columns for batch in history.batches], len(history.sensors))
+    frames, is_long = options.frames, history.layout.format == "long"
+    advice = sampling_advice(found, history.sensors, frames.resample, frames.interval, frames.max_carry, is_long)
+    policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
+    history = ordered(history, policy)
+    framed = frame(history.batches, policy, history.sensors)
+    if options.feedback is not None:
+        lag = longest_support(options.model) - 1
+        framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
+    return history, policy, framed, advice

@@ -97,6 +97,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
     return [
         ("history", f"{history.rows:,} readings, {m.data.series} series, {m.data.start} to {m.data.end}"),
         ("sensors", _some(m.sensors)),
+        *_unwatched(m.data),
         ("left out", _left_out(trained)),
         *(("feedback", _feedback(counts)) for counts in [m.data.feedback] if counts is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
@@ -130,6 +131,13 @@ def _findings(trained: TrainingRun) -> list[str]:
     found = [finding.line(shortened(finding.sensor)) for finding in trained.findings]
     left = len(found) - MOST_FINDINGS
     return found[:MOST_FINDINGS] + ([f"and {left} more, in `narrows models show`"] if left > 0 else [])
+
+
+def _unwatched(data: DataFacts) -> list[tuple[str, str]]:
+    """Sensors that the model does not watch, and values that scales leave out; no row where there are none."""
+    wild = ", ".join(f"{count:,} values of {name}" for name, count in data.wild.items())
+    rows = [("not watched", f"{name}: {why}") for name, why in data.unwatched.items()]
+    return rows + ([("not in scale", f"far from all others: {wild}")] if wild else [])
 
 
 def _rules(m: Manifest) -> str:

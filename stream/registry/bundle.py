@@ -41,8 +41,8 @@ SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
-# Columns of SERIES that not all bundles have: TRAINED only after a recalibration, MEDIAN not in older bundles.
-TRAINED, MEDIAN = "threshold_trained", "threshold_median"
+# Columns of SERIES that not all bundles have: TRAINED only after a recalibration, MEDIAN and WILD not in older bundles.
+TRAINED, MEDIAN, WILD = "threshold_trained", "threshold_median", "wild"
 MAX_FILE_BYTES = 4 << 30
 # Machines differ by 1e-5 relative; the absolute part covers errors that are nearly 0.
 SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
@@ -240,6 +240,8 @@ def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
         "threshold_scale": thresholds.scale[row],
         "threshold_n": thresholds.rows[row],
     }
+    if scales.wild is not None:
+        columns[WILD] = scales.wild.ravel()
     extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
     return pa.table(columns | {name: values[row] for name, values in extra.items() if values is not None})
 
@@ -255,7 +257,8 @@ def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdT
         return values
 
     rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
-    scales = ScaleTable(names, column("mean"), column("scale"), rows[0])
+    wild = column(WILD).astype(np.int64) if WILD in table.column_names else None
+    scales = ScaleTable(names, column("mean"), column("scale"), rows[0], wild)
     extra = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
     return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, *extra)
 

@@ -79,6 +79,8 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
         dispositions: readings by disposition.
         frames: frames by part, and those in no part by reason.
         vetting: a sentence for each doubtful sensor; `vetted_out`: these sensors were dropped.
+        unwatched: sensors that the model does not watch, as the fit part of no series gives them a scale, and why.
+        wild: values of each sensor that mean and scale leave out, as they are far from all others.
     """
 
     path: str | None = None
@@ -93,6 +95,8 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
     frames: dict[str, int] = {}
     vetting: tuple[str, ...] | None = None
     vetted_out: bool | None = None
+    unwatched: dict[str, str] = {}
+    wild: dict[str, int] = {}
     feedback: FeedbackFacts | None = None
 
 

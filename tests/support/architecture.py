@@ -33,6 +33,7 @@ FLOW = (
     "training.fitting",
     "training.calibration",
     "training.lengths",
+    "training.watching",
     "training.gate",
     "training.publish",
     "training.pipeline",

@@ -49,9 +49,8 @@ def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps
     kept = made(tmp_path / "kept", history, hints=hints)
     found = {finding.sensor: finding.kind for finding in kept.findings}
     assert found == {"running": Kind.FLAT, "litres": Kind.COUNTER, "flow_again": Kind.DUPLICATE}
-    assert set(kept.manifest.sensors) > set(found)
-    scales = load(kept.folder)[1].scales
-    assert (scales.scale[:, kept.manifest.sensors.index("running")] == 1.0).all(), "a constant sensor has scale 1"
+    assert set(kept.manifest.sensors) == {*physics.SENSORS, "litres", "flow_again"}
+    assert list(kept.manifest.data.unwatched) == ["running"], "a constant sensor has no scale"
     dropped = made(tmp_path / "dropped", history, DROPPING, hints=hints)
     assert dropped.manifest.sensors == physics.SENSORS
     assert len(dropped.manifest.data.vetting or ()) == 3

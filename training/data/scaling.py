@@ -1,34 +1,89 @@
 """Scaled units of a history: the scale table of the bundle, and the frames that a model is fitted on."""
 
-import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.frames.scale import POOLED, ScaleTable, fit_scale, scaled
+from stream.detect.frames.scale import POOLED, ScaleTable, scaled
 from stream.detect.slots import Segments
-from stream.intake.columns import Float32s, UInt8s
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s, UInt8s
 from training.data.framing import FramedHistory
+from training.data.moments import Moments, moments
 from training.data.split import Part
 
+# Values of a sensor in the fit part of a series, if it has so many frames; the deviation of fewer is chance.
+FEWEST = 30
 
-def scale_table(framed: FramedHistory, part: UInt8s) -> ScaleTable:
-    """Computes mean and standard deviation of each series on its fit part.
 
-    A series too short to be cut into parts gets the pooled values. The deviation of a few frames is almost 0, and every
-    later value would lie far outside.
+@dataclass(frozen=True)
+class FitMoments:
+    """Moments of R series on their fit parts, and of all these frames together.
+
+    Attributes:
+        names: the series.
+        is_cut: bool (R,), the series has frames in later parts too. Else it is too short to have moments of its own.
+        rows: int64 (R,), frames of the fit part.
+        own: arrays (R, F).
+        pooled: arrays (F,). Its deviation includes that between series, so that a new series scales sanely.
+    """
+
+    names: tuple[str, ...]
+    is_cut: Bools
+    rows: Int64s
+    own: Moments
+    pooled: Moments
+
+    @property
+    def known(self) -> Bools:
+        """Mask of the sensors with a level of their own in each series, bool (R, F)."""
+        known: Bools = self.own.count >= np.minimum(FEWEST, self.rows)[:, None]
+        return known
+
+    @property
+    def moving(self) -> Bools:
+        """Mask of the sensors with a deviation of their own in each series, bool (R, F)."""
+        return self.known & (self.own.deviation > 0)
+
+    def table(self) -> ScaleTable:
+        """The scale table, with the pooled row.
+
+        A series too short to be cut, and a sensor without values in a series, get the pooled values. A sensor that
+        stands still in a series gets the median deviation of the other series. One that moves in no series has scale 1.
+        """
+        known, moving = self.known & self.is_cut[:, None], self.moving & self.is_cut[:, None]
+        scale = np.where(moving, self.own.deviation, np.where(known, self._usual(), self.pooled.deviation))
+        scale = np.vstack([scale, self.pooled.deviation])
+        return ScaleTable(
+            names=(*self.names, POOLED),
+            mean=np.vstack([np.where(known, self.own.mean, self.pooled.mean), self.pooled.mean]),
+            scale=np.where(scale > 0, scale, 1.0),
+            rows=np.append(self.rows, self.rows.sum()),
+            wild=np.vstack([self.own.wild, self.pooled.wild]),
+        )
+
+    def _usual(self) -> Float64s:
+        """Median deviation of each sensor over the series where it moves, float64 (F,); 0 where it moves in none."""
+        usual = np.zeros(self.moving.shape[1])
+        for sensor in np.flatnonzero(self.moving.any(axis=0)).tolist():
+            usual[sensor] = np.median(self.own.deviation[self.moving[:, sensor], sensor])
+        return usual
+
+
+def fit_moments(framed: FramedHistory, part: UInt8s) -> FitMoments:
+    """Computes the moments of each series on its fit part.
 
     Args:
         part: uint8 (T,), `Part`.
     """
-    in_fit = (part == Part.FIT) | (part == Part.STOP)
-    table = fit_scale(framed.names, framed.series, framed.values, in_fit & framed.normal)
-    cut = {framed.names[i] for i in np.unique(framed.series[part == Part.CALIBRATE]).tolist()} | {POOLED}
-    short = np.array([name not in cut for name in table.names])[:, None]
-    pooled = table.row(POOLED)
-    return dataclasses.replace(
-        table,
-        mean=np.where(short, table.mean[pooled], table.mean),
-        scale=np.where(short, table.scale[pooled], table.scale),
+    usable = ((part == Part.FIT) | (part == Part.STOP)) & framed.normal
+    values, runs = framed.values[usable], Segments(framed.series[usable])
+    own = [moments(values[start:end]) for _, start, end in runs]
+    return FitMoments(
+        names=tuple(framed.names[series] for series in runs.series.tolist()),
+        is_cut=np.isin(runs.series, framed.series[part == Part.CALIBRATE]),
+        rows=runs.length.astype(np.int64),
+        own=Moments(*(np.array(column) for column in zip(*(of.columns for of in own), strict=True))),
+        pooled=moments(values),
     )
 
 

@@ -11,9 +11,9 @@ from zlib import crc32
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from stream.detect.frames.scale import fit_scale
 from stream.errors import DataError
 from stream.intake.columns import Float64s
+from training.data.moments import moments
 
 Score = Callable[[Float64s], Float64s]
 Floor = Callable[[Float64s], Score]
@@ -79,6 +79,6 @@ def _standard(fit: Float64s) -> Score:
     """
     if not len(fit):
         raise DataError(f"fit rows {fit.shape}; a floor is fitted on at least one row")
-    table = fit_scale(("fit",), np.zeros(len(fit), np.int32), fit, np.ones(len(fit), np.bool_))
-    mean, scale, seen = table.mean[0], table.scale[0], np.isfinite(fit).any(axis=0)
-    return lambda rows: np.where(np.isfinite(rows) & seen, (rows - mean) / scale, 0.0)
+    of = moments(fit)
+    scale = np.where(of.deviation > 0, of.deviation, 1.0)
+    return lambda rows: np.where(np.isfinite(rows) & (of.count > 0), (rows - of.mean) / scale, 0.0)

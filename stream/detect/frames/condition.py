@@ -37,6 +37,9 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 class Condition:
     """A parsed expression over `sensors`.
 
+    Attributes:
+        used: the sensors that it reads.
+
     Raises:
         ConfigError: the text is not such an expression, or names an unknown sensor.
     """
@@ -52,6 +55,7 @@ class Condition:
                 f"score_when: {text!r} is not an expression ({fault}); write e.g. `speed > 100`"
             ) from fault
         self._used = sorted({self._index(node.id) for node in ast.walk(self._tree) if isinstance(node, ast.Name)})
+        self.used = tuple(sensors[index] for index in self._used)
         self.holds(np.zeros((1, len(sensors))))
 
     def holds(self, values: Float64s) -> Bools:

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from stream.errors import ShapeError
-from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
+from stream.intake.columns import Float32s, Float64s, Int64s
 
 POOLED = ""
 
@@ -17,14 +17,16 @@ class ScaleTable:
 
     Attributes:
         names: R series; the row `POOLED` serves series that were not in training.
-        mean, scale: float64 (R, F), in the sensors' units; scale > 0, 1 for a constant sensor.
+        mean, scale: float64 (R, F), in the sensors' units; scale > 0, 1 for a sensor that moves in no series.
         rows: int64 (R,), number of frames behind each row.
+        wild: int64 (R, F), values too far from the others, which mean and scale leave out. None: not known.
     """
 
     names: tuple[str, ...]
     mean: Float64s
     scale: Float64s
     rows: Int64s
+    wild: Int64s | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.names), self.mean.shape[-1])
@@ -55,38 +57,3 @@ def scaled(values: Float64s, mean: Float64s, scale: Float64s, clip: float) -> Fl
     np.clip(z, -clip, clip, out=z)
     np.nan_to_num(z, copy=False, nan=0.0)
     return z.astype(np.float32)
-
-
-def fit_scale(names: tuple[str, ...], series: Int32s, values: Float64s, usable: Bools) -> ScaleTable:
-    """The scale table of `names` from usable frames, with the pooled row added.
-
-    Args:
-        series: int32 (T,), index into `names`.
-        values: float64 (T, F), NaN where masked.
-        usable: bool (T,), frames that count (the fit part).
-
-    Returns:
-        One row per series that has usable frames, and the pooled row: mean and standard deviation of all usable
-        frames. The pooled deviation includes that between series, so that a new series scales sanely.
-    """
-    chosen, of = values[usable], series[usable]
-    present = [i for i in range(len(names)) if (of == i).any()]
-    rows = [_moments(chosen[of == i]) for i in present] + [_moments(chosen)]
-    return ScaleTable(
-        names=(*(names[i] for i in present), POOLED),
-        mean=np.array([mean for mean, _ in rows]),
-        scale=np.array([scale for _, scale in rows]),
-        rows=np.array([int((of == i).sum()) for i in present] + [len(chosen)], np.int64),
-    )
-
-
-def _moments(values: Float64s) -> tuple[Float64s, Float64s]:
-    """Mean and standard deviation (F,) of the finite values; a sensor without spread has scale 1."""
-    finite = np.isfinite(values)
-    count = np.maximum(finite.sum(axis=0), 1)
-    mean = np.where(finite, values, 0.0).sum(axis=0) / count
-    centred = np.where(finite, values - mean, 0.0)
-    scale = np.sqrt((centred**2).sum(axis=0) / count)
-    # Below this the spread is the rounding error of a constant; dividing by it would make noise.
-    flat = scale <= 1e-9 * np.maximum(np.abs(mean), 1e-300)
-    return mean, np.where(flat, 1.0, scale)

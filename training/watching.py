@@ -1,0 +1,79 @@
+"""The sensors that the model watches, with their units. The parts of the history follow from them, and they from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from stream.detect.frames.scale import ScaleTable
+from stream.detect.policy import FramePolicy
+from stream.registry.manifest_facts import DataFacts
+from training.data.framing import FramedHistory
+from training.data.history import History, drop_sensors
+from training.data.scaling import fit_moments
+from training.data.split import Shares
+from training.data.unwatched import droppable, unwatched
+from training.lengths import Cut, cut
+from training.options import TrainOptions
+
+Reframe = Callable[[History], tuple[History, FramePolicy, FramedHistory, object]]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A history of the sensors in the bundle, cut into parts, and their scales.
+
+    Attributes:
+        unwatched: sensors that move in the fit part of no series, and why. They are left out, or kept where
+            `score_when` or a range reads them.
+        wild: values of each sensor that its scales leave out, over all series.
+    """
+
+    history: History
+    policy: FramePolicy
+    framed: FramedHistory
+    lengths: Cut
+    scales: ScaleTable
+    unwatched: dict[str, str]
+    wild: dict[str, int]
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """Stages of the training, and a line on each where something is not as usual."""
+        unwatched = "; ".join(f"{name}: {why}" for name, why in self.unwatched.items())
+        wild = ", ".join(f"{count:,} of {name}" for name, count in self.wild.items())
+        lengths = self.lengths
+        lines = {
+            "sensors": unwatched and f"{len(self.unwatched)} not watched: {unwatched}",
+            "scale": wild and f"without values that are far from all others: {wild}",
+            "window": lengths.why_shorter and f"W = {lengths.window}, M = {lengths.smoothing}: {lengths.why_shorter}",
+        }
+        return [(stage, line) for stage, line in lines.items() if line]
+
+    def named_in(self, facts: DataFacts) -> DataFacts:
+        """Facts about the history, with what its model does not watch."""
+        return msgspec.structs.replace(facts, unwatched=self.unwatched, wild=self.wild)
+
+
+def watch(
+    options: TrainOptions, history: History, policy: FramePolicy, framed: FramedHistory, reframe: Reframe
+) -> Watched:
+    """Cuts a history into parts, and leaves out the sensors that have no scale there, until each sensor has one.
+
+    Raises:
+        ConfigError: a rule needs such a sensor.
+        DataError: a part has no row, or no sensor is left.
+    """
+    said: dict[str, str] = {}
+    while True:
+        lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
+        fitted = fit_moments(framed, lengths.part)
+        found = unwatched(framed, fitted, history.sensors)
+        dropped, reasons = droppable(found, history.sensors, policy, options.rules)
+        said |= reasons
+        if not dropped:
+            break
+        history, policy, framed, _ = reframe(drop_sensors(history, dropped))
+    counts = fitted.own.wild.sum(axis=0).tolist()
+    wild = {name: count for name, count in zip(history.sensors, counts, strict=True) if count}
+    return Watched(history, policy, framed, lengths, fitted.table(), said, wild)
