@@ -74,9 +74,9 @@ def _outlying(outside: Float64s, width: float) -> Bools:
     """Mask of the wild values on one side, bool (n,); `outside` is how far they are out, negative inside."""
     nearest = np.inf
     if width > 0 and outside.max() > NEAR * width:
-        distances = np.sort(outside[outside > 0]) / width
-        nearer = np.maximum(np.append(0.0, distances[:-1]), 1.0)
-        is_wild = (distances > FAR) | ((distances > NEAR) & (distances > APART * nearer))
+        distances = np.sort(outside[outside > 0])
+        nearer = np.maximum(np.append(0.0, distances[:-1]), width)
+        is_wild = (distances > FAR * width) | ((distances > NEAR * width) & (distances > APART * nearer))
         nearest = distances[is_wild.argmax()] if is_wild.any() else nearest
-    wild: Bools = outside >= nearest * width
+    wild: Bools = outside >= nearest
     return wild
