@@ -57,7 +57,7 @@ from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
 from training.vetting.finding import MISLEADING, Finding
 from training.vetting.vet import refuse, vet
-from training.watching import watch
+from training.watching import Watched, watch
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     for warning in history.layout.doubts:
         progress.stage("warning", f"{options.data}: {warning}")
     refuse_unknown(options.rules, options.frames, history.sensors)
-    history, policy, framed, findings = _framed(options, history, progress)
-    watched = watch(options, history, policy, framed, lambda history: _reframed(options, history))
+    watched, findings = _framed(options, history, progress)
     history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
-    for stage, note in watched.notes:
-        progress.stage(stage, note)
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
     rules = choose_rules(options.rules, policy, spec)
     counts = framed.count_frames(part)
@@ -148,10 +145,11 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )
 
 
-def _framed(
-    options: TrainOptions, history: History, progress: Progress
-) -> tuple[History, FramePolicy, FramedHistory, tuple[Finding, ...]]:
-    """Frames the history and vets its sensors; drops the sensors that vetting found, if the options say so."""
+def _framed(options: TrainOptions, history: History, progress: Progress) -> tuple[Watched, tuple[Finding, ...]]:
+    """Frames the history, vets its sensors, and cuts it into parts.
+
+    Leaves out the sensors that vetting found, if the options say so, and those that have no scale.
+    """
     history, policy, framed, advice = _reframed(options, history)
     for line in said(history.layout):
         progress.stage(*line.split(": ", 1))
@@ -176,7 +174,10 @@ def _framed(
     progress.stage("sampling", describe_sampling(policy))
     if advice is not None:
         progress.stage("warning", advice.sentence)
-    return history, policy, framed, findings
+    watched = watch(options, history, policy, framed, lambda history: _reframed(options, history))
+    for stage, note in watched.notes:
+        progress.stage(stage, note)
+    return watched, findings
 
 
 def _reframed(
