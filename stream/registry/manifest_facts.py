@@ -13,7 +13,7 @@ from stream.errors import GateError
 
 Method = Literal["budget", "percentile"]
 Verdict = Literal["passed", "refused", "not judged"]
-CapacityVerdict = Literal["fine", "too strong", "too weak", "not judged"]
+CapacityVerdict = Literal["fine", "too strong", "too weak", "blind", "not judged"]
 
 HEADINGS = ("anomaly", "share found, by size", "half from", "90 % from", "given back")
 CELL_WIDTH = 11  # characters: sizes of all kinds stand in columns
@@ -186,7 +186,7 @@ class InjectedKind(msgspec.Struct, frozen=True):
     why_none: str | None
 
 
-class CapacityFacts(msgspec.Struct, frozen=True, rename={"reason": "said", "segments": "strips"}):
+class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"reason": "said", "segments": "strips"}):
     """Capacity of a model, by synthetic anomalies in held-out segments. Null where it was not judged.
 
     Attributes:
@@ -195,6 +195,7 @@ class CapacityFacts(msgspec.Struct, frozen=True, rename={"reason": "said", "segm
         freedom, most_freedom: degrees of freedom per value of a window, and the limit.
         explained: share of normal variation that the model explains.
         found_in_normal: share of the segments above the threshold without an anomaly.
+        most_found: largest share found, of all kinds and sizes, and of level shifts in a quarter of the sensors.
     """
 
     verdict: CapacityVerdict
@@ -207,6 +208,7 @@ class CapacityFacts(msgspec.Struct, frozen=True, rename={"reason": "said", "segm
     explained: float | None
     found_in_normal: float | None
     kinds: dict[str, InjectedKind]
+    most_found: float | None = None
 
     @property
     def summary(self) -> str:

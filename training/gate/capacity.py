@@ -4,7 +4,8 @@
 2. Each kind of anomaly is injected at each size. 3. Errors, level and threshold are those of the bundle; rules are not
 applied. 4. The reconstruction with the anomaly is compared with the one without it. The share of the deviation that is
 given back leaves no error. 5. The model is too strong (over) if it is free to copy too much. It is too weak (under) if
-it explains hardly more than by copying.
+it explains hardly more than by copying. It is blind if nothing of any kind and size is found, because the threshold is
+far above: not even the largest level shift of a quarter of the sensors.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from stream.intake.columns import UInt8s
 from stream.registry.manifest_facts import CapacityFacts, CapacityVerdict, InjectedKind, InjectedSize
 from training.data.framing import FramedHistory
 from training.data.split import Part
-from training.data.synthetic import KINDS, SIZES, UNITS, Kind
+from training.data.synthetic import DEVIATIONS, KINDS, SIZES, UNITS, Kind
 from training.gate.injection import InjectionTrial
 from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 
@@ -27,6 +28,8 @@ MOST_WINDOWS = 1 << 14
 # Least explained share of the variation that the model is not free to copy.
 LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
+# A smaller share is found by chance: one of the fewest segments.
+NOTHING = 1.0 / FEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Capacity:
         freedom: degrees of freedom per value of a window; see `InjectionTrial.freedom`.
         explained: see `InjectionTrial.explained`.
         found_in_normal: share of the unchanged segments above the threshold. No share found is below it.
+        found_in_many: see `InjectionTrial.found_in_many`, of the largest deviations.
     """
 
     spec: ModelSpec
@@ -82,15 +86,23 @@ class Capacity:
     freedom: float
     explained: float
     found_in_normal: float
+    found_in_many: float
     kinds: Mapping[Kind, KindResult]
 
     @property
     def verdict(self) -> CapacityVerdict:
-        """Too strong: free to copy more than the limit. Too weak: explains hardly more than by copying."""
+        """Too strong: free to copy more than the limit. Blind: finds nothing. Too weak: hardly more than a copy."""
         if self.freedom > freedom_limit(self.spec):
             return "too strong"
+        if self.found <= NOTHING:
+            return "blind"
         by_copying = self.freedom + LEAST_EXPLAINED * (1.0 - self.freedom)
         return "fine" if self.explained > by_copying else "too weak"
+
+    @property
+    def found(self) -> float:
+        """The largest share found, of all kinds and sizes, and of shifts of many sensors."""
+        return max([self.found_in_many, *(one.found for kind in self.kinds.values() for one in kind.sizes)])
 
     @property
     def reason(self) -> str:
@@ -106,6 +118,8 @@ class Capacity:
                 f"{numbers}, which is hardly more than by copying: a limit for each sensor would find as much; give it "
                 "sensors that hang together, longer history, or a longer `model.window`"
             )
+        if self.verdict == "blind":
+            return f"{numbers}; {blindness(self.found)}"
         return "; ".join([numbers, *self._missed()])
 
     def _missed(self) -> Iterator[str]:
@@ -129,7 +143,16 @@ class Capacity:
             explained=self.explained,
             found_in_normal=self.found_in_normal,
             kinds={kind: one.facts() for kind, one in self.kinds.items()},
+            most_found=self.found,
         )
+
+
+def blindness(found: float) -> str:
+    """The reason why a model that finds this share of the easiest anomalies is blind, and what to do."""
+    return (
+        f"its threshold hides everything: of the largest anomalies, in one sensor or in a quarter of them, {found:.0%} "
+        "are found; label or exclude the faults in the history, give more normal data, or allow more alerts"
+    )
 
 
 def freedom_limit(spec: ModelSpec) -> float:
@@ -178,6 +201,7 @@ def measure_capacity(
         freedom=trial.freedom(seed),
         explained=explained,
         found_in_normal=trial.found_in_normal(),
+        found_in_many=trial.found_in_many(max(DEVIATIONS), seed),
         kinds={kind: _kind_result(trial, kind, seed) for kind in KINDS},
     ).facts()
 

@@ -12,6 +12,7 @@ from stream.detect.policy import ModelSpec
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import CapacityFacts, Criterion, GateFacts, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
+from training.gate.capacity import NOTHING, blindness
 
 # Probability that a criterion refuses, by chance, a model that keeps its limit.
 CHANCE = 0.01
@@ -43,14 +44,14 @@ def not_judged(name: str, reason: str) -> Criterion:
 
 
 def capacity_criteria(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]:
-    """Judges the measured capacity: the criteria `too strong` and `too weak`.
+    """Judges the measured capacity: the criteria `too strong`, `too weak` and `sensitivity`.
 
     Args:
         cut_off: training ended at its limit of epochs; a model with too little capacity may still improve.
     """
-    over, under = "too strong", "too weak"
+    over, under, least = "too strong", "too weak", "sensitivity"
     if capacity.verdict == "not judged":
-        return [not_judged(name, capacity.reason) for name in (over, under)]
+        return [not_judged(name, capacity.reason) for name in (over, under, least)]
     reason = capacity.reason
     over_verdict: Verdict = "refused" if capacity.verdict == over else "passed"
     under_verdict: Verdict = "refused" if capacity.verdict == under else "passed"
@@ -61,7 +62,16 @@ def capacity_criteria(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]
     return [
         Criterion(over, over_verdict, capacity.freedom, capacity.most_freedom, reason),
         Criterion(under, under_verdict, capacity.explained, capacity.freedom, under_reason),
+        _sensitivity(least, capacity),
     ]
+
+
+def _sensitivity(name: str, capacity: CapacityFacts) -> Criterion:
+    """Refuses a model that is blind: its threshold is above every synthetic anomaly."""
+    found = capacity.most_found or 0.0
+    if found <= NOTHING:
+        return Criterion(name, "refused", found, NOTHING, blindness(found))
+    return Criterion(name, "passed", found, NOTHING, f"{found:.0%} of the easiest synthetic anomalies are found")
 
 
 def collapse_criteria(spec: ModelSpec, divergence: Sequence[tuple[float, ...]]) -> list[Criterion]:

@@ -16,6 +16,8 @@ from training.gate.segments import HeldOutSegments
 
 # Standard deviations of the white noise that `freedom` adds: small, so that the input stays within normal.
 SMALL = 0.1
+# Share of the sensors that a fault of many sensors moves. More of them missing make a frame degraded by default.
+MANY = 0.25
 
 
 class InjectionTrial:
@@ -45,6 +47,17 @@ class InjectionTrial:
         before, after = (values[:, end - window : end] for values in (self._values[made.rows], made.segments))
         found = self._found(self._segments.of(made.rows), made.segments)
         return InjectedSize(size, len(made.rows), found, self._given_back(before, after))
+
+    def found_in_many(self, size: float, seed: int) -> float:
+        """Share found of the segments with a quarter of the sensors, at least one, off by `size` from the middle on."""
+        count, frames, sensors = self._values.shape
+        draw = np.random.default_rng(seed)
+        rank = np.where(self._segments.free, draw.random((count, sensors)), 2.0).argsort(axis=1).argsort(axis=1)
+        off = self._segments.free & (rank < max(1, round(MANY * sensors)))  # (n, F)
+        change = off * draw.choice(np.array([-size, size], np.float32), (count, sensors))
+        made, clip = self._values.copy(), self._definition.policy.clip
+        made[:, frames // 2 :] = np.clip(made[:, frames // 2 :] + change[:, None], -clip, clip)
+        return self._found(self._segments, made)
 
     def found_in_normal(self) -> float:
         """Share of the unchanged segments whose level exceeds the threshold."""

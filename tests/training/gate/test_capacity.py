@@ -29,6 +29,7 @@ from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import KINDS, SIZES, inject
 from training.gate.capacity import measure_capacity
+from training.gate.criteria import capacity_criteria
 from training.gate.injection import InjectionTrial
 from training.gate.segments import cut_segments
 
@@ -184,6 +185,20 @@ def test_a_projection_gives_back_what_it_projects() -> None:
         made = inject(normal, kind, SIZES[kind][0], 0, begin=begin)
         put_in = (made.segments - normal[made.rows])[:, end - 6 : end].reshape(len(made.rows), -1)
         assert step.given_back == pytest.approx(((put_in @ down.T) ** 2).sum() / (put_in**2).sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("threshold", "verdict"), [(1.0, "fine"), (5.0, "fine"), (10.0, "blind")])
+def test_a_model_that_finds_no_anomaly_of_any_kind_and_size_is_blind(threshold: float, verdict: str) -> None:
+    """A threshold of 5 hides anomalies of one of eight sensors, but not those of two; one of 10 hides both."""
+    spec, values = linear(4, 8, 4), correlated(8)
+    weights = projection(spec, values)
+    found = measure_capacity(framed_of(values), all_gate(), definition_of(spec, weights, threshold), weights, 0)
+    assert found.verdict == verdict, found.reason
+    largest = [one.sizes[-1].found for one in found.kinds.values() if one.sizes]
+    assert (max(largest) > 0.05) == (threshold == 1.0)
+    (criterion,) = (one for one in capacity_criteria(found, cut_off=False) if one.name == "sensitivity")
+    assert criterion.verdict == ("refused" if verdict == "blind" else "passed")
+    assert ("its threshold hides everything" in criterion.reason) == (verdict == "blind")
 
 
 def test_too_little_is_not_judged_and_says_so() -> None:
