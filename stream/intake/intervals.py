@@ -1,18 +1,15 @@
 """Intervals as a person would write them: 1, 2, 5, 10, 15, 30 seconds, minutes or hours."""
 
-import numpy as np
+import math
 
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 DURATION_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_USUAL = np.array(
-    [
-        *(digit * 10**power for power in range(9) for digit in (1, 2, 5)),
-        *(count * unit for unit in (SECOND, MINUTE) for count in (1, 2, 3, 5, 10, 15, 20, 30)),
-        *(count * HOUR for count in (1, 2, 3, 4, 6, 8, 12)),
-        *(count * DAY for count in (1, 2, 7, 14, 28)),
-    ],
-    np.int64,
+_USUAL = (
+    *(digit * 10**power for power in range(9) for digit in (1, 2, 5)),
+    *(count * unit for unit in (SECOND, MINUTE) for count in (1, 2, 3, 5, 10, 15, 20, 30)),
+    *(count * HOUR for count in (1, 2, 3, 4, 6, 8, 12)),
+    *(count * DAY for count in (1, 2, 7, 14, 28)),
 )
 # A regular step this close to a usual interval is that interval with jitter.
 JITTER = 0.05
@@ -33,7 +30,7 @@ def readable(step: int, steady: bool) -> int:
         step: a usual step, > 0.
         steady: the steps are regular but for jitter. Then 97.03 s is 97 s; else it is the nearest usual interval.
     """
-    nearest = int(_USUAL[np.argmin(np.abs(np.log(_USUAL / step)))])
+    nearest = min(_USUAL, key=lambda usual: abs(math.log(usual / step)))
     if not steady or abs(nearest - step) <= JITTER * step:
         return nearest
     unit = max(size for size in DURATION_UNITS.values() if 10 * size <= max(step, 10))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from stream.errors import ConfigError
+from stream.messages import printable
 from stream.settings.describe import rows, values
 from stream.settings.kafka import MASK, is_secret
 from stream.settings.layers import field_at
@@ -128,7 +129,7 @@ def _opened(sections: list[str], already: list[str]) -> list[str]:
 def _entry(name: str, value: object, comment: str, depth: int) -> list[str]:
     indent = "  " * depth
     comments = textwrap.wrap(
-        " ".join(comment.split()), 100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+        printable(" ".join(comment.split())), 100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
     )
     text = yaml.safe_dump({name: value}, allow_unicode=True, width=10_000, sort_keys=False)
     return comments + textwrap.indent(text.rstrip("\n"), indent).split("\n")
