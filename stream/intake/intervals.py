@@ -5,8 +5,8 @@ import math
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 DURATION_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_USUAL = (
-    *(digit * 10**power for power in range(9) for digit in (1, 2, 5)),
+_USUAL: tuple[int, ...] = (
+    *(digit * int(10**power) for power in range(9) for digit in (1, 2, 5)),
     *(count * unit for unit in (SECOND, MINUTE) for count in (1, 2, 3, 5, 10, 15, 20, 30)),
     *(count * HOUR for count in (1, 2, 3, 4, 6, 8, 12)),
     *(count * DAY for count in (1, 2, 7, 14, 28)),
