@@ -18,8 +18,11 @@ from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Outcome, Verdict
+from stream.detect.series_counts import SeriesCounter
 from stream.errors import BundleError, ConfigError
+from stream.events.account import SeriesAccount, series_accounts
 from stream.events.alert import Alert, Source, alert
+from stream.events.record import encode
 from stream.intake.columns import Disposition, Float64s, Int64s
 from stream.intake.tables.reader import Batch, Hints, Layout, discover
 from stream.offline.rows import checked, look, rows_in_order
@@ -45,16 +48,16 @@ class Step:
 
     Attributes:
         batch: the readings that the detector took, with labels where the layout has them.
-        refused: number of readings of unknown series, which it did not take.
+        refused: number of readings of each unknown series, which it did not take.
     """
 
     batch: Batch
-    refused: int
+    refused: Counter[str]
     outcome: Outcome
 
     def counts(self) -> Counter[Count]:
         """Readings by disposition and frames by verdict, as the service counts them."""
-        counts = Counter({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused})
+        counts = Counter({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused.total()})
         counts.update(self.outcome.counts())
         counts[Count.RECEIVED] = sum(counts[Count[fate.name]] for fate in Disposition)
         return counts
@@ -72,7 +75,16 @@ def steps(
     """
     for batch in rows_in_order(data, layout, detector.definition.sensors, batch_rows):
         taken = batch if known is None else _of_series(batch, known)
-        yield Step(taken, len(batch) - len(taken), detector.push(taken.readings))
+        yield Step(taken, _refused(batch, known), detector.push(taken.readings))
+
+
+def _refused(batch: Batch, known: frozenset[str] | None) -> Counter[str]:
+    """Readings of each series that is not known."""
+    names = batch.columns.names
+    if known is None or known.issuperset(names):
+        return Counter()
+    counts = np.bincount(batch.columns.series, minlength=len(names)).tolist()
+    return Counter({name: count for name, count in zip(names, counts, strict=True) if name not in known})
 
 
 def _of_series(batch: Batch, known: frozenset[str]) -> Batch:
@@ -122,11 +134,11 @@ def check_meeting(where: str, layout: Literal["wide", "long"], definition: Defin
 
 @dataclass
 class ReplayResult:
-    """Counts of readings and frames, the number of alert events, and the names of all series."""
+    """Counts of readings and frames, the number of alert events, and the account of each series."""
 
     counts: Counter[Count] = field(default_factory=Counter)
     alerts: int = 0
-    series: set[str] = field(default_factory=set)
+    accounts: tuple[SeriesAccount, ...] = ()
 
 
 def replay(
@@ -135,6 +147,7 @@ def replay(
     layout: Layout,
     publish: Callable[[Alert], None],
     scores: Path | None = None,
+    accounts: Path | None = None,
     batch_rows: int = 8192,
     known: frozenset[str] | None = None,
 ) -> ReplayResult:
@@ -143,15 +156,16 @@ def replay(
     Args:
         publish: called with each alert event, in order.
         scores: a Parquet file for every verdict, with the columns of `SCORE_SCHEMA`; None = not written.
+        accounts: a file for the account of each series, in JSON lines; None = not written.
         batch_rows, known: as in `steps`.
     """
-    result = ReplayResult()
+    result, counter = ReplayResult(), SeriesCounter()
     writer = _writer(scores, data) if scores is not None else None
     try:
         for step in steps(Detector(definition), data, layout, batch_rows, known):
             batch, outcome = step.batch, step.outcome
             result.counts.update(step.counts())
-            result.series.update(outcome.verdicts.names.values())
+            counter.add(batch.columns, outcome, step.refused)
             for record in _alerts(definition, data, outcome, batch.columns.position):
                 result.alerts += 1
                 publish(record)
@@ -160,6 +174,10 @@ def replay(
     finally:
         if writer is not None:
             writer.close()
+    result.accounts = series_accounts(counter.counts(), definition)
+    if accounts is not None:
+        accounts.parent.mkdir(parents=True, exist_ok=True)
+        accounts.write_bytes(b"".join(encode(one) + b"\n" for one in result.accounts))
     return result
 
 

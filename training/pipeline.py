@@ -21,7 +21,9 @@ from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import POOLED
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import FramePolicy
+from stream.detect.series_counts import SeriesCounter
 from stream.errors import DataError
+from stream.events.account import SeriesAccount, series_accounts, warnings
 from stream.intake.sampling import sampling
 from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
 from stream.offline.discarded import refuse_discarded
@@ -70,6 +72,7 @@ class TrainingRun:
         findings: of the vetting.
         parts: frames by part, and frames in no part by reason; see `FramedHistory.count_frames`.
         place: path or URI of the published bundle.
+        accounts: of the series of the history.
     """
 
     folder: Path
@@ -82,6 +85,7 @@ class TrainingRun:
     discriminator: FittedDiscriminator | None
     calibration: Calibration
     place: str
+    accounts: tuple[SeriesAccount, ...]
 
 
 def train(options: TrainOptions, progress: Progress, now: datetime | None = None) -> TrainingRun:
@@ -115,14 +119,18 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         options.detector, "draft", history.sensors, policy, rules, spec, scales, unreachable, trained.ensemble,
         trained.usual_disagreement,
     )  # fmt: skip
-    scores = frame_scores(history, draft)
+    counter = SeriesCounter()
+    scores = frame_scores(history, draft, counter)
+    accounts = series_accounts(counter.counts(), draft)
+    for warning in warnings(accounts):
+        progress.stage("warning", warning)
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     registry = Registry(options.registry)
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
-    gate_data = GateData(history, framed, part, levels, data)
+    gate_data = GateData(history, framed, part, levels, data, accounts)
     gated = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", gated.capacity.summary)
     progress.stage("gate", overall(gated.criteria))
@@ -141,7 +149,17 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )
     place = registry.place(options.detector, "versions", manifest.version)
     return TrainingRun(
-        folder, manifest, aliases, history, findings, counts, fitted, trained.discriminator, calibration, place
+        folder,
+        manifest,
+        aliases,
+        history,
+        findings,
+        counts,
+        fitted,
+        trained.discriminator,
+        calibration,
+        place,
+        accounts,
     )
 
 

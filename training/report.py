@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from stream.events.account import SeriesAccount, summary
 from stream.messages import rewrite, say, shortened
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
@@ -64,6 +65,7 @@ class TrainingFacts(msgspec.Struct, frozen=True):
     data: DataFacts
     threshold: ThresholdFacts
     metrics: MetricFacts
+    accounts: tuple[SeriesAccount, ...]
     rows_per_s: float
     peak_memory_mb: float
 
@@ -79,6 +81,7 @@ def facts(trained: TrainingRun) -> TrainingFacts:
         data=m.data,
         threshold=m.threshold_report,
         metrics=m.metrics,
+        accounts=trained.accounts,
         rows_per_s=trained.history.rows / max(seconds, 1e-9),
         peak_memory_mb=_peak_memory_mb(),
     )
@@ -101,6 +104,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
         ("left out", _left_out(trained)),
         *(("feedback", _feedback(counts)) for counts in [m.data.feedback] if counts is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
+        ("coverage", summary(trained.accounts)),
         ("model", f"{spec.kind}, {sizes}; {len(trained.fitted.epochs)} epochs"),
         ("threshold", _threshold(trained)),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),

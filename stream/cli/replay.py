@@ -32,6 +32,9 @@ def replay(
         str | None, typer.Option(metavar="B", help="Another version, alias or folder: show how alerts differ from its.")
     ] = None,
     scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every verdict here, as Parquet.")] = None,
+    accounts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the account of each series here, as JSON lines.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send Parquet through the detector; alerts as JSON lines, or as a table on a terminal.
@@ -42,13 +45,19 @@ def replay(
     if against is not None:
         from stream.cli.replay_diff import compare
 
-        following.use(settings, compare(settings, data, bundle, against, scores, as_json), compared=True)
+        following.use(settings, compare(settings, data, bundle, against, scores, accounts, as_json), compared=True)
     else:
-        _replay(settings, data, bundle, scores, as_json, following)
+        _replay(settings, data, bundle, scores, accounts, as_json, following)
 
 
 def _replay(
-    settings: "Settings", data: Path, bundle: str | None, scores: Path | None, as_json: bool, following: NextCommands
+    settings: "Settings",
+    data: Path,
+    bundle: str | None,
+    scores: Path | None,
+    accounts: Path | None,
+    as_json: bool,
+    following: NextCommands,
 ) -> None:
     """Prints alerts on stdout, as JSON lines or as a table on a terminal, and the counts on stderr."""
     import torch
@@ -77,7 +86,7 @@ def _replay(
         else:
             sys.stdout.write(encode(alert).decode() + "\n")
 
-    result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
+    result = replay(definition, data, layout, publish, scores, accounts, known=known_series(settings, definition))
     if as_table:
         from stream.cli.reports.alerts import show_incidents
 
@@ -88,6 +97,8 @@ def _replay(
         warn(warning)
     if scores is not None:
         say(f"verdicts: {scores}")
+    if accounts is not None:
+        say(f"accounts: {accounts}")
     if last:
         following.show(("feedback", last[-1], "confirmed", "--file", "feedback.jsonl"))
     following.use(settings, folder.name)
@@ -95,10 +106,12 @@ def _replay(
 
 def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]:
     """Reasons why these alerts are worth little, with what to look at."""
-    unknown = sorted(result.series - set(definition.scales.names))
+    from stream.events.account import warnings
+
+    unknown = sorted({one.series for one in result.accounts if one.frames} - set(definition.scales.names))
     if unknown:
         yield (
-            f"{len(unknown)} of {len(result.series)} series were not in training, {unknown[0]!r} for one: scored by "
+            f"{len(unknown)} of {len(result.accounts)} series were not in training, {unknown[0]!r} for one: scored by "
             "the pooled scale; a file without a column of series is named by its own name"
         )
     lost, received = result.counts[Count.LATE] + result.counts[Count.DUPLICATE], result.counts[Count.RECEIVED]
@@ -107,3 +120,4 @@ def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]
             f"{lost:,} of {received:,} readings are left out: {result.counts[Count.LATE]:,} late, "
             f"{result.counts[Count.DUPLICATE]:,} duplicate, as if they had been handed over twice"
         )
+    yield from warnings(result.accounts)

@@ -9,10 +9,11 @@ import torch
 from stream.cli.reports.output import print_json, print_json_line
 from stream.counters import Count
 from stream.errors import BundleError
+from stream.events.account import warnings
 from stream.events.alert import Alert
 from stream.events.difference import KINDS, ChangeCounts, ChangeRecord, count, count_by_series, difference
 from stream.events.incident_view import IncidentView, newest
-from stream.messages import say
+from stream.messages import say, warn
 from stream.offline.rows import said
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
@@ -37,7 +38,13 @@ class ReplayDiff(msgspec.Struct, frozen=True):
 
 
 def compare(
-    settings: Settings, data: Path, bundle: str | None, against: str, scores: Path | None, as_json: bool
+    settings: Settings,
+    data: Path,
+    bundle: str | None,
+    against: str,
+    scores: Path | None,
+    accounts: Path | None,
+    as_json: bool,
 ) -> str:
     """Prints how the alerts of two bundles on the same rows differ, on stdout; the counts on stderr.
 
@@ -46,7 +53,8 @@ def compare(
     Args:
         bundle: folder, version or alias of the side `after`; None = the configured one.
         against: folder, version or alias of the side `before`.
-        scores: a Parquet file for the verdicts of the side `after`; None = not written.
+        scores: a Parquet file for the verdicts of the side `after`; accounts: a file for the accounts of its series.
+            None = not written.
 
     Returns:
         The version of the side `after`.
@@ -56,10 +64,10 @@ def compare(
     """
     torch.set_num_threads(1)
     try:
-        before, alerts_before = _side(settings, data, against, None)
+        before, alerts_before = _side(settings, data, against, None, None)
     except BundleError as error:
         raise BundleError(f"--against {against}: {error}") from error
-    after, alerts_after = _side(settings, data, bundle, scores)
+    after, alerts_after = _side(settings, data, bundle, scores, accounts)
     changes = difference(alerts_before, alerts_after)
     totals, records = count(changes), [change.record() for change in changes]
     if as_json:
@@ -80,7 +88,9 @@ def compare(
     return after.version
 
 
-def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | None) -> tuple[Side, list[IncidentView]]:
+def _side(
+    settings: Settings, data: Path, bundle: str | None, scores: Path | None, accounts: Path | None
+) -> tuple[Side, list[IncidentView]]:
     """Replays the data through a bundle; returns its side and its incidents, each in its newest state."""
     _, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
@@ -91,5 +101,7 @@ def _side(settings: Settings, data: Path, bundle: str | None, scores: Path | Non
     def publish(alert: Alert) -> None:
         events.append(msgspec.convert(alert, IncidentView, from_attributes=True))
 
-    result = replay(definition, data, layout, publish, scores, known=known_series(settings, definition))
+    result = replay(definition, data, layout, publish, scores, accounts, known=known_series(settings, definition))
+    for line in warnings(result.accounts):
+        warn(f"{definition.version}: {line}")
     return Side(definition.version, dict(result.counts)), list(newest(events).values())

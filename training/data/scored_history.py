@@ -11,6 +11,8 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdicts
+from stream.detect.series_counts import SeriesCounter
+from stream.events.account import SeriesAccount, series_accounts
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.replay import Step
 from training.data.framing import FramedHistory, HistoryFrames
@@ -52,18 +54,32 @@ class ScoredHistory:
         scores: of each frame.
         events: events of all incidents, in their order.
         counts: readings by disposition, and `received`; frames by verdict.
+        accounts: of each series.
     """
 
     frames: FramedHistory
     scores: FrameScores
     events: tuple[IncidentEvent, ...]
     counts: Counter[Count]
+    accounts: tuple[SeriesAccount, ...]
 
 
-def frame_scores(history: History, definition: Definition) -> FrameScores:
-    """Scores a history that is framed already. Rules apply to every scored frame, also below the threshold."""
+def frame_scores(history: History, definition: Definition, counter: SeriesCounter | None = None) -> FrameScores:
+    """Scores a history that is framed already. Rules apply to every scored frame, also below the threshold.
+
+    Args:
+        counter: counts the readings and frames of each series; None: they are not asked for.
+    """
     detector = Detector(definition, rules_for_all=True)
-    return FrameScores.joined(detector.push(batch.readings).verdicts for batch in history.batches)
+
+    def verdicts() -> Iterable[Verdicts]:
+        for batch in history.batches:
+            outcome = detector.push(batch.readings)
+            if counter is not None:
+                counter.add(batch.columns, outcome)
+            yield outcome.verdicts
+
+    return FrameScores.joined(verdicts())
 
 
 def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
@@ -76,15 +92,19 @@ def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
     frames = HistoryFrames(detector.definition.policy)
     counts: Counter[Count] = Counter()
     events: list[IncidentEvent] = []
+    counter = SeriesCounter()
 
     def verdicts() -> Iterable[Verdicts]:
         """Passes the verdicts on, and collects the rest."""
         for step in steps:
             outcome = step.outcome
             counts.update(step.counts())
+            counter.add(step.batch.columns, outcome, step.refused)
             events.extend(outcome.events)
             frames.add(step.batch, outcome.disposition, outcome.frames, detector.slots)
             yield outcome.verdicts
 
     scores = FrameScores.joined(verdicts())
-    return ScoredHistory(frames.joined(), scores, tuple(events), counts)
+    return ScoredHistory(
+        frames.joined(), scores, tuple(events), counts, series_accounts(counter.counts(), detector.definition)
+    )

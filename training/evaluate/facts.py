@@ -4,6 +4,7 @@ import msgspec
 
 from stream.counters import Count
 from stream.detect.incidents.incident import IncidentEvent
+from stream.events.account import SeriesAccount
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.registry.manifest_facts import ThresholdFacts
@@ -125,6 +126,7 @@ class EvaluationFacts(msgspec.Struct, frozen=True):
     promise: PromiseComparison
     curve: list[CurvePoint]
     alerts: list[AlertFacts]
+    accounts: list[SeriesAccount]
 
 
 def facts(of: Evaluation) -> EvaluationFacts:
@@ -149,6 +151,7 @@ def facts(of: Evaluation) -> EvaluationFacts:
         promise=of.promise,
         curve=list(of.curve),
         alerts=[_alert(one, kind) for one, kind in zip(labelled.incidents, classes, strict=True)],
+        accounts=list(labelled.accounts),
     )
 
 

@@ -13,6 +13,7 @@ from stream.detect.detector import Detector
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Verdict
 from stream.errors import DataError
+from stream.events.account import SeriesAccount, warnings
 from stream.intake.columns import Float64s
 from stream.intake.tables.reader import Hints, Layout, label_column
 from stream.replay import layout_for, steps
@@ -31,6 +32,7 @@ class LabelledScores:
         score: float64 (T,), NaN where a frame was not scored.
         incidents: the last event of each, ordered by their start.
         counts: readings by disposition and `received`; frames by verdict.
+        accounts: of each series.
     """
 
     layout: Layout
@@ -38,6 +40,7 @@ class LabelledScores:
     score: Float64s
     incidents: tuple[IncidentEvent, ...]
     counts: Counter[Count]
+    accounts: tuple[SeriesAccount, ...]
 
 
 def with_label_column(data: Path, hints: Hints) -> Hints:
@@ -67,13 +70,9 @@ def score_labelled(
     score, counts = scored.scores.score, scored.counts
     if np.isnan(score).all():
         seen = ", ".join(f"{counts[Count[kind.name]]:,} {kind.name.lower()}" for kind in Verdict)
-        spec = definition.spec
-        raise DataError(
-            f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); expected runs of more than "
-            f"window + smoothing / 2 = {spec.window + spec.smoothing // 2} frames without a gap: give more, or a finer "
-            "bundle"
-        )
-    return LabelledScores(layout, scored.frames, score, _newest(scored.events), counts)
+        why = "; ".join(warnings(scored.accounts))
+        raise DataError(f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); {why}")
+    return LabelledScores(layout, scored.frames, score, _newest(scored.events), counts, scored.accounts)
 
 
 def _newest(events: Iterable[IncidentEvent]) -> tuple[IncidentEvent, ...]:

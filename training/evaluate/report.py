@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
+from stream.events.account import SeriesAccount
 from stream.terminal import framed_table
 from stream.terminal import show as print_report
 from training.evaluate.evaluation import Evaluation
@@ -21,6 +22,7 @@ TITLES = {
     "median_delay_s": "delay",
     "false_per_day": "false/day",
 }
+ACCOUNT_TITLES = ("series", "frames", "scored", "warming", "degraded", "off", "late", "duplicate", "dead")
 # The terminal shows at most this many series; JSON and page show all of them.
 MOST_SERIES = 40
 
@@ -44,6 +46,21 @@ def tables(of: Evaluation) -> Iterable[Table]:
         ("series", *TITLES.values()),
         of_series[:MOST_SERIES],
     )
+    unscored = [one for one in of.labelled.accounts if one.cause]
+    if unscored:
+        left = len(unscored) - MOST_SERIES
+        rows = [account_cells(one) for one in unscored[:MOST_SERIES]]
+        yield framed_table(
+            f"series with frames that lack a score{f'; {left} more with --json' if left > 0 else ''}",
+            ACCOUNT_TITLES,
+            rows,
+        )
+
+
+def account_cells(of: SeriesAccount) -> tuple[str, ...]:
+    """The counts of an account as text, in the order of `ACCOUNT_TITLES`."""
+    counts = (of.frames, of.scored, of.warming, of.degraded, of.off, of.late, of.duplicate, of.dead)
+    return (of.series, *(f"{count:,}" for count in counts))
 
 
 def means(of: Figures) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from stream.counters import Count
+from stream.events.account import warnings
 from training.evaluate.evaluation import Evaluation
 from training.metrics.events import EventMetrics
 
@@ -77,6 +78,7 @@ def _counted(of: Evaluation) -> Iterator[str]:
             f"{frames:,} of {len(of.truth.labels):,} frames had no score ({why}), {labelled:,} of them labelled: they "
             "count as the lowest score and as no alarm."
         )
+    yield from (f"{line[0].upper()}{line[1:]}." for line in warnings(of.labelled.accounts))
     discarded = _listed(of, DISCARDED)
     if discarded:
         yield f"Of {of.labelled.counts[Count.RECEIVED]:,} readings some made no frame: {discarded}."

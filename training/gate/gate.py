@@ -1,8 +1,9 @@
 """Runs every criterion of the gate on a trained model, before any alias moves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stream.events.account import SeriesAccount
 from stream.intake.columns import UInt8s
 from stream.registry.manifest_facts import CapacityFacts, Criterion, DataFacts
 from stream.registry.registry import Registry
@@ -14,6 +15,7 @@ from training.data.split import Part
 from training.fitting.fit import FittedMembers
 from training.gate.capacity import measure_capacity
 from training.gate.champion import ScoredModel, champion_criteria
+from training.gate.coverage import coverage_criterion
 from training.gate.criteria import capacity_criteria, collapse_criteria
 from training.gate.false_alerts import promise_criteria
 from training.gate.segments import cut_segments, most_segments
@@ -29,6 +31,7 @@ class GateData:
         part: uint8 (T,), `Part`s of the frames.
         levels: levels of the model on the calibrate and gate parts.
         data: facts about the history, for the manifest.
+        accounts: of its series.
     """
 
     history: History
@@ -36,6 +39,7 @@ class GateData:
     part: UInt8s
     levels: Mapping[Part, Levels]
     data: DataFacts
+    accounts: Sequence[SeriesAccount]
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def run_gate(
         labelled_criterion(framed, data.part, challenger.scores.level, gate, definition),
         *capacity_criteria(capacity, cut_off=not fitted.stopped_early),
         *collapse_criteria(spec, fitted.divergence),
+        coverage_criterion(data.accounts),
         *promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, definition.rules),
         *champion_criteria(registry, challenger, data.history, framed, data.part, data.data, calibration, seed),
     ]

@@ -1,5 +1,6 @@
 """Newer readings, scored by the detector of a bundle: the input of recalibration."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
     batches = list(rows_in_order(data, layout, definition.sensors, min(rows, 65_536)))
     history = History(layout, batches, definition.sensors, 0.0)
     detector = Detector(definition, rules_for_all=True)
-    scored = scored_history((Step(batch, 0, detector.push(batch.readings)) for batch in batches), detector)
+    scored = scored_history((Step(batch, Counter(), detector.push(batch.readings)) for batch in batches), detector)
     frames, scores = scored.frames, scored.scores
     if not len(frames):
         raise DataError(

@@ -1,5 +1,6 @@
 """A history framed and scored in one pass: the same frames as framing alone gives, and a score for each of them."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_one_pass_gives_the_frames_of_framing_alone_and_the_verdicts_on_them(
     """To the bit, labels and dispositions included, whatever the batches are."""
     detector = Detector(replace(definition, policy=policy))
     batches = batches_of(seed, size)
-    found = scored_history((Step(one, 0, detector.push(one.readings)) for one in batches), detector)
+    found = scored_history((Step(one, Counter(), detector.push(one.readings)) for one in batches), detector)
     expected = frame(batches_of(seed, 240), policy, SENSORS)
     for field in fields(FramedHistory):
         seen, wanted = getattr(found.frames, field.name), getattr(expected, field.name)

@@ -60,7 +60,9 @@ def test_rows_without_a_column_of_labels_are_refused(tmp_path: Path) -> None:
 def test_rows_of_which_nothing_can_be_scored_are_refused(tmp_path: Path) -> None:
     bundle = plain_bundle(tmp_path / "registry", window=64)
     labelled_rows().groupby("series").head(50).to_parquet(tmp_path / "rows.parquet", index=False)
-    with pytest.raises(DataError, match=r"not one of 150 frames has a score .* more than window .* = 64 frames"):
+    with pytest.raises(
+        DataError, match=r"not one of 150 frames has a score .* 3 of 3 series .* needs 64 frames in a row"
+    ):
         score_labelled(bundle.definition, tmp_path / "rows.parquet", LABELLED)
 
 

@@ -1,0 +1,185 @@
+"""The account of a series: what became of its readings and frames, why frames have no score, and what would help."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from stream.detect.definition import Definition
+from stream.detect.policy import ModelSpec
+from stream.detect.series_counts import SeriesCounts
+from stream.intake.intervals import format_duration, readable
+
+Cause = Literal["", "short", "gaps", "off", "degraded", "no frames"]
+# A series is hardly scored where more than half of the frames that it should be scored in have no score.
+HARDLY = 0.5
+# A smaller share of frames without a score is not worth a word.
+WORTH_A_WORD = 0.1
+# A sentence names at most so many series, and sensors.
+MOST_SERIES, MOST_SENSORS = 5, 3
+
+
+class SeriesAccount(msgspec.Struct, frozen=True):
+    """The account of one series, as JSON and tables show it. Keys are stable: some may be added, none is renamed.
+
+    Attributes:
+        readings: all of them; late, duplicate, ignored, dead: those that no frame holds.
+        frames: all of them; scored, warming, degraded, off: by verdict. The sum is `frames`.
+        unscored: share of the frames that should have a score and have none. Off frames and one warm-up are in order.
+        cause: of most of these; "" where too few are without a score to be worth a word.
+        why: the cause in words, with what was seen and expected; remedy: the setting that would help.
+    """
+
+    series: str
+    readings: int
+    late: int
+    duplicate: int
+    ignored: int
+    dead: int
+    frames: int
+    scored: int
+    warming: int
+    degraded: int
+    off: int
+    unscored: float
+    cause: Cause
+    why: str
+    remedy: str
+
+    @property
+    def blind(self) -> bool:
+        """The series is never or hardly scored."""
+        return bool(self.cause) and (not self.scored or self.unscored > HARDLY)
+
+    @property
+    def text(self) -> str:
+        """One line: the counts, the cause and the remedy."""
+        counts = {"warming": self.warming, "degraded": self.degraded, "off": self.off, "late": self.late}
+        counts |= {"duplicate": self.duplicate, "dead": self.dead}
+        listed = "".join(f", {count:,} {name}" for name, count in counts.items() if count)
+        return f"{self.series!r}: {self.scored:,} of {self.frames:,} frames scored{listed}: {self.why}; {self.remedy}"
+
+
+def series_accounts(counts: Iterable[SeriesCounts], definition: Definition) -> tuple[SeriesAccount, ...]:
+    """The account of each series that was counted with the detector of `definition`."""
+    return tuple(_account(one, definition) for one in counts)
+
+
+def frames_to_first_score(spec: ModelSpec) -> int:
+    """Frames in a row up to the first score: a window, and half of the errors of a level."""
+    return spec.window - 1 + math.ceil(spec.smoothing / 2)
+
+
+def summary(accounts: Sequence[SeriesAccount]) -> str:
+    """The frames that are scored, and how many series are not, in one line."""
+    scored, frames = (sum(counts) for counts in zip(*((one.scored, one.frames) for one in accounts), strict=True))
+    blind = sum(one.blind for one in accounts)
+    return f"{scored:,} of {frames:,} frames scored; {blind:,} of {len(accounts):,} series never or hardly scored"
+
+
+def warnings(accounts: Sequence[SeriesAccount]) -> list[str]:
+    """A line for each cause for which series are never or hardly scored; or for many frames without a score."""
+    blind = [one for one in accounts if one.blind]
+    lines = [_together([one for one in blind if one.cause == cause], len(accounts)) for cause in _causes(blind)]
+    rest = [one for one in accounts if not one.blind]
+    expected = sum(one.frames - one.off for one in rest)
+    unscored = sum(one.unscored * (one.frames - one.off) for one in rest)
+    if unscored > WORTH_A_WORD * expected:
+        worst = max(rest, key=lambda one: one.unscored * (one.frames - one.off))
+        lines.append(
+            f"{unscored / expected:.0%} of the frames of {len(rest):,} series have no score, as of {worst.text}"
+        )
+    return lines
+
+
+def _causes(accounts: Iterable[SeriesAccount]) -> list[Cause]:
+    return list(dict.fromkeys(one.cause for one in accounts))
+
+
+def _together(alike: list[SeriesAccount], of: int) -> str:
+    """A line for series with one cause: one as it is; of several the number, the names and the worst one."""
+    how = "never" if not any(one.scored for one in alike) else "hardly"
+    if len(alike) == 1:
+        return f"{how} scored: {alike[0].text}"
+    worst = max(alike, key=lambda one: one.frames)
+    names = ", ".join(repr(one.series) for one in alike[:MOST_SERIES]) + (", ..." if len(alike) > MOST_SERIES else "")
+    return f"{how} scored: {len(alike):,} of {of:,} series ({names}), such as {worst.text}"
+
+
+def _account(of: SeriesCounts, definition: Definition) -> SeriesAccount:
+    scored, warming, degraded, off = of.frames
+    _, late, duplicate, ignored, dead = of.readings
+    frames, needed = sum(of.frames), frames_to_first_score(definition.spec)
+    expected = frames - off
+    unscored = (degraded + max(warming - needed + 1, 0)) / expected if expected else 0.0
+    cause = _cause(of, needed, unscored)
+    why, remedy = _words(cause, of, definition) if cause else ("", "")
+    return SeriesAccount(
+        of.series, sum(of.readings), late, duplicate, ignored, dead, frames, scored, warming, degraded, off,
+        unscored, cause, why, remedy,
+    )  # fmt: skip
+
+
+def _cause(of: SeriesCounts, needed: int, unscored: float) -> Cause:
+    scored, warming, degraded, off = of.frames
+    if scored and unscored <= WORTH_A_WORD:
+        return ""
+    if not any(of.frames):
+        return "no frames"
+    if not scored + warming + degraded:
+        return "off"
+    if degraded >= warming:
+        return "degraded"
+    if of.runs > 1:
+        return "off" if off else "gaps"
+    return "short" if warming < needed else "degraded"
+
+
+def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str, str]:
+    """The cause with what was seen and expected, and the remedy."""
+    spec, policy, needed = definition.spec, definition.policy, frames_to_first_score(definition.spec)
+    expected = sum(of.frames) - of.frames[3]
+    run = max(expected // max(of.runs, 1), 1)
+    shorter = f"train with a shorter window, `model.window: {max(run // 4, 1)}`"
+    rows = f"the first score needs {needed} frames in a row (W = {spec.window}, M = {spec.smoothing})"
+    if cause == "no frames":
+        return "none of its readings became a frame", "look at `input.series`, and at the order of time"
+    if cause == "short":
+        return rows, "it is scored once it has sent as many"
+    if cause == "degraded":
+        return _degraded(of, definition)
+    if cause == "off" and not expected:
+        rule = f"`frames.score_when: {policy.score_when}` never held" if policy.score_when else "always in maintenance"
+        return rule, "change `frames.score_when` or `frames.maintenance`, and train"
+    if cause == "off":
+        return f"it is on for {run:,} frames at a time on average, and {rows}", shorter
+    between = (of.span_ns - (expected - of.runs) * policy.interval_ns) // max(of.runs - 1, 1)
+    longer = f"`frames.max_gap: {format_duration(readable(max(2 * between, 2 * policy.max_gap_ns), steady=False))}`"
+    why = (
+        f"gaps above {format_duration(policy.max_gap_ns)} (`frames.max_gap`) leave runs of {run:,} frames on average, "
+        f"and {rows}"
+    )
+    if run <= 2:
+        return why, f"train with {longer}, or with ticks of its step, {_step(of)}, by `frames.resample: mean`"
+    return why, f"train with {longer}, or {shorter.removeprefix('train ')}"
+
+
+def _step(of: SeriesCounts) -> str:
+    """The setting of ticks as long as the mean step of a series."""
+    step = of.span_ns // max(sum(of.frames) - 1, 1)
+    return f"`frames.interval: {format_duration(readable(max(step, 1), steady=False))}`"
+
+
+def _degraded(of: SeriesCounts, definition: Definition) -> tuple[str, str]:
+    """Names the sensors that are missing in degraded frames."""
+    policy, frames = definition.policy, max(of.frames[2], 1)
+    often = sorted(zip(of.missing, definition.sensors, strict=False), key=lambda one: -one[0])
+    gone = [name for count, name in often if count > HARDLY * frames]
+    named = ", ".join(f"{name!r} in {count / frames:.0%}" for count, name in often[:MOST_SENSORS] if count)
+    why = (
+        f"more than {policy.max_missing} of {len(definition.sensors)} sensors have no value for longer than "
+        f"{policy.max_carry} frames; in these frames: {named}"
+    )
+    allow = f"`frames.max_missing: {len(gone)}`, " if policy.max_missing < len(gone) < len(definition.sensors) else ""
+    return why, f"train with {allow}a longer `frames.interval` with `frames.resample`, or without these sensors"
