@@ -181,5 +181,7 @@ def _degraded(of: SeriesCounts, definition: Definition) -> tuple[str, str]:
         f"more than {policy.max_missing} of {len(definition.sensors)} sensors have no value for longer than "
         f"{policy.max_carry} frames; in these frames: {named}"
     )
+    if len(gone) == len(definition.sensors):
+        return "no sensor has a value", "look at its source: its readings hold no values"
     allow = f"`frames.max_missing: {len(gone)}`, " if policy.max_missing < len(gone) < len(definition.sensors) else ""
     return why, f"train with {allow}a longer `frames.interval` with `frames.resample`, or without these sensors"

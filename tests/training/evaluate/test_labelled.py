@@ -61,7 +61,8 @@ def test_rows_of_which_nothing_can_be_scored_are_refused(tmp_path: Path) -> None
     bundle = plain_bundle(tmp_path / "registry", window=64)
     labelled_rows().groupby("series").head(50).to_parquet(tmp_path / "rows.parquet", index=False)
     with pytest.raises(
-        DataError, match=r"not one of 150 frames has a score .* 3 of 3 series .* needs 64 frames in a row"
+        DataError,
+        match=r"not one of 150 frames has a score .* 2 of 3 series .* needs 64 frames in a row.* 'c': 0 of 50",
     ):
         score_labelled(bundle.definition, tmp_path / "rows.parquet", LABELLED)
 
