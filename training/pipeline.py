@@ -38,7 +38,7 @@ from training.data.degraded import refuse_degraded
 from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
 from training.data.history import History, data_facts, describe_columns, drop_sensors, ordered, read_history
-from training.data.scored_history import frame_scores
+from training.data.scored_history import FrameScores, frame_scores
 from training.data.split import Part
 from training.defaults import (
     choose_policy,
@@ -119,11 +119,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         options.detector, "draft", history.sensors, policy, rules, spec, scales, unreachable, trained.ensemble,
         trained.usual_disagreement,
     )  # fmt: skip
-    counter = SeriesCounter()
-    scores = frame_scores(history, draft, counter)
-    accounts = series_accounts(counter.counts(), draft)
-    for warning in warnings(accounts):
-        progress.stage("warning", warning)
+    scores, accounts = _scored(history, draft, progress)
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
@@ -149,18 +145,19 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )
     place = registry.place(options.detector, "versions", manifest.version)
     return TrainingRun(
-        folder,
-        manifest,
-        aliases,
-        history,
-        findings,
-        counts,
-        fitted,
-        trained.discriminator,
-        calibration,
-        place,
+        folder, manifest, aliases, history, findings, counts, fitted, trained.discriminator, calibration, place,
         accounts,
-    )
+    )  # fmt: skip
+
+
+def _scored(history: History, draft: Definition, progress: Progress) -> tuple[FrameScores, tuple[SeriesAccount, ...]]:
+    """Scores every frame, and warns of series that are never or hardly scored."""
+    counter = SeriesCounter()
+    scores = frame_scores(history, draft, counter)
+    accounts = series_accounts(counter.counts(), draft)
+    for warning in warnings(accounts):
+        progress.stage("warning", warning)
+    return scores, accounts
 
 
 def _framed(options: TrainOptions, history: History, progress: Progress) -> tuple[Watched, tuple[Finding, ...]]:
