@@ -15,6 +15,7 @@ from stream.terminal import console, plain_table
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
 from training.pipeline import TrainingRun
+from training.vetting.finding import Finding, by_weight
 
 # Seconds between lines of progress where stderr is no terminal.
 QUIET_SECONDS = 5.0
@@ -68,6 +69,7 @@ class TrainingFacts(msgspec.Struct, frozen=True):
     accounts: tuple[SeriesAccount, ...]
     rows_per_s: float
     peak_memory_mb: float
+    findings: tuple[Finding, ...]
 
 
 def facts(trained: TrainingRun) -> TrainingFacts:
@@ -84,6 +86,7 @@ def facts(trained: TrainingRun) -> TrainingFacts:
         accounts=trained.accounts,
         rows_per_s=trained.history.rows / max(seconds, 1e-9),
         peak_memory_mb=_peak_memory_mb(),
+        findings=trained.findings,
     )
 
 
@@ -131,8 +134,8 @@ def _verdict(gate: GateFacts) -> str:
 
 
 def _findings(trained: TrainingRun) -> list[str]:
-    """The first findings of the vetting, and the number of the others."""
-    found = [finding.line(shortened(finding.sensor)) for finding in trained.findings]
+    """The weightiest findings of the vetting, and the number of the others."""
+    found = [finding.line(shortened(finding.sensor)) for finding in by_weight(trained.findings)]
     left = len(found) - MOST_FINDINGS
     return found[:MOST_FINDINGS] + ([f"and {left} more, in `narrows models show`"] if left > 0 else [])
 

@@ -50,7 +50,7 @@ def page(of: Evaluation) -> str:
         tag("title", title),
         tag("style", Markup(files(__package__).joinpath("page.css").read_text("utf-8"))),
     )
-    sections = (_header, _detectors, _promise, _series, _alerts, _worst, _each, _accounts, _strength, _how)
+    sections = (_header, _detectors, _promise, _series, _alerts, _worst, _each, _accounts, _strength, _vetting, _how)
     body = tag("body", *(part for section in sections for part in section(of)))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -262,6 +262,14 @@ def _strength(of: Evaluation) -> Iterator[Markup]:
         caption = f"{capacity.title}. The small figure is the size, the bold one the share found."
         yield tag("p", caption, class_="soft")
         yield tag("figure", Markup(strength_plot(capacity.kinds)), class_="some")
+
+
+def _vetting(of: Evaluation) -> Iterator[Markup]:
+    """The findings about the history of the training, where there are any."""
+    findings = of.bundle.manifest.data.vetting
+    if findings:
+        yield tag("h2", "Odd sensors in the history that it learned from")
+        yield tag("ul", *(tag("li", finding) for finding in findings), class_="said")
 
 
 def _how(of: Evaluation) -> Iterator[Markup]:

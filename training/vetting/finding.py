@@ -32,6 +32,10 @@ class Kind(StrEnum):
 
 # A sensor of these kinds can only mislead a model. The others are good sensors with odd values.
 MISLEADING = frozenset({Kind.MISSING, Kind.FLAT, Kind.CLOCK, Kind.COUNTER, Kind.DUPLICATE})
+# These may be faults in the history, which a person must judge.
+DOUBTFUL = (Kind.SENTINEL, Kind.LEVEL_JUMP, Kind.SPREAD_JUMP, Kind.WILD)
+# Warnings at a time; the table has all findings.
+MOST_WARNINGS = 5
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -74,6 +78,18 @@ class Finding(msgspec.Struct, frozen=True):
         places = [f"{place.time} {place.series}" if several else place.time for place in self.first]
         rows = "" if self.rows is None else f"; {self.rows:,} row{'s' * (self.rows != 1)}, first {', '.join(places)}"
         return f"{name}: {self.kind}{where}, {self.reason}{rows}"
+
+
+def by_weight(findings: Sequence[Finding]) -> list[Finding]:
+    """Doubtful values first, then other odd values, then sensors that mislead; else in the same order."""
+    return sorted(findings, key=lambda one: (one.kind in MISLEADING, one.kind not in DOUBTFUL))
+
+
+def warnings(findings: Sequence[Finding]) -> list[str]:
+    """A sentence for each finding that a person must judge, and the number of those left out."""
+    doubtful = [finding.text for finding in findings if finding.kind in DOUBTFUL]
+    left = len(doubtful) - MOST_WARNINGS
+    return doubtful[:MOST_WARNINGS] + ([f"{left} more sensors are odd, see `vetting`"] if left > 0 else [])
 
 
 def listed(names: Sequence[str]) -> str:

@@ -84,8 +84,8 @@ def refuse(findings: Sequence[Finding], settled: Mapping[str, Sequence[float]], 
     real: dict[str, tuple[float, ...]] = {finding.sensor: () for finding in refused}
     each = "".join(f"\n  {finding.text}" for finding in refused)
     raise DataError(
-        f"{source}: values that are no measurements; they would hide every fault of their sensors:{each}\n"
-        f"set `{setting(proposed)}` to read them as missing, or `{setting(real)}` if all values are real"
+        f"{source}: values that are no measurements, which would hide the faults of their sensors; set "
+        f"`{setting(proposed)}` to read them as missing, or `{setting(real)}` if all values are real:{each}"
     )
 
 
