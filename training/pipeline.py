@@ -57,7 +57,7 @@ from training.gate.criteria import overall, with_verdict
 from training.gate.gate import GateData, run_gate
 from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
-from training.vetting.finding import MISLEADING, Finding, warnings
+from training.vetting.finding import MISLEADING, Finding, doubts
 from training.vetting.vet import refuse, vet
 from training.watching import Watched, watch
 
@@ -179,8 +179,8 @@ def _framed(options: TrainOptions, history: History, progress: Progress) -> tupl
     settled = options.frames.sentinels
     findings = vet(values, framed.time[usable], history.sensors, framed.series[usable], framed.names, settled)
     refuse(findings, settled, str(options.data))
-    for warning in warnings(findings):
-        progress.stage("warning", warning)
+    for doubt in doubts(findings):
+        progress.stage("warning", doubt)
     # A sensor in `score_when` or in a rule is never dropped: a switch that is always on in the history is flat.
     misled = {finding.sensor for finding in findings if finding.kind in MISLEADING}
     dropped = {sensor for sensor in misled if sensor not in policy.score_when}

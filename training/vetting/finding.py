@@ -85,7 +85,7 @@ def by_weight(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda one: (one.kind in MISLEADING, one.kind not in DOUBTFUL))
 
 
-def warnings(findings: Sequence[Finding]) -> list[str]:
+def doubts(findings: Sequence[Finding]) -> list[str]:
     """A sentence for each finding that a person must judge, and the number of those left out."""
     doubtful = [finding.text for finding in findings if finding.kind in DOUBTFUL]
     left = len(doubtful) - MOST_WARNINGS
