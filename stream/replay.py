@@ -25,6 +25,7 @@ from stream.events.alert import Alert, Source, alert
 from stream.events.record import encode
 from stream.intake.columns import Disposition, Float64s, Int64s
 from stream.intake.tables.reader import Batch, Hints, Layout, discover
+from stream.offline.naming import of_only_series
 from stream.offline.rows import checked, look, rows_in_order
 
 SCORE_SCHEMA = pa.schema(
@@ -113,6 +114,9 @@ def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
             f"missing {missing}: take data with these columns, or train on these data"
         )
     order = look(data, layout, definition.sensors, definition.policy)
+    named = of_only_series(layout, order.span, definition.scales)
+    if named is not layout:
+        layout, order = named, look(data, named, definition.sensors, definition.policy)
     return checked(data, layout, definition.sensors, definition.policy, order)
 
 

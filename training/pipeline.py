@@ -39,6 +39,7 @@ from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
 from training.data.history import History, data_facts, describe_columns, drop_sensors, ordered, read_history
 from training.data.scored_history import FrameScores, frame_scores
+from training.data.spans import of_unknown_series
 from training.data.split import Part
 from training.defaults import (
     choose_policy,
@@ -168,6 +169,8 @@ def _framed(options: TrainOptions, history: History, progress: Progress) -> tupl
     history, policy, framed, advice = _reframed(options, history)
     for line in said(history.layout):
         progress.stage(*line.split(": ", 1))
+    for doubt in of_unknown_series((span.series for span in policy.maintenance), framed.names):
+        progress.stage("warning", f"`frames.maintenance`: {doubt}")
     refuse_discarded(history.layout, history.batches, framed.dispositions)
     usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not usable.any():

@@ -28,6 +28,7 @@ def evaluate(
     import torch
 
     from stream.cli.options.training import train_options
+    from stream.offline.rows import said
     from stream.serve.compose import bundle_of, known_series
     from training.evaluate import evaluation
 
@@ -45,6 +46,8 @@ def evaluate(
 
         write(measured, report)
         say(f"report: {report}")
+    for line in said(measured.labelled.layout):
+        say(line)
     if as_json:
         from training.evaluate.facts import facts
 

@@ -56,14 +56,15 @@ def recalibrate(
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
     registry, reference = Registry(settings.registry), bundle or settings.bundle
-    spans = () if exclude is None else spans_in_file(exclude)
+    excluded = () if exclude is None else spans_in_file(exclude)
     judgements = configured_judgements(settings, feedback, alerts)
-    if judgements is not None:
-        if judgements.unknown:
-            say(f"feedback on alerts that nobody knows: {', '.join(judgements.unknown)}")
-        spans += spans_not_normal(judgements)
-    newer, limits = NewerData(data, scores, settings.input.hints), settings.recalibrate
+    if judgements is not None and judgements.unknown:
+        say(f"feedback on alerts that nobody knows: {', '.join(judgements.unknown)}")
+    spans = () if judgements is None else spans_not_normal(judgements)
+    newer, limits = NewerData(data, scores, settings.input.hints, excluded), settings.recalibrate
     recalibration = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)
+    for note in recalibration.facts.notes:
+        say(note)
     with showing("the recalibration is done"):
         if as_json:
             print_json(report.facts(recalibration, registry))

@@ -33,6 +33,7 @@ def robustness(
     import torch
 
     from stream.cli.options.training import train_options
+    from stream.offline.rows import said
     from stream.serve.compose import bundle_of, known_series
     from training.evaluate.labelled import score_labelled
     from training.robustness.evasion import EvasionOptions, measure
@@ -43,9 +44,11 @@ def robustness(
     settings = settings_from(config, overrides)
     folder, manifest, definition = bundle_of(settings, bundle)
     say(f"bundle {folder.name} of {manifest.detector}, seed {seed}")
-    frames = score_labelled(definition, data, settings.input.hints, known_series(settings, definition)).frames
+    labelled = score_labelled(definition, data, settings.input.hints, known_series(settings, definition))
+    for line in said(labelled.layout):
+        say(line)
     setup = prepare(folder, manifest, definition, train_options(settings, fit))
-    measured = measure(setup, frames, definition, EvasionOptions(strips, Effort(steps), seed))
+    measured = measure(setup, labelled.frames, definition, EvasionOptions(strips, Effort(steps), seed))
     if as_json:
         from training.robustness.facts import facts
 

@@ -62,7 +62,8 @@ def out_of_order(layout: Layout, order: Order) -> Layout:
 
 def said(layout: Layout) -> list[str]:
     """Lines for people about changes to the rows that nobody asked for."""
-    return [] if layout.in_order else [f"put in order: {layout.why['order']}"]
+    notes = {"order": "put in order", "series_name": "series", "pieces": "warning"}
+    return [f"{what}: {layout.why[key]}" for key, what in notes.items() if key in layout.why]
 
 
 def refuse_empty(data: Path, readings: int, dead: int) -> None:

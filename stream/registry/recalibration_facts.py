@@ -14,6 +14,7 @@ class NewerDataFacts(
         fingerprint: SHA-256 of all readings; "" where only their scores are known.
         dispositions: readings by disposition; None where only their scores are known.
         frames: frames by use: `used`, or the reason why not.
+        notes: changes to the readings that nobody asked for, such as their order; doubts about excluded spans.
     """
 
     path: str
@@ -24,6 +25,7 @@ class NewerDataFacts(
     dispositions: dict[str, int] | None = None
     frames: dict[str, int]
     excluded_spans: int
+    notes: tuple[str, ...] = ()
 
 
 class StepFacts(msgspec.Struct, frozen=True):

@@ -11,9 +11,10 @@ from stream.errors import DataError
 from stream.events.record import rfc3339
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.tables.files import files
-from stream.intake.tables.reader import Batch, Layout, discover, read
+from stream.intake.tables.reader import Batch, Layout, discover
+from stream.offline.naming import with_note_on_names
 from stream.offline.order import order_of, put_in_order
-from stream.offline.rows import out_of_order, refuse_empty
+from stream.offline.rows import out_of_order, refuse_empty, rows_in_order
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts
@@ -42,7 +43,8 @@ class History:
 
 def describe_columns(layout: Layout) -> str:
     """Describes the role of each column and its reason. A wrong guess shows before an hour of training."""
-    roles = {"time": layout.time, "series": layout.series or "one per file", "label": layout.label or "none"}
+    series = layout.series or layout.series_name or "one per file"
+    roles = {"time": layout.time, "series": series, "label": layout.label or "none"}
     if layout.sensor is not None:
         roles |= {"sensor": layout.sensor, "value": layout.value or ""}
     why = {**layout.why, "time": f"{layout.why['time']}; {layout.times.told}"}
@@ -50,27 +52,35 @@ def describe_columns(layout: Layout) -> str:
     return "; ".join([*texts, *(f"{what} ({why})" for what, why in layout.why.items() if what.startswith("left out"))])
 
 
-def read_history(options: TrainOptions) -> History:
+def read_history(options: TrainOptions, layout: Layout | None = None) -> History:
     """Reads a history.
+
+    Args:
+        layout: of the history, checked by `stream.replay.layout_for`; None: it is found, and nothing is put in order.
 
     Raises:
         DataError: the history cannot be read, or has no usable row.
     """
     started = time.perf_counter()
-    layout = discover(options.data, options.hints)
-    rows = max(CELLS // max(len(layout.sensors), 1), 1024)
-    batches = list(read(options.data, layout, batch_rows=min(rows, 65_536)))
+    layout = layout or discover(options.data, options.hints)
+    batches = list(rows_in_order(options.data, layout, layout.sensors, batch_rows(len(layout.sensors))))
     refuse_empty(options.data, sum(map(len, batches)), sum(len(batch.dead) for batch in batches))
     return History(layout, batches, layout.sensors, time.perf_counter() - started)
+
+
+def batch_rows(sensors: int) -> int:
+    """Readings of a batch, at most."""
+    return min(max(CELLS // max(sensors, 1), 1024), 65_536)
 
 
 def ordered(history: History, policy: FramePolicy) -> History:
     """Puts a history in order of time where it is not, and says so in its layout. Use only what it returns."""
     order = order_of(history.batches, files(history.layout.path), policy)
+    history = replace(history, layout=with_note_on_names(history.layout, order.span))
     if not order.wanting:
         return history
-    rows = max(map(len, history.batches))
-    return replace(history, layout=out_of_order(history.layout, order), batches=put_in_order(history.batches, rows))
+    layout = out_of_order(history.layout, order)
+    return replace(history, layout=layout, batches=put_in_order(history.batches, batch_rows(len(layout.sensors))))
 
 
 def drop_sensors(history: History, dropped: set[str]) -> History:

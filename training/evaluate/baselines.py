@@ -19,11 +19,12 @@ from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Bools, Float64s, UInt8s
 from stream.registry.manifest import Manifest
+from stream.replay import layout_for
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory, frame
-from training.data.history import History, fingerprint, ordered, read_history
+from training.data.history import History, fingerprint, read_history
 from training.data.split import Part, Shares, split
 from training.evaluate.figures import Detections, rows_of
 from training.evaluate.labelled import spans
@@ -64,7 +65,7 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
         DataError: it cannot be read, lacks sensors of the bundle, or is too short to be cut.
     """
     hints = replace(options.hints.with_optional_label(options.data), sensors=definition.sensors)
-    history = ordered(read_history(replace(options, hints=hints)), definition.policy)
+    history = read_history(options, layout_for(options.data, hints, definition))
     frames = frame(history.batches, definition.policy, definition.sensors)
     part = split(
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field

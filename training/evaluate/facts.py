@@ -7,6 +7,7 @@ from stream.detect.incidents.incident import IncidentEvent
 from stream.events.account import SeriesAccount
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
+from stream.offline.rows import said
 from stream.registry.manifest_facts import ThresholdFacts
 from training.evaluate.evaluation import Baselines, Evaluation
 from training.evaluate.figures import FIGURES, AlertClass, Figures, SeriesFigures, alert_class
@@ -108,7 +109,7 @@ class AlertFacts(msgspec.Struct, frozen=True):
 
 
 class EvaluationFacts(msgspec.Struct, frozen=True):
-    """Every figure; null where there is none."""
+    """Every figure; null where there is none. `notes` are changes to the rows that nobody asked for."""
 
     data: str
     label: LabelFacts
@@ -127,6 +128,7 @@ class EvaluationFacts(msgspec.Struct, frozen=True):
     curve: list[CurvePoint]
     alerts: list[AlertFacts]
     accounts: list[SeriesAccount]
+    notes: list[str]
 
 
 def facts(of: Evaluation) -> EvaluationFacts:
@@ -152,6 +154,7 @@ def facts(of: Evaluation) -> EvaluationFacts:
         curve=list(of.curve),
         alerts=[_alert(one, kind) for one, kind in zip(labelled.incidents, classes, strict=True)],
         accounts=list(labelled.accounts),
+        notes=said(layout),
     )
 
 

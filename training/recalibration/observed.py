@@ -21,12 +21,12 @@ from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.intake.tables.reader import Hints
-from stream.offline.rows import rows_in_order
+from stream.offline.rows import rows_in_order, said
 from stream.registry.recalibration_facts import NewerDataFacts
 from stream.replay import Step, layout_for
 from training.calibration.levels import Levels, incident_events
 from training.data.framing import FramedHistory
-from training.data.history import CELLS, History, fingerprint
+from training.data.history import History, batch_rows, fingerprint
 from training.data.scored_history import scored_history
 from training.data.spans import Span
 
@@ -64,8 +64,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         DataError: the data cannot be read, or make no frame.
     """
     layout = layout_for(data, hints.with_optional_label(data), definition)
-    rows = max(CELLS // len(definition.sensors), 1024)
-    batches = list(rows_in_order(data, layout, definition.sensors, min(rows, 65_536)))
+    batches = list(rows_in_order(data, layout, definition.sensors, batch_rows(len(definition.sensors))))
     history = History(layout, batches, definition.sensors, 0.0)
     detector = Detector(definition, rules_for_all=True)
     scored = scored_history((Step(batch, Counter(), detector.push(batch.readings)) for batch in batches), detector)
@@ -80,7 +79,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         score=scores.score,
         vetoed=scores.vetoed,
         incidents=incident_spans(scored.events),
-        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions),
+        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions, tuple(said(layout))),
     )
 
 
@@ -128,7 +127,11 @@ def incident_spans(events: Iterable[IncidentEvent]) -> tuple[Span, ...]:
 
 
 def newer_data_facts(
-    path: str, framed: FramedHistory, fingerprint: str, dispositions: dict[str, int] | None = None
+    path: str,
+    framed: FramedHistory,
+    fingerprint: str,
+    dispositions: dict[str, int] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> NewerDataFacts:
     """Facts about newer readings, for the manifest. Their use is added later."""
     return NewerDataFacts(
@@ -140,6 +143,7 @@ def newer_data_facts(
         dispositions=dispositions,
         frames={},
         excluded_spans=0,
+        notes=notes,
     )
 
 

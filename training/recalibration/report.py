@@ -17,7 +17,8 @@ from training.revision.report import ThresholdChange
 SHOWN = 20
 LEFT_OUT = {
     "old": "not newer than the readings that the bundle was made from",
-    "unknown_series": "not in the bundle; without a column of series, a file is a series with the name of the file",
+    "unknown_series": "not in the bundle; without a column of series, a file is a series with the name of the file: "
+    "`input.series_name: NAME` gives another",
     "labelled": "labelled, or with a value carried from a labelled frame",
     "excluded": "by --exclude or --feedback",
     "off": "maintenance, `score_when`",

@@ -1,6 +1,6 @@
 """Publishes a child of a version with the same weights, and thresholds that follow newer readings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from stream.registry.manifest_facts import ThresholdFacts
 from stream.registry.recalibration_facts import BoundsFacts, NewerDataFacts, RecalibrationFacts
 from stream.registry.registry import Registry
 from stream.settings.detection import RecalibrationSettings
+from training.data.framing import FramedHistory
 from training.data.history import learned_until
-from training.data.spans import Span
+from training.data.spans import Span, of_unknown_series, without_readings
 from training.publish import stamp
 from training.recalibration.evidence import bundle_thresholds, evidence_of
 from training.recalibration.observed import read_scores, score_readings
@@ -26,11 +27,17 @@ from training.revision.child import publish_child
 
 @dataclass(frozen=True)
 class NewerData:
-    """Source of newer readings: `data`, or `scores`, the verdicts that `narrows replay --scores` wrote."""
+    """Newer readings and what is known about them.
+
+    Attributes:
+        data, scores: their source: readings, or the verdicts on them that `narrows replay --scores` wrote.
+        excluded: spans that people named, of which each should cover readings.
+    """
 
     data: Path | None
     scores: Path | None
     hints: Hints
+    excluded: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def run_recalibration(
 
     Args:
         reference: a version or an alias.
-        spans: excluded from the readings.
+        spans: of judged alerts, excluded too. Not all of them need be in the readings.
         reason: for the history of the registry.
         dry_run: publish nothing.
         now: time of the child; None: now.
@@ -87,16 +94,28 @@ def run_recalibration(
         else score_readings(definition, source.data or Path(), source.hints)
     )
     known, block = frozenset(definition.thresholds.names[:-1]), thresholds.stored.block
-    selection = select_levels(readings, spans, known, learned_until(parent), block)
+    selection = select_levels(readings, (*source.excluded, *spans), known, learned_until(parent), block)
     evidence = evidence_of(definition, readings, selection, block)
     result = recalibrate(thresholds, evidence, bounds, parent.threshold.share_above)
-    facts = msgspec.structs.replace(readings.facts, frames=selection.counts, excluded_spans=len(spans))
+    facts = msgspec.structs.replace(
+        readings.facts,
+        frames=selection.counts,
+        excluded_spans=len(source.excluded) + len(spans),
+        notes=(*readings.facts.notes, *_doubts(source.excluded, readings.frames)),
+    )
     run = RecalibrationRun(parent, result, facts, None)
     if result.refused or dry_run:
         return run
     child = _child(run, bounds, now or datetime.now(UTC))
     _, published = publish_child(registry, folder, parent, child, "calibrate", reason, result.table)
     return replace(run, child=published)
+
+
+def _doubts(excluded: Sequence[Span], frames: FramedHistory) -> Iterator[str]:
+    """Warnings about spans that exclude nothing."""
+    unknown = of_unknown_series((span.series for span in excluded), frames.names)
+    empty = without_readings(excluded, frames.names, frames.series, frames.time)
+    return (f"warning: --exclude: {doubt}" for doubt in (*unknown, *empty))
 
 
 def _child(run: RecalibrationRun, bounds: RecalibrationSettings, now: datetime) -> Manifest:

@@ -27,7 +27,7 @@ def find_series(search: Search, keys: list[str], value: str | None) -> tuple[str
         value: long: the column of values.
     """
     if search.hints.series_name is not None:
-        search.why["series"] = f"`input.series_name`: all rows are {search.hints.series_name!r}"
+        search.why["series"] = "`input.series_name` names all rows"
         return None, False
     named = _named(search, keys)
     if named is not None:
