@@ -30,7 +30,7 @@ from training.options import TrainOptions
 
 TOPS = {
     "data", "label", "bundle", "version", "detector", "threshold", "readings", "frames", "unscored", "events",
-    "grace_frames", "detectors", "floors", "promise", "curve", "alerts", "accounts",
+    "grace_frames", "detectors", "floors", "promise", "curve", "alerts", "accounts", "notes",
 }  # fmt: skip
 
 
