@@ -47,7 +47,7 @@ def _named_by_files(layout: Layout) -> bool:
     """True where the paths of files name the series: no column does, nor a setting, nor the files' metadata."""
     if layout.series is not None or layout.series_name is not None:
         return False
-    return not any(b"series" in (file.schema.metadata or {}) for file in files(layout.path))
+    return not any(file.table is not None and file.table.series for file in files(layout.path))
 
 
 def _follow(span: Mapping[str, tuple[int, int]]) -> bool:

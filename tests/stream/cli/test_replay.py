@@ -61,7 +61,7 @@ def test_the_command_prints_alerts_that_fit_the_schema_as_json_lines_and_nothing
 
 def test_series_that_training_has_not_seen_and_readings_that_were_lost_are_told_of(narrows: Narrows) -> None:
     """There is no column of series, and every reading comes three times."""
-    times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
+    times = pd.date_range("2026-03-02", periods=60, freq="min", tz="UTC").repeat(3)
     pd.DataFrame({"time": times, "s0": 1.0, "s1": 2.0}).to_parquet("newer.parquet")
     result = narrows("--data", "newer.parquet")
     assert result.code == 0
@@ -74,7 +74,7 @@ def test_series_that_training_has_not_seen_and_readings_that_were_lost_are_told_
 
 def test_assets_that_would_become_one_series_are_refused_before_an_alert(narrows: Narrows) -> None:
     """As in training: the column of series is absent, and the assets measure differently at the same times."""
-    times = pd.to_datetime(np.repeat(np.arange(60), 3) * 60_000_000_000, utc=True)
+    times = pd.date_range("2026-03-02", periods=60, freq="min", tz="UTC").repeat(3)
     pd.DataFrame({"time": times, "s0": np.arange(180.0), "s1": 2.0}).to_parquet("newer.parquet")
     result = narrows("--data", "newer.parquet")
     assert (result.code, result.out) == (1, "")
