@@ -197,7 +197,7 @@ def _framed(options: TrainOptions, history: History, progress: Progress) -> tupl
     watched = watch(options, history, policy, framed, lambda history: _reframed(options, history))
     for stage, note in watched.notes:
         progress.stage(stage, note)
-    return watched, findings
+    return replace(watched, sampling=None if advice is None else advice.sentence), findings
 
 
 def _reframed(

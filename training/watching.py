@@ -27,6 +27,7 @@ class Watched:
         unwatched: sensors that move in the fit part of no series, and why. They are left out, or kept where
             `score_when` or a range reads them.
         wild: values of each sensor that its scales leave out, over all series.
+        sampling: series or sensors that report at unlike steps, and what to set; None: their steps are alike.
     """
 
     history: History
@@ -36,6 +37,7 @@ class Watched:
     scales: ScaleTable
     unwatched: dict[str, str]
     wild: dict[str, int]
+    sampling: str | None = None
 
     @property
     def notes(self) -> list[tuple[str, str]]:
@@ -52,7 +54,7 @@ class Watched:
 
     def named_in(self, facts: DataFacts) -> DataFacts:
         """Facts about the history, with what its model does not watch."""
-        return msgspec.structs.replace(facts, unwatched=self.unwatched, wild=self.wild)
+        return msgspec.structs.replace(facts, unwatched=self.unwatched, wild=self.wild, sampling=self.sampling)
 
 
 def watch(

@@ -80,6 +80,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
         frames: frames by part, and those in no part by reason.
         vetting: a sentence for each doubtful sensor; `vetted_out`: these sensors were dropped.
         unwatched: sensors that the model does not watch, as the fit part of no series gives them a scale, and why.
+        sampling: series or sensors that report at unlike steps, and what to set; None: their steps are alike.
         wild: values of each sensor that mean and scale leave out, as they are far from all others.
     """
 
@@ -96,6 +97,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
     vetting: tuple[str, ...] | None = None
     vetted_out: bool | None = None
     unwatched: dict[str, str] = {}
+    sampling: str | None = None
     wild: dict[str, int] = {}
     feedback: FeedbackFacts | None = None
 
