@@ -99,6 +99,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         ConfigError: no history can satisfy the options.
         DataError: the history cannot be read, or is too short.
     """
+    registry = Registry(options.registry)
+    registry.try_writing(options.detector)
     history = read_history(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", describe_columns(history.layout))
@@ -125,7 +127,6 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
-    registry = Registry(options.registry)
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
     gated = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)

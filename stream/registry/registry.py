@@ -100,6 +100,11 @@ class Registry:
         return self.folder(detector, written[0])
 
     @_storage_errors
+    def try_writing(self, detector: str) -> None:
+        """Checks that a version could be published, by writing something and removing it: before hours of work."""
+        self._storage.try_writing(f"{detector}/versions")
+
+    @_storage_errors
     def versions(self, detector: str) -> list[str]:
         """The complete versions, oldest first."""
         return self._storage.folders_with(f"{detector}/versions", MANIFEST)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Written for a trial: a disk without this much room holds no bundle.
+TRIAL_BYTES = 1 << 20
+
 
 class NameTakenError(OSError):
     """The name is taken."""
@@ -46,6 +49,19 @@ class Folder:
             stream.write(data)
         os.chmod(scratch, 0o644)
         os.replace(scratch, file)
+
+    def try_writing(self, folder: str) -> None:
+        """Writes a scratch file into `folder` and removes it, and the folders that were not there before."""
+        target = self._root / folder
+        made = [parent for parent in (target, *target.parents) if not parent.exists()]
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=target) as scratch:
+                scratch.write(bytes(TRIAL_BYTES))
+        finally:
+            for parent in made:
+                if parent.is_dir() and not any(parent.iterdir()):
+                    parent.rmdir()
 
     @contextmanager
     def exclusive(self, log: str) -> Iterator[None]:

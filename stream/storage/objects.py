@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from uuid import uuid4
@@ -81,6 +81,13 @@ class Objects:
             stream = self._files.open_output_stream(target)
         with stream:
             stream.write(data)
+
+    def try_writing(self, folder: str) -> None:
+        """Writes an empty object into `folder` and removes it; it stays where this process may write but not delete."""
+        trial = f"{folder}/.trial"
+        self.replace(trial, b"")
+        with suppress(OSError):
+            self._files.delete_file(self._path(trial))
 
     @contextmanager
     def exclusive(self, log: str) -> Iterator[None]:

@@ -32,6 +32,9 @@ class Storage(Protocol):
     def replace(self, path: str, data: bytes) -> None:
         """Replaces the content of a file by `data`; a reader sees the old content or the new one."""
 
+    def try_writing(self, folder: str) -> None:
+        """Writes something below `folder` and removes it again; raises OSError where that is refused."""
+
     def exclusive(self, log: str) -> AbstractContextManager[None]:
         """Keeps other writers of this log out, if the storage has locks."""
 

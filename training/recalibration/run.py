@@ -87,6 +87,8 @@ def run_recalibration(
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
+    if not dry_run:
+        registry.try_writing(detector)
     thresholds = bundle_thresholds(folder, parent, definition)
     readings = (
         read_scores(definition, source.scores)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.errors import BundleError
+from stream.errors import BundleError, StorageError
 from stream.registry.bundle import WEIGHTS, load
 from stream.registry.manifest import Manifest
 from stream.registry.promotion import rollback
@@ -47,6 +47,22 @@ def test_versions_are_listed_in_order_and_half_ones_are_not(registry: Registry, 
     assert registry.has("test", "20250101T000000Z-00000000"), "there is something, if not a version"
     with pytest.raises(BundleError, match="no '20250101T000000Z-00000000' bundle"):
         registry.folder("test", "20250101T000000Z-00000000")
+
+
+def test_a_trial_of_writing_leaves_nothing_and_needs_nothing(registry: Registry, storage: Storage) -> None:
+    registry.try_writing("test")
+    assert not storage.exists("test/versions/.trial")
+    version = published(registry, 0)
+    registry.try_writing("test")
+    assert registry.versions("test") == [version]
+
+
+def test_a_trial_in_a_place_that_cannot_be_written_says_so_and_makes_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match=r"registry .*file/registry.*Not a directory"):
+        Registry(tmp_path / "file" / "registry").try_writing("test")
+    Registry(tmp_path / "new").try_writing("test")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_version_that_fails_while_it_is_written_leaves_nothing(registry: Registry) -> None:

@@ -1,0 +1,42 @@
+"""Names, page and next commands of the offline commands; what cannot work is said before the work is done."""
+
+from pathlib import Path
+
+from tests.cases.conftest import QUICK, MakeCase
+from tests.support.commands import Narrows
+
+
+def test_a_registry_that_cannot_be_written_is_found_before_the_history_is_read(
+    case: MakeCase, narrows: Narrows, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    history = f"{case('c06_names')}/names.parquet"
+    refused = narrows("train", "--data", history, "--set", "registry=taken/registry", *QUICK)
+    assert refused.code == 1
+    assert refused.err.startswith("narrows: registry taken/registry: ")
+    assert refused.err.count("\n") == 1
+
+
+def test_units_in_brackets_stay_on_the_screen_and_the_page_is_one_of_essentials(
+    case: MakeCase, narrows: Narrows
+) -> None:
+    """`Flow [/h]` of `pump [A]`: from init to the page of the evaluation."""
+    folder = case("c06b_brackets")
+    assert narrows("init", "--from-file", f"{folder}/u.parquet").code == 0
+    trained = narrows("train", "--data", f"{folder}/u.parquet", *QUICK)
+    assert trained.code == 0
+    assert "Flow [/h], Pressure [bar], Temp [°C]" in trained.out
+    assert len(trained.out.splitlines()) <= 20
+    follow = [line for line in trained.err.splitlines() if line.startswith("next: ")]
+    assert follow == [
+        "next: narrows replay --data newer.parquet",
+        f"next: narrows evaluate --data labelled.parquet --fit {folder}/u.parquet",
+        "next: narrows run",
+    ]
+    shown = narrows("models", "show")
+    assert "Flow [/h], Pressure [bar], Temp [°C]" in shown.out
+    assert "separability" in shown.out
+    assert "share found, by size" in shown.out
+    replayed = narrows("replay", "--data", f"{folder}/n.parquet")
+    assert {sensor["name"] for alert in replayed.lines for sensor in alert["sensors"]} >= {"Pressure [bar]"}
+    assert "next: narrows feedback " in replayed.err
