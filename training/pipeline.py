@@ -99,8 +99,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         ConfigError: no history can satisfy the options.
         DataError: the history cannot be read, or is too short.
     """
-    registry = Registry(options.registry)
-    registry.try_writing(options.detector)
+    (registry := Registry(options.registry)).try_writing(options.detector)
     history = read_history(options)
     progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
     progress.stage("columns", describe_columns(history.layout))
