@@ -5,13 +5,9 @@ from stream.intake.tables.column_types import first_named, is_number, is_text
 from stream.intake.tables.search import Search
 
 SENSORS = ("sensor", "tag", "channel", "metric", "_field", "field", "signal", "variable", "parameter", "entity_id")
-_VALUES = ("value", "_value", "val", "reading", "state")
-_FLUX = "InfluxDB adds it to the answer of a query"
-# Columns that an export adds, and that say nothing about the assets.
-EXTRAS = {
-    **dict.fromkeys(("result", "table", "_start", "_stop", "_measurement"), _FLUX),
-    **dict.fromkeys(("last_changed", "last_updated"), "Home Assistant's time of another change"),
-}
+VALUES = ("value", "_value", "val", "reading", "state")
+# Columns that InfluxDB adds to the answer of a query, beside `_time`.
+_FLUX = ("result", "table", "_start", "_stop", "_measurement")
 # Names that a sentence lists.
 _SHOWN = 20
 
@@ -34,7 +30,7 @@ def find_long_columns(search: Search, taken: set[str | None]) -> tuple[str, str]
         return None, None
     free = {name: kind for name, kind in search.types.items() if name not in taken and name not in hints.exclude}
     sensor_found = sensor or first_named([name for name, kind in free.items() if is_text(kind)], SENSORS)
-    value_found = value or first_named([name for name, kind in free.items() if is_number(kind)], _VALUES)
+    value_found = value or first_named([name for name, kind in free.items() if is_number(kind)], VALUES)
     if sensor_found is None or value_found is None:
         if sensor or value or hints.format == "long":
             lacking = "value" if sensor_found else "sensor"
@@ -46,6 +42,11 @@ def find_long_columns(search: Search, taken: set[str | None]) -> tuple[str, str]
     search.why.setdefault("sensor", f"a column of text named {sensor_found!r}")
     search.why.setdefault("value", f"a column of numbers named {value_found!r}")
     return sensor_found, value_found
+
+
+def added(search: Search) -> set[str]:
+    """The columns that an export adds, and that say nothing about the assets."""
+    return {name for name in _FLUX if "_time" in search.types and name in search.types}
 
 
 def find_named_sensors(search: Search, sensor: str) -> tuple[str, ...]:

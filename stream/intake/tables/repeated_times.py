@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from stream.intake.columns import Int64s
 from stream.intake.tables.files import File
 
 # Rows that are read: enough to decide, and few enough to be quick on any history.
@@ -18,6 +19,8 @@ _FEW = 0.01
 _UNEXPLAINED = 0.1
 # Of the rows that an asset could have between its first and its last, the share that an identifier has at least.
 _STEADY = 0.5
+# The same share, and that of rows with another value than the row before, where times give no reason to look.
+_TURNS = 0.8
 # More different integers than this are measured, not given to assets.
 _MOST = 10_000
 
@@ -67,11 +70,21 @@ def explain_together(found: Sequence[File], keys: Sequence[str], pair: Sequence[
     return named and _repeated(tables, [*keys, *pair]) <= _UNEXPLAINED * repeated
 
 
-def numbers_rows(found: Sequence[File], column: str) -> bool:
-    """True where a column has more than one value for two rows on average: it numbers rows, not assets."""
-    tables = list(_first_rows(found, [column]))
-    values = {value for table in tables for value in pc.unique(table[column]).to_pylist()}
-    return 2 * len(values) > sum(map(len, tables))
+def names_all_rows(found: Sequence[File], column: str) -> bool:
+    """True where a column has a value in every row, and each value on two rows on average."""
+    return _names_rows(list(_first_rows(found, [column])), column)
+
+
+def taking_turns(found: Sequence[File], time: str, candidates: Sequence[str]) -> list[str]:
+    """The columns whose values take turns from row to row, each at a steady step: as assets do that share no times."""
+    tables = [table.sort_by(time) for table in _first_rows(found, [time, *candidates])] if candidates else []
+    named = (name for name in candidates if _names_rows(tables, name))
+    return [name for name in named if _turns(tables, name) and _steady(tables, time, name, _TURNS)]
+
+
+def _turns(tables: Sequence[pa.Table], column: str) -> bool:
+    codes = [_codes(table[column]) for table in tables]
+    return bool(sum(np.count_nonzero(np.diff(code)) for code in codes) >= _TURNS * sum(map(len, codes)))
 
 
 def _first_rows(found: Sequence[File], columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -103,12 +116,15 @@ def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
 
     Otherwise it numbers rows, or holds remarks on some of them.
     """
+    # A quick look spares a set of a million numbers.
+    if any(2 * pc.count_distinct(table[column]).as_py() > sum(map(len, tables)) for table in tables):
+        return False
     names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
     many = types.is_integer(tables[0].schema.field(column).type) and len(names) > _MOST
     return not many and not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))
 
 
-def _steady(tables: Sequence[pa.Table], time: str, column: str) -> bool:
+def _steady(tables: Sequence[pa.Table], time: str, column: str, least: float = _STEADY) -> bool:
     """True where each value comes at a steady step from its first to its last row, as an asset does.
 
     The values of a sensor come and go: in the span of a value, most times have another one.
@@ -117,14 +133,22 @@ def _steady(tables: Sequence[pa.Table], time: str, column: str) -> bool:
     for table in tables:
         # The rank of a time serves as well as the time, in any form that sorts.
         rank = pc.rank(_sortable(table[time]), tiebreaker="dense").to_numpy().astype(np.int64)
-        value = table[column].to_numpy()
+        value = _codes(table[column])
         order = np.lexsort((rank, value))
-        starts = np.flatnonzero(np.diff(value[order], prepend=value[order][:1] - 1))
+        starts = np.flatnonzero(np.diff(value[order], prepend=-1))
         for ranks in np.split(rank[order], starts[1:]):
             step = max(float(np.quantile(np.diff(ranks), 0.1)), 1.0) if len(ranks) > 1 else 1.0
             seen += len(ranks)
             possible += float(ranks[-1] - ranks[0]) / step + 1
-    return seen >= _STEADY * possible
+    return seen >= least * possible
+
+
+def _codes(column: pa.ChunkedArray) -> Int64s:
+    """A number for each value, int64 (n,), >= 0."""
+    plain = column.combine_chunks()
+    encoded = plain if types.is_dictionary(plain.type) else plain.dictionary_encode()
+    codes: Int64s = encoded.indices.to_numpy().astype(np.int64)
+    return codes
 
 
 def _sortable(column: pa.ChunkedArray) -> pa.Array:

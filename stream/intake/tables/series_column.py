@@ -4,19 +4,19 @@ from itertools import combinations
 
 import pyarrow as pa
 
-from stream.intake.tables.column_types import first_named, is_name, is_text
+from stream.intake.tables.column_types import first_named, is_name, is_number, is_text
 from stream.intake.tables.identifiers import SERIES, preference
 from stream.intake.tables.labels import LABELS
-from stream.intake.tables.long_columns import EXTRAS, SENSORS
-from stream.intake.tables.repeated_times import explain_together, numbers_rows, repeated_times
+from stream.intake.tables.long_columns import SENSORS, VALUES, added
+from stream.intake.tables.repeated_times import explain_together, names_all_rows, repeated_times, taking_turns
 from stream.intake.tables.search import Search
 from stream.intake.tables.times import TIMES
 
 _DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
-# Integers so named may number rows as well as assets.
-_MAY_NUMBER_ROWS = ("id", "key")
 # Rows that repeat a time, as a share, that are worth a warning.
 _MANY = 0.1
+# Columns in which values are looked for that take turns, at most: quick on any history.
+_MOST = 20
 
 
 def find_series(search: Search, keys: list[str], value: str | None) -> tuple[str | None, bool]:
@@ -56,11 +56,10 @@ def _named(search: Search, keys: list[str]) -> str | None:
 
 def _named_integers(search: Search, keys: list[str]) -> str | None:
     """The column of integers or text that is named like one of assets: their times need not overlap."""
-    ranks = {name: preference(name) for name in _candidates(search, keys)}
-    for name in sorted((name for name in ranks if ranks[name] is not None), key=lambda name: ranks[name] or 0):
-        if name.lower() not in _MAY_NUMBER_ROWS or not numbers_rows(search.files, name):
-            kind = "text" if is_text(search.types[name]) else "integers"
-            search.why["series"] = f"a column of {kind} named {name!r}"
+    ranks = {name: rank for name in _candidates(search, keys) if (rank := preference(name)) is not None}
+    for name in sorted(ranks, key=lambda name: ranks[name]):
+        if names_all_rows(search.files, name):
+            search.why["series"] = f"a column of {_kind(search, name)} named {name!r}"
             return name
     return None
 
@@ -74,10 +73,11 @@ def _explaining(search: Search, keys: list[str], value: str | None) -> str | Non
     named = [name for name in found.explained_by if preference(name) is not None]
     explained = named if len(named) == 1 else found.explained_by
     if len(explained) == 1:
-        kind = "text" if is_text(search.types[explained[0]]) else "integers"
+        kind = _kind(search, explained[0])
         search.why["series"] = (
             f"the only column of {kind} that makes times unique: without it {found.share:.0%} of rows repeat one"
         )
+        _doubt_purpose(search, explained[0], value)
         return explained[0]
     if found.explained_by:
         search.why["series"] = (
@@ -87,28 +87,52 @@ def _explaining(search: Search, keys: list[str], value: str | None) -> str | Non
         search.doubts.append(search.why["series"])
     elif found.share > _MANY and not any(preference(name) is not None for name in names):
         search.doubts.append(_unexplained(search, keys, names, found.share))
+    elif len(names) <= _MOST and not any(preference(name) is not None for name in names):
+        turns = " or ".join(taking_turns(search.files, keys[0], names))
+        if turns:
+            search.doubts.append(f"each file is one series, but {turns} changes from row to row: `input.series`?")
     return None
+
+
+def _doubt_purpose(search: Search, name: str, value: str | None) -> None:
+    """Says what a column may be that is taken for the series by its content alone."""
+    values = first_named([other for other, kind in search.types.items() if is_number(kind)], VALUES)
+    if value is None and values is not None and is_text(search.types[name]) and search.hints.format is None:
+        search.doubts.append(
+            f"{name} is taken for the series: {search.why['series']}; if it names the sensor of each row, set "
+            f"`input.format: long`, `input.sensor: {name}` and `input.value: {values}`"
+        )
+    elif not is_text(search.types[name]) and preference(name) is None:
+        search.doubts.append(
+            f"{name} is taken for the series: {search.why['series']}; if it is measured, name it in `input.sensors`"
+        )
 
 
 def _unexplained(search: Search, keys: list[str], names: list[str], share: float) -> str:
     """The sentence about repeated times that no single column explains."""
+    seen = f"each file is one, but {share:.0%} of rows repeat a time"
     texts = [name for name in names if is_text(search.types[name])]
     pair = next((pair for pair in combinations(texts, 2) if explain_together(search.files, keys, pair)), None)
-    seen = f"each file is one, but {share:.0%} of rows repeat a time"
-    if pair is not None and len(keys) == 1:
-        return (
-            f"{seen}; {pair[0]} and {pair[1]} together tell them apart; if one of them names the sensor of each row, "
-            f"set `input.format: long`, `input.sensor: {pair[1]}`, `input.series: {pair[0]}` and `input.value`, or the "
-            "other way round; if not, make one column of both and name it as `input.series`"
-        )
+    if pair is None:
+        listed = f": {' or '.join(names)}?" if names else ""
+        return f"{seen}; name the column that tells assets apart as `input.series`{listed}"
+    together = f"{seen}; {' and '.join(pair)} together tell them apart"
+    numbers = [name for name, kind in search.types.items() if is_number(kind) and name not in {*keys, *names}]
+    if len(numbers) != 1 or len(keys) > 1:
+        return f"{together}: make one column of both for `input.series`"
     return (
-        f"{seen}; name the column that tells assets apart as `input.series`{': ' if names else ''}{' or '.join(names)}"
+        f"{together}: if one names the sensor of each row, set `input.format: long`, `input.sensor: {pair[1]}`, "
+        f"`input.series: {pair[0]}` and `input.value: {numbers[0]}`, or sensor and series the other way round"
     )
+
+
+def _kind(search: Search, name: str) -> str:
+    return "text" if is_text(search.types[name]) else "integers"
 
 
 def _candidates(search: Search, keys: list[str]) -> list[str]:
     """Columns of text and of integers, in every file with rows, that may name a series."""
     full = [file for file in search.files if file.rows]
     in_all = [name for name in full[0].columns if all(is_name(file.types().get(name, pa.null())) for file in full)]
-    others = {name.lower() for name in in_all if name in search.no_series} | set(map(str.lower, keys))
-    return [name for name in in_all if name.lower() not in {*LABELS, *TIMES, *EXTRAS, *others}]
+    others = {name.lower() for name in in_all if name in search.no_series | added(search)} | set(map(str.lower, keys))
+    return [name for name in in_all if name.lower() not in {*LABELS, *TIMES, *others}]

@@ -6,7 +6,7 @@ from stream.errors import DataError
 from stream.intake.tables.column_types import first_named, is_time
 from stream.intake.tables.search import Search
 
-TIMES = ("time", "timestamp", "ts", "datetime", "date")
+TIMES = ("time", "timestamp", "ts", "datetime", "date", "_time", "last_changed", "last_updated")
 
 
 def find_time(search: Search) -> str:

@@ -10,7 +10,7 @@ from stream.errors import DataError
 from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.identifiers import is_identifier
 from stream.intake.tables.labels import LABELS
-from stream.intake.tables.long_columns import EXTRAS
+from stream.intake.tables.long_columns import added
 from stream.intake.tables.merged import gaps, some, without_rows
 from stream.intake.tables.search import LEFT_OUT, Search
 from stream.intake.tables.times import TIMES
@@ -27,9 +27,10 @@ def find_wide_sensors(search: Search, taken: set[str | None]) -> dict[str, str]:
     leave_out_others(search, taken)
     sensors = {name: name for name in search.types if name not in taken and f"{LEFT_OUT}{name}" not in search.why}
     if not sensors:
+        doubts = "".join(f"; {doubt}" for doubt in search.doubts)
         raise DataError(
             f"{search.where}: no numeric sensors; there are {search.listed}; "
-            f"expected numbers beside the time, name the sensors if they are among these"
+            f"expected numbers beside the time, name the sensors if they are among these{doubts}"
         )
     search.why["sensors"] = "every other column of numbers"
     return sensors
@@ -73,8 +74,8 @@ def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
         return "configured"
     if name in search.hints.bundle:
         return None
-    if name.lower() in EXTRAS:
-        return EXTRAS[name.lower()]
+    if name in added(search):
+        return "no measurement: InfluxDB adds it to the answer of a query"
     if types.is_null(kind):
         return "without a value"
     if not is_number(kind):
@@ -96,17 +97,19 @@ def _not_numbers(search: Search, name: str, kind: pa.DataType) -> str:
     example = _number_as_text(search, name) if is_text(kind) else None
     if example is None:
         return reason
-    point = ".str.replace(',', '.')" if "," in example else ""
-    reason += f", though it holds numbers such as {example!r}; a sensor if converted: df[{name!r}]{point}.astype(float)"
+    text = f"df[{name!r}].str.replace(',', '.')" if "," in example else f"df[{name!r}]"
+    reason += f", though most hold a number such as {example!r}; a sensor if converted, as with pandas: " + (
+        f"pd.to_numeric({text}, errors='coerce')"
+    )
     search.doubts.append(f"{name}: left out: {reason}")
     return reason
 
 
 def _number_as_text(search: Search, name: str) -> str | None:
-    """The first value of a column of text, provided that the first rows all hold numbers."""
+    """The first number in a column of text, provided that most of the first rows hold one."""
     file = next(file for file in search.files if file.rows and name in file.types())
-    if name in file.folders:
+    if name in file.folders or not is_text(file.columns[name]):
         return None
     texts = next(file.batches([name], _LOOK)).column(0).cast(pa.string()).drop_null()
-    are_numbers = len(texts) > 0 and pc.all(pc.match_substring_regex(texts, _NUMBER)).as_py()
-    return str(texts[0]) if are_numbers else None
+    numbers = texts.filter(pc.match_substring_regex(texts, _NUMBER))
+    return str(numbers[0]) if 2 * len(numbers) > len(texts) else None

@@ -1,6 +1,7 @@
 """CSV: the columns, rows and batches of one file of delimited text, also compressed with gzip."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -14,6 +15,7 @@ from stream.intake.tables.formats.plain import Names
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _DELIMITERS = ",;\t|"
+_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d|\s*\d{1,2}[./]\d{1,2}[./]\d{4}")
 # Bytes of which the form of the text is learnt.
 _HEAD = 1 << 16
 
@@ -77,7 +79,7 @@ def _head(path: Path) -> tuple[str, str]:
 
 def _check_header(path: Path, rows: Sequence[Sequence[str]]) -> None:
     """Refuses text without a row of names."""
-    if not rows or all(map(_is_number, rows[0])):
+    if not rows or all(map(_is_number, rows[0])) or any(map(_DATE.match, rows[0])):
         seen = f"the first line is {rows[0][:5]}" if rows else "no line with text"
         raise DataError(f"{path}: {seen}; expected the names of the columns there, separated by a comma; add them")
 

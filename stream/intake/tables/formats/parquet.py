@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream.errors import DataError
 from stream.intake.tables.formats import plain
 
 MAGIC = b"PAR1"
@@ -15,9 +16,12 @@ class ParquetTable:
     """One Parquet file, as its metadata describe it; see `Source`."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the metadata; pa.ArrowException or OSError where there are none."""
+        """Reads the metadata; DataError where a name occurs twice, pa.ArrowException or OSError where it is damaged."""
         metadata = pq.read_metadata(path)
         schema = metadata.schema.to_arrow_schema()
+        twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+        if twice:
+            raise DataError(f"{path}: several columns are named {twice[0]!r}; expected each name once; rename them")
         self._path = path
         self.paths: Mapping[str, plain.Names] = plain.leaves(schema)
         self.rows: int = metadata.num_rows

@@ -32,8 +32,7 @@ def _is_string(kind: pa.DataType) -> bool:
 def plain(column: pa.Array) -> pa.Array:
     """The column in its plain type. Bytes of a fixed size, such as a UUID, become hexadecimal digits.
 
-    Raises:
-        pa.ArrowInvalid: bytes of variable size that are no UTF-8.
+    Of other bytes, those that are no UTF-8 are escaped.
     """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -43,13 +42,17 @@ def plain(column: pa.Array) -> pa.Array:
     if types.is_fixed_size_binary(kind):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
     wanted = plain_type(kind)
-    return column if kind == wanted else column.cast(wanted)
+    try:
+        return column if kind == wanted else column.cast(wanted)
+    except pa.ArrowInvalid:
+        texts = (None if value is None else value.decode("utf-8", "backslashreplace") for value in column.to_pylist())
+        return pa.array(texts, wanted)
 
 
 def leaves(schema: pa.Schema) -> dict[str, Names]:
     """The path of each column below its name. Fields of a struct are columns: `motor.temp` is `temp` in `motor`.
 
-    Of columns with the same name, the first is taken. A nested column whose dotted name a flat one has is `motor/temp`.
+    A nested column whose dotted name a flat one has is `motor/temp`.
     """
     found: dict[str, Names] = {name: (name,) for name in schema.names if not types.is_struct(type_at(schema, (name,)))}
     taken = set(found)
@@ -71,13 +74,13 @@ def _below(path: Names, kind: pa.DataType) -> Iterator[Names]:
 
 def at(rows: pa.RecordBatch, path: Names) -> pa.Array:
     """The column at a path; null where a struct above it is null."""
-    column = rows.column(rows.schema.get_all_field_indices(path[0])[0])
+    column = rows.column(path[0])
     return pc.struct_field(column, list(path[1:])) if path[1:] else column
 
 
 def type_at(schema: pa.Schema, path: Names) -> pa.DataType:
     """The type of the column at a path."""
-    kind = schema.field(schema.get_all_field_indices(path[0])[0]).type
+    kind = schema.field(path[0]).type
     for name in path[1:]:
         kind = kind.field(name).type
     return kind
