@@ -117,7 +117,7 @@ def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
     Otherwise it numbers rows, or holds remarks on some of them.
     """
     # A quick look spares a set of a million numbers.
-    if any(2 * pc.count_distinct(table[column]).as_py() > sum(map(len, tables)) for table in tables):
+    if any(2 * len(pc.unique(table[column])) > sum(map(len, tables)) for table in tables):
         return False
     names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
     many = types.is_integer(tables[0].schema.field(column).type) and len(names) > _MOST
