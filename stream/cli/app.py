@@ -13,6 +13,7 @@ Command modules import heavy packages in function bodies only, so that `--help` 
 """
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -70,6 +71,11 @@ app.add_typer(feedback_app, name="feedback")
 app.add_typer(config_app, name="config")
 
 
+def _out_of_memory(error: BaseException) -> bool:
+    """Tells whether memory was the cause; torch raises a plain RuntimeError for it."""
+    return isinstance(error, MemoryError) or bool(re.search("can't allocate memory|not enough memory", str(error)))
+
+
 def main() -> None:
     """Runs the command line of this process; ends the process with the exit code of the error, if one is raised."""
     # Nothing here has plugins; looking for them among all installed packages costs a tenth of the start.
@@ -88,7 +94,9 @@ def main() -> None:
     except BrokenPipeError:
         discard_stdout()
         sys.exit(1)
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
         say(f"narrows: out of memory{f' ({error})' if str(error) else ''}; {LESS_MEMORY}")
         sys.exit(1)
     except OSError as error:

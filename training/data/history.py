@@ -19,6 +19,7 @@ from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts
 from training.data.framing import FramedHistory
+from training.data.memory import foresee, foresee_text
 from training.options import TrainOptions
 from training.vetting.finding import Finding
 
@@ -62,7 +63,10 @@ def read_history(options: TrainOptions, layout: Layout | None = None) -> History
         DataError: the history cannot be read, or has no usable row.
     """
     started = time.perf_counter()
-    layout = layout or discover(options.data, options.hints)
+    if layout is None:
+        foresee_text(options.data)
+        layout = discover(options.data, options.hints)
+    foresee(options.data, layout)
     batches = list(rows_in_order(options.data, layout, layout.sensors, batch_rows(len(layout.sensors))))
     refuse_empty(options.data, sum(map(len, batches)), sum(len(batch.dead) for batch in batches))
     return History(layout, batches, layout.sensors, time.perf_counter() - started)

@@ -150,6 +150,11 @@ def _folders(below: PurePath) -> Iterator[tuple[str, str | None]]:
             yield unquote(key), None if value == _NULL else unquote(value)
 
 
+def places(path: Path | str) -> list[Path]:
+    """The files at a path, unopened. Raises DataError where nothing is there."""
+    return _root_and_files(Path(path))[1]
+
+
 def count_rows(path: Path | str) -> int:
     """Rows at a path, from the files' metadata. Raises DataError like `files`."""
     return sum(file.rows for file in files(path))

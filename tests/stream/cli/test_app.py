@@ -132,6 +132,12 @@ class TwinError(NarrowsError):
             1,
             "narrows: [Errno 13] no: 'a/b'; check the path, its permissions and the space that is left\n",
         ),
+        (
+            MemoryError("Unable to allocate 9.3 GiB"),
+            1,
+            "narrows: out of memory (Unable to allocate 9.3 GiB); give fewer columns (`input.sensors`, "
+            "`input.exclude`), a part of the files (--data with a glob), or more memory\n",
+        ),
         (KeyboardInterrupt(), 130, ""),
     ],
 )
