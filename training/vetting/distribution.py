@@ -6,7 +6,7 @@ import numpy as np
 
 from stream.intake.columns import Float64s
 from training.vetting.finding import Kind, Seen
-from training.vetting.isolated import Sample
+from training.vetting.isolated import FEWEST_LEVELS, Sample, levels
 from training.vetting.sentinels import shown
 
 # A value is wild if it is farther from the rest than this many times the range of 98 % of the rest. The range of
@@ -30,7 +30,7 @@ def wild(sample: Sample, sentinels: Float64s) -> Iterator[Seen]:
     """Finds values far outside the rest that are no sentinels."""
     rest = sample.rest
     width = _width(rest)
-    if (not len(sample.below) and not len(sample.above)) or width == 0.0:
+    if len(sample.below) + len(sample.above) == 0 or width == 0.0 or levels(rest) < FEWEST_LEVELS:
         return
     far = sample.isolated() & ~np.isin(sample.values, sentinels)
     far[far] = np.maximum(rest[0] - sample.values[far], sample.values[far] - rest[-1]) >= WILD * width

@@ -77,6 +77,8 @@ class Finding(msgspec.Struct, frozen=True):
         several = len({place.series for place in self.first}) > 1
         places = [f"{place.time} {place.series}" if several else place.time for place in self.first]
         rows = "" if self.rows is None else f"; {self.rows:,} row{'s' * (self.rows != 1)}, first {', '.join(places)}"
+        if self.kind in (Kind.LEVEL_JUMP, Kind.SPREAD_JUMP):
+            rows = f"; from {', '.join(places)} on"
         return f"{name}: {self.kind}{where}, {self.reason}{rows}"
 
 
@@ -109,7 +111,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class VettedRows:
     """The rows that are vetted: time int64 (T,), series of each row (T,), and the names of the series."""
 
     time: Int64s

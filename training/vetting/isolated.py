@@ -12,7 +12,7 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 FEWEST = 50
 # Distinct values of a sensor that measures. Fewer are states, and any gap between states is as good as another.
 FEWEST_LEVELS = 10
-# Distinct values that may be more than half of all: codes for no value, in a sensor that is mostly absent.
+# Distinct values that may be more than half of all, if the others measure: codes of a sensor that is mostly absent.
 MOST_CODES = 3
 # Ends that are cut one after the other, such as 1e20, then -9999, then 65535.
 MOST_CUTS = 8
@@ -36,11 +36,6 @@ class Sample:
     below: Float64s
     rest: Float64s
     above: Float64s
-
-    @property
-    def levels(self) -> int:
-        """Number of distinct values of the rest."""
-        return levels(self.rest)
 
     def isolated(self) -> Bools:
         """Mask of the values below or above the rest, bool (n,)."""
@@ -82,14 +77,14 @@ def _isolated_below(part: Float64s) -> int:
     with np.errstate(over="ignore"):
         gaps = np.diff(part)
         wide = gaps > part[-1] - part[1:]
+    moves = np.flatnonzero(gaps)
     cuts = np.flatnonzero(wide) + 1
-    codes = np.flatnonzero(gaps)[:MOST_CODES] + 1
-    allowed = (*np.intersect1d(cuts, codes).tolist(), *cuts[2 * cuts <= len(part)][-1:].tolist())
-    for cut in sorted(allowed, reverse=True):
-        rest = part[cut:]
-        if len(rest) >= FEWEST and levels(rest) >= FEWEST_LEVELS:
-            return int(cut)
-    return 0
+    cuts = cuts[cuts <= len(part) - FEWEST]
+    codes, minority = np.isin(cuts, moves[:MOST_CODES] + 1), 2 * cuts <= len(part)
+    # The last cut that leaves enough distinct values.
+    last = moves[1 - FEWEST_LEVELS] if len(moves) >= FEWEST_LEVELS - 1 else 0
+    measures = cuts[(codes | minority) & (cuts <= last)]
+    return int(max(measures if len(measures) else cuts[codes & minority], default=0))
 
 
 def levels(ordered: Float64s) -> int:

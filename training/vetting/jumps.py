@@ -10,7 +10,7 @@ from training.vetting.finding import Kind, Seen
 from training.vetting.isolated import Sample
 
 # Blocks of a series. Their medians do not see an hour of a fault, and hardly a day of a month.
-BLOCKS, FEWEST_BLOCKS, FEWEST_ROWS = 24, 8, 40
+BLOCKS, FEWEST_BLOCKS, FEWEST_ROWS = 24, 8, 30
 # Blocks on each side: less than an eighth of the history is an episode, not for good.
 EDGE = 3
 # A jump is so many times the range of the levels on either side, and the spread within blocks. No random walk of 600
@@ -49,6 +49,7 @@ def jumps(sample: Sample) -> Iterator[Seen]:
     if jump.gap >= beside > 0:
         levels = np.median(level[: jump.at]), np.median(level[jump.at + 1 :])
         reason = f"stays at {levels[1]:.6g} after {levels[0]:.6g}; its spread is {after:.3g} after {before:.3g}"
+        reason += ": another unit, another gauge, or another state"
         yield _seen(Kind.LEVEL_JUMP, sample, jump.at * size, size, reason, sample.values)
         return
     if (spread > 0).all():

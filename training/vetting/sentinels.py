@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.intake.columns import Float64s, Int32s, Int64s
-from training.vetting.isolated import MOST_CODES, Sample, samples, split
+from training.vetting.isolated import FEWEST_LEVELS, MOST_CODES, Sample, levels, samples, split
 
 # A measurement hardly repeats to the bit, far from all others, more often than by a carried value or two.
 FEWEST_REPEATS = 3
 # A value so many times as large as all others is no measurement, whatever it is. Bursts of a good sensor reach 50.
 TIMES_LARGER = 100.0
+# A code among states is so many times as large as their numbers: 255 may be a state beside 0 and 1, 65535 is none.
+TIMES_STATES = 1000.0
 # Isolated values of which fewer are repeated are wild: an event, not a code.
 MOSTLY = 0.9
 # Larger shares of a value that may be real are a state, such as a machine that is off.
@@ -49,12 +51,14 @@ class Sentinel:
     @property
     def reason(self) -> str:
         """The distance from the other values, in numbers."""
-        gap = self.low - self.value if self.value < self.low else self.value - self.high
-        return (
-            f"{shown(self.value)} in {self.share:.2%} of the values; all others are between {self.low:.6g} and "
-            f"{self.high:.6g}, {gap / (self.high - self.low):,.3g} times that range away: "
-            f"{'no measurement' if self.clear else 'a code for no value, a limit, or a machine that is off'}"
-        )
+        others = f"are {self.low:.6g}"
+        if self.high > self.low:
+            times = max(self.low - self.value, self.value - self.high) / (self.high - self.low)
+            far = f"{times:,.0f}" if 10 <= times < HUGE else f"{times:.2g}"
+            others = f"are between {self.low:.6g} and {self.high:.6g}, {far} times that range away"
+        maybe = f"a code for no value (`{setting({self.sensor: [self.value]})}`), a limit, or a machine that is off"
+        verdict = "no measurement" if self.clear else maybe
+        return f"{shown(self.value)} in {self.share:.2%} of the values; all others {others}: {verdict}"
 
 
 def likely_sentinels(values: Float64s, names: Sequence[str], series: Int32s | None = None) -> tuple[Sentinel, ...]:
@@ -106,13 +110,15 @@ def sentinels_of(name: str, column: Float64s, of: Sequence[Sample]) -> Iterator[
     In one series all other values may be alike, though those of other series lie between. In another there may be no
     other value.
     """
+    finite = column[np.isfinite(column)]
     parts = [(one.below, one.rest, one.above) for one in of]
-    total = sum(len(one.values) for one in of)
-    if len(parts) > 1:
-        parts.append(split(np.sort(np.concatenate([one.values for one in of]))))
+    if len(of) != 1 or len(of[0].values) < len(finite):
+        parts.append(split(np.sort(finite)))
     found: dict[float, tuple[float, float, bool]] = {}
     for below, rest, above in parts:
-        low, high = float(rest[0]), float(rest[-1])
+        if not len(below) and not len(above):
+            continue
+        low, high, measures = float(rest[0]), float(rest[-1]), levels(rest) >= FEWEST_LEVELS
         for end in filter(len, (below, above)):
             value, count = np.unique(end, return_counts=True)
             often = count >= FEWEST_REPEATS
@@ -120,14 +126,24 @@ def sentinels_of(name: str, column: Float64s, of: Sequence[Sample]) -> Iterator[
                 continue
             whole = count[often].sum() >= MOSTLY * len(end)
             for one in value[often].tolist():
-                clear = is_code(one) or abs(one) >= TIMES_LARGER * max(abs(low), abs(high))
-                if clear or (whole and one not in found):
+                clear = _clear(one, max(abs(low), abs(high)), measures)
+                if clear or (whole and measures and one not in found):
                     found[one] = (low, high, clear)
     for value, (low, high, clear) in sorted(found.items()):
         rows = np.flatnonzero(column == value)
-        share = len(rows) / total
+        share = len(rows) / len(finite)
         if clear or share <= MOST_REAL:
             yield Sentinel(name, value, low, high, rows, share, clear)
+
+
+def _clear(value: float, others: float, measures: bool) -> bool:
+    """True for a value that is no measurement, beside other values up to `others` in size.
+
+    Where the sensor does not measure, but has some states, also codes must be far larger than their numbers.
+    """
+    if measures:
+        return is_code(value) or abs(value) >= TIMES_LARGER * others
+    return is_code(value) and abs(value) >= TIMES_STATES * max(others, 1.0)
 
 
 def is_code(value: float) -> bool:

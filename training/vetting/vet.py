@@ -9,7 +9,7 @@ from stream.errors import DataError
 from stream.intake.columns import Float64s, Int32s, Int64s
 from training.vetting.copies import copies
 from training.vetting.distribution import clipped, quantised, wild
-from training.vetting.finding import MISLEADING, Finding, History, Kind, Seen
+from training.vetting.finding import MISLEADING, Finding, Kind, Seen, VettedRows
 from training.vetting.growth import misleading
 from training.vetting.isolated import Sample, samples
 from training.vetting.jumps import jumps
@@ -47,7 +47,7 @@ def vet(
     if values.ndim != 2 or values.shape != (len(time), len(names)) or not len(time):
         raise DataError(f"values {values.shape} for {len(time)} rows and {len(names)} sensors; there must be some rows")
     series = np.zeros(len(time), np.int32) if series is None else series
-    history, seconds = History(time, series, series_names), (time - time[0]) / 1e9
+    rows, seconds = VettedRows(time, series, series_names), (time - time[0]) / 1e9
     findings: list[list[Finding]] = []
     for sensor, name in enumerate(names):
         column = np.ascontiguousarray(values[:, sensor])
@@ -56,10 +56,12 @@ def vet(
         if found is None or found.kind not in (Kind.MISSING, Kind.FLAT):
             real = (settled or {}).get(name) == ()
             of = tuple(samples(column, series))
-            findings[-1] += [] if real else _sentinels(name, column, of, history)
-            findings[-1] += [] if found is not None else _odd(name, of, history, real, findings[-1])
+            findings[-1] += [] if real else _sentinels(name, column, of, rows)
+            findings[-1] += [] if found is not None else _odd(name, of, rows, real, findings[-1])
     vary = [sensor for sensor, of in enumerate(findings) if not any(one.kind in MISLEADING for one in of)]
     for sensor, copy in copies(values, names, vary).items():
+        if copy.kind == Kind.NEAR_COPY and any(one.kind == Kind.SENTINEL for one in findings[sensor]):
+            continue  # two sensors of one logger have the same sentinels
         refused = [one for one in findings[sensor] if one.refused]
         findings[sensor] = [copy, *(refused if copy.kind == Kind.DUPLICATE else findings[sensor])]
     return tuple(chain.from_iterable(findings))
@@ -89,18 +91,18 @@ def refuse(findings: Sequence[Finding], settled: Mapping[str, Sequence[float]], 
     )
 
 
-def _sentinels(name: str, column: Float64s, of: Sequence[Sample], history: History) -> list[Finding]:
+def _sentinels(name: str, column: Float64s, of: Sequence[Sample], rows: VettedRows) -> list[Finding]:
     findings = []
     for one in sentinels_of(name, column, of):
         parts = [
-            Seen(Kind.SENTINEL, int(index), one.reason, one.rows[history.series[one.rows] == index])
-            for index in np.unique(history.series[one.rows])
+            Seen(Kind.SENTINEL, int(index), one.reason, one.rows[rows.series[one.rows] == index])
+            for index in np.unique(rows.series[one.rows])
         ]
-        findings.append(history.finding(name, parts, value=one.value, refused=one.clear))
+        findings.append(rows.finding(name, parts, value=one.value, refused=one.clear))
     return findings
 
 
-def _odd(name: str, of: Sequence[Sample], history: History, real: bool, known: Sequence[Finding]) -> list[Finding]:
+def _odd(name: str, of: Sequence[Sample], rows: VettedRows, real: bool, known: Sequence[Finding]) -> list[Finding]:
     """One finding of each kind about the distribution of a sensor, over all series that have it."""
     sentinels = np.array([value for finding in known for value in finding.values])
     seen: dict[Kind, list[Seen]] = {}
@@ -108,4 +110,4 @@ def _odd(name: str, of: Sequence[Sample], history: History, real: bool, known: S
         odd = () if real else wild(sample, sentinels)
         for one in chain(odd, jumps(sample), quantised(sample), clipped(sample)):
             seen.setdefault(one.kind, []).append(one)
-    return [history.finding(name, parts) for parts in seen.values()]
+    return [rows.finding(name, parts) for parts in seen.values()]
