@@ -112,8 +112,8 @@ def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]
     if unknown:
         yield (
             f"{len(unknown)} of {len(result.accounts)} series were not in training, {unknown[0]!r} for one: scored by "
-            "the pooled scale; a file without a column of series is named by its own name, unless you set "
-            "`input.series_name: NAME`"
+            "the pooled scale; a file without a column of series is named by its own name: name the "
+            "column as `input.series`, or set `input.series_name: NAME`"
         )
     lost, received = result.counts[Count.LATE] + result.counts[Count.DUPLICATE], result.counts[Count.RECEIVED]
     if lost > MOST_LOST * received:

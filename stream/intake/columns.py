@@ -45,15 +45,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """n readings of one source partition, in arrival order.
+    """n readings of one source partition, in arrival order; those of files perhaps in order of time.
 
     Attributes:
         names: distinct series names of this batch.
         series: int32 (n,), index into `names`.
         time: int64 (n,), event time, ns since 1970 UTC.
         values: float64 (n, F), in the bundle's order of sensors. NaN: the sensor is missing or not finite.
-        position: int64 (n,), never falling: the message's offset in its partition, or the row of the file.
-            Readings of one message have the same.
+        position: int64 (n,): the message's offset in its partition, never falling, or the row of the file, which falls
+            where rows were put in order. Readings of one message have the same.
     """
 
     names: tuple[str, ...]

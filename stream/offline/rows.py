@@ -69,7 +69,7 @@ def said(layout: Layout) -> list[str]:
 def refuse_empty(data: Path, readings: int, dead: int) -> None:
     """Raises DataError where there is no reading."""
     if not readings:
-        raise DataError(f"{data}: no usable rows, {dead:,} without a usable time or series; expected readings")
+        raise DataError(f"{data}: no usable rows, {dead} without a usable time or series; expected readings")
 
 
 def _refuse_too_many(data: Path, order: Order, width: int) -> None:

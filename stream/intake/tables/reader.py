@@ -21,7 +21,7 @@ from stream.intake.tables.moments.conversion import column_to_ns
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Readings of consecutive rows of one file.
+    """Readings of consecutive rows of one file, or of rows of many files that were put in order.
 
     Attributes:
         columns: the readings in the layout of the file; `position` counts rows over all files.
