@@ -73,8 +73,9 @@ def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) ->
 def _time_guesses(layout: Layout, path_of: Callable[[str], str]) -> Iterator[Guess]:
     """Guesses the column of times, and their form where it is not found by itself; with the first and last time."""
     times = layout.times
-    assumed = "" if times.assumed is None else f"; {times.assumed}"
-    yield Guess("input.time", path_of(layout.time), f"{layout.why['time']}; {times.note}{assumed}")
+    seen = [] if times.form.time_format != "auto" else [times.note]
+    assumed = [] if times.assumed is None else [times.assumed]
+    yield Guess("input.time", path_of(layout.time), "; ".join([layout.why["time"], *seen, *assumed]))
     if times.form.date is not None:
         yield Guess("input.date", path_of(times.form.date), f"{layout.time} is a time of day, and this its date")
     if times.form.time_format != "auto":
