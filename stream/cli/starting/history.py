@@ -1,10 +1,11 @@
 """Guesses settings from a history, each with its reason, for `narrows init --from-file`."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from stream.cli.starting.codes import sentinel_guesses
 from stream.cli.starting.source import Look, Source
 from stream.errors import DataError
 from stream.intake.field_paths import joined
@@ -26,31 +27,34 @@ def guess_from_history(path: str, hints: Hints) -> Source:
         DataError: there is nothing that can be read as history.
     """
     layout = discover(Path(path), replace(hints, propose=True))
-    look, every = _look(Path(path), layout)
+    batches, every = _first_batches(Path(path), layout)
+    columns = [batch.columns for batch in batches]
+    look = Look.of(columns, (dead for batch in batches for dead in batch.dead), layout.sensors)
     if not look.readings:
         raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
     warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
-    name = Guess("detector", detector_name(path), "the name of the data")
-    guesses = [name, *layout_guesses(layout, look, lambda column: joined([column])), *_excluded(layout)]
+    if layout.times.form.time_format != hints.time_format and "guessed" in layout.times.note:
+        warnings.append(f"{path}: {layout.times.note}")
+    guesses = [
+        Guess("detector", detector_name(path), "the name of the data"),
+        *layout_guesses(layout, look, lambda column: joined([column])),
+        *_excluded(layout),
+        *sentinel_guesses(columns, layout.sensors),
+    ]
     return Source(path, layout, guesses, look, warnings)
 
 
-def _look(path: Path, layout: Layout) -> tuple[Look, bool]:
-    """A look at the first rows, and True where these are all."""
+def _first_batches(path: Path, layout: Layout) -> tuple[list[Batch], bool]:
+    """The first rows, and True where these are all."""
     batches: list[Batch] = []
     rows = 0
     for batch in read(path, layout):
         if rows >= _ENOUGH:
-            return _of(batches, layout), False
+            return batches, False
         batches.append(batch)
         rows += len(batch) + len(batch.dead) + batch.ignored
-    return _of(batches, layout), True
-
-
-def _of(batches: Sequence[Batch], layout: Layout) -> Look:
-    dead = (dead for batch in batches for dead in batch.dead)
-    return Look.of([batch.columns for batch in batches], dead, layout.sensors)
+    return batches, True
 
 
 def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) -> list[Guess]:
