@@ -34,8 +34,6 @@ def guess_from_history(path: str, hints: Hints) -> Source:
         raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
     warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
-    if layout.times.form.time_format != hints.time_format and "guessed" in layout.times.note:
-        warnings.append(f"{path}: {layout.times.note}")
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
         *layout_guesses(layout, look, lambda column: joined([column])),
