@@ -9,7 +9,7 @@ from tests.support.commands import Narrows
 # What is read and proposed does not depend on how much a model learns; the gate may refuse so small a one.
 TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=8")
 # Newer data for a replay of another file of their folder.
-NEWER = ("n_", "new.", "late_new", "n.", "Q2", "aware", "normal")
+NEWER = ("n_", "new.", "late_new", "n.", "Q2", "aware", "normal", "sk.")
 # Values as text, of which some are no numbers: nothing can be guessed about them.
 NOT_UNDERSTOOD = {"ha_raw.parquet": "state"}
 GENERATORS = (
