@@ -39,7 +39,9 @@ def evaluate(
     history = None if fit is None else train_options(settings, fit)
     known = known_series(settings, loaded.definition)
     measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, settings.input.hints, known, history))
-    for warning in measured.labelled.layout.doubts:
+    layout = measured.labelled.layout
+    say(f"label: {layout.label}, {layout.why['label']}")
+    for warning in layout.doubts:
         warn(f"{data}: {warning}")
     if report is not None:
         from training.evaluate.page import write

@@ -63,6 +63,7 @@ def _replay(
     import torch
 
     from stream.events.record import encode
+    from stream.intake.tables.labels import left_out_labels
     from stream.offline.rows import said
     from stream.replay import layout_for, replay
     from stream.serve.compose import bundle_of, known_series
@@ -73,7 +74,7 @@ def _replay(
     for warning in layout.doubts:
         warn(f"{data}: {warning}")
     say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
-    for line in said(layout):
+    for line in (*said(layout), *(f"left out: {name}, named like a label" for name in left_out_labels(layout.why))):
         say(line)
     alerts: list[Alert] = []
     last: deque[str] = deque(maxlen=1)

@@ -26,6 +26,7 @@ from training.pipeline import train
 SENSORS, FACTORS, NOISE = 50, 5, 0.3
 HISTORY, NORMAL, ANOMALOUS, RAISED = 8_000, 1_000, 200, 10
 SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
 QUIET = Progress(lambda name, note: None, lambda epoch: None)
 
 
@@ -67,7 +68,7 @@ def experiment(folder: Path, seed: int) -> Figures:
 
 
 def write(path: Path, first: int, values: NDArray[np.float64]) -> None:
-    time = pa.array((first + np.arange(len(values))) * SECOND, pa.timestamp("ns", "UTC"))
+    time = pa.array(START + (first + np.arange(len(values))) * SECOND, pa.timestamp("ns", "UTC"))
     pq.write_table(pa.table({"time": time} | {f"sensor_{i:02d}": values[:, i] for i in range(SENSORS)}), path)
 
 

@@ -9,15 +9,16 @@ from stream.cli.starting.codes import sentinel_guesses
 from stream.cli.starting.source import Look, Source
 from stream.errors import DataError
 from stream.intake.field_paths import joined
+from stream.intake.tables.files import files
+from stream.intake.tables.label_values import label_values
+from stream.intake.tables.labels import left_out_labels, likely_label
 from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
 from stream.settings.starter import Guess
 
 # Readings to look at: enough for a median and for the usual gaps, few enough to be quick.
 _ENOUGH = 200_000
-# The prefix by which a layout marks a column that it left out; and names and reasons of a column of labels.
+# The prefix by which a layout marks a column that it left out.
 LEFT_OUT = "left out: "
-_LABEL = re.compile("anomal|label|outlier", re.IGNORECASE)
-_MAY_LABEL = re.compile("named like a label|but bool")
 
 
 def guess_from_history(path: str, hints: Hints) -> Source:
@@ -98,11 +99,16 @@ def left_out(layout: Layout) -> dict[str, str]:
 def _excluded(layout: Layout) -> list[Guess]:
     """The column of labels among those that are not read, and the others."""
     found = left_out(layout)
-    label = next((name for name, why in found.items() if _LABEL.search(name) and _MAY_LABEL.search(why)), None)
+    label = likely_label(left_out_labels(layout.why))
     others = {name: why for name, why in found.items() if name != label}
     guesses = []
     if label is not None:
-        guesses.append(Guess("input.label", label, "named like a label: rows marked in it are kept out of training"))
+        values = label_values(files(layout.path), label, ())
+        why = f"named like a label: rows marked in it are kept out of training; it has {values.seen}"
+        guesses.append(Guess("input.label", label, why))
+        if values.proposed:
+            why = f"which values of {label} mean anomalous is a guess: it has {values.seen}"
+            guesses.append(Guess("input.anomalous", list(values.proposed), why))
     if others:
         reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
         guesses.append(Guess("input.exclude", list(others), reasons))

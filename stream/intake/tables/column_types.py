@@ -30,8 +30,8 @@ def is_name(kind: pa.DataType) -> bool:
 
 
 def is_label(kind: pa.DataType) -> bool:
-    """Bool, or numbers: 0 is false."""
-    return bool(types.is_boolean(kind)) or is_number(kind)
+    """Bool, numbers or text, whose values tell normal from anomalous rows."""
+    return is_number(kind) or is_text(kind)
 
 
 def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ class Hints:
 
     Attributes:
         sensor, value: the two columns of long data.
-        label: 0/1 or bool, true on rows known to be anomalous. Never found in the data; see `label_column`.
+        label: the column that marks rows known to be anomalous. Never found in the data; see `label_column`.
         exclude: columns that are no sensors; absent ones are passed over.
         series_name: the series of all rows, in data without a column of series.
         date: the column of the date, where `time` is a time of day.

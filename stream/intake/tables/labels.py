@@ -1,25 +1,48 @@
-"""Finds the column of labels."""
+"""Finds the column of labels, and what in it means anomalous."""
 
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import pyarrow as pa
 
 from stream.errors import DataError
 from stream.intake.tables.column_types import first_named, is_label, listed
 from stream.intake.tables.files import files
-from stream.intake.tables.search import Search
+from stream.intake.tables.label_values import LabelValues, label_values
+from stream.intake.tables.search import LEFT_OUT, Search
 
-ANSWERS = (
+# Words in the names of columns that mark rows. A detector that reads these learns the answer: they are sensors only
+# where the configuration names them. `isFault`, `attack_P1` and `Normal/Attack` have one, `default_flow` has none.
+_MARKS = "labels?|labell?ed|attacks?|faults?|faulty|anomal(?:y|ies|ous)|abnormal|outliers?|failures?|failed"
+_CHANGES = "change_?points?"
+_LABEL = re.compile(rf"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?i:{_MARKS}|{_CHANGES})(?![a-z])")
+_CHANGE = re.compile(_CHANGES, re.IGNORECASE)
+# Names that are the label where several columns have such a word, in the order of preference.
+_ANSWERS = (
     *("anomaly", "is_anomaly", "anomalous", "is_anomalous", "anomaly_label", "label", "labels", "is_label"),
-    *("outlier", "is_outlier"),
+    *("outlier", "is_outlier", "attack", "is_attack", "normal/attack", "fault", "is_fault", "failure", "is_failure"),
 )
-# A detector that reads these learns the answer: they are sensors only where the configuration names them.
-LABELS = (*ANSWERS, "changepoint", "change_point", "is_changepoint")
 
 
-def find_label(search: Search) -> str | None:
-    """The column of labels that the configuration names; at least one file must have it."""
+def is_label_name(name: str) -> bool:
+    """True for the name of a column that marks rows, in the opinion of those who name columns."""
+    return _LABEL.search(name) is not None
+
+
+def left_out_labels(why: Mapping[str, str]) -> list[str]:
+    """Columns named like labels among those that a layout left out; see `Layout.why`."""
+    names = (
+        key.removeprefix(LEFT_OUT) for key, reason in why.items() if key.startswith(LEFT_OUT) and reason != "configured"
+    )
+    return [name for name in names if is_label_name(name)]
+
+
+def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
+    """The column of labels that the configuration names, with its values; at least one file must have it."""
     name = search.hints.label
     if name is None:
-        return None
+        return None, None
     # Training files often lack it: there, nothing is labelled.
     if not any(name in file.types() for file in search.files):
         raise DataError(
@@ -28,21 +51,72 @@ def find_label(search: Search) -> str | None:
         )
     if name in (search.hints.sensors or ()):
         raise DataError(f"{search.path}: {name!r} is configured as label and as sensor; it can be one of them")
-    search.why["label"] = "configured"
-    return name
+    for file in search.files:
+        kind = file.types().get(name, pa.null())
+        if not (pa.types.is_null(kind) or is_label(kind)):
+            raise DataError(
+                f"{file.path}: {name!r}, wanted as label, is {kind}; expected bool, numbers or text; convert it, or "
+                f"name another column"
+            )
+    values = label_values(search.files, name, search.hints.anomalous)
+    if values.proposed:
+        raise DataError(
+            f"{search.path}: the label {name!r} has {values.seen}; expected true and false, 0 and 1, or two words one "
+            f"of which means normal; write the values that mean anomalous, such as `{values.as_setting}`"
+        )
+    search.why["label"] = f"{values.marked:,} of {values.rows:,} rows are anomalous: {values.seen}"
+    if 2 * values.marked > values.rows:
+        search.doubts.append(
+            f"{values.marked:,} of {values.rows:,} rows are labelled anomalous by {name!r}: {values.seen}; where these "
+            f"are normal, write the values that are not as `input.anomalous`"
+        )
+    return name, values
+
+
+def doubt_unused_labels(search: Search) -> None:
+    """Doubts columns that are named like labels and mark rows, where nothing keeps these rows out of training."""
+    names = _like_labels(left_out_labels(search.why))
+    if search.hints.label is not None or search.hints.bundle or (search.hints.propose and likely_label(names)):
+        return
+    marked: dict[str, str] = {}
+    for name in names:
+        values = label_values(search.files, name, search.hints.anomalous)
+        if values.marked or values.proposed:
+            marked[name] = f"{name!r} has {values.seen}"
+    if marked:
+        search.doubts.append(
+            f"{'; '.join(marked.values())}; named like a label, but none is configured: every row counts as normal; "
+            f"`input.label: {likely_label(marked) or next(iter(marked))}` keeps marked rows out of training"
+        )
+
+
+def likely_label(columns: Iterable[str]) -> str | None:
+    """The column that marks anomalous rows, by its name; None where several may, or none."""
+    like = _like_labels(columns)
+    return first_named(like, _ANSWERS) or (like[0] if len(like) == 1 else None)
 
 
 def label_column(path: Path | str) -> str:
     """The column that marks anomalous rows, found by its name.
 
     Raises:
-        DataError: nothing to read, or no file has such a column.
+        DataError: nothing to read, no file has such a column, or several may be it.
     """
     columns = {name: kind for file in files(path) for name, kind in file.types().items() if is_label(kind)}
-    named = first_named(columns, ANSWERS)
-    if named is None:
+    likely, like = likely_label(columns), _like_labels(columns)
+    if likely is not None:
+        return likely
+    if like:
         raise DataError(
-            f"{path}: no column of labels; there are {listed(files(path)[0].types())}; expected 0/1 or bool, true on "
-            f"anomalous rows, in one named {', '.join(ANSWERS)}: name it as `input.label`"
+            f"{path}: several columns are named like labels: {', '.join(like)}; name the one that marks anomalous "
+            f"rows, such as `input.label: {like[0]}`"
         )
-    return named
+    raise DataError(
+        f"{path}: no column of labels; there are {listed(files(path)[0].types())}; expected 0/1, bool or two words "
+        f"in one whose name has a word such as anomaly, label, attack, fault or outlier: name it as `input.label`"
+    )
+
+
+def _like_labels(columns: Iterable[str]) -> list[str]:
+    """Columns that may mark anomalous rows: a change of the operating point is no anomaly."""
+    return [name for name in columns if is_label_name(name) and not _CHANGE.search(name)]

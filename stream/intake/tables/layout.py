@@ -8,7 +8,8 @@ from typing import Literal
 from stream.errors import DataError
 from stream.intake.tables.files import files
 from stream.intake.tables.hints import Hints
-from stream.intake.tables.labels import find_label
+from stream.intake.tables.label_values import Key
+from stream.intake.tables.labels import doubt_unused_labels, find_label
 from stream.intake.tables.long_columns import find_long_columns, find_named_sensors
 from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.form import FoundForm, find_form
@@ -38,6 +39,7 @@ class Layout:
         paths: place of each sensor that is a field of a struct.
         series_inferred: the content of the series column gave it away; other data like these may not show it.
         in_order: False: the rows are put in order of time before they are used; `why` says how many were not.
+        anomalous: keys of the values of the label that mean anomalous.
         doubts: what may be wrong, one sentence each.
     """
 
@@ -54,6 +56,7 @@ class Layout:
     series_inferred: bool = False
     series_name: str | None = None
     in_order: bool = True
+    anomalous: frozenset[Key] = frozenset()
     doubts: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -82,7 +85,8 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     search = Search(Path(path), hints, found)
     if not sum(file.rows for file in found):
         raise DataError(f"{path}: {len(found)} files without a row; expected history to learn from")
-    label, times = find_label(search), find_form(search, find_time(search))
+    label, values = find_label(search)
+    times = find_form(search, find_time(search))
     time, date = times.time, times.form.date
     sensor, value = find_long_columns(search, {time, date, label})
     series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None], value)
@@ -97,10 +101,12 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     numbers = list(columns.values()) if value is None else [value]
     check_columns(found, time, series, label, sensor, numbers)
     doubt_gaps(search, numbers)
+    doubt_unused_labels(search)
     nested = search.nested()
     return Layout(
         search.path, kind, time, times, series, tuple(columns), label, sensor, value, search.why, inferred,
         hints.series_name if series is None else None,
+        anomalous=frozenset() if values is None else values.anomalous,
         doubts=(*_doubts(times), *search.doubts),
         columns={name: column for name, column in columns.items() if column != name},
         paths={name: nested[column] for name, column in columns.items() if column in nested},

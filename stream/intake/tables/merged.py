@@ -90,7 +90,7 @@ def check_columns(
         columns = file.types()
         roles = [("time", time, is_time, "a timestamp, an epoch or ISO-8601 text")]
         roles += [("series", series, is_name, "text or integers")] if series is not None else []
-        roles += [("label", label, is_label, "bool, or 0 and 1")] if label is not None and label in columns else []
+        roles += [("label", label, is_label, "bool, numbers or text")] if label is not None and label in columns else []
         roles += [("sensor", sensor, is_text, "text")] if sensor is not None else []
         for role, name, fits, expected in roles:
             if name not in columns:

@@ -12,6 +12,7 @@ from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongRea
 from stream.intake.tables.files import File, files
 from stream.intake.tables.files import count_rows as count_rows
 from stream.intake.tables.hints import Hints as Hints
+from stream.intake.tables.label_values import labels_of
 from stream.intake.tables.labels import label_column as label_column
 from stream.intake.tables.layout import Layout as Layout
 from stream.intake.tables.layout import discover as discover
@@ -111,7 +112,11 @@ class _FileReader:
         else:
             sensor, value = long
             columns = LongReadings(kept, of, times[keep], sensor[keep], value[keep], position, len(self._sensors))
-        labels = None if self._label is None else _labels(self._file.column(rows, self._label))[keep]
+        labels = (
+            None
+            if self._label is None
+            else labels_of(self._file.column(rows, self._label), self._layout.anomalous)[keep]
+        )
         dead = tuple(self._dead(row, start, timed, time_null) for row in np.flatnonzero(~alive).tolist())
         return Batch(columns, labels, dead, int(np.count_nonzero(alive & ~ours)))
 
@@ -163,11 +168,6 @@ def _floats(column: pa.Array) -> Float64s:
         column = column.cast(pa.uint8() if types.is_boolean(column.type) else pa.float64())
     floats: Float64s = column.to_numpy(zero_copy_only=False)
     return floats
-
-
-def _labels(column: pa.Array) -> Bools:
-    labels: Bools = column.fill_null(False if types.is_boolean(column.type) else 0).to_numpy(zero_copy_only=False) != 0
-    return labels
 
 
 def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:

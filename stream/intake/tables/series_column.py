@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from stream.intake.tables.column_types import first_named, is_name, is_number, is_text
 from stream.intake.tables.identifiers import SERIES, preference
-from stream.intake.tables.labels import LABELS
+from stream.intake.tables.labels import is_label_name
 from stream.intake.tables.long_columns import SENSORS, VALUES, added
 from stream.intake.tables.repeated_times import explain_together, names_all_rows, repeated_times, taking_turns
 from stream.intake.tables.search import Search
@@ -135,4 +135,4 @@ def _candidates(search: Search, keys: list[str]) -> list[str]:
     full = [file for file in search.files if file.rows]
     in_all = [name for name in full[0].columns if all(is_name(file.types().get(name, pa.null())) for file in full)]
     others = {name.lower() for name in in_all if name in search.no_series | added(search)} | set(map(str.lower, keys))
-    return [name for name in in_all if name.lower() not in {*LABELS, *TIMES, *others}]
+    return [name for name in in_all if name.lower() not in {*TIMES, *others} and not is_label_name(name)]

@@ -9,7 +9,7 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.identifiers import is_identifier
-from stream.intake.tables.labels import LABELS
+from stream.intake.tables.labels import is_label_name
 from stream.intake.tables.long_columns import added
 from stream.intake.tables.merged import gaps, some, without_rows
 from stream.intake.tables.search import LEFT_OUT, Search
@@ -78,10 +78,10 @@ def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
         return "no measurement: InfluxDB adds it to the answer of a query"
     if types.is_null(kind):
         return "without a value"
+    if is_label_name(name):
+        return "named like a label: a detector must not see the answers; configure it as label or as sensor"
     if not is_number(kind):
         return _not_numbers(search, name, kind)
-    if name.lower() in LABELS:
-        return "named like a label: a detector must not see the answers; configure it as label or as sensor"
     if name.lower() in TIMES:
         return "named like a time; configure it as sensor if it is one"
     if is_identifier(name):

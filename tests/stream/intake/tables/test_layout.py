@@ -12,8 +12,8 @@ from tests.stream.intake.tables.test_reader import read_all, rows, stamps, write
 
 
 def test_a_column_of_labels_is_told_by_its_name_and_type(tmp_path: Path) -> None:
-    """A change of the operating point is no anomaly, and text no label."""
-    columns = {"time": stamps(1), "label": ["normal"], "changepoint": [1], "Is_Anomaly": [True], "outlier": [0]}
+    """A change of the operating point is no anomaly, and a time no label."""
+    columns = {"time": stamps(1), "label": stamps(2), "changepoint": [1], "Is_Anomaly": [True], "outlier": [0]}
     file = write(tmp_path / "a.parquet", columns)
     assert label_column(file) == "Is_Anomaly"
     without = write(tmp_path / "b.parquet", {name: columns[name] for name in ("time", "label", "changepoint")})
@@ -52,7 +52,7 @@ WIDE = {"time": stamps(0), "x": [1.0]}
         (WIDE, Hints(value="x"), "long data need a sensor column"),
         ({**WIDE, "y": [1.0]}, Hints(series="x"), "'x', wanted as series, is double; expected text"),
         ({"time": [True], "x": [1.0]}, Hints(time="time"), "'time', wanted as time, is bool"),
-        ({**WIDE, "bad": ["no"]}, Hints(label="bad"), "'bad', wanted as label, is string"),
+        ({**WIDE, "bad": stamps(0)}, Hints(label="bad"), "'bad', wanted as label, is timestamp"),
         ({**WIDE, "s": ["no"]}, Hints(sensors=["s"]), "'s', wanted as value, is string; expected numbers"),
         ({"time": stamps(0), "anomaly": [1.0]}, Hints(), "no numeric sensors; there are time"),
         ({"time": stamps(0), "tag": pa.array([None], pa.string()), "value": [1.0]}, Hints(), "'tag' names no sensors"),
