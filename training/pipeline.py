@@ -58,7 +58,8 @@ from training.gate.criteria import overall, with_verdict
 from training.gate.gate import GateData, run_gate
 from training.options import TrainOptions
 from training.publish import draft_manifest, metrics_of, publish
-from training.vetting.finding import MISLEADING, Finding, doubts
+from training.vetting.finding import MISLEADING, Finding, Kind, doubts
+from training.vetting.readings import reading_sentinels
 from training.vetting.vet import refuse, vet
 from training.watching import Watched, watch
 
@@ -181,6 +182,9 @@ def _framed(options: TrainOptions, history: History, progress: Progress) -> tupl
     values = framed.values if usable.all() else framed.values[usable]
     settled = options.frames.sentinels
     findings = vet(values, framed.time[usable], history.sensors, framed.series[usable], framed.names, settled)
+    if policy.resample == "mean":
+        raw = reading_sentinels(history.batches, history.sensors, settled)
+        findings = (*raw, *(one for one in findings if one.kind != Kind.SENTINEL))
     refuse(findings, settled, str(options.data))
     for doubt in doubts(findings):
         progress.stage("warning", doubt)

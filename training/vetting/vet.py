@@ -53,10 +53,10 @@ def vet(
         column = np.ascontiguousarray(values[:, sensor])
         found = misleading(name, (column, np.isfinite(column)), seconds, series)
         findings.append([] if found is None else [found])
-        if found is None or found.kind not in (Kind.MISSING, Kind.FLAT):
+        if found is None or found.kind != Kind.FLAT:
             real = (settled or {}).get(name) == ()
             of = tuple(samples(column, series))
-            findings[-1] += [] if real else _sentinels(name, column, of, rows)
+            findings[-1] += [] if real else sentinel_findings(name, column, of, rows)
             findings[-1] += [] if found is not None else _odd(name, of, rows, real, findings[-1])
     vary = [sensor for sensor, of in enumerate(findings) if not any(one.kind in MISLEADING for one in of)]
     for sensor, copy in copies(values, names, vary).items():
@@ -91,7 +91,8 @@ def refuse(findings: Sequence[Finding], settled: Mapping[str, Sequence[float]], 
     )
 
 
-def _sentinels(name: str, column: Float64s, of: Sequence[Sample], rows: VettedRows) -> list[Finding]:
+def sentinel_findings(name: str, column: Float64s, of: Sequence[Sample], rows: VettedRows) -> list[Finding]:
+    """The sentinels of a sensor, with the series and rows that hold them."""
     findings = []
     for one in sentinels_of(name, column, of):
         parts = [

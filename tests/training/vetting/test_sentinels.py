@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.errors import DataError
+from stream.intake.columns import LongReadings, Readings
+from stream.intake.tables.reader import Batch
 from training.vetting.finding import Kind
+from training.vetting.readings import reading_sentinels
 from training.vetting.sentinels import Sentinel, likely_sentinels, setting
 from training.vetting.vet import refuse, vet
 
@@ -126,6 +129,29 @@ def test_a_refusal_names_all_sensors_and_keeps_what_is_set() -> None:
     assert "40 rows, first 1970-01-01T00:" in str(refused.value)
     real: dict[str, tuple[float, ...]] = {"temp": (), "P1 [bar]": ()}
     assert [one for one in vet(table, time, names, settled=real) if one.refused] == []
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_codes_are_found_in_readings_whose_means_hide_them(long: bool) -> None:
+    """Two series in batches that name them in another order; a labelled reading does not count."""
+    values = with_code(-9999.0, 0.01)
+    labels, half = np.arange(ROWS) == np.flatnonzero(values == -9999.0)[0], ROWS // 2
+    time, place = np.arange(ROWS) * 1_000_000_000, np.arange(ROWS)
+    batches = []
+    for part, names in ((slice(0, half), ("a", "b")), (slice(half, ROWS), ("b", "a"))):
+        series = (place[part] % 2).astype(np.int32) if names == ("a", "b") else (1 - place[part] % 2).astype(np.int32)
+        common = (names, series, time[part])
+        columns: Readings | LongReadings = Readings(*common, values[part, None], place[part])
+        if long:
+            columns = LongReadings(*common, np.zeros(half, np.int32), values[part], place[part], 1)
+        batches.append(Batch(columns, labels[part]))
+    (found,) = reading_sentinels(batches, ("temp",), {})
+    assert (found.values, found.rows, found.refused) == ((-9999.0,), 19, True)
+    first = np.flatnonzero((values == -9999.0) & ~labels & (place % 2 == 0))[:3]
+    times = [np.datetime64(one.time.removesuffix("Z"), "s").astype(int) for one in found.first if one.series == "a"]
+    assert times == first.tolist()
+    for settled in ((), (-9999.0,)):
+        assert reading_sentinels(batches, ("temp",), {"temp": settled}) == ()
 
 
 def test_proposals_need_no_torch() -> None:
