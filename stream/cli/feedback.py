@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from stream.cli.options.parameters import AlertsFrom, AsJson, Bundle, ConfigFile, FeedbackFrom, Overrides, settings_from
-from stream.cli.reports.output import print_json, print_result
+from stream.cli.reports.output import NextCommands, print_json, print_result
 from stream.messages import tell
 
 GIVE = "give"
@@ -48,18 +48,24 @@ def give(
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Add it to this file of JSON lines instead of the topic.")
     ] = None,
+    alerts: AlertsFrom = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Also where no alert of this id is known; the alerts are not read.")
+    ] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Say of an alert that it was right (confirmed), wrong (false), or somebody at work (maintenance).
 
-    The verdict goes to the topic `kafka.feedback`, or to a file. The last one by time holds.
+    The verdict goes to the topic `kafka.feedback`, or to a file. The last one by time holds. Exit code 1 where there is
+    no such alert in the topic `kafka.alerts`, or in --alerts.
     """
     from datetime import UTC, datetime
 
     import msgspec
 
+    from stream.cli.options.feedback_source import require_known
     from stream.events.feedback import Feedback
     from stream.events.record import encode
 
@@ -67,6 +73,8 @@ def give(
     fields = {"alert_id": alert_id, "verdict": verdict.value, "at": at, "by": by, "note": note}
     entry = msgspec.convert(fields, Feedback)
     settings = settings_from(config, overrides)
+    if not unchecked:
+        require_known(settings, alert_id, alerts, in_topic=file is None)
     if file is not None:
         from stream.events.event_files import append
 
@@ -79,6 +87,10 @@ def give(
         print_json(entry)
     else:
         tell(f"{alert_id}: {verdict.value}, written to {file or f'topic {settings.topics.feedback}'}")
+    sources = ["--feedback", str(file or "topic")]
+    sources += [] if alerts is None and file is None else ["--alerts", alerts or "alerts.jsonl"]
+    following = NextCommands(config, overrides)
+    following.show(("feedback", "report", *sources), ("recalibrate", "--data", "newer.parquet", *sources))
 
 
 @feedback_app.command("report")

@@ -58,8 +58,6 @@ def recalibrate(
     registry, reference = Registry(settings.registry), bundle or settings.bundle
     excluded = () if exclude is None else spans_in_file(exclude)
     judgements = configured_judgements(settings, feedback, alerts)
-    if judgements is not None and judgements.unknown:
-        say(f"feedback on alerts that nobody knows: {', '.join(judgements.unknown)}")
     spans = () if judgements is None else spans_not_normal(judgements)
     newer, limits = NewerData(data, scores, settings.input.hints, excluded), settings.recalibrate
     recalibration = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)

@@ -1,8 +1,11 @@
 """Names, page and next commands of the offline commands; what cannot work is said before the work is done."""
 
 from pathlib import Path
+from uuid import uuid4
 
+from stream.events.record import encode
 from tests.cases.conftest import QUICK, MakeCase
+from tests.support.alert_records import incident_view
 from tests.support.commands import Narrows
 
 
@@ -40,3 +43,22 @@ def test_units_in_brackets_stay_on_the_screen_and_the_page_is_one_of_essentials(
     replayed = narrows("replay", "--data", f"{folder}/n.parquet")
     assert {sensor["name"] for alert in replayed.lines for sensor in alert["sensors"]} >= {"Pressure [bar]"}
     assert "next: narrows feedback " in replayed.err
+
+
+def test_a_verdict_on_an_alert_that_nobody_knows_is_refused_unless_told_otherwise(
+    narrows: Narrows, tmp_path: Path
+) -> None:
+    """By the alerts that are named, else by the form of an id."""
+    known = incident_view("pump-1", 0, 5)
+    (tmp_path / "alerts.jsonl").write_bytes(encode(known))
+    said = ("false", "--file", "said.jsonl")
+    unknown = str(uuid4())
+    for alert_id, more in (("nonsense", ()), (unknown, ("--alerts", "alerts.jsonl"))):
+        refused = narrows("feedback", alert_id, *said, *more)
+        assert refused.code == 1
+        assert f"alert '{alert_id}'" in refused.err
+        assert "--unchecked" in refused.err
+    assert not (tmp_path / "said.jsonl").exists()
+    assert narrows("feedback", known.alert_id, *said, "--alerts", "alerts.jsonl").code == 0
+    assert narrows("feedback", "nonsense", *said, "--unchecked").code == 0
+    assert "not checked" in narrows("feedback", unknown, *said).err

@@ -1,5 +1,6 @@
 """Feedback and the alerts that it is about, read from files or topics."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -7,13 +8,16 @@ from typing import TypeVar
 from stream.errors import BrokerError, ConfigError, DataError
 from stream.events.event_files import decode_alert, decode_feedback, read_alerts, read_feedback
 from stream.events.feedback import Judgements
-from stream.events.incident_view import newest
-from stream.messages import warn
+from stream.events.incident_view import IncidentView, newest
+from stream.messages import say, shortened, warn
 from stream.settings import Settings
 
 T = TypeVar("T")
 # Given instead of a file name, it means the configured topic; a file of that name is ./topic.
 TOPIC = "topic"
+ANYWAY = "give the `alert_id` of an alert event, or write the verdict all the same with --unchecked"
+MOST_NAMED = 10
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def judgements_from(settings: Settings, feedback: str | None, alerts: str | None) -> Judgements:
@@ -32,11 +36,41 @@ def judgements_from(settings: Settings, feedback: str | None, alerts: str | None
         verdicts = _from_topic(settings, settings.topics.feedback, "--feedback", decode_feedback)
     else:
         verdicts = read_feedback(Path(verdict_source))
-    if alert_source == TOPIC:
-        known = newest(_from_topic(settings, settings.topics.alerts, "--alerts", decode_alert))
+    judgements = Judgements.of(_alerts(settings, alert_source), verdicts)
+    if judgements.unknown:
+        ids = ", ".join(map(shortened, judgements.unknown[:MOST_NAMED]))
+        more = f" and {len(judgements.unknown) - MOST_NAMED} more" if len(judgements.unknown) > MOST_NAMED else ""
+        warn(f"feedback on alerts that nobody knows: {ids}{more}; it has no effect; name all alerts with --alerts")
+    return judgements
+
+
+def require_known(settings: Settings, alert_id: str, alerts: str | None, in_topic: bool) -> None:
+    """Refuses a verdict on an alert that nobody knows. Where no alerts are named, an id is judged by its form.
+
+    Args:
+        alerts: a file or `topic`; None = the one configured, which is read if it is a file, or with `in_topic`.
+        in_topic: the verdict goes to the topic of feedback, so a broker is there.
+
+    Raises:
+        DataError: there is no such alert, or a file cannot be read.
+        BrokerError: the topic of alerts cannot be read.
+    """
+    source = alerts or settings.train.alerts
+    if alerts or in_topic or source != TOPIC:
+        known, where = _alerts(settings, source), f"topic {settings.topics.alerts!r}" if source == TOPIC else source
+        if alert_id not in known:
+            raise DataError(f"alert {alert_id!r}: not among the {len(known):,} alerts of {where}; {ANYWAY}")
+    elif not _UUID.fullmatch(alert_id):
+        raise DataError(f"alert {alert_id!r}: no alert has an id of this form; {ANYWAY}")
     else:
-        known = read_alerts(Path(alert_source))
-    return Judgements.of(known, verdicts)
+        say("not checked that there is such an alert: name the alerts with --alerts")
+
+
+def _alerts(settings: Settings, source: str) -> dict[str, IncidentView]:
+    """Every alert by its id, of a file or the topic."""
+    if source == TOPIC:
+        return newest(_from_topic(settings, settings.topics.alerts, "--alerts", decode_alert))
+    return read_alerts(Path(source))
 
 
 def configured_judgements(settings: Settings, feedback: str | None, alerts: str | None) -> Judgements | None:

@@ -54,6 +54,9 @@ def test_verdicts_go_to_the_topic_and_are_reported_beside_its_alerts(
     assert (code, out) == (1, "")
     assert "topic 'absent' is missing" in err
     assert "or name a file with --feedback" in err
-    code, out, err = narrows("feedback", "x", "false", "--set", "kafka.feedback=absent")
+    code, out, err = narrows("feedback", "x", "false")
+    assert (code, out) == (1, "")
+    assert f"alert 'x': not among the 3 alerts of topic '{alerts}'" in err
+    code, out, err = narrows("feedback", incidents[0].alert_id, "false", "--set", "kafka.feedback=absent")
     assert (code, out) == (1, "")
     assert "topic 'absent' is missing; `narrows topics --create` makes it, or name another" in err

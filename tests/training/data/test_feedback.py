@@ -91,8 +91,9 @@ def test_the_command_reads_feedback_and_alerts_and_says_what_it_left_out(
     ids = [alert.alert_id for alert in alerts]
     small = ["--set", "train.max_epochs=2", "--set", "model.window=6", "--set", "model.smoothing=3"]
     small += ["--set", "threshold.alerts_per_week=70"]
+    to = ("--file", "said.jsonl", "--unchecked")
     for alert_id, verdict in [(ids[0], "confirmed"), (ids[2], "maintenance"), (ids[3], "false"), ("gone", "false")]:
-        narrows(monkeypatch, capsys, "feedback", alert_id, verdict, "--note", "seen", "--file", "said.jsonl")
+        narrows(monkeypatch, capsys, "feedback", alert_id, verdict, "--note", "seen", *to)
     options = ["--feedback", "said.jsonl", "--alerts", "alerts.jsonl"]
     shown = narrows(monkeypatch, capsys, "train", "--data", "history.parquet", *options, *small)
     assert "38 confirmed (by feedback on alerts)" in " ".join(shown.split())
