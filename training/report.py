@@ -141,9 +141,11 @@ def _findings(trained: TrainingRun) -> list[str]:
 
 
 def _unwatched(data: DataFacts) -> list[tuple[str, str]]:
-    """Sensors that the model does not watch, and values that scales leave out; no row where there are none."""
-    wild = ", ".join(f"{count:,} values of {name}" for name, count in data.wild.items())
-    rows = [("not watched", f"{name}: {why}") for name, why in data.unwatched.items()]
+    """The first sensors that the model does not watch, and values that scales leave out; no row where none are."""
+    rows = [("not watched", f"{shortened(name)}: {why}") for name, why in data.unwatched.items()]
+    left = len(rows) - MOST_FINDINGS
+    rows = rows[:MOST_FINDINGS] + ([("", f"and {left} more, in `narrows models show`")] if left > 0 else [])
+    wild = ", ".join(f"{count:,} values of {shortened(name)}" for name, count in list(data.wild.items())[:MOST_NAMES])
     return rows + ([("not in scale", f"far from all others: {wild}")] if wild else [])
 
 

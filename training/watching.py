@@ -12,11 +12,13 @@ from training.data.framing import FramedHistory
 from training.data.history import History, drop_sensors
 from training.data.scaling import fit_moments
 from training.data.split import Shares
-from training.data.unwatched import droppable, unwatched
+from training.data.unwatched import Unwatched, unwatched, with_kept
 from training.lengths import Cut, cut
 from training.options import TrainOptions
 
 Reframe = Callable[[History], tuple[History, FramePolicy, FramedHistory, object]]
+# Sensors that a line names; the count says how many there are.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Watched:
     """A history of the sensors in the bundle, cut into parts, and their scales.
 
     Attributes:
-        unwatched: sensors that move in the fit part of no series, and why. They are left out, or kept where
-            `score_when` or a range reads them.
+        unwatched: sensors that move in the fit part of no series. They are left out, or kept where `score_when` or a
+            range reads them.
         wild: values of each sensor that its scales leave out, over all series.
         sampling: series or sensors that report at unlike steps, and what to set; None: their steps are alike.
     """
@@ -35,26 +37,29 @@ class Watched:
     framed: FramedHistory
     lengths: Cut
     scales: ScaleTable
-    unwatched: dict[str, str]
+    unwatched: dict[str, Unwatched]
     wild: dict[str, int]
     sampling: str | None = None
 
     @property
     def notes(self) -> list[tuple[str, str]]:
         """Stages of the training, and a line on each where something is not as usual."""
-        unwatched = "; ".join(f"{name}: {why}" for name, why in self.unwatched.items())
-        wild = ", ".join(f"{count:,} of {name}" for name, count in self.wild.items())
-        lengths = self.lengths
+        lengths, settings = self.lengths, [of.setting(name) for name, of in self.unwatched.items()]
+        watch_too = next((f"; a range watches a sensor too: `{setting}`" for setting in settings if setting), "")
+        unwatched = _listed([f"{name}: {of.why}" for name, of in self.unwatched.items()], "; ")
+        wild = _listed([f"{count:,} of {name}" for name, count in self.wild.items()], ", ")
         lines = {
-            "sensors": unwatched and f"{len(self.unwatched)} not watched: {unwatched}",
-            "scale": wild and f"without values that are far from all others: {wild}",
-            "window": lengths.why_shorter and f"W = {lengths.window}, M = {lengths.smoothing}: {lengths.why_shorter}",
-        }
+            "sensors": unwatched and f"{len(self.unwatched)} not watched: {unwatched}{watch_too}",
+            "scale": wild and f"values far from all others are left out of mean and deviation: {wild}",
+            "window": lengths.why_shorter
+            and f"W = {lengths.window}, M = {lengths.smoothing}: {lengths.why_shorter}",
+        }  # fmt: skip
         return [(stage, line) for stage, line in lines.items() if line]
 
     def named_in(self, facts: DataFacts) -> DataFacts:
         """Facts about the history, with what its model does not watch."""
-        return msgspec.structs.replace(facts, unwatched=self.unwatched, wild=self.wild, sampling=self.sampling)
+        reasons = {name: of.why for name, of in self.unwatched.items()}
+        return msgspec.structs.replace(facts, unwatched=reasons, wild=self.wild, sampling=self.sampling)
 
 
 def watch(
@@ -66,16 +71,22 @@ def watch(
         ConfigError: a rule needs such a sensor.
         DataError: a part has no row, or no sensor is left.
     """
-    said: dict[str, str] = {}
+    said: dict[str, Unwatched] = {}
     while True:
         lengths = cut(framed, options.model, options.threshold, Shares(**dict(options.train.parts)))
         fitted = fit_moments(framed, lengths.part)
-        found = unwatched(framed, fitted, history.sensors)
-        dropped, reasons = droppable(found, history.sensors, policy, options.rules)
-        said |= reasons
+        found = with_kept(unwatched(framed, fitted, history.sensors), history.sensors, policy, options.rules)
+        said |= found
+        dropped = {name for name, of in found.items() if not of.is_kept}
         if not dropped:
             break
         history, policy, framed, _ = reframe(drop_sensors(history, dropped))
     counts = fitted.own.wild.sum(axis=0).tolist()
     wild = {name: count for name, count in zip(history.sensors, counts, strict=True) if count}
     return Watched(history, policy, framed, lengths, fitted.table(), said, wild)
+
+
+def _listed(lines: list[str], separator: str) -> str:
+    """The first of these lines, and the number of the others."""
+    left = len(lines) - NAMED
+    return separator.join(lines[:NAMED] + ([f"and {left} more"] if left > 0 else []))

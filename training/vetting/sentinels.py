@@ -85,7 +85,7 @@ def likely_sentinels(values: Float64s, names: Sequence[str], series: Int32s | No
 
 def setting(proposed: Mapping[str, Sequence[float]]) -> str:
     """The setting `frames.sentinels` in YAML, on one line."""
-    each = (f"{_key(name)}: [{', '.join(map(shown, values))}]" for name, values in proposed.items())
+    each = (f"{yaml_key(name)}: [{', '.join(map(shown, values))}]" for name, values in proposed.items())
     return f"frames.sentinels: {{{', '.join(each)}}}"
 
 
@@ -98,7 +98,7 @@ def shown(value: float) -> str:
     return text if "." in text else text.replace("e", ".0e")
 
 
-def _key(name: str) -> str:
+def yaml_key(name: str) -> str:
     """A name as a key of YAML: quoted where it is not plain, or where it would read as a boolean or null."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.lower() not in BOOLEANS
     return name if plain else json.dumps(name, ensure_ascii=False)

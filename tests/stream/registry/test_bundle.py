@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stream.errors import BundleError
 from stream.registry.bundle import SELFTEST, SERIES, WEIGHTS, load, table_in
 from stream.registry.manifest import MANIFEST, Manifest, read_manifest
 from stream.registry.registry import Registry
-from tests.support.builders import a_definition, a_policy, a_rule, a_rules, a_spec, publish
+from tests.support.builders import a_definition, a_policy, a_rule, a_rules, a_spec, publish, write_bundle
 
 
 @pytest.fixture
@@ -70,6 +71,16 @@ def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same
     _, definition = load(folder)
     assert (definition.policy.valid, definition.rules.sensors) == ((), ())
     assert (definition.policy, definition.rules, definition.spec) == (given.policy, given.rules, given.spec)
+
+
+def test_the_table_of_series_counts_wild_values_where_the_training_did(tmp_path: Path) -> None:
+    """Older bundles have no such column."""
+    given = a_definition()
+    counted = replace(given, scales=replace(given.scales, wild=np.arange(6).reshape(3, 2)))
+    for name, definition in (("older", given), ("counted", counted)):
+        write_bundle(tmp_path / name, definition)
+    assert load(tmp_path / "older")[1].scales.wild is None
+    np.testing.assert_array_equal(load(tmp_path / "counted")[1].scales.wild, counted.scales.wild)
 
 
 @pytest.mark.parametrize(
