@@ -10,8 +10,8 @@ from stream.intake.columns import Bools, Float64s, Int64s
 
 # The usual values of a sensor lie between these quantiles. Distances outside are counted in their width.
 TAIL = 0.1
-# A value is wild farther out than FAR, or where it is APART times as far out as the next nearer value. Heavy tails, such
-# as those of disk and network loads, have values between. Chosen by seven public data sets together: with a smaller FAR
+# A value is wild farther out than FAR, or where it is APART times as far out as the next nearer value. Heavy tails have
+# values between, such as those of disk and network loads. Chosen by seven public data sets together: with a smaller FAR
 # the bursts of servers, clipped, hide their faults.
 APART, FAR = 5.0, 64.0
 # A relative deviation below this is the rounding error of a constant; dividing by it would make noise.
