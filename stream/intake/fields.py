@@ -59,7 +59,8 @@ def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
     """
     if not sensors:
         raise ConfigError("fields: no sensors are given, at least one is expected; name them in the configuration")
-    number = float | None
+    # True and false are 1 and 0, as in a history.
+    number = float | bool | None
     times = {"time": fields.time} | ({"date": fields.date} if fields.date else {})
     found = [Leaf(checked(name, path), _TIME, msgspec.UNSET) for name, path in times.items()]
     if fields.series:

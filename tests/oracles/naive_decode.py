@@ -138,7 +138,7 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
     for element in elements:
         for path in value_paths(layout, names):
             number = at(element, path)
-            if number is not None and math.isinf(number.as_float()):
+            if isinstance(number, Number) and math.isinf(number.as_float()):
                 raise DeadMessageError("not_a_number")
     return message
 
@@ -153,7 +153,7 @@ def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
     if layout.format == "long":
         good = good and type(at(element, layout.sensor)) is str
     for path in value_paths(layout, names):
-        good = good and (at(element, path) is None or isinstance(at(element, path), Number))
+        good = good and (at(element, path) is None or isinstance(at(element, path), Number | bool))
     if not good:
         raise DeadMessageError("wrong_type")
 
@@ -172,7 +172,7 @@ def one_reading(
     if known is not None and series not in known:
         raise DeadElementError("unknown_series")
     found = [at(element, path) for path in value_paths(layout, names)]
-    floats = [math.nan if number is None else number.as_float() for number in found]
+    floats = [math.nan if n is None else float(n) if type(n) is bool else n.as_float() for n in found]
     if layout.format == "long":
         sensor = at(element, layout.sensor)
         if sensor not in names:

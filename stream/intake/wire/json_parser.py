@@ -1,6 +1,7 @@
 """Parses JSON messages to rows of the configured fields, or to the reason why a message has none.
 
-A message is an object or an array of objects. Values are JSON numbers only. There are two readers with the same result.
+A message is an object or an array of objects. Values are JSON numbers; true and false are 1 and 0. There are two
+readers with the same result.
 The fast one is msgspec. It accepts faults that we do not: a repeated key, any depth, and text that is not UTF-8 in a
 field that is not read. So its rows count only where a few counts over the whole batch prove that it has none of these.
 Otherwise each message is examined, and `strict_json` reads the doubtful ones again.
