@@ -9,9 +9,10 @@ import msgspec
 from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
 from stream.detect.series_counts import SeriesCounts
+from stream.intake.columns import Disposition
 from stream.intake.intervals import format_duration, readable
 
-Cause = Literal["", "short", "gaps", "off", "degraded", "no frames"]
+Cause = Literal["", "late", "short", "gaps", "off", "degraded", "no frames"]
 # A series is hardly scored where more than half of the frames that it should be scored in have no score.
 HARDLY = 0.5
 # A smaller share of frames without a score is not worth a word.
@@ -49,8 +50,8 @@ class SeriesAccount(msgspec.Struct, frozen=True):
 
     @property
     def blind(self) -> bool:
-        """The series is never or hardly scored."""
-        return bool(self.cause) and (not self.scored or self.unscored > HARDLY)
+        """The series is never or hardly scored, or most of its readings came too late."""
+        return bool(self.cause) and (not self.scored or self.unscored > HARDLY or self.cause == "late")
 
     @property
     def text(self) -> str:
@@ -123,6 +124,8 @@ def _account(of: SeriesCounts, definition: Definition) -> SeriesAccount:
 
 def _cause(of: SeriesCounts, needed: int, unscored: float) -> Cause:
     scored, warming, degraded, off = of.frames
+    if of.readings[Disposition.LATE] > HARDLY * sum(of.readings):
+        return "late"
     if scored and unscored <= WORTH_A_WORD:
         return ""
     if not any(of.frames):
@@ -143,6 +146,8 @@ def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str,
     run = max(expected // max(of.runs, 1), 1)
     shorter = f"train with a shorter window, `model.window: {max(run // 4, 1)}`"
     rows = f"the first score needs {needed} frames in a row (W = {spec.window}, M = {spec.smoothing})"
+    if cause == "late":
+        return "most of its readings stand behind a later one", "look for a time in its future, or sort its readings"
     if cause == "no frames":
         return "none of its readings became a frame", "look at `input.series`, and at the order of time"
     if cause == "short":

@@ -121,3 +121,9 @@ def test_many_frames_without_a_score_are_named_though_no_series_is_blind() -> No
     (partly,) = account(definition(), readings(list(range(100)), missing=35))
     assert (partly.blind, partly.cause) == (False, "degraded")
     assert warnings([partly])[0].startswith("30% of the frames of 1 series have no score, as of 'a': 66 of 100 frames")
+
+
+def test_a_series_whose_clock_ran_ahead_is_named_though_all_of_its_frames_are_scored() -> None:
+    (late,) = account(definition(), readings([*range(100, 130), *range(40)]))
+    assert (late.late, late.cause, late.blind) == (40, "late", True)
+    assert "'a': 26 of 30 frames scored, 4 warming, 40 late: most of its readings stand behind a later one" in late.text
