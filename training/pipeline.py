@@ -41,6 +41,7 @@ from training.data.history import History, data_facts, describe_columns, drop_se
 from training.data.scored_history import FrameScores, frame_scores
 from training.data.spans import of_unknown_series
 from training.data.split import Part
+from training.data.twins import with_note_on_twins
 from training.defaults import (
     choose_policy,
     choose_rules,
@@ -214,6 +215,7 @@ def _reframed(
     policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
     history = ordered(history, policy)
     framed = frame(history.batches, policy, history.sensors)
+    history = with_note_on_twins(history, framed)
     if options.feedback is not None:
         lag = longest_support(options.model) - 1
         framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)

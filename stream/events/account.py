@@ -188,5 +188,8 @@ def _degraded(of: SeriesCounts, definition: Definition) -> tuple[str, str]:
     )
     if len(gone) == len(definition.sensors):
         return "no sensor has a value", "look at its source: its readings hold no values"
-    allow = f"`frames.max_missing: {len(gone)}`, " if policy.max_missing < len(gone) < len(definition.sensors) else ""
-    return why, f"train with {allow}a longer `frames.interval` with `frames.resample`, or without these sensors"
+    choices = [f"with `frames.max_missing: {len(gone)}`"] if policy.max_missing < len(gone) else []
+    # A longer tick helps only a sensor that reports at all.
+    if of.frames[2] < sum(of.frames) - of.frames[3]:
+        choices.append("with a longer `frames.interval` and `frames.resample`")
+    return why, f"train {', '.join([*choices, 'or without these sensors'])}"

@@ -1,7 +1,5 @@
 """Intervals as a person would write them: 1, 2, 5, 10, 15, 30 seconds, minutes or hours."""
 
-import math
-
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 DURATION_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
@@ -13,6 +11,8 @@ _USUAL: tuple[int, ...] = (
 )
 # A regular step this close to a usual interval is that interval with jitter.
 JITTER = 0.05
+# A tick may be this much shorter than the step: few ticks are then without a value.
+LEAST = 0.9
 
 
 def format_duration(length: int) -> str:
@@ -28,10 +28,11 @@ def readable(step: int, steady: bool) -> int:
 
     Args:
         step: a usual step, > 0.
-        steady: the steps are regular but for jitter. Then 97.03 s is 97 s; else it is the nearest usual interval.
+        steady: the steps are regular but for jitter. Then 97.03 s is 97 s; else it is the next usual interval, or one
+            that is a little shorter.
     """
-    nearest = min(_USUAL, key=lambda usual: abs(math.log(usual / step)))
-    if not steady or abs(nearest - step) <= JITTER * step:
-        return nearest
+    usual = next((usual for usual in _USUAL if usual >= LEAST * step), step)
+    if not steady or abs(usual - step) <= JITTER * step:
+        return usual
     unit = max(size for size in DURATION_UNITS.values() if 10 * size <= max(step, 10))
     return round(step / unit) * unit

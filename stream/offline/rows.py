@@ -62,7 +62,7 @@ def out_of_order(layout: Layout, order: Order) -> Layout:
 
 def said(layout: Layout) -> list[str]:
     """Lines for people about changes to the rows that nobody asked for."""
-    notes = {"order": "put in order", "series_name": "series", "pieces": "warning"}
+    notes = {"order": "put in order", "series_name": "series", "pieces": "warning", "twins": "warning"}
     return [f"{what}: {layout.why[key]}" for key, what in notes.items() if key in layout.why]
 
 

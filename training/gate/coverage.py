@@ -21,9 +21,8 @@ def coverage_criterion(accounts: Sequence[SeriesAccount]) -> Criterion:
     """
     judged = [one for one in accounts if one.cause != "short"]
     expected = sum(one.frames - one.off for one in judged)
-    named = "; ".join(warnings(accounts))
     if not judged:
-        return not_judged(NAME, named or "no series has a frame")
+        return not_judged(NAME, "; ".join(warnings(accounts)) or "no series has a frame")
     blind = sum(one.blind for one in judged) / len(judged)
     unscored = sum(one.unscored * (one.frames - one.off) for one in judged) / expected if expected else 0.0
     by_frames = blind <= MOST_SERIES and unscored > MOST_FRAMES
@@ -33,4 +32,5 @@ def coverage_criterion(accounts: Sequence[SeriesAccount]) -> Criterion:
         f"{unscored:.1%} of the frames in operation have no score; {MOST_SERIES:.0%} and {MOST_FRAMES:.0%} are let pass"
     )
     verdict: Verdict = "refused" if measured > limit else "passed"
+    named = "; ".join(warnings(judged if verdict == "refused" else accounts))
     return Criterion(NAME, verdict, measured, limit, f"{text}; {named}" if named else text)

@@ -81,7 +81,7 @@ def test_degraded_frames_are_named_with_the_sensors_that_have_no_value() -> None
     assert "more than 0 of 2 sensors have no value for longer than 5 frames; in these frames: 's1' in 100%" in (
         degraded.why
     )
-    assert degraded.remedy.startswith("train with `frames.max_missing: 1`, a longer `frames.interval`")
+    assert degraded.remedy.startswith("train with `frames.max_missing: 1`, with a longer `frames.interval`")
 
 
 def test_an_asset_that_is_never_on_is_named_with_the_expression() -> None:
