@@ -28,7 +28,8 @@ _ORDERED = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}})(?:(?:,? |T){_C
 def localised(local: Int64s, good: Bools, zone: str) -> tuple[Int64s, Bools]:
     """Local times (n,) as ns since 1970 UTC (n,), and bool (n,), true where they are times.
 
-    An hour that comes twice in autumn is the earlier one. A time in the hour that spring leaves out is no time.
+    An hour that comes twice in autumn is the earlier one. A time in the hour that spring leaves out is no time. From
+    2038 on there is no summer time: pyarrow knows the changes of a zone until then.
 
     Args:
         good: bool (n,), true where `local` is a time.

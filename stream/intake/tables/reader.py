@@ -17,7 +17,7 @@ from stream.intake.tables.labels import label_column as label_column
 from stream.intake.tables.layout import Layout as Layout
 from stream.intake.tables.layout import discover as discover
 from stream.intake.tables.merged import check_columns, numbers_in
-from stream.intake.tables.moments.conversion import column_to_ns
+from stream.intake.tables.moments.conversion import bounds, column_to_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class _FileReader:
             if self._label is None
             else labels_of(self._file.column(rows, self._label), self._layout.anomalous)[keep]
         )
-        dead = tuple(self._dead(row, start, timed, time_null) for row in np.flatnonzero(~alive).tolist())
+        dead = tuple(self._dead(rows, row, start, timed, time_null) for row in np.flatnonzero(~alive).tolist())
         return Batch(columns, labels, dead, int(np.count_nonzero(alive & ~ours)))
 
     def _series(self, rows: pa.RecordBatch) -> tuple[list[str], Int64s]:
@@ -152,10 +152,14 @@ class _FileReader:
         numbers = _floats(self._file.column(rows, name))
         return np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float64, copy=False)
 
-    def _dead(self, row: int, start: int, timed: Bools, time_null: Bools) -> Dead:
+    def _dead(self, rows: pa.RecordBatch, row: int, start: int, timed: Bools, time_null: Bools) -> Dead:
         reason = Reason.MISSING_TIME if time_null[row] else Reason.BAD_TIME if not timed[row] else Reason.MISSING_SERIES
         column = self._layout.series if reason is Reason.MISSING_SERIES else self._layout.time
-        return Dead(start + row, -1, reason, f"{self._file.path}: column {column!r}", None, None)
+        detail = f"{self._file.path}: column {column!r}"
+        if reason is Reason.BAD_TIME:
+            given = self._file.column(rows, self._layout.time).slice(row, 1).cast(pa.string())[0]
+            detail += f": {given} is no time{bounds(self._layout.times.form)}"
+        return Dead(start + row, -1, reason, detail, None, None)
 
 
 def _only(values: Float64s, keep: Bools) -> Float64s:
