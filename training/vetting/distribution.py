@@ -12,6 +12,10 @@ from training.vetting.sentinels import shown
 # A value is wild if it is farther from the rest than this many times the range of 98 % of the rest. The range of
 # 1,000,000 normal values is twice that of 98 % of them.
 WILD = 10.0
+# Others are wild though values lie between: FAR times the range of 90 % away, as scales count it, too. Loads of disks
+# and networks reach so far day by day. Their quartiles tell: the twentieths are more than LIGHT times as far from the
+# median (2.4 times for normal values).
+FAR, TWENTIETH, LIGHT = 50.0, 20, 3.0
 # Larger shares are a state of the sensor, not wild values.
 MOST_WILD = 0.01
 # A quantised sensor moves in steps of half a standard deviation or more: its rounding hides a seventh of its spread.
@@ -27,23 +31,34 @@ NEAR, LEAST_NEAR = 0.05, 0.01
 
 
 def wild(sample: Sample, sentinels: Float64s) -> Iterator[Seen]:
-    """Finds values far outside the rest that are no sentinels."""
-    rest = sample.rest
-    width = _width(rest)
-    if len(sample.below) + len(sample.above) == 0 or width == 0.0 or levels(rest) < FEWEST_LEVELS:
-        return
-    far = sample.isolated() & ~np.isin(sample.values, sentinels)
-    far[far] = np.maximum(rest[0] - sample.values[far], sample.values[far] - rest[-1]) >= WILD * width
-    values = np.sort(sample.values[far])
-    if 0 < len(values) <= MOST_WILD * len(sample.values):
-        span = shown(values[0]) if values[0] == values[-1] else f"{values[0]:.6g} to {values[-1]:.6g}"
-        reason = f"{span}; all others are between {rest[0]:.6g} and {rest[-1]:.6g}"
-        yield Seen(Kind.WILD, sample.series, reason, sample.rows[far])
+    """Finds values far outside all others that are no sentinels: isolated ones, else very far ones."""
+    values = sample.values
+    for (low, high), most in _limits(sample):
+        far = (values < low) | (values > high)
+        far[far] = ~np.isin(values[far], sentinels)
+        if 0 < far.sum() <= most * len(values):
+            others, out = values[(values >= low) & (values <= high)], np.sort(values[far])
+            span = shown(out[0]) if out[0] == out[-1] else f"{out[0]:.6g} to {out[-1]:.6g}"
+            reason = f"{span}; all others are between {others.min():.6g} and {others.max():.6g}"
+            yield Seen(Kind.WILD, sample.series, reason, sample.rows[far])
+            return
+
+
+def _limits(sample: Sample) -> Iterator[tuple[tuple[float, float], float]]:
+    """Limits outside of which values are wild, each with the largest share of values that may be so."""
+    rest, wide, usual = sample.rest, _width(sample.rest, 100), _width(sample.rest, TWENTIETH)
+    if len(rest) < len(sample.values) and wide > 0.0 and levels(rest) >= FEWEST_LEVELS:
+        yield (rest[0] - WILD * wide, rest[-1] + WILD * wide), MOST_WILD
+    cut, quarter, half = len(rest) // TWENTIETH, len(rest) // 4, len(rest) // 2
+    above = rest[-1 - cut] - rest[half] <= LIGHT * (rest[-1 - quarter] - rest[half])
+    below = rest[half] - rest[cut] <= LIGHT * (rest[half] - rest[quarter])
+    if usual > 0.0 and above and below:
+        yield (rest[cut] - FAR * usual, rest[-1 - cut] + FAR * usual), 1 / TWENTIETH
 
 
 def quantised(sample: Sample) -> Iterator[Seen]:
     """Finds a sensor that moves in few even steps, coarse against its spread."""
-    rest, width = sample.rest, _width(sample.rest)
+    rest, width = sample.rest, _width(sample.rest, 100)
     if width == 0.0:
         return
     first = np.flatnonzero(np.diff(rest, prepend=-np.inf) > SAME_STEP * width)  # (n,), where each step begins
@@ -78,7 +93,7 @@ def clipped(sample: Sample) -> Iterator[Seen]:
             yield Seen(Kind.CLIPPED, sample.series, reason, sample.rows[sample.values == limit])
 
 
-def _width(ordered: Float64s) -> float:
-    """Range of the middle 98 % of sorted values."""
-    cut = len(ordered) // 100
+def _width(ordered: Float64s, tail: int) -> float:
+    """Range of sorted values without the lowest and the highest of each `tail` values."""
+    cut = len(ordered) // tail
     return float(ordered[-1 - cut] - ordered[cut])

@@ -91,6 +91,15 @@ def test_single_values_far_outside_are_wild_with_their_rows() -> None:
     assert "-7.5 to 40; all others are between 4." in found.text
 
 
+def test_a_stretch_of_very_wild_values_is_named_though_others_lie_between() -> None:
+    values, draw = pressure(3000), np.random.default_rng(0)
+    values[1000:1100] += 500 * draw.standard_normal(100)
+    (found,) = found_in(values)
+    assert found.kind == Kind.WILD
+    assert 80 <= (found.rows or 0) <= 100
+    assert found_in(draw.lognormal(0, 3, 3000)) == []
+
+
 @pytest.mark.parametrize("step", [0.2, 0.5])
 def test_coarse_even_steps_are_quantised(step: float) -> None:
     values = np.round((pressure(3000) + 0.3 * np.random.default_rng(1).standard_normal(3000)) / step) * step
