@@ -13,7 +13,7 @@ from stream.messages import say, tell, warn
 
 def init(
     from_file: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob to guess the settings from.")
+        str | None, typer.Option(metavar="PATH", help="Parquet or CSV file, folder or glob to guess from.")
     ] = None,
     from_topic: Annotated[
         str | None, typer.Option(metavar="TOPIC", help="Topic whose newest messages tell the layout of the stream.")

@@ -18,7 +18,7 @@ GATE_REFUSED = 4
 def recalibrate(
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: newer readings that were normal."),
+        typer.Option("--data", metavar="PATH", help="Parquet or CSV file, folder or glob: newer, normal readings."),
     ] = None,
     scores: Annotated[
         Path | None,

@@ -24,7 +24,9 @@ MOST_LOST = 0.1
 
 
 def replay(
-    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the readings.")],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Parquet or CSV file, folder or glob: the readings.")
+    ],
     config: ConfigFile = None,
     overrides: Overrides = None,
     bundle: Bundle = None,

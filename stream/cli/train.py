@@ -11,7 +11,9 @@ from stream.messages import say
 
 
 def train(
-    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: the history.")],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Parquet or CSV file, folder or glob: the history.")
+    ],
     feedback: FeedbackFrom = None,
     alerts: AlertsFrom = None,
     force: Annotated[

@@ -24,7 +24,7 @@ Bundle = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Who and why; kept in the registry's history.")]
 Labelled = Annotated[
-    Path, typer.Option("--data", metavar="PATH", help="Parquet file, folder or glob: readings with labels.")
+    Path, typer.Option("--data", metavar="PATH", help="Parquet or CSV file, folder or glob: readings with labels.")
 ]
 FeedbackFrom = Annotated[
     str | None,

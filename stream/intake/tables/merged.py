@@ -44,9 +44,19 @@ def merged_types(found: Sequence[File]) -> dict[str, pa.DataType]:
     return {name: kinds[name][rows[name].most_common(1)[0][0]] for name in kinds}
 
 
-def gaps(found: Sequence[File], name: str) -> str | None:
-    """The files in which a column of numbers has none, for people; None where every file with rows has some."""
-    lacking = {file.name: file.types().get(name) for file in found if file.rows}
+def gaps(found: Sequence[File], names: Iterable[str]) -> dict[str, list[str]]:
+    """The columns of numbers that are not so in every file with rows, by a sentence about these files."""
+    kinds = {file.name: file.types() for file in found if file.rows}
+    columns: dict[str, list[str]] = {}
+    for name in names:
+        sentence = _gap({file: of.get(name) for file, of in kinds.items()})
+        if sentence is not None:
+            columns.setdefault(sentence, []).append(name)
+    return columns
+
+
+def _gap(lacking: Mapping[str, pa.DataType | None]) -> str | None:
+    """A sentence about the files in which a column has no numbers, given its type in each; None where all have them."""
     absent = [file for file, kind in lacking.items() if kind is None]
     empty = [file for file, kind in lacking.items() if kind is not None and types.is_null(kind)]
     other = [(file, kind) for file, kind in lacking.items() if family(kind) not in ("nothing", "numbers")]
@@ -73,7 +83,8 @@ def some(names: Sequence[str]) -> str:
 
 def numbers_in(file: File, columns: Iterable[str]) -> frozenset[str]:
     """Those of the columns that hold numbers in this file."""
-    return frozenset(name for name in columns if family(file.types().get(name)) == "numbers")
+    kinds = file.types()
+    return frozenset(name for name in columns if family(kinds.get(name)) == "numbers")
 
 
 def check_columns(

@@ -1,4 +1,4 @@
-"""Parquet to columns of readings, the same that messages decode to, with labels where the history has them."""
+"""Files of history to columns of readings, the same that messages decode to, with labels where the history has them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -132,7 +132,7 @@ def _kind(search: Search, name: str) -> str:
 
 def _candidates(search: Search, keys: list[str]) -> list[str]:
     """Columns of text and of integers, in every file with rows, that may name a series."""
-    full = [file for file in search.files if file.rows]
-    in_all = [name for name in full[0].columns if all(is_name(file.types().get(name, pa.null())) for file in full)]
+    full = [file.columns for file in search.files if file.rows]
+    in_all = [name for name in full[0] if all(is_name(columns.get(name, pa.null())) for columns in full)]
     others = {name.lower() for name in in_all if name in search.no_series | added(search)} | set(map(str.lower, keys))
     return [name for name in in_all if name.lower() not in {*TIMES, *others} and not is_label_name(name)]

@@ -57,16 +57,12 @@ def leave_out_others(search: Search, taken: set[str | None]) -> None:
 
 
 def doubt_gaps(search: Search, numbers: Iterable[str]) -> None:
-    """Doubts files without rows, and of those that lack the numbers of a sensor."""
+    """Adds a doubt about files without rows, and about those that lack the numbers of a sensor."""
     empty = without_rows(search.files)
     if empty is not None:
         search.doubts.append(empty)
-    lacking: dict[str, list[str]] = {}
-    for name in numbers:
-        lacking.setdefault(gaps(search.files, name) or "", []).append(name)
-    for sentence, names in lacking.items():
-        if sentence:
-            search.doubts.append(f"{some(names)}: {sentence}")
+    for sentence, names in gaps(search.files, numbers).items():
+        search.doubts.append(f"{some(names)}: {sentence}")
 
 
 def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:

@@ -68,3 +68,47 @@ def test_files_that_are_each_a_series_share_times_and_need_no_column(tmp_path: P
     layout = discover(tmp_path)
     assert layout.series is None
     assert {name for name, *_ in rows(list(read(tmp_path, layout)))} == {"p", "q"}
+
+
+def columns_of_two(**more: object) -> dict[str, object]:
+    """Two assets at the same 200 times, without a column of text."""
+    return {"time": stamps(*np.repeat(np.arange(200), 2).tolist()), "x": np.arange(400.0), **more}
+
+
+def test_integers_name_series_where_each_goes_on_from_its_first_row_to_its_last(tmp_path: Path) -> None:
+    """A measured integer that also tells the rows apart comes and goes."""
+    time = np.arange(200)
+    rpm = np.stack([1000 + (time // 9) % 7, 2000 + (time // 7) % 5], axis=1).ravel()
+    random = np.random.default_rng(1).integers(0, 1000, 400)
+    path = write(tmp_path / "x.parquet", columns_of_two(nr=[8, 9] * 200, rpm=rpm, random=random))
+    layout = discover(path)
+    assert (layout.series, layout.series_inferred, layout.sensors) == ("nr", True, ("x", "rpm", "random"))
+    assert layout.doubts == (
+        "nr is taken for the series: the only column of integers that makes times unique: without it 50% of rows "
+        "repeat one; if it is measured, name it in `input.sensors`",
+    )
+    bundle = discover(path, Hints(bundle=["x", "rpm", "random", "nr"]))
+    assert (bundle.series, bundle.sensors) == (None, ("x", "nr", "rpm", "random"))
+    without = discover(write(tmp_path / "y.parquet", columns_of_two(rpm=rpm)))
+    assert (without.series, without.sensors) == (None, ("x", "rpm"))
+    assert without.doubts == (
+        "each file is one, but 50% of rows repeat a time; name the column that tells assets apart as `input.series`: "
+        "rpm?",
+    )
+
+
+def test_an_integer_named_like_an_asset_is_the_series_though_times_never_repeat(tmp_path: Path) -> None:
+    columns = {"time": stamps(*range(60)), "unit": [1] * 30 + [2] * 30, "id": range(60), "x": np.arange(60.0)}
+    layout = discover(write(tmp_path / "x.parquet", columns))
+    assert (layout.series, layout.sensors, layout.doubts) == ("unit", ("x",), ())
+    assert layout.why["left out: id"].startswith("named like an identifier")
+
+
+@pytest.mark.parametrize("names", [["p", "q", "r"] * 100, [5, 6, 7] * 100])
+def test_values_that_take_turns_between_times_that_never_repeat_are_questioned(
+    tmp_path: Path, names: list[object]
+) -> None:
+    columns = {"time": stamps(*range(300)), "who": names, "x": np.arange(300.0), "on": [0] * 150 + [1] * 150}
+    layout = discover(write(tmp_path / "x.parquet", columns))
+    assert layout.series is None
+    assert layout.doubts == ("each file is one series, but who changes from row to row: `input.series`?",)
