@@ -26,4 +26,4 @@ def test_a_name_of_a_quantity_is_no_identifier(name: str) -> None:
 
 def test_the_likelier_name_of_a_series_comes_first() -> None:
     ranked = ["series", "device", "machine_id", "entity", "unit_number"]
-    assert sorted(reversed(ranked), key=lambda name: preference(name) or 0) == ranked
+    assert sorted(set(ranked), key=lambda name: preference(name) or 0) == ranked
