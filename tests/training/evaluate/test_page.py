@@ -1,9 +1,11 @@
 """The page of an evaluation: it needs no other file, shows data as text, and loses no peak."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,7 +64,9 @@ def hostile_page(folder: Path) -> str:
     normal_rows(HOSTILE).to_parquet(folder / "history.parquet", index=False)
     history = train_options("plain", folder / "history.parquet", folder / "registry")
     asked = EvaluationOptions(folder / "rows.parquet", LABELLED, None, history)
-    return page(evaluate(plain_bundle(folder / "registry", HOSTILE), asked))
+    bundle = plain_bundle(folder / "registry", HOSTILE)
+    data = msgspec.structs.replace(bundle.manifest.data, vetting=(f"{HOSTILE[0]}: wild, -7.5; 1 row",))
+    return page(evaluate(replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, data=data)), asked))
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,7 @@ def test_names_from_the_data_are_shown_as_they_are(hostile: str) -> None:
     text = "".join(Page(hostile).text)
     assert f"a{HOSTILE[0]}" in text
     assert HOSTILE[1] in text
+    assert f"Odd sensors in the history that it learned from{HOSTILE[0]}: wild, -7.5; 1 row" in text
 
 
 def test_the_page_has_a_plot_for_each_series_the_curve_and_the_worst_windows(hostile: str) -> None:
