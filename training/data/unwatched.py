@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.detect.frames.condition import Condition
+from stream.detect.frames.frames import Fitness
 from stream.detect.policy import FramePolicy
 from stream.errors import ConfigError, DataError
 from stream.events.record import rfc3339
@@ -95,11 +96,12 @@ def _unwatched(framed: FramedHistory, fitted: FitMoments, sensor: int) -> Unwatc
 
 
 def _first_news(framed: FramedHistory, fitted: FitMoments, sensor: int) -> str:
-    """The first time at which the sensor has another value than in the fit part of its series."""
+    """The first time at which the sensor has another value than in the fit part of its series; off frames apart."""
     known = dict(zip(fitted.names, np.where(fitted.known, fitted.own.mean, np.nan)[:, sensor].tolist(), strict=True))
     level = np.array([known.get(name, np.nan) for name in framed.names])[framed.series]
     values = framed.values[:, sensor]
-    news = framed.time[np.isfinite(values) & ~(np.abs(values - level) <= ROUNDING * np.abs(level))]
+    other = np.isfinite(values) & ~(np.abs(values - level) <= ROUNDING * np.abs(level))
+    news = framed.time[other & (framed.fitness != Fitness.OFF)]
     if not len(news):
         return ""
     return f"; it {'has values' if np.isnan(level).all() else 'moves'} from {rfc3339(int(news.min()))} on"
