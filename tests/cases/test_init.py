@@ -9,7 +9,7 @@ from tests.support.commands import Narrows
 # What is read and proposed does not depend on how much a model learns; the gate may refuse so small a one.
 TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=8")
 # Newer data for a replay of another file of their folder.
-NEWER = ("n_", "new.", "late_new", "n.", "Q2", "aware", "normal", "sk.")
+NEWER = ("n_", "new.", "late_new", "n.", "Q2", "aware", "normal")
 # Values as text, of which some are no numbers: nothing can be guessed about them.
 NOT_UNDERSTOOD = {"ha_raw.parquet": "state"}
 GENERATORS = (
@@ -80,3 +80,14 @@ def test_the_series_column_is_written_and_its_series_are_counted_and_named(
 def test_unlike_steps_are_resampled(case: MakeCase, narrows: Narrows) -> None:
     found = written(narrows, case("c11_series") / "rates.parquet")
     assert (found["frames"]["resample"], found["frames"]["interval"]) == ("mean", "10m")
+
+
+def test_the_label_is_written_and_what_in_it_means_anomalous(case: MakeCase, narrows: Narrows) -> None:
+    """1 and -1 name neither: the rarer is proposed, with a warning."""
+    found = written(narrows, case("c07_labels") / "swat.parquet")["input"]
+    assert (found["label"], "anomalous" in found, found["sensors"]) == (
+        "Normal/Attack", False, ["flow", "pressure", "temp"],
+    )  # fmt: skip
+    started = narrows("init", "--from-file", f"{case('c07_labels')}/sk.parquet", "--force")
+    assert "input.anomalous = [-1]" in started.out
+    assert "which values of label mean anomalous is a guess" in started.err

@@ -41,6 +41,7 @@ def guess_from_history(path: str, hints: Hints) -> Source:
         *_excluded(layout),
         *sentinel_guesses(columns, layout.sensors),
     ]
+    warnings += [f"{path}: {guess.reason}" for guess in guesses if guess.path == "input.anomalous"]
     return Source(path, layout, guesses, look, warnings)
 
 

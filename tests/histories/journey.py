@@ -1,0 +1,88 @@
+"""The journey of a history through the commands, and what must hold at every stop."""
+
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import yaml
+
+from tests.histories.files import written
+from tests.histories.kinds import Kind
+from tests.histories.rows import Truth
+from tests.support.commands import Narrows, Result
+
+# What is read and counted does not depend on how much a model learns.
+TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=4", "--set", "model.window=4")
+# Documented exit codes: data or broker, configuration, gate.
+CODES = (0, 1, 2, 4)
+DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
+VERDICTS = ("scored", "warming", "degraded", "off")
+
+
+def travel(kind: Kind, folder: Path, narrows: Narrows) -> str:
+    """Takes the history through init, train, replay and evaluate; returns where it was refused, or "".
+
+    Raises:
+        AssertionError: a count that does not add up, a loss that nobody told of, or an unclear refusal.
+    """
+    data, truth = written(kind, folder)
+    started = narrows("init", "--from-file", str(data), "--force")
+    if _refused(started, kind):
+        return f"init: {_reason(started)}"
+    _nothing_is_left_out_in_silence(started, truth)
+    assert narrows("config", "check").code == 0
+    trained = narrows("train", "--data", str(data), "--force", *TINY)
+    if _refused(trained, kind):
+        return f"train: {_reason(trained)}"
+    replayed = narrows("replay", "--data", str(data), "--json", "--scores", "scores.parquet")
+    assert not _refused(replayed, kind), replayed.err
+    _counts_add_up(_counts(replayed.err), truth)
+    if truth.label is not None:
+        evaluated = narrows("evaluate", "--data", str(data), "--json")
+        if _refused(evaluated, kind):
+            return f"evaluate: {_reason(evaluated)}"
+        _counts_add_up(evaluated.data["readings"], truth)
+    return ""
+
+
+def _refused(result: Result, kind: Kind) -> bool:
+    """True where a command ended with an error; the error must be one clear line."""
+    assert result.code in CODES, (kind, result)
+    assert "Traceback" not in result.err, (kind, result.err)
+    if result.code == 0:
+        return False
+    said = [line for line in result.err.splitlines() if line.startswith("narrows: ")]
+    assert len(said) == 1, (kind, result.err)
+    assert re.search(r"`[a-z_.]+|history|--set|--force", said[0]), (kind, said)
+    return True
+
+
+def _reason(result: Result) -> str:
+    return result.err[result.err.index("narrows: ") :].strip()
+
+
+def _nothing_is_left_out_in_silence(started: Result, truth: Truth) -> None:
+    """The sensors are all there, and what holds numbers and is none is named."""
+    text = Path("narrows.yaml").read_text(encoding="utf-8")
+    found = list(yaml.safe_load(text)["input"]["sensors"])
+    missing = [name for name in truth.sensors if name not in found and name not in started.out + started.err]
+    assert not missing, (missing, found)
+    assert set(found) <= set(truth.sensors), found
+    for name in truth.named:
+        assert name in started.out + started.err, name
+
+
+def _counts(err: str) -> dict[str, int]:
+    """The counts that replay says on its line of alerts."""
+    line = next(line for line in err.splitlines() if " alert events; " in line)
+    return {name: int(count.replace(",", "")) for name, count in re.findall(r"([a-z_]+) ([\d,]+)", line.split("; ")[1])}
+
+
+def _counts_add_up(counts: dict[str, int], truth: Truth) -> None:
+    """Every row of the files is counted, with one end."""
+    ends = {name: counts.get(name, 0) for name in DISPOSITIONS}
+    assert counts["received"] == truth.rows == sum(ends.values()), (counts, truth)
+    assert ends["dead"] == truth.untimed, (counts, truth)
+    if "scored" in counts:
+        frames = sum(counts.get(name, 0) for name in VERDICTS)
+        assert frames == pq.read_metadata("scores.parquet").num_rows, counts
