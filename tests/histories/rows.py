@@ -1,4 +1,4 @@
-"""The rows of a drawn history, and the truth about them: what a reader must count, and what it must name."""
+"""The rows of a drawn history, and the truth about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ LABELLED = 25
 
 @dataclass(frozen=True)
 class Truth:
-    """What a reader must find.
+    """The facts that a reader must find.
 
     Attributes:
         rows: of all files. untimed: those without a time.
