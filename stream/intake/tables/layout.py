@@ -11,7 +11,7 @@ from stream.intake.tables.hints import Hints
 from stream.intake.tables.label_values import Key
 from stream.intake.tables.labels import doubt_unused_labels, find_label
 from stream.intake.tables.long_columns import find_long_columns, find_named_sensors
-from stream.intake.tables.merged import check_columns
+from stream.intake.tables.merged import check_columns, some
 from stream.intake.tables.moments.form import FoundForm, find_form
 from stream.intake.tables.search import Search
 from stream.intake.tables.series_column import find_series
@@ -103,13 +103,19 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     doubt_gaps(search, numbers)
     doubt_unused_labels(search)
     nested = search.nested()
+    paths = {name: nested[column] for name, column in columns.items() if column in nested}
+    if paths and hints.sensors is None and not hints.propose:
+        search.doubts.append(
+            f"{some(list(paths))}: fields of structs; if messages nest them, let `narrows init --from-file {path}` "
+            "write their paths as `input.sensors`"
+        )
     return Layout(
         search.path, kind, time, times, series, tuple(columns), label, sensor, value, search.why, inferred,
         hints.series_name if series is None else None,
         anomalous=frozenset() if values is None else values.anomalous,
         doubts=(*_doubts(times), *search.doubts),
         columns={name: column for name, column in columns.items() if column != name},
-        paths={name: nested[column] for name, column in columns.items() if column in nested},
+        paths=paths,
     )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ _UNEXPLAINED = 0.1
 _STEADY = 0.5
 # The same share, and that of rows with another value than the row before, where times give no reason to look.
 _TURNS = 0.8
+# Rows of each file for a quick look.
+_QUICK = 20_000
 # More different integers than this are measured, not given to assets.
 _MOST = 10_000
 
@@ -51,10 +53,20 @@ def repeated_times(found: Sequence[File], keys: Sequence[str], candidates: Seque
         name
         for name in candidates
         if _names_rows(tables, name)
+        and _may_be_steady(tables, keys[0], name)
         and _repeated(tables, [*keys, name]) <= _UNEXPLAINED * repeated
-        and (not types.is_integer(tables[0].schema.field(name).type) or _steady(tables, keys[0], name))
+        and (not _is_integer(tables, name) or _steady(tables, keys[0], name))
     )
     return RepeatedTimes(few.share, tuple(explaining))
+
+
+def _may_be_steady(tables: Sequence[pa.Table], time: str, column: str) -> bool:
+    """False for integers that come and go in the first rows: a quick look spares one at all rows."""
+    return not _is_integer(tables, column) or _steady([table.slice(0, _QUICK) for table in tables], time, column)
+
+
+def _is_integer(tables: Sequence[pa.Table], column: str) -> bool:
+    return bool(types.is_integer(tables[0].schema.field(column).type))
 
 
 def _repeats(found: Sequence[File], keys: Sequence[str]) -> RepeatedTimes:
@@ -120,7 +132,7 @@ def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
     if any(2 * len(pc.unique(table[column])) > sum(map(len, tables)) for table in tables):
         return False
     names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
-    many = types.is_integer(tables[0].schema.field(column).type) and len(names) > _MOST
+    many = _is_integer(tables, column) and len(names) > _MOST
     return not many and not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))
 
 

@@ -112,12 +112,15 @@ def _unexplained(search: Search, keys: list[str], names: list[str], share: float
     """The sentence about repeated times that no single column explains."""
     seen = f"each file is one, but {share:.0%} of rows repeat a time"
     texts = [name for name in names if is_text(search.types[name])]
-    pair = next((pair for pair in combinations(texts, 2) if explain_together(search.files, keys, pair)), None)
+    pairs = (list(pair) for pair in combinations(texts, 2))
+    pair = next((pair for pair in pairs if explain_together(search.files, keys, pair)), None)
     if pair is None:
         listed = f": {' or '.join(names)}?" if names else ""
         return f"{seen}; name the column that tells assets apart as `input.series`{listed}"
+    pair = sorted(pair, key=lambda name: name.lower() in SENSORS)
     together = f"{seen}; {' and '.join(pair)} together tell them apart"
-    numbers = [name for name, kind in search.types.items() if is_number(kind) and name not in {*keys, *names}]
+    taken = {*keys, *names, *added(search)}
+    numbers = [name for name, kind in search.types.items() if is_number(kind) and name not in taken]
     if len(numbers) != 1 or len(keys) > 1:
         return f"{together}: make one column of both for `input.series`"
     return (
