@@ -4,7 +4,7 @@ A local time is int64 nanoseconds from 1970-01-01 00:00 on the clock of the plac
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
@@ -22,7 +22,18 @@ _EXCEL_EPOCH = 25_569
 _MILLISECOND = 1_000_000
 _CLOCK_TEXT = r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?([AaPp])\.?[Mm]\.?)?"
 _CLOCK = re.compile(_CLOCK_TEXT, re.ASCII)
-_ORDERED = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}})(?:(?:,? |T){_CLOCK_TEXT})?", re.ASCII)
+# A day of the week, three parts of a date in any order, a time of day, and a zone.
+_ORDERED = re.compile(
+    r"(?:[A-Za-z]{3,9},? )?(\d{1,4}|[A-Za-z]{3,9})[-./ ] ?(\d{1,2}|[A-Za-z]{3,9})(?:[-./]|,? ) ?(\d{1,4})"
+    rf"(?:(?:,? |T){_CLOCK_TEXT}(?: ?(Z|UTC|GMT|[+-]\d\d:?\d\d))?)?",
+    re.ASCII,
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# Two digits from here on are a year of the last century.
+_CENTURY = 70
+Order = Literal["ymd", "dmy", "mdy"]
+# A time in ns, and true where it names its zone; None where there is no time.
+Parsed = tuple[int, bool] | None
 
 
 def localised(local: Int64s, good: Bools, zone: str) -> tuple[Int64s, Bools]:
@@ -86,38 +97,52 @@ def excel_to_local(days: Float64s) -> tuple[Int64s, Bools]:
     return np.rint(since * (DAY // _MILLISECOND)).astype(np.int64) * _MILLISECOND, good
 
 
-def ordered_to_local(texts: Sequence[str], first: Literal["day", "month"]) -> tuple[Int64s, Bools]:
-    """Texts (n,) such as `31.12.2024 23:59:59` as local times (n,), and bool (n,), true where they are times.
+def ordered_to_ns(texts: Sequence[str], order: Order, zone: str) -> tuple[Int64s, Bools]:
+    """Texts (n,) such as `31.12.2024 23:59:59` as ns since 1970 UTC (n,), and bool (n,), true where they are times.
 
-    Also with `/` or `-`, one digit, AM and PM, or without a time of day.
+    Also with `/`, `-` or names of months, two digits of the year, AM and PM, a zone, or without a time of day.
     """
-    return _each(texts, lambda text: _ordered_ns(text, first == "day"))
+    return zoned([_ordered_ns(text, order) for text in texts], zone)
+
+
+def zoned(parsed: Sequence[Parsed], zone: str) -> tuple[Int64s, Bools]:
+    """Parsed times (n,) as ns since 1970 UTC (n,), and bool (n,); those that name no zone are local to `zone`."""
+    good = np.array([one is not None for one in parsed], np.bool_)
+    times = np.array([0 if one is None else one[0] for one in parsed], np.int64)
+    naive = np.flatnonzero([one is not None and not one[1] for one in parsed])
+    if zone != UTC_ZONE and len(naive):
+        times[naive], good[naive] = localised(times[naive], good[naive], zone)
+    return times, good
 
 
 def clocks_to_ns(texts: Sequence[str]) -> tuple[Int64s, Bools]:
     """Times of day (n,) such as `9:30`, `09:30:00.5`, `9:30 PM` as ns of the day, and bool (n,), true where such."""
     known = {text: _clock_text_ns(text) for text in set(texts)}
-    return _each(texts, known.__getitem__)
+    return zoned([None if (ns := known[text]) is None else (ns, True) for text in texts], UTC_ZONE)
 
 
-def _each(texts: Sequence[str], converted: Callable[[str], int | None]) -> tuple[Int64s, Bools]:
-    found = [converted(text) for text in texts]
-    good = np.array([ns is not None for ns in found], np.bool_)
-    return np.array([0 if ns is None else ns for ns in found], np.int64), good
-
-
-def _ordered_ns(text: str, day_first: bool) -> int | None:
+def _ordered_ns(text: str, order: Order) -> Parsed:
     found = _ORDERED.fullmatch(text.strip())
     if found is None:
         return None
-    one, _, two, year, *clock = found.groups()
-    day, month = (int(one), int(two)) if day_first else (int(two), int(one))
+    part = dict(zip(order, found.groups()[:3], strict=True))
+    *clock, zone = found.groups()[3:]
     try:
-        days = date(int(year), month, day).toordinal() - date(1970, 1, 1).toordinal()
+        month = _MONTHS.index(part["m"][:3].lower()) + 1 if part["m"].isalpha() else int(part["m"])
+        year = int(part["y"]) + (0 if len(part["y"]) == 4 else 1900 if int(part["y"]) >= _CENTURY else 2000)
+        days = date(year, month, int(part["d"])).toordinal() - date(1970, 1, 1).toordinal()
     except ValueError:
         return None
     ns = 0 if clock[0] is None else _clock_ns(clock)
-    return None if ns is None or abs(days) * DAY > _FARTHEST else days * DAY + ns
+    if ns is None or len(part["y"]) not in (2, 4) or (order == "ymd" and len(part["y"]) == 2):
+        return None
+    if abs(days) * DAY > _FARTHEST:
+        return None
+    ns += days * DAY
+    if zone is None or zone.isalpha():
+        return ns, zone is not None
+    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+    return ns - (minutes if zone[0] == "+" else -minutes) * 60 * SECOND, True
 
 
 def _clock_text_ns(text: str) -> int | None:

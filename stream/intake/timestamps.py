@@ -26,12 +26,15 @@ import numpy as np
 from stream.intake.calendar import (
     DAY,
     SECOND,
+    Order,
+    Parsed,
     clocks_to_ns,
     digits_to_local,
     excel_to_local,
     hhmmss_to_ns,
     localised,
-    ordered_to_local,
+    ordered_to_ns,
+    zoned,
 )
 from stream.intake.columns import Bools, Float64s, Int64s
 from stream.intake.time_formats import FIRST_YEAR, LAST_YEAR, UTC_ZONE, TimeFormat
@@ -43,9 +46,9 @@ _FIRST_PLAUSIBLE, _END_PLAUSIBLE = (
 )
 _NO_TIME = -(2**63)
 _UNITS: dict[TimeFormat, int] = {"epoch_s": SECOND, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
-_TEXTS = ("iso8601", "day_first", "month_first")
-# FILETIME counts 100 ns since 1601; this is 1970.
-_FILETIME_EPOCH = 116_444_736_000_000_000
+_ORDERS: dict[TimeFormat, Order] = {"year_first": "ymd", "day_first": "dmy", "month_first": "mdy"}
+# FILETIME counts 100 ns since 1601, and ticks of .NET since the year 1; this is 1970.
+_FILETIME_EPOCH, _TICKS_EPOCH = 116_444_736_000_000_000, 621_355_968_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?"
@@ -124,8 +127,8 @@ def texts_to_ns(texts: Sequence[str], time_format: TimeFormat, zone: str = UTC_Z
     if time_format in ("auto", "iso8601"):
         times, good = iso_to_ns(texts, zone)
         return times, plausible(times, good, time_format)
-    if time_format in ("day_first", "month_first"):
-        return localised(*ordered_to_local(texts, "day" if time_format == "day_first" else "month"), zone)
+    if time_format in _ORDERS:
+        return ordered_to_ns(texts, _ORDERS[time_format], zone)
     return to_ns([_number(text) for text in texts], time_format, zone)
 
 
@@ -145,13 +148,14 @@ def _int64s(values: Sequence[int]) -> Int64s:
 def ints_to_ns(numbers: Int64s, time_format: TimeFormat, zone: str = UTC_ZONE) -> tuple[Int64s, Bools]:
     """Integers (n,) as ns (n,), and bool (n,), true where they are times of the format within int64."""
     if time_format == "filetime":
-        good = (numbers >= 0) & (np.abs(numbers - _FILETIME_EPOCH) < LAST_NS // 100)
-        return np.where(good, numbers - _FILETIME_EPOCH, 0) * 100, good
+        since = numbers - np.where(numbers > 5 * _FILETIME_EPOCH // 2, _TICKS_EPOCH, _FILETIME_EPOCH)
+        good = (numbers >= 0) & (np.abs(since) < LAST_NS // 100)
+        return np.where(good, since, 0) * 100, good
     if time_format == "yyyymmdd" or time_format == "yyyymmddhhmmss":
         return localised(*digits_to_local(numbers, 8 if time_format == "yyyymmdd" else 14), zone)
     if time_format == "excel":
         return localised(*excel_to_local(numbers.astype(np.float64)), zone)
-    if time_format in _TEXTS:
+    if time_format == "iso8601" or time_format in _ORDERS:
         return np.zeros_like(numbers), np.zeros(len(numbers), np.bool_)
     unit = _unit(numbers, time_format)
     last = LAST_NS // unit
@@ -207,14 +211,7 @@ def iso_to_ns(texts: Sequence[str], zone: str = UTC_ZONE) -> tuple[Int64s, Bools
         times, aware = fast
         good = np.ones(len(texts), np.bool_)
         return (times, good) if aware else localised(times, good, zone)
-    slow = [_iso_ns(text) for text in texts]
-    good = np.array([one is not None for one in slow], np.bool_)
-    times = np.array([0 if one is None else one[0] for one in slow], np.int64)
-    if zone == UTC_ZONE:
-        return times, good
-    naive = np.flatnonzero([one is not None and not one[1] for one in slow])
-    times[naive], good[naive] = localised(times[naive], good[naive], zone)
-    return times, good
+    return zoned([_iso_ns(text) for text in texts], zone)
 
 
 def _arrow_iso(texts: Sequence[str]) -> tuple[Int64s, bool] | None:
@@ -240,7 +237,7 @@ def _without_utc(texts: Sequence[str]) -> Sequence[str]:
     return [text.removesuffix(" UTC") + "Z" if text.endswith(" UTC") else text for text in texts]
 
 
-def _iso_ns(text: str) -> tuple[int, bool] | None:
+def _iso_ns(text: str) -> Parsed:
     """Time of one ISO 8601 string in ns, and true where it has an offset; None where it is no time, or out of range."""
     found = _ISO.fullmatch(text)
     if found is None:

@@ -112,7 +112,8 @@ class InputSettings(Section):
     time_format: TimeFormat = Field(
         default="auto",
         description="Form of the event time. auto: ISO 8601 text, or an epoch by its size, from 1990 to 2100. excel: "
-        "serial days. yyyymmdd, yyyymmddhhmmss: digits. day_first, month_first: texts such as `31.12.2024 23:59`.",
+        "serial days. yyyymmdd, yyyymmddhhmmss: digits. year_first, day_first, month_first: texts such as "
+        "`31.12.2024 23:59`.",
     )
     date: Text | None = Field(
         default=None,

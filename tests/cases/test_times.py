@@ -57,7 +57,7 @@ def test_training_says_what_the_times_are_and_goes_on_with_the_setting(case: Mak
     data = f"{case('c10_times')}/dayfirst.parquet"
     trained = narrows("train", "--data", data, "--set", "input.time_format=day_first", *QUICK, "--json")
     assert trained.code == 0
-    assert f"the day, then the month, such as 31.01.2024, {UTC[0]} to {UTC[1]}" in trained.err
+    assert f"the day, the month, the year, such as 31.01.2024, {UTC[0]} to {UTC[1]}" in trained.err
     assert "no zone: UTC is assumed" in trained.data["data"]["columns"]["times"]
 
 

@@ -21,11 +21,14 @@ def find_time(search: Search) -> str:
         search.why["time"] = "the only timestamp column"
         return stamps[0]
     named = first_named(stamps or [name for name, kind in columns.items() if is_time(kind)], TIMES)
+    for is_typed in (types.is_time, types.is_date):
+        typed = [name for name, kind in columns.items() if is_typed(kind)]
+        named = typed[0] if named is None and not stamps and len(typed) == 1 else named
     if named is None:
         what = f"several timestamp columns ({', '.join(stamps)})" if stamps else "no time column"
         raise DataError(
             f"{search.where}: {what}; expected one timestamp column, or one named {', '.join(TIMES)}; "
-            f"there are {search.listed}; name the time in the configuration"
+            f"there are {search.listed}; name the time as `input.time`"
         )
     search.why["time"] = f"named {named!r}, of type {columns[named]}"
     return named

@@ -13,10 +13,20 @@ from stream.intake.timestamps import joined_to_ns, to_ns
 MOMENTS = st.datetimes(datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01")).map(
     lambda moment: moment.replace(microsecond=0)
 )
+# From the year 1 to 1601, in steps of 100 ns.
+TICKS = 504_911_232_000_000_000
 WRITTEN: dict[TimeFormat, list[str]] = {
     "yyyymmddhhmmss": ["%Y%m%d%H%M%S"],
-    "day_first": ["%d.%m.%Y %H:%M:%S", "%d/%m/%Y %I:%M:%S %p", "%d-%m-%YT%H:%M:%S.000", "%d/%m/%Y, %H:%M:%S"],
-    "month_first": ["%m/%d/%Y %H:%M:%S", "%m-%d-%Y %I:%M:%S%p"],
+    "day_first": [
+        "%d.%m.%Y %H:%M:%S",
+        "%d/%m/%Y %I:%M:%S %p",
+        "%d-%m-%YT%H:%M:%S.000",
+        "%d/%m/%Y, %H:%M:%S",
+        "%d-%b-%Y %H:%M:%S",
+        "%a, %d %b %Y %H:%M:%S GMT",
+    ],
+    "year_first": ["%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S,000 +0000", "%Y.%m.%d %H:%M:%S+00:00"],
+    "month_first": ["%m/%d/%Y %H:%M:%S", "%m-%d-%Y %I:%M:%S%p", "%B %d, %Y %H:%M:%S"],
     "auto": ["%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S"],
 }
 
@@ -47,7 +57,7 @@ def test_numbers_of_each_form_are_the_time_that_they_count(moment: datetime) -> 
     filetime = ns(moment) // 100 + 116_444_736_000_000_000
     digits, day = int(moment.strftime("%Y%m%d%H%M%S")), int(moment.strftime("%Y%m%d"))
     assert read([days, str(days)], "excel") == [ns(moment)] * 2
-    assert read([filetime, str(filetime)], "filetime") == [ns(moment)] * 2
+    assert read([filetime, str(filetime), filetime + TICKS], "filetime") == [ns(moment)] * 3
     assert read([digits, float(digits), str(digits)], "yyyymmddhhmmss") == [ns(moment)] * 3
     assert read([day, float(day), str(day)], "yyyymmdd") == [ns(midnight)] * 3
     assert read([day, days, digits, filetime], "auto") == [None] * 4, "no epoch of a plausible year"
@@ -60,8 +70,20 @@ def test_numbers_of_each_form_are_the_time_that_they_count(moment: datetime) -> 
         ("yyyymmddhhmmss", [20230101240000, 20230101006000, 20230101000060, 20230101, -1]),
         ("excel", [float("nan"), float("inf"), 1e9, "44197,5"]),
         ("filetime", [-1, 2**63 - 1, 2**63, "x"]),
-        ("day_first", ["12/31/2024", "31.12.24", "31.12/2024", "31.12.2024 24:00", "31.12.2024 13:00 PM", 31122024]),
+        (
+            "day_first",
+            [
+                "12/31/2024",
+                "31.12.024",
+                "31.12.2024 24:00",
+                "x.12.2024",
+                "31.foo.2024",
+                "31.12.2024 13:00 PM",
+                31122024,
+            ],
+        ),
         ("month_first", ["31.12.2024", "02/29/2023", ""]),
+        ("year_first", ["24/02/20", "2024/13/01", "2024/02/30", 20240220]),
         ("iso8601", [1_700_000_000, 1.7e9, "14.11.2023"]),
         ("epoch_s", ["soon", "1e9", "1_000", None, True]),
     ],
@@ -83,6 +105,12 @@ def test_a_time_without_a_zone_is_of_the_configured_one(moment: datetime, zone: 
     text, digits = str(moment), int(moment.strftime("%Y%m%d%H%M%S"))
     assert read([text], "auto", zone) == read([digits], "yyyymmddhhmmss", zone) == [wanted]
     assert read([text, f"{text}Z", f"{text} UTC"], "iso8601", zone) == [wanted, ns(moment), ns(moment)]
+
+
+def test_two_digits_of_a_year_and_an_offset_are_understood() -> None:
+    texts: list[object] = ["31.12.24 23:00", "31.12.99", "31.12.2024 23:00:00 +01:00", "31.12.2024 23:00:00-0130"]
+    wanted = ["2024-12-31 23:00", "1999-12-31", "2024-12-31 22:00", "2025-01-01 00:30"]
+    assert read(texts, "day_first") == [ns(datetime.fromisoformat(text)) for text in wanted]
 
 
 def test_the_hours_of_a_change_of_summer_time() -> None:

@@ -79,8 +79,8 @@ def find_form(search: Search, time: str) -> FoundForm:
     seen = _seen(search, found, rows)
     if not fitting:
         raise DataError(
-            f"{search.where}: {seen}; expected {_EXPECTED}; convert them, name another column as `input.time`, or "
-            f"the form as `input.time_format`"
+            f"{search.where}: {seen}; expected {_EXPECTED}; name another column as `input.time`, the column of the "
+            f"date as `input.date` where these are times of day, or the form as `input.time_format`; or convert them"
         )
     if not hints.propose:
         raise DataError(f"{search.where}: {seen}; expected {_EXPECTED}; {_remedy(search, fitting[0])}{also}")
@@ -106,10 +106,10 @@ def _fits(rows: Sample, form: TimeForm) -> bool:
 
 def _trials(search: Search, found: FoundForm) -> Iterator[FoundForm]:
     """Other forms that the times may have, the most telling first."""
-    formats = (*(name for name in MEANINGS if name not in _AS_THEY_ARE), *_AS_THEY_ARE)
+    formats = ("auto", *(name for name in MEANINGS if name not in _AS_THEY_ARE), *_AS_THEY_ARE)
     date = found.form.date
     for clock, day in _pairs(search, found.time) if date is None else [(found.time, date)]:
-        yield from (_with(found, clock, day, time_format) for time_format in ("auto", *formats))
+        yield from (_with(found, clock, day, time_format) for time_format in formats)
     if date is None:
         yield from (_with(found, found.time, None, time_format) for time_format in formats)
 
