@@ -67,10 +67,10 @@ def test_words_for_an_anomaly_need_no_normal_beside_them(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "name",
-    (
+    [
         *("attack", "attack_P1", "Normal/Attack", "is_fault", "isFault", "Machine failure", "FAULT", "Anomalies"),
         *("y_label", "outlierFlag", "failed", "changepoint", "label2", "Attack-1", "anomaly.score"),
-    ),
+    ],
 )
 def test_a_word_for_a_label_makes_a_column_no_sensor(tmp_path: Path, name: str) -> None:
     assert is_label_name(name)
