@@ -35,8 +35,8 @@ def refuse_discarded(layout: Layout, batches: Iterable[Batch], dispositions: Map
         raise DataError(
             f"{layout.path}: {late:,} late and {duplicate:,} duplicate of {readings:,} readings would be left out; "
             f"{clashing:,} have the time of another reading of their series but other values, as if several "
-            f"assets were one series ({len(of.names)} series: {layout.why['series']}); "
-            f"set `input.series` to the column that names the asset{_candidates(layout)}"
+            f"assets were one series ({len(of.names)} series: {layout.why.get('series_name', layout.why['series'])}); "
+            f"{_remedy(layout)}"
         )
 
 
@@ -55,6 +55,14 @@ def _value_hashes(columns: Readings | LongReadings) -> NDArray[np.uint64]:
     odd = np.random.default_rng(0).integers(0, 2**63, columns.values.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
     hashes: NDArray[np.uint64] = np.ascontiguousarray(columns.values).view(np.uint64) @ odd
     return hashes
+
+
+def _remedy(layout: Layout) -> str:
+    """The setting that tells the assets apart."""
+    column = f"set `input.series` to the column that names the asset{_candidates(layout)}"
+    if layout.series_name is None or "series_name" in layout.why:
+        return column
+    return f"leave `input.series_name` out, so that each file is a series, or {column}"
 
 
 def _candidates(layout: Layout) -> str:

@@ -64,6 +64,17 @@ def test_assets_that_would_become_one_series_are_refused_in_any_order(
         layout_for(tmp_path / "rows.parquet", Hints(), a_definition())
 
 
+def test_a_name_for_all_files_of_several_assets_is_refused_by_that_setting(
+    history: pd.DataFrame, tmp_path: Path
+) -> None:
+    for name, rows in history.drop(columns="series").groupby(history["series"]):
+        rows.to_parquet(tmp_path / f"{name}.parquet")
+    assert layout_for(tmp_path, Hints(), a_definition()).in_order
+    reason = "leave `input.series_name` out, so that each file is a series, or set `input.series` to the column"
+    with pytest.raises(DataError, match=reason):
+        layout_for(tmp_path, Hints(series_name="a"), a_definition())
+
+
 def test_sensors_that_come_in_rows_of_their_own_at_one_time_are_no_clash(history: pd.DataFrame, tmp_path: Path) -> None:
     odd = np.arange(400) % 2 == 1
     one = history.assign(series="a", s0=history["s0"].mask(odd), s1=history["s1"].mask(~odd))
