@@ -11,7 +11,7 @@ from stream.events.account import SeriesAccount, summary
 from stream.messages import rewrite, say, shortened
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
-from stream.terminal import console, plain_table
+from stream.terminal import console, duration, plain_table
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
 from training.pipeline import TrainingRun
@@ -49,8 +49,10 @@ def progress() -> Progress:
         last[0] = now
         line = (
             f"fit: epoch {seen.number}, loss {seen.loss:.4g}, held out {seen.stop_loss:.4g}, "
-            f"{seen.windows_per_s:,.0f} windows/s, at most {seen.seconds_left:.0f} s left"
+            f"{seen.windows_per_s:,.0f} windows/s"
         )
+        if seen.seconds_left is not None:
+            line += f", about {duration(seen.seconds_left)} left"
         (rewrite if terminal else say)(line)
 
     return Progress(stage, epoch)

@@ -18,6 +18,8 @@ from training.fitting.objective import Objective
 from training.fitting.posterior import mean_divergence
 from training.options import FitOptions
 
+# From this epoch on the end is estimated.
+FIRST_ESTIMATE = 3
 # Windows needed to fit and to stop. Longer windows overlap more, so more are needed.
 MIN_FIT, MIN_STOP, FIT_PER_FRAME, ENOUGH = 50, 5, 8, 100
 
@@ -31,7 +33,7 @@ class Epoch:
         loss: loss of training, with blanked cells and dropout, mean over members.
         stop_loss: mean error of the cells of the stop windows, without blanking and dropout.
         windows_per_s: windows trained on per second, of all members together.
-        seconds_left: time to `max_epochs`; less where training stops early.
+        seconds_left: estimate of the time to the end; see `epochs_left`. None in the first epochs.
         stale: epochs since the last improvement of a member that still trains.
     """
 
@@ -39,7 +41,7 @@ class Epoch:
     loss: float
     stop_loss: float
     windows_per_s: float
-    seconds_left: float
+    seconds_left: float | None
     stale: int
 
 
@@ -76,6 +78,24 @@ def seeds_of(spec: ModelSpec, options: FitOptions) -> tuple[int, ...]:
 def least_windows(window: int) -> tuple[int, int]:
     """Least number of windows of W frames that training needs, to fit and to stop."""
     return min(ENOUGH, max(MIN_FIT, FIT_PER_FRAME * window)), MIN_STOP
+
+
+def epochs_left(number: int, stale: int, patience: int, most: int) -> float | None:
+    """Estimates the epochs to the end of training after epoch `number`; None where too few tell anything.
+
+    Training ends `patience` epochs after the last improvement. A model that improved up to now is expected to go on for
+    half as long as it has improved; the longer it has not, the less.
+
+    Args:
+        stale: epochs since the last improvement of a member that still trains.
+        most: epochs at which training ends in any case.
+    """
+    if number >= most or stale >= patience:
+        return 0.0
+    if number < FIRST_ESTIMATE:
+        return None
+    more = 0.5 * (number - stale) * (1.0 - stale / patience)
+    return min(patience - stale + more, most - number)
 
 
 def fit(
@@ -148,9 +168,11 @@ class _Training:
                 self._keep(stop_loss, fit_loss, len(epochs) + 1)
                 self._cool()
             trained, seconds = trained + count, seconds + lap
-            left = (time.perf_counter() - begun) / (len(epochs) + 1) * (options.train.max_epochs - len(epochs) - 1)
-            loss, held_out = float(fit_loss.mean()), float(stop_loss.mean())
-            epochs.append(Epoch(len(epochs) + 1, loss, held_out, count / lap, left, int(self._stale.min())))
+            loss, held_out, stale = float(fit_loss.mean()), float(stop_loss.mean()), int(self._stale.min())
+            number = len(epochs) + 1
+            left = epochs_left(number, stale, options.train.patience, options.train.max_epochs)
+            pace = (time.perf_counter() - begun) / number
+            epochs.append(Epoch(number, loss, held_out, count / lap, None if left is None else left * pace, stale))
             progress(epochs[-1])
         return FittedMembers(
             weights=self._best,

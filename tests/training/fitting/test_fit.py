@@ -11,7 +11,7 @@ from stream.errors import DataError, ShapeError
 from tests.oracles.naive_errors import naive_errors
 from tests.support.builders import a_spec
 from tests.support.options import fit_options
-from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
+from training.fitting.fit import Epoch, FittedMembers, epochs_left, fit, seeds_of
 from training.options import FitOptions
 
 ROWS, WINDOW, SENSORS = 800, 4, 6
@@ -199,3 +199,15 @@ def test_values_that_are_not_finite_are_a_fault_of_the_data() -> None:
 
 def test_seeds_follow_on_from_the_first() -> None:
     assert seeds_of(spec_of(members=3), fit_options(seed=40)) == (40, 41, 42)
+
+
+def test_the_time_left_is_an_estimate_of_the_end_by_patience_and_never_beyond_the_last_epoch() -> None:
+    """Improved up to epoch 8 and ended at 18: the estimate at each epoch is within a factor of 2 of the truth."""
+    assert epochs_left(2, 0, patience=10, most=200) is None
+    stale = [0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
+    for number, since in enumerate(stale[2:], 3):
+        left = epochs_left(number, since, patience=10, most=200)
+        assert left is not None
+        assert 0.5 <= left / (18 - number) <= 2.0
+    assert epochs_left(190, 0, patience=10, most=195) == 5
+    assert epochs_left(20, 10, patience=10, most=200) == epochs_left(200, 0, patience=10, most=200) == 0
