@@ -77,9 +77,10 @@ def _isolated_below(part: Float64s) -> int:
     with np.errstate(over="ignore"):
         gaps = np.diff(part)
         wide = gaps > part[-1] - part[1:]
+    cuts = np.flatnonzero(wide[: len(part) - FEWEST]) + 1
+    if not len(cuts):
+        return 0
     moves = np.flatnonzero(gaps)
-    cuts = np.flatnonzero(wide) + 1
-    cuts = cuts[cuts <= len(part) - FEWEST]
     codes, minority = np.isin(cuts, moves[:MOST_CODES] + 1), 2 * cuts <= len(part)
     # The last cut that leaves enough distinct values.
     last = moves[1 - FEWEST_LEVELS] if len(moves) >= FEWEST_LEVELS - 1 else 0

@@ -42,34 +42,37 @@ def jumps(sample: Sample) -> Iterator[Seen]:
     ordered = np.sort(sample.values[: count * size].reshape(count, size), axis=1)
     level, spread = ordered[:, size // 2], ordered[:, -1 - size // 4] - ordered[:, size // 4]
     jump = _largest(level)
-    before, after = np.median(spread[: jump.at]), np.median(spread[jump.at + 1 :])
-    within = float(max(before, after))
-    beside = max(TIMES_LEVELS * jump.beside, TIMES_SPREAD * within)
-    # Two levels without any spread are two settings.
-    if jump.gap >= beside > 0:
-        levels = np.median(level[: jump.at]), np.median(level[jump.at + 1 :])
-        reason = f"stays at {levels[1]:.6g} after {levels[0]:.6g}; its spread is {after:.3g} after {before:.3g}"
-        reason += ": another unit, another gauge, or another state"
-        yield _seen(Kind.LEVEL_JUMP, sample, jump.at * size, size, reason, sample.values)
-        return
-    if (spread > 0).all():
+    if jump.gap > 0:
+        before, after = np.median(spread[: jump.at]), np.median(spread[jump.at + 1 :])
+        beside = max(TIMES_LEVELS * jump.beside, TIMES_SPREAD * float(max(before, after)))
+        # Two levels without any spread are two settings.
+        if jump.gap >= beside > 0:
+            levels = np.median(level[: jump.at]), np.median(level[jump.at + 1 :])
+            reason = (
+                f"stays at {levels[1]:.6g} after {levels[0]:.6g}; its spread is {after:.3g} after {before:.3g}: "
+                "another unit, another gauge, or another state"
+            )
+            yield _seen(Kind.LEVEL_JUMP, sample, jump.at * size, size, reason, sample.values)
+            return
+    if spread.min() > 0:
         jump = _largest(np.log(spread))
         if jump.gap >= max(np.log(LEAST_FACTOR), jump.beside):
             before, after = np.median(spread[: jump.at]), np.median(spread[jump.at + 1 :])
+            distance = np.abs(sample.values - np.median(sample.values))
             reason = f"its spread stays {after:.3g} after {before:.3g}"
-            middle = np.median(sample.values)
-            yield _seen(Kind.SPREAD_JUMP, sample, jump.at * size, size, reason, np.abs(sample.values - middle))
+            yield _seen(Kind.SPREAD_JUMP, sample, jump.at * size, size, reason, distance)
 
 
 def _largest(of: Float64s) -> _Jump:
     """The block at which the values before and after, float64 (n,), are farthest apart."""
-    best = _Jump(EDGE, -np.inf, 0.0)
-    for at in range(EDGE, len(of) - EDGE):
-        before, after = of[:at], of[at + 1 :]
-        gap = float(max(after.min() - before.max(), before.min() - after.max()))
-        if gap > best.gap:
-            best = _Jump(at, gap, float(max(np.ptp(before), np.ptp(after))))
-    return best
+    most, least = np.maximum.accumulate(of)[:-2], np.minimum.accumulate(of)[:-2]  # before each block but the first
+    after = of[::-1]
+    most_after, least_after = np.maximum.accumulate(after)[-3::-1], np.minimum.accumulate(after)[-3::-1]
+    gap = np.maximum(least_after - most, least - most_after)[EDGE - 1 : len(of) - EDGE - 1]
+    place = int(gap.argmax())
+    at = place + EDGE - 1
+    beside = max(most[at] - least[at], most_after[at] - least_after[at])
+    return _Jump(place + EDGE, float(gap[place]), float(beside))
 
 
 def _seen(kind: Kind, sample: Sample, start: int, size: int, reason: str, values: Float64s) -> Seen:
