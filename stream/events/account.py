@@ -148,6 +148,8 @@ def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str,
     rows = f"the first score needs {needed} frames in a row (W = {spec.window}, M = {spec.smoothing})"
     if cause == "late":
         return "most of its readings stand behind a later one", "look for a time in its future, or sort its readings"
+    if cause == "no frames" and of.readings[Disposition.DEAD] == sum(of.readings):
+        return "the bundle does not know it", "set `input.unknown_series: accept`, or train with its history"
     if cause == "no frames":
         return "none of its readings became a frame", "look at `input.series`, and at the order of time"
     if cause == "short":

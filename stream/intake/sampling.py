@@ -64,7 +64,8 @@ class Sampling:
 
     Attributes:
         rows: median step of each series; in a long one, over the steps of all its sensors.
-        whole: the step by which every sensor of a series is seen; rare ones are not waited for.
+        whole: the step by which every sensor of a series is seen; rare ones are not waited for. Series with too few
+            steps to tell have none.
         fastest: the shortest usual step of a sensor; 0: there is none.
         slowest: the sensor that sets `whole`, an index, of the series in which it is most behind the others.
         interval: the usual step of the rows, as a person would write it; None: there are no steps.
@@ -131,15 +132,16 @@ def sampling(batches: Sequence[Readings | LongReadings], sensors: int) -> Sampli
     else:
         own = _own_steps(batches, found.names, sensors, rows)
     whole, slowest = _whole(own, rows)
-    plain = _middle(rows.median)
+    plain, telling = _middle(rows.median), rows.count >= min(FEWEST_STEPS, int(rows.count.max(initial=0)))
+    told = rows.key.tolist(), whole.tolist(), telling.tolist()
     return Sampling(
         rows=dict(zip([found.names[of] for of in rows.key.tolist()], rows.median.tolist(), strict=True)),
-        whole=dict(zip([found.names[of] for of in rows.key.tolist()], whole.tolist(), strict=True)),
+        whole={found.names[of]: step for of, step, one in zip(*told, strict=True) if one},
         fastest=int(own[own > 0].min(initial=np.iinfo(np.int64).max)) if own.any() else 0,
         slowest=slowest,
         interval=None if plain is None else _written(rows, plain, int(rows.median[plain])),
         tick=None if plain is None else _tick(rows, whole, _middle(whole)),
-        widest_tick=None if plain is None else _tick(rows, whole, _widest(whole, rows.count)),
+        widest_tick=None if plain is None else _tick(rows, whole, int(np.argmax(np.where(telling, whole, 0)))),
     )
 
 
@@ -225,11 +227,6 @@ def _whole(own: Int64s, rows: _Usual) -> tuple[Int64s, int | None]:
 def _middle(step: Int64s) -> int | None:
     """Place of the lower median: an element, not the mean of two, so that 1 s stays 1 s."""
     return int(np.argsort(step, kind="stable")[(len(step) - 1) // 2]) if len(step) else None
-
-
-def _widest(whole: Int64s, count: Int64s) -> int:
-    """Place of the longest step among the series with enough steps; of all, where none has enough."""
-    return int(np.argmax(np.where(count >= min(FEWEST_STEPS, int(count.max())), whole, 0)))
 
 
 def _tick(rows: _Usual, whole: Int64s, at: int | None) -> int | None:

@@ -52,12 +52,13 @@ def sampling_advice(
         return None
     on_ticks = is_long or resample != "none"
     tick = (interval or found.tick) if on_ticks else 0
+    rows = {name: found.rows[name] for name in found.whole}
     seen = max_carry + 1  # frames for which one value serves
     sparse = {name: step for name, step in found.whole.items() if step > seen * (tick or found.rows[name])}
     if sparse:
         reason = _sparse(found, sparse, sensors, tick)
-    elif not on_ticks and max(found.rows.values()) >= APART * min(found.rows.values()):
-        reason = f"series report at unlike steps ({_steps(found.rows)}), so windows of some span more time"
+    elif not on_ticks and max(rows.values()) >= APART * min(rows.values()):
+        reason = f"series report at unlike steps ({_steps(rows)}), so windows of some span more time"
     else:
         return None
     proposed: Resample = resample if resample != "none" else "last" if is_long else "mean"

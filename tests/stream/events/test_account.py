@@ -113,7 +113,7 @@ def test_series_with_one_cause_are_one_line_and_readings_that_were_refused_are_d
     assert (unknown.readings, unknown.dead, unknown.frames, unknown.cause) == (14, 14, 0, "no frames")
     lines = warnings(accounts)
     assert lines[0].startswith("never scored: 6 of 8 series ('a', 'b', 'c', 'd', 'e', ...), such as 'a': 0 of 3 frames")
-    assert lines[1].startswith("never scored: 'x': 0 of 0 frames scored, 14 dead: none of its readings became a frame")
+    assert lines[1].startswith("never scored: 'x': 0 of 0 frames scored, 14 dead: the bundle does not know it")
     assert summary(accounts) == "86 of 108 frames scored; 7 of 8 series never or hardly scored"
 
 

@@ -94,6 +94,7 @@ def test_series_of_unlike_rates_have_one_tick_in_which_all_are_seen() -> None:
     found = sampling([rows_of(60, 300), rows_of(600, 30, "b"), rows_of(60, 300, "c"), rows_of(9000, 4, "d")], 2)
     assert found.rows == {"a": 60 * SECOND, "b": 600 * SECOND, "c": 60 * SECOND, "d": 9000 * SECOND}
     assert (found.interval, found.widest_tick) == (60 * SECOND, 600 * SECOND), "four readings tell no rate"
+    assert set(found.whole) == {"a", "b", "c"}
 
 
 def test_without_two_times_there_is_no_interval() -> None:
