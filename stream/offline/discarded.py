@@ -35,8 +35,7 @@ def refuse_discarded(layout: Layout, batches: Iterable[Batch], dispositions: Map
         raise DataError(
             f"{layout.path}: {late:,} late and {duplicate:,} duplicate of {readings:,} readings would be left out; "
             f"{clashing:,} have the time of another reading of their series but other values, as if several "
-            f"assets were one series ({len(of.names)} series: {layout.why.get('series_name', layout.why['series'])}); "
-            f"{_remedy(layout)}"
+            f"assets were one series ({len(of.names)} series: {_why(layout)}); {_remedy(layout)}"
         )
 
 
@@ -55,6 +54,12 @@ def _value_hashes(columns: Readings | LongReadings) -> NDArray[np.uint64]:
     odd = np.random.default_rng(0).integers(0, 2**63, columns.values.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
     hashes: NDArray[np.uint64] = np.ascontiguousarray(columns.values).view(np.uint64) @ odd
     return hashes
+
+
+def _why(layout: Layout) -> str:
+    """The reason why these are the series."""
+    adopted = layout.series_name is not None and "series_name" in layout.why
+    return layout.why["series_name" if adopted else "series"]
 
 
 def _remedy(layout: Layout) -> str:
