@@ -41,8 +41,8 @@ SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
-# Columns of SERIES that not all bundles have: TRAINED only after a recalibration, MEDIAN and WILD not in older bundles.
-TRAINED, MEDIAN, WILD = "threshold_trained", "threshold_median", "wild"
+# Columns of SERIES that not all bundles have: TRAINED only after a recalibration, the others not in older bundles.
+TRAINED, MEDIAN, WILD, BORROWED = "threshold_trained", "threshold_median", "wild", "borrowed"
 MAX_FILE_BYTES = 4 << 30
 # Machines differ by 1e-5 relative; the absolute part covers errors that are nearly 0.
 SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
@@ -240,8 +240,8 @@ def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
         "threshold_scale": thresholds.scale[row],
         "threshold_n": thresholds.rows[row],
     }
-    if scales.wild is not None:
-        columns[WILD] = scales.wild.ravel()
+    facts = {WILD: scales.wild, BORROWED: scales.borrowed}
+    columns |= {name: values.ravel() for name, values in facts.items() if values is not None}
     extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
     return pa.table(columns | {name: values[row] for name, values in extra.items() if values is not None})
 
@@ -258,7 +258,8 @@ def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdT
 
     rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
     wild = column(WILD).astype(np.int64) if WILD in table.column_names else None
-    scales = ScaleTable(names, column("mean"), column("scale"), rows[0], wild)
+    borrowed = column(BORROWED).astype(np.bool_) if BORROWED in table.column_names else None
+    scales = ScaleTable(names, column("mean"), column("scale"), rows[0], wild, borrowed)
     extra = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
     return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, *extra)
 

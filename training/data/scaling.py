@@ -59,6 +59,7 @@ class FitMoments:
             scale=np.where(scale > 0, scale, 1.0),
             rows=np.append(self.rows, self.rows.sum()),
             wild=np.vstack([self.own.wild, self.pooled.wild]),
+            borrowed=np.vstack([~moving, np.zeros_like(moving[:1])]),
         )
 
     def _usual(self) -> Float64s:

@@ -18,6 +18,7 @@ from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels
 from training.calibration.stored_levels import StoredLevels, stored_grid
 from training.data.framing import FramedHistory
+from training.data.moments import wild_values
 from training.recalibration import batch_means
 from training.recalibration.batch_means import Estimate
 from training.recalibration.drift import SensorDrift
@@ -113,7 +114,7 @@ def evidence_of(definition: Definition, readings: NewerReadings, selection: Sele
         exceeding_share=share,
         sensors=sensor_drifts(frames, selection.eligible, scales, definition.sensors, block),
         flat=frozenset(
-            (scales.names[row], definition.sensors[sensor]) for row, sensor in np.argwhere(scales.scale == 1.0).tolist()
+            (scales.names[row], definition.sensors[sensor]) for row, sensor in np.argwhere(scales.without_unit).tolist()
         ),
     )
 
@@ -127,7 +128,10 @@ def _renumbered(levels: Levels, own: Int64s, names: tuple[str, ...]) -> Levels:
 def sensor_drifts(
     frames: FramedHistory, eligible: Bools, scales: ScaleTable, sensors: tuple[str, ...], block: int
 ) -> dict[str, tuple[SensorDrift, ...]]:
-    """Computes the drift of the sensors of each series with eligible frames. A sensor without a value is left out."""
+    """Computes the drift of the sensors of each series with eligible frames. A sensor without a value is left out.
+
+    Wild values count as missing, as they do in the scales.
+    """
     if not frames.values.shape[1]:
         return {}
     rows = np.flatnonzero(eligible)
@@ -138,6 +142,7 @@ def sensor_drifts(
         row = scales.row(name)
         widened = widening(end - start, int(scales.rows[row]))
         values = (frames.values[rows[own]] - scales.mean[row]) / scales.scale[row]
+        values[wild_values(values, np.isfinite(values))] = np.nan
         drifts[name] = tuple(
             SensorDrift(sensor, *_moments(values[:, f], batch[own], widened))
             for f, sensor in enumerate(sensors)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from stream.errors import ShapeError
-from stream.intake.columns import Float32s, Float64s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 
 POOLED = ""
 
@@ -20,6 +20,7 @@ class ScaleTable:
         mean, scale: float64 (R, F), in the sensors' units; scale > 0, 1 for a sensor that moves in no series.
         rows: int64 (R,), number of frames behind each row.
         wild: int64 (R, F), values too far from the others, which mean and scale leave out. None: not known.
+        borrowed: bool (R, F), the scale is of other series, as the sensor does not move in this one. None: nowhere.
     """
 
     names: tuple[str, ...]
@@ -27,6 +28,7 @@ class ScaleTable:
     scale: Float64s
     rows: Int64s
     wild: Int64s | None = None
+    borrowed: Bools | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.names), self.mean.shape[-1])
@@ -41,6 +43,12 @@ class ScaleTable:
     def row(self, name: str) -> int:
         """The row that serves `name`."""
         return self._row_of.get(name, self._row_of[POOLED])
+
+    @property
+    def without_unit(self) -> Bools:
+        """Mask of the sensors whose scale is not the spread of their own series, bool (R, F)."""
+        still: Bools = self.scale == 1.0
+        return still if self.borrowed is None else still | self.borrowed
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

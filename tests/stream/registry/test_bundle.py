@@ -73,14 +73,17 @@ def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same
     assert (definition.policy, definition.rules, definition.spec) == (given.policy, given.rules, given.spec)
 
 
-def test_the_table_of_series_counts_wild_values_where_the_training_did(tmp_path: Path) -> None:
+def test_the_table_of_series_says_what_is_behind_a_scale_where_the_training_did(tmp_path: Path) -> None:
     """Older bundles have no such column."""
     given = a_definition()
-    counted = replace(given, scales=replace(given.scales, wild=np.arange(6).reshape(3, 2)))
+    wild = np.arange(6).reshape(3, 2)
+    counted = replace(given, scales=replace(given.scales, wild=wild, borrowed=wild % 3 == 0))
     for name, definition in (("older", given), ("counted", counted)):
         write_bundle(tmp_path / name, definition)
-    assert load(tmp_path / "older")[1].scales.wild is None
-    np.testing.assert_array_equal(load(tmp_path / "counted")[1].scales.wild, counted.scales.wild)
+    older, loaded = (load(tmp_path / name)[1].scales for name in ("older", "counted"))
+    assert (older.wild, older.borrowed) == (None, None)
+    np.testing.assert_array_equal(loaded.wild, counted.scales.wild)
+    np.testing.assert_array_equal(loaded.borrowed, counted.scales.borrowed)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_a_sensor_that_stands_still_in_one_series_has_its_own_level_and_the_usua
     usual = np.median([values[:FIT, 1].std() for values in moving.values()])
     assert unit(table, "still", 1) == pytest.approx((1000.0, usual), rel=1e-12)
     assert unit(table, "not trained", 1)[1] > 100.0
+    assert table.without_unit.tolist() == [[False, False]] * 3 + [[False, True], [False, False]]
 
 
 @pytest.mark.parametrize("present", [0, 29])

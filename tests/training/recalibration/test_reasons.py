@@ -62,6 +62,13 @@ def test_a_sensor_that_is_as_it_was_says_nothing() -> None:
     assert not any(advice_on(wandering(draw, 1000)) for _ in range(200))
 
 
+def test_wild_values_are_no_drift_as_the_scale_left_them_out_too() -> None:
+    """2 % of -9999 would be a mean that fell by 200 deviations."""
+    values = wandering(np.random.default_rng(1), 1000)
+    values[::50] = -9999.0
+    assert advice_on(values) == []
+
+
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
