@@ -102,6 +102,13 @@ def files(path: Path | str) -> list[File]:
     return [_file(file, root) for file in found]
 
 
+def passed_over(path: Path | str, found: Sequence[File]) -> list[str]:
+    """Names of CSV files in a folder that are not read, because Parquet files are there."""
+    if not Path(path).is_dir() or any(file.path.name.lower().endswith(ENDINGS) for file in found):
+        return []
+    return [file.name for file in _readable(Path(path).rglob("*"), Path(path), (ENDINGS,))]
+
+
 def _root_and_files(path: Path) -> tuple[Path, list[Path]]:
     """The folder that the names of files are relative to, and the files."""
     if path.is_file():
@@ -119,11 +126,13 @@ def _root_and_files(path: Path) -> tuple[Path, list[Path]]:
     return root, _readable([*below, *named], root) or sorted(named)
 
 
-def _readable(found: Iterable[Path], root: Path) -> list[Path]:
+def _readable(
+    found: Iterable[Path], root: Path, formats: Sequence[Sequence[str]] = (_PARQUET, ENDINGS, tuple(FOREIGN))
+) -> list[Path]:
     """The Parquet files; where there are none, the CSV files; else those of formats that can be named."""
     seen = {file for file in found if file.is_file() and _visible(file, root)}
-    for endings in (_PARQUET, ENDINGS, tuple(FOREIGN)):
-        files_of = sorted(file for file in seen if file.name.lower().endswith(endings))
+    for endings in formats:
+        files_of = sorted(file for file in seen if file.name.lower().endswith(tuple(endings)))
         if files_of:
             return files_of
     return []

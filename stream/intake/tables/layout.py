@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream.errors import DataError
-from stream.intake.tables.files import files
+from stream.intake.tables.files import files, passed_over
 from stream.intake.tables.hints import Hints
 from stream.intake.tables.label_values import Key
 from stream.intake.tables.labels import doubt_unused_labels, find_label
@@ -89,6 +89,7 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     times = find_form(search, find_time(search))
     time, date = times.time, times.form.date
     sensor, value = find_long_columns(search, {time, date, label})
+    check_columns(found, time, None, label, sensor, ())
     series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None], value)
     kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
     search.why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
@@ -101,6 +102,9 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     numbers = list(columns.values()) if value is None else [value]
     check_columns(found, time, series, label, sensor, numbers)
     doubt_gaps(search, numbers)
+    beside = passed_over(path, found)
+    if beside:
+        search.doubts.append(f"{some(beside)}: not read, because Parquet files are beside; name a CSV file to read it")
     doubt_unused_labels(search)
     nested = search.nested()
     paths = {name: nested[column] for name, column in columns.items() if column in nested}

@@ -89,13 +89,13 @@ def names_all_rows(found: Sequence[File], column: str) -> bool:
 
 def taking_turns(found: Sequence[File], time: str, candidates: Sequence[str]) -> list[str]:
     """The columns whose values take turns from row to row, each at a steady step: as assets do that share no times."""
-    tables = [table.sort_by(time) for table in _first_rows(found, [time, *candidates])] if candidates else []
+    tables = list(_first_rows(found, [time, *candidates])) if candidates else []
     named = (name for name in candidates if _names_rows(tables, name))
-    return [name for name in named if _turns(tables, name) and _steady(tables, time, name, _TURNS)]
+    return [name for name in named if _turns(tables, time, name) and _steady(tables, time, name, _TURNS)]
 
 
-def _turns(tables: Sequence[pa.Table], column: str) -> bool:
-    codes = [_codes(table[column]) for table in tables]
+def _turns(tables: Sequence[pa.Table], time: str, column: str) -> bool:
+    codes = [_codes(table[column])[np.argsort(_ranks(table[time]), kind="stable")] for table in tables]
     return bool(sum(np.count_nonzero(np.diff(code)) for code in codes) >= _TURNS * sum(map(len, codes)))
 
 
@@ -144,7 +144,7 @@ def _steady(tables: Sequence[pa.Table], time: str, column: str, least: float = _
     seen, possible = 0, 0.0
     for table in tables:
         # The rank of a time serves as well as the time, in any form that sorts.
-        rank = pc.rank(_sortable(table[time]), tiebreaker="dense").to_numpy().astype(np.int64)
+        rank = _ranks(table[time])
         value = _codes(table[column])
         order = np.lexsort((rank, value))
         starts = np.flatnonzero(np.diff(value[order], prepend=-1))
@@ -163,6 +163,9 @@ def _codes(column: pa.ChunkedArray) -> Int64s:
     return codes
 
 
-def _sortable(column: pa.ChunkedArray) -> pa.Array:
-    plain = column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
-    return plain.combine_chunks()
+def _ranks(column: pa.ChunkedArray) -> Int64s:
+    """The place of each value among the distinct ones, int64 (n,), > 0."""
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    sortable = column.cast(pa.int64() if types.is_null(kind) else kind).combine_chunks()
+    ranks: Int64s = pc.rank(sortable, tiebreaker="dense").to_numpy().astype(np.int64)
+    return ranks

@@ -66,7 +66,7 @@ def _named_integers(search: Search, keys: list[str]) -> str | None:
 
 def _explaining(search: Search, keys: list[str], value: str | None) -> str | None:
     """The only column that makes times unique, or that of several which is named like one of assets."""
-    if set(keys) & set(search.files[0].folders):
+    if any(set(keys) & set(file.folders) for file in search.files):
         return None
     names = _candidates(search, [*keys, *([] if value is None else [value])])
     found = repeated_times(search.files, keys, names)

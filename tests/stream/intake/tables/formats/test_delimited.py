@@ -7,7 +7,7 @@ import pytest
 
 from stream.errors import DataError
 from stream.intake.tables.reader import discover, label_column
-from tests.stream.intake.tables.test_reader import START, read_all
+from tests.stream.intake.tables.test_reader import START, read_all, stamps, write
 
 HEAD = "time,Machine,Temp °C,on"
 LINES = [f"{START + i},p{i % 2},{i}.5,{'true' if i else ''}" for i in range(4)]
@@ -39,6 +39,15 @@ def test_a_whole_number_that_gets_a_point_later_and_a_second_column_of_a_name_ar
     (tmp_path / "x.csv").write_text("\n".join(["time,x,x", *lines]))
     assert read_all(tmp_path / "x.csv")[-1] == ("x", 9_999, (9_999.5, 19_998.0), 9_999)
     assert discover(tmp_path / "x.csv").sensors == ("x", "x.1")
+
+
+def test_csv_beside_parquet_is_named_and_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "x.parquet", {"time": stamps(0), "x": [1.0]})
+    (tmp_path / "y.csv").write_text("\n".join([HEAD, *LINES]))
+    assert [name for name, *_ in read_all(tmp_path)] == ["x"]
+    assert discover(tmp_path).doubts == (
+        "y.csv: not read, because Parquet files are beside; name a CSV file to read it",
+    )
 
 
 def test_a_column_of_labels_is_found_in_csv(tmp_path: Path) -> None:
