@@ -5,7 +5,9 @@ import sys
 from typing import Literal
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from stream.messages import printable
 
 
 def configure(log_format: Literal["auto", "json", "console"], level: Literal["info", "warning"] = "info") -> None:
@@ -16,6 +18,8 @@ def configure(log_format: Literal["auto", "json", "console"], level: Literal["in
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # JSON escapes control characters by itself.
+    shared += [_printable_values] if console else []
     render: Processor = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render] if not console else [*shared, render],
@@ -31,3 +35,8 @@ def configure(log_format: Literal["auto", "json", "console"], level: Literal["in
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.WARNING)
+
+
+def _printable_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Makes the text of an event safe for a terminal: a name of a series may hold an escape sequence."""
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from stream.cli.starting.agreement import Agreement, agree
-from stream.cli.starting.history import guess_from_history
-from stream.cli.starting.producer import producer_program
-from stream.cli.starting.source import Source
-from stream.cli.starting.topic import guess_from_topic
 from stream.errors import ConfigError
 from stream.settings import Settings
 from stream.settings.starter import Guess, settings_of, with_given
+
+if TYPE_CHECKING:  # Its import is heavy, and without a source nothing needs it.
+    from stream.cli.starting.source import Source
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Start:
 
     guesses: Sequence[Guess]
     warnings: Sequence[str]
-    history: Source | None
-    topic: Source | None
+    history: "Source | None"
+    topic: "Source | None"
     training: Sequence[str] = ()
 
     def program(self, config: str) -> str:
@@ -39,6 +38,8 @@ class Start:
         source = self.topic or self.history
         if source is None:
             raise ConfigError("--producer: no layout is known; add --from-file PATH or --from-topic TOPIC")
+        from stream.cli.starting.producer import producer_program
+
         return producer_program(settings_of(self.guesses), config, source.look.examples)
 
     @property
@@ -60,6 +61,12 @@ def start(settings: Settings, from_file: str | None, from_topic: str | None) -> 
         DataError: a source cannot be understood, or the two have no sensor in common.
         BrokerError: the topic cannot be read.
     """
+    if from_file is None and from_topic is None:
+        return Start(with_given((), settings), (), None, None)
+    from stream.cli.starting.agreement import Agreement, agree
+    from stream.cli.starting.history import guess_from_history
+    from stream.cli.starting.topic import guess_from_topic
+
     history = None if from_file is None else guess_from_history(from_file, settings.input.hints)
     topic = None if from_topic is None else guess_from_topic(settings, from_topic)
     sources = [source for source in (history, topic) if source is not None]

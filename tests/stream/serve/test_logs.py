@@ -43,3 +43,11 @@ def test_a_line_and_its_end_are_one_write(monkeypatch: pytest.MonkeyPatch) -> No
     logging.getLogger("librdkafka").warning("broker away")
     assert all(text.endswith("\n") and text.count("\n") == 1 for text in stream.writes), stream.writes
     assert [json.loads(text)["event"] for text in stream.writes] == ["alert.opened", "broker away"]
+
+
+def test_a_name_in_an_event_reaches_a_terminal_without_its_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Recorder()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure("console")
+    structlog.get_logger().info("series.silent", series="pump\x1b[2J")
+    assert "pump?[2J" in "".join(stream.writes)
