@@ -11,6 +11,7 @@ from training.vetting.isolated import samples
 from training.vetting.vet import sentinel_findings
 
 
+@np.errstate(all="ignore")
 def reading_sentinels(
     batches: Sequence[Batch], sensors: tuple[str, ...], settled: Mapping[str, Sequence[float]]
 ) -> tuple[Finding, ...]:
@@ -23,7 +24,7 @@ def reading_sentinels(
     numbers = [np.array([names.setdefault(name, len(names)) for name in b.columns.names], np.int32) for b in batches]
     findings: list[Finding] = []
     for sensor, name in enumerate(sensors):
-        if settled.get(name) == ():
+        if name in settled and not settled[name]:
             continue
         parts = [_of_sensor(batch, number, sensor) for batch, number in zip(batches, numbers, strict=True)]
         series, time, values = (np.concatenate(each) for each in zip(*parts, strict=True))

@@ -61,6 +61,7 @@ class Sentinel:
         return f"{shown(self.value)} in {self.share:.2%} of the values; all others {others}: {verdict}"
 
 
+@np.errstate(all="ignore")
 def likely_sentinels(values: Float64s, names: Sequence[str], series: Int32s | None = None) -> tuple[Sentinel, ...]:
     """Lists repeated values far outside of the rest of their sensor, which likely mean that there was no value.
 

@@ -16,6 +16,8 @@ from training.vetting.jumps import jumps
 from training.vetting.sentinels import sentinels_of, setting
 
 
+# Values near the end of a float64 have no squares: what cannot be computed of them is not found.
+@np.errstate(all="ignore")
 def vet(
     values: Float64s,
     time: Int64s,
@@ -47,6 +49,7 @@ def vet(
     if values.ndim != 2 or values.shape != (len(time), len(names)) or not len(time):
         raise DataError(f"values {values.shape} for {len(time)} rows and {len(names)} sensors; there must be some rows")
     series = np.zeros(len(time), np.int32) if series is None else series
+    settled = settled or {}
     rows, seconds = VettedRows(time, series, series_names), (time - time[0]) / 1e9
     findings: list[list[Finding]] = []
     for sensor, name in enumerate(names):
@@ -54,7 +57,7 @@ def vet(
         found = misleading(name, (column, np.isfinite(column)), seconds, series)
         findings.append([] if found is None else [found])
         if found is None or found.kind != Kind.FLAT:
-            real = (settled or {}).get(name) == ()
+            real = name in settled and not settled[name]
             of = tuple(samples(column, series))
             findings[-1] += [] if real else sentinel_findings(name, column, of, rows)
             findings[-1] += [] if found is not None else _odd(name, of, rows, real, findings[-1])

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.errors import DataError
@@ -116,3 +118,19 @@ def test_two_rows_are_enough_to_say_something_and_none_are_not() -> None:
     assert [f.kind for f in vet(np.array([[1.0, 2.0], [1.0, 3.0]]), TIME[:2], ("a", "b"))] == [Kind.FLAT]
     with pytest.raises(DataError, match=r"values \(0, 2\) for 0 rows and 2 sensors"):
         vet(np.zeros((0, 2)), TIME[:0], ("a", "b"))
+
+
+EXTREMES = [0.0, -0.0, 1.0, 5e-324, 1e-300, 1e308, -1e308, 1e20, -9999.0, np.nan, np.inf, -np.inf]
+
+
+@given(seed=st.integers(0, 1 << 20), rows=st.sampled_from([1, 2, 49, 50, 333, 1000]), part=st.floats(0, 1))
+def test_any_values_are_vetted_without_a_fault(seed: int, rows: int, part: float) -> None:
+    """Extremes of floats, nothing at all, and series of any length; each finding has a sentence."""
+    draw = np.random.default_rng(seed)
+    values = draw.standard_normal((rows, 3)) * draw.choice([1.0, 1e-310, 1e300], 3)
+    odd = draw.random((rows, 3)) < part
+    values[odd] = draw.choice(np.array(EXTREMES)[draw.integers(len(EXTREMES), size=3)], int(odd.sum()))
+    series = np.sort(draw.integers(0, 4, rows)).astype(np.int32)
+    found = vet(values, TIME[:1] + np.arange(rows), ("a", "b", "c"), series, ("w", "x", "y", "z"))
+    assert all(one.text.startswith(f"{one.sensor}: {one.kind}") for one in found)
+    assert [one.sensor for one in found] == sorted(one.sensor for one in found)
