@@ -54,8 +54,10 @@ class SeriesCounter:
         """
         places = self._places(readings.names)
         self._count(self._readings, places[readings.series], outcome.disposition)
-        for name, count in (refused or {}).items():
-            self._readings[self._places([name])[0], Disposition.DEAD] += count
+        if refused:
+            # The rows first: they may move the array.
+            rows = self._places(refused)
+            self._readings[rows, Disposition.DEAD] += list(refused.values())
         slots = np.array(sorted(outcome.verdicts.names), np.int32)
         of_slot = self._places([outcome.verdicts.names[slot] for slot in slots.tolist()])
         if len(slots):

@@ -54,3 +54,11 @@ def test_a_run_ends_with_a_gap_or_an_off_frame() -> None:
     counter.add(readings, Detector(a_definition(policy=POLICY)).push(readings))
     (found,) = counter.counts()
     assert (found.runs, found.span_ns, found.frames[Verdict.OFF]) == (3, 29 * SECOND, 1)
+
+
+def test_readings_that_were_refused_are_dead_however_many_series_send_them() -> None:
+    readings = stream(0, 50)
+    detector, counter = Detector(a_definition(policy=POLICY)), SeriesCounter()
+    counter.add(readings, detector.push(readings), {f"x{at}": at + 1 for at in range(30)})
+    dead = {one.series: one.readings[Disposition.DEAD] for one in counter.counts()}
+    assert dead == {"a": 0, "b": 0, "c": 0} | {f"x{at}": at + 1 for at in range(30)}
