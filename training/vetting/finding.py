@@ -83,15 +83,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def by_weight(findings: Sequence[Finding]) -> list[Finding]:
-    """Doubtful values first, then other odd values, then sensors that mislead; else in the same order."""
-    return sorted(findings, key=lambda one: (one.kind in MISLEADING, one.kind not in DOUBTFUL))
+    """Doubtful values first, in the order of `DOUBTFUL`, then other odd values, then sensors that mislead."""
+    weights = {kind: weight for weight, kind in enumerate(DOUBTFUL)} | dict.fromkeys(MISLEADING, len(Kind))
+    return sorted(findings, key=lambda one: weights.get(one.kind, len(DOUBTFUL)))
 
 
 def doubts(findings: Sequence[Finding]) -> list[str]:
     """A sentence for each finding that a person must judge, and the number of those left out."""
-    doubtful = [finding.text for finding in findings if finding.kind in DOUBTFUL]
+    doubtful = [finding.text for finding in by_weight(findings) if finding.kind in DOUBTFUL]
     left = len(doubtful) - MOST_WARNINGS
-    return doubtful[:MOST_WARNINGS] + ([f"{left} more sensors are odd, see `vetting`"] if left > 0 else [])
+    return doubtful[:MOST_WARNINGS] + ([f"{left} more findings, see `vetting`"] if left > 0 else [])
 
 
 def listed(names: Sequence[str]) -> str:

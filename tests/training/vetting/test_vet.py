@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.errors import DataError
-from training.vetting.finding import Finding, Kind
+from training.vetting.finding import Finding, Kind, by_weight, doubts
 from training.vetting.vet import vet
 
 ROWS = 3000
@@ -118,6 +118,17 @@ def test_two_rows_are_enough_to_say_something_and_none_are_not() -> None:
     assert [f.kind for f in vet(np.array([[1.0, 2.0], [1.0, 3.0]]), TIME[:2], ("a", "b"))] == [Kind.FLAT]
     with pytest.raises(DataError, match=r"values \(0, 2\) for 0 rows and 2 sensors"):
         vet(np.zeros((0, 2)), TIME[:0], ("a", "b"))
+
+
+def test_what_a_person_must_judge_comes_first_and_is_warned_of() -> None:
+    kinds = [Kind.FLAT, Kind.WILD, Kind.QUANTISED, Kind.LEVEL_JUMP, *[Kind.WILD] * 4, Kind.COUNTER, Kind.SENTINEL]
+    found = [Finding(f"s{place}", kind, "odd") for place, kind in enumerate(kinds)]
+    told = [one.sensor for one in by_weight(found)]
+    assert told == ["s9", "s3", "s1", "s4", "s5", "s6", "s7", "s2", "s0", "s8"]
+    assert doubts(found) == [
+        "s9: sentinel, odd", "s3: level jump, odd", "s1: wild, odd", "s4: wild, odd", "s5: wild, odd",
+        "2 more findings, see `vetting`",
+    ]  # fmt: skip
 
 
 EXTREMES = [0.0, -0.0, 1.0, 5e-324, 1e-300, 1e308, -1e308, 1e20, -9999.0, np.nan, np.inf, -np.inf]
