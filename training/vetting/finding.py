@@ -77,7 +77,7 @@ class Finding(msgspec.Struct, frozen=True):
         several = len({place.series for place in self.first}) > 1
         places = [f"{place.time} {place.series}" if several else place.time for place in self.first]
         rows = "" if self.rows is None else f"; {self.rows:,} row{'s' * (self.rows != 1)}, first {', '.join(places)}"
-        if self.kind in (Kind.LEVEL_JUMP, Kind.SPREAD_JUMP):
+        if places and self.kind in (Kind.LEVEL_JUMP, Kind.SPREAD_JUMP):
             rows = f"; from {', '.join(places)} on"
         return f"{name}: {self.kind}{where}, {self.reason}{rows}"
 
