@@ -52,8 +52,13 @@ def choose_policy(
         settle_ns=frames.settle,
         maintenance=tuple(Maintenance(span.series, span.start, span.end) for span in frames.maintenance),
         valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
-        sentinels=tuple(Sentinels(name, values) for name, values in frames.sentinels.items()),
+        sentinels=sentinels_of(frames),
     )
+
+
+def sentinels_of(frames: FrameSettings) -> tuple[Sentinels, ...]:
+    """The values that mean no value, by sensor."""
+    return tuple(Sentinels(name, values) for name, values in frames.sentinels.items())
 
 
 def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int) -> ModelSpec:

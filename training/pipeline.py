@@ -19,11 +19,13 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import POOLED
+from stream.detect.frames.sentinels import MissingValues
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import FramePolicy
 from stream.detect.series_counts import SeriesCounter
 from stream.errors import DataError
 from stream.events.account import SeriesAccount, series_accounts, warnings
+from stream.intake.columns import Readings
 from stream.intake.sampling import sampling
 from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
 from stream.offline.discarded import refuse_discarded
@@ -50,6 +52,7 @@ from training.defaults import (
     longest_support,
     refuse_unknown,
     sensors_with_rules,
+    sentinels_of,
 )
 from training.fitting.discriminator import FittedDiscriminator
 from training.fitting.fit import FittedMembers, seeds_of
@@ -209,8 +212,11 @@ def _reframed(
     options: TrainOptions, history: History
 ) -> tuple[History, FramePolicy, FramedHistory, SamplingAdvice | None]:
     """Frames the history by the policy for its sensors, and marks the frames that people judged."""
-    found = sampling([batch.columns for batch in history.batches], len(history.sensors))
     frames, is_long = options.frames, history.layout.format == "long"
+    missing = MissingValues(sentinels_of(frames), history.sensors)
+    columns = [batch.columns for batch in history.batches]
+    present = [replace(c, values=missing.removed(c.values)) if isinstance(c, Readings) else c for c in columns]
+    found = sampling(present, len(history.sensors))
     advice = sampling_advice(found, history.sensors, frames.resample, frames.interval, frames.max_carry, is_long)
     policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
     history = ordered(history, policy)

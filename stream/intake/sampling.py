@@ -1,7 +1,7 @@
 """Sampling of readings: the steps in time between neighbours on one clock, and the step that suits all sensors."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -121,8 +121,11 @@ def steps(batches: Iterable[Readings | LongReadings]) -> Steps:
 
 
 def sampling(batches: Sequence[Readings | LongReadings], sensors: int) -> Sampling:
-    """The sampling of one source of F `sensors`."""
-    found = steps(batches)
+    """The sampling of one source of F `sensors`. A value that is missing says nothing of its sensor's steps."""
+    found = steps(
+        replace(one, sensor=np.where(np.isnan(one.value), -1, one.sensor)) if isinstance(one, LongReadings) else one
+        for one in batches
+    )
     rows = _usual(found.series, found.step)
     if batches and isinstance(batches[0], LongReadings):
         of_clock = _usual(found.clock, found.step)

@@ -73,3 +73,16 @@ def test_a_gauge_read_in_every_tenth_row_is_named_with_ticks_that_work(narrows: 
     )
     assert followed.code == 0
     assert "degraded" not in followed.err
+
+
+def test_a_gauge_that_writes_a_sentinel_between_its_readings_is_seen_as_often_as_it_reads(
+    narrows: Narrows, tmp_path: Path
+) -> None:
+    rows, draw = 2000, np.random.default_rng(0)
+    table = pd.DataFrame({"time": pd.date_range("2025-01-01", periods=rows, freq="1min", tz="UTC")})
+    table["flow"] = draw.normal(size=rows)
+    table["temp"] = np.where(np.arange(rows) % 10 == 0, draw.normal(size=rows), -9999.0)
+    table.to_parquet(tmp_path / "sentinel.parquet", index=False)
+    Path("narrows.yaml").write_text("frames: {sentinels: {temp: [-9999]}}\n")
+    refused = narrows("train", "--data", "sentinel.parquet", *QUICK)
+    assert "set `frames.resample: mean` and `frames.interval: 10m`" in refused.err

@@ -100,3 +100,10 @@ def test_series_of_unlike_rates_have_one_tick_in_which_all_are_seen() -> None:
 def test_without_two_times_there_is_no_interval() -> None:
     assert sampling([], 2).interval is None
     assert sampling([rows_of(1, 1)], 2).tick is None
+
+
+def test_a_long_reading_without_a_value_is_no_sign_of_its_sensor() -> None:
+    """A hub repeats `unavailable` every second for a sensor that has a value once a minute."""
+    every = long([*range(600), *range(0, 600, 60)], ["a"] * 610, [0] * 600 + [1] * 10)
+    every.value[:600] = np.where(np.arange(600) % 60 == 30, 1.0, np.nan)
+    assert sampling([every], 2).tick == 60 * SECOND
