@@ -1,8 +1,8 @@
 """The order of the readings of files. An export has any order; a stream has an order of arrival, and late readings.
 
-Readings are put in order of time where more than one in a hundred stands behind a later reading of its series, or where
-files begin before an earlier one ends: no stream is that disordered, but an export often is. Below that, the order of
-the file is taken for the order of arrival: readings behind later ones are late, as they are online.
+Readings are put in order of time where more than one in a hundred stands behind a later one of its series. The same
+holds where more than one in a hundred files begins before an earlier one ends. No stream has so much disorder. Below
+that, the order of the file is taken for that of arrival: readings behind later ones are late, as they are online.
 """
 
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ class Order:
     """The order of readings.
 
     Attributes:
-        readings, dead: readings, and rows without a usable time or series.
-        behind: readings whose series had a later one before them; on ticks, by more than a tick and its grace.
-        repeated: readings of the time (long: and the sensor) of the newest one before them.
-        begun, begun_behind: first readings of a series in each file but its first, and how many stand behind.
-        early: files in which such a reading is.
+        dead: rows without a usable time or series.
+        behind: readings that stand behind a later one of their series; on ticks, by more than a tick and its grace.
+        repeated: readings with the time (long: and the sensor) of the newest one before them.
+        begun: beginnings of files: a series' first reading in each file but the first that has it.
+        begun_behind: how many of these stand behind, and `early`: in which files.
         span: first and last time of each series, ns.
     """
 
@@ -134,7 +134,7 @@ def put_in_order(batches: list[Batch], batch_rows: int) -> list[Batch]:
     """Sorts readings by time, then series; readings of one time and series keep the order of the files.
 
     Args:
-        batches: at least one; the list is emptied, so that each batch is freed once its readings are copied.
+        batches: at least one. The list is emptied: each batch is freed once its readings are copied.
         batch_rows: readings of a batch, at most.
     """
     columns = [batch.columns for batch in batches]
