@@ -37,7 +37,7 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
-        *layout_guesses(layout, look, lambda column: joined([column])),
+        *layout_guesses(layout, look, lambda column: joined(layout.paths.get(column, (column,)))),
         *_excluded(layout),
         *sentinel_guesses(columns, layout.sensors),
     ]
@@ -121,7 +121,7 @@ def series_guess(layout: Layout, look: Look) -> Guess:
     why = layout.why["series"]
     if layout.series is not None and layout.series_inferred:
         why += f"; Kafka: this field, or empty it where the key names it; {look.names}"
-        return Guess("input.series", joined([layout.series]), why)
+        return Guess("input.series", joined(layout.paths.get(layout.series, (layout.series,))), why)
     return Guess("input.series", "", f"Parquet: {why}; Kafka: the key, unless a field is named here; {look.names}")
 
 

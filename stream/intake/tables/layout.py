@@ -36,7 +36,7 @@ class Layout:
         value: long: the column of its value.
         why: reason for each of these, by attribute; "left out: NAME" for each column that is not read.
         columns: wide: the column of a sensor, where it has another name.
-        paths: place of each sensor that is a field of a struct.
+        paths: place of each sensor or other column that is a field of a struct.
         series_inferred: the content of the series column gave it away; other data like these may not show it.
         in_order: False: the rows are put in order of time before they are used; `why` says how many were not.
         anomalous: keys of the values of the label that mean anomalous.
@@ -107,7 +107,8 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
         search.doubts.append(f"{some(beside)}: not read, because Parquet files are beside; name a CSV file to read it")
     doubt_unused_labels(search)
     nested = search.nested()
-    paths = {name: nested[column] for name, column in columns.items() if column in nested}
+    places = {name: name for name in taken if name is not None} | columns
+    paths = {name: nested[column] for name, column in places.items() if column in nested}
     if paths and hints.sensors is None and not hints.propose:
         search.doubts.append(
             f"{some(list(paths))}: fields of structs; if messages nest them, let `narrows init --from-file {path}` "

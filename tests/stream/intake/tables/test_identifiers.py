@@ -6,7 +6,19 @@ from stream.intake.tables.identifiers import is_identifier, preference
 
 
 @pytest.mark.parametrize(
-    "name", ["device_id", "DeviceID", "WTG", "unit_number", "Machine No", "unit", "turbineName", "asset", "pump_id"]
+    "name",
+    [
+        "device_id",
+        "DeviceID",
+        "WTG",
+        "unit_number",
+        "Machine No",
+        "unit",
+        "turbineName",
+        "asset",
+        "pump_id",
+        "who.device_id",
+    ],
 )
 def test_a_name_of_assets_has_a_rank(name: str) -> None:
     assert preference(name) is not None
