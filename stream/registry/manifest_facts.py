@@ -82,6 +82,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
         unwatched: sensors that the model does not watch, as the fit part of no series gives them a scale, and why.
         sampling: series or sensors that report at unlike steps, and what to set; None: their steps are alike.
         wild: values of each sensor that mean and scale leave out, as they are far from all others.
+        doubts: what may be wrong with the layout of the history, one sentence each.
     """
 
     path: str | None = None
@@ -99,6 +100,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
     unwatched: dict[str, str] = {}
     sampling: str | None = None
     wild: dict[str, int] = {}
+    doubts: tuple[str, ...] = ()
     feedback: FeedbackFacts | None = None
 
 

@@ -70,7 +70,9 @@ def test_labels_that_do_not_say_which_of_them_is_normal_are_refused_with_the_set
 def test_more_than_half_of_all_rows_anomalous_is_a_warning(evaluated: Evaluated) -> None:
     questioned = evaluated("sk", "--set", "input.anomalous=[1]")
     assert questioned.code == 0
-    assert "sk.parquet: 1,880 of 2,000 rows are labelled anomalous by 'label'" in questioned.err
+    wanted = "1,880 of 2,000 rows are labelled anomalous by 'label'"
+    (note,) = [note for note in questioned.data["notes"] if note.startswith(wanted)]
+    assert f"sk.parquet: {note}\n" in questioned.err
 
 
 def test_replay_says_that_labels_are_left_out_and_training_that_marked_rows_are_learned(
@@ -79,8 +81,12 @@ def test_replay_says_that_labels_are_left_out_and_training_that_marked_rows_are_
     replayed = evaluated("hai", command="replay")
     assert replayed.code == 0
     assert "left out: attack, named like a label\nleft out: attack_P1, named like a label\n" in replayed.err
-    refused = evaluated("hai", "--set", "input.sensors=[nosuch]", command="train")
-    assert refused.code == 1
+    trained = evaluated("hai", *QUICK, "--set", "detector=marked", command="train")
+    (doubt,) = trained.data["data"]["doubts"]
+    assert f"hai.parquet: {doubt}\n" in trained.err
+    assert "`input.label: attack` keeps marked rows out of training" in doubt
+    kept = evaluated("hai", *QUICK, "--set", "detector=kept", "--set", "input.label=attack", command="train")
+    assert (kept.data["data"]["labelled"], kept.data["data"].get("doubts")) == (120, None)
 
 
 def test_init_writes_the_label_and_what_in_it_means_anomalous(case: MakeCase, narrows: Narrows) -> None:

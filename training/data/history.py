@@ -128,6 +128,7 @@ def data_facts(
         start=rfc3339(int(framed.time.min())),
         end=rfc3339(int(framed.time.max())),
         fingerprint=fingerprint(history),
+        doubts=history.layout.doubts,
         dispositions=dict(framed.dispositions),
         labelled=int(framed.labelled.sum()),
         frames=parts,

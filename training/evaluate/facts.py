@@ -109,7 +109,10 @@ class AlertFacts(msgspec.Struct, frozen=True):
 
 
 class EvaluationFacts(msgspec.Struct, frozen=True):
-    """Every figure; null where there is none. `notes` are changes to the rows that nobody asked for."""
+    """Every figure; null where there is none.
+
+    `notes` are changes to the rows that nobody asked for, and what may be wrong.
+    """
 
     data: str
     label: LabelFacts
@@ -154,7 +157,7 @@ def facts(of: Evaluation) -> EvaluationFacts:
         curve=list(of.curve),
         alerts=[_alert(one, kind) for one, kind in zip(labelled.incidents, classes, strict=True)],
         accounts=list(labelled.accounts),
-        notes=said(layout),
+        notes=[*said(layout), *layout.doubts],
     )
 
 
