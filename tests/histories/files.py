@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tests.histories.kinds import Kind
 from tests.histories.rows import SENSORS, SENTINEL, Truth, table
+from tests.histories.troubles import troubled_table
 
 PARTS = 4
 MONTHS = ("jan", "feb", "mar", "apr")
@@ -32,10 +33,12 @@ def written(kind: Kind, folder: Path) -> tuple[Path, Truth]:
     data = folder / "history"
     data.mkdir()
     for name, part in _parts(kind, rows):
-        found = _table(kind, part)
+        found = troubled_table(kind.trouble, _table(kind, part), SENSORS[kind.names][: kind.sensors])
         if kind.files == "lacks_column" and name == "1" and not kind.long and kind.sensors > 1:
             found = found.drop_columns([SENSORS[kind.names][1]])
         (data / name).parent.mkdir(parents=True, exist_ok=True)
+        if kind.trouble == "exported_twice" and kind.files != "csv":
+            pq.write_table(found, (data / name).with_suffix(".again.parquet"))
         if kind.files == "csv":
             pyarrow.csv.write_csv(_as_text(found), data / f"{name}.csv")
         else:
@@ -51,7 +54,7 @@ def _parts(kind: Kind, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]
     if kind.files == "folders":
         for asset, part in rows.groupby("machine", sort=False):
             yield f"machine={quote(str(asset), safe=' ')}/part", part
-    elif kind.files in ("one", "csv"):
+    elif kind.files in ("one", "csv") or rows.empty:
         yield "export", rows
     else:
         edges = np.quantile(rows["time"], np.linspace(0, 1, PARTS + 1)[1:-1])
@@ -63,9 +66,9 @@ def _parts(kind: Kind, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]
 def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
     columns = dict(_times(kind, rows))
     if kind.ids == "integers" and kind.files != "folders":
-        columns["machine_id"] = pa.array(rows["machine"].astype(int))
+        columns["machine_id"] = pa.array(rows["machine"].astype(int).to_numpy(), mask=~rows["named"].to_numpy(bool))
     elif kind.ids != "none" and kind.files != "folders":
-        columns["machine"] = pa.array(rows["machine"].astype(str))
+        columns["machine"] = pa.array(rows["machine"].where(rows["named"], None), pa.string())
     if kind.long:
         columns["sensor"] = pa.array(rows["sensor"].astype(str)).dictionary_encode()
         columns["value"] = pa.array(rows["value"], from_pandas=True)
@@ -83,12 +86,13 @@ def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
 def _values(kind: str, values: np.ndarray) -> pa.Array:
     """Values of a sensor in its type; integers are tenths, a bool is above its usual value."""
     missing = np.isnan(values)
-    tenths = np.where(missing, 0, np.rint(values * 10)).astype(np.int64)
+    tenths = np.rint(np.where(np.isfinite(values), values, 0) * 10).astype(np.int64)
     tenths[values == SENTINEL] = int(SENTINEL)
     if kind in ("int64", "int16", "nullable"):
         return pa.array(tenths, getattr(pa, "int64" if kind == "nullable" else kind)(), mask=missing)
     if kind == "bool":
-        return pa.array(values > np.nanmedian(values) if len(values) else [], pa.bool_(), mask=missing)
+        usual = np.nan if missing.all() else np.nanmedian(values)
+        return pa.array(values > usual, pa.bool_(), mask=missing)
     if kind == "decimal":
         return pa.array(
             [None if m else Decimal(int(t)) / 10 for t, m in zip(tenths, missing, strict=True)], pa.decimal128(12, 2)

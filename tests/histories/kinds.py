@@ -20,6 +20,7 @@ class Kind:
         untimed: rows whose time is null.
         twice: rows that are there twice.
         types: of the sensors, in turn.
+        trouble: one more thing that is odd; see `troubles`.
     """
 
     seed: int
@@ -41,11 +42,18 @@ class Kind:
     names: str
     extra: str
     types: tuple[str, ...]
+    trouble: str
 
     def __str__(self) -> str:
         return ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
 
 
+# Share of histories that have a trouble.
+TROUBLED = 0.5
+TROUBLES = (
+    *("late_sensor", "dead_sensor", "stuck_sensor", "copied_sensor", "infinite", "short_asset", "slow_asset"),
+    *("unnamed", "old_times", "tiny", "empty", "exported_twice", "nested", "labels_null", "odd_columns"),
+)
 TYPES = ("float64", "float32", "int64", "int16", "bool", "decimal", "dictionary", "nullable")
 
 
@@ -65,6 +73,11 @@ def drawn(seed: int) -> Kind:
         *("aware", "aware", "naive", "iso", "offset", "epoch_s", "float_s", "epoch_ms", "epoch_us", "epoch_ns"),
         *("excel", "filetime", "digits", "day_first", "split", "date_ints"),
     )
+    trouble = one("none", *TROUBLES) if random.random() < TROUBLED else "none"
+    if files == "csv" and trouble in ("exported_twice", "nested", "odd_columns"):
+        trouble = "none"  # a CSV cannot hold it
+    if files == "folders" and trouble == "unnamed":
+        trouble = "none"
     labels = one("none", "none", "none", "integers", "bools", "text", "minus_one")
     return Kind(
         seed=seed,
@@ -86,4 +99,5 @@ def drawn(seed: int) -> Kind:
         names=one("plain", "plain", "brackets", "dots", "unicode", "markup"),
         extra="none" if long else one("none", "text", "text_numbers", "counter", "constant"),
         types=("float64",) if long else tuple(one(*TYPES) for _ in range(5)),
+        trouble=trouble,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tests.histories.kinds import Kind
+from tests.histories.troubles import FEW, NESTED, troubled_rows
 
 SENSORS = {
     "plain": ("flow", "pressure", "temp", "speed", "power"),
@@ -31,7 +32,8 @@ class Truth:
     """The facts that a reader must find.
 
     Attributes:
-        rows: of all files. untimed: those without a time.
+        rows: of all files.
+        dead: the least and the most of them that have no time, none of these years, or no series.
         assets: rows of each series; empty where each file is one.
         sensors: columns or names that are sensors.
         named: columns that hold numbers and are no sensors: a command must name them.
@@ -39,7 +41,7 @@ class Truth:
     """
 
     rows: int
-    untimed: int
+    dead: tuple[int, int]
     assets: Mapping[str, int]
     sensors: tuple[str, ...]
     named: tuple[str, ...]
@@ -52,14 +54,16 @@ def table(kind: Kind) -> tuple[pd.DataFrame, Truth]:
     sensors = SENSORS[kind.names][: kind.sensors]
     frames = [_series(kind, random, asset, sensors) for asset in ASSETS[kind.ids][: kind.series]]
     _spoil(kind, random, frames[0], sensors)
+    troubled_rows(kind.trouble, random, frames, sensors)
     rows = pd.concat(frames, ignore_index=True)
     if kind.long:
         rows = rows.melt(["time", "machine"], sensors, var_name="sensor", value_name="value")
-    again = rows.iloc[np.sort(random.choice(len(rows), kind.twice, replace=False))]
+    again = rows.iloc[np.sort(random.choice(len(rows), min(kind.twice, len(rows)), replace=False))]
     rows = pd.concat([rows, again], ignore_index=True).sort_values(["machine", "time"], kind="stable")
     timed = np.ones(len(rows), bool)
-    timed[random.choice(len(rows), kind.untimed, replace=False)] = False
+    timed[random.choice(len(rows), min(kind.untimed, len(rows)), replace=False)] = False
     rows["timed"] = timed
+    rows["named"] = np.arange(len(rows)) >= (FEW if kind.trouble == "unnamed" and kind.ids != "none" else 0)
     rows = _ordered(kind, random, rows)
     # In a CSV everything is text, so numbers are numbers.
     extra = {"counter": "energy", "constant": "setpoint", "text_numbers": "reserve"}.get(kind.extra)
@@ -67,8 +71,18 @@ def table(kind: Kind) -> tuple[pd.DataFrame, Truth]:
     counts = {} if kind.ids == "none" else {str(name): n for name, n in rows["machine"].value_counts().items()}
     named = (extra,) if extra and not is_sensor else ()
     label = None if kind.labels == "none" else "anomaly"
+    found = (*sensors, extra) if extra and is_sensor else sensors
+    if kind.trouble == "nested" and not kind.long:
+        found = (*(f"{NESTED}.{name}" for name in sensors), *found[len(sensors) :])
+    if kind.trouble == "odd_columns":
+        found, named = (*found, "big"), (*named, "up")
+    copies = 2 if kind.trouble == "exported_twice" else 1
+    lost = copies * int((~(rows["timed"] & rows["named"])).sum())
+    # Times of 1970 are none of these years only where they are numbers; one asset alone needs no name.
+    old = copies * FEW * kind.sensors if kind.trouble == "old_times" else 0
+    untimed = copies * int((~rows["timed"]).sum())
     return rows, Truth(
-        len(rows), kind.untimed, counts, (*sensors, *([extra] if extra and is_sensor else [])), named, label
+        copies * len(rows), (untimed if kind.series == 1 else lost, lost + old), counts, found, named, label
     )
 
 

@@ -1,13 +1,16 @@
 """Guesses settings from a history, each with its reason, for `narrows init --from-file`."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from stream.cli.starting.codes import sentinel_guesses
 from stream.cli.starting.source import Look, Source
 from stream.errors import DataError
+from stream.intake.columns import LongReadings, Readings
 from stream.intake.field_paths import joined
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
@@ -33,13 +36,16 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     look = Look.of(columns, (dead for batch in batches for dead in batch.dead), layout.sensors)
     if not look.readings:
         raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
+    codes = list(sentinel_guesses(columns, layout.sensors))
+    if every and layout.format == "wide":
+        layout = _without_blank_sensors(layout, columns)
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
     warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
         *layout_guesses(layout, look, lambda column: joined(layout.paths.get(column, (column,)))),
         *_excluded(layout),
-        *sentinel_guesses(columns, layout.sensors),
+        *codes,
     ]
     warnings += [f"{path}: {guess.reason}" for guess in guesses if guess.path == "input.anomalous"]
     return Source(path, layout, guesses, look, warnings)
@@ -55,6 +61,17 @@ def _first_batches(path: Path, layout: Layout) -> tuple[list[Batch], bool]:
         batches.append(batch)
         rows += len(batch) + len(batch.dead) + batch.ignored
     return batches, True
+
+
+def _without_blank_sensors(layout: Layout, columns: Sequence[Readings | LongReadings]) -> Layout:
+    """The layout without sensors that have no value in any row: nothing can be learnt about them."""
+    seen = [np.isfinite(batch.values).any(0) for batch in columns if isinstance(batch, Readings) and len(batch)]
+    blank = {name for name, known in zip(layout.sensors, np.any(seen, axis=0), strict=True) if not known}
+    sensors = tuple(name for name in layout.sensors if name not in blank)
+    if not sensors:
+        return layout
+    why = {f"{LEFT_OUT}{name}": "without a value" for name in blank}
+    return replace(layout, sensors=sensors, why={**layout.why, **why})
 
 
 def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) -> list[Guess]:

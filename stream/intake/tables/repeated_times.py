@@ -1,5 +1,6 @@
 """Finds the series column by its content: the column that makes the times of a file unique."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from stream.intake.tables.files import File
 _SAMPLE = 1_000_000
 # A smaller share of rows that repeat a time comes from a source that sends twice now and then.
 _FEW = 0.01
+# More different numbers with a fraction than this are measured; fewer may be parts of a plant, such as 1.1 and 1.2.
+_MOST_PARTS = 50
+_FRACTION = re.compile(r"[-+]?\d+[.,]\d+")
 # A column that leaves more than this share of the repeats does not explain them.
 _UNEXPLAINED = 0.1
 # Of the rows that an asset could have between its first and its last, the share that an identifier has at least.
@@ -124,16 +128,25 @@ def _repeated(tables: Sequence[pa.Table], keys: Sequence[str]) -> int:
 
 
 def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
-    """True where the column has a name in every row, and each name on two rows on average.
+    """True where the column has a name in nearly every row, and each name on two rows on average.
 
-    Otherwise it numbers rows, or holds remarks on some of them.
+    Otherwise it numbers rows, holds remarks on some of them, or numbers with a fraction, which are measured.
     """
     # A quick look spares a set of a million numbers.
     if any(2 * len(pc.unique(table[column])) > sum(map(len, tables)) for table in tables):
         return False
     names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
     many = _is_integer(tables, column) and len(names) > _MOST
-    return not many and not names & {None, ""} and 2 * len(names) <= sum(map(len, tables))
+    unnamed = sum(_unnamed(table[column]) for table in tables) if names & {None, ""} else 0
+    rows = sum(map(len, tables))
+    measured = len(names) > _MOST_PARTS and all(_FRACTION.fullmatch(str(name)) for name in names - {None, ""})
+    return not many and not measured and unnamed <= _FEW * rows and 2 * len(names) <= rows
+
+
+def _unnamed(column: pa.ChunkedArray) -> int:
+    """Number of rows that have no name: null, or an empty text."""
+    empty = 0 if types.is_integer(column.type) else pc.sum(pc.equal(column.cast(pa.string()), "")).as_py() or 0
+    return int(column.null_count + empty)
 
 
 def _steady(tables: Sequence[pa.Table], time: str, column: str, least: float = _STEADY) -> bool:
@@ -159,7 +172,7 @@ def _codes(column: pa.ChunkedArray) -> Int64s:
     """A number for each value, int64 (n,), >= 0."""
     plain = column.combine_chunks()
     encoded = plain if types.is_dictionary(plain.type) else plain.dictionary_encode()
-    codes: Int64s = encoded.indices.to_numpy().astype(np.int64)
+    codes: Int64s = encoded.indices.cast(pa.int64()).fill_null(len(encoded.dictionary)).to_numpy()
     return codes
 
 

@@ -112,3 +112,16 @@ def test_values_that_take_turns_between_times_that_never_repeat_are_questioned(
     layout = discover(write(tmp_path / "x.parquet", columns))
     assert layout.series is None
     assert layout.doubts == ("each file is one series, but who changes from row to row: `input.series`?",)
+
+
+def test_a_column_that_lacks_a_few_names_tells_the_series_and_numbers_with_a_fraction_do_not(tmp_path: Path) -> None:
+    """A few rows of an asset without a name are dead, and counted; they do not make another column the series."""
+    times, pumps = [turn for turn in range(120) for _ in range(3)], [11, 12, 13] * 120
+    columns = {
+        "time": stamps(*times), "x": np.arange(360.0), "unit": pa.array([None, None, *pumps[2:]], pa.int64()),
+        "reserve": [f"{place % 7}.{place % 90}" for place in range(360)],
+    }  # fmt: skip
+    path = write(tmp_path / "x.parquet", columns)
+    layout = discover(path)
+    assert layout.series == "unit"
+    assert sum(len(batch.dead) for batch in read(path, layout)) == 2
