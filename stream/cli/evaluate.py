@@ -1,12 +1,13 @@
 """`narrows evaluate`: a bundle measured on labelled readings."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
-from stream.cli.reports.output import NextCommands, print_json
+from stream.cli.reports.output import NextCommands, print_json, showing
 from stream.messages import say, warn
 
 
@@ -50,12 +51,13 @@ def evaluate(
         say(f"report: {report}")
     for line in said(measured.labelled.layout):
         say(line)
-    if as_json:
-        from training.evaluate.facts import facts
+    with nullcontext() if report is None else showing(f"the page is written: {report}"):
+        if as_json:
+            from training.evaluate.facts import facts
 
-        print_json(facts(measured))
-    else:
-        from training.evaluate.report import show
+            print_json(facts(measured))
+        else:
+            from training.evaluate.report import show
 
-        show(measured)
+            show(measured)
     NextCommands(config, overrides).use(settings, loaded.folder.name)

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from stream.cli.options.parameters import AlertsFrom, AsJson, Bundle, ConfigFile, FeedbackFrom, Overrides, settings_from
-from stream.cli.reports.output import NextCommands, print_json, print_result
+from stream.cli.reports.output import NextCommands, print_json, print_result, showing
 from stream.messages import tell
 
 GIVE = "give"
@@ -83,10 +83,12 @@ def give(
         from stream.kafka.topic_reader import append_record
 
         append_record(settings.kafka.connection(), settings.topics.feedback, alert_id.encode(), encode(entry))
-    if as_json:
-        print_json(entry)
-    else:
-        tell(f"{alert_id}: {verdict.value}, written to {file or f'topic {settings.topics.feedback}'}")
+    where = str(file or f"topic {settings.topics.feedback}")
+    with showing(f"the verdict is written to {where}"):
+        if as_json:
+            print_json(entry)
+        else:
+            tell(f"{alert_id}: {verdict.value}, written to {where}")
     sources = ["--feedback", str(file or "topic")]
     sources += [] if alerts is None and file is None else ["--alerts", alerts or "alerts.jsonl"]
     following = NextCommands(config, overrides)

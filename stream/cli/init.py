@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.options.parameters import DEFAULT_CONFIG, AsJson, ConfigFile, Overrides
-from stream.cli.reports.output import NextCommands, print_json
+from stream.cli.reports.output import NextCommands, print_json, showing
 from stream.messages import say, tell, warn
 
 
@@ -45,12 +45,13 @@ def init(
     write(output, starter(started.guesses), force)
     if producer is not None and program is not None:
         write(producer, program, force)
-    if as_json:
-        warned = [{"warning": warning} for warning in started.warnings]
-        print_json([*(one._asdict() for one in started.guesses), *warned])
-    else:
-        for one in started.guesses:
-            tell(f"{one.path} = {one.value}  ({one.reason})")
+    with showing(f"{output} is written"):
+        if as_json:
+            warned = [{"warning": warning} for warning in started.warnings]
+            print_json([*(one._asdict() for one in started.guesses), *warned])
+        else:
+            for one in started.guesses:
+                tell(f"{one.path} = {one.value}  ({one.reason})")
     for warning in started.warnings:
         warn(warning)
     for hint in started.hints:

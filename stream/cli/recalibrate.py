@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +64,7 @@ def recalibrate(
     recalibration = run_recalibration(registry, settings.detector, reference, newer, spans, limits, reason, dry_run)
     for note in recalibration.facts.notes:
         say(note)
-    with showing("the recalibration is done"):
+    with nullcontext() if recalibration.child is None else showing(f"{recalibration.child.version} is published"):
         if as_json:
             print_json(report.facts(recalibration, registry))
         else:
