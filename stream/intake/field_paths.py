@@ -36,3 +36,12 @@ def checked(setting: str, text: str) -> Path:
             f"give `{setting}` a path without them, and rename the field where it is sent"
         )
     return path
+
+
+def as_setting(name: str, value: object) -> str:
+    """A setting of the section `input` with its value, as it is written in the configuration."""
+    # Imported here: only a refusal writes settings.
+    import yaml
+
+    text = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000).strip()
+    return f"input.{name}: {text[1:-1]}"

@@ -8,7 +8,6 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from stream.intake.columns import Bools
 from stream.intake.tables.files import File
@@ -23,8 +22,8 @@ _ANOMALOUS = frozenset(
 )
 # More kinds of value than this are measurements: the rest is not read.
 _MANY = 1_000
-# Values that a sentence names.
-_SHOWN = 6
+# Values that a sentence names, and characters of each.
+_SHOWN, _LENGTH = 6, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,6 @@ class LabelValues:
     seen: str
     proposed: tuple[object, ...] = ()
 
-    @property
-    def as_setting(self) -> str:
-        """The setting that makes the proposed values anomalous."""
-        values = yaml.safe_dump(list(self.proposed), default_flow_style=True, allow_unicode=True, width=10_000)
-        return f"input.anomalous: {values.strip()}"
-
 
 def label_values(found: Iterable[File], column: str, configured: Sequence[bool | float | str]) -> LabelValues:
     """Looks at all values of a column of labels.
@@ -64,7 +57,7 @@ def label_values(found: Iterable[File], column: str, configured: Sequence[bool |
         if len(counts) > _MANY:
             break
     anomalous = frozenset(map(_key, configured)) if configured else _anomalous(frozenset(counts))
-    seen = ", ".join(f"{raw[key]!r} in {count:,} rows" for key, count in counts.most_common(_SHOWN))
+    seen = ", ".join(f"{repr(raw[key])[:_LENGTH]} in {count:,} rows" for key, count in counts.most_common(_SHOWN))
     seen += f" and {len(counts) - _SHOWN:,} more" if len(counts) > _SHOWN else ""
     if anomalous is None:
         usual = next((key for key in counts if key in _NORMAL or key == 0), counts.most_common(1)[0][0])

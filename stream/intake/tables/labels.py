@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from stream.errors import DataError
+from stream.intake.field_paths import as_setting
 from stream.intake.tables.column_types import first_named, is_label, listed
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import LabelValues, label_values
@@ -60,9 +61,10 @@ def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
             )
     values = label_values(search.files, name, search.hints.anomalous)
     if values.proposed:
+        setting = as_setting("anomalous", list(values.proposed))
         raise DataError(
             f"{search.path}: the label {name!r} has {values.seen}; expected true and false, 0 and 1, or two words one "
-            f"of which means normal; write the values that mean anomalous, such as `{values.as_setting}`"
+            f"of which means normal; write the values that mean anomalous, such as `{setting}`"
         )
     search.why["label"] = f"{values.marked:,} of {values.rows:,} rows are anomalous: {values.seen}"
     if 2 * values.marked > values.rows:
@@ -86,7 +88,7 @@ def doubt_unused_labels(search: Search) -> None:
     if marked:
         search.doubts.append(
             f"{'; '.join(marked.values())}; named like a label, but none is configured: every row counts as normal; "
-            f"`input.label: {likely_label(marked) or next(iter(marked))}` keeps marked rows out of training"
+            f"`{as_setting('label', likely_label(marked) or next(iter(marked)))}` keeps marked rows out of training"
         )
 
 
@@ -109,7 +111,7 @@ def label_column(path: Path | str) -> str:
     if like:
         raise DataError(
             f"{path}: several columns are named like labels: {', '.join(like)}; name the one that marks anomalous "
-            f"rows, such as `input.label: {like[0]}`"
+            f"rows, such as `{as_setting('label', like[0])}`"
         )
     raise DataError(
         f"{path}: no column of labels; there are {listed(files(path)[0].types())}; expected 0/1, bool or two words "

@@ -9,6 +9,7 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.calendar import DAY
 from stream.intake.columns import Bools, Int64s
+from stream.intake.field_paths import as_setting, joined
 from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.conversion import TimeForm
@@ -158,11 +159,11 @@ def _remedy(search: Search, fitting: FoundForm) -> str:
     """The settings to write for a form, and what it makes of the times."""
     form, hints = fitting.form, search.hints
     settings = {
-        "input.time": fitting.time if form.date is not None and hints.time is None else None,
-        "input.date": form.date if hints.date is None else None,
-        "input.time_format": form.time_format if form.time_format != (hints.time_format or "auto") else None,
+        "time": joined([fitting.time]) if form.date is not None and hints.time is None else None,
+        "date": joined([form.date]) if form.date is not None and hints.date is None else None,
+        "time_format": form.time_format if form.time_format != (hints.time_format or "auto") else None,
     }
-    written = " and ".join(f"`{path}: {value}`" for path, value in settings.items() if value is not None)
+    written = " and ".join(f"`{as_setting(name, value)}`" for name, value in settings.items() if value is not None)
     return f"write {written} for {_meaning(search, fitting)}"
 
 

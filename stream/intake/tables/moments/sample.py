@@ -14,6 +14,8 @@ from stream.intake.tables.moments.conversion import TimeForm, column_to_ns
 
 # Rows that are read in all, and the fewest at each end of a file.
 _ROWS, _LEAST = 1_000_000, 1_000
+# Characters of a value that a sentence shows.
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,6 @@ def _arrays(file: File, rows: pa.RecordBatch, columns: Sequence[str]) -> tuple[p
 
 
 def _plain(value: pa.Scalar) -> object:
-    """A number as it is; anything else as text: a timestamp may be out of Python's range."""
-    return (
-        value.as_py() if types.is_integer(value.type) or types.is_floating(value.type) else str(value.cast(pa.string()))
-    )
+    """A number as it is, anything else as short text: a timestamp may be out of Python's range."""
+    number = types.is_integer(value.type) or types.is_floating(value.type)
+    return value.as_py() if number else str(value.cast(pa.string()))[:_SHOWN]

@@ -10,6 +10,7 @@ import pytest
 from stream.errors import DataError
 from stream.intake.columns import Reason
 from stream.intake.tables.reader import Hints, discover, read
+from stream.settings.data import InputSettings
 from tests.stream.intake.tables.test_reader import write
 
 START = datetime.fromisoformat("2024-02-20T22:00:00")
@@ -42,6 +43,10 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"Date": [datetime.combine(day, time()) for day in DAYS], "Time": texts("%H:%M:%S")},
         {"time": "Time", "date": "Date"},
     ),
+    "names with dots": (
+        {"time.of day": CLOCKS, "a: day": DAYS},
+        {"time": r"time\.of day", "date": "a: day"},
+    ),
     "both digits": (
         {"DATE": numbers("%Y%m%d"), "TIME": numbers("%H%M%S")},
         {"time": "TIME", "date": "DATE", "time_format": "yyyymmdd"},
@@ -56,9 +61,10 @@ def test_a_form_that_needs_a_setting_is_refused_with_it_and_read_with_it(tmp_pat
     with pytest.raises(DataError, match="expected") as refused:
         discover(path)
     written = " and ".join(f"`input.{setting}: {value}`" for setting, value in wanted.items())
+    written = written.replace("a: day", "'a: day'")
     assert f"write {written} for " in str(refused.value)
     assert str(refused.value).endswith(f": {SPAN}")
-    layout = discover(path, Hints(**wanted))  # type: ignore[arg-type]
+    layout = discover(path, InputSettings.model_validate(wanted).hints)
     assert layout.times.note.endswith(SPAN)
     assert layout.sensors == ("x",)
     (batch,) = read(path, layout)
