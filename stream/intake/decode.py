@@ -187,7 +187,11 @@ class Decoder:
         if result is _RowResult.MISSING_SERIES:
             where = f"at the path {fields.series!r}" if fields.series else "in the key"
             return f"nothing {where}, where a series was expected"
-        return f"series {_short(series)} is not among the {len(self._known or ())} known ones"
+        known = self._known or frozenset()
+        if len(known) == 1:
+            (only,) = known
+            return f"series {_short(series)} is not {_short(only)}, the only known one; `input.series_name` names it in training"
+        return f"series {_short(series)} is not among the {len(known)} known ones"
 
 
 def _short(value: object) -> str:

@@ -249,6 +249,12 @@ def test_a_key_that_names_no_series_of_ours_kills_the_message(key: bytes | None,
     assert [(d.reason, d.position, d.index, d.key) for d in decoded.dead] == [(reason, 5, -1, key)]
 
 
+def test_where_only_one_series_is_known_a_dead_message_of_another_one_names_it() -> None:
+    """Training may have named it by a file, and messages by their key."""
+    (dead,) = decoder(LAYOUTS["flat"], frozenset({"Q1"})).decode([good()], [b"pump-1"], [0], [NOW_MS]).dead
+    assert dead.detail == "series b'pump-1' is not 'Q1', the only known one; `input.series_name` names it in training"
+
+
 def test_the_decoder_gives_every_reason_that_is_its_business() -> None:
     """The last one needs a comparison of partitions, which a decoder does not see."""
     of_the_key = {Reason.MISSING_SERIES, Reason.UNKNOWN_SERIES}
