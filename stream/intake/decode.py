@@ -189,8 +189,8 @@ class Decoder:
             return f"nothing {where}, where a series was expected"
         known = self._known or frozenset()
         if len(known) == 1:
-            (only,) = known
-            return f"series {_short(series)} is not {_short(only)}, the only known one; `input.series_name` names it in training"
+            only = f"{_short(*known)}, the only known one; `input.series_name` names it in training"
+            return f"series {_short(series)} is not {only}"
         return f"series {_short(series)} is not among the {len(known)} known ones"
 
 
