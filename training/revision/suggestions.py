@@ -4,9 +4,7 @@ Nothing is changed here: a suggestion is a command line with its effect. The eff
 alerts carry. Only a replay shows what a bundle makes of the readings.
 """
 
-import json
 import math
-import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +25,7 @@ from stream.registry.registry import Registry
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate_stored
 from training.revision.child import PROMISES, promise_of, stored_levels_of, threshold_settings
+from training.vetting.sentinels import yaml_key
 
 # Fewer confirmed or false alerts of a series say little about its next ones.
 LEAST_JUDGED = 5
@@ -183,7 +182,7 @@ def _rules(false: Sequence[IncidentView], manifest: Manifest, given: Sequence[st
     for change in changes:
         rule = msgspec.structs.replace(existing.get(sensor, SensorRule.permissive(sensor)), **change)
         words = ", ".join(f"{name}: {value}" for name, value in change.items())
-        setting = f"rules.sensors={{{_yaml(sensor)}: {{{words}}}}}"
+        setting = f"rules.sensors={{{yaml_key(sensor)}: {{{words}}}}}"
         data = str(manifest.data.path or "HISTORY")
         command = shlex.join(["narrows", "train", "--data", data, *given, "--set", setting])
         veto = Veto(tuple({**existing, sensor: rule}.values()), manifest.sensors)
@@ -222,10 +221,6 @@ def _just_above(size: float) -> float:
         return 1e-9
     unit = 10.0 ** (math.floor(math.log10(size)) - 2)
     return float(f"{(math.floor(size / unit) + 1) * unit:.6g}")
-
-
-def _yaml(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII) else json.dumps(name)
 
 
 def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, float]]:

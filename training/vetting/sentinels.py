@@ -144,10 +144,10 @@ def _clear(value: float, others: float, measures: bool) -> bool:
     """
     if measures:
         return is_code(value) or abs(value) >= TIMES_LARGER * others
-    return is_code(value) and abs(value) >= TIMES_STATES * max(others, 1.0)
+    return (is_code(value) or abs(value) >= HUGE) and abs(value) >= TIMES_STATES * max(others, 1.0)
 
 
 def is_code(value: float) -> bool:
     """True for a number that software writes where it has no value."""
     text = f"{value:.{DIGITS}g}"
-    return bool(NINES.fullmatch(text)) or value in ENDS or abs(value) >= HUGE
+    return bool(NINES.fullmatch(text)) or value in ENDS

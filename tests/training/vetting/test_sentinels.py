@@ -62,6 +62,11 @@ def test_a_value_that_may_be_real_is_named_and_not_clear(value: float) -> None:
     assert "machine that is off" in found.reason
 
 
+def test_a_huge_value_beside_huge_ones_may_be_real() -> None:
+    (found,) = of_one(np.where(np.arange(ROWS) % 40 == 0, 1e15, 3e17 * temperature()))
+    assert not found.clear
+
+
 def test_states_limits_and_bursts_are_no_sentinels() -> None:
     place, draw = np.arange(ROWS), np.random.default_rng(0)
     good = {
