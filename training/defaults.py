@@ -5,7 +5,7 @@ from typing import Literal
 from stream.detect.model.autoencoders import kind_of
 from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, Sentinels, ValidRange
 from stream.errors import ConfigError, DataError
-from stream.intake.intervals import format_duration
+from stream.intake.intervals import spoken
 from stream.intake.sampling import Sampling
 from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings
@@ -89,10 +89,10 @@ def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int)
 
 def describe_sampling(policy: FramePolicy) -> str:
     """Says how readings become frames, with the interval and the longest step inside a window."""
-    interval = format_duration(policy.interval_ns)
+    interval = spoken(policy.interval_ns)
     kinds = {"none": f"every reading is a frame, one each {interval}", "last": f"ticks of {interval}, last values"}
     how = kinds.get(policy.resample, f"ticks of {interval}, mean values")
-    return f"{how}; a step above {format_duration(policy.max_gap_ns)} is a gap"
+    return f"{how}; a step above {spoken(policy.max_gap_ns)} is a gap"
 
 
 def longest_support(model: ModelSettings) -> int:

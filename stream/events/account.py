@@ -10,7 +10,7 @@ from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
 from stream.detect.series_counts import SeriesCounts
 from stream.intake.columns import Disposition
-from stream.intake.intervals import format_duration, readable
+from stream.intake.intervals import format_duration, readable, spoken
 
 Cause = Literal["", "late", "short", "gaps", "off", "degraded", "no frames"]
 # A series is hardly scored where more than half of the frames that it should be scored in have no score.
@@ -164,8 +164,7 @@ def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str,
     between = (of.span_ns - (expected - of.runs) * policy.interval_ns) // max(of.runs - 1, 1)
     longer = f"`frames.max_gap: {format_duration(readable(max(2 * between, 2 * policy.max_gap_ns), steady=False))}`"
     why = (
-        f"gaps above {format_duration(policy.max_gap_ns)} (`frames.max_gap`) leave runs of {run:,} frames on average, "
-        f"and {rows}"
+        f"gaps above {spoken(policy.max_gap_ns)} (`frames.max_gap`) leave runs of {run:,} frames on average, and {rows}"
     )
     if run <= 2:
         return why, f"train with {longer}, or with ticks of its step, {_step(of)}, by `frames.resample: mean`"

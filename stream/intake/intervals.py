@@ -13,6 +13,8 @@ _USUAL: tuple[int, ...] = (
 JITTER = 0.05
 # A tick may be this much shorter than the step: few ticks are then without a value.
 LEAST = 0.9
+# A longer spelling of a duration is rounded where it is only read.
+MOST_CHARACTERS = 5
 
 
 def format_duration(length: int) -> str:
@@ -21,6 +23,18 @@ def format_duration(length: int) -> str:
         return "0s"
     unit, size = max(((unit, size) for unit, size in DURATION_UNITS.items() if length % size == 0), key=lambda u: u[1])
     return f"{length // size}{unit}"
+
+
+def spoken(length: int) -> str:
+    """About `length` ns, short enough to read: 177.2 s is `177s`, 3.616447 s `3616ms`."""
+    exact = format_duration(length)
+    return exact if len(exact) <= MOST_CHARACTERS else format_duration(_whole(length))
+
+
+def _whole(length: int) -> int:
+    """`length` in whole numbers of the largest unit of which it has ten, at least; ns."""
+    unit = max(size for size in DURATION_UNITS.values() if 10 * size <= max(length, 10))
+    return round(length / unit) * unit
 
 
 def readable(step: int, steady: bool) -> int:
@@ -34,5 +48,4 @@ def readable(step: int, steady: bool) -> int:
     usual = next((usual for usual in _USUAL if usual >= LEAST * step), step)
     if not steady or abs(usual - step) <= JITTER * step:
         return usual
-    unit = max(size for size in DURATION_UNITS.values() if 10 * size <= max(step, 10))
-    return round(step / unit) * unit
+    return _whole(step)

@@ -88,7 +88,7 @@ class _Usual:
 
     Attributes:
         usual: the median of regular steps, else their mean without gaps.
-        exact: half of the steps are equal to the median. steady: they are regular.
+        exact: more than half of the steps are equal to the median. steady: they are regular.
     """
 
     key: Int64s
@@ -174,7 +174,7 @@ def _usual(key: Int64s, step: Int64s) -> _Usual:
     steady = share(np.abs(step - median[of_row]) <= NEAR * median[of_row]) >= REGULAR
     usable = step <= RARE * median[of_row]
     mean = np.add.reduceat(np.where(usable, step, 0), start) // np.add.reduceat(usable.astype(np.int64), start)
-    exact = share(step == low[of_row]) >= 0.5
+    exact = share(step == low[of_row]) > 0.5
     return _Usual(key[start], median, np.where(steady | exact, median, mean), count, exact, steady)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from stream.intake.intervals import SECOND, format_duration
+from stream.intake.intervals import format_duration, spoken
 from stream.intake.sampling import Sampling
 
 Resample = Literal["none", "last", "mean"]
@@ -81,8 +81,3 @@ def _steps(of: dict[str, int]) -> str:
     if len(ordered) > MOST_NAMED:
         ordered = [ordered[0], *ordered[1 - MOST_NAMED :]]
     return ", ".join(f"{name!r} every {spoken(step)}" for name, step in ordered)
-
-
-def spoken(step: int) -> str:
-    """A step in seconds at the finest, where it has as many: 177.2 s reads `177s`."""
-    return format_duration(round(step / SECOND) * SECOND if step >= 10 * SECOND else step)

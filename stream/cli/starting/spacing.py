@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.intake.columns import LongReadings, Readings
+from stream.intake.intervals import spoken
 from stream.intake.sampling import sampling, steps
-from stream.intake.sampling_advice import sampling_advice, spoken
+from stream.intake.sampling_advice import sampling_advice
 from stream.settings.data import FrameSettings
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess

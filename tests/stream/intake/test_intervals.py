@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.intake.intervals import readable
+from stream.intake.intervals import readable, spoken
 
 SECOND = 1_000_000_000
 
@@ -23,3 +23,11 @@ def test_any_step_has_an_interval() -> None:
     for power in range(19):
         assert readable(3 * 10**power, steady=True) > 0
         assert readable(3 * 10**power, steady=False) > 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(60, "1m"), (177.2043, "177s"), (3.616447, "3616ms"), (3605, "3605s"), (3085533.2, "36d"), (0.25, "250ms")],
+)
+def test_a_duration_that_is_only_read_is_short(seconds: float, text: str) -> None:
+    assert spoken(int(seconds * SECOND)) == text

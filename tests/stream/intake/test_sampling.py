@@ -107,3 +107,7 @@ def test_a_long_reading_without_a_value_is_no_sign_of_its_sensor() -> None:
     every = long([*range(600), *range(0, 600, 60)], ["a"] * 610, [0] * 600 + [1] * 10)
     every.value[:600] = np.where(np.arange(600) % 60 == 30, 1.0, np.nan)
     assert sampling([every], 2).tick == 60 * SECOND
+
+
+def test_two_steps_are_no_regular_rate() -> None:
+    assert sampling([wide([0, 14.97, 90.3], ["a"] * 3)], 1).interval == 60 * SECOND
