@@ -56,6 +56,9 @@ def test_a_file_a_day_is_one_history_though_a_day_lacks_a_sensor_or_everything(
     alone = narrows("replay", "--data", f"{folder}/dropped/2025-01-04.parquet")
     assert alone.code == 1
     assert "missing ['temp']" in alone.err
+    text = narrows("replay", "--data", f"{folder}/bool_none/2025-01-04.parquet")
+    assert "missing ['temp']" in text.err
+    assert "temp is not numbers but large_string" in text.err
 
 
 @pytest.mark.parametrize(
