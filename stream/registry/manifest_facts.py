@@ -74,7 +74,6 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
 
     Attributes:
         columns: why each column was chosen, by its role.
-        doubts: what may be wrong about the columns and files, one sentence each.
         start, end: event times, RFC 3339, UTC.
         fingerprint: SHA-256 of all readings.
         dispositions: readings by disposition.
@@ -88,7 +87,6 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
 
     path: str | None = None
     columns: dict[str, str] | None = None
-    doubts: tuple[str, ...] = ()
     readings: int | None = None
     series: int | None = None
     start: str | None = None

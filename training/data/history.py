@@ -123,7 +123,6 @@ def data_facts(
     return DataFacts(
         path=str(history.layout.path),
         columns={**history.layout.why, "times": history.layout.times.told},
-        doubts=history.layout.doubts,
         readings=history.rows,
         series=len(framed.names),
         start=rfc3339(int(framed.time.min())),

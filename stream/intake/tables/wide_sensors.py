@@ -68,7 +68,7 @@ def doubt_gaps(search: Search, numbers: Iterable[str]) -> None:
 def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
     if name in search.hints.exclude:
         return "configured"
-    if name in search.hints.bundle:
+    if name in search.hints.bundle and (is_number(kind) or types.is_null(kind)):
         return None
     if name in added(search):
         return "no measurement: InfluxDB adds it to the answer of a query"
