@@ -3,10 +3,13 @@
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from stream.events.record import encode
 from tests.cases.conftest import QUICK, MakeCase
 from tests.support.alert_records import incident_view
 from tests.support.commands import Narrows
+from training.data import memory
 
 
 def test_a_registry_that_cannot_be_written_is_found_before_the_history_is_read(
@@ -18,6 +21,16 @@ def test_a_registry_that_cannot_be_written_is_found_before_the_history_is_read(
     assert refused.code == 1
     assert refused.err.startswith("narrows: registry taken/registry: ")
     assert refused.err.count("\n") == 1
+
+
+def test_a_history_too_large_for_the_free_memory_is_refused_with_the_numbers_before_it_is_read(
+    case: MakeCase, narrows: Narrows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 100_000_000)
+    refused = narrows("train", "--data", f"{case('c06_names')}/names.parquet", *QUICK)
+    assert refused.code == 1
+    assert "1,500 rows of 3 sensors need about 0.32 GB of memory, and 0.1 GB are free; give fewer" in refused.err
+    assert "read: " not in refused.err
 
 
 def test_units_in_brackets_stay_on_the_screen_and_the_page_is_one_of_essentials(

@@ -68,6 +68,8 @@ class File:
     def _undamaged(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:
             yield from batches
+        except MemoryError:
+            raise  # Too large is not damaged; Arrow's own error for it is an ArrowException too.
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.path}: damaged, cannot be read whole ({error}); repair or remove it") from error
 

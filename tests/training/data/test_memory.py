@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from stream.errors import DataError
+from stream.intake.tables.formats.parquet import ParquetTable
 from stream.intake.tables.reader import Hints, discover
+from tests.support.commands import in_process
 from training.data import memory
 
 GB = 10**9
@@ -68,3 +71,18 @@ def test_text_is_weighed_by_its_size_before_it_is_parsed(
     memory.foresee_text(history)
     with pytest.raises(DataError, match="MB of text need about"):
         memory.foresee_text(tmp_path / "history.csv")
+
+
+def test_a_file_that_is_too_large_is_not_called_damaged(
+    history: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Arrow's error for memory is one of its errors for damage too."""
+
+    def full(*_: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 8000 failed")
+
+    monkeypatch.setattr(ParquetTable, "batches", full)
+    result = in_process(monkeypatch, capsys)("train", "--data", str(history), "--set", f"registry={history.parent}/r")
+    assert result.code == 1
+    assert "narrows: out of memory (malloc of size 8000 failed); give fewer columns" in result.err
+    assert "damaged" not in result.err

@@ -58,6 +58,8 @@ def opened(path: Path) -> Source | None:
         raise DataError(_other_format(path))
     try:
         return ParquetTable(path) if is_parquet else DelimitedTable(path)
+    except MemoryError:
+        raise  # Too large is not damaged; Arrow's own error for it is an ArrowException too.
     except (pa.ArrowException, OSError, UnicodeError) as error:
         form = "Parquet" if is_parquet else "CSV"
         raise DataError(
