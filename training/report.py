@@ -105,7 +105,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
     return [
         ("history", f"{history.rows:,} readings, {m.data.series} series, {m.data.start} to {m.data.end}"),
         ("sensors", _some(m.sensors)),
-        *_unwatched(m.data),
+        *_unscaled(m.data),
         ("left out", _left_out(trained)),
         *(("feedback", _feedback(counts)) for counts in [m.data.feedback] if counts is not None),
         ("frames", f"{sum(trained.parts.values()):,}: {_listed(used)}"),
@@ -142,11 +142,13 @@ def _findings(trained: TrainingRun) -> list[str]:
     return found[:MOST_FINDINGS] + ([f"and {left} more, in `narrows models show`"] if left > 0 else [])
 
 
-def _unwatched(data: DataFacts) -> list[tuple[str, str]]:
-    """The first sensors that the model does not watch, and values that scales leave out; no row where none are."""
-    rows = [("not watched", f"{shortened(name)}: {why}") for name, why in data.unwatched.items()]
-    left = len(rows) - MOST_FINDINGS
-    rows = rows[:MOST_FINDINGS] + ([("", f"and {left} more, in `narrows models show`")] if left > 0 else [])
+def _unscaled(data: DataFacts) -> list[tuple[str, str]]:
+    """The first sensors that have no unit of their own, and values that scales leave out; no row where none are."""
+    rows = []
+    for title, reasons in (("not watched", data.unwatched), ("stands still", data.still)):
+        rows += [(title, f"{shortened(name)}: {why}") for name, why in list(reasons.items())[:MOST_FINDINGS]]
+        left = len(reasons) - MOST_FINDINGS
+        rows += [("", f"and {left} more, in `narrows models show`")] if left > 0 else []
     wild = ", ".join(f"{count:,} values of {shortened(name)}" for name, count in list(data.wild.items())[:MOST_NAMES])
     return rows + ([("not in scale", f"far from all others: {wild}")] if wild else [])
 

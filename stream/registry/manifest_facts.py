@@ -79,7 +79,8 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
         dispositions: readings by disposition.
         frames: frames by part, and those in no part by reason.
         vetting: a sentence for each doubtful sensor; `vetted_out`: these sensors were dropped.
-        unwatched: sensors that the model does not watch, as the fit part of no series gives them a scale, and why.
+        unwatched: sensors with too few values in the fit part, which the model does not watch, and why.
+        still: sensors that are constant in the fit part of each series, and the moves that the model does not see.
         sampling: series or sensors that report at unlike steps, and what to set; None: their steps are alike.
         wild: values of each sensor that mean and scale leave out, as they are far from all others.
         doubts: what may be wrong with the layout of the history, one sentence each.
@@ -98,6 +99,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"start"
     vetting: tuple[str, ...] | None = None
     vetted_out: bool | None = None
     unwatched: dict[str, str] = {}
+    still: dict[str, str] = {}
     sampling: str | None = None
     wild: dict[str, int] = {}
     doubts: tuple[str, ...] = ()

@@ -80,30 +80,23 @@ def test_a_sensor_that_one_asset_lacks_has_the_unit_of_the_others(case: MakeCase
     assert units(facts)["vib"] < 1.0
 
 
-def test_sensors_that_stand_still_are_named_as_not_watched_and_the_range_that_is_proposed_sees_them_move(
-    case: MakeCase, narrows: Narrows
-) -> None:
+def test_sensors_that_stand_still_are_named_and_seen_when_they_move(case: MakeCase, narrows: Narrows) -> None:
+    """In a unit of 1 each, a set point that moves from 0.02 to 0.03 is nothing."""
     folder = case("c13_const")
     result = narrows("train", "--data", f"{folder}/h.parquet", *QUICK)
     assert result.code == 0
-    said = {"door": "always 0", "setpoint": "always 0.02", "code": "always 5000"}
-    for name, why in said.items():
-        assert f"{name}: {why} in the 1,739 frames to fit on" in result.err
-        assert f"not watched  {name}: {why} in the" in result.out
-    assert "`rules.sensors: {door: {valid: [-1.0e-06, 1.0e-06]}}`" in result.err
-    Path("narrows.yaml").write_text(
-        "rules: {sensors: {door: {valid: [-1.0e-06, 1.0e-06]}, setpoint: {valid: [0.019, 0.021]}}}"
-    )
-    facts = trained(narrows, folder / "h.parquet")
-    assert [name for name in said if name in facts["sensors"]] == ["door", "setpoint"]
-    assert "kept, with scale 1, for `rules.sensors.door.valid`" in facts["data"]["unwatched"]["door"]
-    for name in ("door", "setpoint", "flow"):
-        assert found(narrows, folder / f"n_{name}.parquet") == [name]
+    for name, value, unit in (("door", "0", "1"), ("setpoint", "0.02", "0.01"), ("code", "5000", "1")):
+        why = f"{name}: always {value} in the 1,739 frames to fit on; moves that are small against {unit} are not seen"
+        assert why in result.err
+        assert f"stands still  {why}" in result.out
+    assert "any move opens an incident by a range: `rules.sensors: {door: {valid: [-1.0e-06, 1.0e-06]}}`" in result.err
+    for name in ("door", "setpoint", "code", "flow"):
+        assert name in found(narrows, folder / f"n_{name}.parquet")
 
 
-def test_a_rule_that_compares_what_never_moves_is_refused(case: MakeCase, narrows: Narrows) -> None:
-    setting = "rules.sensors={door: {direction: above}}"
-    result = narrows("train", "--data", f"{case('c13_const')}/h.parquet", "--set", setting)
+def test_a_rule_on_a_sensor_that_has_no_value_is_refused(case: MakeCase, narrows: Narrows) -> None:
+    setting = "rules.sensors={vib: {direction: above}}"
+    result = narrows("train", "--data", f"{case('c20_late_sensor')}/late.parquet", "--set", setting)
     assert result.code == 2
-    assert "rules.sensors.door: its deviations are to be compared, but it has none: always 0" in result.err
-    assert "remove `direction`, `min_absolute` and `min_relative`, or give a history in which it moves" in result.err
+    assert "rules.sensors.vib: reads vib, which has no value in the 3,539 frames to fit on; " in result.err
+    assert "take vib out of this setting, or give a history in which it has values" in result.err

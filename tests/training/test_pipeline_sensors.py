@@ -49,8 +49,11 @@ def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps
     kept = made(tmp_path / "kept", history, hints=hints)
     found = {finding.sensor: finding.kind for finding in kept.findings}
     assert found == {"running": Kind.FLAT, "litres": Kind.COUNTER, "flow_again": Kind.DUPLICATE}
-    assert set(kept.manifest.sensors) == {*physics.SENSORS, "litres", "flow_again"}
-    assert list(kept.manifest.data.unwatched) == ["running"], "a constant sensor has no scale"
+    assert set(kept.manifest.sensors) > set(found)
+    assert list(kept.manifest.data.still) == ["running"]
+    scales = load(kept.folder)[1].scales
+    place = kept.manifest.sensors.index("running")
+    assert (scales.scale[:, place] == 0.5).all(), "a constant sensor has a unit by its value, 1"
     dropped = made(tmp_path / "dropped", history, DROPPING, hints=hints)
     assert dropped.manifest.sensors == physics.SENSORS
     assert len(dropped.manifest.data.vetting or ()) == 3

@@ -5,7 +5,6 @@ import pytest
 from numpy.typing import NDArray
 
 from stream.detect.frames.scale import ScaleTable
-from stream.detect.policy import ValidRange
 from stream.errors import ConfigError, DataError
 from stream.intake.tables.reader import Batch
 from stream.settings.detection import RuleSettings, SensorRuleSettings
@@ -13,7 +12,7 @@ from tests.support.builders import SECOND, START, a_policy, readings
 from training.data.framing import FramedHistory, frame
 from training.data.scaling import FitMoments, fit_moments
 from training.data.split import Part
-from training.data.unwatched import Unwatched, unwatched, with_kept
+from training.data.unscaled import Unscaled, to_drop, unscaled
 
 Values = NDArray[np.float64]
 NAN = float("nan")
@@ -94,36 +93,43 @@ def test_wild_values_are_counted_by_series_and_sensor_and_in_the_pooled_row() ->
     assert unit(table, "a", 0) == pytest.approx((a[8:FIT, 0].mean(), a[8:FIT, 0].std()))
 
 
-def reasons(*series: Values) -> dict[str, Unwatched]:
+def test_a_sensor_that_moves_nowhere_has_a_unit_by_its_value() -> None:
+    """A switch from 0 to 1 is one deviation, and so is a set point from 0.02 to 0.03."""
+    still = {0.0: 1.0, 1.0: 0.5, -1.0: 0.5, 0.02: 0.01, 5000.0: 1.0}
+    for value, expected in still.items():
+        table = fitted_on(a=rows(noise(), value)).table()
+        assert unit(table, "a", 1) == unit(table, "not trained", 1) == pytest.approx((value, expected))
+        assert table.without_unit.tolist() == [[False, True]] * 2
+
+
+def reasons(*series: Values) -> dict[str, Unscaled]:
     history, part = framed(**{f"s{n}": values for n, values in enumerate(series)})
-    return unwatched(history, fit_moments(history, part), SENSORS)
+    return unscaled(history, fit_moments(history, part), SENSORS)
 
 
-def test_a_sensor_that_moves_in_one_series_is_watched() -> None:
+def test_a_sensor_that_moves_in_one_series_has_a_unit() -> None:
     assert reasons(rows(noise(), 0.02), rows(noise(), noise())) == {}
 
 
 def test_sensors_that_move_in_no_series_are_named_with_the_reason() -> None:
     flow = noise()
-    late, moved = rows(flow), rows(flow, 0.02)
-    late[300:, 1], moved[250, 1] = noise(rows=100), 0.03
-    few = rows(flow)
-    few[10:20, 1] = 5.0
+    late, moved, few = rows(flow), rows(flow, 0.02), rows(flow)
+    late[300:, 1], moved[250, 1], few[10:20, 1] = noise(rows=100), 0.03, 5.0
     said = {
         "no value in the 200 frames to fit on": rows(flow),
         "no value in the 200 frames to fit on; it has values from 2023-11-14T22:18:20Z on": late,
         "10 values in the 200 frames to fit on; it has values from 2023-11-14T22:13:30Z on": few,
-        "always 0.02 in the 200 frames to fit on": rows(flow, 0.02),
-        "always 0.02 in the 200 frames to fit on; it moves from 2023-11-14T22:17:30Z on": moved,
+        "always 0.02 in the 200 frames to fit on; moves that are small against 0.01 are not seen": rows(flow, 0.02),
+        "always 0.02 in the 200 frames to fit on; it moves from 2023-11-14T22:17:30Z on; "
+        "moves that are small against 0.01 are not seen": moved,
     }
     for why, values in said.items():
         assert {name: of.why for name, of in reasons(values).items()} == {"door": why}
-    (of,) = reasons(rows(flow, 0.0), rows(flow, 1.0)).values()
-    assert (of.why, of.value, of.setting("door")) == (
-        "constant in each of 2 series in the 400 frames to fit on",
-        None,
-        None,
+    (of,) = reasons(rows(flow, 0.1), rows(flow, 1.0)).values()
+    assert of.why.startswith(
+        "constant in each of 2 series in the 400 frames to fit on; moves that are small against 0.05"
     )
+    assert of.setting("door") is None
 
 
 @pytest.mark.parametrize(
@@ -138,31 +144,42 @@ def test_the_range_that_is_proposed_tells_of_any_move(value: float, setting: str
     assert of.setting("door") == setting
 
 
-def test_a_sensor_that_a_range_or_score_when_reads_is_kept() -> None:
-    found = {"door": Unwatched("always 1 in the 200 frames to fit on", 1.0)}
-    plain, ranged = a_policy(), a_policy(valid=(ValidRange("door", 0.0, 2.0),))
-    assert with_kept(found, SENSORS, plain, RuleSettings()) == found
-    for policy, reader in (
-        (ranged, "rules.sensors.door.valid"),
-        (a_policy(score_when="door > 0"), "frames.score_when"),
+ABSENT, FEW = Unscaled("no value", 0, False, None), Unscaled("10 values", 10, False, None)
+STILL = Unscaled("always 1", 200, True, 1.0)
+RULED = RuleSettings(sensors={"door": SensorRuleSettings(valid=(0.0, None))})
+
+
+@pytest.mark.parametrize(
+    ("found", "rules", "score_when", "dropped"),
+    [
+        (STILL, RuleSettings(), "", set()),
+        (FEW, RuleSettings(), "", {"door"}),
+        (ABSENT, RuleSettings(), "flow > 0", {"door"}),
+        (FEW, RULED, "", set()),
+        (FEW, RuleSettings(), "door > 0", set()),
+    ],
+)
+def test_a_sensor_with_too_few_values_is_left_out_unless_a_setting_reads_it(
+    found: Unscaled, rules: RuleSettings, score_when: str, dropped: set[str]
+) -> None:
+    assert to_drop({"door": found}, SENSORS, a_policy(score_when=score_when), rules) == dropped
+
+
+@pytest.mark.parametrize(
+    ("rules", "score_when", "reader"),
+    [(RULED, "", r"rules\.sensors\.door"), (RuleSettings(), "door > 0", r"frames\.score_when")],
+)
+def test_a_setting_that_reads_a_sensor_without_a_value_is_refused(
+    rules: RuleSettings, score_when: str, reader: str
+) -> None:
+    with pytest.raises(
+        ConfigError, match=f"{reader}: reads door, which has no value; take door out of this setting, or"
     ):
-        (kept,) = with_kept(found, SENSORS, policy, RuleSettings()).values()
-        assert (kept.why, kept.is_kept) == (
-            f"always 1 in the 200 frames to fit on; kept, with scale 1, for `{reader}`",
-            True,
-        )
-        assert kept.setting("door") is None
-
-
-def test_a_rule_on_the_deviation_of_such_a_sensor_is_refused_with_what_to_do() -> None:
-    rules = RuleSettings(sensors={"door": SensorRuleSettings(direction="above")})
-    with pytest.raises(ConfigError, match=r"rules\.sensors\.door: .* it has none: always 1; remove `direction`, "):
-        with_kept({"door": Unwatched("always 1", 1.0)}, SENSORS, a_policy(), rules)
+        to_drop({"door": ABSENT}, SENSORS, a_policy(score_when=score_when), rules)
 
 
 def test_a_history_in_which_nothing_moves_is_refused() -> None:
-    found = {name: Unwatched("always 1", 1.0) for name in SENSORS}
     with pytest.raises(
-        DataError, match=r"no sensor moves in the part to fit on.*flow: always 1; door: always 1\); give"
+        DataError, match=r"no sensor moves in the part to fit on.*\(flow: always 2 in .*; door: no value"
     ):
-        with_kept(found, SENSORS, a_policy(score_when="door > 0"), RuleSettings())
+        reasons(rows(np.full(ROWS, 2.0)))
