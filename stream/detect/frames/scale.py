@@ -17,7 +17,7 @@ class ScaleTable:
 
     Attributes:
         names: R series; the row `POOLED` serves series that were not in training.
-        mean, scale: float64 (R, F), in the sensors' units; scale > 0, by its value for a sensor that moves in no series.
+        mean, scale: float64 (R, F), in the sensors' units; scale > 0, by its value where a sensor moves in no series.
         rows: int64 (R,), number of frames behind each row.
         wild: int64 (R, F), values too far from the others, which mean and scale leave out. None: not known.
         borrowed: bool (R, F), the scale is of other series, as the sensor does not move in this one. None: nowhere.
