@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.tables.formats.delimited import ENDINGS
+from stream.intake.tables.formats.delimited import ENDINGS, header
 from stream.intake.tables.formats.opened import FOREIGN, Source, opened
 
 _WILD = frozenset("*?[")
@@ -104,11 +104,11 @@ def files(path: Path | str) -> list[File]:
     return [_file(file, root) for file in found]
 
 
-def passed_over(path: Path | str, found: Sequence[File]) -> list[str]:
-    """Names of CSV files in a folder that are not read, because Parquet files are there."""
+def passed_over(path: Path | str, found: Sequence[File], time: str) -> list[str]:
+    """Names of CSV files with a column `time` in a folder, that are not read because Parquet files are there."""
     if not Path(path).is_dir() or any(file.path.name.lower().endswith(ENDINGS) for file in found):
         return []
-    return [file.name for file in _readable(Path(path).rglob("*"), Path(path), (ENDINGS,))]
+    return [file.name for file in _readable(Path(path).rglob("*"), Path(path), (ENDINGS,)) if time in header(file)]
 
 
 def _root_and_files(path: Path) -> tuple[Path, list[Path]]:

@@ -102,7 +102,7 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     numbers = list(columns.values()) if value is None else [value]
     check_columns(found, time, series, label, sensor, numbers)
     doubt_gaps(search, numbers)
-    beside = passed_over(path, found)
+    beside = passed_over(path, found, time)
     if beside:
         search.doubts.append(f"{some(beside)}: not read, because Parquet files are beside; name a CSV file to read it")
     doubt_unused_labels(search)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pv
@@ -50,17 +51,39 @@ def _facts(path: Path, changed: int, size: int) -> tuple[Mapping[str, pa.DataTyp
 @lru_cache(maxsize=4)
 def _table(path: Path, changed: int, size: int) -> pa.Table:
     """The table of a file; `changed` and `size` tell its versions apart."""
+    form = _form(path)
+    _check_header(path, form.rows)
+    comma = form.delimiter == ";" and _with_comma(form.rows[1:])
+    return pv.read_csv(
+        path,
+        pv.ReadOptions(encoding=form.encoding, skip_rows=form.skipped + 1, column_names=_unique(form.rows[0])),
+        pv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
+        pv.ConvertOptions(strings_can_be_null=True, decimal_point="," if comma else "."),
+    )
+
+
+def header(path: Path) -> list[str]:
+    """The names of the columns of a CSV file; none where it has no line with text."""
+    return next(iter(_form(path).rows), [])
+
+
+class _Form(NamedTuple):
+    """The form of a text: its first rows, the header among them, and the lines of remarks above."""
+
+    rows: list[list[str]]
+    skipped: int
+    delimiter: str
+    encoding: str
+
+
+def _form(path: Path) -> _Form:
     head, encoding = _head(path)
-    lines = head.splitlines()
+    lines = head.splitlines() or [""]
     skipped = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
     delimiter = max(_DELIMITERS, key=lines[skipped].count)
-    rows = [row for row in csv.reader(lines[skipped:-1] or lines[skipped:], delimiter=delimiter) if row]
-    _check_header(path, rows)
-    options = pv.ConvertOptions(
-        strings_can_be_null=True, decimal_point="," if delimiter == ";" and _with_comma(rows[1:]) else "."
-    )
-    reading = pv.ReadOptions(encoding=encoding, skip_rows=skipped + 1, column_names=_unique(rows[0]))
-    return pv.read_csv(path, reading, pv.ParseOptions(delimiter=delimiter, newlines_in_values=True), options)
+    # The last line may be cut off.
+    rows = csv.reader(lines[skipped:-1] or lines[skipped:], delimiter=delimiter)
+    return _Form([row for row in rows if row], skipped, delimiter, encoding)
 
 
 def _head(path: Path) -> tuple[str, str]:

@@ -44,6 +44,8 @@ def test_a_whole_number_that_gets_a_point_later_and_a_second_column_of_a_name_ar
 def test_csv_beside_parquet_is_named_and_not_read(tmp_path: Path) -> None:
     write(tmp_path / "x.parquet", {"time": stamps(0), "x": [1.0]})
     (tmp_path / "y.csv").write_text("\n".join([HEAD, *LINES]))
+    (tmp_path / "about.csv").write_text("file,rows\nx,1\n")
+    (tmp_path / "none.csv.gz").write_bytes(gzip.compress(b""))
     assert [name for name, *_ in read_all(tmp_path)] == ["x"]
     assert discover(tmp_path).doubts == (
         "y.csv: not read, because Parquet files are beside; name a CSV file to read it",
@@ -62,6 +64,7 @@ def test_a_column_of_labels_is_found_in_csv(tmp_path: Path) -> None:
         ("x.csv", "1,2\n3,4\n", "expected the names of the columns"),
         ("x.csv", "time,x\n1,2\n1\n", "cannot be read as CSV .*Expected 2 columns, got 1"),
         ("x.csv", "", "1 files without a row"),
+        ("x.csv", "\n\n", "no line with text; expected the names"),
         ("x.parquet", "time,x\n1,2\n", "no Parquet file: it does not begin with PAR1; expected Parquet, or CSV"),
         ("x.xlsx", "PK", r"a \.xlsx file; .* pd\.read_excel\('x\.xlsx'\)\.to_parquet\('x\.parquet'\)"),
         ("x.json", "{}", r"pd\.read_json\('x\.json'\)"),
