@@ -94,15 +94,13 @@ def joined_to_ns(
 def clock_to_ns(clocks: Sequence[object], time_format: TimeFormat) -> tuple[Int64s, Bools]:
     """Times of day (n,) as ns of the day (n,), and bool (n,), true where they are such; see `joined_to_ns`."""
     times, good = clocks_to_ns([clock if isinstance(clock, str) else "" for clock in clocks])
-    numbers = np.array([-1.0 if isinstance(c, str | bool) or not isinstance(c, int | float) else c for c in clocks])
+    numbers = np.array([float(c) if isinstance(c, int | float) and 0 <= c < 240_000 else -1.0 for c in clocks])
     if time_format == "excel":
         shares = (numbers >= 0) & (numbers < 1)
-        return np.where(
-            shares, np.rint(numbers * (DAY // 1_000_000)).astype(np.int64) * 1_000_000, times
-        ), good | shares
+        of_shares = np.rint(np.where(shares, numbers, 0) * (DAY // 1_000_000)).astype(np.int64) * 1_000_000
+        return np.where(shares, of_shares, times), good | shares
     if time_format == "yyyymmdd":
-        whole = np.isfinite(numbers) & (numbers >= 0) & (numbers < 240_000) & (np.floor(numbers) == numbers)
-        of_digits, are_digits = hhmmss_to_ns(np.where(whole, numbers, -1).astype(np.int64))
+        of_digits, are_digits = hhmmss_to_ns(np.where(np.floor(numbers) == numbers, numbers, -1).astype(np.int64))
         return np.where(are_digits, of_digits, times), good | are_digits
     return times, good
 

@@ -118,10 +118,11 @@ def _excluded(layout: Layout) -> list[Guess]:
     """The column of labels among those that are not read, and the others."""
     found = left_out(layout)
     label = likely_label(left_out_labels(layout.why))
+    values = None if label is None else label_values(files(layout.path), label, ())
+    label = None if values is None or not values.rows else label
     others = {name: why for name, why in found.items() if name != label}
     guesses = []
-    if label is not None:
-        values = label_values(files(layout.path), label, ())
+    if label is not None and values is not None:
         why = f"named like a label: rows marked in it are kept out of training; it has {values.seen}"
         guesses.append(Guess("input.label", label, why))
         if values.proposed:

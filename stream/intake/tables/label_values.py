@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream.intake.columns import Bools
+from stream.intake.tables.column_types import is_label
 from stream.intake.tables.files import File
 
 # A value as it is compared: text without case, numbers and bools by their size.
@@ -51,7 +52,8 @@ def label_values(found: Iterable[File], column: str, configured: Sequence[bool |
     """
     counts: Counter[Key] = Counter()
     raw: dict[Key, object] = {}
-    for value, count in (pair for file in found if column in file.types() for pair in _counted(file, column)):
+    held = [file for file in found if is_label(file.types().get(column, pa.null()))]
+    for value, count in (pair for file in held for pair in _counted(file, column)):
         counts[_key(value)] += count
         raw.setdefault(_key(value), value)
         if len(counts) > _MANY:

@@ -77,7 +77,7 @@ def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
 
 def doubt_unused_labels(search: Search) -> None:
     """Doubts columns that are named like labels and mark rows, where nothing keeps these rows out of training."""
-    names = _like_labels(left_out_labels(search.why))
+    names = [name for name in _like_labels(left_out_labels(search.why)) if is_label(search.types[name])]
     if search.hints.label is not None or search.hints.bundle or (search.hints.propose and likely_label(names)):
         return
     marked: dict[str, str] = {}

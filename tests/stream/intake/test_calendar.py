@@ -1,6 +1,7 @@
 """Times as a calendar and a clock show them, in a zone; expectations come from the standard library."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -135,3 +136,25 @@ def test_a_date_and_a_time_of_day_are_joined(moment: datetime) -> None:
     assert joined(int(moment.strftime("%Y%m%d")), int(moment.strftime("%H%M%S")), "yyyymmdd") == ns(moment)
     assert joined(moment.strftime("%d.%m.%Y"), clock, "day_first", "Asia/Tokyo") == ns(moment) - 9 * 3600 * 10**9
     assert joined(day, None, "auto") is joined(None, clock, "auto") is joined(day, "24:00", "auto") is None
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(-(10**400), 10**400), st.floats(),
+    st.text(alphabet="0123456789./-: TZUaApPmMJan+,", max_size=24), st.text(max_size=5),
+    st.integers(0, 10**18).map(str),
+)  # fmt: skip
+
+
+@settings(max_examples=100)
+@given(
+    days=st.lists(ANYTHING, max_size=4),
+    clock=ANYTHING,
+    form=st.sampled_from(get_args(TimeFormat)),
+    zone=st.sampled_from(["UTC", "Europe/Berlin"]),
+)
+@pytest.mark.filterwarnings("error")
+def test_anything_is_a_time_or_none(days: list[object], clock: object, form: TimeFormat, zone: str) -> None:
+    """Also a date with a time of day beside it; and the same alone as in company."""
+    times = read(days, form, zone)
+    assert times == [time for day in days for time in read([day], form, zone)]
+    joined_to_ns(days, [clock] * len(days), form, zone)

@@ -81,7 +81,10 @@ def _clocks(column: pa.Array, time_format: TimeFormat) -> tuple[Int64s, Bools]:
     if types.is_time(column.type):
         clocks = _filled(column.cast(pa.time64("ns")).cast(pa.int64()))
         return clocks, np.ones(len(clocks), np.bool_)
-    return clock_to_ns(_texts(column) if is_text(column.type) else column.to_pylist(), time_format)
+    if is_text(column.type):
+        return clock_to_ns(_texts(column), time_format)
+    is_plain = types.is_integer(column.type) or types.is_floating(column.type)
+    return clock_to_ns(column.to_pylist() if is_plain else [None] * len(column), time_format)
 
 
 def _texts(column: pa.Array) -> list[str]:

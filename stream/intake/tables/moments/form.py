@@ -63,6 +63,11 @@ def find_form(search: Search, time: str) -> FoundForm:
     """
     hints = search.hints
     search.configured("date", hints.date)
+    if hints.date == time:
+        raise DataError(
+            f"{search.where}: {time!r} is the column of both time and date; name the column of the times of day as "
+            f"`input.time`, or no `input.date` where one column holds both"
+        )
     found = FoundForm(time, TimeForm(hints.time_format or "auto", hints.zone or UTC_ZONE, hints.date), "")
     for name in (time, *([] if hints.date is None else [hints.date])):
         check_columns(search.files, name, None, None, None, ())
