@@ -74,7 +74,7 @@ def _compare(path: Path, what: str, need: int) -> None:
         return
     seen = f"{path}: {what} need about {_gigabytes(need)} of memory, and {_gigabytes(free)} are free"
     if need > free:
-        raise DataError(f"{seen}; {LESS}")
+        raise DataError(f"{seen}, enough for about {max(free, 0) / need:.0%} of it; {LESS}")
     warn(f"{seen}: near; if it fails, {LESS}")
 
 

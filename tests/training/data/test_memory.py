@@ -59,7 +59,10 @@ def test_more_than_is_free_is_refused_and_near_is_a_warning_both_with_the_number
         memory.foresee(history, layout)
         assert capsys.readouterr().err.count("warning: ") == said
     monkeypatch.setattr(memory, "free_memory", lambda: 4 * GB)
-    with pytest.raises(DataError, match=r"1,000 rows of 2 sensors need about 10 GB of memory, and 4 GB are free; give"):
+    with pytest.raises(
+        DataError,
+        match=r"1,000 rows of 2 sensors need about 10 GB of memory, and 4 GB are free, enough for about 39% of it; ",
+    ):
         memory.foresee(history, layout)
 
 
