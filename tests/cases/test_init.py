@@ -91,3 +91,10 @@ def test_the_label_is_written_and_what_in_it_means_anomalous(case: MakeCase, nar
     started = narrows("init", "--from-file", f"{case('c07_labels')}/sk.parquet", "--force")
     assert "input.anomalous = [-1]" in started.out
     assert "which values of label mean anomalous is a guess" in started.err
+
+
+def test_files_that_follow_one_another_are_proposed_as_one_asset(case: MakeCase, narrows: Narrows) -> None:
+    started = narrows("init", "--from-file", str(case("c14_calibrate")), "--force")
+    assert "input.series_name = c14_calibrate" in started.out.replace(case("c14_calibrate").name, "c14_calibrate")
+    assert "2 files follow one another in time, as those of one asset do; null where each is an asset" in started.err
+    assert "series_name" not in written(narrows, case("c14_calibrate") / "Q1.parquet")["input"]

@@ -50,6 +50,8 @@ def agree(history: Source, topic: Source) -> Agreement:
     training, renamed = _columns(history, topic)
     told_by_topic = {path: guess for path, guess in wire.items() if path in _OF_THE_WIRE}
     warnings = [*apart, *renamed, *_series(history, topic), *_interval(history, topic)]
+    if told_by_topic["input.series"].value:
+        told.pop("input.series_name", None)  # a field names the series of each reading
     return Agreement(list((told | told_by_topic | {"input.sensors": sensors}).values()), warnings, training)
 
 

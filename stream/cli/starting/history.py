@@ -16,10 +16,13 @@ from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
 from stream.intake.tables.labels import left_out_labels, likely_label
 from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
+from stream.offline.naming import with_note_on_names
 from stream.settings.starter import Guess
 
 # Readings to look at: enough for a median and for the usual gaps, few enough to be quick.
 _ENOUGH = 200_000
+# Guesses that a person should confirm.
+_WARNED = ("input.anomalous", "input.series_name")
 # The prefix by which a layout marks a column that it left out.
 LEFT_OUT = "left out: "
 
@@ -46,8 +49,9 @@ def guess_from_history(path: str, hints: Hints) -> Source:
         *layout_guesses(layout, look, lambda column: joined(layout.paths.get(column, (column,)))),
         *_excluded(layout),
         *codes,
+        *(_one_asset(layout, columns, detector_name(path)) if every else []),
     ]
-    warnings += [f"{path}: {guess.reason}" for guess in guesses if guess.path == "input.anomalous"]
+    warnings += [f"{path}: {guess.reason}" for guess in guesses if guess.path in _WARNED]
     return Source(path, layout, guesses, look, warnings)
 
 
@@ -64,14 +68,31 @@ def _first_batches(path: Path, layout: Layout) -> tuple[list[Batch], bool]:
 
 
 def _without_blank_sensors(layout: Layout, columns: Sequence[Readings | LongReadings]) -> Layout:
-    """The layout without sensors that have no value in any row: nothing can be learnt about them."""
+    """The layout without sensors that have no value in any row; raises DataError where none has."""
     seen = [np.isfinite(batch.values).any(0) for batch in columns if isinstance(batch, Readings) and len(batch)]
     blank = {name for name, known in zip(layout.sensors, np.any(seen, axis=0), strict=True) if not known}
     sensors = tuple(name for name in layout.sensors if name not in blank)
     if not sensors:
-        return layout
+        raise DataError(
+            f"{layout.path}: no row has a value of a sensor: {', '.join(layout.sensors)}; expected numbers to learn "
+            f"from; give other data, or name other columns as `input.sensors`"
+        )
     why = {f"{LEFT_OUT}{name}": "without a value" for name in blank}
     return replace(layout, sensors=sensors, why={**layout.why, **why})
+
+
+def _one_asset(layout: Layout, columns: Sequence[Readings | LongReadings], name: str) -> list[Guess]:
+    """Guesses `input.series_name` where files without a column of series follow one another, as those of one asset."""
+    spans: dict[str, tuple[int, int]] = {}
+    for batch in columns:
+        for place, series in enumerate(batch.names):
+            times = batch.time[batch.series == place]
+            first, last = spans.get(series, (int(times[0]), int(times[0])))
+            spans[series] = min(first, int(times.min())), max(last, int(times.max()))
+    if "pieces" not in with_note_on_names(layout, spans).why:
+        return []
+    why = f"{len(spans)} files follow one another in time, as those of one asset do; null where each is an asset"
+    return [Guess("input.series_name", name, why)]
 
 
 def layout_guesses(layout: Layout, look: Look, path_of: Callable[[str], str]) -> list[Guess]:
