@@ -1,5 +1,6 @@
 """The journey of a history through the commands, and what must hold at every stop."""
 
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.support.commands import Narrows, Result
 
 # What is read and counted does not depend on how much a model learns.
 TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=4", "--set", "model.window=4")
+WRITTEN = ("--scores", "scores.parquet", "--accounts", "accounts.jsonl")
 # Documented exit codes: data or broker, configuration, gate.
 CODES = (0, 1, 2, 4)
 DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
@@ -34,9 +36,10 @@ def travel(kind: Kind, folder: Path, narrows: Narrows) -> str:
     trained = narrows("train", "--data", str(data), "--force", *TINY)
     if _refused(trained, kind):
         return f"train: {_reason(trained)}"
-    replayed = narrows("replay", "--data", str(data), "--json", "--scores", "scores.parquet")
+    replayed = narrows("replay", "--data", str(data), "--json", *WRITTEN)
     assert not _refused(replayed, kind), replayed.err
     _counts_add_up(_counts(replayed.err), truth)
+    _accounts_add_up(_counts(replayed.err), truth)
     if truth.label is not None:
         evaluated = narrows("evaluate", "--data", str(data), "--json")
         if _refused(evaluated, kind):
@@ -87,3 +90,18 @@ def _counts_add_up(counts: dict[str, int], truth: Truth) -> None:
     if "scored" in counts:
         frames = sum(counts.get(name, 0) for name in VERDICTS)
         assert frames == pq.read_metadata("scores.parquet").num_rows, counts
+
+
+def _accounts_add_up(counts: dict[str, int], truth: Truth) -> None:
+    """The accounts of the series have every reading and every frame; the series are those of the rows."""
+    accounts = [json.loads(line) for line in Path("accounts.jsonl").read_text(encoding="utf-8").splitlines()]
+    for name in ("late", "duplicate", *VERDICTS):
+        assert sum(one[name] for one in accounts) == counts.get(name, 0), (name, counts)
+    assert sum(one["frames"] for one in accounts) == sum(counts.get(name, 0) for name in VERDICTS)
+    readings = sum(one["readings"] for one in accounts)
+    # Readings of sensors that were left out are ignored before they have a series.
+    counted = truth.rows - counts.get("dead", 0) - counts.get("ignored", 0)
+    assert counted <= readings <= truth.rows, (readings, counts)
+    if len(truth.assets) > 1:
+        assert {one["series"] for one in accounts} <= truth.assets.keys(), accounts
+        assert all(one["readings"] <= truth.copies * truth.assets[one["series"]] for one in accounts)

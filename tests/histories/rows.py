@@ -34,7 +34,7 @@ class Truth:
     Attributes:
         rows: of all files.
         dead: the least and the most of them that have no time, none of these years, or no series.
-        assets: rows of each series; empty where each file is one.
+        assets: rows of each series; empty where each file is one. copies: of each row, in other files.
         sensors: columns or names that are sensors.
         named: columns that hold numbers and are no sensors: a command must name them.
         label: column of the labels.
@@ -43,6 +43,7 @@ class Truth:
     rows: int
     dead: tuple[int, int]
     assets: Mapping[str, int]
+    copies: int
     sensors: tuple[str, ...]
     named: tuple[str, ...]
     label: str | None
@@ -81,9 +82,8 @@ def table(kind: Kind) -> tuple[pd.DataFrame, Truth]:
     # Times of 1970 are none of these years only where they are numbers; one asset alone needs no name.
     old = copies * FEW * kind.sensors if kind.trouble == "old_times" else 0
     untimed = copies * int((~rows["timed"]).sum())
-    return rows, Truth(
-        copies * len(rows), (untimed if kind.series == 1 else lost, lost + old), counts, found, named, label
-    )
+    dead = (untimed if kind.series == 1 else lost, lost + old)
+    return rows, Truth(copies * len(rows), dead, counts, copies, found, named, label)
 
 
 def _series(kind: Kind, random: np.random.Generator, asset: str, sensors: tuple[str, ...]) -> pd.DataFrame:

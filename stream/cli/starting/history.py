@@ -40,7 +40,7 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     if not look.readings:
         raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
     codes = list(sentinel_guesses(columns, layout.sensors))
-    if every and layout.format == "wide":
+    if every:
         layout = _without_blank_sensors(layout, columns)
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
     warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
@@ -69,9 +69,14 @@ def _first_batches(path: Path, layout: Layout) -> tuple[list[Batch], bool]:
 
 def _without_blank_sensors(layout: Layout, columns: Sequence[Readings | LongReadings]) -> Layout:
     """The layout without sensors that have no value in any row; raises DataError where none has."""
-    seen = [np.isfinite(batch.values).any(0) for batch in columns if isinstance(batch, Readings) and len(batch)]
-    blank = {name for name, known in zip(layout.sensors, np.any(seen, axis=0), strict=True) if not known}
-    sensors = tuple(name for name in layout.sensors if name not in blank)
+    known = np.zeros(len(layout.sensors), np.bool_)
+    for batch in columns:
+        if isinstance(batch, LongReadings):
+            known[batch.sensor[np.isfinite(batch.value) & (batch.sensor >= 0)]] = True
+        else:
+            known |= np.isfinite(batch.values).any(axis=0)
+    sensors = tuple(name for name, seen in zip(layout.sensors, known, strict=True) if seen)
+    blank = set(layout.sensors) - set(sensors)
     if not sensors:
         raise DataError(
             f"{layout.path}: no row has a value of a sensor: {', '.join(layout.sensors)}; expected numbers to learn "
