@@ -14,7 +14,7 @@ _BARE = frozenset(
 )
 _ENDINGS = frozenset({"id", "no", "nr", "num", "number", "name", "key", "uuid", "guid"})
 # The index that pandas leaves in a file.
-_INDEX = re.compile(r"(__index_level_\d+__|Unnamed: \d+|)")
+_INDEX = re.compile(r"(__index_level_\d+__|Unnamed: \d+|index|level_0|)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 

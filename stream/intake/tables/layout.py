@@ -75,8 +75,8 @@ class Layout:
 def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     """Finds the purpose of each column of a data set.
 
-    Reads no rows but the names of long sensors. Where no column is called like a series, it also reads the columns of
-    text and the times of a million rows.
+    Reads no rows but the names of long sensors. Where no column of text is called like a series, it also reads the
+    times of a million rows, and the columns of text and integers where these repeat or the columns are few.
 
     Raises:
         DataError: nothing to read, a named column that is absent, no time, no sensors, or files that differ.

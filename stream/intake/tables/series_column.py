@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import pyarrow as pa
+from pyarrow import types
 
 from stream.intake.tables.column_types import first_named, is_name, is_number, is_text
 from stream.intake.tables.identifiers import SERIES, preference
@@ -60,6 +61,12 @@ def _named_integers(search: Search, keys: list[str]) -> str | None:
     for name in sorted(ranks, key=lambda name: ranks[name]):
         if names_all_rows(search.files, name):
             search.why["series"] = f"a column of {_kind(search, name)} named {name!r}"
+            left = repeated_times(search.files, [*keys, name], []).share
+            if left > _MANY:
+                search.doubts.append(
+                    f"{name} is taken for the series, but {left:.0%} of rows repeat a time of it; if another column "
+                    f"is needed too, make one of both for `input.series`"
+                )
             return name
     return None
 
@@ -116,7 +123,13 @@ def _unexplained(search: Search, keys: list[str], names: list[str], share: float
     pair = next((pair for pair in pairs if explain_together(search.files, keys, pair)), None)
     if pair is None:
         listed = f": {' or '.join(names)}?" if names else ""
-        return f"{seen}; name the column that tells assets apart as `input.series`{listed}"
+        floats = (
+            name for name, kind in search.types.items() if types.is_floating(kind) and preference(name) is not None
+        )
+        whole = "".join(
+            f"; {name} is one if converted to integers, as with pandas: df[{name!r}].astype('Int64')" for name in floats
+        )
+        return f"{seen}; name the column that tells assets apart as `input.series`{listed}{whole}"
     pair = sorted(pair, key=lambda name: name.lower() in SENSORS)
     together = f"{seen}; {' and '.join(pair)} together tell them apart"
     taken = {*keys, *names, *added(search)}

@@ -125,3 +125,19 @@ def test_a_column_that_lacks_a_few_names_tells_the_series_and_numbers_with_a_fra
     layout = discover(path)
     assert layout.series == "unit"
     assert sum(len(batch.dead) for batch in read(path, layout)) == 2
+
+
+def test_names_that_do_not_tell_all_rows_apart_are_questioned(tmp_path: Path) -> None:
+    """Numbers of devices that begin anew in each plant; numbers that pandas made floats, as some are missing."""
+    plant, device = [1, 1, 2, 2] * 50, [1, 2, 1, 2] * 50
+    columns = {"time": stamps(*np.repeat(np.arange(50), 4).tolist()), "x": np.arange(200.0)}
+    layout = discover(write(tmp_path / "x.parquet", columns | {"plant_id": plant, "device_id": device}))
+    assert layout.series == "device_id"
+    assert layout.doubts == (
+        "device_id is taken for the series, but 50% of rows repeat a time of it; if another column is needed too, "
+        "make one of both for `input.series`",
+    )
+    floats = discover(write(tmp_path / "y.parquet", columns | {"device_id": [float(number) for number in device]}))
+    assert (
+        "device_id is one if converted to integers, as with pandas: df['device_id'].astype('Int64')" in floats.doubts[0]
+    )
