@@ -27,6 +27,10 @@ class _SafeConsole(Console):
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else printable(text, keep="\n"), style, control)
 
+    def on_broken_pipe(self) -> None:
+        """Raises BrokenPipeError where the reader of stdout is gone; rich would end the process."""
+        raise BrokenPipeError("the reader of stdout is gone")
+
 
 class _SafeTable(Table):
     """Keeps a cell that is a plain string on one line, whatever it holds."""

@@ -1,5 +1,7 @@
 """Every command that shows names, run on names that would break a screen: they are recognisable, and only text."""
 
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from stream.events.feedback import Feedback
 from stream.messages import printable
 from tests.support.alert_records import incident_view, share
 from tests.support.commands import Narrows, Result, in_process
+from tests.support.plain_bundle import plain_bundle
 from tests.training.evaluate.test_page import Page
 
 NAMES = (
@@ -169,3 +172,17 @@ def test_a_failure_in_showing_is_a_warning_where_the_work_is_done(
     (warning,) = [line for line in promoted.err.splitlines() if line.startswith("warning: ")]
     assert "production points to" in warning
     assert f"cannot be shown ({type(fault).__name__} at test_screens.py:" in warning
+
+
+def test_a_reader_that_is_gone_fails_no_command_whose_work_is_done(tmp_path: Path) -> None:
+    """A command that only shows ends with 1, without a traceback."""
+    plain_bundle(tmp_path / "registry")
+    for words, code in ((["models", "promote", "production", "--json"], 0), (["models", "show"], 1)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "stream", *words, "--set", "detector=plain"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writer)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        assert ("warning: production points to" in done.stderr) == (code == 0)
