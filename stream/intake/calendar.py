@@ -25,7 +25,7 @@ _CLOCK = re.compile(_CLOCK_TEXT, re.ASCII)
 # A day of the week, three parts of a date in any order, a time of day, and a zone.
 _ORDERED = re.compile(
     r"(?:[A-Za-z]{3,9},? )?(\d{1,4}|[A-Za-z]{3,9})[-./ ] ?(\d{1,2}|[A-Za-z]{3,9})(?:[-./]|,? ) ?(\d{1,4})"
-    rf"(?:(?:,? |T){_CLOCK_TEXT}(?: ?(Z|UTC|GMT|[+-]\d\d:?\d\d))?)?",
+    rf"(?:(?:,? |T){_CLOCK_TEXT}(?: ?(Z|UTC|GMT|[+-][01]\d:?[0-5]\d))?)?",
     re.ASCII,
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -13,7 +13,7 @@ from stream.intake.tables.files import File
 from stream.intake.tables.moments.conversion import TimeForm, column_to_ns
 
 # Rows that are read in all, and the fewest at each end of a file.
-_ROWS, _LEAST = 1_000_000, 1_000
+_ROWS, _LEAST = 200_000, 1_000
 # Characters of a value that a sentence shows.
 _SHOWN = 60
 
@@ -39,7 +39,7 @@ class Sample:
 
 
 def sample(found: Sequence[File], columns: Sequence[str]) -> Sample:
-    """Reads the first and last rows of each file that has the columns, a million in all where files are few."""
+    """Reads the first and last rows of each file that has the columns, 200,000 in all where files are few."""
     rows = max(_ROWS // (2 * len(found)), _LEAST)
     files = [file for file in found if file.rows and set(columns) <= set(file.types())]
     return Sample(tuple(part for file in files for part in _ends(file, columns, rows)))
