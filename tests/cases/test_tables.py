@@ -39,9 +39,12 @@ def test_a_file_a_day_is_one_history_though_a_day_lacks_a_sensor_or_everything(
     """All ways are replayed through one bundle, and every reading is accounted for."""
     folder = case("c03_files")
     for name, (sensors, warning) in DAYS.items():
-        guessed, err = guesses(narrows, folder / name)
-        assert (guessed["input.sensors"], guessed["input.series"]) == (sensors, "")
-        assert warning in err if warning else "warning" not in err
+        layout = discover(folder / name)
+        assert (list(layout.sensors), layout.series) == (sensors, "machine")
+        assert "".join(layout.doubts).startswith(warning) if warning else not layout.doubts
+    guessed, err = guesses(narrows, folder / "added")
+    assert guessed["input.sensors"] == [*PUMP, "vibration"]
+    assert f"warning: {folder}/added: {DAYS['added'][1]}" in err
     trained = narrows("train", "--data", str(folder / "null_first"), *QUICK, "--set", "model.members=1")
     assert trained.code == 0
     assert f"warning: {folder}/null_first: {DAYS['null_first'][1]}" in trained.err

@@ -40,7 +40,7 @@ HINTS: st.SearchStrategy[dict[str, object]] = st.just({}) | st.fixed_dictionarie
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     tables=st.lists(st.tuples(TABLES, st.sampled_from(KINDS)), min_size=1, max_size=3),
     hints=HINTS, as_csv=st.booleans(),
