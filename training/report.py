@@ -101,6 +101,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
     m, history, c = trained.manifest, trained.history, trained.calibration
     spec, gate = m.model, m.metrics.gate
     sizes = f"W={spec.window}, M={spec.smoothing}, hidden {spec.hidden}, latent {spec.latent}, K={spec.members}"
+    sizes += f", discriminator {spec.discriminator}" if spec.discriminator else ""
     used = {name: count for name, count in trained.parts.items() if name not in LEFT_OUT}
     return [
         ("history", f"{history.rows:,} readings, {m.data.series} series, {m.data.start} to {m.data.end}"),

@@ -149,7 +149,10 @@ def _explained(metrics: MetricFacts) -> Iterable[list[str]]:
     for nats in metrics.code_kl or ():
         known = tuple(value for value in nats if value is not None)
         dead = len(known) - active_dimensions(known)
-        yield ["code", f"{dead} of {len(known)} dimensions collapsed (below {COLLAPSED:g} nats)"]
+        yield [
+            "code",
+            f"{dead} of {len(known)} collapsed (below {COLLAPSED:g}), dimensions of a member",
+        ]
     if metrics.discriminator_loss:
         yield ["discriminator", f"a held-out loss of {UNDECIDED_LOSS:.4g} knows nothing"]
 

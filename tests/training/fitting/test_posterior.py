@@ -12,15 +12,16 @@ from torch.distributions import Normal, kl_divergence
 from typer.testing import CliRunner
 
 from stream.cli import app as cli
+from stream.cli.reports import model_facts, models
 from stream.detect.model.autoencoders import build, load
 from stream.detect.model.kind import divergence
 from stream.detect.model.variational import Variational
 from stream.detect.policy import ModelSpec
 from stream.errors import BundleError
+from stream.registry.registry import Registry
 from stream.settings.detection import ModelSettings, ThresholdSettings
 from tests.support.builders import a_definition, a_spec, publish
 from tests.support.options import fit_options, train_options
-from training import report
 from training.data.windows import Windows
 from training.demo import fleet
 from training.demo.pumps import SENSORS
@@ -181,7 +182,7 @@ def test_the_bundle_and_the_report_say_what_the_code_tells(
     nats = trained.manifest.metrics.code_kl
     assert [len(own) for own in nats or ()] == [3, 3]
     assert trained.manifest.model.beta == 0.1
-    report.show(trained)
+    models.show_page(model_facts.page(Registry(trained.folder.parents[2]), "pump", trained.manifest.version))
     assert f"of 3 collapsed (below {COLLAPSED:g})" in " ".join(capsys.readouterr().out.split())
 
 
