@@ -38,7 +38,9 @@ def init(
     from stream.settings import load
     from stream.settings.starter import check_free, starter, write
 
-    check_free([path for path in (output, producer) if path is not None], force)
+    check_free(output, force)
+    if producer is not None:
+        check_free(producer, force, "--producer")
     given = [*(overrides or ()), *([] if bootstrap is None else [f"kafka.bootstrap={bootstrap}"])]
     started = start(load(config, given), from_file, from_topic)
     program = None if producer is None else started.program(output.name)

@@ -21,6 +21,11 @@ def joined(names: Iterable[str]) -> str:
     return ".".join(name.replace(".", r"\.") for name in names)
 
 
+def nameable(name: str) -> str:
+    """The name of a field, with an underscore for each character that no field's name may have."""
+    return _UNNAMEABLE.sub("_", name) or "_"
+
+
 def checked(setting: str, text: str) -> Path:
     """The names of a path that a setting gives.
 

@@ -93,11 +93,14 @@ def _without_masked(value: object) -> object:
     return {name: one for name, one in value.items() if one != MASK} if isinstance(value, dict) else value
 
 
-def check_free(paths: Sequence[Path], force: bool) -> None:
-    """Checks that no file is overwritten; raises ConfigError where one is there and `force` is not set."""
-    for path in paths:
-        if path.exists() and not force:
-            raise ConfigError(f"{path} exists; name another with --output, or overwrite it with --force")
+def check_free(path: Path, force: bool, option: str = "--output") -> None:
+    """Checks that no file is overwritten; raises ConfigError where it is there and `force` is not set.
+
+    Args:
+        option: names another file.
+    """
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists; name another with {option}, or overwrite it with --force")
 
 
 def write(path: Path, text: str, force: bool) -> None:
@@ -106,7 +109,7 @@ def write(path: Path, text: str, force: bool) -> None:
     Raises:
         ConfigError: the file exists and `force` is not set, or it cannot be written.
     """
-    check_free([path], force)
+    check_free(path, force)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

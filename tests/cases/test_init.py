@@ -7,7 +7,7 @@ from tests.cases.conftest import MakeCase
 from tests.support.commands import Narrows
 
 # What is read and proposed does not depend on how much a model learns; the gate may refuse so small a one.
-TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=8")
+TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=4", "--set", "model.window=4")
 # Newer data for a replay of another file of their folder.
 NEWER = ("n_", "new.", "late_new", "n.", "Q2", "aware", "normal")
 # Values as text, of which some are no numbers: nothing can be guessed about them.

@@ -7,9 +7,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import yaml
 
+from stream.intake.decode import Decoder
+from stream.serve.compose import fields
+from stream.settings import load
 from tests.histories.files import written
 from tests.histories.kinds import Kind
 from tests.histories.rows import Truth
+from tests.stream.cli.starting.messages import sent_by
 from tests.support.commands import Narrows, Result
 
 # What is read and counted does not depend on how much a model learns.
@@ -28,11 +32,12 @@ def travel(kind: Kind, folder: Path, narrows: Narrows) -> str:
         AssertionError: a count that does not add up, a loss that nobody told of, or an unclear refusal.
     """
     data, truth = written(kind, folder)
-    started = narrows("init", "--from-file", str(data), "--force")
+    started = narrows("init", "--from-file", str(data), "--force", "--producer", "produce.py")
     if _refused(started, kind):
         return f"init: {_reason(started)}"
     _nothing_is_left_out_in_silence(started, truth)
     assert narrows("config", "check").code == 0
+    _the_producer_sends_readings()
     trained = narrows("train", "--data", str(data), "--force", *TINY)
     if _refused(trained, kind):
         return f"train: {_reason(trained)}"
@@ -73,6 +78,17 @@ def _nothing_is_left_out_in_silence(started: Result, truth: Truth) -> None:
     assert set(found) <= set(truth.sensors), found
     for name in truth.named:
         assert name in started.out + started.err, name
+
+
+def _the_producer_sends_readings() -> None:
+    """The messages of the program that init writes are readings to the consumer with the configuration beside it."""
+    settings = load(Path("narrows.yaml"), (), {})
+    sent = sent_by(Path("produce.py").read_text(encoding="utf-8"))
+    keys, values = [key.encode() for key, _ in sent], [value for _, value in sent]
+    decoder = Decoder(fields(settings), tuple(settings.input.sensors), None)
+    decoded = decoder.decode(values, keys, range(len(sent)), [-1] * len(sent))
+    assert sent
+    assert len(decoded.readings) == len(sent), (decoded.dead, values)
 
 
 def _counts(err: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from stream.cli.starting.codes import sentinel_guesses
 from stream.cli.starting.source import Look, Source
 from stream.errors import DataError
 from stream.intake.columns import LongReadings, Readings
-from stream.intake.field_paths import joined
+from stream.intake.field_paths import joined, nameable
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
 from stream.intake.tables.labels import left_out_labels, likely_label
@@ -43,7 +43,8 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     if every:
         layout = _without_blank_sensors(layout, columns)
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
-    warnings = [*(f"{path}: {doubt}" for doubt in layout.doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
+    doubts = [*layout.doubts, *_renamed(layout)]
+    warnings = [*(f"{path}: {doubt}" for doubt in doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
         *layout_guesses(layout, look, lambda column: joined(layout.paths.get(column, (column,)))),
@@ -130,9 +131,25 @@ def _time_guesses(layout: Layout, path_of: Callable[[str], str]) -> Iterator[Gue
 
 
 def _sensors(layout: Layout) -> list[str] | dict[str, str]:
-    """The sensors; with their paths where some are fields of structs, which messages have as nested objects."""
-    names = list(layout.sensors)
-    return {name: joined(layout.paths.get(name, (name,))) for name in names} if layout.paths else names
+    """The sensors; with the paths of their fields in messages where these are not their names.
+
+    Fields of structs are nested objects there, and a few characters cannot be part of a field's name.
+    """
+    places = {name: layout.paths.get(name, (name,)) for name in layout.sensors}
+    paths = {name: joined(map(nameable, place)) for name, place in places.items()}
+    same = layout.format == "long" or all(joined([name]) == path for name, path in paths.items())
+    return list(paths) if same else paths
+
+
+def _renamed(layout: Layout) -> list[str]:
+    """A sentence about sensors whose fields in messages cannot have their names."""
+    odd = [name for name in layout.sensors if layout.format == "wide" and nameable(name) != name]
+    if not odd:
+        return []
+    return [
+        f"no field of a message can be called {', '.join(map(repr, odd))} (a quote, a backslash, a control character, "
+        f"or nothing): `input.sensors` names the fields with `_` instead, for the stream"
+    ]
 
 
 def left_out(layout: Layout) -> dict[str, str]:

@@ -122,6 +122,34 @@ def test_a_series_column_that_only_its_content_tells_is_written_down(
     assert "the only column of text that makes times unique: without it 67% of rows repeat one; Kafka:" in comment
 
 
+def test_a_sensor_whose_name_no_field_can_have_gets_another_field_and_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The history is read by its names; a consumer with the same file starts."""
+    rows = pd.read_parquet(wide(tmp_path)).rename(columns={"flow": 'flow "a"'})
+    rows.to_parquet(tmp_path / "quoted.parquet")
+    assert init(monkeypatch, tmp_path, "--from-file", str(tmp_path / "quoted.parquet")) == 0
+    assert "no field of a message can be called 'flow \"a\"'" in capsys.readouterr().err
+    settings = load(tmp_path / "narrows.yaml", (), {})
+    assert settings.input.sensors == {'flow "a"': "flow _a_", "no": "no"}
+    layout = discover(tmp_path / "quoted.parquet", settings.input.hints)
+    assert layout.numbers == ('flow "a"', "no")
+    trained = dataclasses.replace(a_definition(), sensors=layout.sensors)
+    message = b'{"timestamp": 1767225600000, "flow _a_": 1.5, "no": 2.5}'
+    assert decoder(settings, trained).decode([message], [b"p"], [0], [-1]).readings.values.tolist() == [[1.5, 2.5]]
+
+
+def test_a_producer_that_is_there_is_kept_unless_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "produce.py").write_text("mine")
+    assert init(monkeypatch, tmp_path, "--from-file", str(wide(tmp_path)), "--producer", "produce.py") == 2
+    assert "produce.py exists; name another with --producer, or overwrite it with --force" in capsys.readouterr().err
+    assert init(monkeypatch, tmp_path, "--producer", "other.py") == 2
+    assert "--producer: no layout is known; add --from-file" in capsys.readouterr().err
+    assert not (tmp_path / "narrows.yaml").exists()
+
+
 def test_every_guess_stands_in_the_file_below_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     init(monkeypatch, tmp_path, "--from-file", str(wide(tmp_path, gap_at=30)), "-o", "mine.yaml")
     lines = [line.strip() for line in (tmp_path / "mine.yaml").read_text().splitlines()]

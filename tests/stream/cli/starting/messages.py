@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from stream.kafka.topic_sample import SampledRecord
 
@@ -46,3 +47,10 @@ def _bytes(key: str | None) -> bytes | None:
 
 def _value(message: object) -> bytes:
     return message if isinstance(message, bytes) else json.dumps(message).encode()
+
+
+def sent_by(program: str) -> list[tuple[str, bytes]]:
+    """The key and the message of each reading that a producer's program sends; nothing is sent."""
+    known: dict[str, Any] = {}
+    exec(compile(program.split("\nproducer = ")[0], "produce.py", "exec"), known)  # noqa: S102 - the text is ours
+    return [(reading[0], json.dumps(known["message"](*reading)).encode()) for reading in known["readings"]()]

@@ -1,25 +1,16 @@
 """The producer that `narrows init` writes: its messages decode to the readings that were seen."""
 
-import json
-from typing import Any
-
 import pytest
 
 from stream.cli.starting.producer import Example, producer_program
 from stream.intake.decode import Decoder
 from stream.serve.compose import fields
 from stream.settings import load
+from tests.stream.cli.starting.messages import sent_by
 
 # Midnight in Tokyo: a form that has no time of day can say it.
 TIME_NS = 1_767_193_200_000_000_000
 FORMS = ("excel", "filetime", "yyyymmdd", "yyyymmddhhmmss", "day_first", "month_first", "epoch_s", "iso8601")
-
-
-def messages(program: str) -> list[tuple[str, bytes]]:
-    """The key and the message of each reading; the part of the program that sends is left out."""
-    known: dict[str, Any] = {}
-    exec(compile(program.split("\nproducer = ")[0], "produce.py", "exec"), known)  # noqa: S102 - the text is ours
-    return [(reading[0], json.dumps(known["message"](*reading)).encode()) for reading in known["readings"]()]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +31,7 @@ def test_its_messages_are_the_readings_that_were_seen(overrides: list[str]) -> N
     settings = load(None, overrides, {})
     long = settings.input.format == "long"
     seen = [Example("p 'ü'", TIME_NS, {"flow": 1.5} if long else {"flow": 1.5, "temp": None})]
-    [(key, message)] = messages(producer_program(settings, "narrows.yaml", seen))
+    [(key, message)] = sent_by(producer_program(settings, "narrows.yaml", seen))
     decoded = Decoder(fields(settings), ("flow", "temp"), None).decode([message], [key.encode()], [0], [-1])
     assert decoded.dead == ()
     readings = decoded.readings
@@ -54,4 +45,4 @@ def test_it_sends_to_the_configured_topic_and_broker() -> None:
     assert 'TOPIC = "plant"' in program
     assert '"b1:9092"' in program
     assert "in the layout that mine.yaml names" in program
-    assert messages(program) == []
+    assert sent_by(program) == []
