@@ -40,13 +40,16 @@ class Moments:
         return self.mean, self.deviation, self.count, self.wild
 
 
-def moments(values: Float64s) -> Moments:
+def moments(values: Float64s, with_wild: bool = False) -> Moments:
     """Computes the moments of T rows, float64 (T, F); a value that is not finite is missing.
 
     Where no value is wild, these are the plain mean and standard deviation.
+
+    Args:
+        with_wild: wild values count as all others do.
     """
     finite = np.isfinite(values)
-    wild = wild_values(values, finite)
+    wild = np.zeros_like(finite) if with_wild else wild_values(values, finite)
     kept = finite & ~wild
     count = np.maximum(kept.sum(axis=0), 1)
     mean = np.where(kept, values, 0.0).sum(axis=0) / count

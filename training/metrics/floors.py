@@ -73,12 +73,12 @@ FLOORS: Mapping[str, Floor] = {
 
 
 def _standard(fit: Float64s) -> Score:
-    """Rows in standard deviations from the mean, float64 (T, F), with the moments that the detector has, unclipped.
+    """Rows in standard deviations from the mean, float64 (T, F), by their plain moments, unclipped.
 
     A sensor without a value in the fit rows is 0 throughout.
     """
     if not len(fit):
         raise DataError(f"fit rows {fit.shape}; a floor is fitted on at least one row")
-    of = moments(fit)
+    of = moments(fit, with_wild=True)
     scale = np.where(of.deviation > 0, of.deviation, 1.0)
     return lambda rows: np.where(np.isfinite(rows) & (of.count > 0), (rows - of.mean) / scale, 0.0)
