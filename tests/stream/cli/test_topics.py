@@ -36,6 +36,7 @@ def test_the_topics_command_adds_the_partitions_that_the_state_topic_lacks(
         f"{live.state}: {PARTITIONS} partitions became {PARTITIONS + 2}",
         f"made {live.alerts}.feedback with 1 partitions",
         "all topics are there and fit",
+        f"next: narrows run -c {live.config}",
     ]
     again = narrows("topics", "--create", "--json")
     assert (again.code, json.loads(again.out)) == (0, {"changes": []})
