@@ -27,10 +27,9 @@ _TEXTS = {
 }
 
 
-def written(kind: Kind, folder: Path) -> tuple[Path, Truth]:
-    """Writes the files below `folder`; returns what to give as `--data`, and the truth about it."""
+def written(kind: Kind, data: Path) -> tuple[Path, Truth]:
+    """Writes the files into the folder `data`; returns what to give as `--data`, and the truth about it."""
     rows, truth = table(kind)
-    data = folder / "history"
     data.mkdir()
     for name, part in _parts(kind, rows):
         found = troubled_table(kind.trouble, _table(kind, part), SENSORS[kind.names][: kind.sensors])
@@ -99,7 +98,9 @@ def _values(kind: str, values: np.ndarray) -> pa.Array:
         )
     if kind == "dictionary":
         return pa.array(tenths // 10 * 10, pa.int64(), mask=missing).dictionary_encode()
-    return pa.array(values, getattr(pa, kind)(), mask=missing)
+    if kind == "uint64":
+        return pa.array(np.abs(tenths).astype(np.uint64), mask=missing)
+    return pa.array(values.astype(kind), mask=missing)
 
 
 def _labels(kind: str, labels: np.ndarray) -> pa.Array:

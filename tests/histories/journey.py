@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,6 +22,10 @@ TINY = ("--set", "train.max_epochs=1", "--set", "model.hidden=4", "--set", "mode
 WRITTEN = ("--scores", "scores.parquet", "--accounts", "accounts.jsonl")
 # Documented exit codes: data or broker, configuration, gate.
 CODES = (0, 1, 2, 4)
+# A recalibration that is refused has the reasons in its report.
+REFUSED = 4
+# Added to the seed of a history, it is the seed of newer rows.
+NEWER = 10**6
 DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
 VERDICTS = ("scored", "warming", "degraded", "off")
 
@@ -31,7 +36,7 @@ def travel(kind: Kind, folder: Path, narrows: Narrows) -> str:
     Raises:
         AssertionError: a count that does not add up, a loss that nobody told of, or an unclear refusal.
     """
-    data, truth = written(kind, folder)
+    data, truth = written(kind, folder / "history")
     started = narrows("init", "--from-file", str(data), "--force", "--producer", "produce.py")
     if _refused(started, kind):
         return f"init: {_reason(started)}"
@@ -45,12 +50,27 @@ def travel(kind: Kind, folder: Path, narrows: Narrows) -> str:
     assert not _refused(replayed, kind), replayed.err
     _counts_add_up(_counts(replayed.err), truth)
     _accounts_add_up(_counts(replayed.err), truth)
+    _newer_rows_are_counted(kind, folder, narrows)
     if truth.label is not None:
         evaluated = narrows("evaluate", "--data", str(data), "--json")
         if _refused(evaluated, kind):
             return f"evaluate: {_reason(evaluated)}"
         _counts_add_up(evaluated.data["readings"], truth)
     return ""
+
+
+def _newer_rows_are_counted(kind: Kind, folder: Path, narrows: Narrows) -> None:
+    """Other rows of the same export, without labels: replayed and tried for a recalibration, or refused clearly."""
+    newer, truth = written(replace(kind, seed=kind.seed + NEWER, labels="none"), folder / "newer")
+    replayed = narrows("replay", "--data", str(newer), "--json", *WRITTEN)
+    if not _refused(replayed, kind):
+        _counts_add_up(_counts(replayed.err), truth)
+        _accounts_add_up(_counts(replayed.err), truth)
+    judged = narrows("recalibrate", "--data", str(newer), "--dry-run")
+    if judged.code == REFUSED:
+        assert judged.out, kind
+    else:
+        _refused(judged, kind)
 
 
 def _refused(result: Result, kind: Kind) -> bool:

@@ -54,7 +54,7 @@ TROUBLES = (
     *("late_sensor", "dead_sensor", "stuck_sensor", "copied_sensor", "infinite", "short_asset", "slow_asset"),
     *("unnamed", "old_times", "tiny", "empty", "exported_twice", "nested", "labels_null", "odd_columns"),
 )
-TYPES = ("float64", "float32", "int64", "int16", "bool", "decimal", "dictionary", "nullable")
+TYPES = ("float64", "float32", "int64", "int16", "bool", "decimal", "dictionary", "nullable", "float16", "uint64")
 
 
 def drawn(seed: int) -> Kind:
@@ -65,7 +65,7 @@ def drawn(seed: int) -> Kind:
         return str(random.choice(choices))
 
     long = bool(random.random() < 0.25)
-    ids = one("text", "text", "integers", "none", "markup")
+    ids = one("text", "text", "integers", "none", "markup", "hostile")
     files = one("one", "one", "per_part", "months", "lacks_column", "empty_part", "csv", "folders")
     if files == "folders" and ids == "none":
         files = "one"
@@ -74,6 +74,9 @@ def drawn(seed: int) -> Kind:
         *("excel", "filetime", "digits", "day_first", "split", "date_ints"),
     )
     trouble = one("none", *TROUBLES) if random.random() < TROUBLED else "none"
+    names = one("plain", "plain", "brackets", "dots", "unicode", "markup", "hostile")
+    if files == "csv":  # there, the text null is no name, and a line ends in a name
+        ids, names = ("text" if ids == "hostile" else ids), ("dots" if names == "hostile" else names)
     if files == "csv" and trouble in ("exported_twice", "nested", "odd_columns"):
         trouble = "none"  # a CSV cannot hold it
     if files == "folders" and trouble == "unnamed":
@@ -96,7 +99,7 @@ def drawn(seed: int) -> Kind:
         files=files,
         ids=ids,
         labels="none" if long else labels,
-        names=one("plain", "plain", "brackets", "dots", "unicode", "markup"),
+        names=names,
         extra="none" if long else one("none", "text", "text_numbers", "counter", "constant"),
         types=("float64",) if long else tuple(one(*TYPES) for _ in range(5)),
         trouble=trouble,

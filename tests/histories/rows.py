@@ -14,12 +14,14 @@ SENSORS = {
     "brackets": ("Flow [/h]", "Pressure [bar]", "[A] temp", "Speed (1/min)", "Power {kW}"),
     "dots": ("p.flow", "p.pressure", "p", "in.temp", "out.temp"),
     "unicode": ("Öl-Temperatur °C", "压力", "débit", "скорость", "μ power"),
+    "hostile": (".flow", "[pressure]", "a\nb", " ", "null"),
     "markup": ("<b>flow</b>", "a & b", "[red]temp[/red]", "'quoted' \"x\"", "x: # y"),
 }
 ASSETS = {
     "text": ("pump-1", "pump-2", "pump-3", "pump-4"),
     "integers": ("101", "102", "103", "104"),
     "markup": ("pump [A]", "<i>B</i>", "Ölpumpe, 3", "a=b: #4"),
+    "hostile": ("null", "nan", "0", " x "),
     "none": ("alone",),
 }
 SENTINEL = -9999.0
