@@ -4,15 +4,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stream.intake.columns import Float64s, Int32s, LongReadings, Readings
+from stream.intake.columns import Float64s, Int32s
+from stream.intake.tables.reader import Batch
 from stream.settings.starter import Guess
 
 # Values to look at, over all sensors: more of them would not fit into memory where sensors are many.
 _ENOUGH = 20_000_000
 
 
-def sentinel_guesses(batches: Sequence[Readings | LongReadings], sensors: Sequence[str]) -> Iterator[Guess]:
-    """Guesses `frames.sentinels`: repeated values that no measurement has. Other odd values are left to vetting."""
+def sentinel_guesses(batches: Sequence[Batch], sensors: Sequence[str]) -> Iterator[Guess]:
+    """Guesses `frames.sentinels`: repeated values that no measurement has. Other odd values are left to vetting.
+
+    Labelled rows are left out, as in training: their values are odd in other ways.
+    """
     from training.vetting.sentinels import likely_sentinels
 
     values, series = _rows(batches, max(1, _ENOUGH // max(1, len(sensors))), len(sensors))
@@ -25,17 +29,19 @@ def sentinel_guesses(batches: Sequence[Readings | LongReadings], sensors: Sequen
         yield Guess("frames.sentinels", by_sensor, "; ".join(f"{one.sensor}: {one.reason}" for one in found))
 
 
-def _rows(batches: Sequence[Readings | LongReadings], most: int, sensors: int) -> tuple[Float64s, Int32s]:
-    """Values (T, F) and series (T,) of the first `most` readings."""
+def _rows(batches: Sequence[Batch], most: int, sensors: int) -> tuple[Float64s, Int32s]:
+    """Values (T, F) and series (T,) of the first `most` readings without a label."""
     number: dict[str, int] = {}
     values, series, left = [np.zeros((0, sensors))], [np.zeros(0, np.int32)], most
     for batch in batches:
         if left <= 0:
             break
-        first = np.arange(len(batch)) < left
-        dense = batch.dense() if isinstance(batch, LongReadings) else batch
-        of = np.array([number.setdefault(name, len(number)) for name in dense.names], np.int32)
-        values.append(dense.values[first])
-        series.append(of[dense.series[first]])
+        kept = np.arange(len(batch)) < left
+        if batch.labels is not None:
+            kept &= ~batch.labels
+        readings = batch.readings
+        of = np.array([number.setdefault(name, len(number)) for name in readings.names], np.int32)
+        values.append(readings.values[kept])
+        series.append(of[readings.series[kept]])
         left -= len(batch)
     return np.concatenate(values), np.concatenate(series)

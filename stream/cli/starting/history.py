@@ -33,13 +33,18 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     Raises:
         DataError: there is nothing that can be read as history.
     """
-    layout = discover(Path(path), replace(hints, propose=True))
+    hints = replace(hints, propose=True)
+    layout = discover(Path(path), hints)
+    labels = _labels(layout)
+    if labels:
+        told = {guess.path.removeprefix("input."): guess.value for guess in labels}
+        layout = discover(Path(path), replace(hints, **told))
     batches, every = _first_batches(Path(path), layout)
     columns = [batch.columns for batch in batches]
     look = Look.of(columns, (dead for batch in batches for dead in batch.dead), layout.sensors)
     if not look.readings:
         raise DataError(f"{path}: no row can be used: {'; '.join(look.unread)}; name other columns with --set input...")
-    codes = list(sentinel_guesses(columns, layout.sensors))
+    codes = list(sentinel_guesses(batches, layout.sensors))
     if every:
         layout = _without_blank_sensors(layout, columns)
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
@@ -48,6 +53,7 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
         *layout_guesses(layout, look, lambda column: joined(layout.paths.get(column, (column,)))),
+        *labels,
         *_excluded(layout),
         *codes,
         *(_one_asset(layout, columns, detector_name(path)) if every else []),
@@ -157,24 +163,25 @@ def left_out(layout: Layout) -> dict[str, str]:
     return {key.removeprefix(LEFT_OUT): why for key, why in layout.why.items() if key.startswith(LEFT_OUT)}
 
 
-def _excluded(layout: Layout) -> list[Guess]:
-    """The column of labels among those that are not read, and the others."""
-    found = left_out(layout)
+def _labels(layout: Layout) -> list[Guess]:
+    """The column of labels among those that are not read, and the values in it that mean anomalous."""
     label = likely_label(left_out_labels(layout.why))
     values = None if label is None else label_values(files(layout.path), label, ())
-    label = None if values is None or not values.rows else label
-    others = {name: why for name, why in found.items() if name != label}
-    guesses = []
-    if label is not None and values is not None:
-        why = f"named like a label: rows marked in it are kept out of training; it has {values.seen}"
-        guesses.append(Guess("input.label", label, why))
-        if values.proposed:
-            why = f"which values of {label} mean anomalous is a guess: it has {values.seen}"
-            guesses.append(Guess("input.anomalous", list(values.proposed), why))
-    if others:
-        reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
-        guesses.append(Guess("input.exclude", list(others), reasons))
+    if values is None or not values.rows:
+        return []
+    why = f"named like a label: rows marked in it are kept out of training; it has {values.seen}"
+    guesses = [Guess("input.label", label, why)]
+    if values.proposed:
+        why = f"which values of {label} mean anomalous is a guess: it has {values.seen}"
+        guesses.append(Guess("input.anomalous", list(values.proposed), why))
     return guesses
+
+
+def _excluded(layout: Layout) -> list[Guess]:
+    """The columns that are not read."""
+    others = left_out(layout)
+    reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
+    return [Guess("input.exclude", list(others), reasons)] if others else []
 
 
 def series_guess(layout: Layout, look: Look) -> Guess:
