@@ -25,7 +25,6 @@ from stream.events.alert import Alert, Source, alert
 from stream.events.record import encode
 from stream.intake.columns import Disposition, Float64s, Int64s
 from stream.intake.tables.reader import Batch, Hints, Layout, discover
-from stream.intake.tables.search import LEFT_OUT
 from stream.offline.naming import of_only_series
 from stream.offline.rows import checked, look, rows_in_order
 
@@ -110,8 +109,7 @@ def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
     missing = [name for name in definition.sensors if name not in layout.sensors]
     # Long data may lack a sensor with few readings: it is masked, as it would be online.
     if len(missing) > (definition.policy.max_missing if layout.format == "long" else 0):
-        left_out = {name: layout.why[f"{LEFT_OUT}{name}"] for name in missing if f"{LEFT_OUT}{name}" in layout.why}
-        why = "".join(f"; {name} is {reason}" for name, reason in left_out.items())
+        why = "".join(f"; {name} is {reason}" for name, reason in layout.left_out.items() if name in missing)
         raise BundleError(
             f"{data}: has sensors {list(layout.sensors)}, the bundle was trained on {list(definition.sensors)}; "
             f"missing {missing}: take data with these columns, or train on these data{why}"

@@ -29,7 +29,7 @@ from stream.intake.columns import Readings
 from stream.intake.sampling import sampling
 from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
 from stream.offline.discarded import refuse_discarded
-from stream.offline.rows import said
+from stream.offline.rows import changes
 from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
@@ -172,7 +172,7 @@ def _framed(options: TrainOptions, history: History, progress: Progress) -> tupl
     Leaves out the sensors that vetting found, if the options say so, and those that have no scale.
     """
     history, policy, framed, advice = _reframed(options, history)
-    for line in said(history.layout):
+    for line in changes(history.layout):
         progress.stage(*line.split(": ", 1))
     for doubt in of_unknown_series((span.series for span in policy.maintenance), framed.names):
         progress.stage("warning", f"`frames.maintenance`: {doubt}")

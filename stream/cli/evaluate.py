@@ -8,7 +8,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Labelled, Overrides, settings_from
 from stream.cli.reports.output import NextCommands, print_json, showing
-from stream.messages import say, warn
+from stream.messages import say
 
 
 def evaluate(
@@ -42,14 +42,12 @@ def evaluate(
     measured = evaluation.evaluate(loaded, evaluation.EvaluationOptions(data, settings.input.hints, known, history))
     layout = measured.labelled.layout
     say(f"label: {layout.label}, {layout.why['label']}")
-    for warning in layout.doubts:
-        warn(f"{data}: {warning}")
     if report is not None:
         from training.evaluate.page import write
 
         write(measured, report)
         say(f"report: {report}")
-    for line in said(measured.labelled.layout):
+    for line in said(layout):
         say(line)
     with nullcontext() if report is None else showing(f"the page is written: {report}"):
         if as_json:

@@ -73,10 +73,11 @@ def _replay(
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
-    for warning in layout.doubts:
-        warn(f"{data}: {warning}")
     say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
-    for line in (*said(layout), *(f"left out: {name}, named like a label" for name in left_out_labels(layout.why))):
+    for line in (
+        *said(layout),
+        *(f"left out: {name}, named like a label" for name in left_out_labels(layout.left_out)),
+    ):
         say(line)
     alerts: list[Alert] = []
     last: deque[str] = deque(maxlen=1)

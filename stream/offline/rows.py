@@ -61,6 +61,11 @@ def out_of_order(layout: Layout, order: Order) -> Layout:
 
 
 def said(layout: Layout) -> list[str]:
+    """Lines for people about what may be wrong with a layout, and about changes to the rows."""
+    return [*(f"warning: {layout.path}: {doubt}" for doubt in layout.doubts), *changes(layout)]
+
+
+def changes(layout: Layout) -> list[str]:
     """Lines for people about changes to the rows that nobody asked for."""
     notes = {"order": "put in order", "series_name": "series", "pieces": "warning", "twins": "warning"}
     return [f"{what}: {layout.why[key]}" for key, what in notes.items() if key in layout.why]

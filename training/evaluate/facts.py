@@ -7,7 +7,7 @@ from stream.detect.incidents.incident import IncidentEvent
 from stream.events.account import SeriesAccount
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
-from stream.offline.rows import said
+from stream.offline.rows import changes
 from stream.registry.manifest_facts import ThresholdFacts
 from training.evaluate.evaluation import Baselines, Evaluation
 from training.evaluate.figures import FIGURES, AlertClass, Figures, SeriesFigures, alert_class
@@ -157,7 +157,7 @@ def facts(of: Evaluation) -> EvaluationFacts:
         curve=list(of.curve),
         alerts=[_alert(one, kind) for one, kind in zip(labelled.incidents, classes, strict=True)],
         accounts=list(labelled.accounts),
-        notes=[*said(layout), *layout.doubts],
+        notes=[*changes(layout), *layout.doubts],
     )
 
 

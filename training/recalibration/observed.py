@@ -69,7 +69,6 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
     detector = Detector(definition, rules_for_all=True)
     scored = scored_history((Step(batch, Counter(), detector.push(batch.readings)) for batch in batches), detector)
     frames, scores = scored.frames, scored.scores
-    notes = (*said(layout), *(f"warning: {doubt}" for doubt in layout.doubts))
     if not len(frames):
         raise DataError(
             f"{data}: {history.rows} readings make no frame: {frames.dispositions}; expected newer readings"
@@ -80,7 +79,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         score=scores.score,
         vetoed=scores.vetoed,
         incidents=incident_spans(scored.events),
-        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions, notes),
+        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions, tuple(said(layout))),
     )
 
 

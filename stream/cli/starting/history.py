@@ -23,8 +23,6 @@ from stream.settings.starter import Guess
 _ENOUGH = 200_000
 # Guesses that a person should confirm.
 _WARNED = ("input.anomalous", "input.series_name")
-# The prefix by which a layout marks a column that it left out.
-LEFT_OUT = "left out: "
 
 
 def guess_from_history(path: str, hints: Hints) -> Source:
@@ -82,15 +80,13 @@ def _without_blank_sensors(layout: Layout, columns: Sequence[Readings | LongRead
             known[batch.sensor[np.isfinite(batch.value) & (batch.sensor >= 0)]] = True
         else:
             known |= np.isfinite(batch.values).any(axis=0)
-    sensors = tuple(name for name, seen in zip(layout.sensors, known, strict=True) if seen)
-    blank = set(layout.sensors) - set(sensors)
-    if not sensors:
+    if not known.any():
         raise DataError(
             f"{layout.path}: no row has a value of a sensor: {', '.join(layout.sensors)}; expected numbers to learn "
             f"from; give other data, or name other columns as `input.sensors`"
         )
-    why = {f"{LEFT_OUT}{name}": "without a value" for name in blank}
-    return replace(layout, sensors=sensors, why={**layout.why, **why})
+    blank = (name for name, seen in zip(layout.sensors, known, strict=True) if not seen)
+    return layout.without(blank, "without a value")
 
 
 def _one_asset(layout: Layout, columns: Sequence[Readings | LongReadings], name: str) -> list[Guess]:
@@ -158,14 +154,9 @@ def _renamed(layout: Layout) -> list[str]:
     ]
 
 
-def left_out(layout: Layout) -> dict[str, str]:
-    """The reason against each column that is not read."""
-    return {key.removeprefix(LEFT_OUT): why for key, why in layout.why.items() if key.startswith(LEFT_OUT)}
-
-
 def _labels(layout: Layout) -> list[Guess]:
     """The column of labels among those that are not read, and the values in it that mean anomalous."""
-    label = likely_label(left_out_labels(layout.why))
+    label = likely_label(left_out_labels(layout.left_out))
     values = None if label is None else label_values(files(layout.path), label, ())
     if values is None or not values.rows:
         return []
@@ -179,7 +170,7 @@ def _labels(layout: Layout) -> list[Guess]:
 
 def _excluded(layout: Layout) -> list[Guess]:
     """The columns that are not read."""
-    others = left_out(layout)
+    others = layout.left_out
     reasons = "; ".join(f"{name} is {why}" for name, why in others.items())
     return [Guess("input.exclude", list(others), reasons)] if others else []
 

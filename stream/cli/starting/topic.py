@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.cli.starting.history import LEFT_OUT, detector_name, layout_guesses, left_out
+from stream.cli.starting.history import detector_name, layout_guesses
 from stream.cli.starting.sample_table import KEY, SampleTable, sample_table
 from stream.cli.starting.source import Look, Source
 from stream.errors import DataError
@@ -115,10 +115,8 @@ def _on_the_wire(layout: Layout, sample: SampleTable) -> Layout:
     """The layout without sensors that are text in the messages: a file may hold numbers as text, JSON has numbers."""
     if layout.format == "long":
         return layout
-    text = [name for name in layout.sensors if is_text(sample.table.schema.field(name).type)]
-    why = {f"{LEFT_OUT}{name}": "text; let the producer send a JSON number" for name in text}
-    sensors = tuple(name for name in layout.sensors if name not in text)
-    return replace(layout, sensors=sensors, why={**layout.why, **why})
+    text = (name for name in layout.sensors if is_text(sample.table.schema.field(name).type))
+    return layout.without(text, "text; let the producer send a JSON number")
 
 
 def _of_messages(text: str) -> str:
@@ -138,7 +136,7 @@ def _guesses(topic: str, sample: SampleTable, layout: Layout, look: Look) -> lis
         series = Guess("input.series", sample.paths[layout.series], why)
     paths = {name: sample.paths[name] for name in layout.sensors} if layout.format == "wide" else {}
     flat = all(joined([name]) == path for name, path in paths.items())
-    unread = {name: why for name, why in (left_out(layout) | sample.left_out).items() if name != KEY}
+    unread = {name: why for name, why in (layout.left_out | sample.left_out).items() if name != KEY}
     why = guesses["input.sensors"].reason + "".join(f"; {name} is {reason}" for name, reason in unread.items())
     changed = [series, Guess("input.sensors", list(layout.sensors) if flat else paths, why)]
     named = [

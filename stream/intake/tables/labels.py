@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pyarrow as pa
-
 from stream.errors import DataError
 from stream.intake.field_paths import as_setting
 from stream.intake.tables.column_types import first_named, is_label, listed
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import LabelValues, label_values
-from stream.intake.tables.search import LEFT_OUT, Search
+from stream.intake.tables.merged import check_columns
+from stream.intake.tables.search import Search, left_out
 
 # Words in the names of columns that mark rows. A detector that reads these learns the answer: they are sensors only
 # where the configuration names them. `isFault`, `attack_P1` and `Normal/Attack` have one, `default_flow` has none.
@@ -31,12 +30,9 @@ def is_label_name(name: str) -> bool:
     return _LABEL.search(name) is not None
 
 
-def left_out_labels(why: Mapping[str, str]) -> list[str]:
-    """Columns named like labels among those that a layout left out; see `Layout.why`."""
-    names = (
-        key.removeprefix(LEFT_OUT) for key, reason in why.items() if key.startswith(LEFT_OUT) and reason != "configured"
-    )
-    return [name for name in names if is_label_name(name)]
+def left_out_labels(left_out: Mapping[str, str]) -> list[str]:
+    """Columns named like labels among those that were left out, each with its reason, but by no setting."""
+    return [name for name, reason in left_out.items() if reason != "configured" and is_label_name(name)]
 
 
 def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
@@ -52,13 +48,7 @@ def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
         )
     if name in (search.hints.sensors or ()):
         raise DataError(f"{search.path}: {name!r} is configured as label and as sensor; it can be one of them")
-    for file in search.files:
-        kind = file.types().get(name, pa.null())
-        if not (pa.types.is_null(kind) or is_label(kind)):
-            raise DataError(
-                f"{file.path}: {name!r}, wanted as label, is {kind}; expected bool, numbers or text; convert it, or "
-                f"name another column"
-            )
+    check_columns(search.files, {"label": name})
     values = label_values(search.files, name, search.hints.anomalous)
     if values.proposed:
         setting = as_setting("anomalous", list(values.proposed))
@@ -77,7 +67,7 @@ def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
 
 def doubt_unused_labels(search: Search) -> None:
     """Doubts columns that are named like labels and mark rows, where nothing keeps these rows out of training."""
-    names = [name for name in _like_labels(left_out_labels(search.why)) if is_label(search.types[name])]
+    names = [name for name in _like_labels(left_out_labels(left_out(search.why))) if is_label(search.types[name])]
     if search.hints.label is not None or search.hints.bundle or (search.hints.propose and likely_label(names)):
         return
     marked: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The purpose of each column of a data set: configured, or found with a reason."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from stream.intake.tables.labels import doubt_unused_labels, find_label
 from stream.intake.tables.long_columns import find_long_columns, find_named_sensors
 from stream.intake.tables.merged import check_columns, some
 from stream.intake.tables.moments.form import FoundForm, find_form
-from stream.intake.tables.search import Search
+from stream.intake.tables.search import LEFT_OUT, Search, left_out
 from stream.intake.tables.series_column import find_series
 from stream.intake.tables.times import find_time
 from stream.intake.tables.wide_sensors import doubt_gaps, find_wide_sensors, leave_out_others
@@ -62,6 +62,23 @@ class Layout:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def roles(self) -> dict[str, str | None]:
+        """The column of each role but those of values; None where no column has it."""
+        date = self.times.form.date
+        return {"time": self.time, "date": date, "series": self.series, "sensor": self.sensor, "label": self.label}
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The reason against each column that is not read."""
+        return left_out(self.why)
+
+    def without(self, sensors: Iterable[str], reason: str) -> "Layout":
+        """The layout in which these sensors are left out, for this reason."""
+        why = {f"{LEFT_OUT}{name}": reason for name in sensors}
+        remaining = tuple(name for name in self.sensors if f"{LEFT_OUT}{name}" not in why)
+        return replace(self, sensors=remaining, why={**self.why, **why})
+
+    @property
     def numbers(self) -> tuple[str, ...]:
         """The columns of values."""
         return self.columns_of(self.sensors)
@@ -84,12 +101,12 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     found = files(path)
     search = Search(Path(path), hints, found)
     if not sum(file.rows for file in found):
-        raise DataError(f"{path}: {len(found)} files without a row; expected history to learn from")
+        raise DataError(f"{path}: without a row; expected history to learn from")
     label, values = find_label(search)
     times = find_form(search, find_time(search))
     time, date = times.time, times.form.date
     sensor, value = find_long_columns(search, {time, date, label})
-    check_columns(found, time, None, label, sensor, ())
+    check_columns(found, {"label": label, "sensor": sensor})
     series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None], value)
     kind: Literal["wide", "long"] = "wide" if sensor is None else "long"
     search.why["format"] = "a column per sensor" if sensor is None else f"{sensor!r} names the sensor of each row"
@@ -100,7 +117,7 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
         columns = {name: name for name in find_named_sensors(search, sensor)}
         leave_out_others(search, taken)
     numbers = list(columns.values()) if value is None else [value]
-    check_columns(found, time, series, label, sensor, numbers)
+    check_columns(found, {"time": time, "date": date, "series": series, "sensor": sensor, "label": label}, numbers)
     doubt_gaps(search, numbers)
     beside = passed_over(path, found, time)
     if beside:

@@ -1,7 +1,8 @@
 """One type for each column of a data set, though its files differ: a file a day, one of them from a bad day."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -12,6 +13,15 @@ from stream.intake.tables.column_types import is_label, is_name, is_number, is_t
 from stream.intake.tables.files import File
 
 Family = Literal["nothing", "numbers", "text", "times", "other"]
+# What a column of each role must hold, and the same in words.
+_TIMES = "a timestamp, an epoch or ISO-8601 text"
+_ROLES: Mapping[str, tuple[Callable[[pa.DataType], bool], str]] = {
+    "time": (is_time, _TIMES),
+    "date": (is_time, _TIMES),
+    "series": (is_name, "text or integers"),
+    "label": (is_label, "bool, numbers or text"),
+    "sensor": (is_text, "text"),
+}
 # Files and columns that a sentence names.
 _SHOWN = 3
 
@@ -87,44 +97,44 @@ def numbers_in(file: File, columns: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in columns if family(kinds.get(name)) == "numbers")
 
 
-def check_columns(
-    found: Sequence[File], time: str, series: str | None, label: str | None, sensor: str | None, numbers: Sequence[str]
-) -> None:
+def check_columns(found: Sequence[File], roles: Mapping[str, str | None], numbers: Sequence[str] = ()) -> None:
     """Checks that every file with rows has the columns that place a reading, and some file each column of numbers.
 
-    A column without a type is one without a value, and fits any purpose.
+    A column without a type is one without a value, and fits any purpose. The label may be absent in some files.
+
+    Args:
+        roles: column by role, a key of `_ROLES`; None: no column has the role.
 
     Raises:
         DataError: names the file, the column and the type that is expected.
     """
+    given = {role: name for role, name in roles.items() if name is not None}
     for file in (file for file in found if file.rows):
         columns = file.types()
-        roles = [("time", time, is_time, "a timestamp, an epoch or ISO-8601 text")]
-        roles += [("series", series, is_name, "text or integers")] if series is not None else []
-        roles += [("label", label, is_label, "bool, numbers or text")] if label is not None and label in columns else []
-        roles += [("sensor", sensor, is_text, "text")] if sensor is not None else []
-        for role, name, fits, expected in roles:
-            if name not in columns:
-                raise _absent(str(file.path), name, role, columns)
-            if not types.is_null(columns[name]) and not fits(columns[name]):
-                raise DataError(
-                    f"{file.path}: {name!r}, wanted as {role}, is {columns[name]}; expected {expected}; "
-                    f"convert it, or name another column"
-                )
-    merged = merged_types(found)
+        for role, name in given.items():
+            fits, expected = _ROLES[role]
+            if name not in columns and role != "label":
+                raise _absent(file.path, name, role, columns)
+            kind = columns.get(name, pa.null())
+            if not types.is_null(kind) and not fits(kind):
+                raise _unfit(file.path, name, role, kind, expected)
+    merged = merged_types(found) if numbers else {}
     for name in numbers:
         if name not in merged:
-            raise _absent(str(found[0].path), name, "value", merged)
+            raise _absent(found[0].path, name, "value", merged)
         if family(merged[name]) not in ("numbers", "nothing"):
             where = next(file.path for file in found if file.types().get(name) == merged[name])
-            raise DataError(
-                f"{where}: {name!r}, wanted as value, is {merged[name]}; expected numbers; "
-                f"convert it, or name another column"
-            )
+            raise _unfit(where, name, "value", merged[name], "numbers")
 
 
-def _absent(where: str, name: str, role: str, columns: Mapping[str, pa.DataType]) -> DataError:
+def _absent(where: Path, name: str, role: str, columns: Mapping[str, pa.DataType]) -> DataError:
     return DataError(
         f"{where}: no column {name!r}, wanted as {role}; there are {listed(columns)}; "
         f"read files of one layout together and the others apart, or name other columns"
+    )
+
+
+def _unfit(where: Path, name: str, role: str, kind: pa.DataType, expected: str) -> DataError:
+    return DataError(
+        f"{where}: {name!r}, wanted as {role}, is {kind}; expected {expected}; convert it, or name another column"
     )

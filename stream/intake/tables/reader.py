@@ -61,16 +61,11 @@ def read(
     wanted = layout.sensors if sensors is None else sensors
     numbers = layout.columns_of(wanted)
     found = files(path)
-    check_columns(found, layout.time, layout.series, layout.label, layout.sensor, numbers)
-    needed = [
-        name
-        for name in (layout.time, layout.times.form.date, layout.series, layout.sensor, *numbers)
-        if name is not None
-    ]
+    check_columns(found, layout.roles, numbers)
     start = 0
     for file in (file for file in found if file.rows):
         reader = _FileReader(file, layout, wanted)
-        for rows in reader.row_batches(needed, batch_rows):
+        for rows in reader.row_batches(batch_rows):
             yield reader.batch(rows, start)
             start += rows.num_rows
 
@@ -87,12 +82,11 @@ class _FileReader:
         named = "" if file.table is None else file.table.series
         self._name = layout.series_name or named or file.name
 
-    def row_batches(self, needed: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows of the file, `batch_rows` at a time, in the needed columns."""
-        names = [*needed, *([] if self._label is None else [self._label])]
-        unread = set(self._columns) - self._numbers
-        columns = [name for name in dict.fromkeys(names) if name in self._file.columns and name not in unread]
-        yield from self._file.batches(columns, batch_rows)
+    def row_batches(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of the file, `batch_rows` at a time, in the columns that are needed and that it has."""
+        numbers = (name for name in self._columns if name in self._numbers)
+        names = dict.fromkeys((*self._layout.roles.values(), *numbers))
+        yield from self._file.batches([name for name in names if name in self._file.columns], batch_rows)
 
     def batch(self, rows: pa.RecordBatch, start: int) -> Batch:
         """The readings of `rows`, whose first is row number `start` of the data set."""

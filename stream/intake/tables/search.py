@@ -1,6 +1,6 @@
 """One search for the columns of a data set: what every part of it needs to know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,11 @@ from stream.intake.tables.merged import merged_types
 
 # A reason in `why` that is against a column.
 LEFT_OUT = "left out: "
+
+
+def left_out(why: Mapping[str, str]) -> dict[str, str]:
+    """The reason against each column that is not read; see `Layout.why`."""
+    return {key.removeprefix(LEFT_OUT): reason for key, reason in why.items() if key.startswith(LEFT_OUT)}
 
 
 @dataclass(slots=True)

@@ -69,8 +69,7 @@ def find_form(search: Search, time: str) -> FoundForm:
             f"`input.time`, or no `input.date` where one column holds both"
         )
     found = FoundForm(time, TimeForm(hints.time_format or "auto", hints.zone or UTC_ZONE, hints.date), "")
-    for name in (time, *([] if hints.date is None else [hints.date])):
-        check_columns(search.files, name, None, None, None, ())
+    check_columns(search.files, {"time": time, "date": hints.date})
     rows = _sample(search, found)
     times, good, null = rows.read(found.form)
     if _enough(good, null) and not _is_split(search, found, times[good]):

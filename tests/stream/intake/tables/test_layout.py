@@ -40,7 +40,7 @@ WIDE = {"time": stamps(0), "x": [1.0]}
 @pytest.mark.parametrize(
     ("columns", "hints", "message"),
     [
-        ({"time": stamps(), "x": pa.array([], pa.float64())}, Hints(), "1 files without a row"),
+        ({"time": stamps(), "x": pa.array([], pa.float64())}, Hints(), ": without a row"),
         ({"x": [1.0]}, Hints(), r"no time column; expected .* there are x \(double\)"),
         ({"a": stamps(0), "b": stamps(0), "x": [1.0]}, Hints(), r"several timestamp columns \(a, b\)"),
         (WIDE, Hints(time="when"), "no column 'when', configured as time; there are time"),

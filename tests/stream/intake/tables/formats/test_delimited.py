@@ -63,7 +63,7 @@ def test_a_column_of_labels_is_found_in_csv(tmp_path: Path) -> None:
         ("x.csv", "2025-01-01,1.5\n2025-01-02,1.6\n", r"the first line is \['2025-01-01', '1.5'\]; expected the names"),
         ("x.csv", "1,2\n3,4\n", "expected the names of the columns"),
         ("x.csv", "time,x\n1,2\n1\n", "cannot be read as CSV .*Expected 2 columns, got 1"),
-        ("x.csv", "", "1 files without a row"),
+        ("x.csv", "", ": without a row"),
         ("x.csv", "\n\n", "no line with text; expected the names"),
         ("x.parquet", "time,x\n1,2\n", "no Parquet file: it does not begin with PAR1; expected Parquet, or CSV"),
         ("x.xlsx", "PK", r"a \.xlsx file; .* pd\.read_excel\('x\.xlsx'\)\.to_parquet\('x\.parquet'\)"),
