@@ -74,10 +74,8 @@ def _replay(
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
     say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
-    for line in (
-        *said(layout),
-        *(f"left out: {name}, named like a label" for name in left_out_labels(layout.left_out)),
-    ):
+    labels = left_out_labels(layout.left_out)
+    for line in (*said(layout), *(f"left out: {name}, named like a label" for name in labels)):
         say(line)
     alerts: list[Alert] = []
     last: deque[str] = deque(maxlen=1)

@@ -86,7 +86,9 @@ class _FileReader:
         """The rows of the file, `batch_rows` at a time, in the columns that are needed and that it has."""
         numbers = (name for name in self._columns if name in self._numbers)
         names = dict.fromkeys((*self._layout.roles.values(), *numbers))
-        yield from self._file.batches([name for name in names if name in self._file.columns], batch_rows)
+        yield from self._file.batches(
+            [name for name in names if name is not None and name in self._file.columns], batch_rows
+        )
 
     def batch(self, rows: pa.RecordBatch, start: int) -> Batch:
         """The readings of `rows`, whose first is row number `start` of the data set."""
