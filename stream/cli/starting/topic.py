@@ -18,7 +18,7 @@ from stream.intake.field_paths import joined
 from stream.intake.tables.column_types import is_text
 from stream.intake.tables.files import files
 from stream.intake.tables.reader import Hints, Layout, discover
-from stream.intake.tables.repeated_times import repeated_times
+from stream.intake.tables.repeated_times import FirstRows
 from stream.settings import Settings
 from stream.settings.starter import Guess, settings_of, with_given
 
@@ -103,10 +103,11 @@ def _found(path: Path, sample: SampleTable, hints: Hints) -> Layout:
     # Fields that tell readings of one key and time apart, where keys leave many together.
     taken = {layout.time, layout.sensor, layout.value, KEY}
     texts = [name for name, kind in files(path)[0].types().items() if name not in taken and is_text(kind)]
-    found = repeated_times(files(path), [key for key in (layout.time, layout.sensor, KEY) if key is not None], texts)
-    if found.share > _REPEATED and found.explained_by:
-        layout = discover(path, replace(hints, series=found.explained_by[0]))
-        why = f"tells readings of one key and time apart: {found.share:.0%} repeat both"
+    rows, keys = FirstRows(files(path)), [key for key in (layout.time, layout.sensor, KEY) if key is not None]
+    share, explaining = rows.share(keys), rows.explaining(keys, texts)
+    if share > _REPEATED and explaining:
+        layout = discover(path, replace(hints, series=explaining[0]))
+        why = f"tells readings of one key and time apart: {share:.0%} repeat both"
         layout = replace(layout, why={**layout.why, "series": why})
     return _on_the_wire(layout, sample)
 

@@ -1,8 +1,7 @@
 """Finds the series column by its content: the column that makes the times of a file unique."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -31,141 +30,129 @@ _QUICK = 20_000
 _MOST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatedTimes:
-    """Rows that repeat the time of an earlier one, among the first million.
+class FirstRows:
+    """The first million rows of a data set. Each column is read once, when it is first needed."""
 
-    Attributes:
-        share: share of rows with the time (long: and the sensor) of an earlier row of their file.
-        explained_by: columns that differ between such rows; empty where the share is small.
-    """
+    def __init__(self, found: Sequence[File]) -> None:
+        self._files: list[tuple[File, int]] = []
+        left = _SAMPLE
+        for file in found:
+            if rows := min(file.rows, left):
+                self._files.append((file, rows))
+                left -= rows
+        self._rows = _SAMPLE - left
+        self._known: list[dict[str, pa.ChunkedArray]] = [{} for _ in self._files]
 
-    share: float
-    explained_by: tuple[str, ...] = ()
+    def share(self, keys: Sequence[str]) -> float:
+        """Share of rows that equal an earlier row of their file in all of `keys`: time (long: and sensor)."""
+        return self._repeated(keys) / max(self._rows, 1)
+
+    def explaining(self, keys: Sequence[str], candidates: Sequence[str]) -> list[str]:
+        """The candidates that differ between rows with equal `keys`, time first; none where few rows repeat them."""
+        repeated = self._repeated(keys)
+        if repeated <= _FEW * self._rows:
+            return []
+        self._columns(candidates)
+        return [name for name in candidates if self._explains(keys, name, repeated)]
+
+    def explain_together(self, keys: Sequence[str], pair: Sequence[str]) -> bool:
+        """True where two columns together differ between rows with equal `keys`."""
+        named = all(map(self.names_all_rows, pair))
+        return named and self._repeated([*keys, *pair]) <= _UNEXPLAINED * self._repeated(keys)
+
+    def taking_turns(self, time: str, candidates: Sequence[str]) -> list[str]:
+        """The columns whose values change from row to row, each at a steady step: as assets do that share no times."""
+        self._columns(candidates)
+        return [name for name in candidates if self.names_all_rows(name) and self._takes_turns(time, name)]
+
+    def names_all_rows(self, column: str) -> bool:
+        """True where the column has a name in nearly every row, and each name on two rows on average.
+
+        Otherwise it numbers rows, holds remarks on some of them, or numbers with a fraction, which are measured.
+        """
+        columns = [values for (values,) in self._columns([column])]
+        # A quick look spares a set of a million numbers.
+        if any(2 * len(pc.unique(values)) > self._rows for values in columns):
+            return False
+        names = {name for values in columns for name in pc.unique(values).to_pylist()}
+        many = self._is_integer(column) and len(names) > _MOST
+        unnamed = sum(map(_unnamed, columns)) if names & {None, ""} else 0
+        measured = len(names) > _MOST_PARTS and all(_FRACTION.fullmatch(str(name)) for name in names - {None, ""})
+        return not many and not measured and unnamed <= _FEW * self._rows and 2 * len(names) <= self._rows
+
+    def _columns(self, names: Sequence[str]) -> list[list[pa.ChunkedArray]]:
+        """The columns in each file with rows."""
+        for (file, rows), known in zip(self._files, self._known, strict=True):
+            new = [name for name in names if name not in known]
+            if new:
+                known.update(zip(new, _first_rows(file, new, rows).columns, strict=True))
+        return [[known[name] for name in names] for known in self._known]
+
+    def _is_integer(self, column: str) -> bool:
+        return any(types.is_integer(values.type) for (values,) in self._columns([column])[:1])
+
+    def _repeated(self, keys: Sequence[str]) -> int:
+        """Number of rows that equal an earlier row of their file in all of `keys`."""
+        # Grouping takes a name that begins with a dot or a bracket for a path into a column: numbers are safe.
+        numbers = [str(i) for i in range(len(keys))]
+        tables = (pa.Table.from_arrays(columns, numbers) for columns in self._columns(keys))
+        return sum(len(table) - len(table.group_by(numbers).aggregate([])) for table in tables)
+
+    def _explains(self, keys: Sequence[str], column: str, repeated: int) -> bool:
+        """True for a name of assets that leaves few of the `repeated` rows; integers must also be steady."""
+        whole = self._is_integer(column)
+        # A look at few rows spares one at all of them.
+        if not self.names_all_rows(column) or (whole and not self._steady(keys[0], column, _STEADY, _QUICK)):
+            return False
+        explained = self._repeated([*keys, column]) <= _UNEXPLAINED * repeated
+        return explained and (not whole or self._steady(keys[0], column, _STEADY))
+
+    def _takes_turns(self, time: str, column: str) -> bool:
+        changes = sum(
+            np.count_nonzero(np.diff(_codes(values)[np.argsort(_ranks(times), kind="stable")]))
+            for times, values in self._columns([time, column])
+        )
+        return bool(changes >= _TURNS * self._rows) and self._steady(time, column, _TURNS)
+
+    def _steady(self, time: str, column: str, least: float, rows: int = _SAMPLE) -> bool:
+        """True where each value comes at a steady step from its first to its last row, as an asset does.
+
+        The values of a sensor come and go: in the span of a value, most times have another one.
+
+        Args:
+            least: share of the rows that a value could have.
+            rows: rows of each file to look at.
+        """
+        seen, possible = 0, 0.0
+        for times, values in self._columns([time, column]):
+            # The rank of a time serves as well as the time, in any form that sorts.
+            rank, value = _ranks(times[:rows]), _codes(values[:rows])
+            order = np.lexsort((rank, value))
+            starts = np.flatnonzero(np.diff(value[order], prepend=-1))
+            for ranks in np.split(rank[order], starts[1:]):
+                step = max(float(np.quantile(np.diff(ranks), 0.1)), 1.0) if len(ranks) > 1 else 1.0
+                seen += len(ranks)
+                possible += float(ranks[-1] - ranks[0]) / step + 1
+        return seen >= least * possible
 
 
-def repeated_times(found: Sequence[File], keys: Sequence[str], candidates: Sequence[str]) -> RepeatedTimes:
-    """Counts rows that repeat `keys` (time, sensor) within their file, and finds the `candidates` that explain them."""
-    if not candidates:
-        return _repeats(found, keys)
-    few = _repeats(found, keys)
-    if few.share <= _FEW:
-        return few
-    tables = list(_first_rows(found, [*keys, *candidates]))
-    repeated = few.share * sum(map(len, tables))
-    explaining = (
-        name
-        for name in candidates
-        if _names_rows(tables, name)
-        and _may_be_steady(tables, keys[0], name)
-        and _repeated(tables, [*keys, name]) <= _UNEXPLAINED * repeated
-        and (not _is_integer(tables, name) or _steady(tables, keys[0], name))
-    )
-    return RepeatedTimes(few.share, tuple(explaining))
-
-
-def _may_be_steady(tables: Sequence[pa.Table], time: str, column: str) -> bool:
-    """False for integers that come and go in the first rows: a quick look spares one at all rows."""
-    return not _is_integer(tables, column) or _steady([table.slice(0, _QUICK) for table in tables], time, column)
-
-
-def _is_integer(tables: Sequence[pa.Table], column: str) -> bool:
-    return bool(types.is_integer(tables[0].schema.field(column).type))
-
-
-def _repeats(found: Sequence[File], keys: Sequence[str]) -> RepeatedTimes:
-    tables = list(_first_rows(found, keys))
-    return RepeatedTimes(_repeated(tables, keys) / max(sum(map(len, tables)), 1))
-
-
-def explain_together(found: Sequence[File], keys: Sequence[str], pair: Sequence[str]) -> bool:
-    """True where two columns explain repeated times together."""
-    tables = list(_first_rows(found, [*keys, *pair]))
-    repeated = _repeated(tables, keys)
-    named = all(_names_rows(tables, name) for name in pair)
-    return named and _repeated(tables, [*keys, *pair]) <= _UNEXPLAINED * repeated
-
-
-def names_all_rows(found: Sequence[File], column: str) -> bool:
-    """True where a column has a value in every row, and each value on two rows on average."""
-    return _names_rows(list(_first_rows(found, [column])), column)
-
-
-def taking_turns(found: Sequence[File], time: str, candidates: Sequence[str]) -> list[str]:
-    """The columns whose values take turns from row to row, each at a steady step: as assets do that share no times."""
-    tables = list(_first_rows(found, [time, *candidates])) if candidates else []
-    named = (name for name in candidates if _names_rows(tables, name))
-    return [name for name in named if _turns(tables, time, name) and _steady(tables, time, name, _TURNS)]
-
-
-def _turns(tables: Sequence[pa.Table], time: str, column: str) -> bool:
-    codes = [_codes(table[column])[np.argsort(_ranks(table[time]), kind="stable")] for table in tables]
-    return bool(sum(np.count_nonzero(np.diff(code)) for code in codes) >= _TURNS * sum(map(len, codes)))
-
-
-def _first_rows(found: Sequence[File], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """A table per file, `_SAMPLE` rows in all at most."""
-    left = _SAMPLE
-    for file in found:
-        rows: list[pa.RecordBatch] = []
-        if left <= 0 or not file.rows:
-            continue
-        for batch in file.batches(columns):
-            rows.append(batch.slice(0, left))
-            left -= len(batch)
-            if left <= 0:
-                break
-        # Row groups may number the same names differently; grouping wants one numbering.
-        yield pa.Table.from_batches(rows).unify_dictionaries()
-
-
-def _repeated(tables: Sequence[pa.Table], keys: Sequence[str]) -> int:
-    """Number of rows that equal an earlier row of their file in all of `keys`."""
-    # Grouping takes a name that begins with a dot or a bracket for a path into a column: numbers are safe.
-    numbers = [str(i) for i in range(len(keys))]
-    numbered = (table.select(list(keys)).rename_columns(numbers) for table in tables)
-    return sum(len(table) - len(table.group_by(numbers).aggregate([])) for table in numbered)
-
-
-def _names_rows(tables: Sequence[pa.Table], column: str) -> bool:
-    """True where the column has a name in nearly every row, and each name on two rows on average.
-
-    Otherwise it numbers rows, holds remarks on some of them, or numbers with a fraction, which are measured.
-    """
-    # A quick look spares a set of a million numbers.
-    if any(2 * len(pc.unique(table[column])) > sum(map(len, tables)) for table in tables):
-        return False
-    names = {name for table in tables for name in pc.unique(table[column]).to_pylist()}
-    many = _is_integer(tables, column) and len(names) > _MOST
-    unnamed = sum(_unnamed(table[column]) for table in tables) if names & {None, ""} else 0
-    rows = sum(map(len, tables))
-    measured = len(names) > _MOST_PARTS and all(_FRACTION.fullmatch(str(name)) for name in names - {None, ""})
-    return not many and not measured and unnamed <= _FEW * rows and 2 * len(names) <= rows
+def _first_rows(file: File, names: Sequence[str], rows: int) -> pa.Table:
+    """The first rows of a file, in columns of the file or of its folders."""
+    batches: list[pa.RecordBatch] = []
+    for batch in file.batches([name for name in names if name not in file.folders]):
+        kept = batch.slice(0, rows)
+        batches.append(pa.RecordBatch.from_arrays([file.column(kept, name) for name in names], list(names)))
+        rows -= len(kept)
+        if not rows:
+            break
+    # Row groups may number the same names differently; grouping wants one numbering.
+    return pa.Table.from_batches(batches).unify_dictionaries()
 
 
 def _unnamed(column: pa.ChunkedArray) -> int:
     """Number of rows that have no name: null, or an empty text."""
     empty = 0 if types.is_integer(column.type) else pc.sum(pc.equal(column.cast(pa.string()), "")).as_py() or 0
     return int(column.null_count + empty)
-
-
-def _steady(tables: Sequence[pa.Table], time: str, column: str, least: float = _STEADY) -> bool:
-    """True where each value comes at a steady step from its first to its last row, as an asset does.
-
-    The values of a sensor come and go: in the span of a value, most times have another one.
-    """
-    seen, possible = 0, 0.0
-    for table in tables:
-        # The rank of a time serves as well as the time, in any form that sorts.
-        rank = _ranks(table[time])
-        value = _codes(table[column])
-        order = np.lexsort((rank, value))
-        starts = np.flatnonzero(np.diff(value[order], prepend=-1))
-        for ranks in np.split(rank[order], starts[1:]):
-            step = max(float(np.quantile(np.diff(ranks), 0.1)), 1.0) if len(ranks) > 1 else 1.0
-            seen += len(ranks)
-            possible += float(ranks[-1] - ranks[0]) / step + 1
-    return seen >= least * possible
 
 
 def _codes(column: pa.ChunkedArray) -> Int64s:
@@ -179,6 +166,6 @@ def _codes(column: pa.ChunkedArray) -> Int64s:
 def _ranks(column: pa.ChunkedArray) -> Int64s:
     """The place of each value among the distinct ones, int64 (n,), > 0."""
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    sortable = column.cast(pa.int64() if types.is_null(kind) else kind).combine_chunks()
+    sortable = column.cast(kind).combine_chunks()
     ranks: Int64s = pc.rank(sortable, tiebreaker="dense").to_numpy().astype(np.int64)
     return ranks

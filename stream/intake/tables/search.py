@@ -11,6 +11,7 @@ from stream.intake.tables.column_types import listed
 from stream.intake.tables.files import File
 from stream.intake.tables.hints import Hints
 from stream.intake.tables.merged import merged_types
+from stream.intake.tables.repeated_times import FirstRows
 
 # A reason in `why` that is against a column.
 LEFT_OUT = "left out: "
@@ -27,6 +28,7 @@ class Search:
 
     Attributes:
         types: type of each column, in most files.
+        rows: the first rows, in which the series are looked for.
         why, doubts: see `Layout`; they fill up on the way.
     """
 
@@ -36,9 +38,11 @@ class Search:
     why: dict[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     types: dict[str, pa.DataType] = field(init=False)
+    rows: FirstRows = field(init=False)
 
     def __post_init__(self) -> None:
         self.types = merged_types(self.files)
+        self.rows = FirstRows(self.files)
 
     @property
     def where(self) -> str:

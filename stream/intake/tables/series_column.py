@@ -9,7 +9,6 @@ from stream.intake.tables.column_types import first_named, is_name, is_number, i
 from stream.intake.tables.identifiers import SERIES, preference
 from stream.intake.tables.labels import is_label_name
 from stream.intake.tables.long_columns import SENSORS, VALUES, added
-from stream.intake.tables.repeated_times import explain_together, names_all_rows, repeated_times, taking_turns
 from stream.intake.tables.search import Search
 from stream.intake.tables.times import TIMES
 
@@ -59,9 +58,9 @@ def _named_integers(search: Search, keys: list[str]) -> str | None:
     """The column of integers or text that is named like one of assets: their times need not overlap."""
     ranks = {name: rank for name in _candidates(search, keys) if (rank := preference(name)) is not None}
     for name in sorted(ranks, key=lambda name: ranks[name]):
-        if names_all_rows(search.files, name):
+        if search.rows.names_all_rows(name):
             search.why["series"] = f"a column of {_kind(search, name)} named {name!r}"
-            left = repeated_times(search.files, [*keys, name], []).share
+            left = search.rows.share([*keys, name])
             if left > _MANY:
                 search.doubts.append(
                     f"{name} is taken for the series, but {left:.0%} of rows repeat a time of it; if another column "
@@ -73,29 +72,29 @@ def _named_integers(search: Search, keys: list[str]) -> str | None:
 
 def _explaining(search: Search, keys: list[str], value: str | None) -> str | None:
     """The only column that makes times unique, or that of several which is named like one of assets."""
-    if any(set(keys) & set(file.folders) for file in search.files):
-        return None
     names = _candidates(search, [*keys, *([] if value is None else [value])])
-    found = repeated_times(search.files, keys, names)
-    named = [name for name in found.explained_by if preference(name) is not None]
-    explained = named if len(named) == 1 else found.explained_by
+    share, explaining = search.rows.share(keys), search.rows.explaining(keys, names)
+    named = [name for name in explaining if preference(name) is not None]
+    explained = named if len(named) == 1 else explaining
     if len(explained) == 1:
         kind = _kind(search, explained[0])
         search.why["series"] = (
-            f"the only column of {kind} that makes times unique: without it {found.share:.0%} of rows repeat one"
+            f"the only column of {kind} that makes times unique: without it {share:.0%} of rows repeat one"
         )
         _doubt_purpose(search, explained[0], value)
         return explained[0]
-    if found.explained_by:
+    if explaining:
         search.why["series"] = (
-            f"each file is one, but {found.share:.0%} of rows repeat a time; {' or '.join(found.explained_by)} "
+            f"each file is one, but {share:.0%} of rows repeat a time; {' or '.join(explaining)} "
             f"would tell them apart: name one as `input.series`"
         )
         search.doubts.append(search.why["series"])
-    elif found.share > _MANY and not any(preference(name) is not None for name in names):
-        search.doubts.append(_unexplained(search, keys, names, found.share))
-    elif len(names) <= _MOST and not any(preference(name) is not None for name in names):
-        turns = " or ".join(taking_turns(search.files, keys[0], names))
+    elif any(preference(name) is not None for name in names):
+        return None
+    elif share > _MANY:
+        search.doubts.append(_unexplained(search, keys, names, share))
+    elif len(names) <= _MOST:
+        turns = " or ".join(search.rows.taking_turns(keys[0], names))
         if turns:
             search.doubts.append(f"each file is one series, but {turns} changes from row to row: `input.series`?")
     return None
@@ -120,7 +119,7 @@ def _unexplained(search: Search, keys: list[str], names: list[str], share: float
     seen = f"each file is one, but {share:.0%} of rows repeat a time"
     texts = [name for name in names if is_text(search.types[name])]
     pairs = (list(pair) for pair in combinations(texts, 2))
-    pair = next((pair for pair in pairs if explain_together(search.files, keys, pair)), None)
+    pair = next((pair for pair in pairs if search.rows.explain_together(keys, pair)), None)
     if pair is None:
         listed = f": {' or '.join(names)}?" if names else ""
         floats = (

@@ -32,6 +32,16 @@ def test_the_one_column_of_text_without_which_times_repeat_tells_the_series(
     assert {name for name, *_ in rows(list(read(path, layout)))} == {"p", "q", "r"}
 
 
+def test_the_series_of_long_data_is_found_where_folders_name_the_sensor(tmp_path: Path) -> None:
+    for sensor in ("x", "y"):
+        (tmp_path / f"sensor={sensor}").mkdir()
+        columns = {"time": stamps(*TURNS), "unit_number": [1, 2, 3] * 20, "value": np.arange(60.0)}
+        write(tmp_path / f"sensor={sensor}" / "part.parquet", columns)
+    layout = discover(tmp_path)
+    assert (layout.sensor, layout.series, layout.sensors) == ("sensor", "unit_number", ("x", "y"))
+    assert {name for name, *_ in rows(list(read(tmp_path, layout)))} == {"1", "2", "3"}
+
+
 def test_of_several_columns_that_would_tell_series_apart_none_is_taken(tmp_path: Path) -> None:
     columns = {"time": stamps(*TURNS), "pump": PUMPS, "serial": [f"no {p}" for p in PUMPS], "x": np.arange(60.0)}
     path = write(tmp_path / "x.parquet", columns)
