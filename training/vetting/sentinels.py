@@ -14,7 +14,8 @@ from training.vetting.isolated import FEWEST_LEVELS, MOST_CODES, Sample, levels,
 FEWEST_REPEATS = 3
 # A value so many times as large as all others is no measurement, whatever it is. Bursts of a good sensor reach 50.
 TIMES_LARGER = 100.0
-# A code among states is so many times as large as their numbers: 255 may be a state beside 0 and 1, 65535 is none.
+# The end of an integer among states is so many times as large as their numbers: 255 may be a state beside 0 and 1,
+# 65535 is none.
 TIMES_STATES = 1000.0
 # Isolated values of which fewer are repeated are wild: an event, not a code.
 MOSTLY = 0.9
@@ -144,10 +145,15 @@ def _clear(value: float, others: float, measures: bool) -> bool:
     """
     if measures:
         return is_code(value) or abs(value) >= TIMES_LARGER * others
-    return (is_code(value) or abs(value) >= HUGE) and abs(value) >= TIMES_STATES * max(others, 1.0)
+    least = TIMES_LARGER if has_nines(value) else TIMES_STATES
+    return (is_code(value) or abs(value) >= HUGE) and abs(value) >= least * max(others, 1.0)
 
 
 def is_code(value: float) -> bool:
     """True for a number that software writes where it has no value."""
-    text = f"{value:.{DIGITS}g}"
-    return bool(NINES.fullmatch(text)) or value in ENDS
+    return has_nines(value) or value in ENDS
+
+
+def has_nines(value: float) -> bool:
+    """True for a number of nines, with or without a fraction."""
+    return bool(NINES.fullmatch(f"{value:.{DIGITS}g}"))

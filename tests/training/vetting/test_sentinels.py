@@ -101,6 +101,11 @@ def test_a_code_among_states_is_found_if_no_state_has_such_a_number() -> None:
         assert (found.value, found.clear) == (65535.0, True)
 
 
+def test_nines_beside_a_sensor_that_stands_still_are_no_measurement() -> None:
+    (found,) = of_one(np.where(np.arange(ROWS) % 100 == 0, -9999.0, 20.0))
+    assert (found.value, found.clear, found.high) == (-9999.0, True, 20.0)
+
+
 def test_missing_and_few_values_have_no_sentinels() -> None:
     assert of_one(np.full(ROWS, np.nan)) == []
     assert of_one(temperature()[:20]) == []
