@@ -46,14 +46,12 @@ class SampleTable:
         paths: path of the field of each column.
         left_out: paths of fields without a column, each with the reason.
         key: one clause about the keys.
-        unreadable: number of messages that are no JSON objects, by what they are.
     """
 
     table: pa.Table
     paths: dict[str, str]
     left_out: dict[str, str]
     key: str
-    unreadable: Counter[str]
 
     def write(self, path: Path) -> None:
         """Writes the table as Parquet."""
@@ -93,7 +91,7 @@ def sample_table(topic: str, records: Sequence["SampledRecord"]) -> SampleTable:
     usable, about = _about_keys(keys)
     if usable:
         columns[KEY] = pa.array([(key or b"").decode() for key in keys])
-    return SampleTable(pa.table(columns), paths, left_out, about, unreadable)
+    return SampleTable(pa.table(columns), paths, left_out, about)
 
 
 def _objects(value: bytes | None) -> Sequence[dict[str, object]] | str:

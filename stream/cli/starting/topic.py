@@ -1,5 +1,6 @@
 """Guesses settings from the newest messages of a topic, for `narrows init --from-topic`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from stream.errors import DataError
 from stream.intake.columns import Decoded, LongReadings, Readings
 from stream.intake.decode import Decoder
 from stream.intake.field_paths import joined
-from stream.intake.tables.column_types import is_text
+from stream.intake.tables.column_types import is_name
 from stream.intake.tables.files import files
 from stream.intake.tables.reader import Hints, Layout, discover
 from stream.intake.tables.repeated_times import FirstRows
@@ -80,7 +81,8 @@ def _layout(topic: str, sample: SampleTable, settings: Settings) -> Layout:
             f"topic {topic!r}: nothing names the asset: {sample.key}, and no field does; "
             f"let the producer send its name as the key, or name a field with --set input.series=FIELD"
         )
-    return replace(layout, why={role: _of_messages(why) for role, why in layout.why.items()})
+    why = {role: _of_messages(why) for role, why in layout.why.items()}
+    return replace(layout, why=why, doubts=tuple(map(_of_messages, layout.doubts)))
 
 
 def _hints(settings: Settings, names: Mapping[str, str]) -> Hints:
@@ -98,30 +100,23 @@ def _hints(settings: Settings, names: Mapping[str, str]) -> Hints:
 def _found(path: Path, sample: SampleTable, hints: Hints) -> Layout:
     """The layout of the table at `path`."""
     if KEY not in sample.table.column_names or hints.series is not None:
-        return _on_the_wire(discover(path, hints), sample)
+        return discover(path, hints)
     layout = discover(path, replace(hints, series=KEY))
     # Fields that tell readings of one key and time apart, where keys leave many together.
     taken = {layout.time, layout.sensor, layout.value, KEY}
-    texts = [name for name, kind in files(path)[0].types().items() if name not in taken and is_text(kind)]
+    names = [name for name, kind in files(path)[0].types().items() if name not in taken and is_name(kind)]
     rows, keys = FirstRows(files(path)), [key for key in (layout.time, layout.sensor, KEY) if key is not None]
-    share, explaining = rows.share(keys), rows.explaining(keys, texts)
+    share, explaining = rows.share(keys), rows.explaining(keys, names)
     if share > _REPEATED and explaining:
         layout = discover(path, replace(hints, series=explaining[0]))
         why = f"tells readings of one key and time apart: {share:.0%} repeat both"
         layout = replace(layout, why={**layout.why, "series": why})
-    return _on_the_wire(layout, sample)
-
-
-def _on_the_wire(layout: Layout, sample: SampleTable) -> Layout:
-    """The layout without sensors that are text in the messages: a file may hold numbers as text, JSON has numbers."""
-    if layout.format == "long":
-        return layout
-    text = (name for name in layout.sensors if is_text(sample.table.schema.field(name).type))
-    return layout.without(text, "text; let the producer send a JSON number")
+    return layout
 
 
 def _of_messages(text: str) -> str:
     """A sentence about a table as one about messages."""
+    text = re.sub(r"a sensor if converted[^;]*", "a sensor if the producer sends JSON numbers", text)
     return text.replace("column", "field").replace(KEY, "the key")
 
 

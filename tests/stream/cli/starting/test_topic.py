@@ -80,12 +80,20 @@ def test_a_field_names_the_series_where_the_key_does_not(key: Callable[[int], st
     assert "3 series: pump-1, pump-2, pump-3" in reason(source, "input.series")
 
 
+def test_integers_name_the_series_where_a_gateway_is_the_key() -> None:
+    source = guessed(sample(lambda row: {**flat(row), "device_id": 100 + row % 3}, lambda row: "gateway"))
+    assert paths(source.guesses)["input.series"] == "device_id"
+    assert source.look.series == ("100", "101", "102")
+
+
 def test_fields_that_are_no_numbers_are_named_with_the_reason() -> None:
     source = guessed(
         sample(lambda row: {**flat(row), "state": "on", "tags": [1], "text": f"{row}.5", "": 3, "x": None})
     )
     why = reason(source, "input.sensors")
     assert paths(source.guesses)["input.sensors"] == ["flow", "pressure"]
+    assert "text: left out: not numbers" in source.warnings[0]
+    assert source.warnings[0].endswith("a sensor if the producer sends JSON numbers")
     for clause in (
         "state is ",
         "text is ",
