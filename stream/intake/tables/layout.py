@@ -135,14 +135,7 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
         search.path, kind, time, times, series, tuple(columns), label, sensor, value, search.why, inferred,
         hints.series_name if series is None else None,
         anomalous=frozenset() if values is None else values.anomalous,
-        doubts=(*_doubts(times), *search.doubts),
+        doubts=(*times.doubts, *search.doubts),
         columns={name: column for name, column in columns.items() if column != name},
         paths=paths,
     )  # fmt: skip
-
-
-def _doubts(times: FoundForm) -> tuple[str, ...]:
-    """Possible faults of a layout, one sentence each."""
-    guessed = [] if times.proposed is None else [f"the form of the times is a guess: {times.proposed}"]
-    zone = [] if times.traces is None else [f"{times.assumed}; {times.traces}: name the zone of the plant"]
-    return (*guessed, *zone)

@@ -36,7 +36,7 @@ class FoundForm:
     Attributes:
         time: the column of times; of times of day where `form.date` is set.
         note: type and form of the column, first and last time; where the form is proposed, the reason.
-        proposed: the reason for which the form is proposed, though it is not configured; None where it is sure.
+        proposed: the form is proposed, though it is not configured.
         assumed: the times name no zone and none is configured: says so. None otherwise.
         traces: traces of summer time in such times; None where there are none.
     """
@@ -44,7 +44,7 @@ class FoundForm:
     time: str
     form: TimeForm
     note: str
-    proposed: str | None = None
+    proposed: bool = False
     assumed: str | None = None
     traces: str | None = None
 
@@ -52,6 +52,13 @@ class FoundForm:
     def told(self) -> str:
         """All of these words."""
         return "; ".join(word for word in (self.note, self.assumed, self.traces) if word)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Possible faults of the form, one sentence each."""
+        guessed = [f"the form of the times is a guess: {self.note}"] if self.proposed else []
+        zone = [] if self.traces is None else [f"{self.assumed}; {self.traces}: name the zone of the plant"]
+        return [*guessed, *zone]
 
 
 def find_form(search: Search, time: str) -> FoundForm:
@@ -68,98 +75,141 @@ def find_form(search: Search, time: str) -> FoundForm:
             f"{search.where}: {time!r} is the column of both time and date; name the column of the times of day as "
             f"`input.time`, or no `input.date` where one column holds both"
         )
-    found = FoundForm(time, TimeForm(hints.time_format or "auto", hints.zone or UTC_ZONE, hints.date), "")
     check_columns(search.files, {"time": time, "date": hints.date})
-    rows = _sample(search, found)
-    times, good, null = rows.read(found.form)
-    if _enough(good, null) and not _is_split(search, found, times[good]):
-        return _with_zone(search, replace(found, note=f"{_kind(search, found, rows)}, {_span(times[good])}"), rows)
-    fitting = [trial for trial in _trials(search, found) if _fits(_sample(search, trial), trial.form)]
+    trials = _Trials(search)
+    given = trials.of(time, hints.date, hints.time_format or "auto")
+    if given.is_enough and not trials.is_split(given):
+        return _found(search, given, f"{_kind(search, given)}, {given.span}", proposed=False)
+    fitting, also = [trial for trial in trials.others(given) if trial.fits], ""
     if [trial.form.time_format for trial in fitting[:2]] == ["day_first", "month_first"]:
         # The wrong order scatters the days of a month over a year.
-        fitting[:2] = sorted(fitting[:2], key=lambda trial: _length(search, trial))
+        fitting[:2] = sorted(fitting[:2], key=lambda trial: int(np.ptp(trial.times[trial.good])))
         also = f"; or {_remedy(search, fitting[1])}"
-    else:
-        also = ""
-    seen = _seen(search, found, rows)
+    seen = f"{search.where}: {_seen(search, trials, given)}; expected {_EXPECTED}"
     if not fitting:
         raise DataError(
-            f"{search.where}: {seen}; expected {_EXPECTED}; name another column as `input.time`, the column of the "
-            f"date as `input.date` where these are times of day, or the form as `input.time_format`; or convert them"
+            f"{seen}; name another column as `input.time`, the column of the date as `input.date` where these are "
+            f"times of day, or the form as `input.time_format`; or convert them"
         )
     if not hints.propose:
-        raise DataError(f"{search.where}: {seen}; expected {_EXPECTED}; {_remedy(search, fitting[0])}{also}")
-    guess = f"{seen}; taken as {_meaning(search, fitting[0])}{also}"
-    return _with_zone(search, replace(fitting[0], note=guess, proposed=guess), _sample(search, fitting[0]))
+        raise DataError(f"{seen}; {_remedy(search, fitting[0])}{also}")
+    guess = f"{_seen(search, trials, given)}; taken as {fitting[0].meaning}{also}"
+    return _found(search, fitting[0], guess, proposed=True)
 
 
-def _sample(search: Search, found: FoundForm) -> Sample:
-    return sample(search.files, [found.time, *([] if found.form.date is None else [found.form.date])])
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A form, and what it makes of the n times of a sample.
+
+    Attributes:
+        time: the column of times.
+        times: int64 (n,), ns.
+        good, null: bool (n,), true for times of the form, and for values that are null.
+    """
+
+    time: str
+    form: TimeForm
+    rows: Sample
+    times: Int64s
+    good: Bools
+    null: Bools
+
+    @property
+    def is_enough(self) -> bool:
+        """True where nearly all values are times."""
+        return self._nearly_all(self.good)
+
+    @property
+    def fits(self) -> bool:
+        """True where nearly all values are plausible times; for what takes values as they are, times of any year."""
+        as_they_are = self.form.time_format in _AS_THEY_ARE
+        good = self.good if as_they_are else plausible(self.times, self.good, "auto")
+        return bool(self.good.any()) and self._nearly_all(good)
+
+    def _nearly_all(self, good: Bools) -> bool:
+        return bool(np.count_nonzero(good) >= (1 - _MANY) * np.count_nonzero(~self.null))
+
+    @property
+    def span(self) -> str:
+        """First and last time, in seconds, UTC."""
+        times = self.times[self.good]
+        if not len(times):
+            return "no times"
+        first, last = (np.datetime_as_string(t.astype("M8[ns]"), unit="s") for t in (times.min(), times.max()))
+        return f"{first}Z to {last}Z"
+
+    @property
+    def meaning(self) -> str:
+        """The form in words, with the first and the last time that it gives."""
+        name, date = self.form.time_format, self.form.date
+        if name == "epoch_s" and not plausible(self.times, self.good, "auto").any():
+            return "a counter, each step of 1 taken as a second"
+        meaning = MEANINGS.get(name, "times as they are written")
+        if date is not None:
+            also = f", {meaning}" if name != "auto" else ""
+            meaning = f"times of day in {self.time!r} with dates in {date!r}{also}"
+        return f"{meaning}: {self.span}"
 
 
-def _enough(good: Bools, null: Bools) -> bool:
-    return bool(np.count_nonzero(good) >= (1 - _MANY) * np.count_nonzero(~null))
+class _Trials:
+    """Tries forms on the first and last rows, which are read once for each pair of columns."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._samples: dict[tuple[str, ...], Sample] = {}
+
+    def of(self, time: str, date: str | None, time_format: TimeFormat) -> _Trial:
+        """The form in which these columns have times of this format."""
+        columns = (time,) if date is None else (time, date)
+        if columns not in self._samples:
+            self._samples[columns] = sample(self._search.files, columns)
+        rows, form = self._samples[columns], TimeForm(time_format, self._search.hints.zone or UTC_ZONE, date)
+        return _Trial(time, form, rows, *rows.read(form))
+
+    def others(self, given: _Trial) -> Iterator[_Trial]:
+        """Other forms that the times may have, the most telling first."""
+        formats = ("auto", *(name for name in MEANINGS if name not in _AS_THEY_ARE), *_AS_THEY_ARE)
+        date = given.form.date
+        columns = [*self._pairs(given.time), (given.time, None)] if date is None else [(given.time, date)]
+        for clock, day in columns:
+            yield from (self.of(clock, day, time_format) for time_format in formats)
+
+    def is_split(self, given: _Trial) -> bool:
+        """True for repeated midnights beside a column of times of day: they are only half of each time."""
+        times = given.times[given.good]
+        days = np.unique(times)
+        if given.form.date is not None or self._search.hints.time is not None:
+            return False
+        if 2 * len(days) > len(times) or (days % DAY).any():
+            return False
+        return any(self.of(*pair, given.form.time_format).fits for pair in self._pairs(given.time))
+
+    def _pairs(self, time: str) -> list[tuple[str, str | None]]:
+        """Columns of a time of day and of a date, one of which is `time`, and the other typed or named so."""
+        others = {name: kind for name, kind in self._search.types.items() if name != time}
+        dates = [name for name, kind in others.items() if types.is_date(kind) or name.lower() in _DATES]
+        clocks = [name for name, kind in others.items() if types.is_time(kind) or name.lower() in _CLOCKS]
+        return [*((time, date) for date in dates), *((clock, time) for clock in clocks)]
 
 
-def _fits(rows: Sample, form: TimeForm) -> bool:
-    """True where nearly all values are plausible times; for what takes values as they are, times of any year."""
-    times, good, null = rows.read(form)
-    return bool(good.any()) and _enough(
-        good if form.time_format in _AS_THEY_ARE else plausible(times, good, "auto"), null
-    )
-
-
-def _trials(search: Search, found: FoundForm) -> Iterator[FoundForm]:
-    """Other forms that the times may have, the most telling first."""
-    formats = ("auto", *(name for name in MEANINGS if name not in _AS_THEY_ARE), *_AS_THEY_ARE)
-    date = found.form.date
-    for clock, day in _pairs(search, found.time) if date is None else [(found.time, date)]:
-        yield from (_with(found, clock, day, time_format) for time_format in formats)
-    if date is None:
-        yield from (_with(found, found.time, None, time_format) for time_format in formats)
-
-
-def _with(found: FoundForm, time: str, date: str | None, time_format: TimeFormat) -> FoundForm:
-    return replace(found, time=time, form=replace(found.form, date=date, time_format=time_format))
-
-
-def _pairs(search: Search, time: str) -> list[tuple[str, str]]:
-    """Columns of a time of day and of a date, one of which is `time`, and the other typed or named so."""
-    if search.hints.time is not None and search.hints.date is not None:
-        return []
-    others = {name: kind for name, kind in search.types.items() if name != time}
-    dates = [name for name, kind in others.items() if types.is_date(kind) or name.lower() in _DATES]
-    clocks = [name for name, kind in others.items() if types.is_time(kind) or name.lower() in _CLOCKS]
-    return [*((time, date) for date in dates), *((clock, time) for clock in clocks)]
-
-
-def _is_split(search: Search, found: FoundForm, times: Int64s) -> bool:
-    """True for repeated midnights beside a column of times of day: they are only half of each time."""
-    days = np.unique(times)
-    if found.form.date is not None or search.hints.time is not None or 2 * len(days) > len(times) or (days % DAY).any():
-        return False
-    pairs = (_with(found, clock, day, found.form.time_format) for clock, day in _pairs(search, found.time))
-    return any(_fits(_sample(search, pair), pair.form) for pair in pairs)
-
-
-def _seen(search: Search, found: FoundForm, rows: Sample) -> str:
+def _seen(search: Search, trials: _Trials, given: _Trial) -> str:
     """Says what speaks against the times as they are."""
-    times, good, null = rows.read(found.form)
-    first, last = rows.ends()
-    text = f"{found.time!r} ({search.types[found.time]}) has {first!r} to {last!r}"
-    if _enough(good, null):
-        return f"{text}, dates without a time of day: {len(times):,} on {len(np.unique(times[good])):,} days"
-    unread = f"{np.count_nonzero(~good & ~null):,} of {len(null):,}"
-    if found.form.time_format != "auto":
-        return f"{text}; {unread} are no {found.form.time_format!r}, as configured"
+    first, last = given.rows.ends()
+    text = f"{given.time!r} ({search.types[given.time]}) has {first!r} to {last!r}"
+    if given.is_enough:
+        days = len(np.unique(given.times[given.good]))
+        return f"{text}, dates without a time of day: {len(given.times):,} on {days:,} days"
+    unread = f"{np.count_nonzero(~given.good & ~given.null):,} of {len(given.null):,}"
+    if given.form.time_format != "auto":
+        return f"{text}; {unread} are no {given.form.time_format!r}, as configured"
     unit = epoch_of(first)
-    epochs, good, _ = rows.read(replace(found.form, time_format="iso8601" if isinstance(first, str) else unit))
-    if not _enough(good, null):
+    of_any_year = trials.of(given.time, given.form.date, "iso8601" if isinstance(first, str) else unit)
+    if not of_any_year.is_enough:
         return f"{text}; {unread} are no times"
-    return f"{text}; {'' if isinstance(first, str) else f'as {MEANINGS[unit]} '}these are {_span(epochs[good])}"
+    return f"{text}; {'' if isinstance(first, str) else f'as {MEANINGS[unit]} '}these are {of_any_year.span}"
 
 
-def _remedy(search: Search, fitting: FoundForm) -> str:
+def _remedy(search: Search, fitting: _Trial) -> str:
     """The settings to write for a form, and what it makes of the times."""
     form, hints = fitting.form, search.hints
     settings = {
@@ -168,34 +218,15 @@ def _remedy(search: Search, fitting: FoundForm) -> str:
         "time_format": form.time_format if form.time_format != (hints.time_format or "auto") else None,
     }
     written = " and ".join(f"`{as_setting(name, value)}`" for name, value in settings.items() if value is not None)
-    return f"write {written} for {_meaning(search, fitting)}"
+    return f"write {written} for {fitting.meaning}"
 
 
-def _meaning(search: Search, fitting: FoundForm) -> str:
-    """The form in words, with the first and the last time that it gives."""
-    times, good, _ = _sample(search, fitting).read(fitting.form)
-    name, date = fitting.form.time_format, fitting.form.date
-    if name == "epoch_s" and not plausible(times, good, "auto").any():
-        return "a counter, each step of 1 taken as a second"
-    meaning = MEANINGS.get(name, "times as they are written")
-    if date is not None:
-        meaning = f"times of day in {fitting.time!r} with dates in {date!r}" + (
-            f", {meaning}" if name != "auto" else ""
-        )
-    return f"{meaning}: {_span(times[good])}"
-
-
-def _length(search: Search, found: FoundForm) -> int:
-    times, good, _ = _sample(search, found).read(found.form)
-    return int(times[good].max() - times[good].min())
-
-
-def _kind(search: Search, found: FoundForm, rows: Sample) -> str:
+def _kind(search: Search, given: _Trial) -> str:
     """Type of the column and the form of its values, in words."""
-    kind, time_format = search.types[found.time], found.form.time_format
-    value = rows.ends()[1]
-    if found.form.date is not None:
-        return f"{kind}, with the date in {found.form.date!r}"
+    kind, time_format = search.types[given.time], given.form.time_format
+    value = given.rows.ends()[1]
+    if given.form.date is not None:
+        return f"{kind}, with the date in {given.form.date!r}"
     if time_format in MEANINGS and (is_text(kind) or is_number(kind)):
         return f"{kind}, {MEANINGS[time_format]}"
     if is_text(kind):
@@ -203,21 +234,12 @@ def _kind(search: Search, found: FoundForm, rows: Sample) -> str:
     return f"{kind}, {MEANINGS[epoch_of(value)]}" if isinstance(value, int | float) else str(kind)
 
 
-def _span(times: Int64s) -> str:
-    """First and last time, in seconds, UTC."""
-    if not len(times):
-        return "no times"
-    first, last = (np.datetime_as_string(t.astype("M8[ns]"), unit="s") for t in (times.min(), times.max()))
-    return f"{first}Z to {last}Z"
-
-
-def _with_zone(search: Search, found: FoundForm, rows: Sample) -> FoundForm:
-    """Says that UTC was assumed, where the times name no zone and none is configured."""
-    if search.hints.zone is not None:
-        return found
-    times, good, _ = rows.read(found.form)
-    elsewhere, there, _ = rows.read(replace(found.form, zone=_ELSEWHERE))
-    if not (times[good & there] != elsewhere[good & there]).any():
+def _found(search: Search, trial: _Trial, note: str, proposed: bool) -> FoundForm:
+    """The form of a trial. Says that UTC was assumed, where the times name no zone and none is configured."""
+    found = FoundForm(trial.time, trial.form, note, proposed)
+    elsewhere, there, _ = trial.rows.read(replace(trial.form, zone=_ELSEWHERE))
+    both = trial.good & there
+    if search.hints.zone is not None or not (trial.times[both] != elsewhere[both]).any():
         return found
     assumed = "the times name no zone: UTC is assumed; `input.timezone` names another"
-    return replace(found, assumed=assumed, traces=summer_time(times[good]))
+    return replace(found, assumed=assumed, traces=summer_time(trial.times[trial.good]))

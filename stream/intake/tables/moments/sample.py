@@ -1,6 +1,6 @@
 """The first and last rows of a data set: enough to judge the form of its times, few enough to be quick."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,18 +42,13 @@ def sample(found: Sequence[File], columns: Sequence[str]) -> Sample:
     """Reads the first and last rows of each file that has the columns, 200,000 in all where files are few."""
     rows = max(_ROWS // (2 * len(found)), _LEAST)
     files = [file for file in found if file.rows and set(columns) <= set(file.types())]
-    return Sample(tuple(part for file in files for part in _ends(file, columns, rows)))
-
-
-def _ends(file: File, columns: Sequence[str], rows: int) -> Iterator[tuple[pa.Array, ...]]:
-    """The columns in the first and the last `rows` rows."""
-    stored = [name for name in dict.fromkeys(columns) if name not in file.folders]
-    for batch in file.ends(stored, rows):
-        yield _arrays(file, batch, columns)
-
-
-def _arrays(file: File, rows: pa.RecordBatch, columns: Sequence[str]) -> tuple[pa.Array, ...]:
-    return tuple(file.column(rows, name) for name in columns)
+    return Sample(
+        tuple(
+            tuple(file.column(batch, name) for name in columns)
+            for file in files
+            for batch in file.ends([name for name in columns if name not in file.folders], rows)
+        )
+    )
 
 
 def _plain(value: pa.Scalar) -> object:
