@@ -7,6 +7,7 @@ may hold anything. Nothing else in the product calls `print`.
 import io
 import sys
 import unicodedata
+from collections.abc import Sequence
 from typing import TextIO
 
 
@@ -28,6 +29,12 @@ def shortened(text: str, most: int = 40) -> str:
     """Makes text printable, and cuts it to `most` characters; an ellipsis marks the cut."""
     safe = printable(text)
     return safe if len(safe) <= most else f"{safe[: most - 1]}…"
+
+
+def some(items: Sequence[str], most: int = 3, between: str = ", ") -> str:
+    """The first of some items, at most `most`, and the number of the others."""
+    left = len(items) - most
+    return between.join(items[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def say(text: str = "") -> None:

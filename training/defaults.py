@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from stream.detect.frames.condition import Condition
 from stream.detect.model.autoencoders import kind_of
 from stream.detect.policy import SECOND, FramePolicy, Maintenance, ModelSpec, Rules, SensorRule, Sentinels, ValidRange
 from stream.errors import ConfigError, DataError
@@ -104,6 +105,13 @@ def longest_support(model: ModelSettings) -> int:
 def sensors_with_rules(rules: RuleSettings) -> set[str]:
     """The sensors that have a rule."""
     return {name for name, rule in rules.sensors.items() if rule.valid or rule.vetoes}
+
+
+def settings_that_read(sensors: tuple[str, ...], policy: FramePolicy, rules: RuleSettings) -> dict[str, str]:
+    """The sensors that a setting reads, each with the name of the setting."""
+    readers = {name: f"rules.sensors.{name}" for name in sensors_with_rules(rules)}
+    used = Condition(policy.score_when, sensors).used if policy.score_when else ()
+    return readers | dict.fromkeys(used, "frames.score_when")
 
 
 def refuse_unknown(rules: RuleSettings, frames: FrameSettings, sensors: tuple[str, ...]) -> None:

@@ -19,15 +19,10 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import POOLED
-from stream.detect.frames.sentinels import MissingValues
 from stream.detect.incidents.threshold import ThresholdTable
-from stream.detect.policy import FramePolicy
 from stream.detect.series_counts import SeriesCounter
 from stream.errors import DataError
 from stream.events.account import SeriesAccount, series_accounts, warnings
-from stream.intake.columns import Readings
-from stream.intake.sampling import sampling
-from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
 from stream.offline.discarded import refuse_discarded
 from stream.offline.rows import changes
 from stream.registry.bundle import Contents
@@ -37,22 +32,16 @@ from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.stored_levels import stored_table
 from training.data.degraded import refuse_degraded
-from training.data.feedback import apply_feedback
-from training.data.framing import FramedHistory, frame
-from training.data.history import History, data_facts, describe_columns, drop_sensors, ordered, read_history
+from training.data.history import History, data_facts, describe_columns, drop_sensors, read_history
 from training.data.scored_history import FrameScores, frame_scores
 from training.data.spans import of_unknown_series
 from training.data.split import Part
-from training.data.twins import with_note_on_twins
 from training.defaults import (
-    choose_policy,
     choose_rules,
     choose_spec,
     describe_sampling,
-    longest_support,
     refuse_unknown,
-    sensors_with_rules,
-    sentinels_of,
+    settings_that_read,
 )
 from training.fitting.discriminator import FittedDiscriminator
 from training.fitting.fit import FittedMembers, seeds_of
@@ -65,7 +54,7 @@ from training.publish import draft_manifest, metrics_of, publish
 from training.vetting.finding import MISLEADING, Finding, Kind, doubts
 from training.vetting.readings import reading_sentinels
 from training.vetting.vet import refuse, vet
-from training.watching import Watched, watch
+from training.watching import Prepared, Watched, prepare, watch
 
 
 @dataclass(frozen=True)
@@ -111,7 +100,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     for warning in history.layout.doubts:
         progress.stage("warning", f"{options.data}: {warning}")
     refuse_unknown(options.rules, options.frames, history.sensors)
-    watched, findings = _framed(options, history, progress)
+    watched, findings = _watched(options, history, progress)
     history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
     rules = choose_rules(options.rules, policy, spec)
@@ -166,63 +155,52 @@ def _scored(history: History, draft: Definition, progress: Progress) -> tuple[Fr
     return scores, accounts
 
 
-def _framed(options: TrainOptions, history: History, progress: Progress) -> tuple[Watched, tuple[Finding, ...]]:
+def _watched(options: TrainOptions, history: History, progress: Progress) -> tuple[Watched, tuple[Finding, ...]]:
     """Frames the history, vets its sensors, and cuts it into parts.
 
     Leaves out the sensors that vetting found, if the options say so, and those that have no scale.
     """
-    history, policy, framed, advice = _reframed(options, history)
-    for line in changes(history.layout):
+    of = prepare(options, history)
+    for line in changes(of.history.layout):
         progress.stage(*line.split(": ", 1))
-    for doubt in of_unknown_series((span.series for span in policy.maintenance), framed.names):
+    for doubt in of_unknown_series((span.series for span in of.policy.maintenance), of.framed.names):
         progress.stage("warning", f"`frames.maintenance`: {doubt}")
-    refuse_discarded(history.layout, history.batches, framed.dispositions)
-    usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
-    if not usable.any():
-        raise DataError(
-            f"{options.data}: all of {len(framed)} frames are labelled, confirmed, in maintenance, or outside "
-            f"`score_when: {policy.score_when}`; expected normal operation to learn from"
-        )
-    values = framed.values if usable.all() else framed.values[usable]
-    settled = options.frames.sentinels
-    findings = vet(values, framed.time[usable], history.sensors, framed.series[usable], framed.names, settled)
-    if policy.resample == "mean":
-        raw = reading_sentinels(history.batches, history.sensors, settled)
-        findings = (*raw, *(one for one in findings if one.kind != Kind.SENTINEL))
-    refuse(findings, settled, str(options.data))
+    refuse_discarded(of.history.layout, of.history.batches, of.framed.dispositions)
+    findings = _vetted(options, of)
     for doubt in doubts(findings):
         progress.stage("warning", doubt)
     # A sensor in `score_when` or in a rule is never dropped: a switch that is always on in the history is flat.
     misled = {finding.sensor for finding in findings if finding.kind in MISLEADING}
-    dropped = {sensor for sensor in misled if sensor not in policy.score_when}
-    dropped -= sensors_with_rules(options.rules)
+    dropped = misled - settings_that_read(of.history.sensors, of.policy, options.rules).keys()
     if options.train.drop_sensors and dropped:
-        history, policy, framed, advice = _reframed(options, drop_sensors(history, dropped))
-    refuse_degraded(options.data, framed, history.sensors, policy, advice)
-    progress.stage("sampling", describe_sampling(policy))
-    if advice is not None:
-        progress.stage("warning", advice.sentence)
-    watched = watch(options, history, policy, framed, lambda history: _reframed(options, history))
-    for stage, note in watched.notes:
+        of = prepare(options, drop_sensors(of.history, dropped))
+    refuse_degraded(options.data, of.framed, of.history.sensors, of.policy, of.advice)
+    progress.stage("sampling", describe_sampling(of.policy))
+    if of.advice is not None:
+        progress.stage("warning", of.advice.sentence)
+    watched = watch(options, of)
+    for stage, note in watched.notes():
         progress.stage(stage, note)
-    return replace(watched, sampling=None if advice is None else advice.sentence), findings
+    return watched, findings
 
 
-def _reframed(
-    options: TrainOptions, history: History
-) -> tuple[History, FramePolicy, FramedHistory, SamplingAdvice | None]:
-    """Frames the history by the policy for its sensors, and marks the frames that people judged."""
-    frames, is_long = options.frames, history.layout.format == "long"
-    missing = MissingValues(sentinels_of(frames), history.sensors)
-    columns = [batch.columns for batch in history.batches]
-    present = [replace(c, values=missing.removed(c.values)) if isinstance(c, Readings) else c for c in columns]
-    found = sampling(present, len(history.sensors))
-    advice = sampling_advice(found, history.sensors, frames.resample, frames.interval, frames.max_carry, is_long)
-    policy = choose_policy(options.frames, options.rules, history.layout.format, found, len(history.sensors))
-    history = ordered(history, policy)
-    framed = frame(history.batches, policy, history.sensors)
-    history = with_note_on_twins(history, framed)
-    if options.feedback is not None:
-        lag = longest_support(options.model) - 1
-        framed = apply_feedback(framed, options.feedback.spans(), lag, policy.max_carry)
-    return history, policy, framed, advice
+def _vetted(options: TrainOptions, of: Prepared) -> tuple[Finding, ...]:
+    """Vets the sensors in normal operation.
+
+    Raises:
+        DataError: there is none, or some values cannot be measurements.
+    """
+    framed, sensors, settled = of.framed, of.history.sensors, options.frames.sentinels
+    usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
+    if not usable.any():
+        raise DataError(
+            f"{options.data}: all of {len(framed)} frames are labelled, confirmed, in maintenance, or outside "
+            f"`score_when: {of.policy.score_when}`; expected normal operation to learn from"
+        )
+    values = framed.values if usable.all() else framed.values[usable]
+    findings = vet(values, framed.time[usable], sensors, framed.series[usable], framed.names, settled)
+    if of.policy.resample == "mean":
+        raw = reading_sentinels(of.history.batches, sensors, settled)
+        findings = (*raw, *(one for one in findings if one.kind != Kind.SENTINEL))
+    refuse(findings, settled, str(options.data))
+    return findings

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from stream.events.account import SeriesAccount, summary
-from stream.messages import rewrite, say, shortened
+from stream.messages import rewrite, say, shortened, some
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
 from stream.terminal import console, duration, plain_table
@@ -127,7 +127,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
 
 def _some(names: Sequence[str]) -> str:
     """The number of names, and the first of them."""
-    return f"{len(names)}: {', '.join(map(shortened, names[:MOST_NAMES]))}{', ...' if len(names) > MOST_NAMES else ''}"
+    return f"{len(names)}: {some(list(map(shortened, names)), MOST_NAMES)}"
 
 
 def _verdict(gate: GateFacts) -> str:
@@ -138,19 +138,23 @@ def _verdict(gate: GateFacts) -> str:
 
 def _findings(trained: TrainingRun) -> list[str]:
     """The weightiest findings of the vetting, and the number of the others."""
-    found = [finding.line(shortened(finding.sensor)) for finding in by_weight(trained.findings)]
-    left = len(found) - MOST_FINDINGS
-    return found[:MOST_FINDINGS] + ([f"and {left} more, in `narrows models show`"] if left > 0 else [])
+    return _first([finding.line(shortened(finding.sensor)) for finding in by_weight(trained.findings)])
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """The first of these lines, and one with the number of the others."""
+    left = len(lines) - MOST_FINDINGS
+    return [*lines[:MOST_FINDINGS], *([f"and {left} more, in `narrows models show`"] if left > 0 else [])]
 
 
 def _unscaled(data: DataFacts) -> list[tuple[str, str]]:
     """The first sensors that have no unit of their own, and values that scales leave out; no row where none are."""
-    rows = []
-    for title, reasons in (("not watched", data.unwatched), ("stands still", data.still)):
-        rows += [(title, f"{shortened(name)}: {why}") for name, why in list(reasons.items())[:MOST_FINDINGS]]
-        left = len(reasons) - MOST_FINDINGS
-        rows += [("", f"and {left} more, in `narrows models show`")] if left > 0 else []
-    wild = ", ".join(f"{count:,} values of {shortened(name)}" for name, count in list(data.wild.items())[:MOST_NAMES])
+    rows = [
+        (title, line)
+        for title, reasons in (("not watched", data.unwatched), ("stands still", data.still))
+        for line in _first([f"{shortened(name)}: {why}" for name, why in reasons.items()])
+    ]
+    wild = some([f"{count:,} values of {shortened(name)}" for name, count in data.wild.items()], MOST_NAMES)
     return rows + ([("not in scale", f"far from all others: {wild}")] if wild else [])
 
 

@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 
 from stream.detect.definition import Definition
-from stream.detect.policy import ModelSpec
+from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.series_counts import SeriesCounts
 from stream.intake.columns import Disposition
 from stream.intake.intervals import format_duration, readable, spoken
+from stream.messages import some
 
 Cause = Literal["", "late", "short", "gaps", "off", "degraded", "no frames"]
 # A series is hardly scored where more than half of the frames that it should be scored in have no score.
@@ -49,6 +50,11 @@ class SeriesAccount(msgspec.Struct, frozen=True):
     remedy: str
 
     @property
+    def expected(self) -> int:
+        """Frames that are not off."""
+        return self.frames - self.off
+
+    @property
     def blind(self) -> bool:
         """The series is never or hardly scored, or most of its readings came too late."""
         return bool(self.cause) and (not self.scored or self.unscored > HARDLY or self.cause == "late")
@@ -82,20 +88,18 @@ def summary(accounts: Sequence[SeriesAccount]) -> str:
 def warnings(accounts: Sequence[SeriesAccount]) -> list[str]:
     """A line for each cause for which series are never or hardly scored; or for many frames without a score."""
     blind = [one for one in accounts if one.blind]
-    lines = [_together([one for one in blind if one.cause == cause], len(accounts)) for cause in _causes(blind)]
+    causes = dict.fromkeys(one.cause for one in blind)
+    lines = [_together([one for one in blind if one.cause == cause], len(accounts)) for cause in causes]
     rest = [one for one in accounts if not one.blind]
-    expected = sum(one.frames - one.off for one in rest)
-    unscored = sum(one.unscored * (one.frames - one.off) for one in rest)
-    if unscored > WORTH_A_WORD * expected:
-        worst = max(rest, key=lambda one: one.unscored * (one.frames - one.off))
-        lines.append(
-            f"{unscored / expected:.0%} of the frames of {len(rest):,} series have no score, as of {worst.text}"
-        )
+    if (share := unscored_share(rest)) > WORTH_A_WORD:
+        worst = max(rest, key=lambda one: one.unscored * one.expected)
+        lines.append(f"{share:.0%} of the frames of {len(rest):,} series have no score, as of {worst.text}")
     return lines
 
 
-def _causes(accounts: Iterable[SeriesAccount]) -> list[Cause]:
-    return list(dict.fromkeys(one.cause for one in accounts))
+def unscored_share(accounts: Sequence[SeriesAccount]) -> float:
+    """Share of the frames that should have a score and have none, of all these series together."""
+    return sum(one.unscored * one.expected for one in accounts) / max(sum(one.expected for one in accounts), 1)
 
 
 def _together(alike: list[SeriesAccount], of: int) -> str:
@@ -104,7 +108,7 @@ def _together(alike: list[SeriesAccount], of: int) -> str:
     if len(alike) == 1:
         return f"{how} scored: {alike[0].text}"
     worst = max(alike, key=lambda one: one.frames)
-    names = ", ".join(repr(one.series) for one in alike[:MOST_SERIES]) + (", ..." if len(alike) > MOST_SERIES else "")
+    names = some([repr(one.series) for one in alike], MOST_SERIES)
     return f"{how} scored: {len(alike):,} of {of:,} series ({names}), such as {worst.text}"
 
 
@@ -180,17 +184,27 @@ def _step(of: SeriesCounts) -> str:
 def _degraded(of: SeriesCounts, definition: Definition) -> tuple[str, str]:
     """Names the sensors that are missing in degraded frames."""
     policy, frames = definition.policy, max(of.frames[2], 1)
-    often = sorted(zip(of.missing, definition.sensors, strict=False), key=lambda one: -one[0])
-    gone = [name for count, name in often if count > HARDLY * frames]
-    named = ", ".join(f"{name!r} in {count / frames:.0%}" for count, name in often[:MOST_SENSORS] if count)
-    why = (
-        f"more than {policy.max_missing} of {len(definition.sensors)} sensors have no value for longer than "
-        f"{policy.max_carry} frames; in these frames: {named}"
-    )
-    if len(gone) == len(definition.sensors):
+    shares = [count / frames for count in of.missing]
+    gone = sum(share > HARDLY for share in shares)
+    if gone == len(definition.sensors):
         return "no sensor has a value", "look at its source: its readings hold no values"
-    choices = [f"with `frames.max_missing: {len(gone)}`"] if policy.max_missing < len(gone) else []
+    choices = [f"with `frames.max_missing: {gone}`"] if policy.max_missing < gone else []
     # A longer tick helps only a sensor that reports at all.
     if of.frames[2] < sum(of.frames) - of.frames[3]:
         choices.append("with a longer `frames.interval` and `frames.resample`")
+    why = f"{missing_sensors(policy, definition.sensors, shares)} of these frames"
     return why, f"train {', '.join([*choices, 'or without these sensors'])}"
+
+
+def missing_sensors(policy: FramePolicy, sensors: Sequence[str], shares: Sequence[float]) -> str:
+    """The reason why frames are degraded, with the sensors that most often have no value.
+
+    Args:
+        shares: of the frames in which each sensor has no value, (F,).
+    """
+    often = sorted(zip(shares, sensors, strict=False), key=lambda one: -one[0])
+    named = ", ".join(f"{name!r} in {share:.0%}" for share, name in often[:MOST_SENSORS] if share)
+    return (
+        f"more than {policy.max_missing} of {len(sensors)} sensors have no value for longer than {policy.max_carry} "
+        f"frames (`frames.max_carry`); without a value: {named}"
+    )

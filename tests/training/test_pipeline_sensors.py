@@ -61,8 +61,9 @@ def test_vetting_names_sensors_that_mislead_and_leaves_them_out_on_request(pumps
 
 
 def test_a_sensor_that_score_when_needs_is_not_left_out(pumps: pd.DataFrame, tmp_path: Path) -> None:
+    """A sensor whose name is only a part of the expression is left out."""
     trained = made(
-        tmp_path, odd_sensors(pumps), DROPPING, hints=Hints(label="bad"),
+        tmp_path, odd_sensors(pumps).assign(run=1.0), DROPPING, hints=Hints(label="bad"),
         frames=FrameSettings(score_when="running > 0"),
     )  # fmt: skip
     assert trained.manifest.sensors == (*physics.SENSORS, "running")

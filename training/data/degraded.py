@@ -7,8 +7,10 @@ import numpy as np
 from stream.detect.frames.frames import Fitness
 from stream.detect.policy import FramePolicy
 from stream.errors import DataError
+from stream.events.account import missing_sensors
 from stream.intake.columns import Bools, Float64s, Int64s
 from stream.intake.sampling_advice import MOST_NAMED, SamplingAdvice
+from stream.messages import some
 from training.data.framing import FramedHistory
 
 # Share of frames, off ones apart. A detector that is blind more than half of the time is none.
@@ -33,12 +35,9 @@ def refuse_degraded(
     if degraded.sum() <= MOST_DEGRADED * on.sum():
         return
     masked = np.isnan(framed.values[on]).mean(axis=0)
-    often = [at for at in np.argsort(-masked, kind="stable").tolist() if masked[at] > 0]
-    missing = ", ".join(f"{sensors[at]!r} in {masked[at]:.0%}" for at in often[:MOST_NAMED])
     raise DataError(
-        f"{data}: {int(degraded.sum()):,} of {int(on.sum()):,} frames could not be scored, because more than "
-        f"{policy.max_missing} of {len(sensors)} sensors have no value for longer than {policy.max_carry} frames "
-        f"(`frames.max_carry`); without a value: {missing}; by series: {_by_series(framed, degraded, on)}; "
+        f"{data}: {int(degraded.sum()):,} of {int(on.sum()):,} frames could not be scored, because "
+        f"{missing_sensors(policy, sensors, masked.tolist())}; by series: {_by_series(framed, degraded, on)}; "
         f"{_remedy(np.isnan(framed.values[on]).sum(axis=1), masked, sensors, advice)}"
     )
 
@@ -47,8 +46,7 @@ def _by_series(framed: FramedHistory, degraded: Bools, on: Bools) -> str:
     of = framed.series
     counts = [np.bincount(of[rows], minlength=len(framed.names)) for rows in (degraded, on)]
     worst = [at for at in np.argsort(-counts[0], kind="stable").tolist() if counts[0][at]]
-    listed = [f"{framed.names[at]!r} {counts[0][at]:,} of {counts[1][at]:,}" for at in worst[:MOST_NAMED]]
-    return ", ".join([*listed, *([f"{len(worst) - MOST_NAMED} more"] if len(worst) > MOST_NAMED else [])])
+    return some([f"{framed.names[at]!r} {counts[0][at]:,} of {counts[1][at]:,}" for at in worst], MOST_NAMED)
 
 
 def _remedy(missing: Int64s, masked: Float64s, sensors: tuple[str, ...], advice: SamplingAdvice | None) -> str:

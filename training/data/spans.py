@@ -9,6 +9,7 @@ import numpy as np
 from stream.events.feedback import JudgedSpan
 from stream.events.record import rfc3339
 from stream.intake.columns import Bools, Int32s, Int64s
+from stream.messages import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def of_unknown_series(named: Iterable[str], names: Sequence[str]) -> Iterator[st
     """A sentence for each series that spans name and that is not among `names`, with names that are close to it."""
     for unknown in sorted({*named} - {"", *names}):
         close = get_close_matches(unknown, names, n=3)
-        there = f"close to it: {', '.join(close)}" if close else f"there are {', '.join(sorted(names)[:5])}"
-        yield f"no reading is of series {unknown!r}; {there}{'' if close or len(names) <= 5 else ', ...'}"
+        there = f"close to it: {', '.join(close)}" if close else f"there are {some(sorted(names), 5)}"
+        yield f"no reading is of series {unknown!r}; {there}"
 
 
 def without_readings(spans: Iterable[Span], names: tuple[str, ...], series: Int32s, time: Int64s) -> Iterator[str]:
@@ -71,8 +72,8 @@ def without_readings(spans: Iterable[Span], names: tuple[str, ...], series: Int3
     covering = {span for span, *_ in _runs(known, names, series, time)}
     empty = [span for span in known if span not in covering]
     if empty:
-        shown = [f"{s.series or 'every series'} {rfc3339(s.start_ns)} to {rfc3339(s.end_ns)}" for s in empty[:3]]
+        shown = [f"{s.series or 'every series'} {rfc3339(s.start_ns)} to {rfc3339(s.end_ns)}" for s in empty]
         yield (
-            f"spans that cover no reading: {len(empty):,}, {', '.join(shown)}{', ...' if len(empty) > 3 else ''}; "
+            f"spans that cover no reading: {len(empty):,}, {some(shown)}; "
             f"the readings are from {rfc3339(int(time.min()))} to {rfc3339(int(time.max()))}"
         )

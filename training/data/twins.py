@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.detect.slots import Segments
+from stream.messages import some
 from training.data.framing import FramedHistory
 from training.data.history import History
 
@@ -17,7 +18,7 @@ def with_note_on_twins(history: History, framed: FramedHistory) -> History:
     if not twins:
         return history
     note = (
-        f"the same readings under two names, to the last value: {', '.join(twins[:3])}{', ...' if twins[3:] else ''}; "
+        f"the same readings under two names, to the last value: {some(twins)}; "
         f"leave one of them out, or set `input.series_name` where the files are of one asset"
     )
     return replace(history, layout=replace(history.layout, why={**history.layout.why, "twins": note}))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.frames.condition import Condition
 from stream.detect.frames.frames import Fitness
 from stream.detect.policy import FramePolicy
 from stream.errors import ConfigError, DataError
@@ -18,6 +17,7 @@ from stream.settings.detection import RuleSettings
 from training.data.framing import FramedHistory
 from training.data.moments import ROUNDING
 from training.data.scaling import FitMoments, unit_at_rest
+from training.defaults import settings_that_read
 from training.vetting.sentinels import shown, yaml_key
 
 # Half the width of a proposed range, as a share of the value: any move of a sensor that stands still leaves it.
@@ -73,9 +73,7 @@ def to_drop(
     Raises:
         ConfigError: a setting reads a sensor that has no value.
     """
-    readers = {name: f"rules.sensors.{name}" for name in rules.sensors}
-    if policy.score_when:
-        readers |= dict.fromkeys(Condition(policy.score_when, sensors).used, "frames.score_when")
+    readers = settings_that_read(sensors, policy, rules)
     absent = {name: of for name, of in found.items() if not of.is_still}
     for name, of in absent.items():
         if name in readers and not of.count:

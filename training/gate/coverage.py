@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stream.events.account import SeriesAccount, warnings
+from stream.events.account import SeriesAccount, unscored_share, warnings
 from stream.registry.manifest_facts import Criterion, Verdict
 from training.gate.criteria import not_judged
 
@@ -20,11 +20,10 @@ def coverage_criterion(accounts: Sequence[SeriesAccount]) -> Criterion:
     A series that is too short for its first score does not count: it is scored as soon as it has sent enough.
     """
     judged = [one for one in accounts if one.cause != "short"]
-    expected = sum(one.frames - one.off for one in judged)
     if not judged:
         return not_judged(NAME, "; ".join(warnings(accounts)) or "no series has a frame")
     blind = sum(one.blind for one in judged) / len(judged)
-    unscored = sum(one.unscored * (one.frames - one.off) for one in judged) / expected if expected else 0.0
+    unscored = unscored_share(judged)
     by_frames = blind <= MOST_SERIES and unscored > MOST_FRAMES
     measured, limit = (unscored, MOST_FRAMES) if by_frames else (blind, MOST_SERIES)
     text = (

@@ -8,6 +8,7 @@ import msgspec
 
 from stream.events.record import rfc3339
 from stream.intake.columns import Int32s, Int64s
+from stream.messages import some
 
 # Rows and series that a text names; the count says how many there are.
 NAMED = 3
@@ -73,7 +74,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     def line(self, name: str) -> str:
         """Sensor, under this name, then kind, series, reason and first rows."""
-        where = f" in {listed(self.series)}" if self.series else ""
+        where = f" in {some(self.series, NAMED)}" if self.series else ""
         several = len({place.series for place in self.first}) > 1
         places = [f"{place.time} {place.series}" if several else place.time for place in self.first]
         rows = "" if self.rows is None else f"; {self.rows:,} row{'s' * (self.rows != 1)}, first {', '.join(places)}"
@@ -93,12 +94,6 @@ def doubts(findings: Sequence[Finding]) -> list[str]:
     doubtful = [finding.text for finding in by_weight(findings) if finding.kind in DOUBTFUL]
     left = len(doubtful) - MOST_WARNINGS
     return doubtful[:MOST_WARNINGS] + ([f"{left} more findings, see `vetting`"] if left > 0 else [])
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names and the number of the others."""
-    left = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {left:,} more" if left > 0 else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from stream.errors import BrokerError, ConfigError, DataError
 from stream.events.event_files import decode_alert, decode_feedback, read_alerts, read_feedback
 from stream.events.feedback import Judgements
 from stream.events.incident_view import IncidentView, newest
-from stream.messages import say, shortened, warn
+from stream.messages import say, shortened, some, warn
 from stream.settings import Settings
 
 T = TypeVar("T")
@@ -38,9 +38,8 @@ def judgements_from(settings: Settings, feedback: str | None, alerts: str | None
         verdicts = read_feedback(Path(verdict_source))
     judgements = Judgements.of(_alerts(settings, alert_source), verdicts)
     if judgements.unknown:
-        ids = ", ".join(map(shortened, judgements.unknown[:MOST_NAMED]))
-        more = f" and {len(judgements.unknown) - MOST_NAMED} more" if len(judgements.unknown) > MOST_NAMED else ""
-        warn(f"feedback on alerts that nobody knows: {ids}{more}; it has no effect; name all alerts with --alerts")
+        ids = some(list(map(shortened, judgements.unknown)), MOST_NAMED)
+        warn(f"feedback on alerts that nobody knows: {ids}; it has no effect; name all alerts with --alerts")
     return judgements
 
 

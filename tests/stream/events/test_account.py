@@ -78,8 +78,9 @@ def test_gaps_are_named_with_a_gap_that_may_be_or_with_ticks(seconds: list[int],
 def test_degraded_frames_are_named_with_the_sensors_that_have_no_value() -> None:
     (degraded,) = account(definition(), readings(list(range(100)), missing=90))
     assert (degraded.degraded, degraded.cause, degraded.blind) == (85, "degraded", True)
-    assert "more than 0 of 2 sensors have no value for longer than 5 frames; in these frames: 's1' in 100%" in (
-        degraded.why
+    assert degraded.why == (
+        "more than 0 of 2 sensors have no value for longer than 5 frames (`frames.max_carry`); without a value: 's1' "
+        "in 100% of these frames"
     )
     assert degraded.remedy.startswith("train with `frames.max_missing: 1`, with a longer `frames.interval`")
 
@@ -112,7 +113,9 @@ def test_series_with_one_cause_are_one_line_and_readings_that_were_refused_are_d
     (unknown,) = [one for one in accounts if one.series == "x"]
     assert (unknown.readings, unknown.dead, unknown.frames, unknown.cause) == (14, 14, 0, "no frames")
     lines = warnings(accounts)
-    assert lines[0].startswith("never scored: 6 of 8 series ('a', 'b', 'c', 'd', 'e', ...), such as 'a': 0 of 3 frames")
+    assert lines[0].startswith(
+        "never scored: 6 of 8 series ('a', 'b', 'c', 'd', 'e' and 1 more), such as 'a': 0 of 3 frames"
+    )
     assert lines[1].startswith("never scored: 'x': 0 of 0 frames scored, 14 dead: the bundle does not know it")
     assert summary(accounts) == "86 of 108 frames scored; 7 of 8 series never or hardly scored"
 

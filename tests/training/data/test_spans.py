@@ -22,7 +22,7 @@ def test_a_series_that_does_not_occur_is_named_with_those_that_are_close_to_it()
     ]
     many = [f"pump-{number}" for number in range(9)]
     assert list(of_unknown_series(["xyz"], many)) == [
-        "no reading is of series 'xyz'; there are pump-0, pump-1, pump-2, pump-3, pump-4, ..."
+        "no reading is of series 'xyz'; there are pump-0, pump-1, pump-2, pump-3, pump-4 and 4 more"
     ]
 
 
