@@ -40,7 +40,11 @@ class Start:
             raise ConfigError("--producer: no layout is known; add --from-file PATH or --from-topic TOPIC")
         from stream.cli.starting.producer import producer_program
 
-        return producer_program(settings_of(self.guesses), config, source.look.examples)
+        settings = settings_of(self.guesses)
+        known = settings.input.sensors.keys()
+        # A long reading may be of a sensor that is left out; a wide one has some that are not.
+        examples = [one for one in source.look.examples if known & one.values.keys()]
+        return producer_program(settings, config, examples)
 
     @property
     def hints(self) -> Sequence[str]:
