@@ -11,10 +11,9 @@ from typing import Literal
 import numpy as np
 
 from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.intervals import DAY, SECOND
 from stream.intake.time_formats import UTC_ZONE
 
-SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
 # Farthest local time that a zone may still shift: two days within int64.
 _FARTHEST = 2**63 - 1 - 2 * DAY
 # Day 0 of Excel, counted back from 1970-01-01; its 1900 was no leap year, so this holds from March 1900 on.

@@ -65,8 +65,8 @@ class Readings:
     def __len__(self) -> int:
         return len(self.time)
 
-    def rows(self, kept: Bools) -> "Readings":
-        """The readings where `kept`, bool (n,), is true, and the names that these have."""
+    def rows(self, kept: Bools | slice) -> "Readings":
+        """The readings where `kept`, bool (n,), is true, or a run of them; and the names that these have."""
         names, series = used_names(self.names, self.series[kept])
         return Readings(names, series, self.time[kept], self.values[kept], self.position[kept])
 
@@ -92,6 +92,12 @@ class LongReadings:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def rows(self, kept: Bools | slice) -> "LongReadings":
+        """As in `Readings`."""
+        names, series = used_names(self.names, self.series[kept])
+        value, position = self.value[kept], self.position[kept]
+        return LongReadings(names, series, self.time[kept], self.sensor[kept], value, position, self.sensors)
 
     def dense(self) -> Readings:
         """The same readings with a value for every sensor, as the detector takes them."""

@@ -17,28 +17,6 @@ FEWEST_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """k steps between readings of one clock, by clock.
-
-    Attributes:
-        names: the series.
-        clock: int64 (k,), number of the clock, ascending.
-        series: int64 (k,), index into `names`, ascending.
-        step: int64 (k,), ns, > 0.
-    """
-
-    names: tuple[str, ...]
-    clock: Int64s
-    series: Int64s
-    step: Int64s
-
-    def medians(self) -> dict[str, int]:
-        """Median step of each series that has one, ns."""
-        usual = _usual(self.series, self.step)
-        return {self.names[of]: median for of, median in zip(usual.key.tolist(), usual.median.tolist(), strict=True)}
-
-
-@dataclass(frozen=True, slots=True)
 class Clocks:
     """The times of n readings, each on its clock, in the order of the readings.
 
@@ -47,14 +25,14 @@ class Clocks:
 
     Attributes:
         names: the series.
-        clock: int64 (n,), number of the clock: the series, or series * (F + 1) + sensor + 1.
-        series: int64 (n,), index into `names`.
+        clock: int64 (n,), number of the clock: series * `width`, and sensor + 1 in a long one.
+        width: 1; of a long series F + 1.
         time: int64 (n,), ns.
     """
 
     names: tuple[str, ...]
     clock: Int64s
-    series: Int64s
+    width: int
     time: Int64s
 
 
@@ -110,25 +88,25 @@ def clocks(batches: Iterable[Readings | LongReadings]) -> Clocks:
             of = of * width + columns.sensor + 1
         found.append(of)
         times.append(columns.time)
-    clock = np.concatenate(found)
-    return Clocks(tuple(number), clock, clock // width, np.concatenate(times))
+    return Clocks(tuple(number), np.concatenate(found), width, np.concatenate(times))
 
 
-def steps(batches: Iterable[Readings | LongReadings]) -> Steps:
-    """Steps between readings, which come in any order. Two at the same time have no step between them."""
+def steps(batches: Iterable[Readings | LongReadings]) -> Int64s:
+    """Steps between neighbours on one clock, int64 (k,) ns > 0. The readings come in any order."""
     of = clocks(batches)
-    return _steps(of.names, of.clock, of.series, of.time)
+    return _steps(of.clock, of.time)[1]
 
 
 def sampling(batches: Sequence[Readings | LongReadings], sensors: int) -> Sampling:
     """The sampling of one source of F `sensors`. A value that is missing says nothing of its sensor's steps."""
-    found = steps(
+    found = clocks(
         replace(one, sensor=np.where(np.isnan(one.value), -1, one.sensor)) if isinstance(one, LongReadings) else one
         for one in batches
     )
-    rows = _usual(found.series, found.step)
+    clock, step = _steps(found.clock, found.time)
+    rows = _usual(clock // found.width, step)
     if batches and isinstance(batches[0], LongReadings):
-        of_clock = _usual(found.clock, found.step)
+        of_clock = _usual(clock, step)
         own = np.zeros((len(found.names), sensors + 1), np.int64)
         own[of_clock.key // (sensors + 1), of_clock.key % (sensors + 1)] = of_clock.usual
         own = own[:, 1:]
@@ -148,11 +126,12 @@ def sampling(batches: Sequence[Readings | LongReadings], sensors: int) -> Sampli
     )
 
 
-def _steps(names: tuple[str, ...], clock: Int64s, series: Int64s, time: Int64s) -> Steps:
+def _steps(clock: Int64s, time: Int64s) -> tuple[Int64s, Int64s]:
+    """The clock, int64 (k,), ascending, of each step, int64 (k,). Two readings at one time have none between them."""
     order = np.lexsort((time, clock))
     step = np.diff(time[order])
     kept = (np.diff(clock[order]) == 0) & (step > 0)
-    return Steps(names, clock[order][1:][kept], series[order][1:][kept], step[kept])
+    return clock[order][1:][kept], step[kept]
 
 
 def _usual(key: Int64s, step: Int64s) -> _Usual:
@@ -202,9 +181,7 @@ def _own_steps(
             row, sensor = np.nonzero(np.isfinite(batch.values) & sparse[of])
             clock.append(of[row] * sensors + sensor)
             time.append(batch.time[row])
-        of_clock = np.concatenate(clock)
-        found = _steps(names, of_clock, of_clock // sensors, np.concatenate(time))
-        usual = _usual(found.clock, found.step)
+        usual = _usual(*_steps(np.concatenate(clock), np.concatenate(time)))
         own.reshape(-1)[usual.key] = usual.usual
     return own
 

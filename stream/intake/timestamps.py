@@ -24,8 +24,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from stream.intake.calendar import (
-    DAY,
-    SECOND,
     Order,
     Parsed,
     clocks_to_ns,
@@ -37,6 +35,7 @@ from stream.intake.calendar import (
     zoned,
 )
 from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.intervals import DAY, SECOND
 from stream.intake.time_formats import FIRST_YEAR, LAST_YEAR, UTC_ZONE, TimeFormat
 
 # Legal times: -LAST_NS <= t <= LAST_NS (1677-09-21 to 2262-04-11). -2**63 is NaT in numpy and stands for "no time".

@@ -13,7 +13,7 @@ import numpy as np
 from stream.detect.frames.clock import NEVER, newest_before
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, Slots, grown, previous
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s, LongReadings, Readings, used_names
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s, LongReadings, Readings
 from stream.intake.tables.files import File
 from stream.intake.tables.reader import Batch
 
@@ -149,7 +149,7 @@ def put_in_order(batches: list[Batch], batch_rows: int) -> list[Batch]:
     starts = range(0, max(len(order), 1), batch_rows)
     return [
         Batch(
-            columns=_rows(whole, slice(start, start + batch_rows)),
+            columns=whole.rows(slice(start, start + batch_rows)),
             labels=None if labels is None else labels[start : start + batch_rows],
             dead=() if start else dead,
             ignored=0 if start else ignored,
@@ -170,15 +170,6 @@ def _joined(
     pieces = [each.values for each in columns if isinstance(each, Readings)]
     columns.clear()
     return Readings(names, series, time, in_order(pieces, order), position)
-
-
-def _rows(whole: Readings | LongReadings, rows: slice) -> Readings | LongReadings:
-    """A run of readings, and the names that these have."""
-    names, series = used_names(whole.names, whole.series[rows])
-    time, position = whole.time[rows], whole.position[rows]
-    if isinstance(whole, LongReadings):
-        return LongReadings(names, series, time, whole.sensor[rows], whole.value[rows], position, whole.sensors)
-    return Readings(names, series, time, whole.values[rows], position)
 
 
 def _labels(batches: list[Batch], order: Int64s) -> Bools | None:

@@ -40,12 +40,13 @@ class Look:
         for one in dead:
             details.setdefault(str(one.reason), []).append(one.detail)
         clauses = (f"{len(all_)} would be dead, `{why}`, such as: {all_[0]}" for why, all_ in details.items())
+        spacing = rate(columns)
         return cls(
             sum(map(len, columns)),
             tuple(sorted({name for batch in columns for name in batch.names})),
             tuple(clauses),
-            rate(columns),
-            tuple(sampling_guesses(columns, sensors)),
+            spacing,
+            tuple(sampling_guesses(columns, sensors, spacing)),
             tuple(islice(_examples(columns, sensors), _EXAMPLES)),
         )
 

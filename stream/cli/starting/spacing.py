@@ -44,7 +44,7 @@ class Rate:
 
 def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
     """Spacing of readings; None where no series has two of them at different times."""
-    step = np.sort(steps(batches).step)
+    step = np.sort(steps(batches))
     if not len(step):
         return None
     # The lower median is an element of the sample, not the mean of two: 1 s stays 1 s.
@@ -52,9 +52,11 @@ def rate(batches: Iterable[Readings | LongReadings]) -> Rate | None:
     return Rate(interval, len(step), int((step > _GAP * interval).sum()), int(step[-1]))
 
 
-def sampling_guesses(batches: Sequence[Readings | LongReadings], sensors: Sequence[str]) -> Iterator[Guess]:
+def sampling_guesses(
+    batches: Sequence[Readings | LongReadings], sensors: Sequence[str], spacing: Rate | None
+) -> Iterator[Guess]:
     """Guesses `frames.interval`; and `frames.resample`, where readings hold one sensor, or have unlike steps."""
-    found, spacing = sampling(batches, len(sensors)), rate(batches)
+    found = sampling(batches, len(sensors))
     if spacing is None or found.interval is None or found.tick is None:
         return
     usual, is_long = FrameSettings(), isinstance(batches[0], LongReadings)

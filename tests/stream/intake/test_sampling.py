@@ -26,9 +26,9 @@ def long(time_s: list[float], series: list[str], sensor: list[int], sensors: int
 
 def test_the_usual_step_of_a_series_is_the_median_over_all_batches_and_repeats_do_not_count() -> None:
     batches = [wide([0, 0, 10], ["a"] * 3), wide([7], ["b"]), wide([20, 20, 50], ["a"] * 3)]
-    assert steps(batches).medians() == {"a": 10 * SECOND}
-    assert steps([wide([5, 1, 3], ["a"] * 3)]).medians() == {"a": 2 * SECOND}
-    assert steps([]).medians() == {}
+    assert sampling(batches, 1).rows == {"a": 10 * SECOND}
+    assert sampling([wide([5, 1, 3], ["a"] * 3)], 1).rows == {"a": 2 * SECOND}
+    assert sampling([], 1).rows == {}
 
 
 def test_a_long_series_has_a_clock_for_each_sensor() -> None:
@@ -38,10 +38,8 @@ def test_a_long_series_has_a_clock_for_each_sensor() -> None:
         long([1, 120, 127, 3], ["b", "a", "a", "b"], [1, 0, 1, 1]),
         long([5, 6], ["b", "a"], [-1, -1]),
     ]
-    found = steps(batches)
-    assert found.medians() == {"a": 60 * SECOND, "b": 2 * SECOND}
-    assert (found.step // SECOND).tolist() == [60, 60, 60, 60, 2]
-    assert [found.names[of] for of in found.series.tolist()] == ["a", "a", "a", "a", "b"]
+    assert sampling(batches, 2).rows == {"a": 60 * SECOND, "b": 2 * SECOND}
+    assert (steps(batches) // SECOND).tolist() == [60, 60, 60, 60, 2]
 
 
 def rows_of(seconds: float, count: int, name: str = "a", every: tuple[int, ...] = (1, 1)) -> Readings:

@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from stream.intake.tables.column_types import is_text
+
 Names = tuple[str, ...]
 # Joins the names of a nested column. The later ones serve where another column has the first name.
 _JOINTS = (".", "/", "//", "///")
@@ -19,14 +21,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         return plain_type(kind.value_type)
     if types.is_dictionary(kind):
         value = plain_type(kind.value_type)
-        return pa.dictionary(kind.index_type, value) if _is_string(value) else value
+        return pa.dictionary(kind.index_type, value) if is_text(value) else value
     if types.is_string_view(kind) or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
         return pa.string()
     return pa.string() if types.is_fixed_size_binary(kind) else kind
-
-
-def _is_string(kind: pa.DataType) -> bool:
-    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def plain(column: pa.Array) -> pa.Array:

@@ -7,9 +7,9 @@ import numpy as np
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.calendar import DAY
 from stream.intake.columns import Bools, Int64s
 from stream.intake.field_paths import as_setting, joined
+from stream.intake.intervals import DAY
 from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.conversion import TimeForm

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from stream.intake.calendar import SECOND
 from stream.intake.columns import Int64s
+from stream.intake.intervals import HOUR
 
 # One zone for each rule of summer time that many plants live by.
 _ZONES = (
@@ -18,7 +18,6 @@ _ZONES = (
     "Australia/Sydney",
     "America/Santiago",
 )
-_HOUR = 3600 * SECOND
 # A span longer than this is not looked at: a wrong year makes it centuries.
 _MAX_DAYS = 366 * 30
 
@@ -29,7 +28,7 @@ def summer_time(times: Int64s) -> str | None:
     Args:
         times: (n,) local times, ns, in any order.
     """
-    hours, counts = np.unique(times // _HOUR, return_counts=True)
+    hours, counts = np.unique(times // HOUR, return_counts=True)
     if len(hours) < 3:
         return None
     count = dict(zip(hours.tolist(), counts.tolist(), strict=True))
