@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
-from stream.intake.time_formats import FIRST_YEAR, LAST_YEAR, UTC_ZONE
+from stream.intake.time_formats import bounds
 from stream.intake.timestamps import LAST_NS, joined_to_ns, to_ns
 from stream.intake.wire.json_parser import JsonParser
 from stream.intake.wire.parser import Parsed, Parser
@@ -177,10 +177,7 @@ class Decoder:
             paths = " or ".join(repr(path) for path in (fields.time, fields.date) if path)
             return f"nothing at the path {paths}, where a time was expected"
         if result is _RowResult.BAD_TIME:
-            first, last = (FIRST_YEAR, LAST_YEAR) if fields.time_format == "auto" else (1678, 2262)
-            what = f"a time of format {fields.time_format!r} between {first} and {last}"
-            zone = f" that exists in {fields.timezone}" if fields.timezone != UTC_ZONE else ""
-            return f"{_short(time)} at {fields.time!r} is not {what}{zone}"
+            return f"{_short(time)} at {fields.time!r} is not a time{bounds(fields.time_format, fields.timezone)}"
         if result is _RowResult.FUTURE_TIME:
             allowed = fields.max_future_ns / 1e9
             return f"{_short(time)} at {fields.time!r} is more than {allowed:g} s ahead of the record's own timestamp"

@@ -32,7 +32,17 @@ MEANINGS: Mapping[TimeFormat, str] = {
     "epoch_us": "microseconds since 1970",
     "epoch_ns": "nanoseconds since 1970",
 }
+# Nanoseconds of the unit of each epoch.
+EPOCH_UNITS: Mapping[TimeFormat, int] = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 1_000, "epoch_ns": 1}
+# FILETIME counts 100 ns since 1601; this is 1970.
+FILETIME_EPOCH = 116_444_736_000_000_000
 # Years of plausible times, both included: without a configured format, a time outside is none.
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 # The zone of times that name none, where none is configured.
 UTC_ZONE = "UTC"
+
+
+def bounds(time_format: TimeFormat, zone: str) -> str:
+    """The conditions that a time of this format meets, for an error text."""
+    years = f" from {FIRST_YEAR} to {LAST_YEAR}" if time_format == "auto" else f" of format {time_format!r}"
+    return years if zone == UTC_ZONE else f"{years} that exists in {zone}"

@@ -36,7 +36,7 @@ from stream.intake.calendar import (
 )
 from stream.intake.columns import Bools, Float64s, Int64s
 from stream.intake.intervals import DAY, SECOND
-from stream.intake.time_formats import FIRST_YEAR, LAST_YEAR, UTC_ZONE, TimeFormat
+from stream.intake.time_formats import EPOCH_UNITS, FILETIME_EPOCH, FIRST_YEAR, LAST_YEAR, UTC_ZONE, TimeFormat
 
 # Legal times: -LAST_NS <= t <= LAST_NS (1677-09-21 to 2262-04-11). -2**63 is NaT in numpy and stands for "no time".
 LAST_NS = 2**63 - 1
@@ -44,10 +44,9 @@ _FIRST_PLAUSIBLE, _END_PLAUSIBLE = (
     int(np.datetime64(f"{y}", "ns").astype(np.int64)) for y in (FIRST_YEAR, LAST_YEAR + 1)
 )
 _NO_TIME = -(2**63)
-_UNITS: dict[TimeFormat, int] = {"epoch_s": SECOND, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _ORDERS: dict[TimeFormat, Order] = {"year_first": "ymd", "day_first": "dmy", "month_first": "mdy"}
-# FILETIME counts 100 ns since 1601, and ticks of .NET since the year 1; this is 1970.
-_FILETIME_EPOCH, _TICKS_EPOCH = 116_444_736_000_000_000, 621_355_968_000_000_000
+# Ticks of .NET are steps of 100 ns since the year 1; this is 1970.
+_TICKS_EPOCH = 621_355_968_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?"
@@ -145,7 +144,7 @@ def _int64s(values: Sequence[int]) -> Int64s:
 def ints_to_ns(numbers: Int64s, time_format: TimeFormat, zone: str = UTC_ZONE) -> tuple[Int64s, Bools]:
     """Integers (n,) as ns (n,), and bool (n,), true where they are times of the format within int64."""
     if time_format == "filetime":
-        since = numbers - np.where(numbers > 5 * _FILETIME_EPOCH // 2, _TICKS_EPOCH, _FILETIME_EPOCH)
+        since = numbers - np.where(numbers > 5 * FILETIME_EPOCH // 2, _TICKS_EPOCH, FILETIME_EPOCH)
         good = (numbers >= 0) & (np.abs(since) < LAST_NS // 100)
         return np.where(good, since, 0) * 100, good
     if time_format == "yyyymmdd" or time_format == "yyyymmddhhmmss":
@@ -165,7 +164,7 @@ def floats_to_ns(numbers: Float64s, time_format: TimeFormat, zone: str = UTC_ZON
     """Floats (n,) as ns (n,), and bool (n,), true where they are in range (its last, partial unit is not)."""
     if time_format == "excel":
         return localised(*excel_to_local(numbers), zone)
-    if time_format != "auto" and time_format not in _UNITS:
+    if time_format != "auto" and time_format not in EPOCH_UNITS:
         whole_ones = np.isfinite(numbers) & (np.abs(numbers) < 2**62) & (np.floor(numbers) == numbers)
         times, good = ints_to_ns(np.where(whole_ones, numbers, -1).astype(np.int64), time_format, zone)
         return times, good & whole_ones
@@ -184,8 +183,8 @@ def floats_to_ns(numbers: Float64s, time_format: TimeFormat, zone: str = UTC_ZON
 
 def _unit(epochs: Int64s | Float64s, time_format: TimeFormat) -> Int64s:
     """Nanoseconds per unit of each epoch, int64 (n,)."""
-    if time_format in _UNITS:
-        return np.full(len(epochs), _UNITS[time_format], np.int64)
+    if time_format in EPOCH_UNITS:
+        return np.full(len(epochs), EPOCH_UNITS[time_format], np.int64)
     # abs(-2**63) is negative, so it counts as seconds, and is out of range as it should be.
     size = np.abs(epochs)
     unit = np.full(len(epochs), SECOND, np.int64)
@@ -198,7 +197,7 @@ def _unit(epochs: Int64s | Float64s, time_format: TimeFormat) -> Int64s:
 def epoch_of(number: object) -> TimeFormat:
     """The format of an epoch by its size; seconds for what is no number."""
     unit = _unit(np.array([number if isinstance(number, int | float) else 0], np.float64), "auto")[0]
-    return next(name for name, size in _UNITS.items() if size == unit)
+    return next(name for name, size in EPOCH_UNITS.items() if size == unit)
 
 
 def iso_to_ns(texts: Sequence[str], zone: str = UTC_ZONE) -> tuple[Int64s, Bools]:

@@ -16,6 +16,7 @@ from stream.detect.slots import Segments, Slots, grown, previous
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s, LongReadings, Readings
 from stream.intake.tables.files import File
 from stream.intake.tables.reader import Batch
+from stream.messages import some
 
 # Share of readings, or of beginnings of files, behind later readings: more than a stream has.
 MOST_BEHIND = 0.01
@@ -51,8 +52,7 @@ class Order:
     @property
     def seen(self) -> str:
         """The readings that stood behind later ones."""
-        files = ", ".join(self.early[:5]) + (", ..." if len(self.early) > 5 else "")
-        begin = f"; files that begin before one read earlier ends: {files}" if files else ""
+        begin = f"; files that begin before one read earlier ends: {some(self.early, 5)}" if self.early else ""
         return f"{self.behind:,} of {self.readings:,} readings stood behind later ones of their series{begin}"
 
 

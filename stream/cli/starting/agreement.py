@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stream.cli.starting.source import Source
+from stream.cli.starting.source import Source, sensors_setting
 from stream.errors import DataError
 from stream.intake.field_paths import joined, split
+from stream.messages import some
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
 
@@ -61,26 +62,22 @@ def _sensors(history: Source, topic: Source, told: Guess, wire: Guess) -> tuple[
     known = {".".join(split(path)): path for path in paths.values()} | paths
     both = {name: known[name] for name in history.layout.sensors if name in known}
     if not both:
+        ours, theirs = some(history.layout.sensors, _NAMED), some(topic.layout.sensors, _NAMED)
         raise DataError(
-            f"{history.name} and topic {topic.name!r} have no sensor in common: there are {_listed(history)} and "
-            f"{_listed(topic)}; name the field of each with --set 'input.sensors={{COLUMN: FIELD, ...}}'"
+            f"{history.name} and topic {topic.name!r} have no sensor in common: there are {ours} and {theirs}; "
+            f"name the field of each with --set 'input.sensors={{COLUMN: FIELD, ...}}'"
         )
     only_history = [name for name in history.layout.sensors if name not in both]
     only_topic = [name for name, path in paths.items() if path not in both.values()]
     apart = []
     if only_history:
         left = "left out, for the topic does not have it"
-        apart.append(f"only in {history.name}: {', '.join(only_history[:_NAMED])}; {left}")
+        apart.append(f"only in {history.name}: {some(only_history, _NAMED)}; {left}")
     if only_topic:
         left = "left out, for nothing can be learnt about it"
-        apart.append(f"only in topic {topic.name!r}: {', '.join(only_topic[:_NAMED])}; {left}")
-    flat = topic.layout.format == "long" or all(joined([name]) == path for name, path in both.items())
+        apart.append(f"only in topic {topic.name!r}: {some(only_topic, _NAMED)}; {left}")
     reason = f"in {history.name} and in topic {topic.name!r}"
-    return told._replace(value=list(both) if flat else both, reason=reason), apart
-
-
-def _listed(source: Source) -> str:
-    return ", ".join(source.layout.sensors[:_NAMED]) + (", ..." if len(source.layout.sensors) > _NAMED else "")
+    return told._replace(value=sensors_setting(both, topic.layout.format), reason=reason), apart
 
 
 def _columns(history: Source, topic: Source) -> tuple[list[str], list[str]]:

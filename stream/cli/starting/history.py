@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stream.cli.starting.codes import sentinel_guesses
-from stream.cli.starting.source import Look, Source
+from stream.cli.starting.source import Look, Source, sensors_setting
 from stream.errors import DataError
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.field_paths import joined, nameable
@@ -139,8 +139,7 @@ def _sensors(layout: Layout) -> list[str] | dict[str, str]:
     """
     places = {name: layout.paths.get(name, (name,)) for name in layout.sensors}
     paths = {name: joined(map(nameable, place)) for name, place in places.items()}
-    same = layout.format == "long" or all(joined([name]) == path for name, path in paths.items())
-    return list(paths) if same else paths
+    return sensors_setting(paths, layout.format)
 
 
 def _renamed(layout: Layout) -> list[str]:

@@ -8,16 +8,9 @@ from zoneinfo import ZoneInfo
 
 from stream.events.record import rfc3339
 from stream.intake.field_paths import joined, split
+from stream.intake.time_formats import EPOCH_UNITS, FILETIME_EPOCH
 from stream.settings import Settings
 
-# Times that are numbers: the nanoseconds of a unit, and the units from its start to 1970.
-_UNITS = {
-    "epoch_s": (1_000_000_000, 0),
-    "epoch_ms": (1_000_000, 0),
-    "epoch_us": (1_000, 0),
-    "epoch_ns": (1, 0),
-    "filetime": (100, 116_444_736_000_000_000),
-}
 _EXCEL_START = datetime(1899, 12, 30, tzinfo=UTC)
 _DATES = {"yyyymmdd": "%Y%m%d", "day_first": "%d.%m.%Y", "month_first": "%m/%d/%Y"}
 _Tree = dict[str, "str | _Tree"]
@@ -133,9 +126,10 @@ def _times(settings: Settings, time_ns: int) -> list[str | float]:
     date = f"{local:{_DATES.get(form, '%Y-%m-%d')}}"
     if settings.input.date is not None:
         return [f"{local:%H:%M:%S}", date]
-    if form in _UNITS:
-        unit, ahead = _UNITS[form]
-        return [time_ns // unit + ahead]
+    if form in EPOCH_UNITS:
+        return [time_ns // EPOCH_UNITS[form]]
+    if form == "filetime":
+        return [time_ns // 100 + FILETIME_EPOCH]
     if form == "excel":
         return [(local.replace(tzinfo=UTC) - _EXCEL_START) / timedelta(days=1)]
     if form in ("yyyymmdd", "yyyymmddhhmmss"):

@@ -1,14 +1,17 @@
 """One source of readings, a history or a topic, as `narrows init` understood it."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 from stream.cli.starting.producer import Example
 from stream.cli.starting.spacing import Rate, rate, sampling_guesses
 from stream.intake.columns import Dead, LongReadings, Readings
+from stream.intake.field_paths import joined
 from stream.intake.tables.reader import Layout
+from stream.messages import some
 from stream.settings.starter import Guess
 
 _NAMED = 5
@@ -53,8 +56,7 @@ class Look:
     @property
     def names(self) -> str:
         """The number of series, and the first names."""
-        more = ", ..." if len(self.series) > _NAMED else ""
-        return f"{len(self.series)} series: {', '.join(self.series[:_NAMED])}{more}"
+        return f"{len(self.series)} series: {some(self.series, _NAMED)}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ class Source:
     guesses: Sequence[Guess]
     look: Look
     warnings: Sequence[str]
+
+
+def sensors_setting(paths: Mapping[str, str], form: Literal["wide", "long"]) -> list[str] | dict[str, str]:
+    """The value of `input.sensors`: the names, in wide data with the paths of their fields where these differ."""
+    same = form == "long" or all(joined([name]) == path for name, path in paths.items())
+    return list(paths) if same else dict(paths)
 
 
 def _examples(columns: Sequence[Readings | LongReadings], sensors: Sequence[str]) -> Iterator[Example]:

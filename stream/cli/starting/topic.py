@@ -11,11 +11,10 @@ import numpy as np
 
 from stream.cli.starting.history import detector_name, layout_guesses
 from stream.cli.starting.sample_table import KEY, SampleTable, sample_table
-from stream.cli.starting.source import Look, Source
+from stream.cli.starting.source import Look, Source, sensors_setting
 from stream.errors import DataError
 from stream.intake.columns import Decoded, LongReadings, Readings
 from stream.intake.decode import Decoder
-from stream.intake.field_paths import joined
 from stream.intake.tables.column_types import is_name
 from stream.intake.tables.files import files
 from stream.intake.tables.reader import Hints, Layout, discover
@@ -130,11 +129,10 @@ def _guesses(topic: str, sample: SampleTable, layout: Layout, look: Look) -> lis
     else:
         why = f"{layout.why['series']}; {look.names}; {sample.key}"
         series = Guess("input.series", sample.paths[layout.series], why)
-    paths = {name: sample.paths[name] for name in layout.sensors} if layout.format == "wide" else {}
-    flat = all(joined([name]) == path for name, path in paths.items())
+    sensors = sensors_setting({name: sample.paths.get(name, "") for name in layout.sensors}, layout.format)
     unread = {name: why for name, why in (layout.left_out | sample.left_out).items() if name != KEY}
     why = guesses["input.sensors"].reason + "".join(f"; {name} is {reason}" for name, reason in unread.items())
-    changed = [series, Guess("input.sensors", list(layout.sensors) if flat else paths, why)]
+    changed = [series, Guess("input.sensors", sensors, why)]
     named = [
         Guess("detector", detector_name(topic), "the name of the topic"),
         Guess("input.topic", topic, "the topic of the sample"),

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 from pyarrow import types
 
+from stream.messages import some
+
 
 def is_number(kind: pa.DataType) -> bool:
     """Numbers, as a sensor sends them; a bool is 0 or 1."""
@@ -42,5 +44,4 @@ def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:
 
 def listed(columns: Mapping[str, pa.DataType]) -> str:
     """Columns with their types, for an error text; a long list is cut."""
-    shown = [f"{name} ({kind})" for name, kind in list(columns.items())[:40]]
-    return ", ".join(shown) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
+    return some([f"{name} ({kind})" for name, kind in columns.items()], 40)

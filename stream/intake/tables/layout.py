@@ -11,12 +11,13 @@ from stream.intake.tables.hints import Hints
 from stream.intake.tables.label_values import Key
 from stream.intake.tables.labels import doubt_unused_labels, find_label
 from stream.intake.tables.long_columns import find_long_columns, find_named_sensors
-from stream.intake.tables.merged import check_columns, some
+from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.form import FoundForm, find_form
 from stream.intake.tables.search import LEFT_OUT, Search, left_out
 from stream.intake.tables.series_column import find_series
 from stream.intake.tables.times import find_time
 from stream.intake.tables.wide_sensors import doubt_gaps, find_wide_sensors, leave_out_others
+from stream.messages import some
 
 # Nothing is configured: every column is found.
 _FOUND = Hints()

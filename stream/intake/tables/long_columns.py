@@ -3,6 +3,7 @@
 from stream.errors import DataError
 from stream.intake.tables.column_types import first_named, is_number, is_text
 from stream.intake.tables.search import Search
+from stream.messages import some
 
 SENSORS = ("sensor", "tag", "channel", "metric", "_field", "field", "signal", "variable", "parameter", "entity_id")
 VALUES = ("value", "_value", "val", "reading", "state")
@@ -59,10 +60,9 @@ def find_named_sensors(search: Search, sensor: str) -> tuple[str, ...]:
     if search.hints.sensors is not None:
         absent = sorted(set(search.hints.sensors) - names)
         if absent and not search.hints.bundle:
-            shown = ", ".join(sorted(names)[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
             raise DataError(
                 f"{search.path}: no row of the sensor {', '.join(absent)}, configured as `input.sensors`; the column "
-                f"{sensor!r} names {shown or 'none'}; configure names that occur"
+                f"{sensor!r} names {some(sorted(names), _SHOWN) or 'none'}; configure names that occur"
             )
         search.why["sensors"] = "configured"
         return tuple(name for name in search.hints.sensors if name in names)

@@ -11,6 +11,7 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.tables.column_types import is_label, is_name, is_number, is_text, is_time, listed
 from stream.intake.tables.files import File
+from stream.messages import some
 
 Family = Literal["nothing", "numbers", "text", "times", "other"]
 # What a column of each role must hold, and the same in words.
@@ -22,8 +23,6 @@ _ROLES: Mapping[str, tuple[Callable[[pa.DataType], bool], str]] = {
     "label": (is_label, "bool, numbers or text"),
     "sensor": (is_text, "text"),
 }
-# Files and columns that a sentence names.
-_SHOWN = 3
 
 
 def family(kind: pa.DataType | None) -> Family:
@@ -84,11 +83,6 @@ def without_rows(found: Iterable[File]) -> str | None:
     empty = [file for file in found if not file.rows]
     broken = [file.path.name + (" (0 bytes)" if file.table is None else "") for file in empty]
     return f"{some(broken)}: no rows in {'it' if len(broken) == 1 else 'them'}" if broken else None
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of some names, and the number of the others."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def numbers_in(file: File, columns: Iterable[str]) -> frozenset[str]:

@@ -17,7 +17,8 @@ from stream.intake.tables.labels import label_column as label_column
 from stream.intake.tables.layout import Layout as Layout
 from stream.intake.tables.layout import discover as discover
 from stream.intake.tables.merged import check_columns, numbers_in
-from stream.intake.tables.moments.conversion import bounds, column_to_ns
+from stream.intake.tables.moments.conversion import column_to_ns
+from stream.intake.time_formats import bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,9 @@ class _FileReader:
         column = self._layout.series if reason is Reason.MISSING_SERIES else self._layout.time
         detail = f"{self._file.path}: column {column!r}"
         if reason is Reason.BAD_TIME:
+            form = self._layout.times.form
             given = self._file.column(rows, self._layout.time).slice(row, 1).cast(pa.string())[0]
-            detail += f": {given} is no time{bounds(self._layout.times.form)}"
+            detail += f": {given} is no time{bounds(form.time_format, form.zone)}"
         return Dead(start + row, -1, reason, detail, None, None)
 
 

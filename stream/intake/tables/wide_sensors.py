@@ -11,9 +11,10 @@ from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.identifiers import is_identifier
 from stream.intake.tables.labels import is_label_name
 from stream.intake.tables.long_columns import added
-from stream.intake.tables.merged import gaps, some, without_rows
+from stream.intake.tables.merged import gaps, without_rows
 from stream.intake.tables.search import LEFT_OUT, Search
 from stream.intake.tables.times import TIMES
+from stream.messages import some
 
 # Rows of a column of text that are looked at: do they hold numbers?
 _LOOK = 1000

@@ -11,7 +11,7 @@ from pyarrow import types
 from stream.intake.calendar import localised
 from stream.intake.columns import Bools, Int64s
 from stream.intake.tables.column_types import is_text
-from stream.intake.time_formats import FIRST_YEAR, LAST_YEAR, UTC_ZONE, TimeFormat
+from stream.intake.time_formats import UTC_ZONE, TimeFormat
 from stream.intake.timestamps import LAST_NS, clock_to_ns, floats_to_ns, ints_to_ns, plausible, texts_to_ns
 
 _UNITS: dict[str, TimeFormat] = {"s": "epoch_s", "ms": "epoch_ms", "us": "epoch_us", "ns": "epoch_ns"}
@@ -48,12 +48,6 @@ def column_to_ns(column: pa.Array, dates: pa.Array | None, form: TimeForm) -> tu
     clocks, timed = _clocks(column, form.time_format)
     times, good = localised(days + clocks, dated & timed, form.zone)
     return times, good & ~null, null
-
-
-def bounds(form: TimeForm) -> str:
-    """The conditions that a time of this form meets, for an error text."""
-    years = f" from {FIRST_YEAR} to {LAST_YEAR}" if form.time_format == "auto" else f" of format {form.time_format!r}"
-    return years if form.zone == UTC_ZONE else f"{years} that exists in {form.zone}"
 
 
 def _moments(column: pa.Array, time_format: TimeFormat, zone: str) -> tuple[Int64s, Bools]:
