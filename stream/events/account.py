@@ -21,6 +21,9 @@ WORTH_A_WORD = 0.1
 # A sentence names at most so many series, and sensors.
 MOST_SERIES, MOST_SENSORS = 5, 3
 
+# Counts of an account that people see: frames with those by verdict, then readings that no frame holds.
+COUNTS = ("frames", "scored", "warming", "degraded", "off", "late", "duplicate", "ignored", "dead")
+
 
 class SeriesAccount(msgspec.Struct, frozen=True):
     """The account of one series, as JSON and tables show it. Keys are stable: some may be added, none is renamed.
@@ -60,11 +63,15 @@ class SeriesAccount(msgspec.Struct, frozen=True):
         return bool(self.cause) and (not self.scored or self.unscored > HARDLY or self.cause == "late")
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """The counts that tables show, in the order of `COUNTS`."""
+        return tuple(getattr(self, name) for name in COUNTS)
+
+    @property
     def text(self) -> str:
         """One line: the counts, the cause and the remedy."""
-        counts = {"warming": self.warming, "degraded": self.degraded, "off": self.off, "late": self.late}
-        counts |= {"duplicate": self.duplicate, "dead": self.dead}
-        listed = "".join(f", {count:,} {name}" for name, count in counts.items() if count)
+        counts = zip(COUNTS[2:], self.counts[2:], strict=True)
+        listed = "".join(f", {count:,} {name}" for name, count in counts if count)
         return f"{self.series!r}: {self.scored:,} of {self.frames:,} frames scored{listed}: {self.why}; {self.remedy}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stream.counters import Count
 from stream.detect.incidents.incident import IncidentEvent
-from stream.events.account import summary
+from stream.events.account import COUNTS, summary
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from training.data.spans import Span
@@ -15,7 +15,7 @@ from training.evaluate.figures import FIGURES, alert_class
 from training.evaluate.labelled import spans
 from training.evaluate.markup import Markup, safe, table, tag
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
-from training.evaluate.report import ACCOUNT_TITLES, TITLES, account_cells, means, text
+from training.evaluate.report import TITLES, means, text
 from training.evaluate.summary import duration, plural, sentences
 
 # The page shows the series and alerts with the highest scores, and says how many it leaves out.
@@ -244,11 +244,11 @@ def _accounts(of: Evaluation) -> Iterator[Markup]:
     accounts = of.labelled.accounts
     yield tag("h2", "What became of the readings and frames of each series")
     yield tag("p", summary(accounts), class_="soft")
-    rows = []
-    for one in accounts:
-        name, *counts = account_cells(one)
-        rows.append((name, f"{one.why}; {one.remedy}" if one.cause else "", *counts))
-    yield table(("series", "why not scored", *ACCOUNT_TITLES[1:]), rows, texts=2)
+    rows = [
+        (one.series, f"{one.why}; {one.remedy}" if one.cause else "", *(f"{count:,}" for count in one.counts))
+        for one in accounts
+    ]
+    yield table(("series", "why not scored", *COUNTS), rows, texts=2)
 
 
 def _strength(of: Evaluation) -> Iterator[Markup]:

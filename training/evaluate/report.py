@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from stream.events.account import SeriesAccount
+from stream.events.account import COUNTS
 from stream.terminal import framed_table
 from stream.terminal import show as print_report
 from training.evaluate.evaluation import Evaluation
@@ -22,7 +22,6 @@ TITLES = {
     "median_delay_s": "delay",
     "false_per_day": "false/day",
 }
-ACCOUNT_TITLES = ("series", "frames", "scored", "warming", "degraded", "off", "late", "duplicate", "dead")
 # The terminal shows at most this many series; JSON and page show all of them.
 MOST_SERIES = 40
 
@@ -39,28 +38,18 @@ def tables(of: Evaluation) -> Iterable[Table]:
         ("detector", *TITLES.values()),
         [(one.name, *means(one)) for one in of.figures],
     )
-    of_series = [(name, *(text(key, one.figure(key)) for key in FIGURES)) for name, one in of.ours.series.items()]
-    left = len(of_series) - MOST_SERIES
-    yield framed_table(
-        f"ours, by series{f'; {left} more with --json' if left > 0 else ''}",
-        ("series", *TITLES.values()),
-        of_series[:MOST_SERIES],
-    )
-    unscored = [one for one in of.labelled.accounts if one.cause]
+    rows = [(name, *(text(key, one.figure(key)) for key in FIGURES)) for name, one in of.ours.series.items()]
+    yield _by_series("ours, by series", tuple(TITLES.values()), rows)
+    unscored = [(one.series, *(f"{count:,}" for count in one.counts)) for one in of.labelled.accounts if one.cause]
     if unscored:
-        left = len(unscored) - MOST_SERIES
-        rows = [account_cells(one) for one in unscored[:MOST_SERIES]]
-        yield framed_table(
-            f"series with frames that lack a score{f'; {left} more with --json' if left > 0 else ''}",
-            ACCOUNT_TITLES,
-            rows,
-        )
+        yield _by_series("series with frames that lack a score", COUNTS, unscored)
 
 
-def account_cells(of: SeriesAccount) -> tuple[str, ...]:
-    """The counts of an account as text, in the order of `ACCOUNT_TITLES`."""
-    counts = (of.frames, of.scored, of.warming, of.degraded, of.off, of.late, of.duplicate, of.dead)
-    return (of.series, *(f"{count:,}" for count in counts))
+def _by_series(title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    """A row for each of the first series."""
+    left = len(rows) - MOST_SERIES
+    more = f"; {left} more with --json" if left > 0 else ""
+    return framed_table(f"{title}{more}", ("series", *headings), rows[:MOST_SERIES])
 
 
 def means(of: Figures) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ def test_counts_add_up_over_batches_and_one_warm_up_needs_no_word() -> None:
     assert (whole.readings, whole.duplicate, whole.late, whole.frames) == (32, 1, 1, 30)
     assert (whole.scored, whole.warming) == (30 - NEEDED + 1, NEEDED - 1)
     assert (whole.cause, whole.blind, warnings([whole])) == ("", False, [])
+    assert whole.frames == sum(whole.counts[1:5]) == whole.readings - sum(whole.counts[5:]), "as tables show it"
 
 
 def test_a_short_series_is_named_with_what_its_first_score_needs() -> None:
