@@ -8,8 +8,8 @@ it explains hardly more than by copying. It is blind if nothing of any kind and 
 far above: not even the largest level shift of a quarter of the sensors.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 
 from torch import Tensor
 
@@ -30,121 +30,6 @@ LEAST_EXPLAINED = 0.1
 HALF, NINE_TENTHS = 0.5, 0.9
 # A smaller share is found by chance: one of the fewest segments.
 NOTHING = 1.0 / FEWEST
-
-
-@dataclass(frozen=True, slots=True)
-class KindResult:
-    """Results for one kind of anomaly.
-
-    Attributes:
-        unit: of its sizes.
-        sizes: the sizes that segments can have, ascending.
-        why_none: why no segment can have such an anomaly, else None.
-    """
-
-    unit: str
-    sizes: tuple[InjectedSize, ...]
-    why_none: str | None
-
-    def least(self, share: float) -> float | None:
-        """Smallest size from which on at least this share is found; None: at no size."""
-        least = None
-        for one in reversed(self.sizes):
-            if one.found < share:
-                break
-            least = one.size
-        return least
-
-    @property
-    def followed(self) -> bool:
-        """The largest size is not found because the model reconstructs it."""
-        if not self.sizes:
-            return False
-        largest = self.sizes[-1]
-        return largest.found < HALF and largest.given_back is not None and largest.given_back > HALF
-
-    def facts(self) -> InjectedKind:
-        """For the manifest."""
-        return InjectedKind(self.unit, self.sizes, self.least(HALF), self.least(NINE_TENTHS), self.why_none)
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """Capacity of a model, measured on segments of one part of the history.
-
-    Attributes:
-        segments: number of segments.
-        freedom: degrees of freedom per value of a window; see `InjectionTrial.freedom`.
-        explained: see `InjectionTrial.explained`.
-        found_in_normal: share of the unchanged segments above the threshold. No share found is below it.
-        found_in_many: see `InjectionTrial.found_in_many`, of the largest deviations.
-    """
-
-    spec: ModelSpec
-    part: Part
-    segments: int
-    freedom: float
-    explained: float
-    found_in_normal: float
-    found_in_many: float
-    kinds: Mapping[Kind, KindResult]
-
-    @property
-    def verdict(self) -> CapacityVerdict:
-        """Too strong: free to copy more than the limit. Blind: finds nothing. Too weak: hardly more than a copy."""
-        if self.freedom > freedom_limit(self.spec):
-            return "too strong"
-        if self.found <= NOTHING:
-            return "blind"
-        by_copying = self.freedom + LEAST_EXPLAINED * (1.0 - self.freedom)
-        return "fine" if self.explained > by_copying else "too weak"
-
-    @property
-    def found(self) -> float:
-        """The largest share found, of all kinds and sizes, and of shifts of many sensors."""
-        return max([self.found_in_many, *(one.found for kind in self.kinds.values() for one in kind.sizes)])
-
-    @property
-    def reason(self) -> str:
-        """The reason of the verdict, and what to do."""
-        numbers = (
-            f"gives back {max(self.freedom, 0.0):.0%} of small noise ({freedom_limit(self.spec):.0%} at most is fine), "
-            f"explains {self.explained:.0%} of normal data"
-        )
-        if self.verdict == "too strong":
-            return f"{numbers}; {_lower_capacity(self.spec)}"
-        if self.verdict == "too weak":
-            return (
-                f"{numbers}, which is hardly more than by copying: a limit for each sensor would find as much; give it "
-                "sensors that hang together, longer history, or a longer `model.window`"
-            )
-        if self.verdict == "blind":
-            return f"{numbers}; {blindness(self.found)}"
-        return "; ".join([numbers, *self._missed()])
-
-    def _missed(self) -> Iterator[str]:
-        """The reason why large anomalies are missed, though the model is fine."""
-        largest = [one.sizes[-1].found for one in self.kinds.values() if one.sizes]
-        if largest and max(largest) < HALF:
-            yield "its threshold hides the largest anomalies of one sensor: give more normal data, or allow more alerts"
-        elif followed := [kind for kind, one in self.kinds.items() if one.followed]:
-            yield f"it follows {', '.join(followed)}, of which less than half is found"
-
-    def facts(self) -> CapacityFacts:
-        """For the manifest."""
-        return CapacityFacts(
-            verdict=self.verdict,
-            reason=self.reason,
-            part=self.part.name.lower(),
-            segments=self.segments,
-            frames=self.spec.receptive_field,
-            freedom=self.freedom,
-            most_freedom=freedom_limit(self.spec),
-            explained=self.explained,
-            found_in_normal=self.found_in_normal,
-            kinds={kind: one.facts() for kind, one in self.kinds.items()},
-            most_found=self.found,
-        )
 
 
 def blindness(found: float) -> str:
@@ -194,16 +79,57 @@ def measure_capacity(
     explained = trial.explained()
     if explained is None:
         return _not_judged("no sensor moves in the held-out parts")
-    return Capacity(
-        spec=definition.spec,
-        part=source,
+    spec, freedom = definition.spec, trial.freedom(seed)
+    kinds: dict[str, InjectedKind] = {kind: _injected(trial, kind, seed) for kind in KINDS}
+    sizes = [one.found for kind in kinds.values() for one in kind.sizes]
+    found = max(trial.found_in_many(max(DEVIATIONS), seed), *sizes)
+    verdict = _verdict(freedom, freedom_limit(spec), explained, found)
+    numbers = (
+        f"gives back {max(freedom, 0.0):.0%} of small noise ({freedom_limit(spec):.0%} at most is fine), "
+        f"explains {explained:.0%} of normal data"
+    )
+    return CapacityFacts(
+        verdict=verdict,
+        reason="; ".join([numbers, *_remedy(verdict, spec, found, kinds)]),
+        part=source.name.lower(),
         segments=len(segments),
-        freedom=trial.freedom(seed),
+        frames=spec.receptive_field,
+        freedom=freedom,
+        most_freedom=freedom_limit(spec),
         explained=explained,
         found_in_normal=trial.found_in_normal(),
-        found_in_many=trial.found_in_many(max(DEVIATIONS), seed),
-        kinds={kind: _kind_result(trial, kind, seed) for kind in KINDS},
-    ).facts()
+        kinds=kinds,
+        most_found=found,
+    )
+
+
+def _verdict(freedom: float, limit: float, explained: float, found: float) -> CapacityVerdict:
+    """Too strong: free to copy more than the limit. Blind: finds nothing. Too weak: hardly more than a copy."""
+    if freedom > limit:
+        return "too strong"
+    if found <= NOTHING:
+        return "blind"
+    by_copying = freedom + LEAST_EXPLAINED * (1.0 - freedom)
+    return "fine" if explained > by_copying else "too weak"
+
+
+def _remedy(
+    verdict: CapacityVerdict, spec: ModelSpec, found: float, kinds: Mapping[str, InjectedKind]
+) -> Iterator[str]:
+    """The rest of the reason of a verdict: what to do, or why large anomalies are missed though the model is fine."""
+    if verdict == "too strong":
+        yield _lower_capacity(spec)
+    elif verdict == "too weak":
+        yield (
+            "that is hardly more than by copying: a limit for each sensor would find as much; give it sensors that "
+            "hang together, longer history, or a longer `model.window`"
+        )
+    elif verdict == "blind":
+        yield blindness(found)
+    elif (largest := [one.sizes[-1].found for one in kinds.values() if one.sizes]) and max(largest) < HALF:
+        yield "its threshold hides the largest anomalies of one sensor: give more normal data, or allow more alerts"
+    elif followed := [kind for kind, one in kinds.items() if _is_followed(one)]:
+        yield f"it follows {', '.join(followed)}, of which less than half is found"
 
 
 def _segments(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -> tuple[Part, HeldOutSegments]:
@@ -216,11 +142,25 @@ def _segments(framed: FramedHistory, part: UInt8s, spec: ModelSpec, seed: int) -
     return (Part.GATE, gate) if len(gate) >= FEWEST else (Part.CALIBRATE, calibrate)
 
 
-def _kind_result(trial: InjectionTrial, kind: Kind, seed: int) -> KindResult:
+def _injected(trial: InjectionTrial, kind: Kind, seed: int) -> InjectedKind:
+    """Results for the sizes of an anomaly that segments can have."""
     results = [trial.inject(kind, size, seed) for size in SIZES[kind]]
     sizes = tuple(result for result in results if isinstance(result, InjectedSize))
     reasons = [result for result in results if isinstance(result, str)]
-    return KindResult(UNITS[kind], sizes, None if sizes else reasons[0])
+    return InjectedKind(
+        UNITS[kind], sizes, _least(sizes, HALF), _least(sizes, NINE_TENTHS), None if sizes else reasons[0]
+    )
+
+
+def _least(sizes: Sequence[InjectedSize], share: float) -> float | None:
+    """Smallest size from which on at least this share is found; None: at no size."""
+    enough = list(takewhile(lambda one: one.found >= share, reversed(sizes)))
+    return enough[-1].size if enough else None
+
+
+def _is_followed(of: InjectedKind) -> bool:
+    """True where the largest size is not found because the model reconstructs it."""
+    return any(one.found < HALF and (one.given_back or 0.0) > HALF for one in of.sizes[-1:])
 
 
 def _not_judged(reason: str) -> CapacityFacts:
