@@ -2,9 +2,9 @@
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +63,11 @@ def _table(path: Path, changed: int, size: int) -> pa.Table:
 
 
 def header(path: Path) -> list[str]:
-    """The names of the columns of a CSV file; none where it has no line with text."""
-    return next(iter(_form(path).rows), [])
+    """The names of the columns of a CSV file; none where it has no line with text, or cannot be read."""
+    try:
+        return next(iter(_form(path).rows), [])
+    except (pa.ArrowException, OSError):
+        return []
 
 
 class _Form(NamedTuple):
@@ -108,12 +111,13 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]]) -> None:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names; the second column called `x` is `x.1`, as in pandas."""
-    seen: Counter[str] = Counter()
-    unique = []
+    """The names; the second column called `x` is `x.1`, as in pandas, or has the next number that is free."""
+    unique: list[str] = []
+    taken = set(map(str.strip, names))
     for name in map(str.strip, names):
-        unique.append(f"{name}.{seen[name]}" if seen[name] else name)
-        seen[name] += 1
+        free = (numbered for number in count(1) if (numbered := f"{name}.{number}") not in taken)
+        unique.append(next(free) if name in unique else name)
+        taken.add(unique[-1])
     return unique
 
 

@@ -41,11 +41,18 @@ def test_a_whole_number_that_gets_a_point_later_and_a_second_column_of_a_name_ar
     assert discover(tmp_path / "x.csv").sensors == ("x", "x.1")
 
 
+def test_the_name_of_a_second_column_is_no_name_that_the_file_has(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"time,x,x,x.1,x\n{START},1,2,3,4\n")
+    assert discover(tmp_path / "x.csv").sensors == ("x", "x.2", "x.1", "x.3")
+    assert read_all(tmp_path / "x.csv") == [("x", 0, (1.0, 2.0, 3.0, 4.0), 0)]
+
+
 def test_csv_beside_parquet_is_named_and_not_read(tmp_path: Path) -> None:
     write(tmp_path / "x.parquet", {"time": stamps(0), "x": [1.0]})
     (tmp_path / "y.csv").write_text("\n".join([HEAD, *LINES]))
     (tmp_path / "about.csv").write_text("file,rows\nx,1\n")
     (tmp_path / "none.csv.gz").write_bytes(gzip.compress(b""))
+    (tmp_path / "broken.csv.gz").write_bytes(gzip.compress(b"time,x\n")[:4] + b"\x00broken")
     assert [name for name, *_ in read_all(tmp_path)] == ["x"]
     assert discover(tmp_path).doubts == (
         "y.csv: not read, because Parquet files are beside; name a CSV file to read it",
