@@ -46,7 +46,7 @@ def demo(
     trained = offline.prepare(output, progress())
     shown.show_faults(offline.injected(trained))
     streamed = stream_through(trained.definition, offline.stream(trained), shown.show_alert, seconds)
-    found = offline.scoreboard(trained, streamed.events).report()
+    found = offline.scoreboard(trained, streamed.events)
     series = offline.pictured_fault(trained.fleet).series
     image = output / f"{series}.png"
     offline.picture(trained, series, streamed.events, streamed.verdicts, image)

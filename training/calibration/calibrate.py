@@ -6,6 +6,7 @@ counted by the online code.
 
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from stream.detect.frames.scale import POOLED
@@ -61,19 +62,7 @@ class Calibration:
 
     def facts(self) -> ThresholdFacts:
         """Facts for the manifest."""
-        return ThresholdFacts(
-            method=self.method,
-            promised=self.promised,
-            q_point=self.q_point,
-            q_high=self.q_high,
-            extrapolated=self.extrapolated,
-            weeks=self.weeks,
-            weeks_needed=self.weeks_needed,
-            implied_per_week=self.implied_per_week,
-            share_above=self.share_above,
-            blocks=self.blocks,
-            rate=self.rate,
-        )
+        return msgspec.convert(self, ThresholdFacts, from_attributes=True)
 
 
 def calibrate(levels: Levels, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:

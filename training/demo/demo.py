@@ -18,7 +18,7 @@ from stream.settings.data import FrameSettings
 from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
 from training.demo.fleet import Fault, Fleet, generate, messages, write_history
 from training.demo.picture import draw
-from training.demo.scoreboard import Alert, FaultReport, Scoreboard, compare
+from training.demo.scoreboard import Alert, FaultReport, ScoreboardReport, compare
 from training.fitting.members import Progress
 from training.options import FitOptions, TrainOptions
 from training.pipeline import TrainingRun, train
@@ -72,10 +72,10 @@ def stream(demo: Demo) -> Iterator[tuple[bytes, bytes, int]]:
 
 def injected(demo: Demo) -> list[FaultReport]:
     """The injected faults, before there is any alert."""
-    return scoreboard(demo, []).report().faults
+    return scoreboard(demo, []).faults
 
 
-def scoreboard(demo: Demo, events: Sequence[AlertEvent]) -> Scoreboard:
+def scoreboard(demo: Demo, events: Sequence[AlertEvent]) -> ScoreboardReport:
     """Injected faults beside alerts. An alert that starts while a fault is still in the windows belongs to it.
 
     Args:
