@@ -134,8 +134,10 @@ def _fields(rows: Sequence[dict[str, object]]) -> tuple[dict[str, pa.Array], dic
 
 def _numbers(values: Sequence[object]) -> pa.Array:
     numbers = [value if type(value) in (int, float) else None for value in values]
+    # Arrow cuts off fractions where it is asked for integers.
+    kind = pa.float64() if float in map(type, numbers) else pa.int64()
     try:
-        return pa.array(numbers, pa.int64())
+        return pa.array(numbers, kind)
     except (pa.ArrowException, OverflowError):
         return pa.array([None if number is None else float(str(number)) for number in numbers], pa.float64())
 

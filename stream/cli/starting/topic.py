@@ -116,7 +116,7 @@ def _found(path: Path, sample: SampleTable, hints: Hints) -> Layout:
 def _of_messages(text: str) -> str:
     """A sentence about a table as one about messages."""
     text = re.sub(r"a sensor if converted[^;]*", "a sensor if the producer sends JSON numbers", text)
-    return text.replace("column", "field").replace(KEY, "the key")
+    return re.sub(r"(?<!['.])\bcolumn(s?)\b(?!['.])", r"field\1", text).replace(KEY, "the key")
 
 
 def _guesses(topic: str, sample: SampleTable, layout: Layout, look: Look) -> list[Guess]:

@@ -49,19 +49,19 @@ def opened(path: Path) -> Source | None:
     Raises:
         DataError: damaged, or of a format that is not read.
     """
-    if not path.stat().st_size:
-        return None
-    with path.open("rb") as stream:
-        is_parquet = stream.read(len(MAGIC)) == MAGIC
-    is_text = not is_parquet and path.name.lower().endswith(ENDINGS)
-    if not is_parquet and not is_text:
-        raise DataError(_other_format(path))
+    is_text = path.name.lower().endswith(ENDINGS)
     try:
+        if not path.stat().st_size:
+            return None
+        with path.open("rb") as stream:
+            is_parquet = stream.read(len(MAGIC)) == MAGIC
+        if not is_parquet and not is_text:
+            raise DataError(_other_format(path))
         return ParquetTable(path) if is_parquet else DelimitedTable(path)
     except MemoryError:
         raise  # Too large is not damaged; Arrow's own error for it is an ArrowException too.
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        form = "Parquet" if is_parquet else "CSV"
+        form = "CSV" if is_text else "Parquet"
         raise DataError(
             f"{path}: cannot be read as {form} ({error}); remove or repair it, or name the others"
         ) from error

@@ -50,6 +50,21 @@ def test_sensors_of_one_last_name_keep_the_names_around_it() -> None:
     assert paths(source.guesses)["input.sensors"] == {"in.temp": "in.temp", "out.temp": "out.temp"}
 
 
+def test_fractions_of_numbers_count_in_the_search_for_the_layout() -> None:
+    """Four readings a second of one asset: cut to seconds, times would repeat, and `gear` would tell them apart."""
+
+    def quick(row: int) -> object:
+        return {"time": 1_767_225_600 + row / 4, "flow": row % 4 / 4, "gear": "abcd"[row % 4]}
+
+    source = guessed([record._replace(key=b"pump") for record in sample(quick)])
+    assert (paths(source.guesses)["input.series"], paths(source.guesses)["input.sensors"]) == ("", ["flow"])
+
+
+def test_a_sentence_about_messages_keeps_the_names_of_their_fields() -> None:
+    with pytest.raises(DataError, match=r"no time field; .* there are column_a \(double\), column.b"):
+        guessed(sample(lambda row: {"column_a": row + 0.5, "column": {"b": True}, "b": False}))
+
+
 def test_one_sensor_a_message_is_long_and_goes_on_ticks() -> None:
     def one_sensor(row: int) -> object:
         return {"time": time_ms(row - row % 6), "sensor": ("flow", "temp")[row // 3 % 2], "value": row / 2}

@@ -81,3 +81,16 @@ def test_a_file_that_is_no_table_is_refused_by_what_it_is(tmp_path: Path, name: 
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         discover(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "form"), [("x.csv", "CSV"), ("x.parquet", "Parquet")])
+def test_a_file_that_may_not_be_read_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, form: str
+) -> None:
+    def forbidden(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / name).write_text("time,x\n")
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(DataError, match=rf"{name}: cannot be read as {form} \(.*Permission denied"):
+        discover(tmp_path)
