@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 from pyarrow import types
 
+from stream.intake.columns import Int64s
 from stream.messages import some
 
 
@@ -34,6 +35,13 @@ def is_name(kind: pa.DataType) -> bool:
 def is_label(kind: pa.DataType) -> bool:
     """Bool, numbers or text, whose values tell normal from anomalous rows."""
     return is_number(kind) or is_text(kind)
+
+
+def encoded(column: pa.Array) -> tuple[Int64s, list[object]]:
+    """Index of each row's value among the distinct ones, int64 (n,), -1 for null; and these."""
+    coded = column if types.is_dictionary(column.type) else column.dictionary_encode()
+    index: Int64s = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return index, coded.dictionary.to_pylist()
 
 
 def first_named(columns: Iterable[str], names: Sequence[str]) -> str | None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream.intake.columns import Bools
-from stream.intake.tables.column_types import is_label
+from stream.intake.tables.column_types import encoded, is_label
 from stream.intake.tables.files import File
 from stream.messages import some
 
@@ -70,11 +70,9 @@ def label_values(found: Iterable[File], column: str, configured: Sequence[bool |
 
 def labels_of(column: pa.Array, anomalous: frozenset[Key]) -> Bools:
     """Label of each row, bool (n,); null is false."""
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    index, values = encoded(column)
     # The last place is that of rows without a value: index -1.
-    marked = np.array([*(_key(value) in anomalous for value in coded.dictionary.to_pylist()), False], np.bool_)
-    index = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    labels: Bools = marked[index]
+    labels: Bools = np.array([*(_key(value) in anomalous for value in values), False], np.bool_)[index]
     return labels
 
 

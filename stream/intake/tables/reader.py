@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason, used_names
+from stream.intake.tables.column_types import encoded
 from stream.intake.tables.files import File, files
 from stream.intake.tables.files import count_rows as count_rows
 from stream.intake.tables.hints import Hints as Hints
@@ -174,8 +175,5 @@ def _floats(column: pa.Array) -> Float64s:
 
 def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
     """Index (n,) of text or integers into their distinct names; -1 for null."""
-    if not types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    names = ["" if name is None else str(name) for name in column.dictionary.to_pylist()]
-    index: Int64s = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return index, names
+    index, values = encoded(column)
+    return index, ["" if name is None else str(name) for name in values]

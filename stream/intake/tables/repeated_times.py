@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from stream.intake.columns import Int64s
+from stream.intake.tables.column_types import encoded
 from stream.intake.tables.files import File
 
 # Rows that are read: enough to decide, and few enough to be quick on any history.
@@ -109,7 +110,7 @@ class FirstRows:
 
     def _takes_turns(self, time: str, column: str) -> bool:
         changes = sum(
-            np.count_nonzero(np.diff(_codes(values)[np.argsort(_ranks(times), kind="stable")]))
+            np.count_nonzero(np.diff(encoded(values.combine_chunks())[0][np.argsort(_ranks(times), kind="stable")]))
             for times, values in self._columns([time, column])
         )
         return bool(changes >= _TURNS * self._rows) and self._steady(time, column, _TURNS)
@@ -126,9 +127,9 @@ class FirstRows:
         seen, possible = 0, 0.0
         for times, values in self._columns([time, column]):
             # The rank of a time serves as well as the time, in any form that sorts.
-            rank, value = _ranks(times[:rows]), _codes(values[:rows])
+            rank, (value, _) = _ranks(times[:rows]), encoded(values[:rows].combine_chunks())
             order = np.lexsort((rank, value))
-            starts = np.flatnonzero(np.diff(value[order], prepend=-1))
+            starts = np.flatnonzero(np.diff(value[order], prepend=-2))
             for ranks in np.split(rank[order], starts[1:]):
                 step = max(float(np.quantile(np.diff(ranks), 0.1)), 1.0) if len(ranks) > 1 else 1.0
                 seen += len(ranks)
@@ -153,14 +154,6 @@ def _unnamed(column: pa.ChunkedArray) -> int:
     """Number of rows that have no name: null, or an empty text."""
     empty = 0 if types.is_integer(column.type) else pc.sum(pc.equal(column.cast(pa.string()), "")).as_py() or 0
     return int(column.null_count + empty)
-
-
-def _codes(column: pa.ChunkedArray) -> Int64s:
-    """A number for each value, int64 (n,), >= 0."""
-    plain = column.combine_chunks()
-    encoded = plain if types.is_dictionary(plain.type) else plain.dictionary_encode()
-    codes: Int64s = encoded.indices.cast(pa.int64()).fill_null(len(encoded.dictionary)).to_numpy()
-    return codes
 
 
 def _ranks(column: pa.ChunkedArray) -> Int64s:
