@@ -122,16 +122,16 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
-    gated = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
-    progress.stage("strength", gated.capacity.summary)
-    progress.stage("gate", overall(gated.criteria))
-    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), gated.criteria)
+    capacity, criteria = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
+    progress.stage("strength", capacity.summary)
+    progress.stage("gate", overall(criteria))
+    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), criteria)
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),
         calibration,
         data,
-        metrics_of(trained, on_gate, gated.capacity),
+        metrics_of(trained, on_gate, capacity),
         now or datetime.now(UTC),
     )
     stored = stored_table(levels[Part.CALIBRATE], calibration, rules)

@@ -39,15 +39,13 @@ class BaselineHistory:
 
     Attributes:
         part: uint8 (T,), `Part` of each frame.
-        same_rows: it is the bundle's own history, cut in the same places.
-        difference: in words; "" where `same_rows` holds.
+        difference: in words; None: it is the bundle's own history, cut in the same places.
     """
 
     history: History
     frames: FramedHistory
     part: UInt8s
-    same_rows: bool
-    difference: str
+    difference: str | None
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,12 @@ def load_baseline_history(options: TrainOptions, definition: Definition, manifes
     part = split(
         frames.series, frames.time, frames.normal, Shares(**dict(options.train.parts)), definition.spec.receptive_field
     )
+    difference = None
     if fingerprint(history) != manifest.data.fingerprint:
         difference = "other readings than the bundle was trained on"
     elif frames.count_frames(part) != manifest.data.frames:
         difference = "the bundle's readings, cut into other parts than in its training (`train.parts`)"
-    else:
-        return BaselineHistory(history, frames, part, True, "")
-    return BaselineHistory(history, frames, part, False, difference)
+    return BaselineHistory(history, frames, part, difference)
 
 
 def fit_baselines(

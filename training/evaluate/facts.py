@@ -1,5 +1,7 @@
 """An evaluation as `narrows evaluate --json` prints it. Keys are stable: some may be added, none renamed or retyped."""
 
+from dataclasses import asdict
+
 import msgspec
 
 from stream.counters import Count
@@ -50,11 +52,11 @@ class EventFacts(msgspec.Struct, frozen=True):
 
 
 class SeriesFacts(msgspec.Struct, frozen=True):
-    """Figures of one series; null where there is none. `labelled` and `unscored` are shares of its frames."""
+    """Figures of one series; null where there is none. `labelled` is a share of its frames, `unscored` counts them."""
 
     frames: int
     labelled: float
-    unscored: float
+    unscored: int
     auc_roc: float | None
     auc_pr: float | None
     vus_roc: float | None
@@ -172,28 +174,18 @@ def _detector(of: Figures) -> DetectorFacts:
 
 
 def _events(of: EventMetrics | None) -> EventFacts | None:
-    return None if of is None else EventFacts(**{name: getattr(of, name) for name in EventFacts.__struct_fields__})
+    return None if of is None else msgspec.convert(of, EventFacts, from_attributes=True)
 
 
 def _series(of: SeriesFigures) -> SeriesFacts:
-    return SeriesFacts(
-        frames=of.frames,
-        labelled=of.ranking.labelled,
-        unscored=of.ranking.unscored,
-        auc_roc=of.ranking.auc_roc,
-        auc_pr=of.ranking.auc_pr,
-        vus_roc=of.volume.vus_roc,
-        vus_pr=of.volume.vus_pr,
-        buffer=of.volume.buffer,
-        incidents=_events(of.events),
-    )
+    return SeriesFacts(of.frames, incidents=_events(of.events), **asdict(of.ranking), **asdict(of.volume))
 
 
 def _baselines(of: Baselines) -> BaselineFacts:
     return BaselineFacts(
         history=str(of.path),
-        same_rows=of.history.same_rows,
-        why_not=of.history.difference or None,
+        same_rows=of.history.difference is None,
+        why_not=of.history.difference,
         no_threshold=of.no_threshold,
         frames_also_in_history=of.shared_frames,
     )

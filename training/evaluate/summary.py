@@ -92,7 +92,7 @@ def _baselines(of: Evaluation) -> Iterator[str]:
     if of.baselines is None:
         yield "No baselines: they learn from the bundle's history; name it with --fit."
         return
-    if not of.baselines.history.same_rows:
+    if of.baselines.history.difference is not None:
         yield f"The baselines learned from {of.baselines.history.difference}."
     for name, why in of.baselines.no_threshold.items():
         yield f"{name} has no threshold, so it is ranked only: {why}."

@@ -42,14 +42,6 @@ class GateData:
     accounts: Sequence[SeriesAccount]
 
 
-@dataclass(frozen=True)
-class GateResult:
-    """Measured capacity of the model, and the criteria of the gate."""
-
-    capacity: CapacityFacts
-    criteria: list[Criterion]
-
-
 def run_gate(
     data: GateData,
     challenger: ScoredModel,
@@ -57,7 +49,7 @@ def run_gate(
     fitted: FittedMembers,
     registry: Registry,
     seed: int,
-) -> GateResult:
+) -> tuple[CapacityFacts, list[Criterion]]:
     """Measures the capacity of a model and judges it by every criterion."""
     definition, framed, gate = challenger.definition, data.framed, data.levels[Part.GATE]
     spec, frames = definition.spec, definition.spec.receptive_field
@@ -72,4 +64,4 @@ def run_gate(
         *promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, definition.rules),
         *champion_criteria(registry, challenger, data.history, framed, data.part, data.data, calibration, seed),
     ]
-    return GateResult(capacity, criteria)
+    return capacity, criteria

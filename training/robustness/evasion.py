@@ -10,9 +10,10 @@ The command calls segments strips.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 import numpy as np
 import torch
 
@@ -42,30 +43,24 @@ class EvasionOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Evasion:
-    """Evasion rates of one attacker with one budget.
+class Evasion(msgspec.Struct, frozen=True, rename={"alone": "one", "flagged": "betrayed"}):
+    """Evasion rates of one attacker with one budget, which is its size by this norm.
 
     Attributes:
         alone: mean rate of the members as detectors of their own; None where none had found a segment.
-        ensemble: rate of all members together.
+        ensemble: rate of all members together; `ratio`: that over `alone`.
         flagged: of the segments that evade the ensemble, the share with an unusual disagreement; None if none evades.
         counterpart: rate of the counterpart on the same segments. An attacker who knows everything knows it too.
     """
 
     knows: Knowledge
-    budget: Budget
+    norm: Norm
+    budget: float
     alone: float | None
     ensemble: float | None
+    ratio: float | None
     flagged: float | None
     counterpart: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Ratio of the ensemble's evasion rate to that of a single member."""
-        if self.ensemble is None or not self.alone:
-            return None
-        return self.ensemble / self.alone
 
 
 @dataclass(frozen=True)
@@ -162,7 +157,8 @@ class _Attacks:
             against = self._descended(self._setup.counterpart, budgets)
             for budget, rate, segments, others in zip(budgets, own, everything, against, strict=True):
                 counterpart = _share(~self._setup.counterpart.exceeds(others), self.found_counterpart)
-                yield replace(self._rates("everything", budget, rate, [segments]), counterpart=counterpart)
+                rates = self._rates("everything", budget, rate, [segments])
+                yield msgspec.structs.replace(rates, counterpart=counterpart)
 
     def _members(self, by_member: list[list[AttackSegments]]) -> Iterator[tuple[Target, Bools, list[AttackSegments]]]:
         return zip(self._setup.members, self.found_alone, by_member, strict=True)
@@ -186,7 +182,8 @@ class _Attacks:
         ]
         rate = _mean(_share(one, self.found) for one in hidden)
         other = _mean(_share(~counterpart.exceeds(segments), self.found_counterpart) for segments in attacks)
-        return Evasion(knows, budget, alone, rate, _mean(flagged), other)
+        ratio = rate / alone if rate is not None and alone else None
+        return Evasion(knows, budget.norm, budget.size, alone, rate, ratio, _mean(flagged), other)
 
     def _descended(self, target: Target, budgets: Sequence[Budget]) -> list[AttackSegments]:
         """Segments with the lowest level by this target, for each budget. Each begins at the result of the last."""

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from training.robustness.evasion import Evasion, Knowledge, Robustness
-from training.robustness.pgd import Effort, Norm
+from training.robustness.evasion import Evasion, Robustness
+from training.robustness.pgd import Effort
 
 
 class StripFacts(msgspec.Struct, frozen=True):
@@ -18,19 +18,6 @@ class StripFacts(msgspec.Struct, frozen=True):
     disagreeing: float | None
 
 
-class EvasionFacts(msgspec.Struct, frozen=True):
-    """Evasion rates of one attacker with one budget; see `Evasion`. `betrayed` is its `flagged`, `one` its `alone`."""
-
-    knows: Knowledge
-    norm: Norm
-    budget: float
-    one: float | None
-    ensemble: float | None
-    ratio: float | None
-    betrayed: float | None
-    counterpart: float | None
-
-
 class RobustnessFacts(msgspec.Struct, frozen=True):
     """Every figure; null where there is none. `history` says how it differs from that of the bundle."""
 
@@ -43,7 +30,7 @@ class RobustnessFacts(msgspec.Struct, frozen=True):
     strips: StripFacts
     normal_disagreeing: float | None
     usual_disagreement: float
-    evasion: list[EvasionFacts]
+    evasion: tuple[Evasion, ...]
     seconds: float
     data: str
     version: str
@@ -63,27 +50,14 @@ def facts(of: Robustness, data: str, version: str) -> RobustnessFacts:
         members=definition.spec.members,
         trained=of.setup.trained,
         discriminator=definition.spec.discriminator > 0,
-        history=of.setup.other_history or None,
+        history=of.setup.other_history,
         seed=of.options.seed,
         effort=of.options.effort,
         strips=strips,
         normal_disagreeing=of.normal_flagged,
         usual_disagreement=definition.usual_disagreement,
-        evasion=[_evasion(one) for one in of.evasions],
+        evasion=of.evasions,
         seconds=round(of.seconds, 1),
         data=data,
         version=version,
-    )
-
-
-def _evasion(of: Evasion) -> EvasionFacts:
-    return EvasionFacts(
-        knows=of.knows,
-        norm=of.budget.norm,
-        budget=of.budget.size,
-        one=of.alone,
-        ensemble=of.ensemble,
-        ratio=of.ratio,
-        betrayed=of.flagged,
-        counterpart=of.counterpart,
     )

@@ -22,7 +22,7 @@ def draw(of: Robustness, path: Path) -> None:
     spec = of.setup.ensemble.definition.spec
     for panel, norm in zip(figure.subplots(1, 2), NORMS, strict=True):
         for knows, colour in COLOURS.items():
-            _lines(panel, [one for one in of.evasions if (one.budget.norm, one.knows) == (norm, knows)], colour)
+            _lines(panel, [one for one in of.evasions if (one.norm, one.knows) == (norm, knows)], colour)
         panel.set_xscale("log")
         panel.set_ylim(-0.02, 1.02)
         panel.set_xlabel(f"{TITLES[norm]}, standard deviations", fontsize=9)
@@ -41,7 +41,7 @@ def draw(of: Robustness, path: Path) -> None:
 
 
 def _lines(panel: Axes, curve: list[Evasion], colour: str) -> None:
-    sizes = [one.budget.size for one in curve]
+    sizes = [one.budget for one in curve]
     nothing = float("nan")
     styles = {
         "-": [one.ensemble for one in curve],

@@ -57,7 +57,7 @@ def _tables(of: Robustness) -> Iterable[Table]:
         )
         rows: dict[str, list[str]] = {}
         for one in of.evasions:
-            if one.budget.norm == norm:
+            if one.norm == norm:
                 rows.setdefault(one.knows, []).append(_rates(one))
         for knows, rates in rows.items():
             table.add_row(knows, *rates)

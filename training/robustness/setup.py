@@ -60,7 +60,7 @@ class Setup:
         trained: the ensemble was trained here, as the bundle has one member.
         recorded: float32 (n, L, F), scaled: segments of the data that the weights were fitted on.
         trained_range: float32 (F,) each, the smallest and the largest scaled value of each sensor in these data.
-        other_history: in words, how the history differs from the bundle's own; empty where it does not.
+        other_history: in words, how the history differs from the bundle's own; None where it does not.
     """
 
     ensemble: Target
@@ -70,7 +70,7 @@ class Setup:
     trained: bool
     recorded: Float32s
     trained_range: tuple[Float32s, Float32s]
-    other_history: str
+    other_history: str | None
 
 
 def prepare(folder: Path, manifest: Manifest, definition: Definition, history: TrainOptions) -> Setup:
