@@ -74,6 +74,11 @@ class FramedHistory:
         }
         return counts | first_reasons(reasons, left)[0]
 
+    def fitted(self, parts: UInt8s) -> Bools:
+        """Mask of the normal frames that weights are fitted on, with those that end the fit, bool (T,)."""
+        fitted: Bools = ((parts == Part.FIT) | (parts == Part.STOP)) & self.normal
+        return fitted
+
     def within(self, parts: UInt8s, part: Part, support: int) -> Bools:
         """Mask of frames of a part whose last `support` frames are normal, and in this part or in none, bool (T,).
 

@@ -90,7 +90,7 @@ def fit_moments(framed: FramedHistory, part: UInt8s) -> FitMoments:
     Args:
         part: uint8 (T,), `Part`.
     """
-    usable = ((part == Part.FIT) | (part == Part.STOP)) & framed.normal
+    usable = framed.fitted(part)
     values, runs = framed.values[usable], Segments(framed.series[usable])
     own = [moments(values[start:end]) for _, start, end in runs]
     return FitMoments(

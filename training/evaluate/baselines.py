@@ -141,7 +141,7 @@ def known_promise(manifest: Manifest) -> ThresholdSettings | None:
 def _fitted(floor: Floor, history: BaselineHistory) -> Mapping[str, Score]:
     """Fits a baseline for each series that has frames to fit on, and a pooled one for every other series."""
     frames = history.frames
-    fit = np.flatnonzero(((history.part == Part.FIT) | (history.part == Part.STOP)) & frames.normal)
+    fit = np.flatnonzero(frames.fitted(history.part))
     runs = Segments(frames.series[fit])
     own = {frames.names[series]: floor(frames.values[fit[start:end]]) for series, start, end in runs}
     return {**own, POOLED: floor(frames.values[fit])}

@@ -5,7 +5,7 @@ thresholds. The challenger is refused only where it is worse by more than a marg
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -116,6 +116,7 @@ class _Comparison:
     Attributes:
         inside: bool (T,), rows on which both have a level of normal frames.
         which: these rows in words.
+        frames: frames that a level of either model rests on: the larger number.
     """
 
     challenger: ScoredModel
@@ -123,19 +124,16 @@ class _Comparison:
     framed: FramedHistory
     inside: Bools
     which: str
-
-    @property
-    def frames(self) -> int:
-        """Frames that a level of either model rests on: the larger number."""
-        return max(one.definition.spec.receptive_field for one in (self.challenger, self.champion))
+    frames: int
 
 
 def _comparison(
     framed: FramedHistory, rows: Bools, which: str, challenger: ScoredModel, champion: ScoredModel
 ) -> _Comparison:
-    comparison = _Comparison(challenger, champion, framed, rows, which)
+    frames = max(one.definition.spec.receptive_field for one in (challenger, champion))
     scored = np.isfinite(challenger.scores.level) & np.isfinite(champion.scores.level)
-    return replace(comparison, inside=rows & scored & (framed.run_within(framed.normal) >= comparison.frames))
+    inside = rows & scored & (framed.run_within(framed.normal) >= frames)
+    return _Comparison(challenger, champion, framed, inside, which, frames)
 
 
 def _compared(comparison: _Comparison, calibration: Calibration, seed: int) -> list[Criterion]:
