@@ -37,6 +37,11 @@ def some(items: Sequence[str], most: int = 3, between: str = ", ") -> str:
     return between.join(items[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as `1 row` or `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def say(text: str = "") -> None:
     """Prints a line on stderr, which is where messages go."""
     _print(text, sys.stderr)

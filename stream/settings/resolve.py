@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from stream.errors import ConfigError
+from stream.messages import counted
 from stream.settings.kafka import is_secret
 from stream.settings.layers import Layer, field_at, from_environment, from_overrides, read_file
 from stream.settings.section import section_of
@@ -22,8 +23,7 @@ class SettingsError(ConfigError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__("\n  ".join([f"configuration: {count}", *faults]))
+        super().__init__("\n  ".join([f"configuration: {counted(len(faults), 'fault')}", *faults]))
 
 
 def load(path: Path | None, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Settings:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from stream.messages import accept_any_character, complain, printable, say, shortened, tell, warn
+from stream.messages import accept_any_character, complain, counted, printable, say, shortened, tell, warn
 
 HOSTILE = "a\x1b[31mb\nc\u200fd\udcffe\xa0f"
 
@@ -30,6 +30,10 @@ def test_a_message_is_one_line_unless_it_is_said_to_be_more(capsys: pytest.Captu
 def test_long_text_is_cut_with_an_ellipsis() -> None:
     assert shortened("abcdef", 4) == "abc…"
     assert shortened("abcd", 4) == "abcd"
+
+
+def test_one_thing_is_named_in_the_singular() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
 
 
 def test_a_stream_of_few_characters_gets_escapes_instead_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from stream.detect.incidents.incident import SensorShare
 from stream.events.alert import Alert
 from stream.events.incident_view import newest
 from stream.intake.columns import Float64s, Int64s
-from stream.messages import printable
+from stream.messages import counted, printable
 from stream.terminal import console, duration, framed_table
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -47,9 +47,8 @@ def alert_line(event: Alert, sensors: int = 2) -> Text:
 def incidents_table(events: Iterable[Alert]) -> Table:
     """Makes a table of incidents by start time: a row for each, in its newest state, with three sensors."""
     incidents = newest(events).values()
-    title = f"{len(incidents)} incident{'' if len(incidents) == 1 else 's'}"
     headings = ("series", "state", "severity", "started", "lasted", "peak", "sensors")
-    table = framed_table(title, headings, right=("lasted", "peak"))
+    table = framed_table(counted(len(incidents), "incident"), headings, right=("lasted", "peak"))
     for event in sorted(incidents, key=lambda event: (event.started_at, event.series)):
         shares = (f"{printable(s.name)} {s.direction} {s.share:.0%}" for s in event.sensors[:3])
         table.add_row(

@@ -9,6 +9,7 @@ from stream.intake.columns import LongReadings, Readings
 from stream.intake.intervals import spoken
 from stream.intake.sampling import sampling, steps
 from stream.intake.sampling_advice import sampling_advice
+from stream.messages import counted
 from stream.settings.data import FrameSettings
 from stream.settings.quantities import format_duration
 from stream.settings.starter import Guess
@@ -36,7 +37,7 @@ class Rate:
     @property
     def reason(self) -> str:
         """The median step, and the number of gaps."""
-        reason = f"the median of {self.steps} steps, {spoken(self.interval_ns)}"
+        reason = f"the median of {counted(self.steps, 'step')}, {spoken(self.interval_ns)}"
         if self.gaps:
             reason += f"; longer than {_GAP} of it (gaps): {self.gaps}, the longest {spoken(self.longest_ns)}"
         return reason

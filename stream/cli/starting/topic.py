@@ -173,7 +173,7 @@ def _scattered(topic: str, readings: Readings, records: Sequence["SampledRecord"
     if not len(several):
         return []
     return [
-        f"topic {topic!r}: {len(several)} series are in several partitions, such as {readings.names[several[0]]!r}; "
+        f"topic {topic!r}: {len(several)} series in several partitions, such as {readings.names[several[0]]!r}; "
         f"each is scored in one of them, and its other readings are dead letters: let producers send the name of the "
         f"asset as the key"
     ]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from stream.intake.columns import Bools
 from stream.intake.tables.column_types import encoded, is_label
 from stream.intake.tables.files import File
-from stream.messages import some
+from stream.messages import counted, some
 
 # A value as it is compared: text without case, numbers and bools by their size.
 Key = float | str
@@ -60,7 +60,9 @@ def label_values(found: Iterable[File], column: str, configured: Sequence[bool |
         if len(counts) > _MANY:
             break
     anomalous = frozenset(map(_key, configured)) if configured else _anomalous(frozenset(counts))
-    seen = some([f"{repr(raw[key])[:_LENGTH]} in {count:,} rows" for key, count in counts.most_common()], _SHOWN)
+    seen = some(
+        [f"{repr(raw[key])[:_LENGTH]} in {counted(count, 'row')}" for key, count in counts.most_common()], _SHOWN
+    )
     if anomalous is None:
         usual = next((key for key in counts if key in _NORMAL or key == 0), counts.most_common(1)[0][0])
         others = tuple(raw[key] for key, _ in counts.most_common(_SHOWN) if key != usual) or (raw[usual],)

@@ -8,6 +8,7 @@ import structlog
 
 from stream.errors import BrokerError
 from stream.kafka.admin.cluster import NoAnswer
+from stream.messages import counted
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ def refuse(results: Iterable[CheckResult]) -> None:
     """
     failed = failures(results)
     if failed:
-        count = f"{len(failed)} check{'' if len(failed) == 1 else 's'} failed"
+        count = f"{counted(len(failed), 'check')} failed"
         raise BrokerError("\n  ".join([count, *(f"{result.check}: {result}" for result in failed)]))
 
 

@@ -5,6 +5,7 @@ from stream.kafka.admin.check_result import CheckResult, not_checked
 from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, describe_cluster, topics_by_use
 from stream.kafka.admin.topic_checks import CREATE, check_topic, setting
 from stream.kafka.client import KafkaOptions
+from stream.messages import counted
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -48,7 +49,7 @@ def startup_checks(options: KafkaOptions, snapshot: int | None = None) -> list[C
 
 def check_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None) -> list[CheckResult]:
     """Runs the start-up checks on the answers of a broker."""
-    brokers = "1 broker" if cluster.brokers == 1 else f"{cluster.brokers} brokers"
+    brokers = counted(cluster.brokers, "broker")
     results = [CheckResult("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
     for use, name in topics_by_use(options).items():
         results += check_topic(cluster, use, name)

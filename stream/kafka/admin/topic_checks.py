@@ -2,6 +2,7 @@
 
 from stream.kafka.admin.check_result import CheckOutcome, CheckResult, not_checked
 from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, Topic
+from stream.messages import counted
 
 CREATE = "`narrows topics --create`"
 NEEDED = {"input": ("READ",), "state": ("READ", "WRITE")}
@@ -47,8 +48,7 @@ def _existence(use: str, name: str, topic: Topic | NoAnswer | None) -> CheckResu
             check, "warning", f"{called}: partitions {list(topic.leaderless)} have no leader", "a leader for each",
             "bring the brokers that hold them back; until then nothing is read from them or written to them",
         )  # fmt: skip
-    partitions = "1 partition" if topic.partitions == 1 else f"{topic.partitions} partitions"
-    return CheckResult(check, "ok", f"{called}: {partitions}")
+    return CheckResult(check, "ok", f"{called}: {counted(topic.partitions, 'partition')}")
 
 
 def _needs(use: str) -> tuple[str, ...]:

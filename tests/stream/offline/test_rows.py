@@ -42,6 +42,13 @@ def test_rows_out_of_order_come_in_order_and_that_is_said(history: pd.DataFrame,
     assert np.concatenate([batch.columns.position for batch in batches])[:4].tolist() == [399, 398, 397, 396]
 
 
+def test_what_may_be_wrong_with_a_layout_is_said_with_the_data(history: pd.DataFrame, tmp_path: Path) -> None:
+    history.to_parquet(tmp_path / "rows.parquet")
+    history.head(0).to_parquet(tmp_path / "empty.parquet")
+    layout = layout_for(tmp_path, Hints(), a_definition())
+    assert said(layout) == [f"warning: {tmp_path}: empty.parquet: no rows in it"]
+
+
 def test_more_rows_than_can_be_put_in_order_in_memory_are_refused_with_what_to_do(
     history: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

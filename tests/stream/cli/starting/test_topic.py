@@ -130,7 +130,7 @@ def test_messages_that_would_be_dead_are_counted_with_their_reason() -> None:
 
 def test_a_series_in_several_partitions_is_a_warning() -> None:
     assert guessed(sample(flat, partitions=3)).warnings == []
-    assert "3 series are in several partitions, such as 'pump-1'" in guessed(sample(flat, partitions=2)).warnings[0]
+    assert "3 series in several partitions, such as 'pump-1'" in guessed(sample(flat, partitions=2)).warnings[0]
 
 
 @pytest.mark.parametrize(
