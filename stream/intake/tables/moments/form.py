@@ -9,7 +9,7 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.columns import Bools, Int64s
 from stream.intake.field_paths import as_setting, joined
-from stream.intake.intervals import DAY
+from stream.intake.intervals import DAY, readable
 from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.merged import check_columns
 from stream.intake.tables.moments.conversion import TimeForm
@@ -78,22 +78,27 @@ def find_form(search: Search, time: str) -> FoundForm:
     check_columns(search.files, {"time": time, "date": hints.date})
     trials = _Trials(search)
     given = trials.of(time, hints.date, hints.time_format or "auto")
-    if given.is_enough and not trials.is_split(given):
+    fitting, also = trials.rivals(given), ""
+    if given.is_enough and not fitting and not trials.is_split(given):
         return _found(search, given, f"{_kind(search, given)}, {given.span}", proposed=False)
-    fitting, also = [trial for trial in trials.others(given) if trial.fits], ""
+    if fitting:
+        seen = f"{_values(search, given)}, which may be times in {len(fitting)} ways"
+        also = "".join(f"; or {_remedy(search, rival)}" for rival in fitting[1:])
+    else:
+        seen = f"{_seen(search, trials, given)}; expected {_EXPECTED}"
+        fitting = [trial for trial in trials.others(given) if trial.fits]
     if [trial.form.time_format for trial in fitting[:2]] == ["day_first", "month_first"]:
         # The wrong order scatters the days of a month over a year.
         fitting[:2] = sorted(fitting[:2], key=lambda trial: int(np.ptp(trial.times[trial.good])))
         also = f"; or {_remedy(search, fitting[1])}"
-    seen = f"{search.where}: {_seen(search, trials, given)}; expected {_EXPECTED}"
     if not fitting:
         raise DataError(
-            f"{seen}; name another column as `input.time`, the column of the date as `input.date` where these are "
-            f"times of day, or the form as `input.time_format`; or convert them"
+            f"{search.where}: {seen}; name another column as `input.time`, the column of the date as `input.date` "
+            f"where these are times of day, or the form as `input.time_format`; or convert them"
         )
     if not hints.propose:
-        raise DataError(f"{seen}; {_remedy(search, fitting[0])}{also}")
-    guess = f"{_seen(search, trials, given)}; taken as {fitting[0].meaning}{also}"
+        raise DataError(f"{search.where}: {seen}; {_remedy(search, fitting[0])}{also}")
+    guess = f"{seen.removesuffix(f'; expected {_EXPECTED}')}; taken as {fitting[0].meaning}{also}"
     return _found(search, fitting[0], guess, proposed=True)
 
 
@@ -122,9 +127,19 @@ class _Trial:
     @property
     def fits(self) -> bool:
         """True where nearly all values are plausible times; for what takes values as they are, times of any year."""
-        as_they_are = self.form.time_format in _AS_THEY_ARE
-        good = self.good if as_they_are else plausible(self.times, self.good, "auto")
-        return bool(self.good.any()) and self._nearly_all(good)
+        as_they_are = self.form.time_format in _AS_THEY_ARE and bool(self.good.any())
+        return self._nearly_all(self.good) if as_they_are else self.is_plausible
+
+    @property
+    def is_plausible(self) -> bool:
+        """True where nearly all values are times of plausible years."""
+        return bool(self.good.any()) and self._nearly_all(plausible(self.times, self.good, "auto"))
+
+    @property
+    def is_usual(self) -> bool:
+        """True where the median step is an interval as a person would write it."""
+        step = int(np.median(np.diff(np.unique(self.times[self.good])) if np.ptp(self.times[self.good]) else 0))
+        return readable(step, steady=False) == step
 
     def _nearly_all(self, good: Bools) -> bool:
         return bool(np.count_nonzero(good) >= (1 - _MANY) * np.count_nonzero(~self.null))
@@ -184,6 +199,15 @@ class _Trials:
             return False
         return any(self.of(*pair, given.form.time_format).fits for pair in self._pairs(given.time))
 
+    def rivals(self, given: _Trial) -> list[_Trial]:
+        """Readings of digits that are plausible besides each other, the most usual step first; none for only one."""
+        digits = str(given.rows.ends()[0])
+        if given.form.time_format != "auto" or given.form.date is not None or not digits.isdigit():
+            return []
+        found = [self.of(given.time, None, time_format) for time_format in MEANINGS]
+        readings = [trial for trial in found if trial.is_plausible]
+        return sorted(readings, key=lambda trial: (not trial.is_usual, -trial.times.max())) if readings[1:] else []
+
     def _pairs(self, time: str) -> list[tuple[str, str | None]]:
         """Columns of a time of day and of a date, one of which is `time`, and the other typed or named so."""
         others = {name: kind for name, kind in self._search.types.items() if name != time}
@@ -192,10 +216,15 @@ class _Trials:
         return [*((time, date) for date in dates), *((clock, time) for clock in clocks)]
 
 
+def _values(search: Search, given: _Trial) -> str:
+    """Says what the column of times holds."""
+    first, last = given.rows.ends()
+    return f"{given.time!r} ({search.types[given.time]}) has {first!r} to {last!r}"
+
+
 def _seen(search: Search, trials: _Trials, given: _Trial) -> str:
     """Says what speaks against the times as they are."""
-    first, last = given.rows.ends()
-    text = f"{given.time!r} ({search.types[given.time]}) has {first!r} to {last!r}"
+    text, first = _values(search, given), given.rows.ends()[0]
     if given.is_enough:
         days = len(np.unique(given.times[given.good]))
         return f"{text}, dates without a time of day: {len(given.times):,} on {days:,} days"
@@ -205,7 +234,7 @@ def _seen(search: Search, trials: _Trials, given: _Trial) -> str:
     unit = epoch_of(first)
     of_any_year = trials.of(given.time, given.form.date, "iso8601" if isinstance(first, str) else unit)
     if not of_any_year.is_enough:
-        return f"{text}; {unread} are no times"
+        return f"{text}; {unread} are not in ISO 8601" if isinstance(first, str) else f"{text}; {unread} are no epochs"
     return f"{text}; {'' if isinstance(first, str) else f'as {MEANINGS[unit]} '}these are {of_any_year.span}"
 
 

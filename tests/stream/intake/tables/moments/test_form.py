@@ -72,6 +72,23 @@ def test_a_form_that_needs_a_setting_is_refused_with_it_and_read_with_it(tmp_pat
     assert discover(path, Hints(propose=True)).times.form == layout.times.form
 
 
+@pytest.mark.parametrize(
+    ("step", "first"), [(600_000_000, "filetime"), (1_000_000_000, "epoch_ns"), (10_000_000, "filetime")]
+)
+@pytest.mark.parametrize("text", [False, True])
+def test_digits_that_are_times_in_two_units_are_asked_about_with_the_usual_step_first(
+    tmp_path: Path, step: int, first: str, text: bool
+) -> None:
+    ticks = [638_440_560_000_000_000 + step * i for i in range(ROWS)]
+    path = write(tmp_path / "p.parquet", {"time": [*map(str, ticks)] if text else ticks, "x": [1.0] * ROWS})
+    other = "epoch_ns" if first == "filetime" else "filetime"
+    asked = rf"which may be times in 2 ways; write `input.time_format: {first}` .*; or write `input.time_.*: {other}`"
+    with pytest.raises(DataError, match=asked):
+        discover(path)
+    assert discover(path, Hints(propose=True)).times.form.time_format == first
+    assert discover(path, Hints(time_format="epoch_ns")).times.note.startswith("string" if text else "int64")
+
+
 def test_days_that_may_be_months_are_read_in_the_order_that_scatters_less_and_both_are_named(tmp_path: Path) -> None:
     moments = [datetime.fromisoformat("2024-01-03") + timedelta(hours=i) for i in range(100)]
     path = write(tmp_path / "p.parquet", {"time": [m.strftime("%m/%d/%Y %H:%M") for m in moments], "x": [1.0] * 100})
@@ -82,8 +99,8 @@ def test_days_that_may_be_months_are_read_in_the_order_that_scatters_less_and_bo
 @pytest.mark.parametrize(
     ("columns", "hints", "message"),
     [
-        ({"time": texts("%H:%M")}, Hints(), "300 of 300 are no times; expected .* the column of the date as `input.d"),
-        ({"time": texts("at %H")}, Hints(), "'time' .string. has 'at 22' to 'at 02'; 300 of 300 are no times; expect"),
+        ({"time": texts("%H:%M")}, Hints(), "300 of 300 are not in ISO 8601; .* the column of the date as `input.d"),
+        ({"time": texts("at %H")}, Hints(), "'time' .string. has 'at 22' to 'at 02'; 300 .* are not in ISO 8601; expect"),
         ({"time": texts("%Y-%m-%d")}, Hints(time_format="excel"), "are no 'excel', as configured; .*: auto` for"),
         ({"time": texts("%H:%M")}, Hints(date="day"), "no column 'day', configured as date"),
         ({"time": [date(1975, 1, 1)] * ROWS}, Hints(), "these are 1975-01-01T00:00:00Z to 1975.*from 1990 to 2100; w"),
@@ -100,7 +117,7 @@ def test_times_that_nothing_explains_say_what_was_seen(
 def test_a_file_of_another_form_is_found_though_the_others_are_good(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", {"time": texts("%Y-%m-%dT%H:%M:%SZ"), "x": [1.0] * ROWS})
     write(tmp_path / "b.parquet", {"time": texts("%d.%m.%Y %H:%M"), "x": [1.0] * ROWS})
-    with pytest.raises(DataError, match=r"has '2024-02-20T22:00:00Z' to '21.02.2024 02:59'; 300 of 600 are no times"):
+    with pytest.raises(DataError, match=r"has '2024-02-20T22:00:00Z' to '21.02.2024 02:59'; 300 of 600 are not in ISO"):
         discover(tmp_path)
 
 
