@@ -100,7 +100,11 @@ def test_days_that_may_be_months_are_read_in_the_order_that_scatters_less_and_bo
     ("columns", "hints", "message"),
     [
         ({"time": texts("%H:%M")}, Hints(), "300 of 300 are not in ISO 8601; .* the column of the date as `input.d"),
-        ({"time": texts("at %H")}, Hints(), "'time' .string. has 'at 22' to 'at 02'; 300 .* are not in ISO 8601; expect"),
+        (
+            {"time": texts("at %H")},
+            Hints(),
+            "'time' .string. has 'at 22' to 'at 02'; 300 .* are not in ISO 8601; expect",
+        ),
         ({"time": texts("%Y-%m-%d")}, Hints(time_format="excel"), "are no 'excel', as configured; .*: auto` for"),
         ({"time": texts("%H:%M")}, Hints(date="day"), "no column 'day', configured as date"),
         ({"time": [date(1975, 1, 1)] * ROWS}, Hints(), "these are 1975-01-01T00:00:00Z to 1975.*from 1990 to 2100; w"),
