@@ -79,11 +79,6 @@ class Layout:
         remaining = tuple(name for name in self.sensors if f"{LEFT_OUT}{name}" not in why)
         return replace(self, sensors=remaining, why={**self.why, **why})
 
-    @property
-    def numbers(self) -> tuple[str, ...]:
-        """The columns of values."""
-        return self.columns_of(self.sensors)
-
     def columns_of(self, sensors: Sequence[str]) -> tuple[str, ...]:
         """The columns that hold the values of these sensors."""
         wide = tuple(self.columns.get(name, name) for name in sensors)

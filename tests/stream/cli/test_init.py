@@ -133,7 +133,7 @@ def test_a_sensor_whose_name_no_field_can_have_gets_another_field_and_a_warning(
     settings = load(tmp_path / "narrows.yaml", (), {})
     assert settings.input.sensors == {'flow "a"': "flow _a_", "no": "no"}
     layout = discover(tmp_path / "quoted.parquet", settings.input.hints)
-    assert layout.numbers == ('flow "a"', "no")
+    assert layout.columns_of(layout.sensors) == ('flow "a"', "no")
     trained = dataclasses.replace(a_definition(), sensors=layout.sensors)
     message = b'{"timestamp": 1767225600000, "flow _a_": 1.5, "no": 2.5}'
     assert decoder(settings, trained).decode([message], [b"p"], [0], [-1]).readings.values.tolist() == [[1.5, 2.5]]

@@ -60,7 +60,14 @@ def test_a_folder_of_any_tables_is_read_whole_or_refused(
             return
         assert sum(len(batch) + len(batch.dead) + batch.ignored for batch in batches) == count_rows(folder)
         assert all(batch.readings.values.shape[1] == len(layout.sensors) for batch in batches)
-        given_away = {layout.time, layout.series, layout.sensor, layout.value, layout.label, *layout.numbers}
+        given_away = {
+            layout.time,
+            layout.series,
+            layout.sensor,
+            layout.value,
+            layout.label,
+            *layout.columns_of(layout.sensors),
+        }
         named = {name.removeprefix("left out: ") for name in layout.why} | given_away
         flat = {name for table, kind in tables if kind == "full" for name in table if name not in ("x", "x.y", "unit")}
         assert flat <= named or hints.get("sensors")
