@@ -17,6 +17,7 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s, LongReadings,
 from stream.intake.tables.files import File
 from stream.intake.tables.reader import Batch
 from stream.messages import some
+from stream.offline.odd_times import MOST_STEPS, Days, Place, set_back
 
 # Share of readings, or of beginnings of files, behind later readings: more than a stream has.
 MOST_BEHIND = 0.01
@@ -33,6 +34,8 @@ class Order:
         begun: beginnings of files: a series' first reading in each file but the first that has it.
         begun_behind: how many of these stand behind, and `early`: in which files.
         span: first and last time of each series, ns.
+        far: says which few readings are far from all others in time; None: none are.
+        set_back: says where the clock of a series was set back; None: it was not.
     """
 
     readings: int
@@ -43,6 +46,8 @@ class Order:
     begun_behind: int
     early: tuple[str, ...]
     span: dict[str, tuple[int, int]]
+    far: str | None = None
+    set_back: str | None = None
 
     @property
     def wanting(self) -> bool:
@@ -53,7 +58,8 @@ class Order:
     def seen(self) -> str:
         """The readings that stood behind later ones."""
         begin = f"; files that begin before one read earlier ends: {some(self.early, 5)}" if self.early else ""
-        return f"{self.behind:,} of {self.readings:,} readings stood behind later ones of their series{begin}"
+        clock = "" if self.set_back is None else f"; {self.set_back}"
+        return f"{self.behind:,} of {self.readings:,} readings stood behind later ones of their series{begin}{clock}"
 
 
 def order_of(batches: Iterable[Batch], files: list[File], policy: FramePolicy) -> Order:
@@ -65,10 +71,12 @@ def order_of(batches: Iterable[Batch], files: list[File], policy: FramePolicy) -
             look.add(batch.columns)
     names = [look.slots.name(slot) for slot in range(look.slots.capacity)]
     span = zip(look.oldest.tolist(), look.newest.tolist(), strict=False)
+    far = look.days.far()
     early = tuple(files[number].name for number in sorted(look.early))
     return Order(
         look.readings, look.dead, look.behind, look.repeated, look.begun, look.begun_behind, early,
-        dict(zip(names, span, strict=False)),
+        dict(zip(names, span, strict=False)), far,
+        None if far is not None else set_back(look.steps, look.places, look.behind),
     )  # fmt: skip
 
 
@@ -86,6 +94,10 @@ class _Look:
         self._of_sensor = np.zeros(0, np.int64)
         self.readings = self.dead = self.behind = self.repeated = self.begun = self.begun_behind = 0
         self.early: set[int] = set()
+        self.days = Days()
+        # The time of the newest row of each series, and rows with an earlier time than the row before; wide data only.
+        self._last = np.zeros(0, np.int64)
+        self.steps, self.places = 0, list[Place]()
 
     def add(self, columns: Readings | LongReadings) -> None:
         """Counts the readings of the next batch."""
@@ -107,15 +119,30 @@ class _Look:
         self.begun_behind += int((begins & behind).sum())
         self.early.update(file[begins & behind].tolist())
         self.repeated += self._repeats(columns, slots) if sensors > 1 else int((when == before).sum())
+        self.days.add(columns)
+        if sensors == 1:
+            self._step_back(columns, order, runs, begins)
         np.minimum.at(self.oldest, slots, columns.time)
         np.maximum.at(self.newest, slots, columns.time)
         self._file[runs.series] = file[runs.end - 1]
+
+    def _step_back(self, columns: Readings | LongReadings, order: Int64s, runs: Segments, begins: Bools) -> None:
+        """Finds rows with an earlier time than the row before them in their series and file."""
+        when = columns.time[order]
+        before = previous(when, runs, self._last[runs.series])
+        self._last[runs.series] = when[runs.end - 1]
+        back = np.flatnonzero((when < before - self._slack) & (before != NEVER) & ~begins)
+        self.steps += len(back)
+        for at in back[:MOST_STEPS].tolist() if len(self.places) < MOST_STEPS else ():
+            row, name = int(columns.position[order[at]]), columns.names[columns.series[order[at]]]
+            self.places.append(Place(row, name, int(when[at]), int(before[at])))
 
     def _resize(self, sensors: int) -> None:
         capacity = self.slots.capacity
         if capacity > len(self.newest):
             size = 2 * capacity
             self.newest, self._file = grown(self.newest, size, NEVER), grown(self._file, size, -1)
+            self._last = grown(self._last, size, NEVER)
             self.oldest = grown(self.oldest, size, np.iinfo(np.int64).max)
             self._of_sensor = grown(self._of_sensor, size * sensors if sensors > 1 else 0, NEVER)
 

@@ -42,7 +42,7 @@ def checked(data: Path, layout: Layout, sensors: tuple[str, ...], policy: FrameP
     """
     if order.wanting:
         _refuse_too_many(data, order, len(sensors) if layout.sensor is None else 1)
-        layout = out_of_order(layout, order)
+    layout = with_order(layout, order)
     if order.wanting or order.repeated > MAX_DISCARDED * order.readings:
         batches = list(rows_in_order(data, layout, sensors, 65_536))
         refuse_discarded(layout, batches, _dispositions(batches, policy, sensors))
@@ -55,9 +55,15 @@ def rows_in_order(data: Path, layout: Layout, sensors: tuple[str, ...], batch_ro
     return batches if layout.in_order else iter(put_in_order(list(batches), batch_rows))
 
 
-def out_of_order(layout: Layout, order: Order) -> Layout:
-    """The layout of data that are put in order before they are used."""
-    return replace(layout, in_order=False, why={**layout.why, "order": order.seen})
+def with_order(layout: Layout, order: Order) -> Layout:
+    """The layout with the order that its rows need, and words about it and about odd times."""
+    why = {"order": order.seen} if order.wanting else {}
+    if order.set_back is not None and not order.wanting:
+        why = {"clock": f"{order.seen}; the readings behind are late, as they are online"}
+    if order.far is not None:
+        late = "" if order.wanting else "readings behind a later time of their series are late, as they are online; "
+        why["far"] = f"{order.far}; {late}correct these times or leave the rows out"
+    return replace(layout, in_order=layout.in_order and not order.wanting, why={**layout.why, **why}) if why else layout
 
 
 def said(layout: Layout) -> list[str]:
@@ -68,6 +74,7 @@ def said(layout: Layout) -> list[str]:
 def changes(layout: Layout) -> list[str]:
     """Lines for people about changes to the rows that nobody asked for."""
     notes = {"order": "put in order", "series_name": "series", "pieces": "warning", "twins": "warning"}
+    notes |= {"far": "warning", "clock": "warning"}
     return [f"{what}: {layout.why[key]}" for key, what in notes.items() if key in layout.why]
 
 

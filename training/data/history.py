@@ -14,7 +14,7 @@ from stream.intake.tables.files import files
 from stream.intake.tables.reader import Batch, Layout, discover
 from stream.offline.naming import with_note_on_names
 from stream.offline.order import order_of, put_in_order
-from stream.offline.rows import out_of_order, refuse_empty, rows_in_order
+from stream.offline.rows import refuse_empty, rows_in_order, with_order
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import feedback_facts
@@ -80,10 +80,9 @@ def batch_rows(sensors: int) -> int:
 def ordered(history: History, policy: FramePolicy) -> History:
     """Puts a history in order of time where it is not, and says so in its layout. Use only what it returns."""
     order = order_of(history.batches, files(history.layout.path), policy)
-    history = replace(history, layout=with_note_on_names(history.layout, order.span))
+    layout = with_order(with_note_on_names(history.layout, order.span), order)
     if not order.wanting:
-        return history
-    layout = out_of_order(history.layout, order)
+        return replace(history, layout=layout)
     return replace(history, layout=layout, batches=put_in_order(history.batches, batch_rows(len(layout.sensors))))
 
 

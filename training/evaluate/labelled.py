@@ -1,7 +1,7 @@
 """Labelled rows as the detector saw them: the path of `narrows replay`, with the label of every frame."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from stream.errors import DataError
 from stream.events.account import SeriesAccount, warnings
 from stream.intake.columns import Float64s
 from stream.intake.tables.reader import Hints, Layout, label_column
-from stream.replay import layout_for, steps
+from stream.replay import Step, layout_for, steps
 from training.data.framing import FramedHistory
 from training.data.scored_history import scored_history
 from training.data.spans import Span
@@ -33,6 +33,7 @@ class LabelledScores:
         incidents: the last event of each, ordered by their start.
         counts: readings by disposition and `received`; frames by verdict.
         accounts: of each series.
+        labelled_readings: how many readings of known series are labelled, with or without a frame.
     """
 
     layout: Layout
@@ -41,6 +42,7 @@ class LabelledScores:
     incidents: tuple[IncidentEvent, ...]
     counts: Counter[Count]
     accounts: tuple[SeriesAccount, ...]
+    labelled_readings: int
 
 
 def with_label_column(data: Path, hints: Hints) -> Hints:
@@ -65,14 +67,21 @@ def score_labelled(
         DataError: no labels, no rows, or not one frame with a score.
     """
     layout = layout_for(data, with_label_column(data, hints), definition)
-    detector = Detector(definition)
-    scored = scored_history(steps(detector, data, layout, known=known), detector)
+    detector, labelled = Detector(definition), [0]
+    scored = scored_history(_counting(steps(detector, data, layout, known=known), labelled), detector)
     score, counts = scored.scores.score, scored.counts
     if np.isnan(score).all():
         seen = ", ".join(f"{counts[Count[kind.name]]:,} {kind.name.lower()}" for kind in Verdict)
         why = "; ".join(warnings(scored.accounts))
         raise DataError(f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); {why}")
-    return LabelledScores(layout, scored.frames, score, _newest(scored.events), counts, scored.accounts)
+    return LabelledScores(layout, scored.frames, score, _newest(scored.events), counts, scored.accounts, labelled[0])
+
+
+def _counting(steps: Iterable[Step], labelled: list[int]) -> Iterator[Step]:
+    """The steps as they are; adds the number of their labelled readings to `labelled`."""
+    for step in steps:
+        labelled[0] += 0 if step.batch.labels is None else int(step.batch.labels.sum())
+        yield step
 
 
 def _newest(events: Iterable[IncidentEvent]) -> tuple[IncidentEvent, ...]:

@@ -16,12 +16,23 @@ UNSCORED = (Count.WARMING, Count.DEGRADED, Count.OFF)
 def sentences(of: Evaluation) -> list[str]:
     """The summary, one statement a sentence."""
     assert of.ours.events is not None
-    return [*_incidents(of.ours.events), *_ranking(of), *_promise(of), *_counted(of), *_baselines(of)]
+    return [*_incidents(of.ours.events, _unlabelled(of)), *_ranking(of), *_promise(of), *_counted(of), *_baselines(of)]
 
 
-def _incidents(events: EventMetrics) -> Iterator[str]:
+def _unlabelled(of: Evaluation) -> str:
+    """Says why there is no labelled event."""
+    labelled, counts = of.labelled.labelled_readings, of.labelled.counts
+    if not labelled and not counts[Count.DEAD]:
+        return "No row is labelled"
+    lost = ", ".join(f"{counts[kind]:,} {kind.name.lower()}" for kind in DISCARDED if counts[kind])
+    if not labelled:
+        return f"No row that could be read is labelled (of all readings: {lost})"
+    return f"{plural(labelled, 'labelled row')} made no frame (of all readings: {lost})"
+
+
+def _incidents(events: EventMetrics, unlabelled: str) -> Iterator[str]:
     if not events.events:
-        yield "No row is labelled: nothing can be said of what was found."
+        yield f"{unlabelled}: nothing can be said of what was found."
     else:
         late = "" if events.median_delay_s is None else f", {duration(events.median_delay_s)} after its start (median)"
         before = events.found - events.opened_inside

@@ -19,6 +19,8 @@ from training.evaluate.labelled import score_labelled
 from training.evaluate.page import page
 from training.evaluate.summary import sentences
 
+SECOND = pd.Timedelta("1s")
+
 
 def facts(of: Evaluation) -> dict[str, Any]:
     """The JSON of `narrows evaluate`."""
@@ -29,6 +31,12 @@ def facts(of: Evaluation) -> dict[str, Any]:
 ODD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "all labelled": (lambda rows: rows.assign(anomaly=1), "labels of each series are all alike"),
     "none labelled": (lambda rows: rows.assign(anomaly=0), "No row is labelled"),
+    "labelled and late": (
+        lambda rows: pd.concat(
+            [rows.assign(anomaly=0), rows.iloc[[10]].assign(anomaly=1, time=rows["time"][10] + SECOND)]
+        ),
+        "1 labelled row made no frame (of all readings: 1 late): nothing can be said",
+    ),
     "one frame": (lambda rows: rows.head(1), "No alert opened"),
     "never above": (lambda rows: rows.assign(s0=0.0, s1=0.0), "No alert opened"),
     "always above": (lambda rows: rows.assign(s0=9.0, s1=9.0), "2 more were met by an alert that was open before"),
