@@ -11,7 +11,7 @@ from stream.offline.rows import said
 from stream.replay import layout_for
 from tests.support.builders import a_definition
 
-MINUTES = pd.date_range("2026-03-02", periods=2000, freq="min", tz="UTC").to_series(index=range(2000))
+MINUTES = pd.Series(pd.date_range("2026-03-02", periods=2000, freq="min", tz="UTC"))
 LATE = "; readings behind a later time of their series are late, as they are online"
 CORRECT = "; correct these times or leave the rows out"
 FAR = "far in time from all others, which are from 2026-03-02 to 2026-03-03"
