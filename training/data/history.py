@@ -66,6 +66,8 @@ def read_history(options: TrainOptions, layout: Layout | None = None) -> History
     if layout is None:
         foresee_text(options.data)
         layout = discover(options.data, options.hints)
+        if layout.times.counter is not None:
+            layout = replace(layout, doubts=(*layout.doubts, layout.times.counter))
     foresee(options.data, layout)
     batches = list(rows_in_order(options.data, layout, layout.sensors, batch_rows(len(layout.sensors))))
     refuse_empty(options.data, sum(map(len, batches)), sum(len(batch.dead) for batch in batches))

@@ -39,6 +39,7 @@ class FoundForm:
         proposed: the form is proposed, though it is not configured.
         assumed: the times name no zone and none is configured: says so. None otherwise.
         traces: traces of summer time in such times; None where there are none.
+        counter: the times are a counter: says that its steps are taken for seconds. None otherwise.
     """
 
     time: str
@@ -47,6 +48,7 @@ class FoundForm:
     proposed: bool = False
     assumed: str | None = None
     traces: str | None = None
+    counter: str | None = None
 
     @property
     def told(self) -> str:
@@ -136,6 +138,11 @@ class _Trial:
         return bool(self.good.any()) and self._nearly_all(plausible(self.times, self.good, "auto"))
 
     @property
+    def is_counter(self) -> bool:
+        """True for seconds of years in which no sensor was read."""
+        return self.form.time_format == "epoch_s" and not plausible(self.times, self.good, "auto").any()
+
+    @property
     def is_usual(self) -> bool:
         """True where the median step is an interval as a person would write it."""
         step = int(np.median(np.diff(np.unique(self.times[self.good])) if np.ptp(self.times[self.good]) else 0))
@@ -157,7 +164,7 @@ class _Trial:
     def meaning(self) -> str:
         """The form in words, with the first and the last time that it gives."""
         name, date = self.form.time_format, self.form.date
-        if name == "epoch_s" and not plausible(self.times, self.good, "auto").any():
+        if self.is_counter:
             return "a counter, each step of 1 taken as a second"
         meaning = MEANINGS.get(name, "times as they are written")
         if date is not None:
@@ -265,10 +272,18 @@ def _kind(search: Search, given: _Trial) -> str:
 
 def _found(search: Search, trial: _Trial, note: str, proposed: bool) -> FoundForm:
     """The form of a trial. Says that UTC was assumed, where the times name no zone and none is configured."""
-    found = FoundForm(trial.time, trial.form, note, proposed)
+    found = FoundForm(trial.time, trial.form, note, proposed, counter=_counter(trial) if trial.is_counter else None)
     elsewhere, there, _ = trial.rows.read(replace(trial.form, zone=_ELSEWHERE))
     both = trial.good & there
     if search.hints.zone is not None or not (trial.times[both] != elsewhere[both]).any():
         return found
     assumed = "the times name no zone: UTC is assumed; `input.timezone` names another"
     return replace(found, assumed=assumed, traces=summer_time(trial.times[trial.good]))
+
+
+def _counter(trial: _Trial) -> str:
+    """Says what follows from a counter in the place of times."""
+    return (
+        f"{trial.time!r} counts, each step of 1 taken as a second ({trial.span}): intervals, alerts per week and "
+        "promises are in these steps; convert the times where a step is no second"
+    )
