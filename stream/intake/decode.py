@@ -5,6 +5,7 @@ element whose time or series cannot be used is dead alone. A value that is null 
 a sensor that the bundle lacks is ignored.
 """
 
+import re
 from collections.abc import Hashable, Sequence
 from enum import IntEnum
 
@@ -25,6 +26,7 @@ _MS = 1_000_000
 # Characters of a sender's text that a detail or an unused name shows.
 _SHOWN = 60
 _MAX_UNUSED = 64
+_WHOLE = re.compile(r"0|-?[1-9]\d{0,18}")
 
 # The parser of each wire format.
 PARSERS: dict[str, type[Parser]] = {JSON: JsonParser}
@@ -58,7 +60,10 @@ class Decoder:
             ConfigError: the paths in `fields` cannot be read together.
         """
         self._fields = fields
-        self._sensors = {name: i for i, name in enumerate(sensors)}
+        places: dict[str | int, int] = {name: i for i, name in enumerate(sensors)}
+        # A sensor that is an integer is named by its digits.
+        self._sensors = places | {int(name): i for i, name in enumerate(sensors) if _WHOLE.fullmatch(name)}
+        self._width = len(sensors)
         self._known = known_series
         # The date, where it stands apart, comes between the time and the series.
         self._series_head = 2 if fields.date else 1
@@ -129,12 +134,12 @@ class Decoder:
         ours: Bools = sensor >= 0
         if len(self._foreign) < _MAX_UNUSED and not ours.all():
             self._note_foreign(parsed.heads[-1])
-        values = np.full((rows, len(self._sensors)), np.nan)
+        values = np.full((rows, self._width), np.nan)
         values[np.flatnonzero(ours), sensor[ours]] = parsed.numbers[ours, 0]
         return values, ours
 
-    def _note_foreign(self, names: Sequence[str]) -> None:
-        found = sorted({name[:_SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
+    def _note_foreign(self, names: Sequence[str | int]) -> None:
+        found = sorted({str(name)[:_SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
         self._foreign |= frozenset(found[: _MAX_UNUSED - len(self._foreign)])
 
     def _in_future(self, times: Int64s, stamps_ms: Int64s) -> Bools:

@@ -67,7 +67,7 @@ def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:
         series = Union[str, _INT64, None, msgspec.UnsetType]  # noqa: UP007 - Annotated has no `|` in 3.11's typing
         found.append(Leaf(checked("series", fields.series), series, msgspec.UNSET))
     if fields.format == "long":
-        found.append(Leaf(checked("sensor", fields.sensor), str))
+        found.append(Leaf(checked("sensor", fields.sensor), str | _INT64))
         found.append(Leaf(checked("value", fields.value), number, ABSENT_NUMBER))
     else:
         paths = (checked(f"sensors.{s}", fields.sensors.get(s, joined([s]))) for s in sensors)

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from stream.errors import DataError
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.sampling import Clocks, clocks
-from stream.intake.tables.column_types import is_name
+from stream.intake.tables.column_types import may_name
 from stream.intake.tables.files import files
 from stream.intake.tables.reader import Batch, Layout
+from stream.intake.tables.repeated_times import FirstRows
 
 MAX_DISCARDED = 0.1  # share of readings
 
@@ -71,7 +72,11 @@ def _remedy(layout: Layout) -> str:
 
 
 def _candidates(layout: Layout) -> str:
-    """Lists the columns of text and of integers that may name assets, as the end of a sentence."""
+    """Lists the columns of text and of whole numbers that may name assets, as the end of a sentence."""
+    found = [file for file in files(layout.path) if file.rows]
     taken = (layout.time, layout.series, layout.sensor, layout.value)
-    names = [name for name, kind in files(layout.path)[0].types().items() if is_name(kind) and name not in taken]
+    may = [name for name, kind in found[0].types().items() if may_name(kind) and name not in taken]
+    may = [name for name in may if all(name in file.types() for file in found)]
+    rows = FirstRows(found)
+    names = [name for name in may if rows.tells_apart(name)]
     return f": {' or '.join(names)}?" if names else ""

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
+from stream.errors import DataError
 from stream.intake.columns import Int64s
 from stream.messages import some
 
@@ -30,6 +32,25 @@ def is_time(kind: pa.DataType) -> bool:
 def is_name(kind: pa.DataType) -> bool:
     """Text, or integers that number series."""
     return is_text(kind) or bool(types.is_integer(kind))
+
+
+def may_name(kind: pa.DataType) -> bool:
+    """Text or numbers, as a configuration may name series or sensors by; see `as_names`."""
+    return is_name(kind) or bool(types.is_floating(kind))
+
+
+def as_names(column: pa.Array, where: str) -> pa.Array:
+    """The column, with whole floats as integers: pandas makes floats of identifiers some of which are null.
+
+    Raises:
+        DataError: a float has a fraction, so it is measured and names nothing.
+    """
+    if not types.is_floating(column.type):
+        return column
+    try:
+        return pc.if_else(pc.is_nan(column), None, column).cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{where}: {error}; expected text or whole numbers, as names of series or sensors") from error
 
 
 def is_label(kind: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from stream.errors import DataError
+from stream.intake.tables.column_types import as_names
 from stream.intake.tables.formats.delimited import ENDINGS, header
 from stream.intake.tables.formats.opened import FOREIGN, Source, opened
 
@@ -74,12 +75,14 @@ class File:
             raise DataError(f"{self.path}: damaged, cannot be read whole ({error}); repair or remove it") from error
 
     def distinct(self, column: str) -> set[str | None]:
-        """Distinct values of a column of text; empty where the file has no such column."""
+        """Distinct names in a column of text or whole numbers; empty where the file has no such column."""
         if column in self.folders:
             return {self.folders[column]}
         if column not in self.columns:
             return set()
-        return {name for rows in self.batches([column], encode=True) for name in pc.unique(rows.column(0)).to_pylist()}
+        where = f"{self.path}: column {column!r}"
+        parts = (pc.unique(as_names(rows.column(0), where)) for rows in self.batches([column], encode=True))
+        return {None if name is None else str(name) for part in parts for name in part.to_pylist()}
 
     def column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
         """A column of rows of this file, also one that a folder gives."""

@@ -101,7 +101,7 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
     label, values = find_label(search)
     times = find_form(search, find_time(search))
     time, date = times.time, times.form.date
-    sensor, value = find_long_columns(search, {time, date, label})
+    sensor, value = find_long_columns(search, time, {time, date, label})
     check_columns(found, {"label": label, "sensor": sensor})
     series, inferred = find_series(search, [name for name in (time, date, sensor) if name is not None], value)
     kind: Literal["wide", "long"] = "wide" if sensor is None else "long"

@@ -1,19 +1,27 @@
 """Finds the columns of long data: one that names the sensor of each row, one of its value."""
 
+from pyarrow import types
+
 from stream.errors import DataError
 from stream.intake.tables.column_types import first_named, is_number, is_text
 from stream.intake.tables.search import Search
 from stream.messages import some
 
-SENSORS = ("sensor", "tag", "channel", "metric", "_field", "field", "signal", "variable", "parameter", "entity_id")
+_SENSORS = ("sensor", "tag", "channel", "metric", "_field", "field", "signal", "variable", "parameter", "point")
+_PARTS = ("{}", "{}_id", "{}id", "{}_name", "{}name")
+SENSORS = ("__name__", *(part.format(name) for name in _SENSORS for part in _PARTS), "entity_id")
 VALUES = ("value", "_value", "val", "reading", "state")
+# The same where no other column of numbers is left.
+_ONLY_VALUES = ("wert", "messwert", "valor", "valeur", "valore", "waarde", "data_value", "numeric_value", "measurement")
 # Columns that InfluxDB adds to the answer of a query, beside `_time`.
 _FLUX = ("result", "table", "_start", "_stop", "_measurement")
+# Of the rows that repeat a time, those that have another sensor are at least a tenth.
+_FEWER = 0.9
 # Names that a sentence lists.
 _SHOWN = 20
 
 
-def find_long_columns(search: Search, taken: set[str | None]) -> tuple[str, str] | tuple[None, None]:
+def find_long_columns(search: Search, time: str, taken: set[str | None]) -> tuple[str, str] | tuple[None, None]:
     """The columns of sensor and value of long data; none where the data are wide, or configured as such.
 
     Raises:
@@ -30,8 +38,13 @@ def find_long_columns(search: Search, taken: set[str | None]) -> tuple[str, str]
             )
         return None, None
     free = {name: kind for name, kind in search.types.items() if name not in taken and name not in hints.exclude}
+    numbers = [name for name, kind in free.items() if is_number(kind)]
     sensor_found = sensor or first_named([name for name, kind in free.items() if is_text(kind)], SENSORS)
-    value_found = value or first_named([name for name, kind in free.items() if is_number(kind)], VALUES)
+    value_found = value or first_named(numbers, VALUES)
+    if value_found is None and len(numbers) == 1:
+        value_found = first_named(numbers, _ONLY_VALUES)
+    if sensor_found is None and value_found is not None:
+        sensor_found = _numbered(search, time, [name for name in numbers if name != value_found])
     if sensor_found is None or value_found is None:
         if sensor or value or hints.format == "long":
             lacking = "value" if sensor_found else "sensor"
@@ -40,9 +53,18 @@ def find_long_columns(search: Search, taken: set[str | None]) -> tuple[str, str]
                 f"name it as `input.{lacking}`"
             )
         return None, None
-    search.why.setdefault("sensor", f"a column of text named {sensor_found!r}")
+    kind = "text" if is_text(search.types[sensor_found]) else "integers"
+    search.why.setdefault("sensor", f"a column of {kind} named {sensor_found!r}")
     search.why.setdefault("value", f"a column of numbers named {value_found!r}")
     return sensor_found, value_found
+
+
+def _numbered(search: Search, time: str, numbers: list[str]) -> str | None:
+    """The column of integers that is named like one of sensors, and differs between rows with one time."""
+    name = first_named([name for name in search.in_all(types.is_integer) if name in numbers], SENSORS)
+    if name is None or not search.rows.tells_apart(name):
+        return None
+    return name if search.rows.share([time, name]) < _FEWER * search.rows.share([time]) else None
 
 
 def added(search: Search) -> set[str]:
@@ -62,7 +84,8 @@ def find_named_sensors(search: Search, sensor: str) -> tuple[str, ...]:
         if absent and not search.hints.bundle:
             raise DataError(
                 f"{search.path}: no row of the sensor {', '.join(absent)}, configured as `input.sensors`; the column "
-                f"{sensor!r} names {some(sorted(names), _SHOWN) or 'none'}; configure names that occur"
+                f"{sensor!r} names {some(sorted(names), _SHOWN) or 'none'}; configure names that occur, or all by "
+                "`input.sensors: {}`"
             )
         search.why["sensors"] = "configured"
         return tuple(name for name in search.hints.sensors if name in names)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from stream.errors import DataError
-from stream.intake.tables.column_types import is_label, is_name, is_number, is_text, is_time, listed
+from stream.intake.tables.column_types import is_label, is_number, is_text, is_time, listed, may_name
 from stream.intake.tables.files import File
 from stream.messages import some
 
@@ -19,9 +19,9 @@ _TIMES = "a timestamp, an epoch or ISO-8601 text"
 _ROLES: Mapping[str, tuple[Callable[[pa.DataType], bool], str]] = {
     "time": (is_time, _TIMES),
     "date": (is_time, _TIMES),
-    "series": (is_name, "text or integers"),
+    "series": (may_name, "text or integers"),
     "label": (is_label, "bool, numbers or text"),
-    "sensor": (is_text, "text"),
+    "sensor": (may_name, "text or integers"),
 }
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from stream.intake.columns import Bools, Dead, Float64s, Int32s, Int64s, LongReadings, Readings, Reason, used_names
-from stream.intake.tables.column_types import encoded
+from stream.intake.tables.column_types import as_names, encoded
 from stream.intake.tables.files import File, files
 from stream.intake.tables.files import count_rows as count_rows
 from stream.intake.tables.hints import Hints as Hints
@@ -122,7 +122,7 @@ class _FileReader:
         """Names, and the index of each row's name, int64 (n,); -1 where it is null or empty."""
         if self._layout.series is None:
             return [self._name], np.zeros(rows.num_rows, np.int64)
-        index, names = _encoded(self._file.column(rows, self._layout.series))
+        index, names = self._encoded(rows, self._layout.series)
         empty = [i for i, name in enumerate(names) if not name]
         return names, np.where(np.isin(index, empty), -1, index) if empty else index
 
@@ -137,11 +137,16 @@ class _FileReader:
         """Sensor of each row, int32 (n,), -1 where it is not read; and its value (n,). None for wide data."""
         if self._layout.sensor is None or self._layout.value is None:
             return None
-        index, names = _encoded(self._file.column(rows, self._layout.sensor))
+        index, names = self._encoded(rows, self._layout.sensor)
         place = {name: i for i, name in enumerate(self._sensors)}
         # The last place is that of rows whose sensor is null: index -1.
         sensor: Int32s = np.array([*(place.get(name, -1) for name in names), -1], np.int32)[index]
         return sensor, self._number(rows, self._layout.value)
+
+    def _encoded(self, rows: pa.RecordBatch, name: str) -> tuple[Int64s, list[str]]:
+        """Index (n,) of a column of names into its distinct ones; -1 for null."""
+        index, names = encoded(as_names(self._file.column(rows, name), f"{self._file.path}: column {name!r}"))
+        return index, ["" if one is None else str(one) for one in names]
 
     def _number(self, rows: pa.RecordBatch, name: str) -> Float64s:
         """float64 (n,), NaN where null, not finite, or not in this file."""
@@ -171,9 +176,3 @@ def _floats(column: pa.Array) -> Float64s:
         column = column.cast(pa.uint8() if types.is_boolean(column.type) else pa.float64())
     floats: Float64s = column.to_numpy(zero_copy_only=False)
     return floats
-
-
-def _encoded(column: pa.Array) -> tuple[Int64s, list[str]]:
-    """Index (n,) of text or integers into their distinct names; -1 for null."""
-    index, values = encoded(column)
-    return index, ["" if name is None else str(name) for name in values]

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from stream.errors import DataError
 from stream.intake.columns import Int64s
-from stream.intake.tables.column_types import encoded
+from stream.intake.tables.column_types import as_names, encoded
 from stream.intake.tables.files import File
 
 # Rows that are read: enough to decide, and few enough to be quick on any history.
@@ -72,6 +73,8 @@ class FirstRows:
         Otherwise it numbers rows, holds remarks on some of them, or numbers with a fraction, which are measured.
         """
         columns = [values for (values,) in self._columns([column])]
+        if any(types.is_floating(values.type) for values in columns):
+            return False
         # A quick look spares a set of a million numbers.
         if any(2 * len(pc.unique(values)) > self._rows for values in columns):
             return False
@@ -80,6 +83,11 @@ class FirstRows:
         unnamed = sum(map(_unnamed, columns)) if names & {None, ""} else 0
         measured = len(names) > _MOST_PARTS and all(_FRACTION.fullmatch(str(name)) for name in names - {None, ""})
         return not many and not measured and unnamed <= _FEW * self._rows and 2 * len(names) <= self._rows
+
+    def tells_apart(self, column: str) -> bool:
+        """True where the column has a name in nearly every row, and several names."""
+        seen = {name for (values,) in self._columns([column]) for name in pc.unique(values).to_pylist()}
+        return len(seen - {None, ""}) > 1 and self.names_all_rows(column)
 
     def _columns(self, names: Sequence[str]) -> list[list[pa.ChunkedArray]]:
         """The columns in each file with rows."""
@@ -147,7 +155,16 @@ def _first_rows(file: File, names: Sequence[str], rows: int) -> pa.Table:
         if not rows:
             break
     # Row groups may number the same names differently; grouping wants one numbering.
-    return pa.Table.from_batches(batches).unify_dictionaries()
+    table = pa.Table.from_batches(batches).unify_dictionaries()
+    return pa.Table.from_arrays([_whole(column) for column in table.columns], table.column_names)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column, as integers where all its floats are whole."""
+    try:
+        return as_names(column, "")
+    except DataError:
+        return column
 
 
 def _unnamed(column: pa.ChunkedArray) -> int:

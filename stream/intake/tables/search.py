@@ -1,6 +1,6 @@
 """One search for the columns of a data set: what every part of it needs to know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +72,11 @@ class Search:
         """Columns that have another purpose, or are no series."""
         hints = self.hints
         return {*hints.exclude, *(hints.sensors or ()), *hints.bundle, hints.label, hints.time, hints.value}
+
+    def in_all(self, fits: Callable[[pa.DataType], bool]) -> list[str]:
+        """The columns whose type fits in every file with rows."""
+        full = [file.types() for file in self.files if file.rows]
+        return [name for name in full[0] if all(name in types and fits(types[name]) for types in full)]
 
     def nested(self) -> dict[str, tuple[str, ...]]:
         """Place of each column that is a field of a struct."""

@@ -2,9 +2,9 @@
 
 from itertools import combinations
 
-import pyarrow as pa
 from pyarrow import types
 
+from stream.intake.field_paths import as_setting, joined
 from stream.intake.tables.column_types import first_named, is_name, is_number, is_text
 from stream.intake.tables.identifiers import SERIES, preference
 from stream.intake.tables.labels import is_label_name
@@ -31,6 +31,8 @@ def find_series(search: Search, keys: list[str], value: str | None) -> tuple[str
         return None, False
     named = _named(search, keys)
     if named is not None:
+        if value is None and search.hints.series is None:
+            _doubt_wide(search, keys, named)
         return named, False
     inferred = _explaining(search, keys, value) or _named_integers(search, keys)
     return inferred, inferred is not None
@@ -103,10 +105,10 @@ def _explaining(search: Search, keys: list[str], value: str | None) -> str | Non
 def _doubt_purpose(search: Search, name: str, value: str | None) -> None:
     """Says what a column may be that is taken for the series by its content alone."""
     values = first_named([other for other, kind in search.types.items() if is_number(kind)], VALUES)
-    if value is None and values is not None and is_text(search.types[name]) and search.hints.format is None:
+    if value is None and values is not None and search.hints.format is None:
         search.doubts.append(
             f"{name} is taken for the series: {search.why['series']}; if it names the sensor of each row, set "
-            f"`input.format: long`, `input.sensor: {name}` and `input.value: {values}`"
+            f"{_long(name, values)}"
         )
     elif not is_text(search.types[name]) and preference(name) is None:
         search.doubts.append(
@@ -114,30 +116,50 @@ def _doubt_purpose(search: Search, name: str, value: str | None) -> None:
         )
 
 
+def _doubt_wide(search: Search, keys: list[str], series: str) -> None:
+    """Says that data with one column of values may be long, where another column tells apart rows of a series."""
+    hints, values = search.hints, first_named([name for name, kind in search.types.items() if is_number(kind)], VALUES)
+    if values is None or hints.format is not None or hints.bundle:
+        return
+    share = search.rows.share([*keys, series])
+    others = [name for name in _candidates(search, [*keys, series, values]) if search.rows.tells_apart(name)]
+    sensor = next((name for name in others if search.rows.share([*keys, series, name]) <= _MANY), None)
+    if share > _MANY and sensor is not None:
+        search.doubts.append(
+            f"{share:.0%} of rows repeat a time of their {series}; if {sensor} names the sensor of each row, set "
+            f"{_long(sensor, values)}"
+        )
+
+
+def _long(sensor: str, value: str, series: str | None = None) -> str:
+    """The settings of long data, complete: also where a file names sensors of wide data."""
+    of = [] if series is None else [as_setting("series", joined([series]))]
+    named = [as_setting("sensor", joined([sensor])), *of, as_setting("value", joined([value]))]
+    return ", ".join(f"`{one}`" for one in ("input.format: long", *named)) + " and `input.sensors: {}`"
+
+
 def _unexplained(search: Search, keys: list[str], names: list[str], share: float) -> str:
     """The sentence about repeated times that no single column explains."""
     seen = f"each file is one, but {share:.0%} of rows repeat a time"
-    texts = [name for name in names if is_text(search.types[name])]
-    pairs = (list(pair) for pair in combinations(texts, 2))
+    names = [name for name in names if search.rows.tells_apart(name)]
+    pairs = (list(pair) for pair in combinations(names[:_MOST], 2))
     pair = next((pair for pair in pairs if search.rows.explain_together(keys, pair)), None)
     if pair is None:
-        listed = f": {' or '.join(names)}?" if names else ""
-        floats = (
-            name for name, kind in search.types.items() if types.is_floating(kind) and preference(name) is not None
-        )
-        whole = "".join(
-            f"; {name} is one if converted to integers, as with pandas: df[{name!r}].astype('Int64')" for name in floats
-        )
-        return f"{seen}; name the column that tells assets apart as `input.series`{listed}{whole}"
-    pair = sorted(pair, key=lambda name: name.lower() in SENSORS)
+        floats = [name for name in search.in_all(types.is_floating) if name not in keys][:_MOST]
+        whole = [name for name in floats if preference(name) is not None and search.rows.tells_apart(name)]
+        found = search.rows.explaining(keys, floats) or [*names, *whole]
+        listed = f": {' or '.join(found)}?" if found else ""
+        return f"{seen}; name the column that tells assets apart as `input.series`{listed}"
+    pair = sorted(pair, key=lambda name: (name.lower() in SENSORS, preference(name) is None))
     together = f"{seen}; {' and '.join(pair)} together tell them apart"
     taken = {*keys, *names, *added(search)}
     numbers = [name for name, kind in search.types.items() if is_number(kind) and name not in taken]
+    numbers = [name for name in numbers if name.lower() in VALUES] or numbers
     if len(numbers) != 1 or len(keys) > 1:
         return f"{together}: make one column of both for `input.series`"
     return (
-        f"{together}: if one names the sensor of each row, set `input.format: long`, `input.sensor: {pair[1]}`, "
-        f"`input.series: {pair[0]}` and `input.value: {numbers[0]}`, or sensor and series the other way round"
+        f"{together}: if one names the sensor of each row, set {_long(pair[1], numbers[0], pair[0])}, "
+        f"or sensor and series the other way round"
     )
 
 
@@ -147,7 +169,6 @@ def _kind(search: Search, name: str) -> str:
 
 def _candidates(search: Search, keys: list[str]) -> list[str]:
     """Columns of text and of integers, in every file with rows, that may name a series."""
-    full = [file.columns for file in search.files if file.rows]
-    in_all = [name for name in full[0] if all(is_name(columns.get(name, pa.null())) for columns in full)]
+    in_all = [name for name in search.in_all(is_name) if name not in search.files[0].folders]
     others = {name.lower() for name in in_all if name in search.no_series | added(search)} | set(map(str.lower, keys))
     return [name for name in in_all if name.lower() not in {*TIMES, *others} and not is_label_name(name)]

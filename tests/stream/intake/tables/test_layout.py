@@ -50,7 +50,7 @@ WIDE = {"time": stamps(0), "x": [1.0]}
         (WIDE, Hints(label="x", sensors=["x"]), "configured as label and as sensor"),
         (WIDE, Hints(sensor="x"), "long data need a value column"),
         (WIDE, Hints(value="x"), "long data need a sensor column"),
-        ({**WIDE, "y": [1.0]}, Hints(series="x"), "'x', wanted as series, is double; expected text"),
+        ({**WIDE, "y": [True]}, Hints(series="y"), "'y', wanted as series, is bool; expected text"),
         ({"time": [True], "x": [1.0]}, Hints(time="time"), "'time', wanted as time, is bool"),
         ({**WIDE, "bad": stamps(0)}, Hints(label="bad"), "'bad', wanted as label, is timestamp"),
         ({**WIDE, "s": ["no"]}, Hints(sensors=["s"]), "'s', wanted as value, is string; expected numbers"),

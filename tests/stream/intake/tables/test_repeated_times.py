@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from stream.errors import DataError
+from stream.intake.columns import Reason
 from stream.intake.tables.reader import Hints, discover, read
 from tests.stream.intake.tables.test_reader import rows, stamps, write
 
@@ -148,6 +150,17 @@ def test_names_that_do_not_tell_all_rows_apart_are_questioned(tmp_path: Path) ->
         "make one of both for `input.series`",
     )
     floats = discover(write(tmp_path / "y.parquet", columns | {"device_id": [float(number) for number in device]}))
-    assert (
-        "device_id is one if converted to integers, as with pandas: df['device_id'].astype('Int64')" in floats.doubts[0]
-    )
+    assert floats.doubts[0].endswith("name the column that tells assets apart as `input.series`: device_id?")
+
+
+def test_whole_floats_name_series_where_they_are_configured(tmp_path: Path) -> None:
+    """As pandas makes them of identifiers some of which are null."""
+    columns = {"time": stamps(*[row // 3 for row in range(300)]), "x": np.arange(300.0) / 7}
+    numbers = [1.0, 2.0, 3.0] * 99 + [1.0, 2.0, None]
+    path = write(tmp_path / "x.parquet", columns | {"nr": numbers})
+    assert discover(path).doubts[0].endswith("as `input.series`: nr?")
+    [batch] = read(path, discover(path, Hints(series="nr")))
+    assert sorted(batch.columns.names) == ["1", "2", "3"]
+    assert [(dead.reason, dead.position) for dead in batch.dead] == [(Reason.MISSING_SERIES, 299)]
+    with pytest.raises(DataError, match=r"x\.parquet: column 'x': .* whole numbers, as names of series"):
+        list(read(path, discover(path, Hints(series="x", sensors=["nr"]))))
