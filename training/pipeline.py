@@ -31,6 +31,7 @@ from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.stored_levels import stored_table
+from training.calibration.stretches import threshold_basis
 from training.data.degraded import refuse_degraded
 from training.data.history import History, data_facts, describe_columns, drop_sensors, read_history
 from training.data.scored_history import FrameScores, frame_scores
@@ -119,6 +120,10 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
     progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
+    basis = threshold_basis(levels[Part.CALIBRATE], calibration, options.threshold, options.train.seed, draft, history)
+    if basis is not None:
+        calibration = replace(calibration, set_by=basis)
+        progress.stage("warning", f"{basis.said}; {basis.remedy}")
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)

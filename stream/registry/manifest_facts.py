@@ -19,6 +19,38 @@ HEADINGS = ("anomaly", "share found, by size", "half from", "90 % from", "given 
 CELL_WIDTH = 11  # characters: sizes of all kinds stand in columns
 
 
+class Stretch(msgspec.Struct, frozen=True):
+    """Frames of the history with high levels.
+
+    Attributes:
+        start, end: the first frame, and the end of the last, RFC 3339.
+        sensor: has the largest part in the error of the highest frame; None: unknown.
+    """
+
+    series: str
+    start: str
+    end: str
+    sensor: str | None
+
+
+class ThresholdBasis(msgspec.Struct, frozen=True):
+    """The few stretches of a history that set a threshold.
+
+    Attributes:
+        q, q_without: the threshold in scales, and what it would be without the stretches.
+        stretches: their number; share: of the levels.
+        first: the highest of them; said: all this in words; remedy: what to do about it.
+    """
+
+    q: float
+    q_without: float
+    stretches: int
+    share: float
+    first: tuple[Stretch, ...]
+    said: str
+    remedy: str
+
+
 class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The threshold and the data it rests on.
 
@@ -32,6 +64,7 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         share_above: share of these frames above the threshold.
         blocks: independent samples.
         rate: how many times as often newer levels come near the threshold; 1 before any recalibration.
+        set_by: the few stretches that set the threshold; None: the levels as a whole do.
     """
 
     q: float | None = None
@@ -46,6 +79,7 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     share_above: float | None = None
     blocks: int | None = None
     rate: float | None = None
+    set_by: ThresholdBasis | None = None
 
     @property
     def alerts_per_week(self) -> float | None:
@@ -202,6 +236,7 @@ class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"re
         explained: share of normal variation that the model explains.
         found_in_normal: share of the segments above the threshold without an anomaly.
         most_found: largest share found, of all kinds and sizes, and of level shifts in a quarter of the sensors.
+        but: what limits the verdict; "": nothing does.
     """
 
     verdict: CapacityVerdict
@@ -215,11 +250,12 @@ class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"re
     found_in_normal: float | None
     kinds: dict[str, InjectedKind]
     most_found: float | None = None
+    but: str = ""
 
     @property
     def summary(self) -> str:
-        """Verdict and reason."""
-        return f"{self.verdict}: {self.reason}"
+        """Verdict, what limits it, and reason."""
+        return f"{self.verdict}{f', but {self.but}' if self.but else ''}: {self.reason}"
 
     @property
     def title(self) -> str:

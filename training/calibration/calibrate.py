@@ -15,7 +15,7 @@ from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
-from stream.registry.manifest_facts import Method, ThresholdFacts
+from stream.registry.manifest_facts import Method, ThresholdBasis, ThresholdFacts
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
 from training.calibration.quantile import SUPPORT, quantile_by_budget, quantile_by_percentile
@@ -44,6 +44,7 @@ class Calibration:
         share_above: share of these frames above the threshold.
         blocks: number of blocks, the independent samples.
         rate: see `Levels.rate`.
+        set_by: the few stretches that set the threshold; None: the levels as a whole do, or it is not known.
     """
 
     table: ThresholdTable
@@ -59,6 +60,7 @@ class Calibration:
     share_above: float
     blocks: int
     rate: float
+    set_by: ThresholdBasis | None = None
 
     def facts(self) -> ThresholdFacts:
         """Facts for the manifest."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from stream.events.account import SeriesAccount
 from stream.intake.columns import UInt8s
 from stream.registry.manifest_facts import CapacityFacts, Criterion, DataFacts
@@ -64,4 +66,7 @@ def run_gate(
         *promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, definition.rules),
         *champion_criteria(registry, challenger, data.history, framed, data.part, data.data, calibration, seed),
     ]
+    if (basis := calibration.set_by) is not None and capacity.verdict == "fine":
+        few = f"few stretches of the history make the threshold {basis.q / basis.q_without:.2g} times as high"
+        capacity = msgspec.structs.replace(capacity, but=few)
     return capacity, criteria

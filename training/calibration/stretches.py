@@ -1,0 +1,133 @@
+"""Finds the stretches of normal data that set the threshold, where few of them stand far above all other levels.
+
+A fault in the history that nobody marked, or a sensor that hardly ever moves, can raise the threshold so far that no
+fault of usual size is found. A model cannot tell these from normal operation; a person can.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.incidents.incident import IncidentEvent
+from stream.detect.policy import Rules
+from stream.detect.slots import Segments, last_true
+from stream.errors import DataError
+from stream.events.record import rfc3339
+from stream.intake.columns import Bools
+from stream.messages import some
+from stream.registry.manifest_facts import Stretch, ThresholdBasis
+from stream.settings.detection import ThresholdSettings
+from training.calibration.calibrate import Calibration, calibrate
+from training.calibration.levels import Levels
+from training.data.history import History
+
+# The threshold is set by stretches where it would be this many times lower without them.
+TIMES = 3.0
+# A stretch has a level above q / TIMES, and goes on while levels are above this multiple of their median: on clean
+# data, 99 % of the levels are below.
+EDGE = 2.0
+# Stretches that cover a larger share of the levels are usual operation.
+MOST = 0.15
+# Stretches that are named.
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HighLevels:
+    """Stretches of n levels.
+
+    Attributes:
+        inside: bool (n,), the levels of all stretches.
+        rows: of each stretch the first, the highest and the last level; the highest stretch first.
+    """
+
+    inside: Bools
+    rows: tuple[tuple[int, int, int], ...]
+
+
+def threshold_basis(
+    levels: Levels, calibration: Calibration, options: ThresholdSettings, seed: int, draft: Definition, history: History
+) -> ThresholdBasis | None:
+    """The stretches that set the threshold, with the sensors that lead there; None: the levels as a whole set it.
+
+    Args:
+        levels: that the threshold was computed from.
+        draft: the model; its threshold does not matter.
+        history: that the levels are from. It is scored once more where such stretches are found.
+    """
+    high = high_levels(levels, calibration)
+    q = q_without(levels, high.inside, draft.rules, options, seed) if 0 < high.inside.mean() <= MOST else None
+    if q is None or calibration.table.q <= TIMES * q:
+        return None
+    # Where the threshold is so low, the stretches are incidents, and incidents name sensors.
+    lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES))
+    detector = Detector(lower)
+    events = [event for batch in history.batches for event in detector.push(batch.readings).events]
+    first = tuple(_stretch(levels, rows, events) for rows in high.rows[:NAMED])
+    count, share, all_q = len(high.rows), float(high.inside.mean()), calibration.table.q
+    said = (
+        f"{count:,} stretch{'es' if count > 1 else ''}, {share:.2%} of the frames to calibrate on, set the threshold: "
+        f"q = {all_q:.3g}, and {q:.3g} without; {some(list(map(_words, first)), NAMED, '; ')}"
+    )
+    return ThresholdBasis(all_q, q, count, share, first, said, _remedy(first[0]))
+
+
+def high_levels(levels: Levels, calibration: Calibration) -> HighLevels:
+    """Finds the stretches with a level above q / TIMES. Vetoed levels open no incident and do not count."""
+    ratio, block = calibration.ratio, levels.block
+    above = (ratio > calibration.table.q / TIMES) & ~levels.vetoed
+    edge = (ratio > min(EDGE * float(np.median(ratio)), calibration.table.q / TIMES)) | above
+    segments = Segments(levels.series)
+    # Levels above the edge with less than a block between them are of one stretch.
+    since = np.arange(len(ratio)) - last_true(edge, segments)
+    joined = edge | ((last_true(edge, segments) >= 0) & (since < block))
+    begins = joined & ~np.append(False, joined[:-1] & (np.diff(levels.series) == 0))
+    run = np.where(joined, np.cumsum(begins), 0)
+    wanted = np.unique(run[above])
+    inside = edge & np.isin(run, wanted)
+    parts = [np.flatnonzero(inside & (run == one)) for one in wanted.tolist()]
+    rows = [(int(one[0]), int(one[ratio[one].argmax()]), int(one[-1])) for one in parts]
+    return HighLevels(inside, tuple(sorted(rows, key=lambda row: -ratio[row[1]])))
+
+
+def q_without(levels: Levels, left_out: Bools, rules: Rules, options: ThresholdSettings, seed: int) -> float | None:
+    """The q of the other levels; None: they are too few for a threshold.
+
+    Args:
+        left_out: bool (n,).
+    """
+    try:
+        return calibrate(levels.rows(~left_out), rules, options.model_copy(update={"strict": False}), seed).table.q
+    except DataError:
+        return None
+
+
+def _stretch(levels: Levels, rows: tuple[int, int, int], events: Sequence[IncidentEvent]) -> Stretch:
+    """A stretch from its first, highest and last level, with what led the incident that was open at its highest."""
+    first, peak, last = rows
+    series, at = levels.names[levels.series[peak]], int(levels.time[peak])
+    # The last event of an incident has the sensors of its highest frame.
+    there = [one for one in events if one.series == series and one.started_at <= at and one.sensors]
+    latest = max((one.started_at for one in there), default=0)
+    shares = next((one.sensors for one in reversed(there) if one.started_at == latest), ())
+    lead = max(shares, key=lambda one: one.share, default=None)
+    after = int(levels.time[last] + levels.step[last])
+    return Stretch(series, rfc3339(int(levels.time[first])), rfc3339(after), None if lead is None else lead.name)
+
+
+def _words(of: Stretch) -> str:
+    lead = "" if of.sensor is None else f", led by {of.sensor!r}"
+    return f"{of.series!r} from {of.start} to {of.end}{lead}"
+
+
+def _remedy(of: Stretch) -> str:
+    """The settings that leave a stretch out, and what it means to leave it in."""
+    span = f'`frames.maintenance: [{{series: "{of.series}", start: "{of.start}", end: "{of.end}"}}]`'
+    value = f", or `frames.sentinels: {{{of.sensor}: [VALUE]}}` for a VALUE that means no value" if of.sensor else ""
+    return (
+        f"look at these times: if they are faults or no measurements, label or exclude them, as by {span}{value}, and "
+        "train again; if they are normal, the detector cannot see faults smaller than these"
+    )
