@@ -63,6 +63,11 @@ class SeriesAccount(msgspec.Struct, frozen=True):
         return bool(self.cause) and (not self.scored or self.unscored > HARDLY or self.cause == "late")
 
     @property
+    def in_order(self) -> bool:
+        """Nothing is set wrong though it has no score: it has sent too little so far, or it is always off."""
+        return self.cause == "short" or (self.cause == "off" and not self.expected)
+
+    @property
     def counts(self) -> tuple[int, ...]:
         """The counts that tables show, in the order of `COUNTS`."""
         return tuple(getattr(self, name) for name in COUNTS)
@@ -168,8 +173,10 @@ def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str,
     if cause == "degraded":
         return _degraded(of, definition)
     if cause == "off" and not expected:
-        rule = f"`frames.score_when: {policy.score_when}` never held" if policy.score_when else "always in maintenance"
-        return rule, "change `frames.score_when` or `frames.maintenance`, and train"
+        setting, never = "frames.maintenance", "every frame is in `frames.maintenance`"
+        if policy.score_when:
+            setting, never = "frames.score_when", f"`frames.score_when: {policy.score_when}` never held"
+        return f"always off, as {never}", f"if this is a spare machine, nothing is wrong; if not, look at `{setting}`"
     if cause == "off":
         return f"it is on for {run:,} frames at a time on average, and {rows}", shorter
     between = (of.span_ns - (expected - of.runs) * policy.interval_ns) // max(of.runs - 1, 1)

@@ -25,10 +25,10 @@ from training.calibration.levels import Levels
 from training.data.history import History
 
 # The threshold is set by stretches where it would be this many times lower without them.
-TIMES = 3.0
+LOWER = 2.0
 # A stretch has a level above q / TIMES, and goes on while levels are above this multiple of their median: on clean
 # data, 99 % of the levels are below.
-EDGE = 2.0
+TIMES, EDGE = 3.0, 2.0
 # Stretches that cover a larger share of the levels are usual operation.
 MOST = 0.15
 # Stretches that are named.
@@ -60,7 +60,7 @@ def threshold_basis(
     """
     high = high_levels(levels, calibration)
     q = q_without(levels, high.inside, draft.rules, options, seed) if 0 < high.inside.mean() <= MOST else None
-    if q is None or calibration.table.q <= TIMES * q:
+    if q is None or calibration.table.q <= LOWER * q:
         return None
     # Where the threshold is so low, the stretches are incidents, and incidents name sensors.
     lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES))

@@ -17,9 +17,10 @@ MOST_FRAMES = 0.5
 def coverage_criterion(accounts: Sequence[SeriesAccount]) -> Criterion:
     """Refuses a model that cannot score a tenth of the series, or half of the frames, of its own history.
 
-    A series that is too short for its first score does not count: it is scored as soon as it has sent enough.
+    A series that is too short for its first score does not count: it is scored as soon as it has sent enough. Neither
+    does one that is always off, such as a spare machine: a history in which all are off is refused before.
     """
-    judged = [one for one in accounts if one.cause != "short"]
+    judged = [one for one in accounts if not one.in_order]
     if not judged:
         return not_judged(NAME, "; ".join(warnings(accounts)) or "no series has a frame")
     blind = sum(one.blind for one in judged) / len(judged)

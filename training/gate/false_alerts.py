@@ -6,6 +6,7 @@ counts as broken only where the days agree.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from training.gate.criteria import CHANCE, not_judged
 
 # A promise is kept up to this factor.
 TOLERANCE = 2.0
+# Beyond so many times the promise, a person should know though the gate cannot judge.
+MANY = 10.0
+PROMISE = "promise"
 # Largest share of normal time in alarm, whatever was promised.
 IN_ALARM = 0.1
 DAY = WEEK // 7
@@ -68,7 +72,7 @@ def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration,
     Args:
         gate, calibrated: levels of the gate and calibrate parts.
     """
-    promise, alarm = "promise", "time in alarm"
+    promise, alarm = PROMISE, "time in alarm"
     if not len(gate):
         return [not_judged(name, "no held-out frames are left for the gate") for name in (promise, alarm)]
     score = gate.level / calibration.table.of_each(gate.names)[gate.series]
@@ -79,6 +83,20 @@ def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration,
     else:
         check, most = _incidents(gate, score, rules, calibration), IN_ALARM
     return [check.criterion(promise), _above(gate, score, observations, most).criterion(alarm)]
+
+
+def unjudged(criteria: Sequence[Criterion]) -> str | None:
+    """A warning where far more was measured than promised, and the data are too short to judge; None: nothing is so."""
+    one = next(one for one in criteria if one.name == PROMISE)
+    if one.verdict != "not judged" or one.measured is None or one.limit is None:
+        return None
+    times = one.measured * TOLERANCE / one.limit
+    if times <= MANY:
+        return None
+    return (
+        f"on the gate part the threshold gives {times:.0f} times the alerts that it promises, and the gate could not "
+        f"judge it, as the data are short ({one.reason}); expect more alerts than promised, or give longer history"
+    )
 
 
 def _incidents(gate: Levels, score: Float64s, rules: Rules, calibration: Calibration) -> RateCheck:

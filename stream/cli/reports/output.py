@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # What `--set` gives to these sections acts in training only: the next command does not need it.
 ACT_ONCE = ("train.", "model.", "threshold.", "rules.", "recalibrate.")
+# What a command about versions reads of the settings.
+OF_VERSIONS = ("registry", "detector", "bundle")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class NextCommands:
 
     Attributes:
         config: the file of `--config`; None: not given.
-        overrides: of `--set`; those that act in training only are not repeated.
+        overrides: of `--set`; those that the command does not read are not repeated.
     """
 
     config: Path | None = None
@@ -42,6 +44,8 @@ class NextCommands:
     def line(self, *words: str | Path) -> str:
         """A command of `narrows` with its configuration, as for a shell."""
         kept = [one for one in self.overrides or () if not one.startswith(ACT_ONCE)]
+        if words[0] == "models":
+            kept = [one for one in kept if one.startswith(OF_VERSIONS)]
         named = [] if self.config is None else ["-c", str(self.config)]
         return shlex.join(["narrows", *map(str, words), *named, *(word for one in kept for word in ("--set", one))])
 

@@ -91,7 +91,8 @@ def test_an_asset_that_is_never_on_is_named_with_the_expression() -> None:
     (off,) = account(of, readings(list(range(30))))
     assert (off.off, off.cause, off.unscored) == (30, "off", 0.0)
     assert warnings([off])[0].endswith(
-        "`frames.score_when: s0 > 100` never held; change `frames.score_when` or `frames.maintenance`, and train"
+        "always off, as `frames.score_when: s0 > 100` never held; if this is a spare machine, nothing is wrong; "
+        "if not, look at `frames.score_when`"
     )
 
 

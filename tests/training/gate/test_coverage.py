@@ -44,5 +44,9 @@ def test_a_short_series_is_named_and_does_not_count() -> None:
     assert coverage_criterion(fleet(b=(0, 10, 0.0, "short"))).verdict == "not judged"
 
 
-def test_a_series_that_is_never_on_counts() -> None:
-    assert coverage_criterion([WHOLE, *fleet(b=(0, 0, 0.0, "off"))]).verdict == "refused"
+def test_a_series_that_is_always_off_is_named_and_does_not_count() -> None:
+    """A spare machine; one that is on now and then, but never for long enough, counts."""
+    spare = coverage_criterion([WHOLE, *fleet(b=(0, 0, 0.0, "off"))])
+    assert (spare.verdict, spare.measured) == ("passed", 0.0)
+    assert "never scored: 'b'" in spare.reason
+    assert coverage_criterion([WHOLE, *fleet(b=(0, 50, 1.0, "off"))]).verdict == "refused"
