@@ -128,19 +128,12 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
-<<<<<<< HEAD
     capacity, criteria = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", capacity.summary)
     progress.stage("gate", overall(criteria))
-    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), criteria)
-=======
-    gated = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
-    progress.stage("strength", gated.capacity.summary)
-    progress.stage("gate", overall(gated.criteria))
-    if (short := unjudged(gated.criteria)) is not None:
+    if (short := unjudged(criteria)) is not None:
         progress.stage("warning", short)
-    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), gated.criteria)
->>>>>>> 6545fca (A series that is always off counts at no coverage; many alerts on a short gate part are a warning; models commands get only settings that they read)
+    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), criteria)
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),
