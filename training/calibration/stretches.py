@@ -24,15 +24,14 @@ from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.levels import Levels
 from training.data.history import History
 
-# The threshold is set by stretches where it would be this many times lower without them.
-LOWER = 2.0
+# Stretches set the threshold where it would be this many times lower without them: FEW of them, or more. On servers
+# and telemetry, busy hours make levels of all heights, and leaving the highest out lowers the threshold less.
+FEW, LOWER, LOWER_OF_MANY = 3, 2.0, 3.0
 # A stretch has a level above q / TIMES, and goes on while levels are above this multiple of their median: on clean
 # data, 99 % of the levels are below.
 TIMES, EDGE = 3.0, 2.0
 # Stretches that cover a larger share of the levels are usual operation.
 MOST = 0.15
-# Stretches that are named.
-NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +59,17 @@ def threshold_basis(
     """
     high = high_levels(levels, calibration)
     q = q_without(levels, high.inside, draft.rules, options, seed) if 0 < high.inside.mean() <= MOST else None
-    if q is None or calibration.table.q <= LOWER * q:
+    if q is None or calibration.table.q <= q * (LOWER if len(high.rows) <= FEW else LOWER_OF_MANY):
         return None
     # Where the threshold is so low, the stretches are incidents, and incidents name sensors.
     lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES))
     detector = Detector(lower)
     events = [event for batch in history.batches for event in detector.push(batch.readings).events]
-    first = tuple(_stretch(levels, rows, events) for rows in high.rows[:NAMED])
+    first = tuple(_stretch(levels, rows, events) for rows in high.rows[:FEW])
     count, share, all_q = len(high.rows), float(high.inside.mean()), calibration.table.q
     said = (
         f"{count:,} stretch{'es' if count > 1 else ''}, {share:.2%} of the frames to calibrate on, set the threshold: "
-        f"q = {all_q:.3g}, and {q:.3g} without; {some(list(map(_words, first)), NAMED, '; ')}"
+        f"q = {all_q:.3g}, and {q:.3g} without; {some(list(map(_words, first)), FEW, '; ')}"
     )
     return ThresholdBasis(all_q, q, count, share, first, said, _remedy(first[0]))
 
