@@ -30,6 +30,7 @@ from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
+from training.calibration.levels import Levels
 from training.calibration.stored_levels import stored_table
 from training.calibration.stretches import threshold_basis
 from training.data.degraded import refuse_degraded
@@ -119,19 +120,14 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )  # fmt: skip
     scores, accounts = _scored(history, draft, progress)
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
-    calibration = calibrate(levels[Part.CALIBRATE], rules, options.threshold, options.train.seed)
-    progress.stage("calibrate", f"{len(levels[Part.CALIBRATE]):,} held-out levels")
-    basis = threshold_basis(levels[Part.CALIBRATE], calibration, options.threshold, options.train.seed, draft, history)
-    if basis is not None:
-        calibration = replace(calibration, set_by=basis)
-        progress.stage("warning", f"{basis.said}; {basis.remedy}")
+    calibration = _calibrated(levels[Part.CALIBRATE], draft, history, options, progress)
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
     capacity, criteria = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", capacity.summary)
     progress.stage("gate", overall(criteria))
-    if (short := unjudged(criteria)) is not None:
+    for short in unjudged(criteria):
         progress.stage("warning", short)
     on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), criteria)
     manifest = draft_manifest(
@@ -151,6 +147,19 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         folder, manifest, aliases, history, findings, counts, fitted, trained.discriminator, calibration, place,
         accounts,
     )  # fmt: skip
+
+
+def _calibrated(
+    levels: Levels, draft: Definition, history: History, options: TrainOptions, progress: Progress
+) -> Calibration:
+    """Computes the thresholds, and warns where few stretches of the history set them."""
+    promise, seed = options.threshold, options.train.seed
+    calibration = calibrate(levels, draft.rules, promise, seed)
+    progress.stage("calibrate", f"{len(levels):,} held-out levels")
+    basis = threshold_basis(levels, calibration, promise, seed, draft, history)
+    if basis is not None:
+        progress.stage("warning", f"{basis.said}; {basis.remedy}")
+    return replace(calibration, set_by=basis)
 
 
 def _scored(history: History, draft: Definition, progress: Progress) -> tuple[FrameScores, tuple[SeriesAccount, ...]]:

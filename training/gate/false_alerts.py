@@ -85,18 +85,16 @@ def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration,
     return [check.criterion(promise), _above(gate, score, observations, most).criterion(alarm)]
 
 
-def unjudged(criteria: Sequence[Criterion]) -> str | None:
-    """A warning where far more was measured than promised, and the data are too short to judge; None: nothing is so."""
-    one = next(one for one in criteria if one.name == PROMISE)
-    if one.verdict != "not judged" or one.measured is None or one.limit is None:
-        return None
-    times = one.measured * TOLERANCE / one.limit
-    if times <= MANY:
-        return None
-    return (
-        f"on the gate part the threshold gives {times:.0f} times the alerts that it promises, and the gate could not "
-        f"judge it, as the data are short ({one.reason}); expect more alerts than promised, or give longer history"
-    )
+def unjudged(criteria: Sequence[Criterion]) -> list[str]:
+    """A warning where far more was measured than promised, and the data are too short to judge."""
+    return [
+        f"on the gate part the threshold gives {one.measured * TOLERANCE / one.limit:.0f} times the alerts that it "
+        f"promises, and the gate could not judge it, as the data are short ({one.reason}); expect more alerts than "
+        "promised, or give longer history"
+        for one in criteria
+        if one.name == PROMISE and one.verdict == "not judged" and one.measured is not None and one.limit
+        if one.measured * TOLERANCE > MANY * one.limit
+    ]
 
 
 def _incidents(gate: Levels, score: Float64s, rules: Rules, calibration: Calibration) -> RateCheck:
