@@ -106,8 +106,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     watched, findings = _watched(options, history, progress)
     history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
     part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
-    rules = choose_rules(options.rules, policy, spec)
-    counts = framed.count_frames(part)
+    rules, counts = choose_rules(options.rules, policy, spec), framed.count_frames(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = watched.scales
     trained = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)
