@@ -85,15 +85,16 @@ def _body(days: list[int], counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -
             return low, high
 
 
-def set_back(steps: int, places: list[Place], behind: int) -> str | None:
+def set_back(steps: int, places: list[Place], behind: int, clocks: int) -> str | None:
     """Says where clocks were set back; None where they were not: late readings are many steps, each alone.
 
     Args:
-        steps: readings with an earlier time than the one before them in their series.
+        steps: readings with an earlier time than the one before them on their clock.
         places: the first few of them.
         behind: readings that stand behind a later one of their series.
+        clocks: of a series, at most.
     """
-    if not 0 < steps <= MOST_STEPS or behind < _LEAST_BEHIND * steps:
+    if not 0 < steps <= MOST_STEPS * clocks or behind < _LEAST_BEHIND * steps:
         return None
     return f"times go back, as after a clock is set back: {'; '.join(_steps(places))}; correct the times of one side"
 

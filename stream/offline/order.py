@@ -72,11 +72,13 @@ def order_of(batches: Iterable[Batch], files: list[File], policy: FramePolicy) -
     names = [look.slots.name(slot) for slot in range(look.slots.capacity)]
     span = zip(look.oldest.tolist(), look.newest.tolist(), strict=False)
     far = look.days.far()
+    # A far time is a step of its own. The first row of each sensor in each file is not kept.
+    unclear = far is not None or (look.clocks > 1 and bool(look.early))
     early = tuple(files[number].name for number in sorted(look.early))
     return Order(
         look.readings, look.dead, look.behind, look.repeated, look.begun, look.begun_behind, early,
         dict(zip(names, span, strict=False)), far,
-        None if far is not None else set_back(look.steps, look.places, look.behind),
+        None if unclear else set_back(look.steps, look.places, look.behind, look.clocks),
     )  # fmt: skip
 
 
@@ -95,7 +97,8 @@ class _Look:
         self.readings = self.dead = self.behind = self.repeated = self.begun = self.begun_behind = 0
         self.early: set[int] = set()
         self.days = Days()
-        # The time of the newest row of each series, and rows with an earlier time than the row before; wide data only.
+        # The time of the last row of each clock; a series has one, or one per sensor, as `Clocks` says.
+        self.clocks = 1
         self._last = np.zeros(0, np.int64)
         self.steps, self.places = 0, list[Place]()
 
@@ -127,7 +130,7 @@ class _Look:
         self._file[runs.series] = file[runs.end - 1]
 
     def _step_back(self, columns: Readings | LongReadings, order: Int64s, runs: Segments, begins: Bools) -> None:
-        """Finds rows with an earlier time than the row before them in their series and file."""
+        """Finds rows with an earlier time than the row before them on their clock, in their file."""
         when = columns.time[order]
         before = previous(when, runs, self._last[runs.series])
         self._last[runs.series] = when[runs.end - 1]
@@ -142,7 +145,8 @@ class _Look:
         if capacity > len(self.newest):
             size = 2 * capacity
             self.newest, self._file = grown(self.newest, size, NEVER), grown(self._file, size, -1)
-            self._last = grown(self._last, size, NEVER)
+            self._last = grown(self._last, size * sensors, NEVER)
+            self.clocks = sensors
             self.oldest = grown(self.oldest, size, np.iinfo(np.int64).max)
             self._of_sensor = grown(self._of_sensor, size * sensors if sensors > 1 else 0, NEVER)
 
@@ -153,6 +157,7 @@ class _Look:
         order = np.argsort(clock, kind="stable")
         when, runs = columns.time[order], Segments(clock[order])
         repeats = int((when == newest_before(when, runs, self._of_sensor[runs.series])).sum())
+        self._step_back(columns, order, runs, np.zeros(len(when), np.bool_))
         np.maximum.at(self._of_sensor, clock, columns.time)
         return repeats
 

@@ -9,7 +9,7 @@ import pytest
 from stream.intake.tables.reader import Hints
 from stream.offline.rows import said
 from stream.replay import layout_for
-from tests.support.builders import a_definition
+from tests.support.builders import SECOND, a_definition, a_policy
 
 MINUTES = pd.Series(pd.date_range("2026-03-02", periods=2000, freq="min", tz="UTC"))
 LATE = "; readings behind a later time of their series are late, as they are online"
@@ -55,6 +55,18 @@ def test_a_clock_that_is_set_back_is_named_whether_or_not_the_rows_are_put_in_or
     assert f"{behind} of 2,000 readings stood behind" in line
     assert clock in line
     assert ("the readings behind are late" in line) != sorted_
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_clock_that_is_set_back_is_named_in_long_data(tmp_path: Path, blocks: bool) -> None:
+    rows = pd.DataFrame({"time": shifted(1000, 2000, "-1h30s"), "s0": 1.0, "s1": 2.0, "row": range(2000)})
+    long = rows.melt(["time", "row"], var_name="sensor").sort_values("sensor" if blocks else "row", kind="stable")
+    long.drop(columns="row").assign(series="p").to_parquet(tmp_path / "rows.parquet")
+    policy = a_policy(interval_ns=60 * SECOND, max_gap_ns=600 * SECOND, resample="last")
+    (line,) = said(layout_for(tmp_path / "rows.parquet", Hints(), a_definition(policy=policy)))
+    clock = "of 'p', from 2026-03-02T16:39:00Z to 2026-03-02T15:39:30Z; "
+    first, second = (1000, 3000) if blocks else (2000, 2001)
+    assert f"set back: row {first:,} {clock}row {second:,} {clock}correct" in line
 
 
 def test_late_readings_and_histories_in_pieces_are_no_fault(tmp_path: Path) -> None:
