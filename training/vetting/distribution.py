@@ -24,6 +24,8 @@ FINEST = 2.0
 FEWEST_STEPS, MOST_AT_REST = 5, 0.5
 # Values closer than this share of the range of 98 % are at the same step: digitisers and unit conversions dither.
 SAME_STEP, EVEN = 0.005, 0.1
+# A sensor with another value in fewer rows than this share rarely moves.
+MOST_MOVED = 0.01
 # A limit cuts off a share of the values that no other value comes near to, in a sensor of many values.
 LEAST_CUT, MOST_CUT, TIMES_OTHERS, FEWEST_VALUES = 0.02, 0.6, 5.0, 100
 # A sensor that is cut off also comes close to its limit; a sensor at rest is away from its other values.
@@ -91,6 +93,18 @@ def clipped(sample: Sample) -> Iterator[Seen]:
         if len(starts) >= FEWEST_VALUES and size >= TIMES_OTHERS * others.max() and near >= LEAST_NEAR * len(rest):
             reason = f"cut off at its {'maximum' if limit == rest[-1] else 'minimum'}, {shown(limit)}"
             yield Seen(Kind.CLIPPED, sample.series, reason, sample.rows[sample.values == limit])
+
+
+def resting(sample: Sample) -> Iterator[Seen]:
+    """Finds a sensor that rarely moves: its deviation is so small that any move is an error of many deviations."""
+    ordered = np.sort(sample.values)
+    starts = np.append(0, np.flatnonzero(np.diff(ordered)) + 1)
+    usual = ordered[starts[np.diff(starts, append=len(ordered)).argmax()]]
+    moved = sample.values != usual
+    if 0 < moved.sum() < MOST_MOVED * len(moved):
+        deviations = float(np.median(np.abs(sample.values[moved] - usual)) / sample.values.std())
+        reason = f"{shown(usual)} but for {moved.mean():.2%} of the values; such a move is {deviations:.2g} deviations"
+        yield Seen(Kind.RESTING, sample.series, reason, sample.rows[moved])
 
 
 def _width(ordered: Float64s, tail: int) -> float:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     SPREAD_JUMP = "spread jump"
     QUANTISED = "quantised"
     CLIPPED = "clipped"
+    RESTING = "rarely moves"
     NEAR_COPY = "near copy"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int32s, Int64s
 from training.vetting.copies import copies
-from training.vetting.distribution import clipped, quantised, wild
+from training.vetting.distribution import clipped, quantised, resting, wild
 from training.vetting.finding import MISLEADING, Finding, Kind, Seen, VettedRows
 from training.vetting.growth import misleading
 from training.vetting.isolated import Sample, samples
@@ -112,6 +112,6 @@ def _odd(name: str, of: Sequence[Sample], rows: VettedRows, real: bool, known: S
     seen: dict[Kind, list[Seen]] = {}
     for sample in of:
         odd = () if real else wild(sample, sentinels)
-        for one in chain(odd, jumps(sample), quantised(sample), clipped(sample)):
+        for one in chain(odd, jumps(sample), quantised(sample), clipped(sample), resting(sample)):
             seen.setdefault(one.kind, []).append(one)
     return [rows.finding(name, parts) for parts in seen.values()]

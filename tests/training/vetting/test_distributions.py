@@ -144,3 +144,14 @@ def test_nearly_a_copy_is_named_and_one_shared_event_makes_none() -> None:
     table = np.column_stack([values, 14.5 * values + 0.01 * draw.standard_normal(3000), values + event, other + event])
     found = vet(table, START + np.arange(3000) * MINUTE, ("bar", "psi", "a", "b"))
     assert [(one.sensor, one.kind) for one in found if one.kind != Kind.WILD] == [("psi", Kind.NEAR_COPY)]
+
+
+def test_a_sensor_that_rarely_moves_is_named_with_what_a_move_counts() -> None:
+    """A set point of 70 with three values of 70.1: each counts as 37 deviations."""
+    values = np.full(4000, 70.0)
+    values[[100, 2000, 3900]] = 70.1
+    (found,) = found_in(values)
+    assert (found.kind, found.rows, found.refused) == (Kind.RESTING, 3, False)
+    assert found.reason == "70 but for 0.07% of the values; such a move is 37 deviations"
+    values[:41] = 70.1
+    assert not found_in(values)

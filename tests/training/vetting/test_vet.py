@@ -27,7 +27,7 @@ def noise(seed: int = 0) -> NDArray[np.float64]:
 
 
 def test_good_sensors_are_not_blamed() -> None:
-    """Noise, a wave, a slow drift in noise, a switch, a random walk, a rare spike, and a noisy near-copy."""
+    """Noise, a wave, a slow drift in noise, a switch, a random walk, and a noisy near-copy."""
     place = np.arange(ROWS)
     assert not vetted(
         noise=noise(),
@@ -35,7 +35,6 @@ def test_good_sensors_are_not_blamed() -> None:
         drift=place / 1000 + noise(1),
         switch=(place // 700 % 2).astype(float),
         walk=np.cumsum(noise(2)),
-        spike=np.where(place == 1500, 1.0, 0.0),
         setting=np.where(place > 1500, 7.0, 5.0),
         near=noise() + 0.1 * noise(3),
     )
