@@ -57,10 +57,10 @@ def threshold_basis(
         draft: the model; its threshold does not matter.
         history: that the levels are from. It is scored once more where such stretches are found.
     """
-    high = high_levels(levels, calibration)
-    q = q_without(levels, high.inside, draft.rules, options, seed) if 0 < high.inside.mean() <= MOST else None
-    if q is None or calibration.table.q <= q * (LOWER if len(high.rows) <= FEW else LOWER_OF_MANY):
+    found = setting_stretches(levels, calibration, draft.rules, options, seed)
+    if found is None:
         return None
+    high, q = found
     # Where the threshold is so low, the stretches are incidents, and incidents name sensors.
     lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES))
     detector = Detector(lower)
@@ -72,6 +72,21 @@ def threshold_basis(
         f"q = {all_q:.3g}, and {q:.3g} without; {some(list(map(_words, first)), FEW, '; ')}"
     )
     return ThresholdBasis(all_q, q, count, share, first, said, _remedy(first[0]))
+
+
+def setting_stretches(
+    levels: Levels, calibration: Calibration, rules: Rules, options: ThresholdSettings, seed: int
+) -> tuple[HighLevels, float] | None:
+    """The stretches that set the threshold, and the q without them; None: the levels as a whole set it."""
+    high = high_levels(levels, calibration)
+    if not 0 < high.inside.mean() <= MOST:
+        return None
+    try:
+        without = calibrate(levels.rows(~high.inside), rules, options.model_copy(update={"strict": False}), seed)
+    except DataError:  # the others are too few for a threshold
+        return None
+    q, lower = without.table.q, LOWER if len(high.rows) <= FEW else LOWER_OF_MANY
+    return (high, q) if calibration.table.q > lower * q else None
 
 
 def high_levels(levels: Levels, calibration: Calibration) -> HighLevels:
@@ -90,18 +105,6 @@ def high_levels(levels: Levels, calibration: Calibration) -> HighLevels:
     parts = [np.flatnonzero(inside & (run == one)) for one in wanted.tolist()]
     rows = [(int(one[0]), int(one[ratio[one].argmax()]), int(one[-1])) for one in parts]
     return HighLevels(inside, tuple(sorted(rows, key=lambda row: -ratio[row[1]])))
-
-
-def q_without(levels: Levels, left_out: Bools, rules: Rules, options: ThresholdSettings, seed: int) -> float | None:
-    """The q of the other levels; None: they are too few for a threshold.
-
-    Args:
-        left_out: bool (n,).
-    """
-    try:
-        return calibrate(levels.rows(~left_out), rules, options.model_copy(update={"strict": False}), seed).table.q
-    except DataError:
-        return None
 
 
 def _stretch(levels: Levels, rows: tuple[int, int, int], events: Sequence[IncidentEvent]) -> Stretch:

@@ -12,7 +12,7 @@ from tests.support.small_training import a_history, made
 from tests.training.calibration.levels import RULES, levels_of, slow, white
 from training import report
 from training.calibration.calibrate import calibrate
-from training.calibration.stretches import FEW, LOWER_OF_MANY, high_levels, q_without
+from training.calibration.stretches import setting_stretches
 
 BUDGET = ThresholdSettings()
 
@@ -26,12 +26,12 @@ def test_two_high_stretches_are_found_and_the_threshold_without_them(seed: int) 
     quiet[1][1700:1712] += 40.0
     levels = levels_of(quiet)
     found = calibrate(levels, RULES, BUDGET, 0)
-    high = high_levels(levels, found)
+    set_by = setting_stretches(levels, found, RULES, BUDGET, 0)
+    assert set_by is not None
+    high, without = set_by
     assert [(first, last) for first, _, last in high.rows] == [(3700, 3711), (500, 509)]
     assert high.inside.sum() == 22
-    without = q_without(levels, high.inside, RULES, BUDGET, 0)
     assert without == pytest.approx(clean.table.q, rel=0.3)
-    assert found.table.q > 3 * clean.table.q
 
 
 @pytest.mark.parametrize("kind", [white, slow])
@@ -40,9 +40,7 @@ def test_bursts_of_usual_operation_do_not_set_the_threshold(
 ) -> None:
     levels = levels_of([kind(np.random.default_rng(1), 3000)])
     found = calibrate(levels, RULES, BUDGET, 0)
-    high = high_levels(levels, found)
-    without = q_without(levels, high.inside, RULES, BUDGET, 0)
-    assert without is None or (len(high.rows) > FEW and found.table.q < LOWER_OF_MANY * without)
+    assert setting_stretches(levels, found, RULES, BUDGET, 0) is None
 
 
 def test_training_names_the_times_and_the_sensor_that_set_the_threshold(
@@ -58,7 +56,8 @@ def test_training_names_the_times_and_the_sensor_that_set_the_threshold(
     trained = made(tmp_path / "moved", history, threshold=BUDGET)
     basis, capacity = trained.manifest.threshold.set_by, trained.manifest.metrics.capacity
     assert clean.manifest.threshold.set_by is None
-    assert basis is not None and capacity is not None
+    assert basis is not None
+    assert capacity is not None
     assert basis.q_without == pytest.approx(clean.manifest.threshold_q, rel=0.3)
     assert [(one.series, one.start, one.sensor) for one in basis.first] == [(first, "2026-03-02T09:20:00Z", "setting")]
     assert 'frames.maintenance: [{series: "pump-01", start: "2026-03-02T09:20:00Z"' in basis.remedy
