@@ -47,8 +47,12 @@ class Days:
 
     def add(self, columns: Readings | LongReadings) -> None:
         """Counts the readings of the next batch."""
-        days, first, counts = np.unique(columns.time // DAY, return_index=True, return_counts=True)
-        for day, at, count in zip(days.tolist(), first.tolist(), counts.tolist(), strict=True):
+        day_of = columns.time // DAY
+        # Rows of one day stand together in most files, so runs are far fewer than rows.
+        runs = np.concatenate([[0], np.flatnonzero(np.diff(day_of)) + 1])
+        days, first, place = np.unique(day_of[runs], return_index=True, return_inverse=True)
+        counts = np.bincount(place, np.diff(runs, append=len(day_of))).astype(np.int64)
+        for day, at, count in zip(days.tolist(), runs[first].tolist(), counts.tolist(), strict=True):
             if day in self._days:
                 self._days[day].readings += count
             else:
