@@ -3,8 +3,10 @@
 Rich reads no markup here, and every character that reaches the terminal is made safe in `_SafeConsole`.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -27,6 +29,15 @@ class _SafeConsole(Console):
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else printable(text, keep="\n"), style, control)
 
+    def print(self, *objects: object, **options: Any) -> None:  # noqa: ANN401 - rich's own options
+        """Prints as rich does; in a file or a pipe, no line ends in blanks."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+
     def on_broken_pipe(self) -> None:
         """Raises BrokenPipeError where the reader of stdout is gone; rich would end the process."""
         raise BrokenPipeError("the reader of stdout is gone")
@@ -41,14 +52,16 @@ class _SafeTable(Table):
         super().add_row(*safe, style=style, end_section=end_section)
 
 
-def console(width: int = FILE_WIDTH, quiet: bool = False) -> Console:
+def console(width: int | None = None, quiet: bool = False) -> Console:
     """Returns a console on stdout that reads no markup in what it prints.
 
     Args:
-        width: characters on a line where stdout is no terminal.
+        width: characters on a line where stdout is no terminal; None: as many as COLUMNS says, else `FILE_WIDTH`.
         quiet: print nothing.
     """
-    columns = None if sys.stdout.isatty() else width
+    said = os.environ.get("COLUMNS", "")
+    of_file = width or (int(said) if said.isdecimal() and int(said) else FILE_WIDTH)
+    columns = None if sys.stdout.isatty() else of_file
     return _SafeConsole(width=columns, highlight=False, markup=False, emoji=False, quiet=quiet)
 
 
@@ -68,17 +81,24 @@ def plain_table(headings: Sequence[str] = (), rows: Iterable[Sequence[Cell]] = (
 
 
 def framed_table(
-    title: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]] = (), right: Sequence[str] | None = None
+    title: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell]] = (),
+    right: Sequence[str] | None = None,
+    whole: bool = False,
 ) -> Table:
     """Makes a table with lines and a title.
 
     Args:
+        whole: columns that are flush right are never made narrower than their longest line.
         right: headings of the columns that are flush right; None: all but the first.
     """
     table = _SafeTable(title=printable(title), title_justify="left")
     numbers = headings[1:] if right is None else right
     for heading in headings:
-        table.add_column(printable(heading), justify="right" if heading in numbers else "left", overflow="fold")
+        number = heading in numbers
+        name = printable(heading, keep="\n")
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=whole and number)
     for row in rows:
         table.add_row(*row)
     return table
