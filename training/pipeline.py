@@ -23,6 +23,9 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.series_counts import SeriesCounter
 from stream.errors import DataError
 from stream.events.account import SeriesAccount, series_accounts, warnings
+from stream.intake.tables.files import files
+from stream.intake.tables.label_values import label_values
+from stream.intake.tables.labels import all_marked
 from stream.offline.discarded import refuse_discarded
 from stream.offline.rows import changes
 from stream.registry.bundle import Contents
@@ -200,6 +203,19 @@ def _watched(options: TrainOptions, history: History, progress: Progress) -> tup
     return watched, findings
 
 
+def _none_normal(options: TrainOptions, of: Prepared) -> str:
+    """A sentence about a history without a normal frame."""
+    label = of.history.layout.label
+    values = None if label is None else label_values(files(options.data), label, options.hints.anomalous)
+    everywhere = None if label is None or values is None else all_marked(label, values)
+    if everywhere is not None:
+        return everywhere
+    reasons = ["confirmed", "in maintenance"] if label is None else ["labelled", "confirmed", "in maintenance"]
+    if of.policy.score_when:
+        reasons.append(f"outside `score_when: {of.policy.score_when}`")
+    return f"all of {len(of.framed):,} frames are {', '.join(reasons[:-1])} or {reasons[-1]}"
+
+
 def _vetted(options: TrainOptions, of: Prepared) -> tuple[Finding, ...]:
     """Vets the sensors in normal operation.
 
@@ -209,10 +225,7 @@ def _vetted(options: TrainOptions, of: Prepared) -> tuple[Finding, ...]:
     framed, sensors, settled = of.framed, of.history.sensors, options.frames.sentinels
     usable = ~framed.anomalous & (framed.fitness != Fitness.OFF)
     if not usable.any():
-        raise DataError(
-            f"{options.data}: all of {len(framed)} frames are labelled, confirmed, in maintenance, or outside "
-            f"`score_when: {of.policy.score_when}`; expected normal operation to learn from"
-        )
+        raise DataError(f"{options.data}: {_none_normal(options, of)}; expected normal operation to learn from")
     values = framed.values if usable.all() else framed.values[usable]
     findings = vet(values, framed.time[usable], sensors, framed.series[usable], framed.names, settled)
     if of.policy.resample == "mean":

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -99,3 +101,19 @@ def test_init_writes_the_label_and_what_in_it_means_anomalous(case: MakeCase, na
     assert written == {
         "sk": ("label", [-1], None), "hai": ("attack", None, ["attack_P1"]), "swat": ("Normal/Attack", None, None),
     }  # fmt: skip
+
+
+def test_init_writes_no_label_that_marks_every_row_and_what_it_says_to_write_works(
+    case: MakeCase, narrows: Narrows, tmp_path: Path
+) -> None:
+    table = pq.read_table(case("c07_labels") / "train_attack.parquet").drop_columns(["attack_P1"])
+    ones = pa.array([1] * len(table))
+    pq.write_table(table.append_column("label", ones), tmp_path / "h.parquet")
+    started = narrows("init", "--from-file", "h.parquet")
+    assert "`input.label` is not written, because with it all rows are labelled anomalous: 'label' has" in started.err
+    assert "label" not in yaml.safe_load((tmp_path / "narrows.yaml").read_text())["input"]
+    label = ("--set", "input.label=label")
+    refused = narrows("train", "--data", "h.parquet", *QUICK, *label)
+    assert refused.code == 1
+    assert "narrows: h.parquet: all rows are labelled anomalous: 'label' has 1 in" in refused.err
+    assert narrows("train", "--data", "h.parquet", *QUICK, *label, "--set", "input.anomalous=[0]").code == 0

@@ -232,7 +232,7 @@ def test_history_that_cannot_be_learned_from_is_refused_with_what_is_wrong(
 
 
 def test_history_that_is_all_labelled_or_off_is_refused(pumps: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"all of 3200 frames are labelled, .* expected normal operation"):
+    with pytest.raises(DataError, match=r"all rows are labelled .*'bad' has 1 in 3,200 rows; .* normal op"):
         made(tmp_path, pumps.assign(bad=1), hints=Hints(label="bad"))
     with pytest.raises(DataError, match=r"outside `score_when: flow < 0`"):
         made(tmp_path, pumps, frames=FrameSettings(score_when="flow < 0"))

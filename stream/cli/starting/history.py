@@ -14,7 +14,7 @@ from stream.intake.columns import LongReadings, Readings
 from stream.intake.field_paths import joined, nameable
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
-from stream.intake.tables.labels import left_out_labels, likely_label
+from stream.intake.tables.labels import all_marked, left_out_labels, likely_label
 from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
 from stream.offline.naming import with_note_on_names
 from stream.settings.starter import Guess
@@ -33,7 +33,7 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     """
     hints = replace(hints, propose=True)
     layout = discover(Path(path), hints)
-    labels = _labels(layout)
+    labels, doubt = _labels(layout)
     if labels:
         told = {guess.path.removeprefix("input."): guess.value for guess in labels}
         layout = discover(Path(path), replace(hints, **told))
@@ -46,7 +46,7 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     if every:
         layout = _without_blank_sensors(layout, columns)
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
-    doubts = [*layout.doubts, *_renamed(layout)]
+    doubts = [*layout.doubts, *_renamed(layout), *doubt]
     warnings = [*(f"{path}: {doubt}" for doubt in doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
@@ -153,18 +153,20 @@ def _renamed(layout: Layout) -> list[str]:
     ]
 
 
-def _labels(layout: Layout) -> list[Guess]:
-    """The column of labels among those that are not read, and the values in it that mean anomalous."""
+def _labels(layout: Layout) -> tuple[list[Guess], list[str]]:
+    """The column of labels among those that are not read, and the values in it that mean anomalous; and a doubt."""
     label = likely_label(left_out_labels(layout.left_out))
     values = None if label is None else label_values(files(layout.path), label, ())
-    if values is None or not values.rows:
-        return []
+    if label is None or values is None or not values.rows:
+        return [], []
+    if (everywhere := all_marked(label, values)) is not None:
+        return [], [f"`input.label` is not written, because with it {everywhere}"]
     why = f"named like a label: rows marked in it are kept out of training; it has {values.seen}"
     guesses = [Guess("input.label", label, why)]
     if values.proposed:
         why = f"which values of {label} mean anomalous is a guess: it has {values.seen}"
         guesses.append(Guess("input.anomalous", list(values.proposed), why))
-    return guesses
+    return guesses, []
 
 
 def _excluded(layout: Layout) -> list[Guess]:

@@ -28,6 +28,10 @@ _MANY = 1_000
 _SHOWN, _LENGTH = 6, 60
 
 
+# Of these, those that hardly say anything else than that a machine is well: a switch is also off or not.
+WELL = frozenset({"normal", "healthy", "benign", "nominal", "inlier"})
+
+
 @dataclass(frozen=True, slots=True)
 class LabelValues:
     """The values of a column of labels.

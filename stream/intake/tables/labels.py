@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from stream.errors import DataError
 from stream.intake.field_paths import as_setting
-from stream.intake.tables.column_types import first_named, is_label, listed
-from stream.intake.tables.files import files
-from stream.intake.tables.label_values import LabelValues, label_values
+from stream.intake.tables.column_types import first_named, is_label, is_text, listed
+from stream.intake.tables.files import File, files
+from stream.intake.tables.label_values import WELL, LabelValues, label_values
 from stream.intake.tables.merged import check_columns
 from stream.intake.tables.search import Search, left_out
 
@@ -18,6 +20,10 @@ _MARKS = "labels?|labell?ed|attacks?|faults?|faulty|anomal(?:y|ies|ous)|abnormal
 _CHANGES = "change_?points?"
 _LABEL = re.compile(rf"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?i:{_MARKS}|{_CHANGES})(?![a-z])")
 _CHANGE = re.compile(_CHANGES, re.IGNORECASE)
+# Values of a label that may mean anomalous where 1 means normal.
+_OTHERS = "input.anomalous: [0]"
+# Rows of a column of text that are looked at, at either end.
+_LOOK = 1000
 # Names that are the label where several columns have such a word, in the order of preference.
 _ANSWERS = (
     *("anomaly", "is_anomaly", "anomalous", "is_anomalous", "anomaly_label", "label", "labels", "is_label"),
@@ -60,9 +66,19 @@ def find_label(search: Search) -> tuple[str | None, LabelValues | None]:
     if 2 * values.marked > values.rows:
         search.doubts.append(
             f"{values.marked:,} of {values.rows:,} rows are labelled anomalous by {name!r}: {values.seen}; where these "
-            f"are normal, write the values that are not as `input.anomalous`"
+            f"are normal, write the values that are not, such as `{_OTHERS}`"
         )
     return name, values
+
+
+def all_marked(name: str, values: LabelValues) -> str | None:
+    """A sentence about a label that marks every row, with what to write instead; None where it does not."""
+    if not values.rows or values.marked < values.rows:
+        return None
+    return (
+        f"all rows are labelled anomalous: {name!r} has {values.seen}; write `{as_setting('label', name)}` and the "
+        f"values that mean anomalous, such as `{_OTHERS}`, or no `input.label`"
+    )
 
 
 def doubt_unused_labels(search: Search) -> None:
@@ -71,15 +87,37 @@ def doubt_unused_labels(search: Search) -> None:
     if search.hints.label is not None or search.hints.bundle or (search.hints.propose and likely_label(names)):
         return
     marked: dict[str, str] = {}
-    for name in names:
+    for name in names or _state_words(search):
         values = label_values(search.files, name, search.hints.anomalous)
-        if values.marked or values.proposed:
+        if (everywhere := all_marked(name, values)) is not None:
+            search.doubts.append(f"no label is configured, so every row counts as normal: with {name!r}, {everywhere}")
+        elif values.marked or values.proposed or not names:
             marked[name] = f"{name!r} has {values.seen}"
     if marked:
         search.doubts.append(
-            f"{'; '.join(marked.values())}; named like a label, but none is configured: every row counts as normal; "
+            f"{'; '.join(marked.values())}; {'named' if names else 'it looks'} like a label, but none is configured: "
+            f"every row counts as normal; "
             f"`{as_setting('label', likely_label(marked) or next(iter(marked)))}` keeps marked rows out of training"
         )
+
+
+def _state_words(search: Search) -> list[str]:
+    """Columns of text with one or two words, one of which means normal, in their first and last rows."""
+    found = [file for file in search.files if file.rows]
+    unread = left_out(search.why)
+    texts = [name for name in search.in_all(is_text) if unread.get(name, "configured") != "configured"]
+    stored = [name for name in texts if name not in {*found[0].folders, *found[-1].folders}]
+    return [name for name in stored if _says_well(_ends(found[0], name) | _ends(found[-1], name))]
+
+
+def _ends(file: File, name: str) -> set[str | None]:
+    """The texts in the first and last rows of a column."""
+    return {text for rows in file.ends([name], _LOOK) for text in pc.unique(rows.column(0)).to_pylist()}
+
+
+def _says_well(texts: set[str | None]) -> bool:
+    words = {text.strip().casefold() for text in texts if text}
+    return len(words) <= 2 and bool(words & WELL)
 
 
 def likely_label(columns: Iterable[str]) -> str | None:

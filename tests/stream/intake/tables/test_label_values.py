@@ -106,3 +106,21 @@ def test_marked_rows_that_nothing_keeps_out_of_training_are_doubted(tmp_path: Pa
     assert not discover(path, Hints(label="attack")).doubts
     (half,) = discover(write(tmp_path / "h.parquet", {**columns, "attack": [1, 1]}), Hints(label="attack")).doubts
     assert "2 of 2 rows are labelled anomalous by 'attack'" in half
+
+
+def test_a_column_whose_words_say_that_a_machine_is_well_looks_like_a_label(tmp_path: Path) -> None:
+    columns = {"time": stamps(0, 1, 2), "x": [1.0, 2.0, 3.0]}
+    path = write(tmp_path / "x.parquet", columns | {"etat": ["normal", "panne", "normal"], "mode": ["on", "off", "on"]})
+    [doubt] = discover(path).doubts
+    assert doubt.startswith("'etat' has 'normal' in 2 rows, 'panne' in 1 row; it looks like a label")
+    assert doubt.endswith("`input.label: etat` keeps marked rows out of training")
+    assert discover(path, Hints(label="etat")).doubts == ()
+    many = write(tmp_path / "y.parquet", columns | {"state": ["normal", "eco", "boost"]})
+    assert discover(many).doubts == ()
+
+
+def test_a_label_that_marks_every_row_is_questioned_with_what_to_write(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"time": stamps(0, 1), "x": [1.0, 2.0], "label": [1, 1]})
+    [doubt] = discover(path).doubts
+    assert "all rows are labelled anomalous: 'label' has 1 in 2 rows; write `input.label: label` and" in doubt
+    assert "such as `input.anomalous: [0]`" in doubt
