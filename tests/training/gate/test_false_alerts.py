@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.gate.false_alerts import chance_of_at_least
+from stream.registry.manifest_facts import Criterion, Verdict
+from training.gate.false_alerts import chance_of_at_least, unjudged
 
 
 @pytest.mark.parametrize(("mean", "behind"), [(0.7, 1.0), (3.0, 2.5), (12.0, 40.0)])
@@ -18,3 +19,20 @@ def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
     assert chance_of_at_least(3_000, mean=1_600.0, behind=800.0) < 1e-6
     assert 0.4 < chance_of_at_least(160_000, mean=160_000.0, behind=80_000.0) < 0.6
     assert chance_of_at_least(1, mean=0.0, behind=5.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "measured", "warned"), [("not judged", 126.0, 1), ("not judged", 3.0, 0), ("refused", 126.0, 0)]
+)
+def test_many_times_the_promise_is_a_warning_where_the_gate_could_not_judge_it(
+    verdict: Verdict, measured: float, warned: int
+) -> None:
+    """One alert a week is promised, and two are let pass."""
+    alarm = Criterion("time in alarm", "passed", 0.0, 0.1, "")
+    found = unjudged([alarm, Criterion("promise", verdict, measured, 2.0, "2 seen")])
+    assert len(found) == warned
+    if found:
+        assert found[0].startswith(
+            "on the gate part the threshold gives 126 times the alerts that it promises, and the "
+        )
+        assert "could not judge it, as the data are short (2 seen)" in found[0]
