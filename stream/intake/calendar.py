@@ -63,10 +63,11 @@ def digits_to_local(numbers: Int64s, digits: Literal[8, 14]) -> tuple[Int64s, Bo
     """Numbers (n,) such as 20210131 or 20210131235959 as local times (n,), and bool (n,), true where they are times.
 
     Args:
-        digits: 8: the date alone. 14: also 12, which lack the seconds.
+        digits: 8: the date alone. 14: also 12, which lack the seconds, and 10, which lack the minutes.
     """
     clock = np.zeros_like(numbers)
     if digits == 14:
+        numbers = np.where((numbers >= 10**9) & (numbers < 10**10), numbers * 100, numbers)
         short = numbers < 10**13
         clock = np.where(short, numbers % 10**4 * 100, numbers % 10**6)
         numbers = np.where(short, numbers // 10**4, numbers // 10**6)

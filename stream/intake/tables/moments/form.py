@@ -23,6 +23,7 @@ from stream.intake.timestamps import epoch_of, plausible
 _MANY = 0.1
 # The last resort: what takes times of any year as they are.
 _AS_THEY_ARE: tuple[TimeFormat, ...] = ("iso8601", "epoch_s")
+_DIGITS: tuple[TimeFormat, ...] = ("yyyymmddhhmmss", "yyyymmdd")
 _DATES, _CLOCKS = ("date", "day", "datum"), ("time", "clock", "time_of_day")
 _EXPECTED = f"timestamps, epochs or ISO 8601 text from {FIRST_YEAR} to {LAST_YEAR}"
 # A zone far from UTC and without summer time: what it moves names no zone.
@@ -208,12 +209,15 @@ class _Trials:
 
     def rivals(self, given: _Trial) -> list[_Trial]:
         """Readings of digits that are plausible besides each other, the most usual step first; none for only one."""
-        digits = str(given.rows.ends()[0])
-        if given.form.time_format != "auto" or given.form.date is not None or not digits.isdigit():
+        first = given.rows.ends()[0]
+        whole = (
+            first.isdigit() if isinstance(first, str) else isinstance(first, int | float) and float(first).is_integer()
+        )
+        if given.form.time_format != "auto" or given.form.date is not None or not whole:
             return []
         found = [self.of(given.time, None, time_format) for time_format in MEANINGS]
         readings = [trial for trial in found if trial.is_plausible]
-        return sorted(readings, key=lambda trial: (not trial.is_usual, -trial.times.max())) if readings[1:] else []
+        return sorted(readings, key=_doubtful) if readings[1:] else []
 
     def _pairs(self, time: str) -> list[tuple[str, str | None]]:
         """Columns of a time of day and of a date, one of which is `time`, and the other typed or named so."""
@@ -221,6 +225,11 @@ class _Trials:
         dates = [name for name, kind in others.items() if types.is_date(kind) or name.lower() in _DATES]
         clocks = [name for name, kind in others.items() if types.is_time(kind) or name.lower() in _CLOCKS]
         return [*((time, date) for date in dates), *((clock, time) for clock in clocks)]
+
+
+def _doubtful(trial: _Trial) -> tuple[bool, bool, int]:
+    """Sorts readings of the same digits: usual steps first, then dates, which no epochs are by chance, then newest."""
+    return not trial.is_usual, trial.form.time_format not in _DIGITS, -int(trial.times.max())
 
 
 def _values(search: Search, given: _Trial) -> str:

@@ -75,18 +75,27 @@ def test_a_form_that_needs_a_setting_is_refused_with_it_and_read_with_it(tmp_pat
 @pytest.mark.parametrize(
     ("step", "first"), [(600_000_000, "filetime"), (1_000_000_000, "epoch_ns"), (10_000_000, "filetime")]
 )
-@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("kind", [int, str, float])
 def test_digits_that_are_times_in_two_units_are_asked_about_with_the_usual_step_first(
-    tmp_path: Path, step: int, first: str, text: bool
+    tmp_path: Path, step: int, first: str, kind: type[int] | type[str] | type[float]
 ) -> None:
     ticks = [638_440_560_000_000_000 + step * i for i in range(ROWS)]
-    path = write(tmp_path / "p.parquet", {"time": [*map(str, ticks)] if text else ticks, "x": [1.0] * ROWS})
+    path = write(tmp_path / "p.parquet", {"time": [*map(kind, ticks)], "x": [1.0] * ROWS})
     other = "epoch_ns" if first == "filetime" else "filetime"
     asked = rf"which may be times in 2 ways; write `input.time_format: {first}` .*; or write `input.time_.*: {other}`"
     with pytest.raises(DataError, match=asked):
         discover(path)
     assert discover(path, Hints(propose=True)).times.form.time_format == first
-    assert discover(path, Hints(time_format="epoch_ns")).times.note.startswith("string" if text else "int64")
+    assert sum(map(len, read(path, discover(path, Hints(time_format="epoch_ns"))))) == ROWS
+
+
+def test_hours_in_digits_are_not_taken_for_seconds_of_the_future_without_a_word(tmp_path: Path) -> None:
+    hours = [int((START + timedelta(hours=i)).strftime("%Y%m%d%H")) for i in range(ROWS)]
+    path = write(tmp_path / "p.parquet", {"time": hours, "x": [1.0] * ROWS})
+    with pytest.raises(DataError, match=r"in 2 ways; write `input.time_format: yyyymmddhhmmss` .*: epoch_s`"):
+        discover(path)
+    note = discover(path, Hints(time_format="yyyymmddhhmmss")).times.note
+    assert note.endswith("2024-02-20T22:00:00Z to 2024-03-04T09:00:00Z")
 
 
 def test_days_that_may_be_months_are_read_in_the_order_that_scatters_less_and_both_are_named(tmp_path: Path) -> None:
