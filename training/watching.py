@@ -11,7 +11,7 @@ from stream.detect.policy import FramePolicy
 from stream.intake.columns import Readings
 from stream.intake.sampling import sampling
 from stream.intake.sampling_advice import SamplingAdvice, sampling_advice
-from stream.messages import some
+from stream.messages import counted, some
 from stream.registry.manifest_facts import DataFacts
 from training.data.feedback import apply_feedback
 from training.data.framing import FramedHistory, frame
@@ -67,7 +67,7 @@ class Watched(Prepared):
             settings = filter(None, (of.setting(name) for name, of in self.unscaled.items()))
             any_move = [f"any move opens an incident by a range: `{setting}`" for setting in settings][:1]
             line = "; ".join([some(still, NAMED, "; "), *any_move])
-            yield "still", f"{len(still)} sensors stand still: {line}"
+            yield "still", f"{counted(len(still), 'sensor')} {'stands' if len(still) == 1 else 'stand'} still: {line}"
         if self.wild:
             wild = some([f"{count:,} of {name}" for name, count in self.wild.items()], NAMED)
             yield "scale", f"values far from all others are left out of mean and deviation: {wild}"

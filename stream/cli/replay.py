@@ -11,7 +11,7 @@ import typer
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands
 from stream.counters import Count
-from stream.messages import say, warn
+from stream.messages import counted, say, warn
 
 if TYPE_CHECKING:
     from stream.detect.definition import Definition
@@ -73,7 +73,7 @@ def _replay(
     torch.set_num_threads(1)
     folder, _, definition = bundle_of(settings, bundle)
     layout = layout_for(data, settings.input.hints.without_label(), definition)
-    say(f"bundle {folder.name} of {definition.detector}, {len(definition.sensors)} sensors")
+    say(f"bundle {folder.name} of {definition.detector}, {counted(len(definition.sensors), 'sensor')}")
     labels = left_out_labels(layout.left_out)
     for line in (*said(layout), *(f"left out: {name}, named like a label" for name in labels)):
         say(line)

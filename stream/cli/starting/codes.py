@@ -10,6 +10,8 @@ from stream.settings.starter import Guess
 
 # Values to look at, over all sensors: more of them would not fit into memory where sensors are many.
 _ENOUGH = 20_000_000
+# Larger numbers are easier to read with an exponent.
+_WHOLE = 1e15
 
 
 def sentinel_guesses(batches: Sequence[Batch], sensors: Sequence[str]) -> Iterator[Guess]:
@@ -24,7 +26,9 @@ def sentinel_guesses(batches: Sequence[Batch], sensors: Sequence[str]) -> Iterat
     found = [one for one in likely_sentinels(values[order], sensors, series[order]) if one.clear]
     by_sensor: dict[str, list[float]] = {}
     for one in found:
-        by_sensor.setdefault(one.sensor, []).append(int(one.value) if one.value == round(one.value) else one.value)
+        by_sensor.setdefault(one.sensor, []).append(
+            int(one.value) if one.value == round(one.value) and abs(one.value) < _WHOLE else one.value
+        )
     if by_sensor:
         yield Guess("frames.sentinels", by_sensor, "; ".join(f"{one.sensor}: {one.reason}" for one in found))
 

@@ -13,6 +13,8 @@ from stream.intake.tables.search import Search
 from stream.intake.tables.times import TIMES
 
 _DATE_FOLDERS = ("year", "month", "day", "hour", "date", "dt")
+# Names that are rather of a series than of a sensor, where one of two columns is each.
+_PLACES = ("instance", "host", "hostname", "server", "pod", "site", "plant", "line", "location")
 # Rows that repeat a time, as a share, that are worth a warning.
 _MANY = 0.1
 # Columns in which values are looked for that take turns, at most: quick on any history.
@@ -150,7 +152,7 @@ def _unexplained(search: Search, keys: list[str], names: list[str], share: float
         found = search.rows.explaining(keys, floats) or [*names, *whole]
         listed = f": {' or '.join(found)}?" if found else ""
         return f"{seen}; name the column that tells assets apart as `input.series`{listed}"
-    pair = sorted(pair, key=lambda name: (name.lower() in SENSORS, preference(name) is None))
+    pair = sorted(pair, key=lambda name: (name.lower() in SENSORS, not _is_place(name)))
     together = f"{seen}; {' and '.join(pair)} together tell them apart"
     taken = {*keys, *names, *added(search)}
     numbers = [name for name, kind in search.types.items() if is_number(kind) and name not in taken]
@@ -161,6 +163,11 @@ def _unexplained(search: Search, keys: list[str], names: list[str], share: float
         f"{together}: if one names the sensor of each row, set {_long(pair[1], numbers[0], pair[0])}, "
         f"or sensor and series the other way round"
     )
+
+
+def _is_place(name: str) -> bool:
+    """True for a name of assets, or of what people call so beside the names of sensors."""
+    return preference(name) is not None or name.lower() in _PLACES
 
 
 def _kind(search: Search, name: str) -> str:

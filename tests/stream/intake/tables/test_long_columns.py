@@ -62,6 +62,10 @@ def test_long_data_that_no_name_gives_away_are_questioned(tmp_path: Path) -> Non
         "sensor of each row, set `input.format: long`, `input.sensor: kind`, `input.series: site`, "
         "`input.value: amount` and `input.sensors: {}`, or sensor and series the other way round",
     )
+    turned = {"kind": LONG["kind"], **LONG, "job": ["node"] * 120}
+    scraped = {{"site": "instance"}.get(name, name): column for name, column in turned.items()}
+    [doubt] = discover(write(tmp_path / "turned.parquet", scraped)).doubts
+    assert "`input.sensor: kind`, `input.series: instance`, `input.value: amount`" in doubt
     one = write(tmp_path / "y.parquet", {"time": stamps(*TURNS), "kind": [*"abcd"] * 30, "value": [1.0] * 120})
     layout = discover(one)
     assert (layout.series, len(layout.doubts)) == ("kind", 1)
