@@ -4,6 +4,7 @@ A fault in the history that nobody marked, or a sensor that hardly ever moves, c
 fault of usual size is found. A model cannot tell these from normal operation; a person can.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -127,9 +128,18 @@ def _words(of: Stretch) -> str:
 
 def _remedy(of: Stretch) -> str:
     """The settings that leave a stretch out, and what it means to leave it in."""
-    span = f'`frames.maintenance: [{{series: "{of.series}", start: "{of.start}", end: "{of.end}"}}]`'
-    value = f", or `frames.sentinels: {{{of.sensor}: [VALUE]}}` for a VALUE that means no value" if of.sensor else ""
+    span = f'`frames.maintenance: [{{series: {_quoted(of.series)}, start: "{of.start}", end: "{of.end}"}}]`'
+    value = (
+        f", or `frames.sentinels: {{{_quoted(of.sensor)}: [VALUE]}}` for a VALUE that means no value"
+        if of.sensor
+        else ""
+    )
     return (
         f"look at these times: if they are faults or no measurements, label or exclude them, as by {span}{value}, and "
         "train again; if they are normal, the detector cannot see faults smaller than these"
     )
+
+
+def _quoted(name: str) -> str:
+    """A name as YAML reads it, whatever it holds."""
+    return json.dumps(name, ensure_ascii=False)
