@@ -23,6 +23,8 @@ TOPIC_TIMEOUT_S = 20.0
 # Worker processes share the cores: each more thread of torch only gets in the way. Read when torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Worker processes are told the width of the terminal of their parent; tables in tests have that of a pipe.
+os.environ.pop("COLUMNS", None)
 
 # The same examples in every run: a failure is repeated by running the test again, and CI never fails by chance.
 settings.register_profile("narrows", derandomize=True, deadline=None, database=None, max_examples=50, print_blob=True)
