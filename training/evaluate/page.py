@@ -9,6 +9,7 @@ from stream.detect.incidents.incident import IncidentEvent
 from stream.events.account import COUNTS, summary
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
+from stream.messages import counted
 from training.data.spans import Span
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import FIGURES, alert_class
@@ -16,7 +17,7 @@ from training.evaluate.labelled import spans
 from training.evaluate.markup import Markup, safe, table, tag
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
 from training.evaluate.report import TITLES, means, text
-from training.evaluate.summary import duration, plural, sentences
+from training.evaluate.summary import duration, sentences
 
 # The page shows the series and alerts with the highest scores, and says how many it leaves out.
 MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12
@@ -154,7 +155,7 @@ def _one_series(of: Evaluation, name: str, alerts: list[Span]) -> Markup:
     drawn = series_plot(of.truth.time[at], of.labelled.score[at], gaps, of.truth.events[name], alerts)
     assert events is not None
     caption = (
-        f"{events.opened_inside} of {plural(events.events, 'event')}, {plural(events.false, 'false alert')}; "
+        f"{events.opened_inside} of {counted(events.events, 'event')}, {counted(events.false, 'false alert')}; "
         f"VUS-PR {text('vus_pr', one.volume.vus_pr)}, AUC-PR {text('auc_pr', one.ranking.auc_pr)}"
     )
     return tag("figure", tag("h3", name), tag("figcaption", caption), Markup(drawn))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from stream.counters import Count
 from stream.events.account import warnings
+from stream.messages import counted
 from training.evaluate.evaluation import Evaluation
 from training.metrics.events import EventMetrics
 
@@ -27,7 +28,7 @@ def _unlabelled(of: Evaluation) -> str:
     lost = ", ".join(f"{counts[kind]:,} {kind.name.lower()}" for kind in DISCARDED if counts[kind])
     if not labelled:
         return f"No row that could be read is labelled (of all readings: {lost})"
-    return f"{plural(labelled, 'labelled row')} made no frame (of all readings: {lost})"
+    return f"{counted(labelled, 'labelled row')} made no frame (of all readings: {lost})"
 
 
 def _incidents(events: EventMetrics, unlabelled: str) -> Iterator[str]:
@@ -37,7 +38,7 @@ def _incidents(events: EventMetrics, unlabelled: str) -> Iterator[str]:
         late = "" if events.median_delay_s is None else f", {duration(events.median_delay_s)} after its start (median)"
         before = events.found - events.opened_inside
         yield (
-            f"{events.opened_inside} of {plural(events.events, 'labelled event')} had an alert open inside{late}"
+            f"{events.opened_inside} of {counted(events.events, 'labelled event')} had an alert open inside{late}"
             f"{f'; {before} more were met by an alert that was open before' if before else ''}."
         )
     days = duration(events.normal_days * 86_400)
@@ -45,7 +46,7 @@ def _incidents(events: EventMetrics, unlabelled: str) -> Iterator[str]:
         yield f"No alert opened, in {days} of normal operation."
         return
     rate = "" if events.false_per_day is None else f": {events.false_per_day:.2g} per series and day"
-    yield f"{events.false} of {plural(events.incidents, 'alert')} false{rate}, in {days} of normal operation."
+    yield f"{events.false} of {counted(events.incidents, 'alert')} false{rate}, in {days} of normal operation."
 
 
 def _ranking(of: Evaluation) -> Iterator[str]:
@@ -70,7 +71,7 @@ def _promise(of: Evaluation) -> Iterator[str]:
         return
     expected = p.promised_per_week * p.weeks
     few = " Too little normal operation to tell." if expected < FEW and p.alerts <= FEW else ""
-    opened = f"{plural(p.alerts, 'alert')} opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
+    opened = f"{counted(p.alerts, 'alert')} opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
     yield f"Normal rows: {opened}{_shares(of)}.{few}"
     if p.extrapolated:
         yield "The promise was extrapolated in calibration: its data could not support it."
@@ -109,11 +110,6 @@ def _baselines(of: Evaluation) -> Iterator[str]:
         yield f"{name} has no threshold, so it is ranked only: {why}."
     if shared := of.baselines.shared_frames:
         yield f"{shared:,} of the frames judged are in the history, too: not all of this was unseen."
-
-
-def plural(count: int, noun: str) -> str:
-    """The number with its noun: 3 alerts, 1 alert."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
