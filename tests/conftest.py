@@ -45,6 +45,11 @@ class MakeTopic(Protocol):
         """
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their argument: packed ones hold the time, and all worker processes collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a broker or the data sets, directly or through another fixture, for `-m "not broker"`.
 

@@ -24,7 +24,7 @@ EXPECTED = [(f"p{i % 2}", i, (i + 0.5, 1.0 if i else None), i) for i in range(4)
         ("remarks.csv", "\n".join(["# by a logger", "#", HEAD, *LINES]).encode()),
         ("tab.tsv", "\n".join([HEAD, *LINES]).replace(",", "\t").encode()),
         ("comma in numbers.csv", "\n".join([HEAD, *LINES]).replace(",", ";").replace(".", ",").encode()),
-        ("zipped.csv.gz", gzip.compress("\n".join([HEAD, *LINES]).encode())),
+        ("zipped.csv.gz", gzip.compress("\n".join([HEAD, *LINES]).encode(), mtime=0)),
     ],
 )
 def test_text_of_any_separator_encoding_and_decimal_point_is_one_table(tmp_path: Path, name: str, data: bytes) -> None:
