@@ -18,6 +18,7 @@ from training.data.framing import FramedHistory
 from training.evaluate.baselines import BaselineHistory, fit_baselines, load_baseline_history
 from training.evaluate.figures import Detections, Figures, GroundTruth, ground_truth, measure, rows_of
 from training.evaluate.labelled import LabelledScores, score_labelled, spans
+from training.evaluate.outcomes import EventOutcome, event_outcomes, while_open
 from training.evaluate.promise import CurvePoint, PromiseComparison, compare_promise, curve, normal_frames
 from training.evaluate.worst import WorstWindow, worst_windows
 from training.options import TrainOptions
@@ -52,7 +53,7 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Figures of the baselines, and the history they were fitted on.
+    """Detections and figures of the baselines, and the history they were fitted on.
 
     Attributes:
         no_threshold: by name of a baseline without a threshold, the reason.
@@ -60,6 +61,7 @@ class Baselines:
         shared_frames: evaluated frames that are in the history too.
     """
 
+    detections: tuple[Detections, ...]
     figures: tuple[Figures, ...]
     no_threshold: dict[str, str]
     history: BaselineHistory
@@ -76,6 +78,7 @@ class Evaluation:
     labelled: LabelledScores
     truth: GroundTruth
     ours: Figures
+    outcomes: tuple[EventOutcome, ...]
     baselines: Baselines | None
     promise: PromiseComparison
     curve: tuple[CurvePoint, ...]
@@ -104,7 +107,8 @@ def evaluate(bundle: Bundle, options: EvaluationOptions) -> Evaluation:
     labelled = score_labelled(definition, options.data, options.hints, options.known)
     grace = definition.spec.receptive_field
     truth = ground_truth(labelled.frames, grace)
-    ours = measure(truth, Detections(OURS, labelled.score, spans(labelled.incidents)))
+    incidents = spans(labelled.incidents)
+    ours = measure(truth, Detections(OURS, labelled.score, incidents))
     assert ours.events is not None, "the detector has a threshold"
     normal = normal_frames(labelled.frames, grace)
     levels = calibration_levels(bundle.folder)
@@ -114,8 +118,9 @@ def evaluate(bundle: Bundle, options: EvaluationOptions) -> Evaluation:
         labelled=labelled,
         truth=truth,
         ours=ours,
+        outcomes=tuple(event_outcomes(truth, labelled.score, incidents)),
         baselines=None if options.history is None else _baselines(bundle, options.history, labelled.frames, truth),
-        promise=compare_promise(manifest, labelled.score, normal, ours.events),
+        promise=compare_promise(manifest, labelled.score, normal, while_open(labelled.frames, incidents), ours.events),
         curve=tuple(curve(levels, labelled.score, normal, definition.thresholds.q)),
         worst=tuple(worst_windows(labelled, definition)),
     )
@@ -125,6 +130,7 @@ def _baselines(bundle: Bundle, options: TrainOptions, frames: FramedHistory, tru
     history = load_baseline_history(options, bundle.definition, bundle.manifest)
     fitted = fit_baselines(history, frames, bundle.definition, bundle.manifest, options.train.seed)
     return Baselines(
+        detections=tuple(one.detections for one in fitted),
         figures=tuple(measure(truth, one.detections) for one in fitted),
         no_threshold={one.detections.name: one.no_threshold for one in fitted if one.no_threshold is not None},
         history=history,

@@ -14,6 +14,7 @@ from stream.registry.manifest_facts import ThresholdFacts
 from training.evaluate.evaluation import Baselines, Evaluation
 from training.evaluate.figures import FIGURES, AlertClass, Figures, SeriesFigures, alert_class
 from training.evaluate.labelled import spans
+from training.evaluate.outcomes import EventOutcome, Outcome, by_length
 from training.evaluate.promise import CurvePoint, PromiseComparison
 from training.metrics.events import EventMetrics
 
@@ -110,6 +111,27 @@ class AlertFacts(msgspec.Struct, frozen=True):
     sensors: list[ShareFacts]
 
 
+class LengthFacts(msgspec.Struct, frozen=True):
+    """Events of `shortest` to `longest` labelled frames (null: no end), and how many of them were found."""
+
+    shortest: int
+    longest: int | None
+    events: int
+    found: int
+
+
+class LabelledEventFacts(msgspec.Struct, frozen=True):
+    """One labelled event; `ended_at` is the end of its grace. See `EventOutcome`."""
+
+    series: str
+    started_at: str
+    ended_at: str
+    frames: int
+    outcome: Outcome
+    delay_s: float | None
+    peak_score: float | None
+
+
 class EvaluationFacts(msgspec.Struct, frozen=True):
     """Every figure; null where there is none.
 
@@ -129,6 +151,8 @@ class EvaluationFacts(msgspec.Struct, frozen=True):
     grace_frames: int
     detectors: list[DetectorFacts]
     floors: BaselineFacts | None
+    by_length: list[LengthFacts]
+    labelled_events: list[LabelledEventFacts]
     promise: PromiseComparison
     curve: list[CurvePoint]
     alerts: list[AlertFacts]
@@ -155,12 +179,19 @@ def facts(of: Evaluation) -> EvaluationFacts:
         grace_frames=of.truth.grace,
         detectors=[_detector(figures) for figures in of.figures],
         floors=None if of.baselines is None else _baselines(of.baselines),
+        by_length=[msgspec.convert(one, LengthFacts, from_attributes=True) for one in by_length(of.outcomes)],
+        labelled_events=[_labelled(one) for one in of.outcomes],
         promise=of.promise,
         curve=list(of.curve),
         alerts=[_alert(one, kind) for one, kind in zip(labelled.incidents, classes, strict=True)],
         accounts=list(labelled.accounts),
         notes=[*changes(layout), *layout.doubts],
     )
+
+
+def _labelled(one: EventOutcome) -> LabelledEventFacts:
+    start, end = rfc3339(one.span.start_ns), rfc3339(one.span.end_ns)
+    return LabelledEventFacts(one.span.series, start, end, one.frames, one.outcome, one.delay_s, one.peak_score)
 
 
 def _detector(of: Figures) -> DetectorFacts:

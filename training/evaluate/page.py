@@ -5,23 +5,22 @@ from importlib.resources import files
 from pathlib import Path
 
 from stream.counters import Count
-from stream.detect.incidents.incident import IncidentEvent
 from stream.events.account import COUNTS, summary
 from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.messages import counted
 from training.data.spans import Span
 from training.evaluate.evaluation import OURS, Evaluation
-from training.evaluate.figures import FIGURES, alert_class
+from training.evaluate.figures import FIGURES
 from training.evaluate.labelled import spans
-from training.evaluate.markup import Markup, safe, table, tag
+from training.evaluate.markup import Markup, table, tag
+from training.evaluate.page_alerts import alerts, missed_events
 from training.evaluate.plots import curve_plot, series_plot, strength_plot, window_plot
 from training.evaluate.report import TITLES, means, text
-from training.evaluate.summary import duration, sentences
+from training.evaluate.summary import sentences
 
-# The page shows the series and alerts with the highest scores, and says how many it leaves out.
-MOST_SERIES, MOST_ALERTS, MOST_SENSORS = 40, 50, 12
-LEAST, BAR_REM = 0.005, 20.0  # smaller shares would read 0 %
+# The page shows the series with the highest scores, and says how many it leaves out.
+MOST_SERIES = 40
 HOW = (
     "Every row went through the code that serves the stream, with the threshold that the bundle came with; nothing was "
     "tuned on these rows, and no score is point-adjusted. An event is a run of labelled frames and the W + M - 1 after "
@@ -51,7 +50,20 @@ def page(of: Evaluation) -> str:
         tag("title", title),
         tag("style", Markup(files(__package__).joinpath("page.css").read_text("utf-8"))),
     )
-    sections = (_header, _detectors, _promise, _series, _alerts, _worst, _each, _accounts, _strength, _vetting, _how)
+    sections = (
+        _header,
+        _detectors,
+        _promise,
+        _series,
+        alerts,
+        missed_events,
+        _worst,
+        _each,
+        _accounts,
+        _strength,
+        _vetting,
+        _how,
+    )
     body = tag("body", *(part for section in sections for part in section(of)))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -102,6 +114,7 @@ def _promise(of: Evaluation) -> Iterator[Markup]:
     rows = [
         ("alerts per series and week", _figure(p.promised_per_week, ".3g"), _figure(p.per_week, ".3g")),
         ("share of frames above", _figure(p.promised_share, ".3%"), _figure(p.share, ".3%")),
+        ("share of frames during an open alert", "-", _figure(p.in_alarm, ".3%")),
     ]
     numbers = table(("", "promised", "realised"), rows)
     verdicts = table(("frames", ""), [(name, f"{of.labelled.counts[Count(name)]:,}") for name in VERDICTS])
@@ -159,49 +172,6 @@ def _one_series(of: Evaluation, name: str, alerts: list[Span]) -> Markup:
         f"VUS-PR {text('vus_pr', one.volume.vus_pr)}, AUC-PR {text('auc_pr', one.ranking.auc_pr)}"
     )
     return tag("figure", tag("h3", name), tag("figcaption", caption), Markup(drawn))
-
-
-def _alerts(of: Evaluation) -> Iterator[Markup]:
-    incidents = sorted(of.labelled.incidents, key=lambda one: -one.peak_score)
-    yield tag("h2", "Alerts, and the sensors that carried them")
-    if not incidents:
-        yield tag("p", "There were none.")
-        return
-    shares = dict.fromkeys(of.bundle.definition.sensors, 0.0)
-    for one in incidents:
-        for sensor in one.sensors:
-            shares[sensor.name] += sensor.share / len(incidents)
-    carriers = sorted(shares.items(), key=lambda item: -item[1])[:MOST_SENSORS]
-    yield tag("p", "Mean share of the error at the peak, over all alerts.", class_="soft")
-    yield table(("sensor", "share"), [(name, _bar(share)) for name, share in carriers if share >= LEAST], texts=2)
-    left = len(incidents) - MOST_ALERTS
-    yield tag("h3", f"The {MOST_ALERTS} with the highest peaks; {left} are not shown" if left > 0 else "All, by peak")
-    names = ("series", "opened", "worth", "sensors: observed, expected", "lasted", "severity", "peak")
-    yield table(names, [_alert(one, of) for one in incidents[:MOST_ALERTS]], texts=4)
-
-
-def _bar(share: float) -> Markup:
-    return Markup(f'<span class="bar" style="width:{BAR_REM * share:.2f}rem"></span>{share:.0%}')
-
-
-def _alert(one: IncidentEvent, of: Evaluation) -> tuple[str, ...]:
-    (span,) = spans([one])
-    kind = alert_class(of.truth, span)
-    lasted = "open" if one.ended_at is None else duration((one.ended_at - one.started_at) / 1e9)
-    sensors = [
-        f"{sensor.name} {sensor.share:.0%}: {'missing' if sensor.observed is None else f'{sensor.observed:.4g}'}, "
-        f"{sensor.expected:.4g}"
-        for sensor in one.sensors[:2]
-    ]
-    return (
-        one.series,
-        rfc3339(one.started_at),
-        tag("span", kind, class_=f"tag {kind}"),
-        Markup("<br>".join(map(safe, sensors))),
-        lasted,
-        one.severity,
-        f"{one.peak_score:.3g}",
-    )
 
 
 def _worst(of: Evaluation) -> Iterator[Markup]:

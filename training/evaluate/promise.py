@@ -31,6 +31,7 @@ class PromiseComparison(msgspec.Struct, frozen=True):
         alerts: alerts that opened in normal frames.
         share: share of `frames` above the threshold; None where there are no frames.
         per_week: `alerts` per series and week; None where there are no weeks.
+        in_alarm: share of `frames` during an open alert; None where there are no frames.
     """
 
     method: str | None
@@ -42,6 +43,7 @@ class PromiseComparison(msgspec.Struct, frozen=True):
     alerts: int
     share: float | None
     per_week: float | None
+    in_alarm: float | None
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
@@ -65,19 +67,23 @@ def normal_frames(frames: FramedHistory, grace: int) -> Bools:
     return normal
 
 
-def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, events: EventMetrics) -> PromiseComparison:
+def compare_promise(
+    manifest: Manifest, score: Float64s, normal: Bools, in_alarm: Bools, events: EventMetrics
+) -> PromiseComparison:
     """Compares the promise of the threshold with its effect.
 
     Args:
         score: float64 (T,), NaN where a frame has none.
         normal: bool (T,).
+        in_alarm: bool (T,), frames during an open incident.
         events: of the bundle's incidents, on all series.
     """
     threshold = manifest.threshold
     share = threshold.share_above
     if threshold.method == "percentile" and threshold.promised is not None:
         share = 1 - threshold.promised / 100
-    scored = score[normal & ~np.isnan(score)]
+    counted = normal & ~np.isnan(score)
+    scored = score[counted]
     weeks, alerts = events.normal_days / WEEK_DAYS, events.incidents - events.true
     return PromiseComparison(
         method=threshold.method,
@@ -89,6 +95,7 @@ def compare_promise(manifest: Manifest, score: Float64s, normal: Bools, events: 
         alerts=alerts,
         share=float((scored > EXCEEDS).mean()) if len(scored) else None,
         per_week=alerts / weeks if weeks else None,
+        in_alarm=float(in_alarm[counted].mean()) if len(scored) else None,
     )
 
 

@@ -6,6 +6,7 @@ from stream.counters import Count
 from stream.events.account import warnings
 from stream.messages import counted
 from training.evaluate.evaluation import Evaluation
+from training.evaluate.outcomes import by_length
 from training.metrics.events import EventMetrics
 
 # With fewer promised alerts than this, none or several of them prove little.
@@ -17,7 +18,8 @@ UNSCORED = (Count.WARMING, Count.DEGRADED, Count.OFF)
 def sentences(of: Evaluation) -> list[str]:
     """The summary, one statement a sentence."""
     assert of.ours.events is not None
-    return [*_incidents(of.ours.events, _unlabelled(of)), *_ranking(of), *_promise(of), *_counted(of), *_baselines(of)]
+    found = [*_incidents(of.ours.events, _unlabelled(of)), *_lengths(of)]
+    return [*found, *_ranking(of), *_promise(of), *_counted(of), *_baselines(of)]
 
 
 def _unlabelled(of: Evaluation) -> str:
@@ -49,6 +51,14 @@ def _incidents(events: EventMetrics, unlabelled: str) -> Iterator[str]:
     yield f"{events.false} of {counted(events.incidents, 'alert')} false{rate}, in {days} of normal operation."
 
 
+def _lengths(of: Evaluation) -> Iterator[str]:
+    """Says how many events of each length were found, where there are several lengths."""
+    counts = [one for one in by_length(of.outcomes) if one.events]
+    if len(counts) > 1:
+        found = ", ".join(f"{one.found} of {one.events} with {one.name}" for one in counts)
+        yield f"Found by number of labelled frames: {found}."
+
+
 def _ranking(of: Evaluation) -> Iterator[str]:
     mean, series = of.ours.mean("vus_pr")
     if mean is None:
@@ -78,8 +88,9 @@ def _promise(of: Evaluation) -> Iterator[str]:
 
 
 def _shares(of: Evaluation) -> str:
-    share, promised = of.promise.share, of.promise.promised_share
-    return "" if share is None or promised is None else f", {share:.3%} of frames above where {promised:.3%} were"
+    share, promised, in_alarm = of.promise.share, of.promise.promised_share, of.promise.in_alarm
+    above = "" if share is None or promised is None else f", {share:.3%} of frames above where {promised:.3%} were"
+    return above if in_alarm is None else f"{above}, {in_alarm:.2%} of the time in alarm"
 
 
 def _counted(of: Evaluation) -> Iterator[str]:

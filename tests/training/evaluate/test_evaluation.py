@@ -30,7 +30,8 @@ from training.options import TrainOptions
 
 TOPS = {
     "data", "label", "bundle", "version", "detector", "threshold", "readings", "frames", "unscored", "events",
-    "grace_frames", "detectors", "floors", "promise", "curve", "alerts", "accounts", "notes",
+    "grace_frames", "detectors", "floors", "by_length", "labelled_events", "promise", "curve", "alerts", "accounts",
+    "notes",
 }  # fmt: skip
 
 
@@ -88,6 +89,7 @@ def test_realised_stands_beside_promised(measured: Evaluation) -> None:
     assert (promise.frames, promise.alerts) == (189, 1)
     assert promise.share == pytest.approx(2 / 189)
     assert promise.per_week == pytest.approx(1 / (278 / 10_080))
+    assert promise.in_alarm == pytest.approx(2 / 189), "an alert ends with its first quiet frame"
 
 
 def test_the_curve_has_the_share_above_each_level_that_calibration_kept(measured: Evaluation) -> None:
