@@ -4,11 +4,13 @@ import numpy as np
 
 from stream.detect.definition import Definition
 from stream.detect.frames.frames import Frames
-from stream.detect.frames.history import History
+from stream.detect.frames.history import History, WindowFrames
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incident import SensorShare
+from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.incidents.veto import Veto, shares
-from stream.detect.model.ensemble import Reconstruction
+from stream.detect.model.ensemble import TILE_ROWS, Reconstruction
+from stream.detect.naming import Deviations, named
 from stream.intake.columns import Bools, Float64s, Int64s
 
 
@@ -16,7 +18,10 @@ class Attribution:
     """The frames of a batch, and the model's reconstruction of those that have an error.
 
     Args:
+        history: the frames of the batch are not in it yet.
+        windows: the frames that the windows of the batch are cut from.
         due: int64 (N,), ascending: the frames that `reconstruction` is of.
+        score: float64 (n,), of all frames.
     """
 
     def __init__(
@@ -25,30 +30,45 @@ class Attribution:
         history: History,
         ranges: Ranges,
         frames: Frames,
+        windows: WindowFrames,
         due: Int64s,
         reconstruction: Reconstruction,
+        score: Float64s,
     ) -> None:
         self._definition = definition
         self._history = history
         self._ranges = ranges
         self._frames = frames
+        self._windows = windows
         self._due = due
         self._reconstruction = reconstruction
+        self._score = score
+        self._whole: dict[int, Float64s] = {}
 
     def sensors(self, row: int) -> tuple[SensorShare, ...]:
-        """The sensors with the largest shares of the error of frame `row`, largest first, ties by sensor order."""
-        names, top = self._definition.sensors, self._definition.rules.top_sensors
-        share, observed, expected = (column[:, 0] for column in self._columns(np.array([row])))
-        largest = np.argsort(-share, kind="stable")[:top]
-        return tuple(_share(names[f], share[f], observed[f], expected[f]) for f in largest.tolist())
+        """The sensors to name in an event about frame `row`, see `named`, each where it deviates most in the window."""
+        names, slot = self._definition.sensors, self._frames.series[row]
+        (mean, scale), still = self._history.units(self._frames.series[[row]]), self._history.still(slot)
+        time, observed = self._history.window_of(self._frames, row)
+        expected = np.where(still, mean, self._reconstructed(row) * scale + mean)  # (frames, F)
+        time, observed = time[-len(expected) :], observed[-len(expected) :]
+        size = np.nan_to_num(np.abs(observed - expected) / scale, nan=-1.0)
+        at, every = size.argmax(axis=0), np.arange(len(names))
+        share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
+        usual = np.sqrt(self._definition.ensemble.error_scales)
+        chosen, visible = named(Deviations(share, size[at, every], usual, still), self._definition.rules.top_sensors)
+        return tuple(
+            _share(names[f], share[f], observed[at[f], f], expected[at[f], f], time[at[f]], visible=visible)
+            for f in chosen.tolist()
+        )
 
     def outside(self, row: int) -> tuple[SensorShare, ...]:
         """The sensors of frame `row` whose value is outside its valid range; `expected` is the limit it broke."""
         assert self._frames.outside is not None
         names, values = self._definition.sensors, self._frames.outside[row]
-        limit = self._ranges.broken(values)
+        limit, time = self._ranges.broken(values), self._frames.time[row]
         broken = np.flatnonzero(~np.isnan(values)).tolist()
-        return tuple(_share(names[f], 0.0, values[f], limit[f], outside=True) for f in broken)
+        return tuple(_share(names[f], 0.0, values[f], limit[f], time, outside=True) for f in broken)
 
     def vetoed(self, veto: Veto, rows: Int64s) -> Bools:
         """The frames of `rows`, all with an error, that may not open an incident: bool (len(rows),)."""
@@ -62,8 +82,22 @@ class Attribution:
         mean, scale = self._history.units(self._frames.series[rows])
         return shares(error), observed, self._reconstruction.expected(at) * scale.T + mean.T
 
+    def _reconstructed(self, row: int) -> Float64s:
+        """Reconstruction of the frames that the error of `row` spans, scaled: (frames, F).
 
-def _share(name: str, share: float, observed: float, expected: float, outside: bool = False) -> SensorShare:
+        A tile of windows costs as much as one: it is filled with the frames that may be asked for next.
+        """
+        if row not in self._whole:
+            later = self._due[self._due > row]
+            rows = np.append(row, later[self._score[later] > EXCEEDS][: TILE_ROWS - 1])
+            made = self._definition.ensemble.reconstructed(self._windows.scaled, self._windows.at[rows])
+            self._whole = dict(zip(rows.tolist(), np.moveaxis(made, -1, 0), strict=True))
+        return self._whole[row]
+
+
+def _share(
+    name: str, share: float, observed: float, expected: float, at: int, outside: bool = False, visible: bool = True
+) -> SensorShare:
     masked = bool(np.isnan(observed))
     return SensorShare(
         name=name,
@@ -72,4 +106,6 @@ def _share(name: str, share: float, observed: float, expected: float, outside: b
         expected=float(expected),
         direction="unknown" if masked else "high" if observed > expected else "low",
         outside=outside,
+        at=int(at),
+        visible=visible,
     )

@@ -217,7 +217,7 @@ class Detector:
         spec = self.definition.spec
         frames = self._framing.frames(raw)
         blindness_events = self._blindness.push(frames, self.slots.name)
-        windows = self._history.push(frames)
+        windows = self._history.with_old(frames)
         due = np.flatnonzero((frames.fitness == Fitness.WHOLE) & (windows.run >= spec.window))
         reconstruction = self.definition.ensemble.errors(windows.scaled, windows.at[due], windows.masked)
         error, disagreement = np.full((2, len(frames)), np.nan)
@@ -226,12 +226,15 @@ class Detector:
         level[np.isnan(error)] = np.nan
         threshold = self._threshold[frames.series]
         score = level / threshold
-        attribution = Attribution(self.definition, self._history, self._ranges, frames, due, reconstruction)
+        attribution = Attribution(
+            self.definition, self._history, self._ranges, frames, windows, due, reconstruction, score
+        )
         scored = ScoredFrames(
             frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, threshold,
             vetoed=self._vetoed(score, attribution), outside=_outside(frames),
         )  # fmt: skip
         events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
+        self._history.keep(frames, windows)
         return Outcome(
             disposition,
             frames,

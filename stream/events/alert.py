@@ -20,6 +20,29 @@ class Source(msgspec.Struct, frozen=True):
     offset: int
 
 
+class NamedSensor(msgspec.Struct, frozen=True):
+    """A sensor that an event names.
+
+    Attributes:
+        share: part of the error at the peak, in [0, 1].
+        observed: in the sensor's units, where it deviates most in the window of the peak; null: masked.
+        expected: by the model, there. Of a sensor that stood still in training: the value at which it stood.
+        outside: the value was outside its valid range, and not part of the error; `expected` is the limit it broke.
+        at: event time of `observed`, RFC 3339; null: not recorded.
+        visible: the deviation stands out, against the sensor's spread and its usual error in training and against the
+            other sensors. False: no deviation does; this sensor has the largest share of many small ones.
+    """
+
+    name: str
+    share: float
+    observed: float | None
+    expected: float
+    direction: Literal["high", "low", "unknown"]
+    outside: bool = False
+    at: str | None = None
+    visible: bool = True
+
+
 class Alert(msgspec.Struct, frozen=True):
     """One event of an incident. Everything but `observed_at` follows from the readings and the bundle.
 
@@ -33,7 +56,8 @@ class Alert(msgspec.Struct, frozen=True):
         severity: that of the peak so far; it never falls within an incident.
         score: level / threshold at the last scored frame; 1.0 is the boundary.
         sensors: first those outside their valid range (`outside`). For them, observed is the first such value,
-            expected the limit, share 0. Then those with the largest share of the error at the peak, largest first.
+            expected the limit, share 0. Then those whose deviation at the peak is `visible`, largest share of the error
+            first.
         imputed: number of sensors that were carried or masked in the last scored frame. If no frame was scored: in the
             first frame.
         cause: what opened the incident: the model's score, or a value outside its valid range.
@@ -60,7 +84,7 @@ class Alert(msgspec.Struct, frozen=True):
     level: float
     threshold: float
     disagreement: float
-    sensors: tuple[SensorShare, ...]
+    sensors: tuple[NamedSensor, ...]
     model_version: str
     imputed: int
     source: Source
@@ -90,7 +114,7 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
         level=event.level,
         threshold=event.threshold,
         disagreement=event.disagreement,
-        sensors=event.sensors,
+        sensors=tuple(map(_named, event.sensors)),
         model_version=definition.version,
         imputed=event.imputed,
         source=source,
@@ -98,6 +122,11 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
         scored=event.scored,
         disagreement_unusual=event.disagreement > definition.usual_disagreement,
     )
+
+
+def _named(of: SensorShare) -> NamedSensor:
+    at = rfc3339(of.at) if of.at else None
+    return NamedSensor(of.name, of.share, of.observed, of.expected, of.direction, of.outside, at, of.visible)
 
 
 def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:

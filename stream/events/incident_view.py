@@ -5,9 +5,9 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from stream.detect.incidents.incident import Cause, Reason, SensorShare, State
+from stream.detect.incidents.incident import Cause, Reason, State
 from stream.errors import DataError
-from stream.events.alert import Alert
+from stream.events.alert import Alert, NamedSensor
 from stream.intake.timestamps import LAST_NS, iso_to_ns
 
 # After these reasons, `ended_at` is a frame that is not part of the incident.
@@ -28,7 +28,7 @@ class IncidentView(msgspec.Struct, frozen=True):
     model_version: str
     reason: Reason | None = None
     ended_at: str | None = None
-    sensors: tuple[SensorShare, ...] = ()
+    sensors: tuple[NamedSensor, ...] = ()
     cause: Cause = "model"
     scored: bool = True
 

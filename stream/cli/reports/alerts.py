@@ -11,8 +11,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from stream.detect.incidents.incident import SensorShare
-from stream.events.alert import Alert
+from stream.events.alert import Alert, NamedSensor
 from stream.events.incident_view import newest
 from stream.intake.columns import Float64s, Int64s
 from stream.messages import counted, printable
@@ -101,12 +100,13 @@ def _peak(event: Alert) -> str:
     return _number(event.peak_score) if event.scored else "none"
 
 
-def _reading(sensor: SensorShare) -> str:
+def _reading(sensor: NamedSensor) -> str:
     """Writes a sensor as in: pressure low 4.91 (expected 5.6), or pressure low -3 (limit 0)."""
+    hidden = "" if sensor.visible else "; no sensor stands out"
     observed = "missing" if sensor.observed is None else _number(sensor.observed)
     direction = "" if sensor.direction == "unknown" else f" {sensor.direction}"
     expected = "limit" if sensor.outside else "expected"
-    return f"{printable(sensor.name)}{direction} {observed} ({expected} {_number(sensor.expected)})"
+    return f"{printable(sensor.name)}{direction} {observed} ({expected} {_number(sensor.expected)}{hidden})"
 
 
 def _moment(event: Alert) -> datetime:

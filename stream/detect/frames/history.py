@@ -48,6 +48,7 @@ class History:
         self._scaled = np.zeros((0, self.depth, spec.sensors), np.float32)
         self._mean = np.zeros((0, spec.sensors))
         self._scale = np.ones((0, spec.sensors))
+        self._still = np.zeros((0, spec.sensors), np.bool_)
 
     def resize(self, capacity: int) -> None:
         """Makes room for `capacity` slots."""
@@ -55,6 +56,7 @@ class History:
         self._values, self._time = grown(self._values, capacity, np.nan), grown(self._time, capacity, 0)
         self._scaled, self._has_mask = grown(self._scaled, capacity, 0), grown(self._has_mask, capacity, False)
         self._mean, self._scale = grown(self._mean, capacity, 0), grown(self._scale, capacity, 1)
+        self._still = grown(self._still, capacity, False)
 
     def clear(self, slot: int) -> None:
         """Empties a slot."""
@@ -64,13 +66,18 @@ class History:
         """Sets the scale of a slot to that of a series."""
         row = self._scales.row(series)
         self._mean[slot], self._scale[slot] = self._scales.mean[row], self._scales.scale[row]
+        self._still[slot] = self._scales.still[row]
 
     def units(self, slots: Int32s) -> tuple[Float64s, Float64s]:
         """Mean and scale, each (n, F), of n series: value = scaled * scale + mean."""
         return self._mean[slots], self._scale[slots]
 
-    def push(self, frames: Frames) -> WindowFrames:
-        """Adds the frames of a batch, and returns the frames that their windows are cut from."""
+    def still(self, slot: int) -> Bools:
+        """The sensors that stood still in the training data of a series, bool (F,)."""
+        return self._still[slot]
+
+    def with_old(self, frames: Frames) -> WindowFrames:
+        """The frames that the windows of a batch are cut from. The caller adds the batch by `keep` afterwards."""
         segments = Segments(frames.series)
         fresh = scaled(frames.values, self._mean[frames.series], self._scale[frames.series], self._clip)
         run = self._run(frames, segments)
@@ -83,8 +90,16 @@ class History:
         rows[at], rows[old] = fresh, self._scaled[slots, ring]
         masked = np.isnan(frames.values)
         mask = self._mask(masked, at, old, slots, ring) if masked.any() or self._old_masks_matter(segments) else None
-        self._keep(frames, fresh, masked, run, segments)
         return WindowFrames(rows, mask, at, run)
+
+    def window_of(self, frames: Frames, row: int) -> tuple[Int64s, Float64s]:
+        """Times int64 (W,) and values float64 (W, F) of the window that ends at `row` of a batch, before `keep`."""
+        slot = frames.series[row]
+        start = max(int(np.searchsorted(frames.series, slot)), row + 1 - self._spec.window)
+        old = self._spec.window - (row + 1 - start)
+        ring = (self._head[slot] - old + np.arange(old)) % self.depth
+        time = np.concatenate([self._time[slot, ring], frames.time[start : row + 1]])
+        return time, np.concatenate([self._values[slot, ring], frames.values[start : row + 1]])
 
     def _run(self, frames: Frames, segments: Segments) -> Int64s:
         off = frames.fitness == Fitness.OFF
@@ -103,17 +118,18 @@ class History:
         mask[at], mask[old] = new, np.isnan(self._values[slots, ring])
         return mask
 
-    def _keep(self, frames: Frames, fresh: Float32s, masked: Bools, run: Int64s, segments: Segments) -> None:
-        rows = np.arange(len(frames), dtype=np.int64)
+    def keep(self, frames: Frames, windows: WindowFrames) -> None:
+        """Adds the frames of a batch; `windows` as `with_old` gave them."""
+        segments, rows = Segments(frames.series), np.arange(len(frames), dtype=np.int64)
         kept = segments.end[segments.of_row] - rows <= self.depth
         series = frames.series[kept]
         place = (self._head[series] + (rows - segments.start_of_row)[kept]) % self.depth
         self._values[series, place] = frames.values[kept]
         self._time[series, place] = frames.time[kept]
-        self._scaled[series, place] = fresh[kept]
-        self._has_mask[series, place] = masked[kept].any(axis=1)
+        self._scaled[series, place] = windows.scaled[windows.at[kept]]
+        self._has_mask[series, place] = np.isnan(frames.values[kept]).any(axis=1)
         self._head[segments.series] = (self._head[segments.series] + segments.length) % self.depth
-        self._filled[segments.series] = np.minimum(run[segments.end - 1], self.depth)
+        self._filled[segments.series] = np.minimum(windows.run[segments.end - 1], self.depth)
 
     def frames(self, slot: int) -> tuple[Int64s, Float64s]:
         """Times int64 (n,) and values float64 (n, F) of the frames since the last gap, oldest first, n <= D."""

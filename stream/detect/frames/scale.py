@@ -54,6 +54,16 @@ class ScaleTable:
         return still if self.borrowed is None else still | self.borrowed
 
     @cached_property
+    def still(self) -> Bools:
+        """Mask of the sensors that stood still in the training data of a series, bool (R, F).
+
+        A series too short for a unit of its own has the pooled mean; its sensors may have moved.
+        """
+        pooled = self.row(POOLED)
+        still: Bools = self.without_unit & (self.without_unit[pooled] | (self.mean != self.mean[pooled]))
+        return still
+
+    @cached_property
     def _row_of(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.names)}
 

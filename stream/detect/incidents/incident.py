@@ -18,9 +18,11 @@ class SensorShare(msgspec.Struct, frozen=True):
 
     Attributes:
         share: part of the frame's error, in [0, 1].
-        observed: in the sensor's units; None: masked.
-        expected: in the sensor's units.
+        observed: in the sensor's units, where it deviates most in the window of the peak; None: masked.
+        expected: in the sensor's units, there. Of a sensor that stood still in training: the value at which it stood.
         outside: the value was outside its valid range, and not part of the error; `expected` is the limit it broke.
+        at: time of `observed`, ns; 0: an older version wrote the snapshot.
+        visible: the deviation is large for this sensor. False: no sensor deviates so; this one has the largest share.
     """
 
     name: str
@@ -29,6 +31,8 @@ class SensorShare(msgspec.Struct, frozen=True):
     expected: float
     direction: Literal["high", "low", "unknown"]
     outside: bool = False
+    at: int = 0
+    visible: bool = True
 
 
 class Incident(msgspec.Struct):

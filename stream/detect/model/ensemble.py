@@ -114,6 +114,24 @@ class Ensemble:
             members[:, :, here] = reconstructed[:, -spec.sensors :, :used]
         return Reconstruction(median(by_member), disagreement, members, by_sensor)
 
+    @torch.inference_mode()
+    def reconstructed(self, frames: Float32s, ends: Int64s) -> Float64s:
+        """Reconstruction of the frames that the errors of N windows span, scaled, median over K.
+
+        Args:
+            frames, ends: as in `errors`.
+
+        Returns:
+            float64 (frames, F, N), frames being 1 or W.
+        """
+        self._check(frames, ends, None)
+        spec, count = self.spec, len(ends)
+        made = np.empty((spec.members, spec.error_frames, spec.sensors, count), np.float32)
+        for first, _ in self._tiles(frames, ends):
+            here = made[..., first : first + self._rows]
+            here[...] = self._tile.run().numpy().reshape(*made.shape[:3], self._rows)[..., : here.shape[-1]]
+        return median(made.astype(np.float64))
+
     def _check_error_scales(self) -> None:
         scales, sensors = self.error_scales, self.spec.sensors
         if scales.shape != (sensors,) or not (np.isfinite(scales) & (scales > 0)).all():

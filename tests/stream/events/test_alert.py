@@ -41,8 +41,8 @@ def an_event(**changes: Any) -> IncidentEvent:
         "disagreement": 0.0,
         "imputed": 1,
         "sensors": (
-            SensorShare("flow", 0.75, 41.5, 60.25, "low"),
-            SensorShare("pressure", 0.25, None, 4.0, "unknown"),
+            SensorShare("flow", 0.75, 41.5, 60.25, "low", at=AT - 5 * SECOND),
+            SensorShare("pressure", 0.25, None, 4.0, "unknown", visible=False),
         ),
         "row": 17,
         "cause": "model",
@@ -87,7 +87,7 @@ def test_the_fields_of_version_1_are_all_there_with_their_types() -> None:
     assert set(alert_fields["properties"]["state"]["enum"]) == {"opened", "updated", "resolved"}
     assert set(alert_fields["properties"]["severity"]["enum"]) == {"low", "medium", "high", "critical"}
     assert alert_schema()["$id"].endswith("alert.v1.schema.json")
-    shares = alert_schema()["$defs"]["SensorShare"]
+    shares = alert_schema()["$defs"]["NamedSensor"]
     assert set(shares["required"]) == {"name", "share", "observed", "expected", "direction"}
 
 
@@ -146,10 +146,14 @@ def test_an_alert_has_in_json_what_the_event_has() -> None:
             {
                 "name": "flow", "share": 0.75, "observed": 41.5, "expected": 60.25, "direction": "low",
                 "outside": False,
+                "at": "2026-03-01T23:59:55Z",
+                "visible": True,
             },
             {
                 "name": "pressure", "share": 0.25, "observed": None, "expected": 4.0, "direction": "unknown",
                 "outside": False,
+                "at": None,
+                "visible": False,
             },
         ],
         "model_version": "20260101T000000Z-aaaaaaaa",

@@ -72,7 +72,7 @@ def test_a_value_outside_opens_an_incident_even_while_the_series_warms_up() -> N
     assert (opened.cause, opened.scored, opened.severity) == ("range", False, "low")
     assert (opened.score, opened.peak_score, opened.level, opened.disagreement) == (0.0, 0.0, 0.0, 0.0)
     assert opened.threshold == ranged().thresholds.of("a")
-    assert opened.sensors == (SensorShare("s0", 0.0, 12.0, 10.0, "high", outside=True),)
+    assert opened.sensors == (SensorShare("s0", 0.0, 12.0, 10.0, "high", outside=True, at=START + SECOND),)
     assert opened.alert_id == alert_id("test", "a", START + SECOND)
     assert opened.imputed == 1, "the value itself is no part of the frame"
 
@@ -82,7 +82,7 @@ def test_it_closes_by_the_same_quiet_rule_and_no_frame_is_quiet_while_a_value_is
     events = sent(ranged(), [ok] * 4 + [out, ok, out, out, ok, ok, ok]).events
     assert summaries(events) == [("opened", None, 4), ("resolved", "recovered", 9)]
     assert events[-1].ended_at == START + 8 * SECOND
-    assert events[-1].sensors[0] == SensorShare("s1", 0.0, -2.0, -1.0, "low", outside=True)
+    assert events[-1].sensors[0] == SensorShare("s1", 0.0, -2.0, -1.0, "low", outside=True, at=START + 4 * SECOND)
     assert events[-1].scored
 
 
@@ -97,7 +97,7 @@ def test_frames_without_a_score_do_not_close_it() -> None:
 
 def test_a_score_that_comes_later_makes_it_scored_and_its_sensors_follow_the_one_outside() -> None:
     outcome = sent(
-        ranged(q=1e-6, rules=a_rules(close_after=2, severity_edges=(1e3, 1e99, 1e100))), [[12, 0]] + [[5, 0]] * 3
+        ranged(q=1e-6, rules=a_rules(close_after=2, severity_edges=(1e3, 1e99, 1e100))), [[12, 9]] + [[5, 9]] * 3
     )
     opened, updated = outcome.events
     assert (opened.cause, opened.scored) == ("range", False)
