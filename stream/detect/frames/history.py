@@ -74,7 +74,8 @@ class History:
 
     def still(self, slot: int) -> Bools:
         """The sensors that stood still in the training data of a series, bool (F,)."""
-        return self._still[slot]
+        still: Bools = self._still[slot]
+        return still
 
     def with_old(self, frames: Frames) -> WindowFrames:
         """The frames that the windows of a batch are cut from. The caller adds the batch by `keep` afterwards."""

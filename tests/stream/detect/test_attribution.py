@@ -8,7 +8,7 @@ import pytest
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.incidents.incident import SensorShare
+from stream.detect.incidents.incident import IncidentEvent, SensorShare
 from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings
 
 WINDOW, FRAMES = 4, 40
@@ -30,7 +30,8 @@ def the_definition(span: Literal["newest", "window"] = "window", q: float = 2.0)
 
 def events(definition: Definition, values: np.ndarray, size: int = FRAMES) -> list[tuple[SensorShare, ...]]:
     """The named sensors of every event; `size`: readings in a batch."""
-    detector, found = Detector(definition), []
+    detector = Detector(definition)
+    found: list[IncidentEvent] = []
     times = START + SECOND * np.arange(len(values))
     for first in range(0, len(values), size):
         here = slice(first, first + size)
@@ -61,7 +62,7 @@ def test_the_values_shown_are_those_of_the_largest_deviation_in_the_window(size:
 @pytest.mark.parametrize("size", [7, 1])
 def test_batches_of_any_size_name_the_same_to_the_bit(size: int) -> None:
     for span in ("newest", "window"):
-        definition = the_definition(span)  # type: ignore[arg-type]
+        definition = the_definition(span)
         assert events(definition, a_burst(2), size) == events(definition, a_burst(2))
 
 

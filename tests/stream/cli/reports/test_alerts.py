@@ -44,6 +44,12 @@ def test_an_opening_line_says_when_whose_how_bad_and_which_sensors() -> None:
     )
 
 
+def test_where_no_sensor_stands_out_the_line_says_so() -> None:
+    hidden = {"name": "flow", "share": 0.1, "observed": 4.0, "expected": 4.5, "direction": "low", "visible": False}
+    line = printed(alert_line(event(sensors=[hidden])))
+    assert line.endswith("score 3.22  flow low 4 (expected 4.5; no sensor stands out)\n")
+
+
 def test_an_updating_line_carries_the_time_of_the_update_not_of_the_start() -> None:
     line = alert_line(event(state="updated", duration_s=3660.0)).plain
     assert line.startswith("2026-03-07 06:15:00  UPDATED   pump-03  high  score 3.22, peak 5.5, for 1 h 1 min")
