@@ -12,6 +12,7 @@ DATA ?=
 CASES ?= all
 MACHINES ?= all
 QUICK ?=
+PAGE ?=
 SIZE ?= bars
 SEED ?=
 
@@ -35,7 +36,7 @@ help:
 	@echo "make test    lint, format check, types, and all tests on the built wheel; real-broker tests need Java 17 and Maven"
 	@echo "make kafka   a real Apache Kafka in the foreground, on 127.0.0.1:$(PORT); PORT=, DATA=folder to keep"
 	@echo "make real    train on real data, stream it through a real broker, compare with the labels; CASES=smd|nab|skab"
-	@echo "make quality how well the defaults detect on real labelled data, beside floors; three seeds; CASES=smd|skab|nab|normal"
+	@echo "make quality how well the defaults detect on real labelled data, beside floors; three seeds; CASES=smd|..., PAGE=folder"
 	@echo "make robustness replayed sensors, slow drift and poisoned recalibration on real data; MACHINES=machine-1-2|machine-2-1"
 	@echo "make chaos   kill, pause and cut off consumers and broker, and ask the oracle; SIZE=short|bars|goal, SEED=n"
 	@echo "make bench   readings per second of narrows beside what the client can deliver and the textbook loop; QUICK=1"
@@ -68,7 +69,7 @@ real: $(VENV)/.installed-dev
 
 .PHONY: quality
 quality: $(VENV)/.installed-dev
-	$(call stage,quality on real labelled data,$(BIN)/python -m tests.quality $(CASES))
+	$(call stage,quality on real labelled data,$(BIN)/python -m tests.quality $(CASES) $(if $(PAGE),--page "$(PAGE)"))
 
 .PHONY: robustness
 robustness: $(VENV)/.installed-dev

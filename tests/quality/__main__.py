@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from tests.quality.cases import CASES
-from tests.quality.report import facts, table
-from tests.quality.run import Job, run
+from tests.quality.page import write
+from tests.quality.report import bars, facts, table
+from tests.quality.run import Done, Job, run
 from tests.real_data.__main__ import conditions
 from tests.real_data.cases import data_folder
 
@@ -30,33 +30,43 @@ def main() -> int:
     parser.add_argument("groups", nargs="*", choices=(*CASES, "all"), default="all")
     parser.add_argument("--json", action="store_true", help="every figure as one JSON document")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="a setting other than the default")
+    parser.add_argument("--page", type=Path, metavar="DIR", help="write a page with the worst misses and false alerts")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), choices=range(1, len(SEEDS) + 1), help="how many")
     options = parser.parse_args()
     data = data_folder()
     if not data.is_dir():
         print(
-            f"error: no data sets in {data}; set NARROWS_DATA to the folder that holds smd, nab and skab",
+            f"error: no data sets in {data}; set NARROWS_DATA to the folder that holds {', '.join(CASES)}",
             file=sys.stderr,
         )
         return 1
     wanted = list(CASES) if "all" in options.groups else list(dict.fromkeys(options.groups))
     seeds = SEEDS[: options.seeds]
     jobs = [
-        Job(group, place, seed, data, tuple(options.set))
+        Job(group, place, seed, data, tuple(options.set), first := seed == seeds[0], first and options.page is not None)
+        for seed in seeds
         for group in wanted
         for place in range(len(CASES[group](data)))
-        for seed in seeds
     ]
-    results = sorted(_done(jobs), key=lambda result: (wanted.index(result["group"]), result["case"], result["seed"]))
+    began = time.monotonic()
+    done = list(_done(jobs))
+    order = {group: place for place, group in enumerate(wanted)}
+    results = sorted((one.figures for one in done), key=lambda one: (order[one["group"]], one["case"], one["seed"]))
     under = conditions() | {"seed": ", ".join(map(str, seeds)), "set": ", ".join(options.set) or "nothing"}
+    under["seconds"] = round(time.monotonic() - began)
+    said = ", ".join(f"{name} {value}" for name, value in under.items())
     if options.json:
-        print(json.dumps({"conditions": under, "rows": facts(results), "runs": results}, indent=2))
+        print(json.dumps({"conditions": under, **facts(results), "runs": results}, indent=2))
     else:
-        print(", ".join(f"{name} {value}" for name, value in under.items()), table(results), sep="\n\n")
+        print(said, table(results), sep="\n\n")
+    if options.page is not None:
+        moments = {"misses": [m for one in done for m in one.misses]}
+        moments["false alerts"] = [m for one in done for m in one.false_alerts]
+        print(f"page: {write(options.page, said, bars(results), moments)}", file=sys.stderr)
     return 0
 
 
-def _done(jobs: list[Job]) -> Iterator[dict[str, Any]]:
+def _done(jobs: list[Job]) -> Iterator[Done]:
     """Every job's figures, as they come; as many at a time as there are cores, each on one."""
     began = time.monotonic()
     with (
@@ -65,10 +75,11 @@ def _done(jobs: list[Job]) -> Iterator[dict[str, Any]]:
     ):
         running = [pool.submit(run, job, Path(folder) / str(place)) for place, job in enumerate(jobs)]
         for count, done in enumerate(as_completed(running), 1):
-            result = done.result()
-            seconds = time.monotonic() - began
-            print(f"{count} of {len(jobs)}: {result['case']}, seed {result['seed']}; {seconds:.0f} s", file=sys.stderr)
-            yield result
+            one = done.result()
+            seconds, refused = time.monotonic() - began, "; not trained" if one.figures.get("refused") else ""
+            name = f"{one.figures['case']}, seed {one.figures['seed']}{refused}"
+            print(f"{count} of {len(jobs)}: {name}; {seconds:.0f} s", file=sys.stderr)
+            yield one
 
 
 if __name__ == "__main__":

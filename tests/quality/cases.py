@@ -1,14 +1,18 @@
-"""Cases, each a history and later labelled rows: those of `tests.real_data`, all of NAB, and normal data alone."""
+"""Cases, each a history and later labelled rows: single machines, SKAB, all of NAB, and normal data alone."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.real_data.cases import LABEL, SMD_MACHINES, Asset, Case, skab, smd
+from tests.real_data.cases import LABEL, SMD_MACHINES, Asset, Case, skab
 
+# Folders of single machines, and the parts of each: the history and the later rows.
+MACHINES = ("smd", "smd7", "asd", "msl", "smap")
+PARTS = ("train", "test")
 # NAB's probation: the first 15 % of a series, of its first 5,000 rows at most.
 PROBATION, PROBATION_ROWS = 0.15, 750
 NAB_FOLDERS = ("realAWSCloudwatch", "realKnownCause")
@@ -37,8 +41,15 @@ def normal(data: Path) -> list[Case]:
     return [Case(name, (_cut(file.stem, _unlabelled(pq.read_table(file))),)) for name, file in files.items()]
 
 
+def machines(data: Path, group: str) -> list[Case]:
+    """A bundle for each series of a folder: its train file is the history, its test file the later rows."""
+    names = sorted(file.name.split(".")[0] for file in (data / group).glob("*.train.parquet"))
+    tables = {name: [pq.read_table(data / group / f"{name}.{part}.parquet") for part in PARTS] for name in names}
+    return [Case(f"{group} {name}", (Asset(name, *parts),)) for name, parts in tables.items()]
+
+
 CASES: dict[str, Callable[[Path], list[Case]]] = {
-    "smd": lambda data: [smd(data, machine) for machine in SMD_MACHINES],
+    **{group: partial(machines, group=group) for group in MACHINES},
     "skab": lambda data: [skab(data)],
     "nab": lambda data: [nab(data)],
     "normal": normal,

@@ -1,180 +1,145 @@
-"""Rows of the table: our figures beside floors on the same rows, and their bars."""
+"""Tables of a run: figures beside their bars and goals, each data set, each series."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-Run = Mapping[str, Any]
-FEW_WEEKS = 1.0
+from tests.quality.bars import Row, rows
+from tests.quality.cases import MACHINES
+from tests.quality.figures import RANKINGS, Run, by_seed, counts, series_rankings
+from tests.quality.moments import SIMPLE
+from training.evaluate.summary import duration
+
+HEADER = ("data", "figure", "ours, mean of seeds", "each seed", "best floor", "bar", "goal", "")
+# Characters of the reason why a case is not trained.
+SAID = 160
+LABELLED = (*MACHINES, "skab", "nab")
+SHORT = {"max abs z": "max z", "PCA": "PCA", "isolation forest": "forest"}
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A figure to reach: at least `least`, at most `most`."""
-
-    least: float | None = None
-    most: float | None = None
-
-    def met(self, value: float) -> bool:
-        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
-
-    def __str__(self) -> str:
-        if self.least is not None and self.most is not None:
-            return f"{self.least:g} to {self.most:g}"
-        return f">= {self.least:g}" if self.least is not None else f"<= {self.most:g}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of one group of cases.
-
-    Attributes:
-        values: for each seed, the mean over the cases of the group.
-        floors: mean of each floor that has such a figure.
-    """
-
-    data: str
-    figure: str
-    values: tuple[float, ...]
-    floors: Mapping[str, float]
-    bar: Bar | None
-
-
-def facts(results: Sequence[Run]) -> list[dict[str, Any]]:
-    """The rows as JSON."""
-    return [
-        asdict(row) | {"mean": float(np.mean(row.values)), "bar": str(row.bar) if row.bar else None}
+def facts(results: Sequence[Run]) -> dict[str, Any]:
+    """Rows of bars, data sets and series as JSON."""
+    bars = [
+        asdict(row) | {"mean": row.mean, "bar": _text(row.bar), "goal": _text(row.goal), "verdict": row.verdict}
         for row in rows(results)
     ]
+    return {"rows": bars, "sets": list(_sets(results)), "series": list(_series(results))}
 
 
-def rows(results: Sequence[Run]) -> Iterator[Row]:
-    """Every row that these runs support."""
-    of: dict[str, list[Run]] = defaultdict(list)
-    for result in results:
-        of[result["group"]].append(result)
-    if "smd" in of:
-        yield _ranking_row("SMD, 2 machines", "vus_pr", "VUS-PR", of["smd"], Bar(0.50))
-        yield _ranking_row("SMD, 2 machines", "auc_pr", "AUC-PR", of["smd"], Bar(0.48))
-        yield from _event_rows("SMD, 2 machines", of["smd"])
-    if "skab" in of:
-        yield _ranking_row("SKAB, 34 files", "auc_roc", "AUC-ROC", of["skab"], Bar(0.85))
-        yield _ranking_row("SKAB, 34 files", "auc_pr", "AUC-PR", of["skab"], None)
-        yield from _skab(of["skab"])
-        yield from _event_rows("SKAB, 34 files", of["skab"])
-    if "nab" in of:
-        yield from _nab(of["nab"])
-        yield from _event_rows("NAB, 19 files", of["nab"])
-    if "normal" in of:
-        yield from _promise(of["normal"])
+def _text(bar: object) -> str | None:
+    return None if bar is None else str(bar)
 
 
-def _per_seed(results: Sequence[Run], figure: Callable[[Run], float | None]) -> tuple[float, ...]:
-    """Mean over the cases, for each seed."""
-    by_seed: dict[int, list[float]] = defaultdict(list)
-    for result in results:
-        value = figure(result)
-        if value is not None:
-            by_seed[result["seed"]].append(value)
-    return tuple(float(np.mean(values)) for _, values in sorted(by_seed.items()))
-
-
-def _detectors(result: Run, promise: str = "budget") -> dict[str, Any]:
-    return {one["name"]: one for one in result[promise]["detectors"]}
-
-
-def _ours(result: Run, promise: str = "budget") -> dict[str, Any]:
-    found: dict[str, Any] = result[promise]["detectors"][0]
-    return found
-
-
-def _ranking_row(data: str, name: str, title: str, results: Sequence[Run], bar: Bar | None) -> Row:
-    def of(detector: str) -> Callable[[Run], float | None]:
-        return lambda result: _detectors(result)[detector]["mean"][name]
-
-    ours, *floors = _detectors(results[0])
-    means = {floor: float(np.mean(_per_seed(results, of(floor)))) for floor in floors}
-    return Row(data, title, _per_seed(results, of(ours)), means, bar)
-
-
-def _event_rows(data: str, results: Sequence[Run]) -> Iterator[Row]:
-    """Events and false incidents of all series together, at the thresholds of the bundles."""
-    cases = len({result["case"] for result in results})
-
-    def count(name: str) -> tuple[float, ...]:
-        return tuple(cases * value for value in _per_seed(results, lambda result: _ours(result)["all"][name]))
-
-    events = int(count("events")[0])
-    yield Row(data, f"events found of {events}, budget 1 a week", count("found"), {}, None)
-    yield Row(data, "false incidents, budget 1 a week", count("false"), {}, None)
-
-
-def _skab(results: Sequence[Run]) -> Iterator[Row]:
-    promises = {"budget": "budget 1 a week", "percentile": "percentile 99"}
-    for promise, title in promises.items():
-        for name, bar in {"f1": Bar(0.78), "far": Bar(most=14)}.items():
-            figure = f"{name.upper()}, {title}, frames above"
-            values = _per_seed(results, lambda result, p=promise, n=name: _ours(result, p)["skab"][n])  # type: ignore[misc]
-            floors = {floor: one["skab"][name] for floor, one in _detectors(results[0], promise).items() if one["skab"]}
-            floors.pop(_ours(results[0])["name"])
-            yield Row("SKAB, 34 files", figure, values, floors, bar)
-        for name in ("f1", "far"):
-            figure = f"{name.upper()}, {title}, while an incident is open"
-            values = _per_seed(results, lambda result, p=promise, n=name: result[p]["skab_while_open"][n])  # type: ignore[misc]
-            yield Row("SKAB, 34 files", figure, values, {}, None)
-
-
-def _nab(results: Sequence[Run]) -> Iterator[Row]:
-    oracle = _per_seed(results, lambda result: result["budget"]["nab_openings_oracle"])
-    yield Row("NAB, 19 files", "NAB standard, one oracle threshold, openings", oracle, {}, Bar(50))
-    by_frame = _per_seed(results, lambda result: _ours(result)["nab"]["standard"]["oracle"]["normalised"])
-    floors = {name: one["nab"]["standard"]["oracle"]["normalised"] for name, one in _detectors(results[0]).items()}
-    floors.pop(_ours(results[0])["name"])
-    yield Row("NAB, 19 files", "NAB standard, one oracle threshold, frames", by_frame, floors, None)
-    for promise, title in {"budget": "budget 1 a week", "percentile": "percentile 99"}.items():
-        values = _per_seed(
-            results,
-            lambda result, p=promise: _ours(result, p)["nab"]["standard"]["opened"]["normalised"],  # type: ignore[misc]
-        )
-        yield Row("NAB, 19 files", f"NAB standard, our threshold ({title})", values, {}, Bar(40))
-
-
-def _promise(results: Sequence[Run]) -> Iterator[Row]:
-    """Promise and result of each case; a mean over different kinds of normal data would hide both."""
-    for case in dict.fromkeys(result["case"] for result in results):
-        mine = [result for result in results if result["case"] == case]
-        share = _per_seed(mine, lambda result: result["percentile"]["promise"]["share"] / 0.01)
-        yield Row(case, "share of frames above / promised, percentile 99", share, {}, Bar(0.5, 2.0))
-        weeks = float(np.mean([result["budget"]["promise"]["weeks"] for result in mine]))
-        alerts = _per_seed(mine, lambda result: result["budget"]["promise"]["alerts"])
-        few = "; too short to judge" if weeks < FEW_WEEKS else ""
-        bar = None if few else Bar(most=2.0 * weeks)
-        yield Row(case, f"alerts in {weeks:.2g} weeks, budget 1 a week{few}", alerts, {}, bar)
-
-
-HEADER = ("data", "figure", "ours, mean of seeds", "each seed", "best floor", "bar", "")
+def bars(results: Sequence[Run]) -> list[tuple[str, ...]]:
+    """Cells of the main table, its heading first."""
+    return [HEADER, *(_cells(row) for row in rows(results))]
 
 
 def table(results: Sequence[Run]) -> str:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
-    return "\n".join([*lines, *(f"| {' | '.join(_cells(row))} |" for row in rows(results))])
+    """All tables, in Markdown."""
+    refused = {
+        f"{one['case']}: not trained, counts as nothing found: {one['refused'][:SAID]}" for one in _refused(results)
+    }
+    parts = [_markdown(bars(results))]
+    for title, of in (("By data set", list(_sets(results))), ("By series, VUS-PR first", list(_series(results)))):
+        if of:
+            parts += [f"{title}:", _markdown([tuple(of[0]), *(tuple(map(_figure, one.values())) for one in of)])]
+    return "\n\n".join([*parts, *sorted(refused)])
 
 
-def _cells(row: Row) -> list[str]:
-    mean = float(np.mean(row.values))
+def _refused(results: Sequence[Run]) -> list[Run]:
+    return [one for one in results if one.get("refused")]
+
+
+def _markdown(cells: Sequence[Sequence[str]]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in cells)
+    return "\n".join([head, "|" + "---|" * len(cells[0]), *body])
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "-" if value is None else str(value)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
     high_is_good = row.bar is None or row.bar.least is not None
     best = (max if high_is_good else min)(row.floors, key=row.floors.__getitem__, default=None)
-    met = "" if row.bar is None else "met" if row.bar.met(mean) else "missed"
-    return [
+    return (
         row.data,
         row.figure,
-        f"{mean:.3g}",
+        f"{row.mean:.3g}",
         " ".join(f"{value:.3g}" for value in row.values),
         "" if best is None else f"{row.floors[best]:.3g} ({best})",
         "" if row.bar is None else str(row.bar),
-        met,
-    ]
+        "" if row.goal is None else str(row.goal),
+        row.verdict,
+    )
+
+
+def _sets(results: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """Figures of each labelled set: areas are means over series and seeds, counts means over seeds."""
+    for group in LABELLED:
+        mine = [one for one in results if one["group"] == group]
+        if not mine:
+            continue
+        ranked = list(series_rankings(mine).values())
+        row: dict[str, Any] = {"data": group, "series": len(ranked)}
+        for area, title in list(RANKINGS.items())[:2]:
+            row[title] = float(np.mean([one.mean(area) for one in ranked]))
+            for floor in SIMPLE:
+                row[f"{title} {SHORT[floor]}"] = float(np.mean([one.floors[area][floor] for one in ranked]))
+        row["not below floor"] = f"{sum(one.good for one in ranked)} of {len(ranked)}"
+        yield row | _counted(mine)
+
+
+def _counted(results: Sequence[Run]) -> dict[str, Any]:
+    """Events and alerts of these runs, as means over seeds."""
+    runs = [counts(of) for of in by_seed(results)]
+    delays = [delay for one in runs for delay in one.delays_s]
+    row: dict[str, Any] = {"events": runs[0].events, "found": _mean(one.found for one in runs)}
+    row["met by open alert"] = _mean(one.met for one in runs)
+    for name in runs[0].lengths:
+        found = float(np.mean([one.lengths[name][1] for one in runs]))
+        row[name] = f"{found:.3g} of {runs[0].lengths[name][0]}"
+    row["delay"] = duration(float(np.median(delays))) if delays else None
+    row["not true"] = _mean(one.alerts for one in runs)
+    row["promised"] = _mean(one.promised for one in runs)
+    row["a week"] = _mean(one.alerts / one.weeks for one in runs if one.weeks)
+    row["times promise"] = _mean(of for one in runs if (of := one.times_promised) is not None)
+    row["in alarm %"] = _mean(100 * one.in_alarm / one.normal for one in runs if one.normal)
+    row["above %"] = _mean(100 * one.above / one.normal for one in runs if one.normal)
+    return row
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return float(np.mean(known)) if known else None
+
+
+def _series(results: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """Each series: its areas, and the counts of its bundle where it has one of its own."""
+    labelled = [one for one in results if one["group"] in LABELLED]
+    for (group, name), one in series_rankings(labelled).items():
+        row: dict[str, Any] = {"data": group, "series": name}
+        row["ours"] = one.mean("vus_pr")
+        row["seeds"] = f"{min(one.ours['vus_pr']):.3f} to {max(one.ours['vus_pr']):.3f}"
+        row |= {SHORT[floor]: one.floors["vus_pr"][floor] for floor in SIMPLE}
+        row["good"] = "yes" if one.good else "no"
+        row["AUC-PR"], row["best floor"] = one.mean("auc_pr"), one.best("auc_pr")
+        own = [run for run in results if run["group"] == group in MACHINES and name in _names(run)]
+        row |= dict.fromkeys(("events", "found", "met", "not true", "promised", "in alarm %", "above %", "gate"))
+        yield row | (_own(own) if own else {})
+
+
+def _names(run: Run) -> list[str]:
+    return list(run["budget"]["detectors"][0]["series"])
+
+
+def _own(runs: Sequence[Run]) -> dict[str, Any]:
+    of = _counted(runs)
+    gates = {"not trained" if one.get("refused") else one["model"].get("gate", {}).get("verdict", "-") for one in runs}
+    kept = {name: of[name] for name in ("events", "found", "not true", "promised", "in alarm %", "above %")}
+    return kept | {"met": of["met by open alert"], "gate": ", ".join(sorted(map(str, gates)))}

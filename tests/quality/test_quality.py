@@ -4,27 +4,73 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.quality.cases import LEARNED, nab, normal
-from tests.quality.report import Bar, facts, rows, table
-from tests.quality.run import Job, measured
+from tests.quality.bars import Bar, rows
+from tests.quality.cases import CASES, LEARNED, nab, normal
+from tests.quality.moments import Moment, false_alerts, misses, worst
+from tests.quality.page import write
+from tests.quality.report import facts, table
+from tests.quality.run import Job, measured, run
 from tests.real_data.cases import Case, skab
+from tests.support.plain_bundle import plain_evaluation
+from tests.training.evaluate.test_page import Page
 
 
 def test_a_case_is_trained_evaluated_and_reported(data: Path, tmp_path: Path) -> None:
     case = Case("skab 2 files", skab(data, ["valve2"]).assets[:2])
     job = Job("skab", 0, 100, data, ("train.max_epochs=1", "model.window=8", "model.hidden=8"))
-    runs = json.loads(json.dumps([measured(case, job, tmp_path)]))
+    done = measured(case, job, tmp_path)
+    runs = json.loads(json.dumps([done.figures]))
     assert runs[0]["budget"]["threshold"]["method"] == "budget"
     assert runs[0]["percentile"]["threshold"]["promised"] == 99.0
     assert runs[0]["budget"]["skab_while_open"].keys() == {"f1", "far", "mar"}
-    of = {row["figure"]: row for row in facts(runs)}
+    of = {row["figure"]: row for row in facts(runs)["rows"]}
     ranked = of["AUC-ROC"]
     assert 0.5 < ranked["mean"] < 1.0
-    assert {"max abs z", "isolation forest", "random"} <= ranked["floors"].keys()
-    assert of["events found of 2, budget 1 a week"]["mean"] <= 2
-    assert len(table(runs).splitlines()) == 2 + len(of)
+    assert {"max abs z", "PCA", "isolation forest"} == ranked["floors"].keys()
+    assert of["events found of 2"]["mean"] <= 2
+    (counted,) = facts(runs)["sets"]
+    assert (counted["data"], counted["series"], counted["events"]) == ("skab", 2, 2)
+    assert [row["series"] for row in facts(runs)["series"]] == list(runs[0]["budget"]["detectors"][0]["series"])
+    assert table(runs).splitlines()[2 + len(of)] == "", "a row for each figure, below two of heading"
+
+
+def test_a_case_that_cannot_be_trained_counts_as_nothing_found_beside_its_floors(data: Path, tmp_path: Path) -> None:
+    """No sensor moves in the history of this series."""
+    (place,) = (at for at, one in enumerate(CASES["smap"](data)) if one.name == "smap D-13")
+    done = run(Job("smap", place, 0, data, pictures=True), tmp_path)
+    runs = json.loads(json.dumps([done.figures]))
+    assert "no sensor moves" in runs[0]["refused"]
+    of = {row["figure"]: row for row in facts(runs)["rows"]}
+    assert of["VUS-PR"]["mean"] == 0.0
+    assert 0.0 < of["VUS-PR"]["floors"]["max abs z"] < 0.1
+    assert of["events found of 1"]["verdict"] == "MISSED"
+    assert "times the promise" not in " ".join(of), "it makes no promise"
+    assert table(runs).splitlines()[-1].startswith("smap D-13: not trained, counts as nothing found: ")
+
+
+def test_missed_events_and_false_alerts_are_drawn_on_a_page(tmp_path: Path) -> None:
+    """The event of `c`, which has no score, is missed; `a` has a false alert."""
+    of = plain_evaluation(tmp_path)
+    moments = {"misses": list(misses("plain", of)), "false alerts": list(false_alerts("plain", of))}
+    assert [(one.series, one.frames, one.window) for one in moments["misses"]] == [("c", 10, None)]
+    assert [(one.series, one.height, one.frames) for one in moments["false alerts"]] == [("a", 4.0, 2)]
+    seen = Page(write(tmp_path, "one seed", [("figure", "ours"), ("VUS-PR", "0.5")], moments).read_text())
+    assert all(address.startswith("#") for address in seen.fetched), "only parts of itself"
+    assert seen.seen.count("svg") == 3
+    assert all(one.what in "".join(seen.text) for found in moments.values() for one in found)
+
+
+def test_the_worst_are_the_highest_and_the_longest_and_one_of_a_series_by_either() -> None:
+    def moment(series: str, height: float, frames: int) -> Moment:
+        none = np.zeros(0)
+        return Moment("set", series, "", height, frames, none.astype(int), none, none > 0, (), (), None)
+
+    found = [moment("a", 9, 5), moment("a", 8, 90), moment("b", 7, 80), moment("c", 1, 70), moment("c", 0.5, 60)]
+    assert worst(found, 4) == [found[0], found[2], found[1], found[3]]
+    assert worst(found[:1]) == found[:1]
 
 
 def test_nab_is_learned_from_its_probation_and_normal_data_are_met_once_seventy_per_cent_are_learned(
@@ -57,8 +103,8 @@ def test_a_promise_is_held_against_its_bar_and_too_few_weeks_against_none() -> N
     assert long.values == pytest.approx((3.0, 1.0))
     assert alerts.bar == Bar(most=6.0)
     lines = table(runs).splitlines()
-    assert lines[3].endswith("too short to judge | 0 | 0 |  |  |  |")
-    assert lines[4].endswith("| 2 | 3 1 |  | 0.5 to 2 | met |")
+    assert lines[3].endswith("too short to judge | 0 | 0 |  |  |  |  |")
+    assert lines[4].endswith("| 2 | 3 1 |  | 0.5 to 2 |  | met |")
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,14 @@ def worst_windows(labelled: LabelledScores, definition: Definition) -> list[Wors
         peak = int(np.argmax(score))
         run = int(runs.of_row[peak])
         first, last = int(runs.start[run]), int(runs.end[run])
-        chosen.append(_window(labelled, definition, peak, first, last))
+        chosen.append(window_around(labelled, definition, peak, first, last))
         left[run] -= 1
         near = slice(max(first, peak - apart), min(last, peak + apart + 1)) if left[run] else slice(first, last)
         score[near] = -1.0
     return chosen
 
 
-def _window(labelled: LabelledScores, definition: Definition, peak: int, first: int, last: int) -> WorstWindow:
+def window_around(labelled: LabelledScores, definition: Definition, peak: int, first: int, last: int) -> WorstWindow:
     """The window from two windows and a level before the peak to half a window after it, within rows first to last."""
     spec, frames = definition.spec, labelled.frames
     begin, end = max(first, peak - 2 * spec.window - spec.smoothing), min(last, peak + spec.window // 2 + 1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream.errors import DataError
-from tests.quality.skab import Confusion, pooled
+from tests.quality.published.skab import Confusion, pooled
 from tests.real_data.cases import labels_of, skab
 from training.metrics.floors import Floor, max_abs_z, pca_error
 

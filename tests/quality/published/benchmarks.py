@@ -8,10 +8,9 @@ import numpy as np
 
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.intake.columns import Bools, Float64s
-from tests.quality.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
-from tests.quality.skab import Confusion, pooled
+from tests.quality.published.nab import PROFILES, Corpus, NabScore, best_nab, corpus, nab
+from tests.quality.published.skab import Confusion, pooled
 from training.data.spans import Span
-from training.evaluate.baselines import fit_baselines
 from training.evaluate.evaluation import OURS, Evaluation
 from training.evaluate.figures import Detections, GroundTruth
 from training.evaluate.labelled import spans
@@ -38,11 +37,7 @@ class Nab:
 def all_detections(of: Evaluation) -> list[Detections]:
     """Detections of our detector, then of every floor."""
     ours = Detections(OURS, of.labelled.score, spans(of.labelled.incidents))
-    if of.baselines is None or of.options.history is None:
-        return [ours]
-    bundle, seed = of.bundle, of.options.history.train.seed
-    floors = fit_baselines(of.baselines.history, of.labelled.frames, bundle.definition, bundle.manifest, seed)
-    return [ours, *(floor.detections for floor in floors)]
+    return [ours, *(() if of.baselines is None else of.baselines.detections)]
 
 
 def nab_scores(known: GroundTruth, detections: Detections) -> dict[str, Nab]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.quality.benchmarks import all_detections, nab_facts, nab_scores, skab_counts, skab_facts
+from tests.quality.published.benchmarks import all_detections, nab_facts, nab_scores, skab_counts, skab_facts
 from tests.support.plain_bundle import plain_evaluation
 from training.evaluate.evaluation import Evaluation
 from training.metrics.floors import FLOORS

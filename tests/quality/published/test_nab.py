@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stream.errors import DataError
 from tests.oracles import naive_metrics
-from tests.quality.nab import LOW_FN, LOW_FP, PROFILES, STANDARD, Profile, best_nab, corpus, nab
-from tests.quality.nab_cases import NAB_CASES
+from tests.quality.published.nab import LOW_FN, LOW_FP, PROFILES, STANDARD, Profile, best_nab, corpus, nab
+from tests.quality.published.nab_cases import NAB_CASES
 from tests.training.metrics.cases import Case
 
 Floats = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Scores that benchmarks publish: NAB and SKAB, with the figures of their own scorers."""
