@@ -158,6 +158,8 @@ def _calibrated(
     promise, seed = options.threshold, options.train.seed
     calibration = calibrate(levels, draft.rules, promise, seed)
     progress.stage("calibrate", f"{len(levels):,} held-out levels")
+    if (looser := calibration.looser) is not None:
+        progress.stage("warning", looser)
     basis = threshold_basis(levels, calibration, promise, seed, draft, history)
     if basis is not None:
         progress.stage("warning", f"{basis.said}; {basis.remedy}")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from stream.detect.definition import Definition
 from stream.registry.bundle import Contents, write
+from stream.registry.capacity_facts import CapacityFacts
 from stream.registry.manifest import FORMAT, Manifest, read_manifest
-from stream.registry.manifest_facts import CapacityFacts, DataFacts, GateFacts, MetricFacts
+from stream.registry.manifest_facts import DataFacts, GateFacts, MetricFacts
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
 from training.fitting.members import TrainedEnsemble

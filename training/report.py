@@ -197,8 +197,9 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _threshold(trained: TrainingRun) -> str:
     c = trained.calibration
-    promise = _rate(c.promised) if c.method == "budget" else f"percentile {c.promised:g}"
-    text = f"{promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks"
+    text = f"{c.facts().promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks"
+    if c.supported != c.promised:
+        return f"{text}; {c.weeks_needed:.3g} would do for {c.promised:g}"
     return f"{text}; EXTRAPOLATED, {c.weeks_needed:.3g} would do without" if c.extrapolated else text
 
 

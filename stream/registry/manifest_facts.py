@@ -10,13 +10,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from stream.errors import GateError
+from stream.registry.capacity_facts import CapacityFacts
 
 Method = Literal["budget", "percentile"]
 Verdict = Literal["passed", "refused", "not judged"]
-CapacityVerdict = Literal["fine", "too strong", "too weak", "blind", "not judged"]
-
-HEADINGS = ("anomaly", "share found, by size", "half from", "90 % from", "given back")
-CELL_WIDTH = 11  # characters: sizes of all kinds stand in columns
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -56,9 +53,11 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         q: the threshold in scales. In reports only: a manifest has it as `threshold_q`.
-        promised: alerts per series and week, or the percentile, by `method`.
+        promised: alerts per series and week, or the percentile, by `method`, as asked for.
+        supported: the promise that q is for, in the same unit: as asked for, or a looser one that the data do support.
+        likely: interval of 90 % of what q gives on data of this kind, in the same unit.
         q_point, q_high: the estimate of q, and the upper end of its interval.
-        extrapolated: the data do not support the promise; q lies in a fitted tail.
+        extrapolated: the data do not support the promise: q lies in a fitted tail, or `supported` is looser.
         weeks, weeks_needed: series-weeks of data, and as many as need no extrapolation.
         implied_per_week: alerts per series and week that the threshold gives on its own data.
         share_above: share of these frames above the threshold.
@@ -70,6 +69,8 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     q: float | None = None
     method: Method | None = None
     promised: float | None = None
+    supported: float | None = None
+    likely: tuple[float, float] | None = None
     q_point: float | None = None
     q_high: float | None = None
     extrapolated: bool | None = None
@@ -83,8 +84,23 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def alerts_per_week(self) -> float | None:
-        """Alerts per series and week: the budget, or what the percentile implies."""
-        return self.promised if self.method == "budget" else self.implied_per_week
+        """Alerts per series and week that the bundle can promise: its budget, or what the percentile implies."""
+        return self.kept if self.method == "budget" else self.implied_per_week
+
+    @property
+    def kept(self) -> float | None:
+        """The promise in force: `supported`; in older manifests as asked for."""
+        return self.promised if self.supported is None else self.supported
+
+    @property
+    def promise(self) -> str:
+        """The promise in force in words, with its interval, and why it is not the one asked for where it is not."""
+        if self.kept is None or self.promised is None:
+            return ""
+        form = "{:.3g} a week" if self.method == "budget" else "percentile {:.6g}"
+        likely = "" if self.likely is None else ", likely {:.3g} to {:.3g}".format(*self.likely)
+        looser = f", as the data are too short for {self.promised:g}" if self.kept != self.promised else ""
+        return f"{form.format(self.kept)}{likely}{looser}"
 
 
 class FeedbackCount(msgspec.Struct, frozen=True):
@@ -194,83 +210,6 @@ class GateFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"forced past the gate ({names}){f': {reason}' if reason else ''}"
 
 
-class InjectedSize(msgspec.Struct, frozen=True):
-    """Synthetic anomalies of one kind and size.
-
-    Attributes:
-        n: segments that can have such an anomaly.
-        found: share of them whose level exceeds the threshold.
-        given_back: share of the deviation that the model reconstructs, from 0 to 1. None where the deviation lies in
-            no cell that the error is computed from.
-    """
-
-    size: float
-    n: int
-    found: float
-    given_back: float | None
-
-
-class InjectedKind(msgspec.Struct, frozen=True):
-    """Synthetic anomalies of one kind.
-
-    Attributes:
-        unit: of the sizes.
-        half_from, nine_tenths_from: the smallest size from which on this share is found; None: at no size.
-        why_none: why no segment can have such an anomaly, else None.
-    """
-
-    unit: str
-    sizes: tuple[InjectedSize, ...]
-    half_from: float | None
-    nine_tenths_from: float | None
-    why_none: str | None
-
-
-class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"reason": "said", "segments": "strips"}):
-    """Capacity of a model, by synthetic anomalies in held-out segments. Null where it was not judged.
-
-    Attributes:
-        part: the part of the history that the segments are from.
-        frames: frames of a segment.
-        freedom, most_freedom: degrees of freedom per value of a window, and the limit.
-        explained: share of normal variation that the model explains.
-        found_in_normal: share of the segments above the threshold without an anomaly.
-        most_found: largest share found, of all kinds and sizes, and of level shifts in a quarter of the sensors.
-        but: what limits the verdict; "": nothing does.
-    """
-
-    verdict: CapacityVerdict
-    reason: str
-    part: str | None
-    segments: int | None
-    frames: int | None
-    freedom: float | None
-    most_freedom: float | None
-    explained: float | None
-    found_in_normal: float | None
-    kinds: dict[str, InjectedKind]
-    most_found: float | None = None
-    but: str = ""
-
-    @property
-    def summary(self) -> str:
-        """Verdict, what limits it, and reason."""
-        return f"{self.verdict}{f', but {self.but}' if self.but else ''}: {self.reason}"
-
-    @property
-    def title(self) -> str:
-        """Title of the table of `rows`."""
-        return (
-            f"{self.segments} strips of {self.frames} frames of the {self.part} part, with synthetic anomalies; "
-            f"{self.found_in_normal or 0.0:.0%} are above the threshold without"
-        )
-
-    @property
-    def rows(self) -> list[tuple[str, ...]]:
-        """Cells below `HEADINGS`, a row for each kind; the last cell is of its largest size."""
-        return [(f"{kind.replace('_', ' ')}, {one.unit}", *_cells(one)) for kind, one in self.kinds.items()]
-
-
 class MetricFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"capacity": "strength"}):
     """Quality of a model.
 
@@ -286,14 +225,3 @@ class MetricFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"capa
     discriminator_loss: tuple[float | None, ...] | None = None
     gate: GateFacts = GateFacts()
     capacity: CapacityFacts | None = None
-
-
-def _cells(kind: InjectedKind) -> tuple[str, ...]:
-    sizes = kind.sizes
-    shares = kind.why_none or "".join(f"{one.size:g}: {one.found:.0%}".ljust(CELL_WIDTH) for one in sizes).rstrip()
-    given_back = "-" if not sizes or sizes[-1].given_back is None else f"{sizes[-1].given_back:.0%}"
-    return shares, _size(kind.half_from), _size(kind.nine_tenths_from), given_back
-
-
-def _size(least: float | None) -> str:
-    return "-" if least is None else f"{least:g}"

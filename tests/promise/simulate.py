@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stream.settings.detection import ThresholdSettings
 from tests.promise.worlds import ERRORS, RULES, Errors, World, alone, fleet
-from training.calibration.calibrate import calibrate
+from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.levels import Levels, incidents
 
 Floats = NDArray[np.float64]
@@ -29,11 +29,12 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """Realised / promised of each calibration, and the number of calibrations with an extrapolated tail."""
+    """Realised / promised of each calibration; how many of them have an extrapolated tail, or the truth in `likely`."""
 
     name: str
     ratios: Floats
     extrapolated: int
+    held: int
 
     @property
     def median(self) -> float:
@@ -51,7 +52,7 @@ class CaseResult:
 
     def facts(self) -> dict[str, object]:
         low, high = self.spread
-        of_all = {"calibrations": len(self.ratios), "extrapolated": self.extrapolated}
+        of_all = {"calibrations": len(self.ratios), "extrapolated": self.extrapolated, "held": self.held}
         return {"case": self.name, "median": self.median, "mean": self.mean, "p10": low, "p90": high} | of_all
 
 
@@ -61,7 +62,16 @@ def run_case(case: Case, repeats: int, seed: int = 0) -> CaseResult:
     draw = np.random.default_rng([seed, 2])
     found = [calibrate(case.world.calibration(draw), RULES, case.options, nth) for nth in range(repeats)]
     ratios = [realised_ratio(truth, one.table.of_each(truth.names), case.options) for one in found]
-    return CaseResult(case.name, np.array(ratios), sum(one.extrapolated for one in found))
+    held = sum(_likely(one)[0] <= ratio <= _likely(one)[1] for one, ratio in zip(found, ratios, strict=True))
+    return CaseResult(case.name, np.array(ratios), sum(one.extrapolated for one in found), held)
+
+
+def _likely(of: Calibration) -> tuple[float, float]:
+    """The interval of the promise, as realised / promised."""
+    low, high = of.likely
+    if of.method == "budget":
+        return low / of.promised, high / of.promised
+    return (100 - high) / (100 - of.promised), (100 - low) / (100 - of.promised)
 
 
 def realised_ratio(truth: Levels, thresholds: Floats, options: ThresholdSettings) -> float:

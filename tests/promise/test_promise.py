@@ -61,6 +61,7 @@ def test_a_single_series_keeps_the_promise_in_the_middle(name: str) -> None:
     if "extrapolated" not in name:
         assert found.mean <= 1.25, found
         assert found.spread[1] <= 2.0, found
+    assert found.held >= 0.6 * 16, "the interval is of 90 %, of levels that depend on each other"
 
 
 def test_strict_refuses_where_the_tail_is_extrapolated_and_nowhere_else() -> None:

@@ -24,6 +24,8 @@ from training.calibration.tail import MIN_MAXIMA
 
 # One block is one observation: its spread is not known.
 MIN_BLOCKS = 2
+# The setting of each method's promise.
+PROMISES: dict[Method, str] = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class Calibration:
         table: the thresholds.
         ratio: float64 (n,), level / scale of each level; the scale is computed without the level.
         method: "budget" | "percentile".
-        promised: alerts per series and week, or the percentile.
+        promised: alerts per series and week, or the percentile, as asked for.
+        supported: the promise that q is for: as asked for, or what the data do support.
+        likely: interval of 90 % of what the thresholds give on data of this kind, in the same unit.
         q_point: the q of the thresholds. It keeps the promise on average.
         q_high: upper end of the interval of q.
-        extrapolated: q lies in a fitted tail, because the data do not support the promise.
+        extrapolated: the data do not support the promise: q lies in a fitted tail, or `supported` is looser.
         weeks: series-weeks of the data.
         weeks_needed: series-weeks that support the promise without extrapolation.
         implied_per_week: incidents per series and week of these thresholds on the same data.
@@ -51,6 +55,8 @@ class Calibration:
     ratio: Float64s
     method: Method
     promised: float
+    supported: float
+    likely: tuple[float, float]
     q_point: float
     q_high: float
     extrapolated: bool
@@ -61,6 +67,18 @@ class Calibration:
     blocks: int
     rate: float
     set_by: ThresholdBasis | None = None
+
+    @property
+    def looser(self) -> str | None:
+        """A warning where the promise in force is looser than the one asked for."""
+        if self.supported == self.promised:
+            return None
+        name = PROMISES[self.method]
+        return (
+            f"{self.weeks:.3g} series-weeks of normal data are too short to promise {self.promised:g} ({name}), which "
+            f"takes {self.weeks_needed:.3g}; the threshold promises {self.supported:.3g}: give longer history, or ask "
+            f"for what it supports: `threshold.{name}: {self.supported:.4g}`"
+        )
 
     def facts(self) -> ThresholdFacts:
         """Facts for the manifest."""
@@ -124,6 +142,8 @@ def _calibrated(
         ratio=ratio,
         method=options.method,
         promised=promised,
+        supported=q.supported,
+        likely=q.likely,
         q_point=q.point,
         q_high=q.high,
         extrapolated=q.extrapolated,

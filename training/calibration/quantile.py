@@ -1,6 +1,10 @@
-"""The quantile q of the ratios level / scale that keeps a promise, by percentile or by budget."""
+"""The quantile q of the ratios level / scale that keeps a promise, by percentile or by budget.
 
-from dataclasses import dataclass, replace
+Data support a promise if they hold enough incidents, or levels, to count. Below that, q lies in a fitted tail, up to a
+stated factor. Beyond it, what the data do support takes the place of the promise: one incident in data of this size.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,11 +14,16 @@ from stream.intake.columns import Float64s, Int64s
 from training.calibration.levels import Levels, incidents
 from training.calibration.tail import Excursions, block_maxima, excursions, quantile_interval, resampled_tails
 
-CONFIDENCE = 0.9
+# Confidence of intervals, and the standard errors to either end.
+CONFIDENCE, TWO_SIDED = 0.9, 1.645
 # Number of resampled tails, and the share of them that the upper end of q holds for.
 TAILS, ONE_SIDED = 200, 0.9
 # Without any incident, a rate is below its budget at 90 % confidence once 2.3 incidents were expected.
 SUPPORT = 2.3
+# A promise this many times rarer than what the data support is met by a fitted tail: on levels of one kind throughout,
+# within a factor of four (`python -m tests.promise`). On telemetry, thresholds extrapolated by 30 to 600 were 18 to 180
+# times too loud, though hardly higher than the largest level seen. One incident in data of this size held there.
+FURTHEST = 10.0
 # Largest share of normal frames above any threshold, however large the budget. With more, incidents merge: then few
 # incidents no longer mean little time in alarm.
 MOST_ABOVE = 0.05
@@ -29,22 +38,27 @@ class Quantile:
         high: upper end of its interval.
         extrapolated: q lies in a fitted tail.
         needed: series-weeks of data that support the promise without extrapolation.
+        supported: the promise that q is for: the one asked for, or a looser one. Incidents per series and week, or the
+            percentile.
+        likely: the interval of what q gives on data of this kind, at `CONFIDENCE`, in the same unit.
     """
 
     point: float
     high: float
     extrapolated: bool
     needed: float
+    supported: float
+    likely: tuple[float, float]
 
 
 def quantile_by_percentile(levels: Levels, ratio: Float64s, block: Int64s, percentile: float, seed: int) -> Quantile:
     """Computes q as a percentile of the ratios, with its block-bootstrap interval. Few data: from a fitted tail."""
     beyond = min((1.0 - percentile / 100.0) / levels.rate, 0.5)
     allowed = len(ratio) * beyond  # levels above q
-    needed = levels.weeks / allowed
-    above = _frames_above(ratio, block, _owners(levels, block), allowed)
-    if above is None:
-        return _extrapolated_share(levels, ratio, block, allowed, needed, seed)
+    found = _frames_above(ratio, block, _owners(levels, block), allowed)
+    if found is None:
+        return _extrapolated_share(levels, ratio, block, percentile, allowed, seed)
+    above, runs = found
     point = float(np.partition(ratio, len(ratio) - 1 - above)[len(ratio) - 1 - above])
     if point < levels.complete_from:
         lowest = 100.0 * float((ratio < levels.complete_from).mean())
@@ -53,11 +67,13 @@ def quantile_by_percentile(levels: Levels, ratio: Float64s, block: Int64s, perce
             "ask for a higher percentile, or train again"
         )
     high = quantile_interval(ratio, block, 1.0 - beyond, CONFIDENCE, seed).high
-    return Quantile(point, max(point, high), False, needed)
+    fewest, most = (number * max(above, 1) / max(runs, 1) for number in _likely_number(runs))
+    likely = (_percentile(levels, most), _percentile(levels, fewest))
+    return Quantile(point, max(point, high), False, levels.weeks / allowed, percentile, likely)
 
 
-def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float) -> int | None:
-    """Number of levels that may lie above q. With one more excursion of mean size, they are still allowed.
+def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float) -> tuple[int, int] | None:
+    """Number of levels that may lie above q, and of their excursions. With one more of mean size, they are allowed.
 
     An excursion is the levels above q in neighbouring blocks of a series. None: not even one level is allowed.
 
@@ -74,8 +90,8 @@ def _frames_above(ratio: Float64s, block: Int64s, owner: Int64s, allowed: float)
     above = np.arange(1, count + 1)
     enough = np.flatnonzero(above + above / runs <= allowed)
     if len(enough):
-        return int(above[enough[-1]])
-    return 0 if allowed >= 1.0 else None
+        return int(above[enough[-1]]), int(runs[enough[-1]])
+    return (0, 0) if allowed >= 1.0 else None
 
 
 def quantile_by_budget(
@@ -83,34 +99,71 @@ def quantile_by_budget(
 ) -> Quantile:
     """Computes q so that incidents per series and week stay within the budget. Few data: from a fitted tail.
 
-    As much new data is expected to have one incident more than these data have above q.
+    As much new data is expected to have one incident more than these data have above q. No q lies below an incident of
+    these data that the promise does not allow.
     """
-    allowed, needed = per_week / levels.rate * levels.weeks, SUPPORT / per_week
-    opening = _opening(levels, ratio)
-    maxima = block_maxima(opening, block)
+    supported = per_week if per_week * levels.weeks * FURTHEST >= SUPPORT else 1.0 / levels.weeks
+    weeks, needed = levels.weeks / levels.rate, SUPPORT / per_week
+    allowed = supported * weeks + 1e-9
+    maxima = block_maxima(_opening(levels, ratio), block)
     if allowed < SUPPORT:
-        q = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, needed, seed)
-        least = float(np.quantile(ratio, 1.0 - MOST_ABOVE))
-        return replace(q, point=max(q.point, least), high=max(q.high, least))
+        own = _smallest_q(levels, ratio, maxima, rules, int(allowed) if supported == per_week else 0)
+        q = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, own, seed)
+        return Quantile(q.point, q.high, True, needed, supported, (q.fewest / weeks, q.most / weeks))
     point = _smallest_q(levels, ratio, maxima, rules, int(allowed) - 1)
-    return Quantile(point, _smallest_q(levels, ratio, maxima, rules, _supported(allowed)), False, needed)
+    fewest, most = _likely_number(incidents(levels, ratio / point, rules))
+    high = _smallest_q(levels, ratio, maxima, rules, _supported(allowed))
+    return Quantile(point, high, False, needed, supported, (fewest / weeks, most / weeks))
 
 
 def _extrapolated_share(
-    levels: Levels, ratio: Float64s, block: Int64s, allowed: float, needed: float, seed: int
+    levels: Levels, ratio: Float64s, block: Int64s, percentile: float, allowed: float, seed: int
 ) -> Quantile:
     """Computes the q that `allowed` levels are expected to exceed. Excursions are as long as the higher half."""
     peaks = excursions(block_maxima(ratio, block), _owners(levels, block))
     usual = float(np.median(peaks.heights)) if len(peaks.heights) else peaks.threshold
-    higher = max(int((peaks.heights >= usual).sum()), 1)
-    return _extrapolated(peaks, allowed / max(int((ratio >= usual).sum()) / higher, 1.0), needed, seed)
+    size = max(int((ratio >= usual).sum()) / max(int((peaks.heights >= usual).sum()), 1), 1.0)
+    supported, needed = percentile, levels.weeks / allowed
+    if allowed * levels.rate * FURTHEST < 1.0:
+        supported, allowed = 100.0 * max(1.0 - size / len(ratio), 0.5), size / levels.rate
+    q = _extrapolated(peaks, allowed / size, float(ratio.max()), seed)
+    likely = (_percentile(levels, q.most * size), _percentile(levels, q.fewest * size))
+    return Quantile(q.point, q.high, True, needed, supported, likely)
 
 
-def _extrapolated(above: Excursions, allowed: float, needed: float, seed: int) -> Quantile:
-    """Computes the q that `allowed` excursions are expected to exceed, with the upper end of its interval."""
+def _percentile(levels: Levels, above: float) -> float:
+    """The percentile of today's levels that leaves `above` of these levels above it; 0 at least."""
+    return 100.0 * max(1.0 - above * levels.rate / len(levels), 0.0)
+
+
+@dataclass(frozen=True)
+class _Extrapolated:
+    """A q and the upper end of its interval, with the interval of the number of excursions that exceed q."""
+
+    point: float
+    high: float
+    fewest: float
+    most: float
+
+
+def _extrapolated(above: Excursions, allowed: float, least: float, seed: int) -> _Extrapolated:
+    """Computes the q >= `least` that `allowed` excursions are expected to exceed, by a fitted tail."""
     tails = resampled_tails(above, TAILS, seed)
-    point = tails.exceeded_by(allowed)
-    return Quantile(point, max(point, float(np.quantile(tails.each_exceeded_by(allowed), ONE_SIDED))), True, needed)
+    point = max(tails.exceeded_by(allowed), least)
+    high = float(np.quantile(tails.each_exceeded_by(allowed), ONE_SIDED))
+    fewest, most = np.quantile(tails.each_expected(point), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return _Extrapolated(point, max(point, high), float(fewest), float(most))
+
+
+def _likely_number(seen: int) -> tuple[float, float]:
+    """Interval of the number expected above the (seen + 1)th largest of as many independent values.
+
+    That number has a gamma distribution of shape seen + 1, of which these are the quantiles by Wilson and Hilferty
+    (1931), "The distribution of chi-square".
+    """
+    shape = seen + 1.0
+    fewest, most = (shape * (1.0 - 1.0 / (9.0 * shape) + z / (3.0 * shape**0.5)) ** 3 for z in (-TWO_SIDED, TWO_SIDED))
+    return fewest, most
 
 
 def _owners(levels: Levels, block: Int64s) -> Int64s:

@@ -172,7 +172,7 @@ class Tails:
         low, high = self.threshold, max(float(self.each_exceeded_by(allowed).max()), self.threshold)
         for _ in range(60):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._expected(middle) > allowed else (low, middle)
+            low, high = (middle, high) if float(self.each_expected(middle).mean()) > allowed else (low, middle)
         return high
 
     def each_exceeded_by(self, allowed: float) -> Float64s:
@@ -182,14 +182,15 @@ class Tails:
         each: Float64s = self.threshold + self.scale * growth
         return each
 
-    def _expected(self, value: float) -> float:
-        """Expected number of observations above `value`, by the mean of all tails."""
+    def each_expected(self, value: float) -> Float64s:
+        """Expected number of observations above `value`, by each tail: float64 (R,)."""
         excess = np.full(len(self.scale), np.inf)
         np.divide(value - self.threshold, self.scale, out=excess, where=self.scale > 0)
         straight = np.abs(self.shape) < 1e-12  # exponential
         shape = np.where(straight, 1.0, self.shape)
         bent = np.maximum(1.0 + shape * excess, 0.0) ** (-1.0 / shape)
-        return float((self.count * np.where(straight, np.exp(-excess), bent)).mean())
+        each: Float64s = self.count * np.where(straight, np.exp(-excess), bent)
+        return each
 
 
 def resampled_tails(peaks: Excursions, count: int, seed: int) -> Tails:

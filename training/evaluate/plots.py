@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream.intake.columns import Bools, Float64s, Int64s
-from stream.registry.manifest_facts import InjectedKind
+from stream.registry.capacity_facts import InjectedKind
 from training.data.spans import Span
 from training.evaluate.promise import CurvePoint
 from training.evaluate.worst import WorstWindow

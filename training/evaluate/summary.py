@@ -84,7 +84,7 @@ def _promise(of: Evaluation) -> Iterator[str]:
     opened = f"{counted(p.alerts, 'alert')} opened in {p.weeks:.3g} series-weeks where {expected:.2g} were promised"
     yield f"Normal rows: {opened}{_shares(of)}.{few}"
     if p.extrapolated:
-        yield "The promise was extrapolated in calibration: its data could not support it."
+        yield f"The promise is from few data: {of.bundle.manifest.threshold.promise}."
 
 
 def _shares(of: Evaluation) -> str:

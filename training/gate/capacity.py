@@ -16,7 +16,7 @@ from torch import Tensor
 from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
 from stream.intake.columns import UInt8s
-from stream.registry.manifest_facts import CapacityFacts, CapacityVerdict, InjectedKind, InjectedSize
+from stream.registry.capacity_facts import CapacityFacts, CapacityVerdict, InjectedKind, InjectedSize
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import DEVIATIONS, KINDS, SIZES, UNITS, Kind

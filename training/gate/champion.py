@@ -148,7 +148,7 @@ def _alerts(comparison: _Comparison, calibration: Calibration) -> Criterion:
     ours, theirs = (_openings(one, comparison) for one in (comparison.challenger, comparison.champion))
     more, fewer = (int((sign * (ours.series - theirs.series) > 0).sum()) for sign in (1, -1))
     # If production alerts less often than it promised, the promise is the standard.
-    promised = calibration.promised if calibration.method == "budget" else calibration.implied_per_week
+    promised = calibration.facts().alerts_per_week or 0.0
     expected, observations = promised * levels.weeks, max(1.0, calibration.implied_per_week * calibration.weeks)
     limit, share = max(MORE_ALERTS * theirs.count, expected), MORE_ALERTS / (1 + MORE_ALERTS)
     reason = (

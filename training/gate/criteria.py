@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from stream.detect.policy import ModelSpec
+from stream.registry.capacity_facts import CapacityFacts
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import CapacityFacts, Criterion, GateFacts, MetricFacts, Verdict
+from stream.registry.manifest_facts import Criterion, GateFacts, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 from training.gate.capacity import NOTHING, blindness
 

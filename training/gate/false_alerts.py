@@ -78,7 +78,7 @@ def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration,
     score = gate.level / calibration.table.of_each(gate.names)[gate.series]
     observations = _blocks_above(calibrated, calibration.ratio / calibration.table.q)
     if calibration.method == "percentile":
-        share = TOLERANCE * (1.0 - calibration.promised / 100.0)
+        share = TOLERANCE * (1.0 - calibration.supported / 100.0)
         check, most = _above(gate, score, observations, share), max(IN_ALARM, share)
     else:
         check, most = _incidents(gate, score, rules, calibration), IN_ALARM
@@ -98,11 +98,11 @@ def unjudged(criteria: Sequence[Criterion]) -> list[str]:
 
 
 def _incidents(gate: Levels, score: Float64s, rules: Rules, calibration: Calibration) -> RateCheck:
-    limit = TOLERANCE * calibration.promised
+    limit = TOLERANCE * calibration.supported
     opened = np.array([e.started_at for e in incident_events(gate, score, rules) if e.state == "opened"], np.int64)
     reason = (
-        f"{len(opened)} incidents in {gate.weeks:.3g} normal series-weeks; promised are {calibration.promised:g} per "
-        f"series and week, and {limit:g} are let pass"
+        f"{len(opened)} incidents in {gate.weeks:.3g} normal series-weeks; promised are {calibration.supported:.3g} "
+        f"per series and week, and {limit:.3g} are let pass"
     )
     daily = daily_rates(gate, opened, np.ones(len(opened)), gate.step / WEEK)
     observations = max(1.0, calibration.implied_per_week * calibration.weeks)

@@ -7,7 +7,8 @@ import msgspec
 
 from stream.events.account import SeriesAccount
 from stream.intake.columns import UInt8s
-from stream.registry.manifest_facts import CapacityFacts, Criterion, DataFacts
+from stream.registry.capacity_facts import CapacityFacts
+from stream.registry.manifest_facts import Criterion, DataFacts
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import Levels

@@ -10,7 +10,7 @@ from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.model.autoencoders import load
 from stream.intake.columns import Bools, Float32s
-from stream.registry.manifest_facts import InjectedSize
+from stream.registry.capacity_facts import InjectedSize
 from training.data.synthetic import Kind, inject
 from training.gate.segments import HeldOutSegments
 

@@ -16,10 +16,10 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.registry import Registry
 from stream.settings.detection import RuleSettings, ThresholdSettings
-from training.calibration.calibrate import Calibration, calibrate_stored
+from training.calibration.calibrate import PROMISES, Calibration, calibrate_stored
 from training.defaults import choose_rules
 from training.publish import stamp
-from training.revision.child import PROMISES, promise_of, publish_child, stored_levels_of
+from training.revision.child import promise_of, publish_child, stored_levels_of
 
 # Rules that can be changed without training: the setting, and the field of the bundle's rules.
 RULES = {

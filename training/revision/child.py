@@ -12,10 +12,9 @@ from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import Method
 from stream.registry.registry import CANDIDATE, Registry
 from stream.settings.detection import ThresholdSettings
+from training.calibration.calibrate import PROMISES
 from training.calibration.stored_levels import StoredLevels, restored_levels
 from training.gate.criteria import inherited
-
-PROMISES = {"budget": "alerts_per_week", "percentile": "percentile"}
 
 
 def publish_child(
@@ -62,13 +61,14 @@ def stored_levels_of(folder: Path, manifest: Manifest, thresholds: ThresholdTabl
     return restored_levels(calibration_levels(folder), thresholds, block, weeks, 1.0 if rate is None else rate)
 
 
-def promise_of(manifest: Manifest) -> ThresholdSettings:
-    """The promise of a bundle's threshold, as settings.
+def promise_of(manifest: Manifest, in_force: bool = False) -> ThresholdSettings:
+    """The promise of a bundle's threshold, as settings: the one asked for, or the one in force.
 
     Raises:
         BundleError: its manifest does not say.
     """
-    method, promised = manifest.threshold.method, manifest.threshold.promised
+    threshold = manifest.threshold
+    method, promised = threshold.method, threshold.kept if in_force else threshold.promised
     if method is None or promised is None:
         raise _not_recorded(manifest, "method" if method is None else "promised")
     return threshold_settings(method, promised)

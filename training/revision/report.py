@@ -62,5 +62,5 @@ def _value(name: str, value: object) -> str:
 
 
 def _threshold(manifest: Manifest) -> str:
-    tail = ", extrapolated" if manifest.threshold.extrapolated else ""
-    return f"q = {manifest.threshold_q:.4g}{tail}"
+    promise = f" for {manifest.threshold.promise}" if manifest.threshold.promise else ""
+    return f"q = {manifest.threshold_q:.4g}{promise}"

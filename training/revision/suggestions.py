@@ -23,8 +23,8 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
 from stream.settings.detection import ThresholdSettings
-from training.calibration.calibrate import calibrate_stored
-from training.revision.child import PROMISES, promise_of, stored_levels_of, threshold_settings
+from training.calibration.calibrate import PROMISES, calibrate_stored
+from training.revision.child import promise_of, stored_levels_of, threshold_settings
 from training.vetting.sentinels import yaml_key
 
 # Fewer confirmed or false alerts of a series say little about its next ones.
@@ -231,7 +231,7 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     Raises:
         BundleError: the bundle was altered, or its manifest does not say what its threshold rests on.
     """
-    promise = promise_of(manifest)
+    promise = promise_of(manifest, in_force=True)
     _, definition = load(folder)
     levels = stored_levels_of(folder, manifest, definition.thresholds)
     highest = 1.0

@@ -15,7 +15,8 @@ from stream.cli.reports.model_facts import (
 )
 from stream.messages import tell
 from stream.registry.alias_history import AliasChange
-from stream.registry.manifest_facts import HEADINGS, CapacityFacts, MetricFacts, ThresholdFacts
+from stream.registry.capacity_facts import HEADINGS, CapacityFacts
+from stream.registry.manifest_facts import MetricFacts, ThresholdFacts
 from stream.settings.quantities import format_duration, format_instant
 from stream.terminal import console, plain_table
 from training.fitting.discriminator import UNDECIDED_LOSS
@@ -113,11 +114,10 @@ def _cells(row: ModelRow) -> list[str]:
 
 def _threshold(threshold: ThresholdFacts) -> str:
     q = f"q = {threshold.q:.4g}"
-    if threshold.promised is None:
+    if threshold.kept is None:
         return q
-    promised = f"{threshold.promised:g}"
-    promise = f"{promised} a week" if threshold.method == "budget" else f"percentile {promised}"
-    return f"{promise}: {q}{', extrapolated' if threshold.extrapolated else ''}"
+    kept = f"{threshold.kept:.3g} a week" if threshold.method == "budget" else f"percentile {threshold.kept:.6g}"
+    return f"{kept}: {q}{', extrapolated' if threshold.extrapolated and threshold.kept == threshold.promised else ''}"
 
 
 def _lines(facts: Mapping[str, object]) -> Iterable[list[str]]:

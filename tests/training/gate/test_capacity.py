@@ -19,7 +19,7 @@ from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import ModelSpec
 from stream.intake.columns import Bools
-from stream.registry.manifest_facts import CapacityFacts, InjectedSize
+from stream.registry.capacity_facts import CapacityFacts, InjectedSize
 from stream.settings.detection import ModelSettings
 from tests.oracles.naive_errors import naive_errors
 from tests.support.builders import a_policy, a_rules, a_spec

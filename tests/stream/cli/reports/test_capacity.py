@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stream.registry.manifest_facts import CapacityFacts, InjectedKind, InjectedSize, MetricFacts
+from stream.registry.capacity_facts import CapacityFacts, InjectedKind, InjectedSize
+from stream.registry.manifest_facts import MetricFacts
 from tests.support.commands import in_process
 from tests.support.plain_bundle import LABELLED, labelled_rows, plain_bundle
 from tests.training.evaluate.test_page import Page
