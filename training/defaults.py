@@ -16,6 +16,8 @@ GAP_STEPS = 10
 # A usual step down to this part of a tick is jitter; with a shorter one a tick has several values of a sensor.
 LEAST_OF_TICK = 0.9
 WINDOW, SMOOTHING, LATENT, DISCRIMINATOR = 32, 3, 4, 16
+# Severity edges until calibration computes them; for good where the levels are too few.
+EDGES = (2.0, 5.0, 20.0)
 
 
 def choose_policy(
@@ -137,7 +139,7 @@ def choose_rules(rules: RuleSettings, policy: FramePolicy, spec: ModelSpec) -> R
         close_ratio=rules.close_ratio,
         update_every_ns=rules.update_every if rules.update_every is not None else hourly,
         max_duration_ns=rules.max_duration,
-        severity_edges=rules.severity_edges,
+        severity_edges=EDGES if rules.severity_edges is None else rules.severity_edges,
         top_sensors=rules.top_sensors,
         sensors=tuple(
             SensorRule(name, rule.direction, rule.min_absolute, rule.min_relative)

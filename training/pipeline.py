@@ -34,6 +34,7 @@ from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.levels import Levels
+from training.calibration.severity import with_severity
 from training.calibration.stored_levels import stored_table
 from training.calibration.stretches import threshold_basis
 from training.data.degraded import refuse_degraded
@@ -123,6 +124,10 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     scores, accounts = _scored(history, draft, progress)
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
     calibration = _calibrated(levels[Part.CALIBRATE], draft, history, options, progress)
+    calibration, rules = with_severity(
+        levels[Part.CALIBRATE], calibration, rules, options.rules.rarity, options.train.seed
+    )
+    draft = replace(draft, rules=rules)
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)

@@ -115,6 +115,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
         ("threshold", _threshold(trained)),
         *(("set by", basis.said) for basis in [c.set_by] if basis is not None),
         ("implies", f"{_rate(c.implied_per_week)} on calibrate; {c.share_above:.3%} of frames above"),
+        *(("severity", severity.summary) for severity in [c.severity] if severity is not None),
         ("on gate", _gate_alerts(gate)),
         *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
         ("gate", _verdict(gate)),

@@ -48,6 +48,29 @@ class ThresholdBasis(msgspec.Struct, frozen=True):
     remedy: str
 
 
+class SeverityFacts(msgspec.Struct, frozen=True):
+    """The peak scores at which severities begin.
+
+    Attributes:
+        edges: for medium, high and critical; also in `rules`.
+        rarity: how many times rarer than the threshold each is on normal data. None: the edges are as configured, or
+            the levels are too few to tell.
+        per_week: alerts per series and week that reach each edge on normal data, by the fitted tail; None: not known.
+    """
+
+    edges: tuple[float, float, float]
+    rarity: tuple[float, float, float] | None = None
+    per_week: tuple[float, float, float] | None = None
+
+    @property
+    def summary(self) -> str:
+        """The edges, and how rare they are."""
+        medium, high, critical = self.edges
+        edges = f"medium from score {medium:.3g}, high {high:.3g}, critical {critical:.3g}"
+        rarity = "" if self.rarity is None else " and ".join(f"{times:,.4g}" for times in self.rarity)
+        return f"{edges}: {rarity.replace(' and ', ', ', 1)} times rarer than the threshold" if rarity else edges
+
+
 class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The threshold and the data it rests on.
 
@@ -64,6 +87,7 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         blocks: independent samples.
         rate: how many times as often newer levels come near the threshold; 1 before any recalibration.
         set_by: the few stretches that set the threshold; None: the levels as a whole do.
+        severity: the peak scores at which severities begin; None: an earlier version did not write it.
     """
 
     q: float | None = None
@@ -81,6 +105,7 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     blocks: int | None = None
     rate: float | None = None
     set_by: ThresholdBasis | None = None
+    severity: SeverityFacts | None = None
 
     @property
     def alerts_per_week(self) -> float | None:

@@ -168,10 +168,13 @@ class RecalibrationSettings(Section):
     )
 
 
-def _ascending_above_one(edges: tuple[float, float, float]) -> tuple[float, float, float]:
-    if not 1 < edges[0] < edges[1] < edges[2]:
-        raise ValueError("expected three ascending scores above 1")
-    return edges
+def _ascending_above_one(what: str) -> AfterValidator:
+    def check(of: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not 1 < of[0] < of[1] < of[2]:
+            raise ValueError(f"expected three ascending {what} above 1")
+        return of
+
+    return AfterValidator(check)
 
 
 Limits = tuple[Float | None, Float | None]
@@ -223,8 +226,14 @@ class RuleSettings(Section):
         default=None, description="Event time between two updates of an open incident. null: 1h, or W frames if longer."
     )
     max_duration: PositiveDuration = Field(default=parse_duration("7d"), description="A longer incident is split.")
-    severity_edges: Annotated[tuple[Float, Float, Float], AfterValidator(_ascending_above_one)] = Field(
-        default=(2.0, 5.0, 20.0), description="Peak scores at which medium, high and critical begin; ascending, > 1."
+    severity_rarity: Annotated[tuple[Float, Float, Float], _ascending_above_one("factors")] = Field(
+        default=(10.0, 100.0, 1000.0),
+        description="How many times rarer than the threshold a peak must be on normal data, by the fitted tail of its "
+        "levels, for medium, high and critical; ascending, > 1.",
+    )
+    severity_edges: Annotated[tuple[Float, Float, Float], _ascending_above_one("scores")] | None = Field(
+        default=None,
+        description="Peak scores at which medium, high and critical begin; ascending, > 1. null: by `severity_rarity`.",
     )
     top_sensors: Int = Field(default=5, ge=1, le=100, description="Sensors named in an event, at most.")
     sensors: dict[str, SensorRuleSettings] = Field(
@@ -232,3 +241,8 @@ class RuleSettings(Section):
         description="Sensor names mapped to rules {direction: both, above, below; min_absolute; min_relative; valid: "
         "[low, high]}: deviations that may open an incident, and the range of possible values. Empty: no rules.",
     )
+
+    @property
+    def rarity(self) -> tuple[float, float, float] | None:
+        """The rarity in force; None where edges are given."""
+        return self.severity_rarity if self.severity_edges is None else None

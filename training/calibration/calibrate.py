@@ -15,7 +15,7 @@ from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
-from stream.registry.manifest_facts import Method, ThresholdBasis, ThresholdFacts
+from stream.registry.manifest_facts import Method, SeverityFacts, ThresholdBasis, ThresholdFacts
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
 from training.calibration.quantile import SUPPORT, quantile_by_budget, quantile_by_percentile
@@ -49,6 +49,7 @@ class Calibration:
         blocks: number of blocks, the independent samples.
         rate: see `Levels.rate`.
         set_by: the few stretches that set the threshold; None: the levels as a whole do, or it is not known.
+        severity: the edges of severities; None: not computed yet.
     """
 
     table: ThresholdTable
@@ -67,6 +68,7 @@ class Calibration:
     blocks: int
     rate: float
     set_by: ThresholdBasis | None = None
+    severity: SeverityFacts | None = None
 
     @property
     def looser(self) -> str | None:

@@ -12,7 +12,7 @@ from stream.detect.policy import Rules
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
 from training.calibration.levels import Levels, incidents
-from training.calibration.tail import Excursions, block_maxima, excursions, quantile_interval, resampled_tails
+from training.calibration.tail import Excursions, Tails, block_maxima, excursions, quantile_interval, resampled_tails
 
 # Confidence of intervals, and the standard errors to either end.
 CONFIDENCE, TWO_SIDED = 0.9, 1.645
@@ -212,3 +212,14 @@ def _smallest_q(levels: Levels, ratio: Float64s, maxima: Float64s, rules: Rules,
         middle = (good + bad) // 2
         good, bad = (good, middle) if too_many(middle) else (middle, bad)
     return float(highest[good])
+
+
+def normal_tails(levels: Levels, ratio: Float64s, block: Int64s, seed: int) -> Tails:
+    """Fits tails to the excursions that open incidents.
+
+    Raises:
+        DataError: there are too few blocks.
+    """
+    return resampled_tails(
+        excursions(block_maxima(_opening(levels, ratio), block), _owners(levels, block)), TAILS, seed
+    )

@@ -56,9 +56,9 @@ class RecalibrationRun:
 
     @property
     def threshold(self) -> ThresholdFacts:
-        """Facts about the threshold, for the manifest. Those of the parent where q stays."""
-        calibration = self.result.calibration
-        return self.parent.threshold if calibration is None else calibration.facts()
+        """Facts about the threshold, for the manifest. Those of the parent where q stays; severities stay."""
+        after, before = self.result.calibration, self.parent.threshold
+        return before if after is None else msgspec.structs.replace(after.facts(), severity=before.severity)
 
 
 def run_recalibration(

@@ -17,10 +17,12 @@ from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.registry import Registry
 from stream.settings.detection import RuleSettings, ThresholdSettings
 from training.calibration.calibrate import PROMISES, Calibration, calibrate_stored
+from training.calibration.severity import with_severity
 from training.defaults import choose_rules
 from training.publish import stamp
 from training.revision.child import promise_of, publish_child, stored_levels_of
 
+EDGES, RARITY = "rules.severity_edges", "rules.severity_rarity"
 # Rules that can be changed without training: the setting, and the field of the bundle's rules.
 RULES = {
     "close_after": "close_after",
@@ -75,11 +77,13 @@ def amend(
     parent, definition = load(folder)
     rules = _rules(parent, amendment)
     threshold = _threshold(parent, amendment)
-    amended = _changes(parent, rules, threshold)
+    rarity = _rarity(parent, amendment)
+    amended = _changes(parent, rules, threshold, rarity)
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
     levels = stored_levels_of(folder, parent, definition.thresholds)
     calibration = calibrate_stored(levels, definition.thresholds, rules, threshold, parent.seeds[0])
+    calibration, rules = with_severity(levels, calibration, rules, rarity, parent.seeds[0])
     version, created_at = stamp(now or datetime.now(UTC))
     manifest = msgspec.structs.replace(
         parent,
@@ -102,6 +106,17 @@ def _rules(parent: Manifest, amendment: Amendment) -> Rules:
     return msgspec.structs.replace(parent.rules, **changes)
 
 
+def _rarity(parent: Manifest, amendment: Amendment) -> tuple[float, float, float] | None:
+    """The rarity of severities in force: edges that are given win, else the parent's holds unless it is amended."""
+    severity, given = parent.threshold.severity, amendment.rules
+    before = None if severity is None else severity.rarity
+    if EDGES in amendment.names and given.severity_edges is not None:
+        return None
+    if RARITY in amendment.names:
+        return given.severity_rarity
+    return given.severity_rarity if before is None and EDGES in amendment.names else before
+
+
 def _threshold(parent: Manifest, amendment: Amendment) -> ThresholdSettings:
     """The parent's promise with the amended values.
 
@@ -120,11 +135,17 @@ def _threshold(parent: Manifest, amendment: Amendment) -> ThresholdSettings:
     return options
 
 
-def _changes(parent: Manifest, rules: Rules, threshold: ThresholdSettings) -> dict[str, Change]:
+def _changes(
+    parent: Manifest, rules: Rules, threshold: ThresholdSettings, rarity: tuple[float, float, float] | None
+) -> dict[str, Change]:
     """Differences from the parent, by the names of the configuration; durations in ns."""
     before, promise = promise_of(parent), PROMISES[threshold.method]
     old = {f"rules.{name}": value for name, value in msgspec.structs.asdict(parent.rules).items()}
     new = {f"rules.{name}": value for name, value in msgspec.structs.asdict(rules).items()}
+    severity = parent.threshold.severity
+    old[RARITY], new[RARITY] = None if severity is None else severity.rarity, rarity
+    for values in (old, new):  # edges that follow from the rarity are no setting
+        values[EDGES] = values[EDGES] if values[RARITY] is None else None
     old["threshold.method"], new["threshold.method"] = before.method, threshold.method
     old[f"threshold.{promise}"] = getattr(before, promise) if threshold.method == before.method else None
     new[f"threshold.{promise}"] = getattr(threshold, promise)

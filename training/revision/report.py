@@ -49,6 +49,8 @@ def show(amended: AmendedBundle, registry: Registry) -> None:
         table.add_row(name.removesuffix("_ns"), f"{_value(name, change.before)} -> {_value(name, change.after)}")
     table.add_row("threshold", f"{_threshold(parent)} -> {_threshold(m)}")
     table.add_row("implies", f"{m.threshold.implied_per_week:.3g} alerts per series and week on the kept levels")
+    if m.threshold.severity is not None:
+        table.add_row("severity", m.threshold.severity.summary)
     table.add_row("bundle", registry.place(m.detector, "versions", m.version))
     table.add_row("parent", parent.version)
     table.add_row("aliases", ", ".join(aliases_of(m)) or "none")

@@ -9,12 +9,16 @@ from stream.settings import Settings
 from stream.settings.detection import ThresholdSettings
 from stream.settings.layers import from_overrides
 from training.options import FitOptions, TrainOptions
-from training.revision.amend import RULES, Amendment
+from training.revision.amend import RARITY, RULES, Amendment
 
 # These settings name the bundle that is amended.
 WHICH_BUNDLE = ("registry", "detector", "bundle")
 # Settings that follow from what a bundle keeps.
-AMENDABLE = (*(f"rules.{name}" for name in RULES), *(f"threshold.{name}" for name in ThresholdSettings.model_fields))
+AMENDABLE = (
+    *(f"rules.{name}" for name in RULES),
+    RARITY,
+    *(f"threshold.{name}" for name in ThresholdSettings.model_fields),
+)
 # The reason why a setting or a section cannot be amended.
 NOT_AMENDABLE = {
     "model": "the weights have this shape, and the kept levels are theirs; train again",

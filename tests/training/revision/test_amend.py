@@ -9,7 +9,7 @@ import pytest
 
 from stream.cli.options.training import AMENDABLE, NOT_AMENDABLE, amendment_from
 from stream.errors import BundleError, ConfigError
-from stream.registry.bundle import CALIBRATION, FILES, SERIES, WEIGHTS, load
+from stream.registry.bundle import CALIBRATION, FILES, SERIES, WEIGHTS, load, write_child
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from stream.settings import load as load_settings
 from stream.settings.detection import RuleSettings, SensorRuleSettings, ThresholdSettings
@@ -63,6 +63,8 @@ def test_another_budget_gives_the_threshold_that_training_for_it_gives(
     child = amended(trained, "threshold.alerts_per_week=3")
     assert child.manifest.threshold_q == expected.manifest.threshold_q != trained.manifest.threshold_q
     assert child.manifest.threshold == expected.manifest.threshold
+    assert child.manifest.rules == expected.manifest.rules, "severities follow, by the rarity that training was given"
+    assert set(child.manifest.amended) == {"threshold.alerts_per_week"}, "which is no change of a setting"
 
 
 def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_them_gives(
@@ -215,3 +217,39 @@ def test_an_altered_parent_has_no_child(pumps: pd.DataFrame, tmp_path: Path) -> 
         amended(trained, "rules.close_after=40")
     assert Registry(tmp_path / "registry").versions("pumps") == [trained.manifest.version]
     assert (trained.folder / WEIGHTS).exists()
+
+
+def test_edges_that_are_given_win_until_they_are_taken_back(trained: TrainingRun) -> None:
+    given = amended(trained, "rules.severity_edges=[3, 4, 5]")
+    assert given.manifest.rules.severity_edges == (3.0, 4.0, 5.0)
+    assert {name: (change.before, change.after) for name, change in given.manifest.amended.items()} == {
+        "rules.severity_edges": (None, [3.0, 4.0, 5.0]),
+        "rules.severity_rarity": ([10.0, 100.0, 1000.0], None),
+    }
+    stays = amended(trained, "threshold.alerts_per_week=31", reference=given.manifest.version)
+    assert stays.manifest.rules.severity_edges == (3.0, 4.0, 5.0)
+    back = amended(trained, "rules.severity_edges=null", reference=given.manifest.version)
+    assert back.manifest.rules.severity_edges == trained.manifest.rules.severity_edges
+
+
+def test_another_rarity_gives_other_edges(trained: TrainingRun) -> None:
+    child = amended(trained, "rules.severity_rarity=[1e3, 1e6, 1e9]")
+    severity = child.manifest.threshold.severity
+    assert severity is not None
+    assert (severity.rarity, severity.edges) == ((1e3, 1e6, 1e9), child.manifest.rules.severity_edges)
+    assert severity.edges > trained.manifest.rules.severity_edges
+
+
+def test_a_bundle_of_an_earlier_version_keeps_its_edges(trained: TrainingRun, tmp_path: Path) -> None:
+    """It had 2, 5 and 20 as the default, and says nothing of a rarity."""
+    registry = Registry(tmp_path)
+    old = msgspec.structs.replace(
+        trained.manifest,
+        rules=msgspec.structs.replace(trained.manifest.rules, severity_edges=(2.0, 5.0, 20.0)),
+        threshold=msgspec.structs.replace(trained.manifest.threshold, severity=None),
+    )
+    folder = registry.publish("pumps", lambda scratch: write_child(scratch, trained.folder, old, None))
+    changes = amendment_from(load_settings(None, given := ("threshold.alerts_per_week=32",), {}), given)
+    child = amend(registry, "pumps", folder.name, changes, "a test", LATER).manifest
+    assert child.rules.severity_edges == (2.0, 5.0, 20.0)
+    assert set(child.amended) == {"threshold.alerts_per_week"}
