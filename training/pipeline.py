@@ -123,11 +123,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )  # fmt: skip
     scores, accounts = _scored(history, draft, progress)
     levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
-    calibration = _calibrated(levels[Part.CALIBRATE], draft, history, options, progress)
-    calibration, rules = with_severity(
-        levels[Part.CALIBRATE], calibration, rules, options.rules.rarity, options.train.seed
-    )
-    draft = replace(draft, rules=rules)
+    calibration, draft = _calibrated(levels[Part.CALIBRATE], draft, history, options, progress)
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
@@ -158,8 +154,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
 
 def _calibrated(
     levels: Levels, draft: Definition, history: History, options: TrainOptions, progress: Progress
-) -> Calibration:
-    """Computes the thresholds, and warns where few stretches of the history set them."""
+) -> tuple[Calibration, Definition]:
+    """Computes thresholds and severities, which the draft takes; warns where few stretches set the thresholds."""
     promise, seed = options.threshold, options.train.seed
     calibration = calibrate(levels, draft.rules, promise, seed)
     progress.stage("calibrate", f"{len(levels):,} held-out levels")
@@ -168,7 +164,8 @@ def _calibrated(
     basis = threshold_basis(levels, calibration, promise, seed, draft, history)
     if basis is not None:
         progress.stage("warning", f"{basis.said}; {basis.remedy}")
-    return replace(calibration, set_by=basis)
+    calibration, rules = with_severity(levels, calibration, draft.rules, options.rules.rarity, seed)
+    return replace(calibration, set_by=basis), replace(draft, rules=rules)
 
 
 def _scored(history: History, draft: Definition, progress: Progress) -> tuple[FrameScores, tuple[SeriesAccount, ...]]:
