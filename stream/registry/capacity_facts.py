@@ -42,6 +42,22 @@ class InjectedKind(msgspec.Struct, frozen=True):
     why_none: str | None
 
 
+class BesideFacts(msgspec.Struct, frozen=True):
+    """Shares of all synthetic anomalies that the model and simple detectors find, with the same share of normal above.
+
+    Attributes:
+        found: by the model.
+        simple: by each simple detector.
+        above: share of the normal segments above each threshold.
+        more: interval of 98 % of how much more the best simple detector finds.
+    """
+
+    found: float
+    simple: dict[str, float]
+    above: float
+    more: tuple[float, float]
+
+
 class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"reason": "said", "segments": "strips"}):
     """Capacity of a model, by synthetic anomalies in held-out segments. Null where it was not judged.
 
@@ -52,6 +68,7 @@ class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"re
         explained: share of normal variation that the model explains.
         found_in_normal: share of the segments above the threshold without an anomaly.
         most_found: largest share found, of all kinds and sizes, and of level shifts in a quarter of the sensors.
+        beside: shares found beside simple detectors.
         but: what limits the verdict; "": nothing does.
     """
 
@@ -66,6 +83,7 @@ class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"re
     found_in_normal: float | None
     kinds: dict[str, InjectedKind]
     most_found: float | None = None
+    beside: BesideFacts | None = None
     but: str = ""
 
     @property

@@ -4,8 +4,9 @@
 2. Each kind of anomaly is injected at each size. 3. Errors, level and threshold are those of the bundle; rules are not
 applied. 4. The reconstruction with the anomaly is compared with the one without it. The share of the deviation that is
 given back leaves no error. 5. The model is too strong (over) if it is free to copy too much. It is too weak (under) if
-it explains hardly more than by copying. It is blind if nothing of any kind and size is found, because the threshold is
-far above: not even the largest level shift of a quarter of the sensors.
+it explains hardly more than by copying, and simple detectors find clearly more of the same anomalies. It is blind if
+nothing of any kind and size is found, because the threshold is far above: not even the largest level shift of a quarter
+of the sensors.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from stream.registry.capacity_facts import CapacityFacts, CapacityVerdict, Injec
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import DEVIATIONS, KINDS, SIZES, UNITS, Kind
+from training.gate.beside import CLEARLY, Comparison, SimpleDetectors
 from training.gate.injection import InjectionTrial
 from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 
@@ -75,7 +77,8 @@ def measure_capacity(
             f"{len(segments)} strips of {definition.spec.receptive_field} frames in the calibrate part, fewer in gate; "
             f"{FEWEST} are needed: give longer history, or a shorter `model.window`"
         )
-    trial = InjectionTrial(segments, definition, weights)
+    beside = SimpleDetectors(framed, part, definition, segments)
+    trial = InjectionTrial(segments, definition, weights, beside)
     explained = trial.explained()
     if explained is None:
         return _not_judged("no sensor moves in the held-out parts")
@@ -83,10 +86,11 @@ def measure_capacity(
     kinds: dict[str, InjectedKind] = {kind: _injected(trial, kind, seed) for kind in KINDS}
     sizes = [one.found for kind in kinds.values() for one in kind.sizes]
     found = max(trial.found_in_many(max(DEVIATIONS), seed), *sizes)
-    verdict = _verdict(freedom, freedom_limit(spec), explained, found)
+    compared = beside.compared(seed)
+    verdict = _verdict(freedom, freedom_limit(spec), explained, found, compared)
     numbers = (
         f"gives back {max(freedom, 0.0):.0%} of small noise ({freedom_limit(spec):.0%} at most is fine), "
-        f"explains {explained:.0%} of normal data"
+        f"explains {explained:.0%} of normal data{'' if compared is None else f', {compared.said}'}"
     )
     return CapacityFacts(
         verdict=verdict,
@@ -100,17 +104,23 @@ def measure_capacity(
         found_in_normal=trial.found_in_normal(),
         kinds=kinds,
         most_found=found,
+        beside=None if compared is None else compared.facts(),
     )
 
 
-def _verdict(freedom: float, limit: float, explained: float, found: float) -> CapacityVerdict:
-    """Too strong: free to copy more than the limit. Blind: finds nothing. Too weak: hardly more than a copy."""
+def _verdict(
+    freedom: float, limit: float, explained: float, found: float, compared: Comparison | None
+) -> CapacityVerdict:
+    """Too strong: free to copy more than the limit. Blind: finds nothing. Too weak: hardly more than a copy, and less.
+
+    A model that explains little may still rank anomalies well, so a copy alone is no reason.
+    """
     if freedom > limit:
         return "too strong"
     if found <= NOTHING:
         return "blind"
     by_copying = freedom + LEAST_EXPLAINED * (1.0 - freedom)
-    return "fine" if explained > by_copying else "too weak"
+    return "too weak" if explained <= by_copying and compared is not None and compared.low > CLEARLY else "fine"
 
 
 def _remedy(
@@ -121,8 +131,8 @@ def _remedy(
         yield _lower_capacity(spec)
     elif verdict == "too weak":
         yield (
-            "that is hardly more than by copying: a limit for each sensor would find as much; give it sensors that "
-            "hang together, longer history, or a longer `model.window`"
+            "it explains hardly more than by copying, and a limit for each sensor would find as much; give it sensors "
+            "that hang together, longer history, or a longer `model.window`"
         )
     elif verdict == "blind":
         yield blindness(found)

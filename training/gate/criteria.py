@@ -13,6 +13,7 @@ from stream.registry.capacity_facts import CapacityFacts
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import Criterion, GateFacts, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
+from training.gate.beside import CLEARLY
 from training.gate.capacity import NOTHING, blindness
 
 # Probability that a criterion refuses, by chance, a model that keeps its limit.
@@ -55,16 +56,27 @@ def capacity_criteria(capacity: CapacityFacts, cut_off: bool) -> list[Criterion]
         return [not_judged(name, capacity.reason) for name in (over, under, least)]
     reason = capacity.reason
     over_verdict: Verdict = "refused" if capacity.verdict == over else "passed"
-    under_verdict: Verdict = "refused" if capacity.verdict == under else "passed"
-    under_reason = reason
-    if cut_off and under_verdict == "refused":
-        under_verdict = "not judged"
-        under_reason = f"training ended at `train.max_epochs`, before it was done: {reason}"
     return [
         Criterion(over, over_verdict, capacity.freedom, capacity.most_freedom, reason),
-        Criterion(under, under_verdict, capacity.explained, capacity.freedom, under_reason),
+        _too_weak(under, capacity, cut_off),
         _sensitivity(least, capacity),
     ]
+
+
+def _too_weak(name: str, capacity: CapacityFacts, cut_off: bool) -> Criterion:
+    """Passes a model where chance excludes that a simple detector finds clearly more than it."""
+    beside, reason = capacity.beside, capacity.reason
+    if beside is None:
+        return not_judged(name, f"no frames to fit simple detectors on: {reason}")
+    limit = max(0.0, max(beside.simple.values()) - CLEARLY)
+    verdict: Verdict = "passed" if beside.more[1] <= CLEARLY else "not judged"
+    if capacity.verdict == name and not cut_off:
+        verdict = "refused"
+    elif capacity.verdict == name:
+        reason = f"training ended at `train.max_epochs`, before it was done: {reason}"
+    elif verdict == "not judged":
+        reason = f"a simple detector may find {CLEARLY:.0%} more of them, up to {beside.more[1]:.0%}: {reason}"
+    return Criterion(name, verdict, beside.found, limit, reason)
 
 
 def _sensitivity(name: str, capacity: CapacityFacts) -> Criterion:

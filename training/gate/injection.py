@@ -9,9 +9,10 @@ from torch import Tensor
 from stream.detect.definition import Definition
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.model.autoencoders import load
-from stream.intake.columns import Bools, Float32s
+from stream.intake.columns import Bools, Float32s, Float64s
 from stream.registry.capacity_facts import InjectedSize
 from training.data.synthetic import Kind, inject
+from training.gate.beside import SimpleDetectors
 from training.gate.segments import HeldOutSegments
 
 # Standard deviations of the white noise that `freedom` adds: small, so that the input stays within normal.
@@ -26,11 +27,20 @@ class InjectionTrial:
     Args:
         segments: at least one, of W + M - 1 frames each.
         weights: of the definition's ensemble. The ensemble itself returns no reconstruction of whole windows.
+        beside: simple detectors, which score every injected anomaly too.
     """
 
-    def __init__(self, segments: HeldOutSegments, definition: Definition, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        segments: HeldOutSegments,
+        definition: Definition,
+        weights: Mapping[str, Tensor],
+        beside: SimpleDetectors | None = None,
+    ) -> None:
         self._segments, self._definition, self._spec = segments, definition, definition.spec
         self._values = segments.scaled(definition)  # float32 (n, W + M - 1, F)
+        self._normal = segments.scores(definition, self._values)
+        self._beside = beside
         self._model = load(definition.spec, weights)
         # The error of a window is that of its newest frame, or of all its frames.
         self._counted = 1 if self._spec.error_span == "newest" else self._spec.window
@@ -45,8 +55,10 @@ class InjectionTrial:
             return made.why_none
         end = window if kind == "spike" else self._spec.receptive_field
         before, after = (values[:, end - window : end] for values in (self._values[made.rows], made.segments))
-        found = self._found(self._segments.of(made.rows), made.segments)
-        return InjectedSize(size, len(made.rows), found, self._given_back(before, after))
+        scores = self._segments.of(made.rows).scores(self._definition, made.segments)
+        if self._beside is not None:
+            self._beside.add(made.rows, made.segments, scores)
+        return InjectedSize(size, len(made.rows), _above(scores), self._given_back(before, after))
 
     def found_in_many(self, size: float, seed: int) -> float:
         """Share found of the segments with a quarter of the sensors, at least one, off by `size` from the middle on."""
@@ -57,11 +69,11 @@ class InjectionTrial:
         change = off * draw.choice(np.array([-size, size], np.float32), (count, sensors))
         made, clip = self._values.copy(), self._definition.policy.clip
         made[:, frames // 2 :] = np.clip(made[:, frames // 2 :] + change[:, None], -clip, clip)
-        return self._found(self._segments, made)
+        return _above(self._segments.scores(self._definition, made))
 
     def found_in_normal(self) -> float:
         """Share of the unchanged segments whose level exceeds the threshold."""
-        return self._found(self._segments, self._values)
+        return _above(self._normal)
 
     def freedom(self, seed: int) -> float:
         """Share of small white noise that the model reconstructs: its degrees of freedom per value of a window.
@@ -91,10 +103,6 @@ class InjectionTrial:
             return None
         return float(np.maximum(0.0, 1.0 - np.median(left, axis=0)[moves] / total[moves]).mean())
 
-    def _found(self, segments: HeldOutSegments, values: Float32s) -> float:
-        """Share above the threshold, with scaled values (n, W + M - 1, F) instead of the segments' own."""
-        return float((segments.scores(self._definition, values) > EXCEEDS).mean())
-
     def _newest(self) -> tuple[Float32s, Bools]:
         """The newest window of each segment (n, W, F), and the cells that are not masked."""
         return self._values[:, -self._spec.window :], ~self._segments.masked[:, -self._spec.window :]
@@ -114,3 +122,8 @@ class InjectionTrial:
         shape = (self._spec.members, *windows.shape)
         windows_made = self._model(torch.from_numpy(np.ascontiguousarray(windows)).expand(shape))
         return np.asarray(windows_made[:, :, -self._counted :].numpy())
+
+
+def _above(scores: Float64s) -> float:
+    """Share of scores above the threshold."""
+    return float((scores > EXCEEDS).mean())
