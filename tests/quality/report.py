@@ -57,7 +57,6 @@ def bars(results: Sequence[Run]) -> list[tuple[str, ...]]:
 
 def table(results: Sequence[Run]) -> str:
     """All tables, in Markdown."""
-    refused = {one["case"]: one["refused"][:SAID] for one in results if one.get("refused")}
     parts = [_markdown(bars(results))]
     for title, lines in (("data set", list(_sets(results))), ("series", list(_series(results)))):
         for what, of in (("ranking", "ranking"), ("events and alerts at our own threshold", "events")):
@@ -67,9 +66,9 @@ def table(results: Sequence[Run]) -> str:
             if shown:
                 cells = [tuple(shown[0]), *(tuple(map(_figure, one.values())) for one in shown)]
                 parts += [f"By {title}, {what}:", _markdown(cells)]
-    return "\n\n".join(
-        [*parts, *(f"{case}: not trained, counts as nothing found: {why}" for case, why in refused.items())]
-    )
+    refused = {one["case"]: one["refused"][:SAID] for one in results if one.get("refused")}
+    parts += [f"{case}: not trained, counts as nothing found: {why}" for case, why in refused.items()]
+    return "\n\n".join(parts)
 
 
 def _markdown(cells: Sequence[Sequence[str]]) -> str:
