@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="every figure as one JSON document")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=V", help="a setting other than the default")
     parser.add_argument("--page", type=Path, metavar="DIR", help="write a page with the worst misses and false alerts")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="an earlier --json: what changed, `!` for a loss")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), choices=range(1, len(SEEDS) + 1), help="how many")
     options = parser.parse_args()
     data = data_folder()
@@ -48,6 +49,8 @@ def main() -> int:
         for group in wanted
         for place in range(len(CASES[group](data)))
     ]
+    # Two processes have two cores: libraries must not start a thread for each core in each of them.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     began = time.monotonic()
     done = list(_done(jobs))
     order = {group: place for place, group in enumerate(wanted)}
@@ -58,7 +61,8 @@ def main() -> int:
     if options.json:
         print(json.dumps({"conditions": under, **facts(results), "runs": results}, indent=2))
     else:
-        print(said, table(results), sep="\n\n")
+        before = [] if options.against is None else json.loads(options.against.read_text())["rows"]
+        print(said, table(results, before), sep="\n\n")
     if options.page is not None:
         moments = {"misses": [m for one in done for m in one.misses]}
         moments["false alerts"] = [m for one in done for m in one.false_alerts]

@@ -61,6 +61,18 @@ class Row:
         return float(np.mean(self.values))
 
     @property
+    def low_is_good(self) -> bool:
+        """The figure is a cost."""
+        return self.bar is not None and self.bar.least is None
+
+    def change(self, before: Sequence[float]) -> str:
+        """The mean less an earlier one; `!` where that is a loss beyond what seeds differ by."""
+        change = self.mean - float(np.mean(before))
+        chance = max(float(np.ptp(self.values)), float(np.ptp(before)))
+        loss = change if self.low_is_good else -change
+        return f"{change:+.3g}{' !' if self.bar is not None and loss > chance else ''}"
+
+    @property
     def verdict(self) -> str:
         """The goal is reached, the bar is met or missed; "" without a bar."""
         if self.bar is None:
@@ -212,7 +224,8 @@ def _promise(results: Sequence[Run]) -> Iterator[Row]:
         share = _mean(mine, lambda result: result["percentile"]["promise"]["share"] / 0.01)
         yield Row(case, "share of frames above / promised, percentile 99", share, {}, Bar(0.5, 2.0))
         weeks = float(np.mean([result["budget"]["promise"]["weeks"] for result in mine]))
+        promised = float(np.mean([result["budget"]["promise"]["promised_per_week"] for result in mine]))
         alerts = _mean(mine, lambda result: result["budget"]["promise"]["alerts"])
         few = "; too short to judge" if weeks < FEW_WEEKS else ""
-        bar = None if few else Bar(most=2.0 * weeks)
-        yield Row(case, f"alerts in {weeks:.2g} weeks, budget 1 a week{few}", alerts, {}, bar)
+        bar = None if few else Bar(most=2.0 * weeks * promised)
+        yield Row(case, f"alerts in {weeks:.2g} weeks, promised {promised:.2g} a week{few}", alerts, {}, bar)

@@ -50,14 +50,21 @@ def _text(bar: object) -> str | None:
     return None if bar is None else str(bar)
 
 
-def bars(results: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Cells of the main table, its heading first."""
-    return [HEADER, *(_cells(row) for row in rows(results))]
+def bars(results: Sequence[Run], before: Sequence[Mapping[str, Any]] = ()) -> list[tuple[str, ...]]:
+    """Cells of the main table, its heading first; `before` are the rows of an earlier run, as `facts` has them."""
+    if not before:
+        return [HEADER, *(_cells(row) for row in rows(results))]
+    known = {(one["data"], one["figure"]): one["values"] for one in before}
+    cells: list[tuple[str, ...]] = [(*HEADER, "before", "change")]
+    for row in rows(results):
+        then = known.get((row.data, row.figure))
+        cells.append((*_cells(row), *(("", "") if then is None else (f"{np.mean(then):.3g}", row.change(then)))))
+    return cells
 
 
-def table(results: Sequence[Run]) -> str:
-    """All tables, in Markdown."""
-    parts = [_markdown(bars(results))]
+def table(results: Sequence[Run], before: Sequence[Mapping[str, Any]] = ()) -> str:
+    """All tables, in Markdown; `before` as in `bars`."""
+    parts = [_markdown(bars(results, before))]
     for title, lines in (("data set", list(_sets(results))), ("series", list(_series(results)))):
         for what, of in (("ranking", "ranking"), ("events and alerts at our own threshold", "events")):
             shown = [
@@ -85,8 +92,7 @@ def _figure(value: Cell) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    high_is_good = row.bar is None or row.bar.least is not None
-    best = (max if high_is_good else min)(row.floors, key=row.floors.__getitem__, default=None)
+    best = (min if row.low_is_good else max)(row.floors, key=row.floors.__getitem__, default=None)
     return (
         row.data,
         row.figure,

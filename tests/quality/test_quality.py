@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.quality.bars import Bar, rows
+from tests.quality.bars import Bar, Row, rows
 from tests.quality.cases import CASES, LEARNED, nab, normal
 from tests.quality.moments import Moment, false_alerts, misses, worst
 from tests.quality.page import write
@@ -86,7 +86,7 @@ def test_nab_is_learned_from_its_probation_and_normal_data_are_met_once_seventy_
 
 
 def a_run(case: str, seed: int, share: float, alerts: int, weeks: float) -> dict[str, Any]:
-    promise = {"share": share, "alerts": alerts, "weeks": weeks}
+    promise = {"share": share, "alerts": alerts, "weeks": weeks, "promised_per_week": 1.0}
     return {
         "group": "normal",
         "case": case,
@@ -103,8 +103,15 @@ def test_a_promise_is_held_against_its_bar_and_too_few_weeks_against_none() -> N
     assert long.values == pytest.approx((3.0, 1.0))
     assert alerts.bar == Bar(most=6.0)
     cells = [[cell.strip() for cell in line.split("|")[2:-1]] for line in table(runs).splitlines()]
-    assert cells[3] == ["alerts in 0.5 weeks, budget 1 a week; too short to judge", "0", "0", "", "", "", ""]
+    assert cells[3] == ["alerts in 0.5 weeks, promised 1 a week; too short to judge", "0", "0", "", "", "", ""]
     assert cells[4][1:] == ["2", "3 1", "", "0.5 to 2", "", "met"]
+
+
+def test_a_change_is_a_loss_where_it_is_worse_by_more_than_seeds_differ() -> None:
+    found, alarms = Row("a", "found", (5.0, 6.0), {}, Bar(3.0)), Row("a", "alarms", (5.0, 6.0), {}, Bar(most=3.0))
+    assert [row.change([7.0, 8.0]) for row in (found, alarms)] == ["-2 !", "-2"]
+    assert [row.change([6.0, 6.0]) for row in (found, alarms)] == ["-0.5", "-0.5"]
+    assert [row.change([3.0, 4.0]) for row in (found, alarms)] == ["+2", "+2 !"]
 
 
 @pytest.mark.parametrize(
