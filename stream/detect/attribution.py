@@ -56,7 +56,9 @@ class Attribution:
         at, every = size.argmax(axis=0), np.arange(len(names))
         share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
         usual = np.sqrt(self._definition.ensemble.error_scales)
-        chosen, visible = named(Deviations(share, size[at, every], usual, still), self._definition.rules.top_sensors)
+        distance = np.nan_to_num(np.abs(observed - mean) / scale).max(axis=0)
+        deviations = Deviations(share, size[at, every], usual, still, distance)
+        chosen, visible = named(deviations, self._definition.rules.top_sensors)
         return tuple(
             _share(names[f], share[f], observed[at[f], f], expected[at[f], f], time[at[f]], visible=visible)
             for f in chosen.tolist()

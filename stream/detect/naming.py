@@ -11,6 +11,9 @@ from stream.intake.columns import Bools, Float64s, Int64s
 SPREADS, TIMES = 0.5, 3.0
 # Least deviation of a sensor that stood still in training: a part of its unit, which is one by its value.
 OF_UNIT = 0.05
+# Standard deviations from the mean. An extreme value of one sensor spoils what the model expects of all others: beside
+# it, a sensor with ordinary values is not named.
+ORDINARY, EXTREME = 1.0, 5.0
 # Least share, as a part of the largest one: a tenth of its deviation.
 BESIDE = 0.01
 
@@ -24,12 +27,14 @@ class Deviations:
         size: float64 (F,), scaled, >= 0.
         usual: float64 (F,), usual deviation on held-out normal data, scaled.
         still: bool (F,), the sensor stood still in training; `size` is the distance from the value at which it stood.
+        distance: float64 (F,), of the farthest value from the mean in training, scaled, >= 0.
     """
 
     share: Float64s
     size: Float64s
     usual: Float64s
     still: Bools
+    distance: Float64s
 
     @property
     def unmoved(self) -> Bools:
@@ -42,6 +47,8 @@ class Deviations:
         """Mask of the sensors whose deviation stands out, against their own past and against the other sensors."""
         least = np.maximum(SPREADS, TIMES * self.usual)
         seen: Bools = np.where(self.still, ~self.unmoved, self.size >= least) & (self.share > 0)
+        if (seen & (self.distance >= EXTREME)).any():
+            seen &= self.distance >= ORDINARY
         return seen & (self.share >= BESIDE * np.max(self.share, where=seen, initial=0.0))
 
 

@@ -6,11 +6,17 @@ from stream.detect.naming import Deviations, named
 
 
 def the_named(
-    share: list[float], size: list[float], usual: list[float], still: list[int] | None = None, most: int = 5
+    share: list[float],
+    size: list[float],
+    usual: list[float],
+    still: list[int] | None = None,
+    most: int = 5,
+    distance: list[float] | None = None,
 ) -> tuple[list[int], bool]:
     """Places of the named sensors, and whether they are visible."""
     mask = np.isin(np.arange(len(share)), still or [])
-    places, visible = named(Deviations(np.array(share), np.array(size), np.array(usual), mask), most)
+    far = np.array(size if distance is None else distance)
+    places, visible = named(Deviations(np.array(share), np.array(size), np.array(usual), mask, far), most)
     return places.tolist(), visible
 
 
@@ -33,6 +39,13 @@ def test_a_deviation_is_large_against_the_spread_and_against_the_usual_deviation
 
 def test_a_deviation_that_is_small_beside_another_sensor_is_not_named() -> None:
     assert the_named([0.99, 0.009, 0.02], [50.0, 4.0, 6.0], [1.0, 1.0, 1.0]) == ([0, 2], True)
+
+
+def test_beside_an_extreme_value_a_sensor_with_ordinary_ones_is_not_named() -> None:
+    """What the model expects of it is spoilt by the extreme one. Without one, its pattern may be what is wrong."""
+    share, size, usual = [0.4, 0.3, 0.3], [4.0, 4.0, 4.0], [0.1, 0.1, 0.1]
+    assert the_named(share, size, usual, distance=[0.5, 20.0, 3.0]) == ([1, 2], True)
+    assert the_named(share, size, usual, distance=[0.5, 4.0, 3.0]) == ([0, 1, 2], True)
 
 
 def test_a_sensor_without_a_part_in_the_error_is_not_named() -> None:
