@@ -42,7 +42,7 @@ def test_a_deviation_that_is_small_beside_another_sensor_is_not_named() -> None:
 
 
 def test_beside_an_extreme_value_a_sensor_with_ordinary_ones_is_not_named() -> None:
-    """What the model expects of it is spoilt by the extreme one. Without one, its pattern may be what is wrong."""
+    """The extreme one spoils what the model expects of it. Without one, its pattern may be wrong."""
     share, size, usual = [0.4, 0.3, 0.3], [4.0, 4.0, 4.0], [0.1, 0.1, 0.1]
     assert the_named(share, size, usual, distance=[0.5, 20.0, 3.0]) == ([1, 2], True)
     assert the_named(share, size, usual, distance=[0.5, 4.0, 3.0]) == ([0, 1, 2], True)
