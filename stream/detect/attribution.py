@@ -52,11 +52,11 @@ class Attribution:
         time, observed = self._history.window_of(self._frames, row)
         expected = np.where(still, mean, self._reconstructed(row) * scale + mean)  # (frames, F)
         time, observed = time[-len(expected) :], observed[-len(expected) :]
-        size = np.nan_to_num(np.abs(observed - expected) / scale, nan=-1.0)
+        size = np.fmax(np.abs(observed - expected) / scale, -1.0)  # -1: masked
         at, every = size.argmax(axis=0), np.arange(len(names))
         share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
         usual = np.sqrt(self._definition.ensemble.error_scales)
-        distance = np.nan_to_num(np.abs(observed - mean) / scale).max(axis=0)
+        distance = np.fmax.reduce(np.abs(observed - mean) / scale, axis=0, initial=0.0)
         deviations = Deviations(share, size[at, every], usual, still, distance)
         chosen, visible = named(deviations, self._definition.rules.top_sensors)
         return tuple(
