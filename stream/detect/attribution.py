@@ -52,16 +52,13 @@ class Attribution:
         time, observed = self._history.window_of(self._frames, row)
         expected = np.where(still, mean, self._reconstructed(row) * scale + mean)  # (frames, F)
         time, observed = time[-len(expected) :], observed[-len(expected) :]
-        size = np.fmax(np.abs(observed - expected) / scale, -1.0)  # -1: masked
-        at, every = size.argmax(axis=0), np.arange(len(names))
         share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
+        size, away = (np.fmax(np.abs(observed - other) / scale, -1.0) for other in (expected, mean))  # -1: masked
         usual = np.sqrt(self._definition.ensemble.error_scales)
-        distance = np.fmax.reduce(np.abs(observed - mean) / scale, axis=0, initial=0.0)
-        deviations = Deviations(share, size[at, every], usual, still, distance)
-        chosen, visible = named(deviations, self._definition.rules.top_sensors)
+        found = named(Deviations(share, size, away, usual, still), self._definition.rules.top_sensors)
         return tuple(
-            _share(names[f], share[f], observed[at[f], f], expected[at[f], f], time[at[f]], visible=visible)
-            for f in chosen.tolist()
+            _share(names[f], share[f], observed[at, f], expected[at, f], time[at], visible=found.visible)
+            for f, at in zip(found.sensors.tolist(), found.at[found.sensors].tolist(), strict=True)
         )
 
     def outside(self, row: int) -> tuple[SensorShare, ...]:

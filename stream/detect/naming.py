@@ -11,8 +11,8 @@ from stream.intake.columns import Bools, Float64s, Int64s
 SPREADS, TIMES = 0.5, 3.0
 # Least deviation of a sensor that stood still in training: a part of its unit, which is one by its value.
 OF_UNIT = 0.05
-# Standard deviations from the mean. An extreme value of one sensor spoils what the model expects of all others: beside
-# it, a sensor with ordinary values is not named.
+# Standard deviations from the mean. An extreme value of one sensor spoils what the model expects of all others, and of
+# the frames around it. Beside such a value, ordinary ones are no deviation.
 ORDINARY, EXTREME = 1.0, 5.0
 # Least share, as a part of the largest one: a tenth of its deviation.
 BESIDE = 0.01
@@ -20,45 +20,51 @@ BESIDE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Deviations:
-    """The largest deviations of F sensors in the window of a frame.
+    """Deviations of F sensors in the window of a frame.
 
     Attributes:
         share: float64 (F,), of the error, in [0, 1].
-        size: float64 (F,), scaled, >= 0.
+        size: float64 (frames, F), from what was expected, scaled, >= 0; -1 where masked.
+        away: float64 (frames, F), from the mean in training, scaled, >= 0.
         usual: float64 (F,), usual deviation on held-out normal data, scaled.
-        still: bool (F,), the sensor stood still in training; `size` is the distance from the value at which it stood.
-        distance: float64 (F,), of the farthest value from the mean in training, scaled, >= 0.
+        still: bool (F,), the sensor stood still in training; the value at which it stood is expected.
     """
 
     share: Float64s
     size: Float64s
+    away: Float64s
     usual: Float64s
     still: Bools
-    distance: Float64s
-
-    @property
-    def unmoved(self) -> Bools:
-        """Mask of the sensors that stand where they always stood."""
-        unmoved: Bools = self.still & (self.size < OF_UNIT)
-        return unmoved
-
-    @property
-    def visible(self) -> Bools:
-        """Mask of the sensors whose deviation stands out, against their own past and against the other sensors."""
-        least = np.maximum(SPREADS, TIMES * self.usual)
-        seen: Bools = np.where(self.still, ~self.unmoved, self.size >= least) & (self.share > 0)
-        if (seen & (self.distance >= EXTREME)).any():
-            seen &= self.distance >= ORDINARY
-        return seen & (self.share >= BESIDE * np.max(self.share, where=seen, initial=0.0))
 
 
-def named(deviations: Deviations, most: int) -> tuple[Int64s, bool]:
-    """The sensors to name, largest share first, ties by sensor order, and whether their deviations can be seen.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The sensors to name, largest share first, ties by sensor order.
 
-    Where no deviation stands out, this is the sensor with the largest share, if possible one that moves.
+    Attributes:
+        sensors: int64 (n,), places.
+        at: int64 (F,), the frame of the window in which each sensor deviates most.
+        visible: the deviations stand out. False: none does; `sensors` is the one with the largest share.
     """
-    order = np.argsort(-deviations.share, kind="stable")
-    seen = order[deviations.visible[order]][:most]
-    if len(seen):
-        return seen, True
-    return np.array([*order[~deviations.unmoved[order]], *order])[:1], False
+
+    sensors: Int64s
+    at: Int64s
+    visible: bool
+
+
+def named(of: Deviations, most: int) -> Named:
+    """Chooses the sensors whose deviation stands out, against their own past and against the other sensors."""
+    large = of.size >= np.where(of.still, OF_UNIT, np.maximum(SPREADS, TIMES * of.usual))
+    large &= of.share > 0
+    size = of.size
+    if (large & (of.away >= EXTREME)).any():
+        size = np.where(of.away >= ORDINARY, size, -1.0)
+        large &= of.away >= ORDINARY
+    seen, at = large.any(axis=0), size.argmax(axis=0)
+    seen &= of.share >= BESIDE * np.max(of.share, where=seen, initial=0.0)
+    order = np.argsort(-of.share, kind="stable")
+    chosen = order[seen[order]][:most]
+    if len(chosen):
+        return Named(chosen, at, True)
+    moving = ~of.still | (size.max(axis=0) >= OF_UNIT)
+    return Named(np.array([*order[moving[order]], *order])[:1], at, False)

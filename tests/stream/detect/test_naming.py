@@ -16,8 +16,8 @@ def the_named(
     """Places of the named sensors, and whether they are visible."""
     mask = np.isin(np.arange(len(share)), still or [])
     far = np.array(size if distance is None else distance)
-    places, visible = named(Deviations(np.array(share), np.array(size), np.array(usual), mask, far), most)
-    return places.tolist(), visible
+    found = named(Deviations(np.array(share), np.array([size]), far[None], np.array(usual), mask), most)
+    return found.sensors.tolist(), found.visible
 
 
 def test_the_sensors_that_deviate_are_named_by_their_share() -> None:
@@ -46,6 +46,14 @@ def test_beside_an_extreme_value_a_sensor_with_ordinary_ones_is_not_named() -> N
     share, size, usual = [0.4, 0.3, 0.3], [4.0, 4.0, 4.0], [0.1, 0.1, 0.1]
     assert the_named(share, size, usual, distance=[0.5, 20.0, 3.0]) == ([1, 2], True)
     assert the_named(share, size, usual, distance=[0.5, 4.0, 3.0]) == ([0, 1, 2], True)
+
+
+def test_the_frame_shown_is_that_of_the_largest_deviation_but_not_an_ordinary_value_beside_an_extreme_one() -> None:
+    """After a spike, the model expects it to go on for a frame: the deviation of that frame is nothing to see."""
+    size, away = np.array([[1.0, 4.0, 6.0, 1.0]]).T, np.array([[0.5, 8.0, 0.2, 0.1]]).T
+    one = np.ones(1)
+    assert named(Deviations(one, size, away, one, one < 0), 5).at.tolist() == [1]
+    assert named(Deviations(one, size, away / 4, one, one < 0), 5).at.tolist() == [2]
 
 
 def test_a_sensor_without_a_part_in_the_error_is_not_named() -> None:
