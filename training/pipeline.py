@@ -127,12 +127,12 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
-    capacity, criteria = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
+    capacity, criteria, changes = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", capacity.summary)
     progress.stage("gate", overall(criteria))
     for short in unjudged(criteria):
         progress.stage("warning", short)
-    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), criteria)
+    on_gate = with_verdict(threshold_effect(levels[Part.GATE], calibration, rules), criteria, changes)
     manifest = draft_manifest(
         draft,
         seeds_of(spec, options.fit),

@@ -198,9 +198,10 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _threshold(trained: TrainingRun) -> str:
     c = trained.calibration
-    text = f"{c.facts().promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks"
+    promise, (low, high) = _rate(c.supported) if c.method == "budget" else f"percentile {c.supported:.6g}", c.likely
+    text = f"{promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks; likely {low:.3g} to {high:.3g}"
     if c.supported != c.promised:
-        return f"{text}; {c.weeks_needed:.3g} would do for {c.promised:g}"
+        return f"{text}; {c.promised:g} is asked for, and takes {c.weeks_needed:.3g} series-weeks"
     return f"{text}; EXTRAPOLATED, {c.weeks_needed:.3g} would do without" if c.extrapolated else text
 
 

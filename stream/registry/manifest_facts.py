@@ -195,6 +195,31 @@ class Criterion(msgspec.Struct, frozen=True, rename={"reason": "said"}):
     limit: int | float | None
     reason: str
 
+    @property
+    def over(self) -> bool:
+        """More was measured than is let pass; only for criteria whose limit is the largest that passes."""
+        return self.measured is not None and self.limit is not None and self.measured > self.limit
+
+
+class MachineChange(msgspec.Struct, frozen=True):
+    """A series that is in alarm from some moment of the held-out parts on until their end.
+
+    Attributes:
+        since: event time of the first frame, RFC 3339.
+        sensors: those that lead the alarm, the first most.
+        above, above_before: share of the frames above the threshold, since and before.
+        factor: median level since over that before.
+        followed: a threshold that goes on learning follows these levels.
+    """
+
+    series: str
+    since: str
+    sensors: tuple[str, ...]
+    above: float
+    above_before: float
+    factor: float
+    followed: bool
+
 
 class GateFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Verdict of the gate on a model, and the alerts of its threshold on the gate part.
@@ -202,6 +227,7 @@ class GateFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         levels, weeks: held-out levels of the gate part, and the series-weeks they cover.
         share_above, alerts_per_week: of these levels; null where there are none.
+        changes: series whose machine changed within the held-out parts.
         judged: the version that was judged, where this one has only its weights; `note` says so.
     """
 
@@ -211,6 +237,7 @@ class GateFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     alerts_per_week: float | UnsetType | None = UNSET
     verdict: Verdict | None = None
     criteria: tuple[Criterion, ...] = ()
+    changes: tuple[MachineChange, ...] = ()
     judged: str | None = None
     note: str | None = None
 

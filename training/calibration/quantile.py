@@ -109,7 +109,8 @@ def quantile_by_budget(
     if allowed < SUPPORT:
         own = _smallest_q(levels, ratio, maxima, rules, int(allowed) if supported == per_week else 0)
         q = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, own, seed)
-        return Quantile(q.point, q.high, True, needed, supported, (q.fewest / weeks, q.most / weeks))
+        fewest, most = (q.fewest, q.most) if supported == per_week else _likely_number(0)
+        return Quantile(q.point, q.high, True, needed, supported, (fewest / weeks, most / weeks))
     point = _smallest_q(levels, ratio, maxima, rules, int(allowed) - 1)
     fewest, most = _likely_number(incidents(levels, ratio / point, rules))
     high = _smallest_q(levels, ratio, maxima, rules, _supported(allowed))
@@ -152,7 +153,8 @@ def _extrapolated(above: Excursions, allowed: float, least: float, seed: int) ->
     point = max(tails.exceeded_by(allowed), least)
     high = float(np.quantile(tails.each_exceeded_by(allowed), ONE_SIDED))
     fewest, most = np.quantile(tails.each_expected(point), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return _Extrapolated(point, max(point, high), float(fewest), float(most))
+    # Where q lies above what the tail asks for, the promise itself is likely enough.
+    return _Extrapolated(point, max(point, high), float(fewest), max(float(most), allowed))
 
 
 def _likely_number(seen: int) -> tuple[float, float]:

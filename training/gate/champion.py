@@ -156,8 +156,11 @@ def _alerts(comparison: _Comparison, calibration: Calibration) -> Criterion:
         f"{fewer}; {limit:.3g} are let pass, {MORE_ALERTS:g} times those of production, and what is promised"
     )
     by_chance = _binomial_tail(ours.count, ours.count + theirs.count, share)
-    if max(by_chance, chance_of_at_least(ours.count, expected, observations)) >= CHANCE:
+    if ours.count <= limit:
         return Criterion(ALERTS, "passed", ours.count, limit, reason)
+    if max(by_chance, chance_of_at_least(ours.count, expected, observations)) >= CHANCE:
+        text = f"{reason}: more than that, but too few to exclude that it is chance"
+        return Criterion(ALERTS, "not judged", ours.count, limit, text)
     amounts = np.repeat([1.0, -MORE_ALERTS], [ours.count, theirs.count])
     daily = daily_rates(levels, np.concatenate([ours.time, theirs.time]), amounts, levels.step / WEEK)
     if (undecided := undecided_reason(daily, 0.0)) is not None:
@@ -203,8 +206,11 @@ def _detection(comparison: _Comparison, seed: int) -> Criterion:
         f"{ours:.1%} of {len(pairs)} synthetic anomalies found, by production {theirs:.1%}, in strips of "
         f"{comparison.which}; {LESS_FOUND:.0%} less are let pass"
     )
-    if lower <= LESS_FOUND:
+    if ours >= theirs - LESS_FOUND:
         return Criterion(DETECTION, "passed", ours, theirs - LESS_FOUND, reason)
+    if lower <= LESS_FOUND:
+        text = f"{reason}: less than that, but too few to exclude that it is chance"
+        return Criterion(DETECTION, "not judged", ours, theirs - LESS_FOUND, text)
     days = int(np.ptp(comparison.framed.time[comparison.inside])) // DAY
     if days < FEWEST_DAYS:
         few = f"{days} whole days; {FEWEST_DAYS} needed, as thresholds of short histories differ by what a day was like"

@@ -11,24 +11,37 @@ import msgspec
 from stream.detect.policy import ModelSpec
 from stream.registry.capacity_facts import CapacityFacts
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import Criterion, GateFacts, MetricFacts, Verdict
+from stream.registry.manifest_facts import Criterion, GateFacts, MachineChange, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 from training.gate.beside import CLEARLY
 from training.gate.capacity import NOTHING, blindness
 
 # Probability that a criterion refuses, by chance, a model that keeps its limit.
 CHANCE = 0.01
+# Probability that a criterion passes, by chance, a model that is at its limit.
+CHANCE_TO_PASS = 0.1
+# Criteria by which a model does not pass while more is measured than is let pass.
+DRIFT, ALARM = SHOWN = ("drift", "time in alarm")
 
 
 def overall(criteria: Sequence[Criterion]) -> Verdict:
-    """Verdict of the gate: refused if one criterion refuses, passed if none does and one at least passed."""
+    """Verdict of the gate: refused if one criterion refuses, passed if none does and one at least passed.
+
+    A model in alarm for longer than is let pass does not pass, though chance may be the reason.
+    """
     verdicts = {one.verdict for one in criteria}
-    return "refused" if "refused" in verdicts else "passed" if "passed" in verdicts else "not judged"
+    if "refused" in verdicts:
+        return "refused"
+    return (
+        "passed"
+        if "passed" in verdicts and not any(one.name in SHOWN and one.over for one in criteria)
+        else "not judged"
+    )
 
 
-def with_verdict(effect: GateFacts, criteria: Sequence[Criterion]) -> GateFacts:
+def with_verdict(effect: GateFacts, criteria: Sequence[Criterion], changes: Sequence[MachineChange] = ()) -> GateFacts:
     """Facts for the manifest: the effect of the threshold on the gate part, with the criteria and their verdict."""
-    return msgspec.structs.replace(effect, verdict=overall(criteria), criteria=tuple(criteria))
+    return msgspec.structs.replace(effect, verdict=overall(criteria), criteria=tuple(criteria), changes=tuple(changes))
 
 
 def inherited(parent: Manifest) -> MetricFacts:

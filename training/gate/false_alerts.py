@@ -1,8 +1,9 @@
-"""Judges the promise of the threshold on the gate part. Refused only where twice as many alerts are excluded.
+"""Judges the promise of the threshold on the gate part.
 
-Neighbouring levels depend on each other, so incidents are counted, or blocks with a level above the threshold. The
-threshold itself rests on few of them, so new data of the same size may bring more by chance. Days differ, so a promise
-counts as broken only where the days agree.
+Refused only where chance excludes that it is kept, passed only where chance excludes that it is broken. Neighbouring
+levels depend on each other, so incidents are counted, or blocks with a level above the threshold. The threshold itself
+rests on few of them, so new data of the same size may bring more by chance. Days differ, so a promise counts as broken
+only where the days agree.
 """
 
 import math
@@ -13,10 +14,10 @@ import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s, Int64s
-from stream.registry.manifest_facts import Criterion
+from stream.registry.manifest_facts import Criterion, Verdict
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import WEEK, Levels, incident_events
-from training.gate.criteria import CHANCE, not_judged
+from training.gate.criteria import ALARM, CHANCE, CHANCE_TO_PASS, DRIFT, not_judged
 
 # A promise is kept up to this factor.
 TOLERANCE = 2.0
@@ -58,12 +59,20 @@ class RateCheck:
     reason: str
 
     def criterion(self, name: str) -> Criterion:
-        """Refuses where chance is excluded and the days agree."""
+        """Refuses where more by chance is excluded and the days agree; passes where less by chance is excluded."""
+        verdict, why = self._verdict()
+        return Criterion(name, verdict, self.measured, self.limit, f"{self.reason}{why}")
+
+    def _verdict(self) -> tuple[Verdict, str]:
+        if self.measured <= self.limit:
+            if chance_of_at_most(self.count, self.expected) <= CHANCE_TO_PASS:
+                return "passed", ""
+            return "not judged", ": within that, but too few data to exclude that it is chance"
         if chance_of_at_least(self.count, self.expected, self.calibrated) >= CHANCE:
-            return Criterion(name, "passed", self.measured, self.limit, self.reason)
+            return "not judged", ": more than that, but too few data to exclude that it is chance"
         if (undecided := undecided_reason(self.daily, self.limit)) is not None:
-            return Criterion(name, "not judged", self.measured, self.limit, f"{self.reason}: {undecided}")
-        return Criterion(name, "refused", self.measured, self.limit, f"{self.reason}, and the days agree: {REMEDY}")
+            return "not judged", f": {undecided}"
+        return "refused", f", and the days agree: {REMEDY}"
 
 
 def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration, rules: Rules) -> list[Criterion]:
@@ -72,7 +81,7 @@ def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration,
     Args:
         gate, calibrated: levels of the gate and calibrate parts.
     """
-    promise, alarm = PROMISE, "time in alarm"
+    promise, alarm = PROMISE, ALARM
     if not len(gate):
         return [not_judged(name, "no held-out frames are left for the gate") for name in (promise, alarm)]
     score = gate.level / calibration.table.of_each(gate.names)[gate.series]
@@ -86,15 +95,18 @@ def promise_criteria(gate: Levels, calibrated: Levels, calibration: Calibration,
 
 
 def unjudged(criteria: Sequence[Criterion]) -> list[str]:
-    """A warning where far more was measured than promised, and the data are too short to judge."""
-    return [
-        f"on the gate part the threshold gives {one.measured * TOLERANCE / one.limit:.0f} times the alerts that it "
-        f"promises, and the gate could not judge it, as the data are short ({one.reason}); expect more alerts than "
-        "promised, or give longer history"
-        for one in criteria
-        if one.name == PROMISE and one.verdict == "not judged" and one.measured is not None and one.limit
-        if one.measured * TOLERANCE > MANY * one.limit
-    ]
+    """Warnings of what a person should know though the gate cannot judge it: far more alerts, or more time in alarm."""
+    found = {one.name: one for one in criteria if one.verdict == "not judged" and one.over}
+    lines = []
+    if (one := found.get(PROMISE)) and one.measured and one.limit and one.measured * TOLERANCE > MANY * one.limit:
+        lines.append(
+            f"on the gate part the threshold gives {one.measured * TOLERANCE / one.limit:.0f} times the alerts that it "
+            f"promises, and the gate could not judge it, as the data are short ({one.reason}); expect more alerts than "
+            "promised, or give longer history"
+        )
+    if (one := found.get(DRIFT, found.get(ALARM))) and one.measured:
+        lines.append(f"the model is in alarm for {one.measured:.0%} of its own newest data: {one.reason}")
+    return lines
 
 
 def _incidents(gate: Levels, score: Float64s, rules: Rules, calibration: Calibration) -> RateCheck:
@@ -117,7 +129,8 @@ def _above(gate: Levels, score: Float64s, observations: int, limit: float) -> Ra
     reason = (
         f"{share:.2%} of {len(gate):,} normal frames above the threshold, in {blocks} blocks; {limit:.2%} are let pass"
     )
-    size = max(1.0, int(above.sum()) / max(blocks, 1))  # frames above the threshold in a block that has some
+    # Frames above the threshold in a block that has some. Where none has, whole blocks may be.
+    size = int(above.sum()) / blocks if blocks else float(gate.block)
     daily = daily_rates(gate, gate.time, above.astype(np.float64), np.ones(len(gate)))
     return RateCheck(blocks, limit * len(gate) / size, max(1, observations), share, daily, limit, reason)
 
@@ -156,6 +169,13 @@ def undecided_reason(daily: Float64s, limit: float) -> str | None:
     if float(daily.mean()) - t * float(daily.std(ddof=1)) / days**0.5 <= limit:
         return f"more than chance would bring, but {days} days differ too much to tell"
     return None
+
+
+def chance_of_at_most(count: int, mean: float) -> float:
+    """Probability of `count` or fewer where `mean` are expected, by Poisson."""
+    if mean == 0.0:
+        return 1.0
+    return min(1.0, sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1)))
 
 
 def chance_of_at_least(count: int, mean: float, behind: float) -> float:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from stream.detect.policy import Rules
 from stream.events.account import SeriesAccount
 from stream.intake.columns import UInt8s
 from stream.registry.capacity_facts import CapacityFacts
-from stream.registry.manifest_facts import Criterion, DataFacts
+from stream.registry.manifest_facts import Criterion, DataFacts, MachineChange
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import Levels
@@ -20,6 +21,7 @@ from training.gate.capacity import measure_capacity
 from training.gate.champion import ScoredModel, champion_criteria
 from training.gate.coverage import coverage_criterion
 from training.gate.criteria import capacity_criteria, collapse_criteria
+from training.gate.drift import drift_criterion, followed, machine_changes
 from training.gate.false_alerts import promise_criteria
 from training.gate.segments import cut_segments, most_segments
 from training.gate.separability import labelled_criterion, synthetic_criterion
@@ -52,22 +54,40 @@ def run_gate(
     fitted: FittedMembers,
     registry: Registry,
     seed: int,
-) -> tuple[CapacityFacts, list[Criterion]]:
-    """Measures the capacity of a model and judges it by every criterion."""
+) -> tuple[CapacityFacts, list[Criterion], tuple[MachineChange, ...]]:
+    """Measures the capacity of a model, judges it by every criterion, and finds changes of the machine."""
     definition, framed, gate = challenger.definition, data.framed, data.levels[Part.GATE]
     spec, frames = definition.spec, definition.spec.receptive_field
     segments = cut_segments(framed, framed.within(data.part, Part.GATE, frames), frames, most_segments(spec), seed)
     capacity = measure_capacity(framed, data.part, definition, fitted.weights, seed)
+    changes = machine_changes(data.levels[Part.CALIBRATE], gate, definition, data.history)
     criteria = [
         synthetic_criterion(segments, definition, seed),
         labelled_criterion(framed, data.part, challenger.scores.level, gate, definition),
         *capacity_criteria(capacity, cut_off=not fitted.stopped_early),
         *collapse_criteria(spec, fitted.divergence),
         coverage_criterion(data.accounts),
-        *promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, definition.rules),
+        *_alarms(data, calibration, definition.rules, changes),
         *champion_criteria(registry, challenger, data.history, framed, data.part, data.data, calibration, seed),
     ]
     if (basis := calibration.set_by) is not None and capacity.verdict == "fine":
         few = f"few stretches of the history make the threshold {basis.q / basis.q_without:.2g} times as high"
         capacity = msgspec.structs.replace(capacity, but=few)
-    return capacity, criteria
+    return capacity, criteria, changes
+
+
+def _alarms(
+    data: GateData, calibration: Calibration, rules: Rules, changes: tuple[MachineChange, ...]
+) -> list[Criterion]:
+    """Judges the alerts on the gate part. What a threshold that goes on learning follows is no reason to refuse."""
+    gate = data.levels[Part.GATE]
+    alarms = promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, rules)
+    if followed(changes):
+        note = "; the threshold that goes on learning follows it, see drift"
+        alarms = [
+            msgspec.structs.replace(one, verdict="not judged", reason=one.reason + note)
+            if one.verdict == "refused"
+            else one
+            for one in alarms
+        ]
+    return [*alarms, drift_criterion(changes, gate, data.data.start or "")]

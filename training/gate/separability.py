@@ -23,15 +23,16 @@ SIZE = 8.0
 SYNTHETIC, LABELLED = 0.75, 0.5
 # Labelled events that a verdict needs.
 FEWEST_EVENTS = 5
-# Standard errors to the end of a one-sided interval of 99 %.
-ONE_SIDED = 2.326
+# Standard errors to the end of one-sided intervals: of 99 % to refuse, of 90 % to pass.
+ONE_SIDED, TO_PASS = 2.326, 1.2816
 
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """Probability that an anomalous score is above a normal one, and its upper end at 99 %."""
+    """Probability that an anomalous score is above a normal one, its lower end at 90 % and its upper end at 99 %."""
 
     probability: float
+    lower: float
     upper: float
 
 
@@ -46,7 +47,8 @@ def separation(anomalous: Float64s, normal: Float64s) -> Separation:
     n, m = len(anomalous), len(normal)
     one, other = area / (2 - area), 2 * area**2 / (1 + area)
     variance = (area * (1 - area) + (n - 1) * (one - area**2) + (m - 1) * (other - area**2)) / (n * m)
-    return Separation(area, area + ONE_SIDED * max(variance, 0.0) ** 0.5)
+    deviation = max(variance, 0.0) ** 0.5
+    return Separation(area, area - TO_PASS * deviation, area + ONE_SIDED * deviation)
 
 
 def synthetic_criterion(segments: HeldOutSegments, definition: Definition, seed: int) -> Criterion:
@@ -99,6 +101,9 @@ def _criterion(name: str, result: Separation, limit: float, text: str, remedy: s
         return Criterion(
             name, "refused", result.probability, limit, f"{expected}, at most {result.upper:.1%} likely; {remedy}"
         )
+    if result.lower < limit:
+        chance = f"{expected}: {result.lower:.1%} to {result.upper:.1%} are likely"
+        return Criterion(name, "not judged", result.probability, limit, chance)
     return Criterion(name, "passed", result.probability, limit, expected)
 
 

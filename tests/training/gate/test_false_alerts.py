@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stream.registry.manifest_facts import Criterion, Verdict
-from training.gate.false_alerts import chance_of_at_least, unjudged
+from training.gate.false_alerts import RateCheck, chance_of_at_least, chance_of_at_most, unjudged
 
 
 @pytest.mark.parametrize(("mean", "behind"), [(0.7, 1.0), (3.0, 2.5), (12.0, 40.0)])
@@ -19,6 +19,33 @@ def test_no_amount_of_data_makes_far_too_many_pass_for_chance() -> None:
     assert chance_of_at_least(3_000, mean=1_600.0, behind=800.0) < 1e-6
     assert 0.4 < chance_of_at_least(160_000, mean=160_000.0, behind=80_000.0) < 0.6
     assert chance_of_at_least(1, mean=0.0, behind=5.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("count", "days", "verdict"),
+    [
+        (0, 2.0, "not judged"),
+        (0, 10.0, "passed"),
+        (6, 2.0, "not judged"),
+        (30, 2.0, "not judged"),
+        (30, 10.0, "refused"),
+    ],
+    ids=["none, short", "none, long", "few, short", "many, short", "many, long"],
+)
+def test_a_rate_passes_or_is_refused_only_where_chance_excludes_the_other(
+    count: int, days: float, verdict: Verdict
+) -> None:
+    """Two a week are let pass. What is over the limit never passes."""
+    measured, daily = count / days * 7, np.full(int(days), count / days * 7)
+    found = RateCheck(count, 2.0 * days / 7, 5.0, measured, daily, 2.0, "seen").criterion("promise")
+    assert found.verdict == verdict
+    assert found.verdict != "passed" or not found.over
+
+
+def test_so_few_by_chance_is_the_sum_of_the_poisson_law() -> None:
+    counts = np.random.default_rng(0).poisson(3.0, 200_000)
+    for count in (0, 2, 7):
+        assert chance_of_at_most(count, 3.0) == pytest.approx(float((counts <= count).mean()), abs=0.005)
 
 
 @pytest.mark.parametrize(

@@ -264,3 +264,14 @@ def test_a_short_history_whose_newest_hours_are_unlike_the_rest_is_not_judged_by
     assert trained.verdict("time in alarm") == "not judged"
     gate = trained.data["metrics"]["gate"]
     assert any("0 whole days; 3 needed" in one["said"] for one in gate["criteria"])
+    assert gate["verdict"] == "not judged", "what is in alarm at the end of its own history does not pass"
+    assert aliases() == (trained.data["version"],) * 2, "and a person is better warned and watched than not watched"
+    assert {one["series"] for one in gate["changes"]} == set(history["series"])
+    assert all(one["sensors"][0] == "temperature" and one["above"] > 0.5 for one in gate["changes"])
+    changed = history["time"].max() - pd.Timedelta(days=2 * 0.16)
+    since = pd.to_datetime([one["since"] for one in gate["changes"]])
+    assert (abs(since - changed) < pd.Timedelta(hours=2)).all()
+    (said,) = (line for line in trained.err.splitlines() if "the machine changed in 4 series" in line)
+    assert said.startswith("warning: the model is in alarm for ")
+    assert "sensors 'temperature'" in said
+    assert 'frames.maintenance: [{series: "pump-' in said

@@ -12,7 +12,7 @@ from training.data.split import Part
 from training.gate.separability import labelled_criterion, separation
 
 
-@pytest.mark.parametrize(("off", "verdict"), [(0.0, "passed"), (-0.9, "refused")], ids=["small", "mislabelled"])
+@pytest.mark.parametrize(("off", "verdict"), [(0.0, "not judged"), (-0.9, "refused")], ids=["small", "mislabelled"])
 def test_short_events_too_small_to_see_are_not_refused_for_being_shorter_than_normal_stretches(
     off: float, verdict: str
 ) -> None:

@@ -1,0 +1,55 @@
+"""A machine that changed within the held-out parts is found with its time; usual operation is none, nor are faults."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from stream.intake.columns import Float64s
+from stream.registry.manifest_facts import MachineChange
+from tests.training.calibration.levels import BLOCK, MINUTE, levels_of, slow, white
+from training.gate.drift import _change, drift_criterion
+
+ROWS = 120 * BLOCK
+
+
+def found(score: Float64s) -> MachineChange | None:
+    change = _change("press", np.arange(len(score)) * MINUTE, score, BLOCK)
+    return None if change is None else change[1]
+
+
+@pytest.mark.parametrize("kind", [white, slow])
+def test_usual_operation_is_no_change_of_the_machine(kind: Callable[[np.random.Generator, int], Float64s]) -> None:
+    """At a threshold that 1 % of the frames exceed."""
+    for seed in range(20):
+        levels = kind(np.random.default_rng(seed), ROWS)
+        assert found(levels / np.quantile(levels, 0.99)) is None
+
+
+@pytest.mark.parametrize(("factor", "followed"), [(8.0, True), (30.0, False)])
+def test_levels_that_rise_for_good_are_a_change_from_then_on(factor: float, followed: bool) -> None:
+    score = white(np.random.default_rng(0), ROWS) / 6.0
+    score[80 * BLOCK :] *= factor
+    change = found(score)
+    assert change is not None
+    assert "1970-01-01T15:00:00Z" <= change.since <= "1970-01-01T17:00:00Z", "960 minutes are 16 hours"
+    assert change.factor == pytest.approx(factor, rel=0.3)
+    assert change.followed == followed, "a threshold that goes on learning doubles at most"
+    assert change.above > 0.1 > change.above_before
+
+
+def test_a_fault_that_passes_is_no_change() -> None:
+    score = slow(np.random.default_rng(1), ROWS) / 8.0
+    score[60 * BLOCK : 80 * BLOCK] *= 20.0
+    assert found(score) is None
+
+
+def test_the_verdict_names_date_and_sensors_and_what_to_write() -> None:
+    change = MachineChange("press", "2026-03-12T06:00:00Z", ("oil", "heat"), 0.78, 0.003, 4.1, False)
+    told = drift_criterion([change], levels_of([np.ones(40)]), "2026-02-01T00:00:00Z")
+    assert (told.verdict, told.measured) == ("not judged", 0.78)
+    assert told.reason.startswith("the machine changed: 'press' on 2026-03-12T06:00:00Z, sensors 'oil', 'heat': 78% of")
+    span = '{series: "press", start: "2026-02-01T00:00:00Z", end: "2026-03-12T06:00:00Z"}'
+    assert f"`frames.maintenance: [{span}]`" in told.reason
+    assert drift_criterion([], levels_of([np.ones(40)]), "").verdict == "passed"
+    assert drift_criterion([], levels_of([np.ones(0)]), "").verdict == "not judged"

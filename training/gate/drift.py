@@ -1,0 +1,150 @@
+"""Finds series whose machine changed: from a moment of the held-out parts on, levels above the threshold last.
+
+The share of frames above the threshold is compared before and after each block. The moment is where both differ most,
+by the likelihood ratio. It is a change only if chance is excluded, and the newest frames have it too.
+"""
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.incidents.incident import IncidentEvent
+from stream.detect.slots import Segments
+from stream.events.record import rfc3339
+from stream.intake.columns import Float64s, Int64s
+from stream.messages import counted, some
+from stream.registry.manifest_facts import Criterion, MachineChange
+from stream.settings.detection import RecalibrationSettings
+from training.calibration.levels import Levels
+from training.data.history import History
+from training.gate.criteria import DRIFT, not_judged
+from training.gate.false_alerts import IN_ALARM
+
+# Least logarithm of the likelihood ratio. Neighbouring blocks depend on each other, and many moments are tried.
+CERTAIN = 12.0
+# Blocks that a change lasts at least. The newest third of them must be in alarm too.
+LEAST_BLOCKS, NEWEST = 4, 3
+# A threshold that goes on learning follows levels up to this factor.
+FOLLOWED = RecalibrationSettings().max_total
+# Sensors named for each series, and series named in a verdict.
+SENSORS, NAMED = 3, 3
+
+
+def machine_changes(
+    calibrated: Levels, gate: Levels, definition: Definition, history: History
+) -> tuple[MachineChange, ...]:
+    """Finds the changes of all series, the one that is most in alarm first.
+
+    Args:
+        calibrated, gate: levels of the calibrate and gate parts.
+        history: that the levels are from. It is scored once more where a change is found.
+    """
+    threshold = definition.thresholds.of_each(gate.names)
+    found: dict[int, tuple[int, MachineChange]] = {}
+    for series, start, end in Segments(gate.series):
+        old = calibrated.series == series
+        time = np.concatenate([calibrated.time[old], gate.time[start:end]])
+        score = np.concatenate([calibrated.level[old], gate.level[start:end]]) / threshold[series]
+        if (change := _change(gate.names[series], time, score, gate.block)) is not None:
+            found[series] = change
+    if not found:
+        return ()
+    detector = Detector(definition)
+    events = [event for batch in history.batches for event in detector.push(batch.readings).events]
+    named = [
+        msgspec.structs.replace(change, sensors=_leading(events, change.series, since))
+        for since, change in found.values()
+    ]
+    return tuple(sorted(named, key=lambda one: -one.above))
+
+
+def drift_criterion(changes: Sequence[MachineChange], gate: Levels, history_start: str) -> Criterion:
+    """Tells of the changes. It never refuses: a person has to say what they are, and is better watched than not."""
+    if not len(gate):
+        return not_judged(DRIFT, "no held-out frames are left for the gate")
+    if not changes:
+        none = f"no series is in alarm from some moment on until the end of the gate part in more than {IN_ALARM:.0%}"
+        return Criterion(DRIFT, "passed", 0.0, IN_ALARM, none)
+    first = changes[0]
+    span = f'{{series: {json.dumps(first.series, ensure_ascii=False)}, start: "{history_start}", end: "{first.since}"}}'
+    many = f" in {counted(len(changes), 'series')}" if len(changes) > 1 else ""
+    text = (
+        f"the machine changed{many}: {some([_words(one) for one in changes], NAMED, '; ')}; if it is a fault, label or "
+        f"exclude it; if it is the new usual, refit from there, once there are days of it: `frames.maintenance: "
+        f"[{span}]` leaves out what was before"
+    )
+    return Criterion(DRIFT, "not judged", first.above, IN_ALARM, text)
+
+
+def followed(changes: Sequence[MachineChange]) -> bool:
+    """There is a change, and a threshold that goes on learning follows all of them."""
+    return bool(changes) and all(one.followed for one in changes)
+
+
+def _words(of: MachineChange) -> str:
+    sensors = f", sensors {', '.join(map(repr, of.sensors))}" if of.sensors else ""
+    return (
+        f"{of.series!r} on {of.since}{sensors}: {of.above:.0%} of the frames since are above the threshold, "
+        f"{of.above_before:.1%} before, and levels {of.factor:.2g} times as high"
+    )
+
+
+def _change(series: str, time: Int64s, score: Float64s, block: int) -> tuple[int, MachineChange] | None:
+    """Finds the change of one series: its time in ns, and its facts.
+
+    Args:
+        time, score: of its frames in the calibrate and gate parts, (n,) each.
+    """
+    starts = np.arange(0, len(score), block)
+    share = np.add.reduceat(score > 1, starts) / np.diff(np.append(starts, len(score)))
+    ratio = _likelihood_ratio(share)
+    at = int(ratio.argmax())
+    after, newest = share[at:], share[-max(1, (len(share) - at) // NEWEST) :]
+    if ratio[at] < CERTAIN or len(after) < LEAST_BLOCKS or min(after.mean(), newest.mean()) <= IN_ALARM:
+        return None
+    first = int(starts[at] + (score[starts[at] :] > 1).argmax())
+    old, new = score[:first], score[first:]
+    factor = float(np.median(new) / max(float(np.median(old)), 1e-12)) if len(old) else 1.0
+    change = MachineChange(
+        series=series,
+        since=rfc3339(int(time[first])),
+        sensors=(),
+        above=float((new > 1).mean()),
+        above_before=float((old > 1).mean()) if len(old) else 0.0,
+        factor=factor,
+        followed=float((new > FOLLOWED).mean()) <= IN_ALARM,
+    )
+    return int(time[first]), change
+
+
+def _likelihood_ratio(share: Float64s) -> Float64s:
+    """Logarithm of the likelihood ratio of a share that rises at each block, float64 (B,); 0 where it does not rise."""
+    count = len(share)
+    after = np.arange(count, 0, -1, dtype=np.float64)
+    before = count - after
+    total = np.cumsum(share[::-1])[::-1]  # of the blocks from each on
+    rest = total[0] - total
+    ratio = _likelihood(total, after) + _likelihood(rest, before) - _likelihood(total[:1], after[:1])
+    rises = total * before > rest * after
+    return np.where(rises, ratio, 0.0)
+
+
+def _likelihood(sum_of_shares: Float64s, count: Float64s) -> Float64s:
+    """Largest log-likelihood of blocks that are above in this share, taken as independent."""
+    share = np.clip(sum_of_shares / np.maximum(count, 1.0), 1e-12, 1.0 - 1e-12)
+    likelihood: Float64s = sum_of_shares * np.log(share) + (count - sum_of_shares) * np.log1p(-share)
+    return likelihood
+
+
+def _leading(events: Sequence[IncidentEvent], series: str, since: int) -> tuple[str, ...]:
+    """The sensors with the largest shares in the events of a series from a time on, in ns."""
+    shares: dict[str, float] = {}
+    for event in events:
+        if event.series == series and event.time >= since:
+            for one in event.sensors:
+                shares[one.name] = shares.get(one.name, 0.0) + one.share
+    return tuple(sorted(shares, key=lambda name: -shares[name])[:SENSORS])
