@@ -180,7 +180,7 @@ def _worst(of: Evaluation) -> Iterator[Markup]:
         "p",
         Markup('<span class="key" style="background:#0072b2"></span>observed'),
         Markup('<span class="key" style="background:#d55e00"></span>expected by the model'),
-        "; the sensors with the largest share of the error. The dotted line is the peak of the score.",
+        "; the sensors whose deviation stands out. The dotted line is the peak of the score.",
         class_="soft",
     )
     yield tag(

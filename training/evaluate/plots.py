@@ -96,7 +96,7 @@ def _end(span: Span) -> int | None:
 
 @drawing
 def window_plot(window: WorstWindow) -> str:
-    """Draws observed and expected values of the sensors with the largest share of a peak."""
+    """Draws observed and expected values of the sensors that stand out at a peak."""
     figure = new_figure(5.3, 0.55 + 1.0 * len(window.sensors), facecolor="none")
     panels = np.atleast_1d(figure.subplots(len(window.sensors), 1, sharex=True))
     clock = window.time.view("datetime64[ns]")

@@ -7,6 +7,7 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import scaled
+from stream.detect.naming import Deviations, named
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int64s
 from training.data.framing import FramedHistory
@@ -35,7 +36,8 @@ class WorstWindow:
         time: int64 (n,), ns.
         score: at the peak, which is frame `peak` of the n.
         labelled: the frame of the peak is labelled.
-        sensors: those with the largest share of the error over the M frames that make the peak's level.
+        sensors: those whose deviation stands out, as in alerts, with their shares of the error over the M frames that
+            make the peak's level.
     """
 
     series: str
@@ -74,17 +76,27 @@ def window_around(labelled: LabelledScores, definition: Definition, peak: int, f
     expected, error = _reconstructed(frames, begin, end, definition)
     carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
     share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
+    series, window = frames.names[frames.series[peak]], np.arange(max(begin, peak - spec.window + 1), peak + 1)
     return WorstWindow(
-        series=frames.names[frames.series[peak]],
+        series=series,
         time=frames.time[begin:end],
         peak=peak - begin,
         score=float(labelled.score[peak]),
         labelled=bool(frames.marked[peak]),
         sensors=tuple(
             SensorTrace(definition.sensors[f], float(share[f]), frames.values[begin:end, f], expected[:, f])
-            for f in np.argsort(-carried, kind="stable")[:SENSORS].tolist()
+            for f in _named(share, frames.values[window], expected[window - begin], definition, series)
         ),
     )
+
+
+def _named(share: Float64s, observed: Float64s, expected: Float64s, definition: Definition, series: str) -> list[int]:
+    """Places of the sensors to show, from their values (W, F) up to the peak."""
+    scales, row = definition.scales, definition.scales.row(series)
+    size, away = (np.fmax(np.abs(observed - other) / scales.scale[row], -1.0) for other in (expected, scales.mean[row]))
+    usual = np.sqrt(definition.ensemble.error_scales)
+    places: list[int] = named(Deviations(share, size, away, usual, scales.still[row]), SENSORS).sensors.tolist()
+    return places
 
 
 def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Definition) -> tuple[Float64s, Float64s]:
@@ -94,7 +106,7 @@ def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Defi
         Expected values in the sensors' units, and errors: float64 (n, F) each, NaN where a frame has no whole window.
     """
     window, row = definition.spec.window, definition.scales.row(frames.names[frames.series[begin]])
-    mean, scale = definition.scales.mean[row], definition.scales.scale[row]
+    mean, scale, still = definition.scales.mean[row], definition.scales.scale[row], definition.scales.still[row]
     back = max(begin - window + 1, 0)  # windows that would reach into another series are not due
     run = frames.run_within(frames.fitness != Fitness.OFF)
     due = begin + np.flatnonzero((run[begin:end] >= window) & (frames.fitness[begin:end] == Fitness.WHOLE))
@@ -102,5 +114,6 @@ def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Defi
     errors = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
     expected, error = np.full((2, end - begin, definition.spec.sensors), np.nan)
     for i, at in enumerate((due - begin).tolist()):
-        expected[at], error[at] = errors.expected(i) * scale + mean, errors.per_sensor(i)
+        expected[at] = np.where(still, mean, errors.expected(i) * scale + mean)
+        error[at] = errors.per_sensor(i)
     return expected, error
