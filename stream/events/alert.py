@@ -53,8 +53,8 @@ class Alert(msgspec.Struct, frozen=True):
         started_at: event time of the first exceeding frame. observed_at: wall clock of the detector.
         ended_at: event time of the first quiet frame; null before it is resolved. Times are RFC 3339, UTC.
         duration_s: event time from started_at to ended_at, or to the frame of this event.
-        severity: how rare a peak as high as that so far is on normal data; it never falls within an incident. low: above
-            the threshold; medium, high, critical: by default 10, 100 and 1,000 times rarer than the threshold.
+        severity: how rare the peak so far is on normal data; it never falls within an incident. low: above the
+            threshold. medium, high, critical: by default 10, 100 and 1,000 times rarer than that.
         score: level / threshold at the last scored frame; 1.0 is the boundary.
         sensors: first those outside their valid range (`outside`). For them, observed is the first such value,
             expected the limit, share 0. Then those whose deviation at the peak is `visible`, largest share of the error
