@@ -64,7 +64,7 @@ def _counts(case: Case, group: str, folder: Path) -> Counter[str]:
 
 
 class _Known:
-    """What the data say of the sensors of a series."""
+    """The sensors of a series, as its data and labels show them."""
 
     def __init__(self, asset: Asset, group: str) -> None:
         self._sensors, self._times = asset.sensors, times_of(asset.live)
