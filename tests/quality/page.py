@@ -35,7 +35,7 @@ def write(folder: Path, conditions: str, bars: Sequence[Sequence[str]], of: Mapp
 def _parts(bars: Sequence[Sequence[str]], of: Mapping[str, Sequence[Moment]]) -> Iterator[Markup]:
     yield table(bars[0], bars[1:], texts=2)
     for name, selected in SELECTED.items():
-        yield tag("h2", f"The worst {name}, seed by seed the first")
+        yield tag("h2", f"The worst {name} of the first seed")
         yield tag(
             "p",
             f"{selected} Above: the score; its threshold is 1.",
