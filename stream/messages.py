@@ -37,6 +37,11 @@ def some(items: Sequence[str], most: int = 3, between: str = ", ") -> str:
     return between.join(items[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
+def figure(number: float) -> str:
+    """A number >= 0 with three digits, and whole from 1,000 on: 0.125, 19.6, 6,048."""
+    return f"{number:,.0f}" if number >= 1000.0 else f"{number:.3g}"
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things, such as `1 row` or `2,000 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from stream.events.account import SeriesAccount, summary
-from stream.messages import rewrite, say, shortened, some
+from stream.messages import figure, rewrite, say, shortened, some
 from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
 from stream.terminal import console, duration, plain_table
@@ -120,6 +120,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
         *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
         ("gate", _verdict(gate)),
         *(("refused", refusal) for refusal in gate.refusals),
+        *(("drift", one.reason) for one in gate.criteria if one.name == "drift" and one.over),
         *([("rules", _rules(m))] if m.rules.sensors or m.policy.valid else []),
         *(("vetting", finding) for finding in _findings(trained)),
         ("bundle", trained.place),
@@ -199,7 +200,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _threshold(trained: TrainingRun) -> str:
     c = trained.calibration
     promise, (low, high) = _rate(c.supported) if c.method == "budget" else f"percentile {c.supported:.6g}", c.likely
-    text = f"{promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks; likely {low:.3g} to {high:.3g}"
+    text = f"{promise}: q = {c.table.q:.4g}, from {c.weeks:.3g} series-weeks; likely {figure(low)} to {figure(high)}"
     if c.supported != c.promised:
         return f"{text}; {c.promised:g} is asked for, and takes {c.weeks_needed:.3g} series-weeks"
     return f"{text}; EXTRAPOLATED, {c.weeks_needed:.3g} would do without" if c.extrapolated else text
@@ -215,7 +216,7 @@ def _gate_alerts(gate: GateFacts) -> str:
 
 
 def _rate(per_week: float) -> str:
-    return f"{per_week:.3g} alerts per series and week"
+    return f"{figure(per_week)} alerts per series and week"
 
 
 def _peak_memory_mb() -> float:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from stream.errors import GateError
+from stream.messages import figure
 from stream.registry.capacity_facts import CapacityFacts
 
 Method = Literal["budget", "percentile"]
@@ -122,10 +123,10 @@ class ThresholdFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         """The promise in force in words, with its interval, and why it is not the one asked for where it is not."""
         if self.kept is None or self.promised is None:
             return ""
-        form = "{:.3g} a week" if self.method == "budget" else "percentile {:.6g}"
-        likely = "" if self.likely is None else ", likely {:.3g} to {:.3g}".format(*self.likely)
+        kept = f"{figure(self.kept)} a week" if self.method == "budget" else f"percentile {self.kept:.6g}"
+        likely = "" if self.likely is None else ", likely {} to {}".format(*map(figure, self.likely))
         looser = f", as the data are too short for {self.promised:g}" if self.kept != self.promised else ""
-        return f"{form.format(self.kept)}{likely}{looser}"
+        return f"{kept}{likely}{looser}"
 
 
 class FeedbackCount(msgspec.Struct, frozen=True):
@@ -206,7 +207,7 @@ class MachineChange(msgspec.Struct, frozen=True):
 
     Attributes:
         since: event time of the first frame, RFC 3339.
-        sensors: those that lead the alarm, the first most.
+        sensors: those whose values moved most, the first most.
         above, above_before: share of the frames above the threshold, since and before.
         factor: median level since over that before.
         followed: a threshold that goes on learning follows these levels.

@@ -15,6 +15,7 @@ from stream.detect.policy import Rules
 from stream.detect.slots import Segments
 from stream.errors import DataError
 from stream.intake.columns import Float64s, Int64s
+from stream.messages import figure
 from stream.registry.manifest_facts import Method, SeverityFacts, ThresholdBasis, ThresholdFacts
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
@@ -78,8 +79,8 @@ class Calibration:
         name = PROMISES[self.method]
         return (
             f"{self.weeks:.3g} series-weeks of normal data are too short to promise {self.promised:g} ({name}), which "
-            f"takes {self.weeks_needed:.3g}; the threshold promises {self.supported:.3g}: give longer history, or ask "
-            f"for what it supports: `threshold.{name}: {self.supported:.4g}`"
+            f"takes {self.weeks_needed:.3g}; the threshold promises {figure(self.supported)}: give longer history, or "
+            f"ask for what it supports: `threshold.{name}: {self.supported:.4g}`"
         )
 
     def facts(self) -> ThresholdFacts:

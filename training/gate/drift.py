@@ -11,8 +11,6 @@ import msgspec
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.detect.detector import Detector
-from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.slots import Segments
 from stream.events.record import rfc3339
 from stream.intake.columns import Float64s, Int64s
@@ -20,7 +18,8 @@ from stream.messages import counted, some
 from stream.registry.manifest_facts import Criterion, MachineChange
 from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
-from training.data.history import History
+from training.data.framing import FramedHistory
+from training.data.windows import evenly
 from training.gate.criteria import DRIFT, not_judged
 from training.gate.false_alerts import IN_ALARM
 
@@ -32,34 +31,29 @@ LEAST_BLOCKS, NEWEST = 4, 3
 FOLLOWED = RecalibrationSettings().max_total
 # Sensors named for each series, and series named in a verdict.
 SENSORS, NAMED = 3, 3
+# A sensor has moved where its distribution differs by so much more than between the halves of the time before.
+MOVED, MOST_ROWS = 0.3, 4096
 
 
 def machine_changes(
-    calibrated: Levels, gate: Levels, definition: Definition, history: History
+    calibrated: Levels, gate: Levels, definition: Definition, framed: FramedHistory
 ) -> tuple[MachineChange, ...]:
     """Finds the changes of all series, the one that is most in alarm first.
 
     Args:
-        calibrated, gate: levels of the calibrate and gate parts.
-        history: that the levels are from. It is scored once more where a change is found.
+        calibrated, gate: levels of the calibrate and gate parts of the history `framed`.
     """
     threshold = definition.thresholds.of_each(gate.names)
-    found: dict[int, tuple[int, MachineChange]] = {}
+    changes = []
     for series, start, end in Segments(gate.series):
         old = calibrated.series == series
         time = np.concatenate([calibrated.time[old], gate.time[start:end]])
         score = np.concatenate([calibrated.level[old], gate.level[start:end]]) / threshold[series]
-        if (change := _change(gate.names[series], time, score, gate.block)) is not None:
-            found[series] = change
-    if not found:
-        return ()
-    detector = Detector(definition)
-    events = [event for batch in history.batches for event in detector.push(batch.readings).events]
-    named = [
-        msgspec.structs.replace(change, sensors=_leading(events, change.series, since))
-        for since, change in found.values()
-    ]
-    return tuple(sorted(named, key=lambda one: -one.above))
+        if (found := _change(gate.names[series], time, score, gate.block)) is not None:
+            since, change = found
+            sensors = tuple(definition.sensors[at] for at in moved(framed, series, since))
+            changes.append(msgspec.structs.replace(change, sensors=sensors))
+    return tuple(sorted(changes, key=lambda one: -one.above))
 
 
 def drift_criterion(changes: Sequence[MachineChange], gate: Levels, history_start: str) -> Criterion:
@@ -77,6 +71,7 @@ def drift_criterion(changes: Sequence[MachineChange], gate: Levels, history_star
         f"exclude it; if it is the new usual, refit from there, once there are days of it: `frames.maintenance: "
         f"[{span}]` leaves out what was before"
     )
+    text += "; the threshold that goes on learning follows it" if followed(changes) else ""
     return Criterion(DRIFT, "not judged", first.above, IN_ALARM, text)
 
 
@@ -140,11 +135,29 @@ def _likelihood(sum_of_shares: Float64s, count: Float64s) -> Float64s:
     return likelihood
 
 
-def _leading(events: Sequence[IncidentEvent], series: str, since: int) -> tuple[str, ...]:
-    """The sensors with the largest shares in the events of a series from a time on, in ns."""
-    shares: dict[str, float] = {}
-    for event in events:
-        if event.series == series and event.time >= since:
-            for one in event.sensors:
-                shares[one.name] = shares.get(one.name, 0.0) + one.share
-    return tuple(sorted(shares, key=lambda name: -shares[name])[:SENSORS])
+def moved(framed: FramedHistory, series: int, since: int) -> list[int]:
+    """Indices of the sensors whose values moved most, against how they moved before; the first most. `since` in ns."""
+    rows = np.flatnonzero((framed.series == series) & framed.normal)
+    after = int(np.searchsorted(framed.time[rows], since))
+    old, new = evenly(rows[:after], MOST_ROWS), evenly(rows[after:], MOST_ROWS)
+    if not min(len(old), len(new)):
+        return []
+    half = len(old) // 2
+    values = framed.values
+    far = np.array(
+        [
+            _distance(values[old, f], values[new, f]) - _distance(values[old[:half], f], values[old[half:], f])
+            for f in range(values.shape[1])
+        ]
+    )
+    return [at for at in np.argsort(-far, kind="stable")[:SENSORS].tolist() if far[at] >= MOVED]
+
+
+def _distance(one: Float64s, other: Float64s) -> float:
+    """Largest difference of the distributions of two samples, in [0, 1], by Kolmogorov and Smirnov; NaN left out."""
+    one, other = (np.sort(values[~np.isnan(values)]) for values in (one, other))
+    if not min(len(one), len(other)):
+        return 0.0
+    at = np.concatenate([one, other])
+    below = (np.searchsorted(values, at, "right") / len(values) for values in (one, other))
+    return float(np.abs(np.subtract(*below)).max())

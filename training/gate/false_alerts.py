@@ -14,6 +14,7 @@ import numpy as np
 
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s, Int64s
+from stream.messages import figure
 from stream.registry.manifest_facts import Criterion, Verdict
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import WEEK, Levels, incident_events
@@ -113,8 +114,8 @@ def _incidents(gate: Levels, score: Float64s, rules: Rules, calibration: Calibra
     limit = TOLERANCE * calibration.supported
     opened = np.array([e.started_at for e in incident_events(gate, score, rules) if e.state == "opened"], np.int64)
     reason = (
-        f"{len(opened)} incidents in {gate.weeks:.3g} normal series-weeks; promised are {calibration.supported:.3g} "
-        f"per series and week, and {limit:.3g} are let pass"
+        f"{len(opened)} incidents in {gate.weeks:.3g} normal series-weeks; promised are "
+        f"{figure(calibration.supported)} per series and week, and {figure(limit)} are let pass"
     )
     daily = daily_rates(gate, opened, np.ones(len(opened)), gate.step / WEEK)
     observations = max(1.0, calibration.implied_per_week * calibration.weeks)

@@ -60,7 +60,7 @@ def run_gate(
     spec, frames = definition.spec, definition.spec.receptive_field
     segments = cut_segments(framed, framed.within(data.part, Part.GATE, frames), frames, most_segments(spec), seed)
     capacity = measure_capacity(framed, data.part, definition, fitted.weights, seed)
-    changes = machine_changes(data.levels[Part.CALIBRATE], gate, definition, data.history)
+    changes = machine_changes(data.levels[Part.CALIBRATE], gate, definition, framed)
     criteria = [
         synthetic_criterion(segments, definition, seed),
         labelled_criterion(framed, data.part, challenger.scores.level, gate, definition),

@@ -13,7 +13,7 @@ from stream.cli.reports.model_facts import (
     flattened,
     plain,
 )
-from stream.messages import tell
+from stream.messages import figure, tell
 from stream.registry.alias_history import AliasChange
 from stream.registry.capacity_facts import HEADINGS, CapacityFacts
 from stream.registry.manifest_facts import MetricFacts, ThresholdFacts
@@ -116,7 +116,7 @@ def _threshold(threshold: ThresholdFacts) -> str:
     q = f"q = {threshold.q:.4g}"
     if threshold.kept is None:
         return q
-    kept = f"{threshold.kept:.3g} a week" if threshold.method == "budget" else f"percentile {threshold.kept:.6g}"
+    kept = f"{figure(threshold.kept)} a week" if threshold.method == "budget" else f"percentile {threshold.kept:.6g}"
     return f"{kept}: {q}{', extrapolated' if threshold.extrapolated and threshold.kept == threshold.promised else ''}"
 
 

@@ -8,7 +8,8 @@ import pytest
 from stream.intake.columns import Float64s
 from stream.registry.manifest_facts import MachineChange
 from tests.training.calibration.levels import BLOCK, MINUTE, levels_of, slow, white
-from training.gate.drift import _change, drift_criterion
+from tests.training.gate.test_capacity import framed_of
+from training.gate.drift import _change, drift_criterion, moved
 
 ROWS = 120 * BLOCK
 
@@ -42,6 +43,19 @@ def test_a_fault_that_passes_is_no_change() -> None:
     score = slow(np.random.default_rng(1), ROWS) / 8.0
     score[60 * BLOCK : 80 * BLOCK] *= 20.0
     assert found(score) is None
+
+
+def test_the_sensors_of_a_change_are_those_that_moved_and_did_not_move_before() -> None:
+    """One sensor wanders all the time, one spreads, one jumps, one has no value at times, and one stays."""
+    draw = np.random.default_rng(0)
+    values = draw.normal(0.0, 1.0, (ROWS, 5))
+    values[:, 0] += np.arange(ROWS) / 100.0
+    values[1000:, 1] *= 8.0
+    values[1000:, 2] += 3.0
+    values[::3, 3] = np.nan
+    framed = framed_of(values)
+    assert moved(framed, 0, int(framed.time[1000])) == [2, 1]
+    assert moved(framed, 0, int(framed.time[0])) == []
 
 
 def test_the_verdict_names_date_and_sensors_and_what_to_write() -> None:
