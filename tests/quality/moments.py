@@ -74,7 +74,7 @@ def misses(group: str, of: Evaluation) -> Iterator[Moment]:
     missed = [one for one in of.outcomes if one.outcome != "found"]
     seen = {one.span: _seen_by_simple(of, one.span) for one in missed}
     for one in _kept(missed, lambda one: seen[one.span], lambda one: one.frames):
-        yield _moment(group, of, one.span, _missed(one, seen[one.span]), seen[one.span], one.frames)
+        yield _moment(group, of, one.span, _missed(of, one, seen[one.span]), seen[one.span], one.frames)
 
 
 def false_alerts(group: str, of: Evaluation) -> Iterator[Moment]:
@@ -96,10 +96,19 @@ def _kept(found: Iterable[T], *orders: Callable[[T], float]) -> list[T]:
     return [some[at] for at in dict.fromkeys(at for order in best for at in order)]
 
 
-def _missed(one: EventOutcome, seen: float) -> str:
+def _missed(of: Evaluation, one: EventOutcome, seen: float) -> str:
     peak = "no score" if one.peak_score is None else f"{one.peak_score:.2g} times the threshold at most"
     met = "; an older alert was open" if one.outcome == "open before" else ""
-    return f"missed event of {one.frames:,} frames, {peak}{met}; a simple detector reaches {seen:.3g} times its own"
+    said = f"missed event of {one.frames:,} frames, {peak}{met}; a simple detector reaches {seen:.3g} times its own"
+    return f"{said}; {_farthest(of, one.span)}"
+
+
+def _farthest(of: Evaluation, event: Span) -> str:
+    """The sensor that is farthest from its mean inside an event, in its own deviations."""
+    definition = of.bundle.definition
+    row, values = definition.scales.row(event.series), of.labelled.frames.values[_inside(of, event)]
+    off = np.nan_to_num(np.abs(values - definition.scales.mean[row]) / definition.scales.scale[row]).max(axis=0)
+    return f"{definition.sensors[int(off.argmax())]} is {off.max():.3g} deviations from its mean"
 
 
 def _seen_by_simple(of: Evaluation, event: Span) -> float:
