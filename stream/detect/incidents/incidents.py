@@ -175,7 +175,8 @@ class Incidents:
             incident.quiet_since = frame.time
 
     def _needs_update(self, incident: Incident, time: int) -> bool:
-        severity = self._severity(incident.peak_score)
+        # Another bundle may have higher edges: a severity never falls.
+        severity = max(incident.severity, self._severity(incident.peak_score))
         if severity == incident.severity and time - incident.reported_at < self._rules.update_every_ns:
             return False
         incident.severity = severity

@@ -251,3 +251,11 @@ def test_the_life_of_incidents_has_an_order_whatever_the_scores_and_the_batches(
         for event in life:
             assert (event.ended_at is not None) == (event.state == "resolved")
             assert event.ended_at is None or event.started_at < event.ended_at <= event.time
+
+
+def test_a_severity_does_not_fall_where_another_bundle_has_higher_edges() -> None:
+    before, after = Driver(), Driver(a_rules(severity_edges=(100.0, 200.0, 300.0), update_every_ns=10 * SECOND))
+    (opened,) = before.push([6.0])
+    after.incidents.restore(0, before.incidents.get(0))
+    (updated,) = after.push([6.0] * 10, times=range(1, 11))
+    assert (opened.severity, updated.state, updated.severity) == ("high", "updated", "high")
