@@ -20,6 +20,8 @@ Three = tuple[float, float, float]
 # Least ratio of two edges, and of the first one and the threshold. Scores are squared deviations: this is a fifth more
 # of a deviation. Short tails would give edges that nobody can tell apart.
 LEAST_STEP = 1.5
+# Excursions expected above a q beyond the end of a short tail.
+NEVER = 1e-200
 
 
 def with_severity(
@@ -49,7 +51,7 @@ def _severity(levels: Levels, calibration: Calibration, edges: Three, rarity: Th
 
     if rarity is not None:
         often = expected(1.0)
-        wanted = (tails.exceeded_by(often / times) / q if often > 0 else 0.0 for times in rarity)
+        wanted = (tails.exceeded_by(max(often / times, NEVER)) / q for times in rarity)
         _, *found = accumulate(wanted, lambda below, edge: max(edge, LEAST_STEP * below), initial=1.0)
         edges = (found[0], found[1], found[2])
     medium, high, critical = (levels.rate * expected(edge) / levels.weeks for edge in edges)
