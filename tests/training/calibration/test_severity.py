@@ -25,8 +25,8 @@ def test_peaks_reach_an_edge_as_rarely_as_it_says() -> None:
     fresh = levels_of([slow(np.random.default_rng(2), 200_000)])
     scale, q = calibration.table.scale[0], calibration.table.q
     counted = [incidents(fresh, fresh.level / (scale * q * times), rules) for times in (1.0, *rules.severity_edges)]
-    assert counted[0] / counted[1] == pytest.approx(10.0, rel=0.5)
-    assert 30 < counted[0] / max(counted[2], 1) < 300
+    assert 5 < counted[0] / counted[1] < 20
+    assert counted[0] / max(counted[2], 1) > 30
     facts = calibration.severity
     assert facts is not None
     assert facts.rarity == RARITY
