@@ -24,7 +24,7 @@ from training.gate.criteria import DRIFT, not_judged
 from training.gate.false_alerts import IN_ALARM
 
 # Least logarithm of the likelihood ratio. Neighbouring blocks depend on each other, and many moments are tried.
-CERTAIN = 12.0
+CERTAIN = 8.0
 # Blocks that a change lasts at least. The newest third of them must be in alarm too.
 LEAST_BLOCKS, NEWEST = 4, 3
 # A threshold that goes on learning follows levels up to this factor.
