@@ -8,7 +8,7 @@ from pathlib import Path
 from stream.detect.definition import Definition
 from stream.registry.bundle import Contents, write
 from stream.registry.capacity_facts import CapacityFacts
-from stream.registry.manifest import FORMAT, Manifest, read_manifest
+from stream.registry.manifest import FORMAT, Manifest, ViewUnits, read_manifest
 from stream.registry.manifest_facts import DataFacts, GateFacts, MetricFacts
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
 from training.calibration.calibrate import Calibration
@@ -36,7 +36,7 @@ def draft_manifest(
         rules=draft.rules,
         model=draft.spec,
         seeds=seeds,
-        error_spread=tuple(draft.ensemble.error_scales.tolist()),
+        error_spread=tuple(draft.ensemble.error_scales[-1].tolist()),
         threshold_q=calibration.table.q,
         threshold=calibration.facts(),
         data=data,
@@ -46,6 +46,7 @@ def draft_manifest(
         parent=None,
         files=(),
         usual_disagreement=draft.usual_disagreement,
+        views=ViewUnits.of(draft.ensemble),
     )
 
 

@@ -11,6 +11,7 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.incidents.veto import Veto, shares
 from stream.detect.model.ensemble import TILE_ROWS, Reconstruction
 from stream.detect.naming import Deviations, named
+from stream.detect.policy import VIEWS
 from stream.intake.columns import Bools, Float64s, Int64s
 
 
@@ -44,17 +45,22 @@ class Attribution:
         self._reconstruction = reconstruction
         self._score = score
         self._whole: dict[int, Float64s] = {}
+        # int8 (n,), the view that gave the error of each frame, by `VIEWS`; -1: it has none.
+        self.view = np.full(len(frames), -1, np.int8)
+        self.view[due] = reconstruction.view
 
     def sensors(self, row: int) -> tuple[SensorShare, ...]:
         """The sensors to name in an event about frame `row`, see `named`, each where it deviates most in the window."""
         names, slot = self._definition.sensors, self._frames.series[row]
         (mean, scale), still = self._history.units(self._frames.series[[row]]), self._history.still(slot)
         time, observed = self._history.window_of(self._frames, row)
-        expected = np.where(still, mean, self._reconstructed(row) * scale + mean)  # (frames, F)
-        time, observed = time[-len(expected) :], observed[-len(expected) :]
+        of_spec, view = self._definition.spec, VIEWS[self.view[row]]
+        frames = of_spec.of_view(view).error_frames
+        expected = np.where(still, mean, self._reconstructed(row)[-frames:] * scale + mean)  # (frames, F)
+        time, observed = time[-frames:], observed[-frames:]
         share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
         size, away = (np.fmax(np.abs(observed - other) / scale, -1.0) for other in (expected, mean))  # -1: masked
-        usual = np.sqrt(self._definition.ensemble.error_scales)
+        usual = np.sqrt(self._definition.ensemble.error_scales[of_spec.views.index(view)])
         found = named(Deviations(share, size, away, usual, still), self._definition.rules.top_sensors)
         return tuple(
             _share(names[f], share[f], observed[at, f], expected[at, f], time[at], visible=found.visible)

@@ -231,7 +231,7 @@ class Detector:
         )
         scored = ScoredFrames(
             frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, threshold,
-            vetoed=self._vetoed(score, attribution), outside=_outside(frames),
+            vetoed=self._vetoed(score, attribution), outside=_outside(frames), view=attribution.view,
         )  # fmt: skip
         events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
         self._history.keep(frames, windows)

@@ -7,6 +7,10 @@ import msgspec
 SECOND = 1_000_000_000
 SEVERITIES = ("low", "medium", "high", "critical")
 
+View = Literal["newest", "window"]
+# Views of a window's reconstruction: the errors of its newest frame, and of all its frames. Their places are codes.
+VIEWS: tuple[View, ...] = ("newest", "window")
+
 
 class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Frames with start_ns <= time < end_ns are off; series "" means every series."""
@@ -121,7 +125,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         latent: units of the code, < W * F unless W * F = 1.
         members: K, models in the ensemble that differ in their seed.
         dropout: share of hidden units dropped in training, encoder only; in [0, 1).
-        error_span: error of the "newest" frame of each window, or over the whole "window".
+        error_span: error of the "newest" frame of each window, or over the whole "window", or the larger of "both".
         loss: error of a cell, in training and in the score: the squared residual ("mse"), or the same up to one
             standard deviation and linear beyond ("huber").
         noise: share of a window's cells blanked in training, for the model to fill in; in [0, 1).
@@ -137,16 +141,28 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latent: int
     members: int
     dropout: float
-    error_span: Literal["newest", "window"]
+    error_span: Literal["newest", "window", "both"]
     loss: Literal["mse", "huber"]
     noise: float
     beta: float
     discriminator: int
 
     @property
+    def views(self) -> tuple[View, ...]:
+        """The views that the error is the largest of, by `VIEWS`; the last one spans the most frames."""
+        if self.error_span == "both":
+            return VIEWS if self.window > 1 else VIEWS[:1]
+        return (self.error_span,)
+
+    def of_view(self, view: View) -> "ModelSpec":
+        """The model with this view alone. A discriminator belongs to the last view."""
+        judge = self.discriminator if view == self.views[-1] else 0
+        return msgspec.structs.replace(self, error_span=view, discriminator=judge)
+
+    @property
     def error_frames(self) -> int:
         """The frames of a window that its error spans, the newest ones: 1 or W."""
-        return 1 if self.error_span == "newest" else self.window
+        return 1 if self.views == ("newest",) else self.window
 
     @property
     def receptive_field(self) -> int:

@@ -66,6 +66,8 @@ class Alert(msgspec.Struct, frozen=True):
             on readings unlike all of training, and on readings that somebody has shaped.
         scored: whether a frame of the incident had a score. Until then score, peak_score, level and disagreement are 0
             and mean nothing.
+        view: what the peak score is of: the newest frame alone, or the whole window; null: no frame was scored, or an
+            older version opened the incident.
     """
 
     schema_version: int
@@ -92,6 +94,7 @@ class Alert(msgspec.Struct, frozen=True):
     cause: Literal["model", "range"]
     scored: bool
     disagreement_unusual: bool
+    view: Literal["newest", "window"] | None = None
 
 
 def alert(event: IncidentEvent, definition: "Definition", source: Source, observed_at: datetime) -> Alert:
@@ -122,6 +125,7 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
         cause=event.cause,
         scored=event.scored,
         disagreement_unusual=event.disagreement > definition.usual_disagreement,
+        view=event.view,
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
+Int8s = NDArray[np.int8]
 UInt8s = NDArray[np.uint8]
 Float32s = NDArray[np.float32]
 Float64s = NDArray[np.float64]

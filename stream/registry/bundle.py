@@ -140,7 +140,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     data = _verified(folder, manifest)
     try:
         scales, thresholds = _tables(table_in(data[SERIES]), manifest)
-        ensemble = Ensemble(manifest.model, load_tensors(data[WEIGHTS]), np.array(manifest.error_spread))
+        ensemble = _ensemble(manifest, load_tensors(data[WEIGHTS]))
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
     definition = Definition(
@@ -158,6 +158,16 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     )
     _self_test(folder, definition, table_in(data[SELFTEST]))
     return manifest, definition
+
+
+def _ensemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Ensemble:
+    scales, views = np.array(manifest.error_spread), manifest.views
+    if views is None:
+        return Ensemble(manifest.model, tensors, scales)
+    newest = np.array(views.newest_spread)
+    if newest.shape != scales.shape:
+        raise ShapeError(f"newest spread: {len(newest)} values, error spread: {len(scales)}; retrain")
+    return Ensemble(manifest.model, tensors, np.stack([newest, scales]), np.array(views.tails))
 
 
 def calibration_levels(folder: Path) -> pa.Table:

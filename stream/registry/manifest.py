@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from stream.detect.model.ensemble import Ensemble
 from stream.detect.policy import FramePolicy, ModelSpec, Rules
 from stream.errors import BundleError
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
@@ -36,6 +37,25 @@ class Change(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to
     after: Any
 
 
+class ViewUnits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units of the errors in two views of a window.
+
+    Attributes:
+        newest_spread: unit of each sensor's error in the newest frame: its mean on held-out normal data.
+        tails: unit of the newest frame's error, and of the window's: 1 of 100 held-out normal windows exceeds it.
+    """
+
+    newest_spread: tuple[float, ...]
+    tails: tuple[float, ...]
+
+    @classmethod
+    def of(cls, ensemble: Ensemble) -> "ViewUnits | None":
+        """The units of an ensemble; None where it has one view."""
+        if len(ensemble.spec.views) == 1:
+            return None
+        return cls(tuple(ensemble.error_scales[0].tolist()), tuple(ensemble.tails.tolist()))
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings and origin of a bundle.
 
@@ -46,7 +66,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         version: time stamp and hash; also the name of the bundle's folder.
         created_at: RFC 3339, UTC.
         seeds: seed of each member.
-        error_spread: unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data.
+        error_spread: unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data. Of the
+            errors over the window, where there are two views.
+        views: units of two views; None where there is one.
         threshold_q: the threshold in scales.
         parent: the version with the same weights that this one was made from by `models amend` or `recalibrate`.
         amended: settings that differ from the parent, by their names in the configuration.
@@ -76,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usual_disagreement: float = 1.0
     calibrated_at: str = ""
     recalibrated: RecalibrationFacts = RecalibrationFacts()
+    views: ViewUnits | None = None
 
     @property
     def threshold_report(self) -> ThresholdFacts:

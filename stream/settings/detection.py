@@ -54,9 +54,10 @@ class ModelSettings(Section):
     standardise: bool = Field(
         default=True, description="true: a sensor's error is divided by its mean on held-out data. false: it is not."
     )
-    error_span: Literal["newest", "window"] = Field(
-        default="window",
-        description="newest: the error of a window is that of its newest frame. window: that of all its frames.",
+    error_span: Literal["newest", "window", "both"] = Field(
+        default="both",
+        description="newest: the error of a window is that of its newest frame. window: that of all its frames. both: "
+        "the larger of the two, each in units of its 99th percentile on held-out data.",
     )
     discriminator: bool = Field(
         default=False,

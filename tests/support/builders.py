@@ -21,7 +21,7 @@ from stream.events.record import rfc3339
 from stream.intake.columns import Readings
 from stream.intake.decode import JSON, Fields
 from stream.registry.bundle import Contents, SelfTest, load, write
-from stream.registry.manifest import FORMAT, Manifest
+from stream.registry.manifest import FORMAT, Manifest, ViewUnits
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
 from stream.registry.registry import Registry
 from stream.storage.opening import Storage
@@ -102,8 +102,14 @@ def a_definition(
             np.full(len(names), 100),
         ),
         thresholds=ThresholdTable(names, draw.uniform(0.8, 1.2, len(names)), np.full(len(names), 100), q),
-        ensemble=Ensemble(spec, weights, draw.uniform(0.8, 1.25, spec.sensors)),
+        ensemble=Ensemble(spec, weights, *_units_of(spec, draw)),
     )
+
+
+def _units_of(spec: ModelSpec, draw: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Error scales and tails; there is no tail of a single view."""
+    views = len(spec.views)
+    return draw.uniform(0.8, 1.25, (views, spec.sensors)), draw.uniform(1.5, 2.5, views) if views > 1 else None
 
 
 def readings(
@@ -145,7 +151,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         rules=definition.rules,
         model=spec,
         seeds=tuple(range(spec.members)),
-        error_spread=tuple(definition.ensemble.error_scales.tolist()),
+        error_spread=tuple(definition.ensemble.error_scales[-1].tolist()),
         threshold_q=definition.thresholds.q,
         threshold=ThresholdFacts(
             method=None if promise.alerts_per_week is None else "budget", promised=promise.alerts_per_week
@@ -157,6 +163,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         files=(),
         # Else never stale.
         calibrated_at="2100-01-01T00:00:00Z" if promise.calibrated_at is None else rfc3339(promise.calibrated_at),
+        views=ViewUnits.of(definition.ensemble),
     )
     contents = Contents(
         weights_of(spec, [seed + k for k in range(spec.members)]),

@@ -153,16 +153,18 @@ def test_the_bundle_loads_and_knows_every_series(trained: TrainingRun) -> None:
 def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_otherwise(
     trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Normal levels are then about 1; the weights are the same either way."""
+    """The errors of a view are in units of their own tail either way, and the weights are the same."""
     plain = made(tmp_path, pumps, model=changed(SMALL, standardise=False))
     assert plain.manifest.error_spread == (1.0,) * len(physics.SENSORS)
     assert len(set(trained.manifest.error_spread)) == len(physics.SENSORS)
     assert contents(plain)[0] == contents(trained)[0]
-    pooled = load(trained.folder)[1].thresholds.scale[-1]
-    assert 0.5 < pooled < 1.5
-    assert load(plain.folder)[1].thresholds.scale[-1] == pytest.approx(
-        pooled * np.mean(trained.manifest.error_spread), rel=0.5
-    )
+    for run in (trained, plain):
+        assert 0.3 < load(run.folder)[1].thresholds.scale[-1] < 1.0
+    units, plain_units = trained.manifest.views, plain.manifest.views
+    assert units is not None and plain_units is not None
+    assert plain_units.newest_spread == (1.0,) * len(physics.SENSORS)
+    spreads = np.mean([units.newest_spread, trained.manifest.error_spread], axis=1)
+    np.testing.assert_allclose(plain_units.tails, units.tails * spreads, rtol=0.5)
 
 
 def test_a_short_series_among_others_is_scaled_and_judged_as_the_pool(pumps: pd.DataFrame, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def incident_events(levels: Levels, score: Float64s, rules: Rules) -> list[Incid
         threshold=nothing,
         vetoed=levels.vetoed[rows],
         outside=np.zeros(len(rows), np.bool_),
+        view=np.zeros(len(rows), np.int8),
     )
     return counter.push(judged, levels.names.__getitem__, lambda row: ())
 

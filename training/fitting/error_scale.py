@@ -1,8 +1,14 @@
-"""Usual error of each sensor on normal data that the weights have not seen: the unit of its error."""
+"""Units of errors, from normal data that the weights have not seen: each sensor's usual error, and each view's tail."""
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
+from torch import Tensor
 
+from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
+from stream.detect.policy import ModelSpec, View
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
 
@@ -10,7 +16,52 @@ from stream.intake.columns import Bools, Float32s, Float64s, Int32s, Int64s
 LEAST_SHARE = 1e-3
 # Squared scaled units: a thousandth of a standard deviation. Reconstruction in float32 is hardly more precise.
 LEAST = 1e-6
+# Quantile of the errors of a view on held-out normal windows, by which views compare.
+TAIL = 0.99
 AT_ONCE = 8192  # windows
+
+
+def view_ensemble(
+    spec: ModelSpec, weights: Mapping[str, Tensor], view: View, scales: Float64s | None = None
+) -> Ensemble:
+    """The ensemble with one of its views, whose tail is 1. The discriminator, if any, belongs to the last view."""
+    alone = spec.of_view(view)
+    return Ensemble(alone, weights if alone.discriminator else split_weights(weights)[0], scales)
+
+
+def view_scales(
+    spec: ModelSpec, weights: Mapping[str, Tensor], frames: Float32s, masked: Bools | None, ends: Int64s, series: Int32s
+) -> Float64s:
+    """Computes the usual error of each sensor in each view: float64 (V, F). Arguments as in `error_scales`."""
+    own = split_weights(weights)[0]
+    plain = msgspec.structs.replace(spec, discriminator=0)
+    ensembles = [view_ensemble(plain, own, view) for view in spec.views]
+    return np.stack([error_scales(ensemble, frames, masked, ends, series) for ensemble in ensembles])
+
+
+def view_tails(
+    spec: ModelSpec,
+    weights: Mapping[str, Tensor],
+    scales: Float64s,
+    frames: Float32s,
+    masked: Bools | None,
+    ends: Int64s,
+) -> Float64s | None:
+    """Computes the tail of each view: float64 (V,), > 0; None for one view, which needs none.
+
+    Args:
+        scales: float64 (V, F), from `view_scales`.
+        frames, masked, ends: as in `error_scales`.
+    """
+    if len(spec.views) == 1:
+        return None
+    tails = []
+    for view, own in zip(spec.views, scales, strict=True):
+        ensemble = view_ensemble(spec, weights, view, own)
+        parts = [ends[first : first + AT_ONCE] for first in range(0, len(ends), AT_ONCE)]
+        errors = np.concatenate([ensemble.errors(frames, part, masked).error for part in parts])
+        tails.append(np.nanquantile(errors, TAIL) if np.isfinite(errors).any() else 1.0)
+    return np.maximum(tails, LEAST)
 
 
 def error_scales(ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s, series: Int32s) -> Float64s:

@@ -18,7 +18,7 @@ from training.data.scaling import scaled_frames
 from training.data.split import Part
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, FittedDiscriminator, fit_discriminator
-from training.fitting.error_scale import error_scales, member_error_scales
+from training.fitting.error_scale import member_error_scales, view_ensemble, view_scales, view_tails
 from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
 from training.options import FitOptions
 
@@ -27,7 +27,7 @@ SELFTEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class TrainedEnsemble:
-    """An ensemble fitted on a history. `discriminator` is None where the model has none."""
+    """An ensemble fitted on a history, and all its weights. `discriminator` is None where the model has none."""
 
     fitted: FittedMembers
     discriminator: FittedDiscriminator | None
@@ -35,10 +35,7 @@ class TrainedEnsemble:
     usual_disagreement: float
     selftest: SelfTest
 
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """Weights of members and discriminators."""
-        return self.fitted.weights | (self.discriminator.weights if self.discriminator else {})
+    weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -72,21 +69,24 @@ def fit_ensemble(
     fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
     held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
     unseen = frames, masked, held_out, framed.series[held_out]
-    raw = ensemble = Ensemble(plain, fitted.weights)
+    error_scales = np.ones((len(spec.views), spec.sensors))
     if standardise:
-        ensemble = Ensemble(plain, fitted.weights, error_scales(raw, *unseen))
+        error_scales = view_scales(plain, fitted.weights, *unseen)
     discriminator = None
     if spec.discriminator:
         progress.stage("discriminate", f"{spec.members} with {spec.discriminator} hidden units")
         discriminator = fit_discriminator(
-            load_model(spec, fitted.weights), ensemble, member_error_scales(raw, *unseen), frames, masked,
+            load_model(spec, fitted.weights), view_ensemble(plain, fitted.weights, spec.views[-1], error_scales[-1]),
+            member_error_scales(view_ensemble(plain, fitted.weights, spec.views[-1]), *unseen), frames, masked,
             ends[Part.FIT], ends[Part.STOP], held_out, seeds_of(spec, options),
             min(options.train.max_epochs, MAX_EPOCHS), clip=policy.clip,
         )  # fmt: skip
-        ensemble = Ensemble(spec, fitted.weights | discriminator.weights, ensemble.error_scales)
+    weights = fitted.weights | (discriminator.weights if discriminator else {})
+    tails = view_tails(spec, weights, error_scales, frames, masked, held_out)
+    ensemble = Ensemble(spec, weights, error_scales, tails)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
     usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
-    return TrainedEnsemble(fitted, discriminator, ensemble, usual, SelfTest(windows, tested.error))
+    return TrainedEnsemble(fitted, discriminator, ensemble, usual, SelfTest(windows, tested.error), weights)

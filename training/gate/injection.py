@@ -42,8 +42,7 @@ class InjectionTrial:
         self._normal = segments.scores(definition, self._values)
         self._beside = beside
         self._model = load(definition.spec, weights)
-        # The error of a window is that of its newest frame, or of all its frames.
-        self._counted = 1 if self._spec.error_span == "newest" else self._spec.window
+        self._counted = self._spec.error_frames
 
     def inject(self, kind: Kind, size: float, seed: int) -> InjectedSize | str:
         """Injects anomalies of a kind and size and measures them; or returns why no segment can have one."""

@@ -4,7 +4,8 @@ It is the level that the detector compares, computed through the trainable form 
 
 1. errors of cells, in units of their sensors' spread;
 2. mean over the unmasked cells of a window, or of its newest frame, plus the penalty of a discriminator;
-3. median over the members, and mean over the last M windows.
+3. median over the members, in units of the view's tail; with two views, the larger one;
+4. mean over the last M windows.
 
 The verdict on an attack is always that of the frozen ensemble.
 """
@@ -27,15 +28,15 @@ class DifferentiableScore:
 
     Args:
         weights: those of `Ensemble`.
-        spread: float64 (F,), the unit of each sensor's error.
+        spread, tails: float64 (V, F) and (V,), the units of errors as in `Ensemble`.
     """
 
-    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s) -> None:
+    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], spread: Float64s, tails: Float64s) -> None:
         self._spec = spec
         autoencoder, judge = discriminator.split_weights(weights)
         self._model = load(spec, autoencoder)
         self._discriminator = discriminator.load(spec, judge) if judge else None
-        self._spread = torch.from_numpy(spread).float()
+        self._spread, self._tails = torch.from_numpy(spread).float(), tails.tolist()
 
     def levels(self, segments: Tensor, counted: Tensor) -> Tensor:
         """Computes the level of each segment, (N,), in units of error.
@@ -44,15 +45,21 @@ class DifferentiableScore:
             segments: float32 (N, W + M - 1, F), scaled, finite.
             counted: float32 (N, W + M - 1, F), 1 where a cell counts, 0 where it is masked.
         """
-        members, frames = self._spec.members, 1 if self._spec.error_span == "newest" else self._spec.window
-        windows, counts = self._windows(segments), self._windows(counted)[:, -frames:]  # (N * M, W, F)
+        members, frames = self._spec.members, self._spec.error_frames
+        windows, counts = self._windows(segments), self._windows(counted)[:, -frames:]  # (N * M, frames, F)
         inputs = windows.expand(members, *windows.shape)
         expected, observed = self._model(inputs)[:, :, -frames:], inputs[:, :, -frames:]
-        cells = cell_errors(expected, observed, self._spec.loss) / self._spread
-        errors = (cells * counts).sum(dim=(2, 3)) / counts.sum(dim=(1, 2))  # (K, N * M)
-        if self._discriminator is not None:
-            errors = errors + self._penalty(self._discriminator, (expected - observed) * counts, counts)
-        return _median(errors).view(len(segments), -1).mean(dim=1)
+        cells = cell_errors(expected, observed, self._spec.loss)
+        views = []
+        for view, spread, tail in zip(self._spec.views, self._spread, self._tails, strict=True):
+            seen = slice(-1 if view == "newest" else -frames, None)
+            counts_seen = counts[:, seen]
+            errors = (cells[:, :, seen] / spread * counts_seen).sum(dim=(2, 3)) / counts_seen.sum(dim=(1, 2))
+            if self._discriminator is not None and view == self._spec.views[-1]:
+                errors = errors + self._penalty(self._discriminator, (expected - observed) * counts, counts)
+            views.append(_median(errors) / tail)
+        error = views[0] if len(views) == 1 else torch.fmax(*views)  # (N * M,)
+        return error.view(len(segments), -1).mean(dim=1)
 
     def _penalty(self, judge: discriminator.Discriminator, residuals: Tensor, counts: Tensor) -> Tensor:
         """Computes (K, N * M) like `stream.detect.model.discriminator_penalty`."""

@@ -36,7 +36,7 @@ from training.defaults import DISCRIMINATOR
 from training.evaluate.baselines import BaselineHistory, known_promise, load_baseline_history
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, fit_discriminator
-from training.fitting.error_scale import error_scales, member_error_scales
+from training.fitting.error_scale import member_error_scales, view_ensemble, view_scales, view_tails
 from training.fitting.fit import fit
 from training.options import FitOptions, TrainOptions
 from training.robustness.segments import affordable
@@ -136,28 +136,29 @@ class TargetBuilder:
         Errors keep their unit: it is that of the members, and a discriminator's penalty is calibrated in it.
         """
         own, judge = split_weights(ensemble.weights)
-        unit = ensemble.definition.ensemble.error_scales
+        units = ensemble.definition.ensemble.error_scales
         if judge:
-            return self.target(own, unit)
+            return self.target(own, units)
         plain = ensemble.definition.spec
         spec = msgspec.structs.replace(plain, discriminator=DISCRIMINATOR)
         say(f"training a discriminator beside the {spec.members} members")
         unseen = self._unseen()
-        member_scales = member_error_scales(Ensemble(plain, own), *unseen)
+        view = plain.views[-1]
+        member_scales = member_error_scales(view_ensemble(plain, own, view), *unseen)
         frames, missing, ends, _ = unseen
         trained = fit_discriminator(
-            load(spec, own), ensemble.definition.ensemble, member_scales, frames, missing, self._ends(Part.FIT),
-            self._ends(Part.STOP), ends, range(seed, seed + spec.members), min(max_epochs, MAX_EPOCHS),
-            clip=self.definition.policy.clip,
+            load(spec, own), view_ensemble(plain, own, view, units[-1]), member_scales, frames, missing,
+            self._ends(Part.FIT), self._ends(Part.STOP), ends, range(seed, seed + spec.members),
+            min(max_epochs, MAX_EPOCHS), clip=self.definition.policy.clip,
         )  # fmt: skip
-        return self.target(own | trained.weights, unit)
+        return self.target(own | trained.weights, units)
 
-    def target(self, weights: Mapping[str, Tensor], unit: Float64s | None = None) -> Target:
+    def target(self, weights: Mapping[str, Tensor], units: Float64s | None = None) -> Target:
         """A detector of these members, with its own threshold and usual disagreement.
 
         Args:
-            unit: float64 (F,), of errors. None: the members' own, or the bundle's where there is a discriminator,
-                whose penalty was calibrated in it.
+            units: float64 (V, F), of errors. None: the members' own, or the bundle's where there is a discriminator,
+                whose penalty was calibrated in them.
         """
         penalised, bundle = bool(split_weights(weights)[1]), self.definition
         spec = msgspec.structs.replace(
@@ -165,11 +166,12 @@ class TargetBuilder:
             members=len(next(iter(weights.values()))),
             discriminator=(bundle.spec.discriminator or DISCRIMINATOR) if penalised else 0,
         )
-        if unit is None and (penalised or (bundle.ensemble.error_scales == 1.0).all()):
-            unit = bundle.ensemble.error_scales
-        if unit is None:
-            unit = error_scales(Ensemble(spec, weights), *self._unseen())
-        ensemble = Ensemble(spec, weights, unit)
+        if units is None and (penalised or (bundle.ensemble.error_scales == 1.0).all()):
+            units = bundle.ensemble.error_scales
+        frames, missing, ends, series = self._unseen()
+        if units is None:
+            units = view_scales(spec, weights, frames, missing, ends, series)
+        ensemble = Ensemble(spec, weights, units, view_tails(spec, weights, units, frames, missing, ends))
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         usual = self._usual_disagreement(ensemble)
         draft = replace(bundle, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=usual)

@@ -36,4 +36,6 @@ class Target:
 
     def score(self) -> DifferentiableScore:
         """Builds the level with its gradient, for an attacker who knows all weights."""
-        return DifferentiableScore(self.definition.spec, self.weights, self.definition.ensemble.error_scales)
+        return DifferentiableScore(
+            self.definition.spec, self.weights, self.definition.ensemble.error_scales, self.definition.ensemble.tails
+        )

@@ -112,7 +112,7 @@ class History:
 
     def _old_masks_matter(self, segments: Segments) -> bool:
         """True if an old frame has a masked sensor and the error spans the window."""
-        return self._spec.error_span == "window" and bool(self._has_mask[segments.series].any())
+        return self._spec.error_frames > 1 and bool(self._has_mask[segments.series].any())
 
     def _mask(self, new: Bools, at: Int64s, old: Int64s, slots: Int64s, ring: Int64s) -> Bools:
         mask = np.zeros((len(at) + old.size, self._spec.sensors), np.bool_)

@@ -6,6 +6,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from stream.detect.policy import View
+
 NAMESPACE = UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 
 State = Literal["opened", "updated", "resolved"]
@@ -38,12 +40,12 @@ class SensorShare(msgspec.Struct, frozen=True):
 class Incident(msgspec.Struct):
     """An open incident; a restart needs all of it. Times are ns.
 
-    `score` to `imputed` are those of the last scored frame, `sensors` those of the frame with the peak score.
+    `score` to `imputed` are those of the last scored frame, `sensors` and `view` of the frame with the peak score.
     `outside` are the sensors that have left their valid range, in order, each with its first value outside.
     `reported_at` is the frame of the last event. A frame counts if it is scored or has a value outside.
     Invariant: quiet > 0 exactly if the last frame that counts was below close_ratio, with no value outside;
     quiet_since is then set.
-    Invariant: while not scored, score, peak_score, level and disagreement are 0, and sensors is empty.
+    Invariant: while not scored, score, peak_score, level and disagreement are 0, sensors is empty and view None.
     """
 
     alert_id: str
@@ -63,6 +65,7 @@ class Incident(msgspec.Struct):
     cause: Cause = "model"
     scored: bool = True
     outside: tuple[SensorShare, ...] = ()
+    view: View | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class IncidentEvent:
     row: int
     cause: Cause
     scored: bool
+    view: View | None
 
 
 def alert_id(detector: str, series: str, started_at: int) -> str:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.incidents.incident import Incident, IncidentEvent, Reason, SensorShare, State, alert_id
-from stream.detect.policy import SEVERITIES, Rules
+from stream.detect.policy import SEVERITIES, VIEWS, Rules, View
 from stream.detect.slots import Segments, grown
-from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+from stream.intake.columns import Bools, Float64s, Int8s, Int32s, Int64s
 
 EXCEEDS = 1.0
 
@@ -33,6 +33,7 @@ class ScoredFrames:
         threshold: float64 (n,), the level that the series may reach.
         vetoed: bool (n,), frames that open no incident by their score.
         outside: bool (n,), frames with a value outside its valid range.
+        view: int8 (n,), the view of each error, by `VIEWS`.
     """
 
     series: Int32s
@@ -45,6 +46,7 @@ class ScoredFrames:
     threshold: Float64s
     vetoed: Bools
     outside: Bools
+    view: Int8s
 
 
 Shares = Callable[[int], tuple[SensorShare, ...]]
@@ -164,6 +166,7 @@ class Incidents:
             cause="range" if beyond else "model",
             scored=frame.scored,
             outside=beyond,
+            view=frame.view if frame.scored else None,
         )
 
     def _count_quiet(self, incident: Incident, frame: "_Frame") -> None:
@@ -217,6 +220,7 @@ class Incidents:
             row=row,
             cause=incident.cause,
             scored=incident.scored,
+            view=incident.view,
         )
 
     def _named(self, incident: Incident) -> tuple[SensorShare, ...]:
@@ -231,7 +235,9 @@ def _rescore(incident: Incident, frame: "_Frame", shares: tuple[SensorShare, ...
     incident.scored = True
     incident.score, incident.level, incident.threshold = frame.score, frame.level, frame.threshold
     incident.disagreement, incident.imputed = frame.disagreement, frame.imputed
-    incident.peak_score, incident.sensors = max(incident.peak_score, frame.score), shares
+    if frame.score > incident.peak_score:
+        incident.peak_score, incident.view = frame.score, frame.view
+    incident.sensors = shares
 
 
 def _note_outside(incident: Incident, beyond: tuple[SensorShare, ...]) -> bool:
@@ -253,6 +259,7 @@ class _Frame:
     threshold: float
     outside: bool
     opens: bool
+    view: View
 
     @property
     def scored(self) -> bool:
@@ -281,4 +288,5 @@ class _Rows:
             threshold=float(s.threshold[i]),
             outside=bool(s.outside[i]),
             opens=bool(self._opens[i]),
+            view=VIEWS[s.view[i]],
         )

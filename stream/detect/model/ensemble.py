@@ -7,6 +7,7 @@ split into calls. Products are steady in their tiles (`tiles`), and all that fol
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -15,11 +16,11 @@ from torch import Tensor
 from stream.detect.model.autoencoders import load, tile_of
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.discriminator_penalty import DiscriminatorPenalty
-from stream.detect.model.reduction import Reduction, median
+from stream.detect.model.reduction import Reduction, median, newest_errors
 from stream.detect.model.tiles import Tile, first_steady
-from stream.detect.policy import ModelSpec
+from stream.detect.policy import VIEWS, ModelSpec
 from stream.errors import ShapeError
-from stream.intake.columns import Bools, Float32s, Float64s, Int64s
+from stream.intake.columns import Bools, Float32s, Float64s, Int8s, Int64s
 
 TILE_ROWS = 256
 # A smaller one is taken only if the machine's matrix products are not steady in the larger; a single row always is.
@@ -31,21 +32,23 @@ class Reconstruction:
     """The result of the ensemble for N windows. N = 0 is legal.
 
     Attributes:
-        error: float64 (N,), in units of the sensors' error scales, >= 0. Median over K of the mean over the unmasked
-            sensors of the newest frame (error_span "window": over the unmasked cells of the window), plus the penalty
-            of a discriminator. NaN where all are masked.
+        error: float64 (N,), >= 0. The larger of the views' errors; each is the median over K of the mean over the
+            unmasked cells of its frames, in units of their sensors' error scales, plus the penalty of a discriminator
+            in the last view, over the tail of the view. NaN where all are masked.
         disagreement: float64 (N,), in [0, 1): v / (1 + v), v being the variance over K of the reconstructions, averaged
             as the error is and in the same units. At 0.5 the members differ by as much as sensors usually differ from
             their reconstruction. 0 if they agree and for K = 1; NaN where the error is NaN.
         members: float32 (K, F, N), each member's reconstruction of the newest frame, scaled.
-        by_sensor: float32 (K, F, N), each member's error of each sensor, in units of its error scale; NaN where it is
-            left out.
+        by_sensor: float32 (K, F, N), each member's error of each sensor, in the view with the larger error and in the
+            unit of `error`; NaN where it is left out.
+        view: int8 (N,), the place of that view in `VIEWS`.
     """
 
     error: Float64s
     disagreement: Float64s
     members: Float32s
     by_sensor: Float32s
+    view: Int8s
 
     def per_sensor(self, row: int | Int64s) -> Float64s:
         """Error of each sensor, median over K: (F,) of one row, (F, n) of n rows. NaN where it is left out."""
@@ -63,16 +66,28 @@ class Ensemble:
 
     Args:
         weights: as `Autoencoder.weights` gives them, with those of `Discriminator.weights` if `spec` has one.
-        error_scales: float64 (F,), > 0, the unit of each sensor's error: its mean on held-out normal data. None: 1.
+        error_scales: float64 (V, F), or (F,) for one view, > 0: the unit of each sensor's error in each view of
+            `spec.views`, its mean on held-out normal data. None: 1.
+        tails: float64 (V,), > 0: the unit of each view, its error that 1 of 100 held-out normal windows exceeds.
+            None: 1.
 
     Raises:
-        ShapeError: weights or error scales that do not fit `spec`, or are not finite.
+        ShapeError: weights, error scales or tails that do not fit `spec`, or are not finite.
     """
 
-    def __init__(self, spec: ModelSpec, weights: Mapping[str, Tensor], error_scales: Float64s | None = None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        weights: Mapping[str, Tensor],
+        error_scales: Float64s | None = None,
+        tails: Float64s | None = None,
+    ) -> None:
         self.spec = spec
-        self.error_scales = np.ones(spec.sensors) if error_scales is None else error_scales
-        self._check_error_scales()
+        views = len(spec.views)
+        self.error_scales = np.ones((views, spec.sensors)) if error_scales is None else np.atleast_2d(error_scales)
+        self.tails = np.ones(views) if tails is None else tails
+        _check_units("error spread", self.error_scales, (views, spec.sensors))
+        _check_units("error tails", self.tails, (views,))
         autoencoder, discriminator = split_weights(weights)
         packed = load(spec, autoencoder).weights()
         with torch.inference_mode():
@@ -81,7 +96,7 @@ class Ensemble:
             self._tile: Tile = first_steady(lambda rows: tile_of(spec, packed, rows), sizes)
         self._rows = len(self._tile.windows)
         self._penalty = penalties[self._rows]
-        self._reduction = Reduction(spec, self.error_scales, self._rows)
+        self._reduction = Reduction(spec, self.error_scales[-1], float(self.tails[-1]), self._rows)
         self._observed = torch.empty(spec.error_frames * spec.sensors, self._rows)
 
     @torch.inference_mode()
@@ -108,11 +123,35 @@ class Ensemble:
             cells = self._left_out(left_out, starts)
             by_sensor_here, by_member_here, disagreement_here = self._reduction.errors(reconstructed, observed, cells)
             if self._penalty is not None:
-                by_member_here = by_member_here + self._penalty.of(reconstructed, observed, cells)
+                by_member_here = by_member_here + self._penalty.of(reconstructed, observed, cells) / self.tails[-1]
             by_sensor[:, :, here], by_member[:, here] = by_sensor_here[:, :, :used], by_member_here[:, :used]
             disagreement[here] = disagreement_here[:used]
             members[:, :, here] = reconstructed[:, -spec.sensors :, :used]
-        return Reconstruction(median(by_member), disagreement, members, by_sensor)
+        error = median(by_member)
+        view = np.full(count, VIEWS.index(spec.views[-1]), np.int8)
+        if len(spec.views) > 1:
+            self._add_newest(
+                members, frames[ends], None if left_out is None else left_out[ends], error, view, by_sensor
+            )
+        return Reconstruction(error, disagreement, members, by_sensor, view)
+
+    def _add_newest(
+        self,
+        members: Float32s,
+        observed: Float32s,
+        left_out: Bools | None,
+        error: Float64s,
+        view: Int8s,
+        by_sensor: Float32s,
+    ) -> None:
+        """Replaces `error`, `view` and `by_sensor` by those of the newest frames (N, F) where their error is larger."""
+        cells = None if left_out is None or not left_out.any() else left_out.T
+        units = self.error_scales[0] * self.tails[0]
+        own, by_member = newest_errors(members, np.ascontiguousarray(observed.T), cells, units, self.spec.loss)
+        newest = median(by_member)
+        larger = newest > error  # False where all sensors of the frame are left out
+        error[larger], view[larger] = newest[larger], VIEWS.index("newest")
+        np.copyto(by_sensor, own, where=larger)
 
     @torch.inference_mode()
     def reconstructed(self, frames: Float32s, ends: Int64s) -> Float64s:
@@ -131,11 +170,6 @@ class Ensemble:
             here = made[..., first : first + self._rows]
             here[...] = self._tile.run().numpy().reshape(*made.shape[:3], self._rows)[..., : here.shape[-1]]
         return median(made.astype(np.float64))
-
-    def _check_error_scales(self) -> None:
-        scales, sensors = self.error_scales, self.spec.sensors
-        if scales.shape != (sensors,) or not (np.isfinite(scales) & (scales > 0)).all():
-            raise ShapeError(f"error spread: seen {scales.tolist()}, expected {sensors} finite values > 0; retrain")
 
     def _check(self, frames: Float32s, ends: Int64s, masked: Bools | None) -> None:
         window, sensors = self.spec.window, self.spec.sensors
@@ -176,6 +210,11 @@ class Ensemble:
         window, frames = self.spec.window, len(self._observed) // self.spec.sensors
         rows = masked[starts + np.arange(window - frames, window)[:, None]]  # (frames, rows, F)
         return rows.transpose(0, 2, 1) if rows.any() else None
+
+
+def _check_units(of: str, seen: Float64s, shape: tuple[int, ...]) -> None:
+    if seen.shape != shape or not (np.isfinite(seen) & (seen > 0)).all():
+        raise ShapeError(f"{of}: seen {seen.ravel().tolist()}, expected {prod(shape)} finite values > 0; retrain")
 
 
 def _penalty(spec: ModelSpec, weights: Mapping[str, Tensor], rows: int) -> DiscriminatorPenalty | None:

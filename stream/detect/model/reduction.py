@@ -34,12 +34,14 @@ class Reduction:
     """Errors of `rows` windows at a time. Holds a buffer: not for several threads at once.
 
     Args:
-        scales: float64 (F,), the unit of each sensor's error: a noisy sensor must not drown a precise one.
+        scales: float64 (F,), the usual error of each sensor: a noisy sensor must not drown a precise one.
+        tail: errors are in units of `scales` times this; the disagreement is in units of `scales`.
     """
 
-    def __init__(self, spec: ModelSpec, scales: Float64s, rows: int) -> None:
+    def __init__(self, spec: ModelSpec, scales: Float64s, tail: float, rows: int) -> None:
         self._loss = spec.loss
         self._scales = scales.astype(np.float32)[:, None]
+        self._units = (scales * tail).astype(np.float32)[:, None]
         frames = spec.error_frames
         self._shape = (spec.members, frames, spec.sensors, rows)
         self._cells = np.empty((spec.members, frames * spec.sensors, rows), np.float32)
@@ -49,7 +51,7 @@ class Reduction:
     def errors(
         self, reconstructed: Float32s, observed: Float32s, left_out: Bools | None
     ) -> tuple[Float32s, Float64s, Float64s]:
-        """Mean errors over the cells that are not left out, in units of their sensors' error scales.
+        """Mean errors over the cells that are not left out, in the units of their sensors.
 
         Args:
             reconstructed: float32 (K, frames * F, rows), frames being 1 or W.
@@ -65,7 +67,7 @@ class Reduction:
         if left_out is not None:
             np.copyto(cells, 0, where=left_out)
             counts = counts - left_out.sum(axis=0, dtype=np.float32)
-        sums = tree_sum(cells) / self._scales  # (K, F, rows)
+        sums = tree_sum(cells) / self._units  # (K, F, rows)
         total = counts.sum(axis=0, dtype=np.float64)
         with np.errstate(invalid="ignore"):  # nothing counts: NaN
             by_sensor = sums / counts
@@ -98,6 +100,33 @@ class Reduction:
         variance: Float32s = tree_sum(tree_sum(cells) / self._scales)[0]
         variance /= members
         return variance
+
+
+def newest_errors(
+    members: Float32s, observed: Float32s, left_out: Bools | None, units: Float64s, loss: Literal["mse", "huber"]
+) -> tuple[Float32s, Float64s]:
+    """Mean errors of the newest frames of N windows over the sensors that are not left out.
+
+    Args:
+        members: float32 (K, F, N), each member's reconstruction.
+        observed: float32 (F, N).
+        left_out: bool (F, N); None: nothing is left out.
+        units: float64 (F,), of the errors.
+
+    Returns:
+        Errors of each sensor, float32 (K, F, N), and of each member, float64 (K, N). NaN where all are left out.
+    """
+    by_sensor = cell_errors(members - observed, loss)
+    by_sensor /= units.astype(np.float32)[:, None]
+    counted = np.full(observed.shape[1], len(observed), np.float64)
+    if left_out is None:
+        return by_sensor, tree_sum(by_sensor.copy()) / counted
+    np.copyto(by_sensor, 0, where=left_out)
+    counted -= left_out.sum(axis=0)
+    with np.errstate(invalid="ignore"):  # nothing counts: NaN
+        by_member = tree_sum(by_sensor.copy()) / counted
+    np.copyto(by_sensor, np.nan, where=left_out)
+    return by_sensor, by_member
 
 
 def tree_sum(values: Float32s) -> Float32s:

@@ -123,6 +123,7 @@ def test_leaving_out_frames_that_cannot_matter_changes_no_count(seed: int, scale
             nothing,
             levels.vetoed,
             np.zeros(len(score), np.bool_),
+            np.zeros(len(score), np.int8),
         ),
         levels.names.__getitem__,
         lambda row: (),

@@ -49,6 +49,7 @@ class Driver:
             threshold=np.full(len(score), THRESHOLD),
             vetoed=np.zeros(len(score), np.bool_),
             outside=np.zeros(len(score), np.bool_),
+            view=(np.arange(len(score)) % 2).astype(np.int8),
         )
 
     @staticmethod
