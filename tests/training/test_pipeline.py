@@ -161,7 +161,8 @@ def test_a_sensor_counts_in_units_of_what_it_is_usually_off_by_unless_told_other
     for run in (trained, plain):
         assert 0.3 < load(run.folder)[1].thresholds.scale[-1] < 1.0
     units, plain_units = trained.manifest.views, plain.manifest.views
-    assert units is not None and plain_units is not None
+    assert units is not None
+    assert plain_units is not None
     assert plain_units.newest_spread == (1.0,) * len(physics.SENSORS)
     spreads = np.mean([units.newest_spread, trained.manifest.error_spread], axis=1)
     np.testing.assert_allclose(plain_units.tails, units.tails * spreads, rtol=0.5)
