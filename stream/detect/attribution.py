@@ -14,6 +14,9 @@ from stream.detect.naming import Deviations, named
 from stream.detect.policy import VIEWS
 from stream.intake.columns import Bools, Float64s, Int64s
 
+# Most cells that are reconstructed for several frames at once: some 100 MB.
+CELLS = 1 << 22
+
 
 class Attribution:
     """The frames of a batch, and the model's reconstruction of those that have an error.
@@ -94,7 +97,9 @@ class Attribution:
         """
         if row not in self._whole:
             later = self._due[self._due > row]
-            rows = np.append(row, later[self._score[later] > EXCEEDS][: TILE_ROWS - 1])
+            spec = self._definition.spec
+            most = min(TILE_ROWS, CELLS // (spec.members * spec.error_frames * spec.sensors))
+            rows = np.append(row, later[self._score[later] > EXCEEDS][: max(most - 1, 0)])
             made = self._definition.ensemble.reconstructed(self._windows.scaled, self._windows.at[rows])
             self._whole = dict(zip(rows.tolist(), np.moveaxis(made, -1, 0), strict=True))
         return self._whole[row]
