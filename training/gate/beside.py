@@ -80,39 +80,47 @@ class SimpleDetectors:
         self._detectors: Sequence[Score] = (
             [FLOORS[name](fit.astype(np.float64)) for name in SIMPLE] if len(rows) else ()
         )
-        self._smoothing = definition.spec.smoothing
-        normal = segments.scaled(definition)
-        self._normal = self._scores(normal, segments.scores(definition, normal))  # (D, n), the model first
-        self._anomalous: list[Float64s] = []  # (D, n), NaN where the segment has no such anomaly
+        self._smoothing, normal = definition.spec.smoothing, segments.scaled(definition)
+        everyone = np.arange(len(segments))
+        # For each anomaly: the segments that have it, their M newest frames, and the scores of the model. First: none.
+        self._tried = [(everyone, normal[:, -self._smoothing :], segments.scores(definition, normal))]
 
     def add(self, rows: Int64s, values: Float32s, scores: Float64s) -> None:
-        """Scores segments with an anomaly, float32 (m, L, F), made from those at `rows`; by the model `scores`."""
-        found = np.full(self._normal.shape, np.nan)
-        found[:, rows] = self._scores(values, scores)
-        self._anomalous.append(found)
+        """Takes segments with an anomaly, float32 (m, L, F), made from those at `rows`; the model gives `scores`."""
+        # A copy, as a view would keep all frames in memory.
+        self._tried.append((rows, values[:, -self._smoothing :].copy(), scores))
 
     def compared(self, seed: int) -> Comparison | None:
         """Compares the shares found; the interval is by resampled segments. None: there is nothing to compare."""
-        if not self._detectors or not self._anomalous:
+        if not self._detectors or len(self._tried) == 1:
             return None
-        anomalous, count = np.stack(self._anomalous), self._normal.shape[1]
+        scores, count = self._scores(), len(self._tried[0][0])
         draws: Int64s = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-        found, *again = (self._found(anomalous, one) for one in (np.arange(count), *draws))
+        found, *again = (_found(scores, one) for one in (np.arange(count), *draws))
         best, resampled = 1 + int(found[1:].argmax()), np.array(again)
         low, high = np.quantile(resampled[:, best] - resampled[:, 0], [1.0 - CONFIDENCE, CONFIDENCE])
         return Comparison(float(found[0]), dict(zip(SIMPLE, found[1:].tolist(), strict=True)), float(low), float(high))
 
-    def _found(self, anomalous: Float64s, segments: Int64s) -> Float64s:
-        """Share found by each detector, float64 (D,), of all anomalies (A, D, n) in these segments."""
-        normal = np.sort(self._normal[:, segments], axis=1)
-        threshold = normal[:, len(segments) - 1 - int(ABOVE * len(segments))]
-        scores = anomalous[:, :, segments]
-        there = ~np.isnan(scores)
-        found: Float64s = (scores > threshold[:, None]).sum(axis=(0, 2)) / np.maximum(there.sum(axis=(0, 2)), 1)
-        return found
+    def _scores(self) -> Float64s:
+        """Scores of all detectors, float64 (A, D, n), the model first: of each anomaly and segment, NaN where none is.
 
-    def _scores(self, values: Float32s, scores: Float64s) -> Float64s:
-        """Scores of all detectors, float64 (D, m): of the simple ones the mean over the M newest frames."""
-        newest = values[:, -self._smoothing :].astype(np.float64)
-        rows = newest.reshape(-1, newest.shape[2])
-        return np.stack([scores, *(one(rows).reshape(newest.shape[:2]).mean(axis=1) for one in self._detectors)])
+        Those of the simple ones are the mean over the M newest frames.
+        """
+        frames = np.concatenate([newest for _, newest, _ in self._tried]).astype(np.float64)  # (m, M, F)
+        flat = frames.reshape(-1, frames.shape[2])
+        simple = np.stack([one(flat).reshape(frames.shape[:2]).mean(axis=1) for one in self._detectors])  # (D - 1, m)
+        scores = np.full((len(self._tried), 1 + len(simple), len(self._tried[0][0])), np.nan)
+        ends = np.cumsum([len(rows) for rows, _, _ in self._tried])
+        for of, (rows, _, model), end in zip(scores, self._tried, ends.tolist(), strict=True):
+            of[:, rows] = np.concatenate([model[None], simple[:, end - len(rows) : end]])
+        return scores
+
+
+def _found(scores: Float64s, segments: Int64s) -> Float64s:
+    """Share found by each detector, float64 (D,), of all anomalies in these segments; `scores` as of `_scores`."""
+    chosen = scores[:, :, segments]
+    threshold = np.sort(chosen[0], axis=1)[:, len(segments) - 1 - int(ABOVE * len(segments))]
+    anomalous = chosen[1:]
+    there = ~np.isnan(anomalous)
+    found: Float64s = (anomalous > threshold[:, None]).sum(axis=(0, 2)) / np.maximum(there.sum(axis=(0, 2)), 1)
+    return found
