@@ -8,8 +8,9 @@ from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import scaled
 from stream.detect.naming import Deviations, named
+from stream.detect.policy import VIEWS, View
 from stream.detect.slots import Segments
-from stream.intake.columns import Float64s, Int64s
+from stream.intake.columns import Float64s, Int8s, Int64s
 from training.data.framing import FramedHistory
 from training.evaluate.labelled import LabelledScores
 
@@ -73,10 +74,12 @@ def window_around(labelled: LabelledScores, definition: Definition, peak: int, f
     """The window from two windows and a level before the peak to half a window after it, within rows first to last."""
     spec, frames = definition.spec, labelled.frames
     begin, end = max(first, peak - 2 * spec.window - spec.smoothing), min(last, peak + spec.window // 2 + 1)
-    expected, error = _reconstructed(frames, begin, end, definition)
+    expected, error, views = _reconstructed(frames, begin, end, definition)
+    view = VIEWS[views[peak - begin]] if views[peak - begin] >= 0 else spec.views[-1]
     carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
     share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
-    series, window = frames.names[frames.series[peak]], np.arange(max(begin, peak - spec.window + 1), peak + 1)
+    series, spanned = frames.names[frames.series[peak]], spec.of_view(view).error_frames
+    window = np.arange(max(begin, peak - spanned + 1), peak + 1)
     return WorstWindow(
         series=series,
         time=frames.time[begin:end],
@@ -85,25 +88,30 @@ def window_around(labelled: LabelledScores, definition: Definition, peak: int, f
         labelled=bool(frames.marked[peak]),
         sensors=tuple(
             SensorTrace(definition.sensors[f], float(share[f]), frames.values[begin:end, f], expected[:, f])
-            for f in _named(share, frames.values[window], expected[window - begin], definition, series)
+            for f in _named(share, frames.values[window], expected[window - begin], definition, series, view)
         ),
     )
 
 
-def _named(share: Float64s, observed: Float64s, expected: Float64s, definition: Definition, series: str) -> list[int]:
-    """Places of the sensors to show, from their values (W, F) up to the peak."""
+def _named(
+    share: Float64s, observed: Float64s, expected: Float64s, definition: Definition, series: str, view: View
+) -> list[int]:
+    """Places of the sensors to show, from their values (frames, F) that the view of the peak spans."""
     scales, row = definition.scales, definition.scales.row(series)
     size, away = (np.fmax(np.abs(observed - other) / scales.scale[row], -1.0) for other in (expected, scales.mean[row]))
-    usual = np.sqrt(definition.ensemble.error_scales)
+    usual = np.sqrt(definition.ensemble.error_scales[definition.spec.views.index(view)])
     places: list[int] = named(Deviations(share, size, away, usual, scales.still[row]), SENSORS).sensors.tolist()
     return places
 
 
-def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Definition) -> tuple[Float64s, Float64s]:
+def _reconstructed(
+    frames: FramedHistory, begin: int, end: int, definition: Definition
+) -> tuple[Float64s, Float64s, Int8s]:
     """Reconstructs frames `begin` to `end` of one series.
 
     Returns:
         Expected values in the sensors' units, and errors: float64 (n, F) each, NaN where a frame has no whole window.
+        View of each error: int8 (n,), a place in `VIEWS`, -1 where there is none.
     """
     window, row = definition.spec.window, definition.scales.row(frames.names[frames.series[begin]])
     mean, scale, still = definition.scales.mean[row], definition.scales.scale[row], definition.scales.still[row]
@@ -113,7 +121,9 @@ def _reconstructed(frames: FramedHistory, begin: int, end: int, definition: Defi
     fed = scaled(frames.values[back:end], mean, scale, definition.policy.clip)
     errors = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
     expected, error = np.full((2, end - begin, definition.spec.sensors), np.nan)
+    views = np.full(end - begin, -1, np.int8)
+    views[due - begin] = errors.view
     for i, at in enumerate((due - begin).tolist()):
         expected[at] = np.where(still, mean, errors.expected(i) * scale + mean)
         error[at] = errors.per_sensor(i)
-    return expected, error
+    return expected, error, views
