@@ -9,7 +9,8 @@ import pytest
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incident import IncidentEvent, SensorShare
-from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings
+from stream.detect.model.ensemble import Ensemble
+from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings, weights_of
 
 WINDOW, FRAMES = 4, 40
 BURST = 20
@@ -24,19 +25,23 @@ def a_burst(sensor: int, still: int | None = None) -> np.ndarray:
     return values
 
 
-def the_definition(span: Literal["newest", "window"] = "window", q: float = 2.0) -> Definition:
+def the_definition(span: Literal["newest", "window", "both"] = "window", q: float = 2.0) -> Definition:
     return a_definition(a_spec(sensors=3, window=WINDOW, error_span=span), rules=a_rules(close_after=6), q=q)
 
 
 def events(definition: Definition, values: np.ndarray, size: int = FRAMES) -> list[tuple[SensorShare, ...]]:
     """The named sensors of every event; `size`: readings in a batch."""
+    return [event.sensors for event in whole_events(definition, values, size)]
+
+
+def whole_events(definition: Definition, values: np.ndarray, size: int = FRAMES) -> list[IncidentEvent]:
     detector = Detector(definition)
     found: list[IncidentEvent] = []
     times = START + SECOND * np.arange(len(values))
     for first in range(0, len(values), size):
         here = slice(first, first + size)
         found += detector.push(readings(["a"] * len(values[here]), times[here], values[here], first)).events
-    return [event.sensors for event in found]
+    return found
 
 
 @pytest.mark.parametrize("size", [FRAMES, 7, 1])
@@ -59,9 +64,21 @@ def test_the_values_shown_are_those_of_the_largest_deviation_in_the_window(size:
     assert last[0].visible
 
 
+@pytest.mark.parametrize(("tails", "view", "at"), [([1.0, 50.0], "newest", 0), ([50.0, 1.0], "window", 1)])
+def test_an_event_says_which_view_has_the_peak_and_shows_values_of_its_frames(
+    tails: list[float], view: str, at: int
+) -> None:
+    """The burst is larger in its second frame. The newest frame has its peak there, the window later."""
+    plain = the_definition("both", q=0.5)
+    ensemble = Ensemble(plain.spec, weights_of(plain.spec, [0]), plain.ensemble.error_scales, np.array(tails))
+    last = whole_events(replace(plain, ensemble=ensemble), a_burst(1))[-1]
+    assert last.view == view
+    assert (last.sensors[0].name, last.sensors[0].at) == ("s1", START + (BURST + 1) * SECOND)
+
+
 @pytest.mark.parametrize("size", [7, 1])
 def test_batches_of_any_size_name_the_same_to_the_bit(size: int) -> None:
-    for span in ("newest", "window"):
+    for span in ("newest", "window", "both"):
         definition = the_definition(span)
         assert events(definition, a_burst(2), size) == events(definition, a_burst(2))
 

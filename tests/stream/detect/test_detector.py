@@ -41,7 +41,7 @@ class Case:
 
 RULES = a_rules(close_after=2, close_ratio=0.9, update_every_ns=20 * SECOND, max_duration_ns=60 * SECOND)
 SENTINELS = (Sentinels("s1", (-9999.0, 1e20)), Sentinels("s0", (-9999.0,)))
-SPANS = st.sampled_from(["newest", "window"])
+SPANS = st.sampled_from(["newest", "window", "both"])
 POLICIES = {
     "wide": a_policy(max_carry=2, max_missing=0),
     "wide, masks allowed": a_policy(max_carry=1, max_missing=1),
@@ -159,7 +159,7 @@ def verdicts_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
 
 def events_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
     return [
-        (e.series, e.alert_id, e.sequence, e.state, e.reason, e.time, e.score, e.sensors, e.cause, e.scored)
+        (e.series, e.alert_id, e.sequence, e.state, e.reason, e.time, e.score, e.sensors, e.cause, e.scored, e.view)
         for o in outcomes
         for e in o.events
     ]
@@ -182,7 +182,7 @@ def run(case: Case, cuts: list[int]) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize(("seed", "span"), [(0, "newest"), (1, "window"), (2, "newest"), (3, "window")])
+@pytest.mark.parametrize(("seed", "span"), [(0, "newest"), (1, "window"), (2, "both"), (3, "both")])
 def test_the_detector_agrees_with_the_slow_twin(policy: str, seed: int, span: str) -> None:
     """Dispositions, verdicts and events are equal; levels to 1e-9."""
     case = a_case(policy, seed, error_span=span)

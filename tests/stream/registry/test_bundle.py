@@ -29,11 +29,11 @@ def folder(tmp_path: Path) -> Path:
     return Registry(tmp_path).folder("test", "production")
 
 
-@pytest.mark.parametrize("discriminator", [0, 5])
+@pytest.mark.parametrize(("span", "discriminator"), [("newest", 0), ("both", 5), ("both", 0)])
 def test_a_loaded_bundle_scores_to_the_bit_as_the_definition_it_was_written_from(
-    tmp_path: Path, discriminator: int
+    tmp_path: Path, span: str, discriminator: int
 ) -> None:
-    given = a_definition(a_spec(members=3, kind="conv", window=8, discriminator=discriminator))
+    given = a_definition(a_spec(members=3, kind="conv", window=8, error_span=span, discriminator=discriminator))
     loaded = publish(tmp_path, given)
     np.testing.assert_array_equal(loaded.ensemble.error_scales, given.ensemble.error_scales)
     frames = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)

@@ -130,7 +130,7 @@ def test_a_sensor_that_is_always_masked_has_no_say_and_the_others_speak(weights:
     assert np.isfinite(judging(weights, found).errors(FRAMES, LATER, masked).error).all()
 
 
-@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("span", ["newest", "both"])
 def test_a_window_of_one_value_has_a_discriminator_too(span: str) -> None:
     """Few kinds of anomaly fit into it. Training uses these."""
     spec = a_spec("dense", 1, 1, 1, 2, 1, error_span=span, discriminator=4)

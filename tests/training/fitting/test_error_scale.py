@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from stream.detect.model.autoencoders import build
 from stream.detect.model.ensemble import Ensemble
-from tests.support.builders import a_spec
-from training.fitting.error_scale import LEAST, LEAST_SHARE, error_scales
+from tests.support.builders import a_spec, weights_of
+from training.fitting.error_scale import LEAST, LEAST_SHARE, error_scales, view_ensemble, view_scales, view_tails
 
 WINDOW, SENSORS = 3, 4
 
@@ -111,3 +111,21 @@ def test_a_sensor_that_some_series_lack_has_the_scales_of_the_others() -> None:
     others = ends[series[ends] != 1]
     expected = error_scales(ensemble, frames, masked, others, series[others])
     assert error_scales(ensemble, frames, masked, ends, series[ends])[2] == expected[2]
+
+
+@pytest.mark.parametrize("discriminator", [0, 4])
+def test_the_tail_of_a_view_is_the_error_that_one_held_out_window_of_a_hundred_exceeds(discriminator: int) -> None:
+    """In units of the view's own error scales; a discriminator raises the tail of the window alone."""
+    spec = a_spec("dense", WINDOW, 1, SENSORS, 8, 2, 3, error_span="both", discriminator=discriminator)
+    weights, frames = weights_of(spec, [0, 1, 2]), frames_of(10_000)
+    ends, series = np.arange(WINDOW - 1, 10_000), np.zeros(10_000 - WINDOW + 1, np.int32)
+    scales = view_scales(spec, weights, frames, None, ends, series)
+    tails = view_tails(spec, weights, scales, frames, None, ends)
+    assert tails is not None
+    for row, view in enumerate(spec.views):
+        alone = view_ensemble(spec, weights, view, scales[row]).errors(frames, ends)
+        assert (alone.error > tails[row]).mean() == pytest.approx(0.01, abs=0.001)
+        if not discriminator:
+            np.testing.assert_allclose(np.median(alone.by_sensor.mean(axis=2), axis=0), 1.0, rtol=1e-4)
+    larger = Ensemble(spec, weights, scales, tails).errors(frames, ends).error
+    assert 0.01 <= (larger > 1).mean() <= 0.02

@@ -15,7 +15,7 @@ from training.robustness.segments import cut
 from training.robustness.target import Target
 
 
-@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("span", ["newest", "window", "both"])
 @pytest.mark.parametrize("kind", ["dense", "conv", "variational", "linear"])
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: str, span: str, members: int) -> None:
@@ -33,7 +33,7 @@ def test_the_level_that_is_descended_on_is_the_one_the_detector_compares(kind: s
     np.testing.assert_allclose(target.score().levels(true, counted).numpy(), detected[ends], rtol=1e-5)
 
 
-@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("span", ["newest", "window", "both"])
 def test_the_penalty_of_a_discriminator_is_part_of_the_level_that_is_descended_on(span: str) -> None:
     spec = a_spec(members=3, error_span=span, discriminator=4)
     judge = discriminator.build(spec, range(3))
@@ -41,7 +41,9 @@ def test_the_penalty_of_a_discriminator_is_part_of_the_level_that_is_descended_o
     judge.reach.fill_(0.7)
     plain = a_definition(a_spec(members=3, error_span=span), policy=a_policy(max_carry=0, max_missing=1))
     weights = build(spec, range(3)).weights() | judge.weights()
-    definition = replace(plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.error_scales))
+    definition = replace(
+        plain, spec=spec, ensemble=Ensemble(spec, weights, plain.ensemble.error_scales, plain.ensemble.tails)
+    )
     values = noise(40)
     values[10, 0] = values[22, 1] = np.nan
     segments = cut(

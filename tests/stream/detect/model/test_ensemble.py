@@ -14,13 +14,14 @@ from torch import Tensor
 from stream.detect.model.autoencoders import build
 from stream.detect.model.discriminator import PREFIX, split_weights
 from stream.detect.model.ensemble import TILE_ROWS, Ensemble, Reconstruction
-from stream.detect.model.reduction import cell_errors
 from stream.detect.model.tiles import Tile, first_steady, is_steady
-from stream.detect.policy import ModelSpec
+from stream.detect.policy import VIEWS, ModelSpec
 from stream.errors import ShapeError
 from tests.oracles.naive_errors import naive_errors, naive_penalty
 from tests.oracles.naive_models import Floats, naive_conv, naive_dense, naive_linear
 from tests.support.builders import a_spec, weights_of
+
+TAILS = np.array([1.5, 1.25])  # of the newest frame, of the window
 
 
 def spec_of(
@@ -39,8 +40,11 @@ def spec_of(
 
 
 def ensemble_of(spec: ModelSpec) -> Ensemble:
-    """An ensemble in which each sensor has its own error scale."""
-    return Ensemble(spec, weights_of(spec, range(spec.members)), 0.5 + np.arange(spec.sensors) / 2)
+    """An ensemble in which each sensor has its own error scale, and each of two views its own tail."""
+    scales = 0.5 + np.arange(spec.sensors) / 2
+    if len(spec.views) == 1:
+        return Ensemble(spec, weights_of(spec, range(spec.members)), scales)
+    return Ensemble(spec, weights_of(spec, range(spec.members)), np.stack([scales[::-1], scales]), TAILS)
 
 
 def frames_of(rows: int, sensors: int, seed: int = 0) -> NDArray[np.float32]:
@@ -64,8 +68,30 @@ def weights_of_member(judges: dict[str, Tensor], member: int) -> dict[str, Any]:
     return {name.removeprefix(PREFIX): value[member].double().tolist() for name, value in judges.items()}
 
 
+def naive_view(
+    spec: ModelSpec,
+    made: Floats,
+    frames: NDArray[np.float32],
+    masked: NDArray[np.bool_],
+    scales: Floats,
+    judges: dict[str, Tensor],
+) -> tuple[float, Floats]:
+    """Error of one window, and of each of its sensors, in the view of its last frames; `made` is (K, frames, F)."""
+    count = made.shape[1]
+    observed, left_out = frames[-count:].tolist(), masked[-count:].tolist()
+    errors = [naive_errors(own, observed, left_out, spec.loss, scales.tolist()) for own in made.tolist()]
+    by_member, by_sensor = np.array([error for error, _ in errors]), np.array([own for _, own in errors])
+    if judges:
+        added = [
+            naive_penalty(own, observed, left_out, weights_of_member(judges, k)) for k, own in enumerate(made.tolist())
+        ]
+        assert sum(added) > 0
+        by_member += added
+    return float(np.median(by_member)), np.median(by_sensor, axis=0)
+
+
 @pytest.mark.parametrize(("loss", "discriminator"), [("mse", 0), ("huber", 0), ("mse", 5)])
-@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("span", ["newest", "window", "both"])
 @pytest.mark.parametrize(
     ("kind", "window", "members"),
     [("dense", 1, 3), ("dense", 5, 4), ("conv", 6, 3), ("conv", 8, 2), ("variational", 5, 3), ("linear", 5, 3)],
@@ -76,39 +102,34 @@ def test_errors_are_those_of_the_slow_obvious_computation(
     """With the penalty of a discriminator: here for most windows, for some the largest one."""
     spec = spec_of(kind, window, 3, members, span, 4, loss, discriminator)
     judges = split_weights(weights_of(spec, range(members)))[1]
-    frames, ends = 2 * frames_of(40, 3), np.array([window - 1, 20, 39, 20])
+    frames, ends = 2 * frames_of(40, 3), np.array([window - 1, *range(9, 40), 20])
     masked = np.random.default_rng(1).random(frames.shape) < 0.2
     frames[masked] = 0.0
-    found = ensemble_of(spec).errors(frames, ends, masked)
+    ensemble = ensemble_of(spec)
+    found = ensemble.errors(frames, ends, masked)
     for row, end in enumerate(ends):
         rows = slice(end - window + 1, end + 1)
-        reconstructed = naive_reconstructions(spec, frames[rows].astype(np.float64))  # (K, W, F)
-        span_rows = slice(end if span == "newest" else end - window + 1, end + 1)
-        count = span_rows.stop - span_rows.start
-        observed, left_out = frames[span_rows].tolist(), masked[span_rows].tolist()
-        spanned = reconstructed[:, -count:].tolist()  # (K, 1 or W, F)
-        errors = [naive_errors(own, observed, left_out, loss, [0.5, 1.0, 1.5]) for own in spanned]
-        centre = reconstructed[:, -count:].mean(axis=0).tolist()
-        by_member, by_sensor = np.array([error for error, _ in errors]), np.array([own for _, own in errors])
-        if judges:
-            added = [
-                naive_penalty(own, observed, left_out, weights_of_member(judges, k)) for k, own in enumerate(spanned)
-            ]
-            assert sum(added) > 0
-            by_member += added
-        np.testing.assert_allclose(found.error[row], np.median(by_member), rtol=1e-5)
-        variance = np.mean([naive_errors(own, centre, left_out, "mse", [0.5, 1.0, 1.5])[0] for own in spanned])
+        made = naive_reconstructions(spec, frames[rows].astype(np.float64))  # (K, W, F)
+        views = {}
+        for view, scales, tail in zip(spec.views, ensemble.error_scales, ensemble.tails, strict=True):
+            spanned = made[:, -1:] if view == "newest" else made
+            own = naive_view(
+                spec, spanned, frames[rows], masked[rows], scales, judges if view == spec.views[-1] else {}
+            )
+            views[view] = own[0] / tail, own[1] / tail
+        largest = max(views, key=lambda view: np.nan_to_num(views[view][0], nan=-1.0))
+        error, by_sensor = views[largest]
+        np.testing.assert_allclose(found.error[row], error, rtol=1e-5)
+        np.testing.assert_allclose(found.per_sensor(row), by_sensor, rtol=1e-4, atol=1e-7)
+        assert VIEWS[found.view[row]] == largest
+        count = spec.error_frames
+        left_out, centre = masked[rows][-count:].tolist(), made[:, -count:].mean(axis=0).tolist()
+        usual = ensemble.error_scales[-1].tolist()
+        variance = np.mean([naive_errors(m, centre, left_out, "mse", usual)[0] for m in made[:, -count:].tolist()])
         np.testing.assert_allclose(found.disagreement[row], variance / (1 + variance), rtol=1e-4)
-        np.testing.assert_allclose(found.expected(row), np.median(reconstructed[:, -1], axis=0), rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(found.per_sensor(row), np.median(by_sensor, axis=0), rtol=1e-4, atol=1e-7)
-
-
-def test_huber_is_the_square_up_to_one_deviation_and_grows_with_the_size_beyond() -> None:
-    residual = np.array([-3.0, -1.0, -0.3, 0.0, 0.5, 1.0, 1.5, 10.0], np.float32)
-    np.testing.assert_array_equal(
-        cell_errors(residual.copy(), "huber"), np.array([5.0, 1.0, np.float32(0.3) ** 2, 0.0, 0.25, 1.0, 2.0, 19.0])
-    )
-    np.testing.assert_array_equal(cell_errors(residual.copy(), "mse"), residual**2)
+        np.testing.assert_allclose(found.expected(row), np.median(made[:, -1], axis=0), rtol=1e-5, atol=1e-6)
+    if span == "both" and window > 1 and not judges:
+        assert set(found.view.tolist()) == {0, 1}
 
 
 @settings(max_examples=60, deadline=None)
@@ -125,6 +146,7 @@ def test_no_split_of_any_sequence_of_windows_changes_a_bit(data: st.DataObject) 
     parts = [ensemble.errors(frames, part, mask) for part in np.split(ends, cuts)]
     assert same_bits(np.concatenate([part.error for part in parts]), whole.error)
     assert same_bits(np.concatenate([part.disagreement for part in parts]), whole.disagreement)
+    np.testing.assert_array_equal(np.concatenate([part.view for part in parts]), whole.view)
 
 
 def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArray[np.bool_]]]]:
@@ -136,6 +158,8 @@ def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArr
         ("conv", 8, 3, "newest", "mse", 16),
         ("conv", 7, 1, "window", "mse", 0),
         ("linear", 8, 3, "window", "mse", 0),
+        ("dense", 8, 3, "both", "huber", 3),
+        ("conv", 8, 1, "both", "mse", 0),
     ):
         frames = frames_of(300, 5)
         masked = np.random.default_rng(3).random(frames.shape) < 0.3
@@ -149,7 +173,7 @@ def prepared() -> Iterator[tuple[str, tuple[Ensemble, NDArray[np.float32], NDArr
 PREPARED = dict(prepared())
 
 
-@pytest.mark.parametrize(("span", "judged"), [("newest", False), ("window", True)])
+@pytest.mark.parametrize(("span", "judged"), [("newest", False), ("window", True), ("both", True)])
 @pytest.mark.parametrize("hidden", [5, 10, 17, 32])
 @pytest.mark.parametrize(
     ("kind", "sensors", "members"),
@@ -170,7 +194,7 @@ def test_the_number_of_threads_changes_no_bit(
     assert all(same_bits(result.error, results[0].error) for result in results)
 
 
-@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("span", ["newest", "window", "both"])
 def test_masked_cells_do_not_count(span: str) -> None:
     """A mask of nothing changes no bit; a frame with every cell masked has neither error nor disagreement."""
     spec = spec_of("dense", 1, 4, 3, span)
@@ -209,7 +233,7 @@ def test_one_member_agrees_with_itself_and_equal_members_agree() -> None:
     assert not equal.disagreement.any()
 
 
-@pytest.mark.parametrize("span", ["newest", "window"])
+@pytest.mark.parametrize("span", ["newest", "window", "both"])
 @pytest.mark.parametrize("members", [1, 2])
 def test_no_windows_give_no_errors(members: int, span: str) -> None:
     ensemble = ensemble_of(spec_of("dense", 8, 3, members, span))

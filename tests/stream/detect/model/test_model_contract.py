@@ -11,7 +11,7 @@ from stream.detect.model.autoencoders import KINDS, build, load
 from stream.detect.model.discriminator import PREFIX, split_weights
 from stream.detect.model.discriminator import load as load_discriminator
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import ModelSpec
+from stream.detect.policy import VIEWS, ModelSpec
 from stream.errors import ShapeError
 from tests.support.builders import a_spec, weights_of
 from tests.support.options import fit_options
@@ -25,7 +25,7 @@ SHAPES = [
     for kind in KINDS
     for window, sensors in ((1, 1), (1, 2), (1, 50), (8, 1), (7, 3), (32, 8))
 ]
-SPANS = ("newest", "window")
+SPANS = ("newest", "window", "both")
 
 
 def spec_of(kind: str, window: int, sensors: int, members: int = 1, **others: object) -> ModelSpec:
@@ -110,11 +110,14 @@ def test_the_frozen_form_makes_what_the_trainable_form_makes(kind: str, window: 
     windows = torch.from_numpy(np.stack([frames[end - window + 1 : end + 1] for end in ends]))
     made = load(spec, weights)(windows.expand(3, -1, -1, -1))  # (K, N, W, F)
     square = (made - windows).square()
-    errors = (square[:, :, -1:] if span == "newest" else square).mean(dim=2)  # (K, N, F)
     found = Ensemble(spec, weights).errors(frames, ends)
     np.testing.assert_allclose(found.members, made[:, :, -1].permute(0, 2, 1), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.by_sensor, errors.permute(0, 2, 1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(found.error, np.median(errors.mean(dim=2), axis=0), rtol=1e-4, atol=1e-6)
+    views = {"newest": square[:, :, -1], "window": square.mean(dim=2)}  # (K, N, F) each
+    each = {view: np.median(views[view].mean(dim=2), axis=0) for view in spec.views}
+    np.testing.assert_allclose(found.error, np.max(list(each.values()), axis=0), rtol=1e-4, atol=1e-6)
+    for row, view in enumerate(found.view.tolist()):
+        expected = views[VIEWS[view]][:, row]
+        np.testing.assert_allclose(found.by_sensor[:, :, row], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("discriminator", [0, 6])
@@ -148,9 +151,12 @@ def test_a_discriminator_adds_what_its_trainable_form_says_and_leaves_the_rest_a
     plain = Ensemble(spec_of(kind, window, sensors, members=3, error_span=span), autoencoder).errors(frames, ends)
     found = Ensemble(spec, weights).errors(frames, ends)
     expected = np.median(left.square().mean(dim=(2, 3)).numpy() + odd.numpy(), axis=0)
+    if len(spec.views) > 1:
+        expected = np.maximum(expected, np.median(left[:, :, -1].square().mean(dim=2), axis=0))
     np.testing.assert_allclose(found.error, expected, rtol=1e-4, atol=1e-5)
     assert (odd.max(dim=1).values > 0).any()
-    assert found.by_sensor.tobytes() == plain.by_sensor.tobytes()
+    alike = found.view == plain.view
+    assert found.by_sensor[:, :, alike].tobytes() == plain.by_sensor[:, :, alike].tobytes()
     assert found.members.tobytes() == plain.members.tobytes()
     for name in (f"{PREFIX}floor", f"{PREFIX}reach"):
         silent = weights | {name: weights[name] * 0 + (1e9 if "floor" in name else 0)}
@@ -166,7 +172,7 @@ def test_a_windows_error_has_the_same_bits_wherever_it_lies(
 ) -> None:
     """Shuffled, alone, in uneven batches, from a matrix of its own: only the window counts."""
     spec = spec_of(kind, window, sensors, members, loss=loss, error_span=span, discriminator=discriminator)
-    spread = 0.5 + np.arange(sensors) / 3
+    spread = np.stack([0.5 + np.arange(sensors) / 3] * len(spec.views))
     ensemble, frames = Ensemble(spec, weights_of(spec, range(members)), spread), frames_of(700, sensors)
     ends = np.arange(window - 1, 700)
     whole = ensemble.errors(frames, ends)
