@@ -61,7 +61,8 @@ def test_training_names_the_times_and_the_sensor_that_set_the_threshold(
     assert basis.q_without == pytest.approx(clean.manifest.threshold_q, rel=0.3)
     assert [(one.series, one.start, one.sensor) for one in basis.first] == [(first, "2026-03-02T09:20:00Z", "setting")]
     assert 'frames.maintenance: [{series: "pump-01", start: "2026-03-02T09:20:00Z"' in basis.remedy
-    assert capacity.summary.startswith("fine, but few stretches of the history make the threshold 5.3 times as high")
+    times = f"{basis.q / basis.q_without:.2g} times as high"
+    assert capacity.summary.startswith(f"fine, but few stretches of the history make the threshold {times}")
     assert report.facts(trained).threshold.set_by == basis
     report.show(trained)
     assert "set by     1 stretch" in capsys.readouterr().out
