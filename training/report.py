@@ -10,7 +10,7 @@ import msgspec
 from stream.events.account import SeriesAccount, summary
 from stream.messages import figure, rewrite, say, shortened, some
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
+from stream.registry.manifest_facts import DRIFT, DataFacts, FeedbackFacts, GateFacts, MetricFacts, ThresholdFacts
 from stream.terminal import console, duration, plain_table
 from training.fitting.fit import Epoch
 from training.fitting.members import Progress
@@ -120,7 +120,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
         *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
         ("gate", _verdict(gate)),
         *(("refused", refusal) for refusal in gate.refusals),
-        *(("drift", one.reason) for one in gate.criteria if one.name == "drift" and one.over),
+        *(("drift", one.reason) for one in gate.criteria if one.name == DRIFT and one.over),
         *([("rules", _rules(m))] if m.rules.sensors or m.policy.valid else []),
         *(("vetting", finding) for finding in _findings(trained)),
         ("bundle", trained.place),

@@ -17,6 +17,10 @@ Method = Literal["budget", "percentile"]
 Verdict = Literal["passed", "refused", "not judged"]
 
 
+# Criteria by which a model does not pass while more is measured than is let pass.
+DRIFT, ALARM = ALARMS = ("drift", "time in alarm")
+
+
 class Stretch(msgspec.Struct, frozen=True):
     """Frames of the history with high levels.
 
@@ -251,6 +255,12 @@ class GateFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     def refusals(self) -> list[str]:
         """A line for each criterion that refused."""
         return [f"{one.name}: {one.reason}" for one in self.criteria if one.verdict == "refused"]
+
+    @property
+    def in_alarm(self) -> list[str]:
+        """A line for each criterion by which the model is in alarm on its own newest data, though none refused it."""
+        criteria = [one for one in self.criteria if one.name in ALARMS]
+        return [f"{one.name}: {one.reason}" for one in criteria if one.verdict == "not judged" and one.over]
 
     def require(self, version: str, remedy: str) -> None:
         """Raises GateError where the gate refused `version`; `remedy` says what to do."""

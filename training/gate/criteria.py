@@ -11,7 +11,7 @@ import msgspec
 from stream.detect.policy import ModelSpec
 from stream.registry.capacity_facts import CapacityFacts
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import Criterion, GateFacts, MachineChange, MetricFacts, Verdict
+from stream.registry.manifest_facts import ALARMS, Criterion, GateFacts, MachineChange, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 from training.gate.beside import CLEARLY
 from training.gate.capacity import NOTHING, blindness
@@ -20,8 +20,6 @@ from training.gate.capacity import NOTHING, blindness
 CHANCE = 0.01
 # Probability that a criterion passes, by chance, a model that is at its limit.
 CHANCE_TO_PASS = 0.1
-# Criteria by which a model does not pass while more is measured than is let pass.
-DRIFT, ALARM = SHOWN = ("drift", "time in alarm")
 
 
 def overall(criteria: Sequence[Criterion]) -> Verdict:
@@ -34,7 +32,7 @@ def overall(criteria: Sequence[Criterion]) -> Verdict:
         return "refused"
     return (
         "passed"
-        if "passed" in verdicts and not any(one.name in SHOWN and one.over for one in criteria)
+        if "passed" in verdicts and not any(one.name in ALARMS and one.over for one in criteria)
         else "not judged"
     )
 

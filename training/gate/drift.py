@@ -15,12 +15,12 @@ from stream.detect.slots import Segments
 from stream.events.record import rfc3339
 from stream.intake.columns import Float64s, Int64s
 from stream.messages import counted, some
-from stream.registry.manifest_facts import Criterion, MachineChange
+from stream.registry.manifest_facts import DRIFT, Criterion, MachineChange
 from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
-from training.gate.criteria import DRIFT, not_judged
+from training.gate.criteria import not_judged
 from training.gate.false_alerts import IN_ALARM
 
 # Least logarithm of the likelihood ratio. Neighbouring blocks depend on each other, and many moments are tried.

@@ -15,10 +15,10 @@ import numpy as np
 from stream.detect.policy import Rules
 from stream.intake.columns import Float64s, Int64s
 from stream.messages import figure
-from stream.registry.manifest_facts import Criterion, Verdict
+from stream.registry.manifest_facts import ALARM, DRIFT, Criterion, Verdict
 from training.calibration.calibrate import Calibration
 from training.calibration.levels import WEEK, Levels, incident_events
-from training.gate.criteria import ALARM, CHANCE, CHANCE_TO_PASS, DRIFT, not_judged
+from training.gate.criteria import CHANCE, CHANCE_TO_PASS, not_judged
 
 # A promise is kept up to this factor.
 TOLERANCE = 2.0

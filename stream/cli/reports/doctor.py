@@ -84,6 +84,9 @@ def _gate(manifest: Manifest) -> CheckResult:
     if gate.refusals:
         seen = f"{manifest.version} was refused, and serves all the same: {'; '.join(gate.refusals)}"
         return CheckResult("gate", "warning", seen, "", "train again, or go back with `narrows models rollback`")
+    if gate.in_alarm:
+        seen = f"{manifest.version} serves, in alarm on its own newest data: {'; '.join(gate.in_alarm)}"
+        return CheckResult("gate", "warning", seen, "", "label or exclude the fault, or train from the change on")
     return CheckResult("gate", "ok", gate.verdict or "not judged")
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from stream.intake.columns import Float64s
-from stream.registry.manifest_facts import MachineChange
+from stream.registry.manifest_facts import Criterion, MachineChange
 from tests.training.calibration.levels import BLOCK, MINUTE, levels_of, slow, white
 from tests.training.gate.test_capacity import framed_of
+from training.gate.criteria import overall
 from training.gate.drift import _change, drift_criterion, moved
 
 ROWS = 120 * BLOCK
@@ -67,3 +68,11 @@ def test_the_verdict_names_date_and_sensors_and_what_to_write() -> None:
     assert f"`frames.maintenance: [{span}]`" in told.reason
     assert drift_criterion([], levels_of([np.ones(40)]), "").verdict == "passed"
     assert drift_criterion([], levels_of([np.ones(0)]), "").verdict == "not judged"
+
+
+def test_what_is_in_alarm_at_its_own_end_does_not_pass_and_what_is_over_its_promise_by_chance_does() -> None:
+    sound, over = Criterion("separability", "passed", 1.0, 0.75, ""), Criterion("drift", "not judged", 0.4, 0.1, "")
+    loud = Criterion("promise", "not judged", 3.0, 2.0, "")
+    assert overall([sound, loud]) == "passed"
+    assert overall([sound, over]) == "not judged"
+    assert overall([sound, over, Criterion("coverage", "refused", 1.0, 0.1, "")]) == "refused"
