@@ -10,6 +10,7 @@ from stream.detect.incidents.incident import SensorShare
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.incidents.veto import Veto, shares
 from stream.detect.model.ensemble import TILE_ROWS, Reconstruction
+from stream.detect.model.reduction import cell_errors
 from stream.detect.naming import Deviations, named
 from stream.detect.policy import VIEWS
 from stream.intake.columns import Bools, Float64s, Int64s
@@ -56,15 +57,15 @@ class Attribution:
         """The sensors to name in an event about frame `row`, see `named`, each where it deviates most in the window."""
         names, slot = self._definition.sensors, self._frames.series[row]
         (mean, scale), still = self._history.units(self._frames.series[[row]]), self._history.still(slot)
-        time, observed = self._history.window_of(self._frames, row)
-        of_spec, view = self._definition.spec, VIEWS[self.view[row]]
-        frames = of_spec.of_view(view).error_frames
-        expected = np.where(still, mean, self._reconstructed(row)[-frames:] * scale + mean)  # (frames, F)
-        time, observed = time[-frames:], observed[-frames:]
-        share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
+        spec, view = self._definition.spec, VIEWS[self.view[row]]
+        # A level is the mean of M errors: where the newest frame gives the error, an earlier one may be the large one.
+        made = self._reconstructed(row)[-max(spec.of_view(view).error_frames, spec.smoothing) :]  # (frames, F)
+        time, observed = (each[-len(made) :] for each in self._history.window_of(self._frames, row))
+        expected = np.where(still, mean, made * scale + mean)
+        error_scales = self._definition.ensemble.error_scales[spec.views.index(view)]
+        share = self._shares(row, made, np.isnan(observed), error_scales)
         size, away = (np.fmax(np.abs(observed - other) / scale, -1.0) for other in (expected, mean))  # -1: masked
-        usual = np.sqrt(self._definition.ensemble.error_scales[of_spec.views.index(view)])
-        found = named(Deviations(share, size, away, usual, still), self._definition.rules.top_sensors)
+        found = named(Deviations(share, size, away, np.sqrt(error_scales), still), self._definition.rules.top_sensors)
         return tuple(
             _share(names[f], share[f], observed[at, f], expected[at, f], time[at], visible=found.visible)
             for f, at in zip(found.sensors.tolist(), found.at[found.sensors].tolist(), strict=True)
@@ -89,6 +90,14 @@ class Attribution:
         error = np.where(np.isnan(observed), np.nan, self._reconstruction.per_sensor(at))
         mean, scale = self._history.units(self._frames.series[rows])
         return shares(error), observed, self._reconstruction.expected(at) * scale.T + mean.T
+
+    def _shares(self, row: int, made: Float64s, masked: Bools, error_scales: Float64s) -> Float64s:
+        """Share of each sensor in the error of the frames (frames, F) up to `row`: (F,)."""
+        end = int(self._windows.at[row]) + 1
+        residual = self._windows.scaled[end - len(made) : end] - made.astype(np.float32)
+        cells = np.where(masked, 0.0, cell_errors(residual, self._definition.spec.loss))
+        error: Float64s = cells.sum(axis=0) / np.maximum((~masked).sum(axis=0), 1) / error_scales
+        return shares(error[:, None])[:, 0]
 
     def _reconstructed(self, row: int) -> Float64s:
         """Reconstruction of the frames that the error of `row` spans, scaled: (frames, F).
