@@ -78,7 +78,7 @@ def window_around(labelled: LabelledScores, definition: Definition, peak: int, f
     view = VIEWS[views[peak - begin]] if views[peak - begin] >= 0 else spec.views[-1]
     carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
     share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
-    series, spanned = frames.names[frames.series[peak]], spec.of_view(view).error_frames
+    series, spanned = frames.names[frames.series[peak]], max(spec.of_view(view).error_frames, spec.smoothing)
     window = np.arange(max(begin, peak - spanned + 1), peak + 1)
     return WorstWindow(
         series=series,
