@@ -57,6 +57,15 @@ class BesideFacts(msgspec.Struct, frozen=True):
     above: float
     more: tuple[float, float]
 
+    @property
+    def said(self) -> str:
+        """The shares in words."""
+        best = max(self.simple, key=self.simple.__getitem__)
+        return (
+            f"finds {self.found:.0%} of synthetic anomalies of all sizes where {best} finds {self.simple[best]:.0%}, "
+            f"each with {self.above:.0%} of normal strips above"
+        )
+
 
 class CapacityFacts(msgspec.Struct, frozen=True, omit_defaults=True, rename={"reason": "said", "segments": "strips"}):
     """Capacity of a model, by synthetic anomalies in held-out segments. Null where it was not judged.

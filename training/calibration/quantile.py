@@ -108,9 +108,9 @@ def quantile_by_budget(
     maxima = block_maxima(_opening(levels, ratio), block)
     if allowed < SUPPORT:
         own = _smallest_q(levels, ratio, maxima, rules, int(allowed) if supported == per_week else 0)
-        q = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, own, seed)
-        fewest, most = (q.fewest, q.most) if supported == per_week else _likely_number(0)
-        return Quantile(q.point, q.high, True, needed, supported, (fewest / weeks, most / weeks))
+        point, high, likely = _extrapolated(excursions(maxima, _owners(levels, block)), allowed, own, seed)
+        fewest, most = likely if supported == per_week else _likely_number(0)
+        return Quantile(point, high, True, needed, supported, (fewest / weeks, most / weeks))
     point = _smallest_q(levels, ratio, maxima, rules, int(allowed) - 1)
     fewest, most = _likely_number(incidents(levels, ratio / point, rules))
     high = _smallest_q(levels, ratio, maxima, rules, _supported(allowed))
@@ -127,9 +127,9 @@ def _extrapolated_share(
     supported, needed = percentile, levels.weeks / allowed
     if allowed * levels.rate * FURTHEST < 1.0:
         supported, allowed = 100.0 * max(1.0 - size / len(ratio), 0.5), size / levels.rate
-    q = _extrapolated(peaks, allowed / size, float(ratio.max()), seed)
-    likely = (_percentile(levels, q.most * size), _percentile(levels, q.fewest * size))
-    return Quantile(q.point, q.high, True, needed, supported, likely)
+    point, high, (fewest, most) = _extrapolated(peaks, allowed / size, float(ratio.max()), seed)
+    likely = (_percentile(levels, most * size), _percentile(levels, fewest * size))
+    return Quantile(point, high, True, needed, supported, likely)
 
 
 def _percentile(levels: Levels, above: float) -> float:
@@ -137,24 +137,20 @@ def _percentile(levels: Levels, above: float) -> float:
     return 100.0 * max(1.0 - above * levels.rate / len(levels), 0.0)
 
 
-@dataclass(frozen=True)
-class _Extrapolated:
-    """A q and the upper end of its interval, with the interval of the number of excursions that exceed q."""
+def _extrapolated(
+    above: Excursions, allowed: float, least: float, seed: int
+) -> tuple[float, float, tuple[float, float]]:
+    """Computes the q >= `least` that `allowed` excursions are expected to exceed, by a fitted tail.
 
-    point: float
-    high: float
-    fewest: float
-    most: float
-
-
-def _extrapolated(above: Excursions, allowed: float, least: float, seed: int) -> _Extrapolated:
-    """Computes the q >= `least` that `allowed` excursions are expected to exceed, by a fitted tail."""
+    Returns:
+        It, the upper end of its interval, and the interval of the number of excursions that exceed it.
+    """
     tails = resampled_tails(above, TAILS, seed)
     point = max(tails.exceeded_by(allowed), least)
     high = float(np.quantile(tails.each_exceeded_by(allowed), ONE_SIDED))
     fewest, most = np.quantile(tails.each_expected(point), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     # Where q lies above what the tail asks for, the promise itself is likely enough.
-    return _Extrapolated(point, max(point, high), float(fewest), max(float(most), allowed))
+    return point, max(point, high), (float(fewest), max(float(most), allowed))
 
 
 def _likely_number(seen: int) -> tuple[float, float]:

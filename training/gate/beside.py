@@ -5,7 +5,6 @@ above. The threshold of the bundle has no influence.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,39 +27,6 @@ RESAMPLES, CONFIDENCE = 300, 0.99
 # at a time, and flatter what looks at single sensors: on telemetry, principal components find 20 points more of them
 # than models that rank the real anomalies better.
 CLEARLY = 0.2
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Shares found of all synthetic anomalies, and how much more the best simple detector finds than the model.
-
-    Attributes:
-        found: by the model.
-        simple: by each simple detector.
-        low, high: interval of 98 % of the difference between the best of them and the model.
-    """
-
-    found: float
-    simple: dict[str, float]
-    low: float
-    high: float
-
-    @property
-    def best(self) -> str:
-        """The simple detector that finds most."""
-        return max(self.simple, key=self.simple.__getitem__)
-
-    @property
-    def said(self) -> str:
-        """The shares in words."""
-        return (
-            f"finds {self.found:.0%} of synthetic anomalies of all sizes where {self.best} finds "
-            f"{self.simple[self.best]:.0%}, each with {ABOVE:.0%} of normal strips above"
-        )
-
-    def facts(self) -> BesideFacts:
-        """Facts for the manifest."""
-        return BesideFacts(self.found, self.simple, ABOVE, (self.low, self.high))
 
 
 class SimpleDetectors:
@@ -90,7 +56,7 @@ class SimpleDetectors:
         # A copy, as a view would keep all frames in memory.
         self._tried.append((rows, values[:, -self._smoothing :].copy(), scores))
 
-    def compared(self, seed: int) -> Comparison | None:
+    def compared(self, seed: int) -> BesideFacts | None:
         """Compares the shares found; the interval is by resampled segments. None: there is nothing to compare."""
         if not self._detectors or len(self._tried) == 1:
             return None
@@ -98,8 +64,9 @@ class SimpleDetectors:
         draws: Int64s = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
         found, *again = (_found(scores, one) for one in (np.arange(count), *draws))
         best, resampled = 1 + int(found[1:].argmax()), np.array(again)
-        low, high = np.quantile(resampled[:, best] - resampled[:, 0], [1.0 - CONFIDENCE, CONFIDENCE])
-        return Comparison(float(found[0]), dict(zip(SIMPLE, found[1:].tolist(), strict=True)), float(low), float(high))
+        more = np.quantile(resampled[:, best] - resampled[:, 0], [1.0 - CONFIDENCE, CONFIDENCE])
+        simple = dict(zip(SIMPLE, found[1:].tolist(), strict=True))
+        return BesideFacts(float(found[0]), simple, ABOVE, (float(more[0]), float(more[1])))
 
     def _scores(self) -> Float64s:
         """Scores of all detectors, float64 (A, D, n), the model first: of each anomaly and segment, NaN where none is.

@@ -17,11 +17,11 @@ from torch import Tensor
 from stream.detect.definition import Definition
 from stream.detect.policy import ModelSpec
 from stream.intake.columns import UInt8s
-from stream.registry.capacity_facts import CapacityFacts, CapacityVerdict, InjectedKind, InjectedSize
+from stream.registry.capacity_facts import BesideFacts, CapacityFacts, CapacityVerdict, InjectedKind, InjectedSize
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.data.synthetic import DEVIATIONS, KINDS, SIZES, UNITS, Kind
-from training.gate.beside import CLEARLY, Comparison, SimpleDetectors
+from training.gate.beside import CLEARLY, SimpleDetectors
 from training.gate.injection import InjectionTrial
 from training.gate.segments import FEWEST, HeldOutSegments, cut_segments, most_segments
 
@@ -104,12 +104,12 @@ def measure_capacity(
         found_in_normal=trial.found_in_normal(),
         kinds=kinds,
         most_found=found,
-        beside=None if compared is None else compared.facts(),
+        beside=compared,
     )
 
 
 def _verdict(
-    freedom: float, limit: float, explained: float, found: float, compared: Comparison | None
+    freedom: float, limit: float, explained: float, found: float, compared: BesideFacts | None
 ) -> CapacityVerdict:
     """Too strong: free to copy more than the limit. Blind: finds nothing. Too weak: hardly more than a copy, and less.
 
@@ -120,7 +120,7 @@ def _verdict(
     if found <= NOTHING:
         return "blind"
     by_copying = freedom + LEAST_EXPLAINED * (1.0 - freedom)
-    return "too weak" if explained <= by_copying and compared is not None and compared.low > CLEARLY else "fine"
+    return "too weak" if explained <= by_copying and compared is not None and compared.more[0] > CLEARLY else "fine"
 
 
 def _remedy(

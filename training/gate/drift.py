@@ -118,21 +118,17 @@ def _change(series: str, time: Int64s, score: Float64s, block: int) -> tuple[int
 
 def _likelihood_ratio(share: Float64s) -> Float64s:
     """Logarithm of the likelihood ratio of a share that rises at each block, float64 (B,); 0 where it does not rise."""
-    count = len(share)
-    after = np.arange(count, 0, -1, dtype=np.float64)
-    before = count - after
-    total = np.cumsum(share[::-1])[::-1]  # of the blocks from each on
-    rest = total[0] - total
-    ratio = _likelihood(total, after) + _likelihood(rest, before) - _likelihood(total[:1], after[:1])
-    rises = total * before > rest * after
-    return np.where(rises, ratio, 0.0)
+    total = np.append(np.cumsum(share[::-1])[::-1], 0.0)  # of the blocks from each on
+    count = np.arange(len(share), -1, -1, dtype=np.float64)
+    rest, before = total[0] - total, count[0] - count
 
+    def likelihood(of: Float64s, blocks: Float64s) -> Float64s:
+        mean = np.clip(of / np.maximum(blocks, 1.0), 1e-12, 1.0 - 1e-12)
+        return np.asarray(of * np.log(mean) + (blocks - of) * np.log1p(-mean))
 
-def _likelihood(sum_of_shares: Float64s, count: Float64s) -> Float64s:
-    """Largest log-likelihood of blocks that are above in this share, taken as independent."""
-    share = np.clip(sum_of_shares / np.maximum(count, 1.0), 1e-12, 1.0 - 1e-12)
-    likelihood: Float64s = sum_of_shares * np.log(share) + (count - sum_of_shares) * np.log1p(-share)
-    return likelihood
+    ratio = likelihood(total, count) + likelihood(rest, before) - likelihood(total[:1], count[:1])
+    rises: Float64s = np.where(total * before > rest * count, ratio, 0.0)[:-1]
+    return rises
 
 
 def moved(framed: FramedHistory, series: int, since: int) -> list[int]:
@@ -142,14 +138,10 @@ def moved(framed: FramedHistory, series: int, since: int) -> list[int]:
     old, new = evenly(rows[:after], MOST_ROWS), evenly(rows[after:], MOST_ROWS)
     if not min(len(old), len(new)):
         return []
-    half = len(old) // 2
-    values = framed.values
-    far = np.array(
-        [
-            _distance(values[old, f], values[new, f]) - _distance(values[old[:half], f], values[old[half:], f])
-            for f in range(values.shape[1])
-        ]
-    )
+    values, half = framed.values, len(old) // 2
+    here = [_distance(old, new) for old, new in zip(values[old].T, values[new].T, strict=True)]
+    within = [_distance(one, other) for one, other in zip(values[old[:half]].T, values[old[half:]].T, strict=True)]
+    far = np.subtract(here, within)
     return [at for at in np.argsort(-far, kind="stable")[:SENSORS].tolist() if far[at] >= MOVED]
 
 
