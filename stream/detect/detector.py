@@ -18,11 +18,12 @@ from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incidents import EXCEEDS, Incidents, ScoredFrames
 from stream.detect.incidents.level import ErrorHistory
+from stream.detect.incidents.usual import UsualLevels, usual_events
 from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
-from stream.detect.slots import Segments, grown
+from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float64s, Int64s, Readings, UInt8s
 
 
@@ -58,7 +59,7 @@ class Detector:
         self._blindness = Blindness(definition.sensors, blind_after_ns)
         self._retirement = Retirement(retire_after_ns)
         self._errors = ErrorHistory(spec)
-        self._threshold = np.zeros(0, np.float64)
+        self.usual = UsualLevels(definition.thresholds, definition.learning)
 
     @property
     def open_incidents(self) -> int:
@@ -163,6 +164,7 @@ class Detector:
             incident=self._incidents.get(slot),
             degraded_since=self._blindness.degraded_since(slot),
             is_blind=bool(self._blindness.is_blind[slot]),
+            usual=self.usual.snapshot(slot),
         )
 
     def restore(self, states: Iterable[SeriesState]) -> None:
@@ -181,6 +183,7 @@ class Detector:
             self._retirement.restore(slot, state.heard_at)
             self._incidents.restore(slot, state.incident)
             self._blindness.restore(slot, state.degraded_since, state.is_blind)
+            self.usual.restore(slot, state.usual)
         self._derive_errors(slots)
 
     def _derive_errors(self, slots: Int64s) -> None:
@@ -199,16 +202,14 @@ class Detector:
     def _admit(self, names: Iterable[str]) -> None:
         """Gives new series a slot in every array."""
         added = self._framing.admit(names)
-        if self._framing.capacity > len(self._threshold):
-            self._history.resize(self._framing.capacity)
-            self._incidents.resize(self._framing.capacity)
-            self._blindness.resize(self._framing.capacity)
-            self._errors.resize(self._framing.capacity)
-            self._retirement.resize(self._framing.capacity)
-            self._threshold = grown(self._threshold, self._framing.capacity, np.nan)
+        if self._framing.capacity > self.usual.capacity:
+            for of in (
+                self._history, self._incidents, self._blindness, self._errors, self._retirement, self.usual,
+            ):  # fmt: skip
+                of.resize(self._framing.capacity)
         for slot, name in added:
             self._history.set_series(slot, name)
-            self._threshold[slot] = self.definition.thresholds.of(name)
+            self.usual.set_series(slot, name)
 
     def _score(self, raw: RawFrames, disposition: UInt8s) -> Outcome:
         """Frames, errors, levels, scores and incidents of raw frames; `disposition` goes into the outcome as it is."""
@@ -222,16 +223,18 @@ class Detector:
         reconstruction = self.definition.ensemble.errors(windows.scaled, windows.at[due], windows.masked)
         error, disagreement = np.full((2, len(frames)), np.nan)
         error[due], disagreement[due] = reconstruction.error, reconstruction.disagreement
-        level = self._errors.push(error, windows.run, Segments(frames.series))
+        segments = Segments(frames.series)
+        level = self._errors.push(error, windows.run, segments)
         level[np.isnan(error)] = np.nan
-        threshold = self._threshold[frames.series]
-        score = level / threshold
+        judged = self.usual.push(level, frames.time, segments)
+        score = level / judged.threshold
         attribution = Attribution(
             self.definition, self._history, self._ranges, frames, windows, due, reconstruction, score
         )
         scored = ScoredFrames(
-            frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, threshold,
+            frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, judged.threshold,
             vetoed=self._vetoed(score, attribution), outside=_outside(frames), view=attribution.view,
+            moved=judged.moved,
         )  # fmt: skip
         events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
         self._history.keep(frames, windows)
@@ -241,6 +244,7 @@ class Detector:
             self._verdicts(frames, scored, error),
             events=tuple(sorted(events, key=lambda event: event.row)),
             blindness_events=tuple(sorted(blindness_events, key=lambda event: event.row)),
+            usual_events=usual_events(judged, scored, self.slots.name, attribution.sensors),
         )
 
     def _vetoed(self, score: Float64s, attribution: Attribution) -> Bools:

@@ -11,6 +11,7 @@ from stream.counters import Count
 from stream.detect.frames.blindness import BlindnessEvent
 from stream.detect.frames.frames import Frames
 from stream.detect.incidents.incident import IncidentEvent
+from stream.detect.incidents.usual import UsualEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 
@@ -74,6 +75,7 @@ class Outcome:
         verdicts: a verdict for each of `frames`, in the order of the verdicts.
         events: of incidents, in the order of the readings that caused them.
         blindness_events: of series that have gone blind or recovered, in the same order.
+        usual_events: of series whose level has become the new usual one, in the same order.
     """
 
     disposition: UInt8s
@@ -81,11 +83,18 @@ class Outcome:
     verdicts: Verdicts
     events: tuple[IncidentEvent, ...]
     blindness_events: tuple[BlindnessEvent, ...] = ()
+    usual_events: tuple[UsualEvent, ...] = ()
+
+    @property
+    def series_events(self) -> tuple[BlindnessEvent | UsualEvent, ...]:
+        """All events about a series that are no incidents."""
+        return (*self.blindness_events, *self.usual_events)
 
     @staticmethod
     def joined(parts: Sequence["Outcome"], starts: Sequence[int]) -> "Outcome":
         """Outcome of consecutive parts of a batch, of which part i begins at reading starts[i]."""
         placed = list(zip(parts, starts, strict=True))
+        moved = (replace(event, row=event.row + start) for part, start in placed for event in part.usual_events)
         return Outcome(
             disposition=np.concatenate([part.disposition for part in parts]),
             frames=Frames.joined([part.frames for part in parts], starts),
@@ -94,6 +103,7 @@ class Outcome:
             blindness_events=tuple(
                 replace(event, row=event.row + start) for part, start in placed for event in part.blindness_events
             ),
+            usual_events=tuple(moved),
         )
 
     def counts(self) -> Counter[Count]:

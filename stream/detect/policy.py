@@ -113,6 +113,24 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors: tuple[SensorRule, ...]
 
 
+class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The way in which the threshold of a series follows its own levels.
+
+    Attributes:
+        share: share of a series' levels that its usual level leaves above it, in (0, 1).
+        block: frames with a level after which the usual level is computed again, >= 1.
+        horizon: frames with a level after which a level counts a third (1 / e), >= block.
+        bound: largest factor by which the usual level rises or falls without a word, >= 1.
+        moved_after: frames above the threshold, at most, after which a level is the new usual, >= block.
+    """
+
+    share: float
+    block: int
+    horizon: int
+    bound: float
+    moved_after: int
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shape of the autoencoder; with it and the weights a member can be built.
 

@@ -23,6 +23,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
         heard_at: the partition's stream time at the last reading of the series, ns.
         degraded_since: time of the first degraded frame since the last whole one; None: there is none.
         is_blind: True if the series was reported blind.
+        usual: what its threshold has learned; empty: nothing.
     """
 
     series: str
@@ -37,6 +38,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
     incident: Incident | None
     degraded_since: int | None = None
     is_blind: bool = False
+    usual: bytes = b""
 
 
 def without_history(state: SeriesState, definition: Definition) -> SeriesState:

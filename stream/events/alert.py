@@ -74,7 +74,7 @@ class Alert(msgspec.Struct, frozen=True):
     alert_id: str
     sequence: int
     state: Literal["opened", "updated", "resolved"]
-    reason: Literal["recovered", "silent", "split", "amended"] | None
+    reason: Literal["recovered", "silent", "split", "amended", "new_usual"] | None
     series: str
     detector: str
     started_at: str

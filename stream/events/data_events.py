@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from stream.detect.frames.blindness import BlindnessEvent
+from stream.detect.incidents.usual import UsualEvent
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
 
@@ -91,7 +92,7 @@ class SeriesSeesAgain(StatusEvent, frozen=True, tag="data.series_sees_again"):
     masked: str
 
 
-def blindness_event(change: BlindnessEvent, offset: int) -> SeriesBlind | SeriesSeesAgain:
+def _blindness_event(change: BlindnessEvent, offset: int) -> SeriesBlind | SeriesSeesAgain:
     """The event of a series that has become blind, or sees again; `offset`: of the message that caused it."""
     series, since, at, names = change.series, rfc3339(change.since), rfc3339(change.time), change.masked
     if change.recovered:
@@ -102,6 +103,39 @@ def blindness_event(change: BlindnessEvent, offset: int) -> SeriesBlind | Series
         f"({named(names)}), more than `frames.max_missing`; look at its wiring and its gateway"
     )
     return SeriesBlind(since, at, ", ".join(names), message=message, series=series, offset=offset)
+
+
+class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
+    """The machine has changed its state: a level above the threshold since `since` is the new usual one.
+
+    Attributes:
+        since, at: event times of the first frame above the threshold, and of the frame that shows the change, RFC 3339.
+        factor: the new threshold as a multiple of the trained one.
+        sensors: those that the error comes from, separated by commas.
+    """
+
+    log_level: ClassVar[int] = logging.WARNING
+    since: str
+    at: str
+    factor: str
+    sensors: str
+
+    @classmethod
+    def of(cls, change: UsualEvent, offset: int) -> "UsualLevelMoved":
+        """`offset`: of the message that caused it."""
+        since, factor = rfc3339(change.since), f"{change.factor:.3g}"
+        message = (
+            f"{change.series!r} has changed its state: its errors have been above the threshold since {since}, most in "
+            f"{named(change.sensors) or 'no sensor in particular'}. This is its usual level from now on, with a "
+            f"threshold {factor} times the trained one; repair what is broken, or train on data from then on"
+        )
+        fields = since, rfc3339(change.time), factor, ", ".join(change.sensors)
+        return cls(*fields, message=message, series=change.series, offset=offset)
+
+
+def series_event(change: BlindnessEvent | UsualEvent, offset: int) -> StatusEvent:
+    """The event about a series that the detector reports; `offset`: of the message that caused it."""
+    return UsualLevelMoved.of(change, offset) if isinstance(change, UsualEvent) else _blindness_event(change, offset)
 
 
 class SensorsMissing(StatusEvent, frozen=True, tag="data.sensors_missing"):

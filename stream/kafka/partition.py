@@ -13,7 +13,7 @@ from stream.detect.detector import Detector
 from stream.detect.frames.clock import NEVER
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import without_history
-from stream.events.data_events import SeriesInTwoPartitions, blindness_event
+from stream.events.data_events import SeriesInTwoPartitions, series_event
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
 from stream.intake.columns import Int64s
@@ -189,14 +189,15 @@ class Partition:
 
         Invariant: everything before is committed, with nothing left to replay: a restore begins with the new bundle.
         """
-        old, layout = self.definition.version, self._layout
+        old, layout, learned = self.definition.version, self._layout, self.detector.usual.key
         states = [self.detector.snapshot(series) for series in self.detector.slots.names()]
         self.use(definition, decoder)
         warm = layout == self._layout
         self.detector.restore(state if warm else without_history(state, definition) for state in states)
         self.needs_commit = True
-        for state in () if warm else states:
-            # A snapshot of the old layout must not outlive this commit: a restart would look for frames that are gone.
+        for state in () if warm and learned == self.detector.usual.key else states:
+            # A snapshot of the old layout must not outlive this commit: a restart would look for frames that are gone,
+            # or learn thresholds from earlier levels than these.
             self._schedule.require(state.series)
         self.status_events.append(BundleActivated.of(old, definition.version, warm=warm, offset=self.position))
 
@@ -263,10 +264,10 @@ class Partition:
         return replace(result, events=events)
 
     def _note_blindness(self, outcome: Outcome, position: Int64s | None = None) -> None:
-        """Reports series that became blind or see again; a snapshot keeps a replay from reporting them again."""
-        for event in outcome.blindness_events:
+        """Reports series that became blind, see again or changed; a snapshot keeps a replay from repeating it."""
+        for event in outcome.series_events:
             offset = self.position - 1 if position is None else int(position[event.row])
-            self.status_events.append(blindness_event(event, offset))
+            self.status_events.append(series_event(event, offset))
             self._schedule.require(event.series)
 
     def _become_live(self) -> None:

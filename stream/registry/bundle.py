@@ -43,6 +43,8 @@ SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
 # Columns of SERIES that not all bundles have: TRAINED only after a recalibration, the others not in older bundles.
 TRAINED, MEDIAN, WILD, BORROWED = "threshold_trained", "threshold_median", "wild", "borrowed"
+# Counts of levels by height, a list; only where thresholds learn.
+USUAL = "usual"
 MAX_FILE_BYTES = 4 << 30
 # Machines differ by 1e-5 relative; the absolute part covers errors that are nearly 0.
 SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
@@ -155,6 +157,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         ensemble=ensemble,
         usual_disagreement=manifest.usual_disagreement,
         promise=_promise(manifest),
+        learning=manifest.learning,
     )
     _self_test(folder, definition, table_in(data[SELFTEST]))
     return manifest, definition
@@ -253,7 +256,11 @@ def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
     facts = {WILD: scales.wild, BORROWED: scales.borrowed}
     columns |= {name: values.ravel() for name, values in facts.items() if values is not None}
     extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
-    return pa.table(columns | {name: values[row] for name, values in extra.items() if values is not None})
+    columns |= {name: values[row] for name, values in extra.items() if values is not None}
+    if thresholds.usual is not None:
+        counts = thresholds.usual[row]
+        columns[USUAL] = pa.FixedSizeListArray.from_arrays(pa.array(counts.ravel()), counts.shape[1])
+    return pa.table(columns)
 
 
 def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdTable]:
@@ -270,8 +277,13 @@ def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdT
     wild = column(WILD).astype(np.int64) if WILD in table.column_names else None
     borrowed = column(BORROWED).astype(np.bool_) if BORROWED in table.column_names else None
     scales = ScaleTable(names, column("mean"), column("scale"), rows[0], wild, borrowed)
-    extra = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
-    return scales, ThresholdTable(names, column("threshold_scale")[:, 0], rows[1], manifest.threshold_q, *extra)
+    trained, median = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
+    usual = None
+    if USUAL in table.column_names:
+        counts = table[USUAL].combine_chunks().flatten().to_numpy().astype(np.float32)
+        usual = counts.reshape(table.num_rows, -1)[::sensors].copy()
+    scale, q = column("threshold_scale")[:, 0], manifest.threshold_q
+    return scales, ThresholdTable(names, scale, rows[1], q, trained, median, usual)
 
 
 def _selftest_table(test: SelfTest) -> pa.Table:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import FramePolicy, ModelSpec, Rules
+from stream.detect.policy import FramePolicy, Learning, ModelSpec, Rules
 from stream.errors import BundleError
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
 from stream.registry.recalibration_facts import RecalibrationFacts
@@ -75,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         usual_disagreement: disagreement of the members that 99 of 100 held-out normal frames do not exceed.
         calibrated_at: time at which data last set the thresholds; "": `created_at`.
         recalibrated: the recalibration that made this version; empty for any other.
+        learning: the way in which thresholds follow the series' own levels; None: they stay as they were trained.
     """
 
     format: int

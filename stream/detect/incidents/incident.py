@@ -12,7 +12,7 @@ NAMESPACE = UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 
 State = Literal["opened", "updated", "resolved"]
 Cause = Literal["model", "range"]
-Reason = Literal["recovered", "silent", "split", "amended"]
+Reason = Literal["recovered", "silent", "split", "amended", "new_usual"]
 
 
 class SensorShare(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ class ScoredFrames:
         vetoed: bool (n,), frames that open no incident by their score.
         outside: bool (n,), frames with a value outside its valid range.
         view: int8 (n,), the view of each error, by `VIEWS`.
+        moved: bool (n,), frames with which the level became the new usual one. None: there are none.
     """
 
     series: Int32s
@@ -47,6 +48,7 @@ class ScoredFrames:
     vetoed: Bools
     outside: Bools
     view: Int8s
+    moved: Bools | None = None
 
 
 Shares = Callable[[int], tuple[SensorShare, ...]]
@@ -132,6 +134,9 @@ class Incidents:
             if incident.quiet >= self._rules.close_after:
                 ended = incident.quiet_since
                 events.append(self._event(series, incident, "resolved", frame.time, frame.row, "recovered", ended))
+                incident = None
+            elif frame.moved and not frame.outside:
+                events.append(self._event(series, incident, "resolved", frame.time, frame.row, "new_usual", frame.time))
                 incident = None
             elif self._needs_update(incident, frame.time) or has_new_sensors:
                 events.append(self._event(series, incident, "updated", frame.time, frame.row))
@@ -260,6 +265,7 @@ class _Frame:
     outside: bool
     opens: bool
     view: View
+    moved: bool
 
     @property
     def scored(self) -> bool:
@@ -289,4 +295,5 @@ class _Rows:
             outside=bool(s.outside[i]),
             opens=bool(self._opens[i]),
             view=VIEWS[s.view[i]],
+            moved=s.moved is not None and bool(s.moved[i]),
         )

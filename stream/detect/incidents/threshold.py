@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.detect.frames.scale import POOLED
 from stream.errors import ShapeError
-from stream.intake.columns import Float64s, Int64s
+from stream.intake.columns import Float32s, Float64s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class ThresholdTable:
         q: threshold / scale, > 0.
         trained: float64 (R,), the scale from training, which bounds every recalibration; None: it is `scale`.
         median: float64 (R,), median level of each series alone; NaN: it has no levels. None: unknown.
+        usual: float32 (R, `BINS`), counts of the series' levels by height: what a learning threshold starts from.
+            None: the bundle's thresholds do not learn.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class ThresholdTable:
     q: float
     trained: Float64s | None = None
     median: Float64s | None = None
+    usual: Float32s | None = None
 
     def __post_init__(self) -> None:
         ok = POOLED in self.names and self.scale.shape == (len(self.names),)
@@ -55,6 +58,12 @@ class ThresholdTable:
     def of(self, name: str) -> float:
         """The threshold of a series: the level that it may reach, > 0."""
         return float(self.scale[self._row_of.get(name, self._row_of[POOLED])] * self.q)
+
+    def usual_of(self, name: str) -> Float32s:
+        """The counts that the threshold of a series starts from, float32 (`BINS`,)."""
+        assert self.usual is not None, "asked only where thresholds learn"
+        counts: Float32s = self.usual[self._row_of.get(name, self._row_of[POOLED])]
+        return counts
 
     def of_each(self, names: Iterable[str]) -> Float64s:
         """The threshold of each series, float64 (len(names),)."""
