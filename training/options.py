@@ -1,12 +1,18 @@
 """The options of a training run: sections of the configuration, the history, and what is no setting."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stream.events.feedback import Judgements
 from stream.intake.tables.reader import Hints
 from stream.settings.data import FrameSettings
-from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
+from stream.settings.detection import (
+    ModelSettings,
+    RecalibrationSettings,
+    RuleSettings,
+    ThresholdSettings,
+    TrainSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class TrainOptions:
         hints: the columns that the configuration names.
         feedback: people's verdicts on alerts; None: none given.
         force: the reason for which a model passes that the gate refuses; None: none passes.
+        recalibrate: bounds of thresholds that learn.
     """
 
     detector: str
@@ -59,6 +66,7 @@ class TrainOptions:
     fit: FitOptions
     feedback: Judgements | None
     force: str | None
+    recalibrate: RecalibrationSettings = field(default_factory=RecalibrationSettings)
 
     @property
     def train(self) -> TrainSettings:

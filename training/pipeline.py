@@ -10,6 +10,7 @@ bundle. The first that passes the gate becomes production.
 An interrupted run leaves nothing: a bundle appears by one rename, or in object storage by its manifest.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,12 +32,13 @@ from stream.offline.rows import changes
 from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
-from training.calibration.calibrate import Calibration, calibrate
+from training.calibration.calibrate import Calibration, calibrate, calibrate_relative
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.levels import Levels
 from training.calibration.severity import with_severity
 from training.calibration.stored_levels import stored_table
 from training.calibration.stretches import threshold_basis
+from training.calibration.usual import learning_of, relative_levels
 from training.data.degraded import refuse_degraded
 from training.data.history import History, data_facts, describe_columns, drop_sensors, read_history
 from training.data.scored_history import FrameScores, frame_scores
@@ -122,8 +124,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         trained.usual_disagreement,
     )  # fmt: skip
     scores, accounts = _scored(history, draft, progress)
-    levels = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.CALIBRATE, Part.GATE)}
-    calibration, draft = _calibrated(levels[Part.CALIBRATE], draft, history, options, progress)
+    held_out = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.STOP, Part.CALIBRATE, Part.GATE)}
+    levels, calibration, draft = _calibrated(held_out, draft, history, options, progress)
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, data, accounts)
@@ -153,11 +155,20 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
 
 
 def _calibrated(
-    levels: Levels, draft: Definition, history: History, options: TrainOptions, progress: Progress
-) -> tuple[Calibration, Definition]:
-    """Computes thresholds and severities, which the draft takes; warns where few stretches set the thresholds."""
-    promise, seed = options.threshold, options.train.seed
-    calibration = calibrate(levels, draft.rules, promise, seed)
+    held_out: Mapping[Part, Levels], draft: Definition, history: History, options: TrainOptions, progress: Progress
+) -> tuple[Mapping[Part, Levels], Calibration, Definition]:
+    """Computes thresholds and severities, which the draft takes; warns where few stretches set the thresholds.
+
+    Returns the levels as the thresholds see them: where they learn, relative to the usual level.
+    """
+    promise, seed, parts = options.threshold, options.train.seed, held_out
+    learning = learning_of(promise, options.recalibrate, draft.policy, draft.spec)
+    if learning is None:
+        calibration = calibrate(held_out[Part.CALIBRATE], draft.rules, promise, seed)
+    else:
+        relative = relative_levels(held_out, learning)
+        parts, calibration = relative.parts, calibrate_relative(relative, draft.rules, promise, seed)
+    levels = parts[Part.CALIBRATE]
     progress.stage("calibrate", f"{len(levels):,} held-out levels")
     if (looser := calibration.looser) is not None:
         progress.stage("warning", looser)
@@ -165,7 +176,7 @@ def _calibrated(
     if basis is not None:
         progress.stage("warning", f"{basis.said}; {basis.remedy}")
     calibration, rules = with_severity(levels, calibration, draft.rules, options.rules.rarity, seed)
-    return replace(calibration, set_by=basis), replace(draft, rules=rules)
+    return parts, replace(calibration, set_by=basis), replace(draft, rules=rules, learning=learning)
 
 
 def _scored(history: History, draft: Definition, progress: Progress) -> tuple[FrameScores, tuple[SeriesAccount, ...]]:

@@ -138,6 +138,11 @@ class ThresholdSettings(Section):
     percentile: Float = Field(
         default=99.0, gt=50, lt=100, description="percentile: which one of the levels on the calibrate part."
     )
+    learn: bool = Field(
+        default=True,
+        description="true: the threshold of each series follows its own levels, within `recalibrate.max_total` of the "
+        "trained one, or further once a new usual level was told. false: it stays as trained or recalibrated.",
+    )
     strict: bool = Field(
         default=False,
         description="true: where the data cannot support the threshold, training fails. false: it extrapolates.",

@@ -19,9 +19,11 @@ from stream.messages import figure
 from stream.registry.manifest_facts import Method, SeverityFacts, ThresholdBasis, ThresholdFacts
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
-from training.calibration.quantile import SUPPORT, quantile_by_budget, quantile_by_percentile
+from training.calibration.quantile import SUPPORT, quantile_by_budget, quantile_by_margin, quantile_by_percentile
 from training.calibration.series_scale import series_scales
 from training.calibration.tail import MIN_MAXIMA
+from training.calibration.usual import RelativeLevels
+from training.data.split import Part
 
 # One block is one observation: its spread is not known.
 MIN_BLOCKS = 2
@@ -115,6 +117,17 @@ def calibrate_stored(
     return _calibrated(levels, levels.level, _blocks(levels), table, rules, options, seed)
 
 
+def calibrate_relative(relative: RelativeLevels, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:
+    """Computes how far thresholds stand above the usual levels that they follow.
+
+    Raises:
+        DataError: there are too few levels, for any threshold or for the promise with `strict`.
+    """
+    levels = relative.parts[Part.CALIBRATE]
+    ratio = levels.level / relative.table.scale[levels.series]
+    return _calibrated(levels, ratio, _blocks(levels), relative.table, rules, options, seed)
+
+
 def least_blocks(options: ThresholdSettings, weeks: float) -> int:
     """Least number of blocks, over `weeks` series-weeks, that the promise needs. A fitted tail needs more."""
     return MIN_MAXIMA if options.method == "budget" and options.alerts_per_week * weeks < SUPPORT else MIN_BLOCKS
@@ -134,7 +147,12 @@ def _calibrated(
         q = quantile_by_percentile(levels, ratio, block, promised, seed)
     else:
         promised = options.alerts_per_week
-        q = quantile_by_budget(levels, ratio, block, rules, promised, seed)
+        follows = table.usual is not None and promised * levels.weeks < SUPPORT
+        q = (
+            quantile_by_margin(levels, ratio, rules, promised)
+            if follows
+            else quantile_by_budget(levels, ratio, block, rules, promised, seed)
+        )
     if q.extrapolated and options.strict:
         raise DataError(
             f"calibrate: {levels.weeks:.3g} series-weeks of normal data cannot support the promise of {promised:g} "

@@ -52,6 +52,7 @@ def train_options(
         fit=FitOptions(settings.train),
         feedback=feedback,
         force=force,
+        recalibrate=settings.recalibrate,
     )
 
 

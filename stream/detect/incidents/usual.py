@@ -175,8 +175,8 @@ class UsualLevels:
         numbers = (self._unit, self._factor, self._told, self._highest)
         counts = (self._loud_since, self._loud_for, self._in_block, self._is_loud)
         packed = _STATE.pack(*(float(of[slot]) for of in numbers), *(int(of[slot]) for of in counts))
-        counts: bytes = self._counts[slot].astype("<f4").tobytes()
-        return self.key + packed + counts
+        learned: bytes = self._counts[slot].astype("<f4").tobytes()
+        return self.key + packed + learned
 
     def restore(self, slot: int, state: bytes) -> None:
         """Restores what `snapshot` gave, unless the thresholds of another bundle learned it."""
