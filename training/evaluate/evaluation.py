@@ -108,7 +108,7 @@ def evaluate(bundle: Bundle, options: EvaluationOptions) -> Evaluation:
     grace = definition.spec.receptive_field
     truth = ground_truth(labelled.frames, grace)
     incidents = spans(labelled.incidents)
-    ours = measure(truth, Detections(OURS, labelled.score, incidents))
+    ours = measure(truth, Detections(OURS, labelled.score, incidents, labelled.level))
     assert ours.events is not None, "the detector has a threshold"
     normal = normal_frames(labelled.frames, grace)
     levels = calibration_levels(bundle.folder)

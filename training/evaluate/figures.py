@@ -52,11 +52,19 @@ class Detections:
     Attributes:
         score: float64 (T,), >= 0, NaN where there is none; above 1 is above the threshold.
         incidents: the incidents it would publish; None where it has no threshold and can only be ranked.
+        level: float64 (T,), levels in units of the trained threshold, NaN where there is none. They rank the frames:
+            a score that has learned a new usual level cannot. None: the scores rank them.
     """
 
     name: str
     score: Float64s
     incidents: Sequence[Span] | None
+    level: Float64s | None = None
+
+    @property
+    def order(self) -> Float64s:
+        """The values that rank the frames, float64 (T,)."""
+        return self.score if self.level is None else self.level
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,7 @@ def measure(truth: GroundTruth, detections: Detections) -> Figures:
 
 def _series_figures(truth: GroundTruth, detections: Detections, name: str, incidents: Sequence[Span]) -> SeriesFigures:
     at = truth.rows[name]
-    score, labels, days = detections.score[at], truth.labels[at], truth.normal_days[name]
+    score, labels, days = detections.order[at], truth.labels[at], truth.normal_days[name]
     return SeriesFigures(
         frames=len(labels),
         ranking=rank(score, labels),

@@ -30,6 +30,7 @@ class LabelledScores:
     Attributes:
         frames: with labels in `marked`: a frame is labelled if one of its readings is.
         score: float64 (T,), NaN where a frame was not scored.
+        level: float64 (T,), in units of the trained threshold of the series; NaN likewise.
         incidents: the last event of each, ordered by their start.
         counts: readings by disposition and `received`; frames by verdict.
         accounts: of each series.
@@ -39,6 +40,7 @@ class LabelledScores:
     layout: Layout
     frames: FramedHistory
     score: Float64s
+    level: Float64s
     incidents: tuple[IncidentEvent, ...]
     counts: Counter[Count]
     accounts: tuple[SeriesAccount, ...]
@@ -74,7 +76,10 @@ def score_labelled(
         seen = ", ".join(f"{counts[Count[kind.name]]:,} {kind.name.lower()}" for kind in Verdict)
         why = "; ".join(warnings(scored.accounts))
         raise DataError(f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); {why}")
-    return LabelledScores(layout, scored.frames, score, _newest(scored.events), counts, scored.accounts, labelled[0])
+    level = scored.scores.level / definition.thresholds.of_each(scored.frames.names)[scored.frames.series]
+    return LabelledScores(
+        layout, scored.frames, score, level, _newest(scored.events), counts, scored.accounts, labelled[0]
+    )
 
 
 def _counting(steps: Iterable[Step], labelled: list[int]) -> Iterator[Step]:
