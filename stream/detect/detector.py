@@ -18,7 +18,8 @@ from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incidents import EXCEEDS, Incidents, ScoredFrames
 from stream.detect.incidents.level import ErrorHistory
-from stream.detect.incidents.usual import UsualLevels, usual_events
+from stream.detect.incidents.usual import UsualLevels
+from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.retirement import Retirement

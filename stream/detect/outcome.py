@@ -11,7 +11,7 @@ from stream.counters import Count
 from stream.detect.frames.blindness import BlindnessEvent
 from stream.detect.frames.frames import Frames
 from stream.detect.incidents.incident import IncidentEvent
-from stream.detect.incidents.usual import UsualEvent
+from stream.detect.incidents.usual_events import UsualEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from stream.detect.frames.blindness import BlindnessEvent
-from stream.detect.incidents.usual import UsualEvent
+from stream.detect.incidents.usual_events import UsualEvent
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
 
@@ -106,11 +106,11 @@ def _blindness_event(change: BlindnessEvent, offset: int) -> SeriesBlind | Serie
 
 
 class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
-    """The machine has changed its state: a level above the threshold since `since` is the new usual one.
+    """A level above the threshold since `since` is the new usual one of the series, or it has the trained one again.
 
     Attributes:
-        since, at: event times of the first frame above the threshold, and of the frame that shows the change, RFC 3339.
-        factor: the new threshold as a multiple of the trained one.
+        since, at: event times of the first frame of the new level, and of the frame that shows the change, RFC 3339.
+        factor: the new threshold as a multiple of the trained one; 1: it is the trained one again.
         sensors: those that the error comes from, separated by commas.
     """
 
@@ -124,6 +124,9 @@ class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
     def of(cls, change: UsualEvent, offset: int) -> "UsualLevelMoved":
         """`offset`: of the message that caused it."""
         since, factor = rfc3339(change.since), f"{change.factor:.3g}"
+        if change.factor <= 1.0:
+            message = f"{change.series!r} has its trained usual level again since {since}, with the trained threshold"
+            return cls(since, rfc3339(change.time), factor, "", message=message, series=change.series, offset=offset)
         message = (
             f"{change.series!r} has changed its state: its errors have been above the threshold since {since}, most in "
             f"{named(change.sensors) or 'no sensor in particular'}. This is its usual level from now on, with a "

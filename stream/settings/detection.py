@@ -156,7 +156,10 @@ class RecalibrationSettings(Section):
         default=1.5, gt=1, description="Factor by which `narrows recalibrate` may change a threshold in one run."
     )
     max_total: Float = Field(
-        default=2.0, gt=1, description="Factor by which all runs together may change it; training starts again from 1."
+        default=4.0,
+        gt=1,
+        description="Factor by which all runs together may change it, and by which a threshold that learns may move "
+        "without a word; training starts again from 1.",
     )
     min_blocks: Int = Field(
         default=50, ge=20, description="Least number of blocks of window + smoothing frames that a series must have."

@@ -123,15 +123,14 @@ def quantile_by_budget(
 def quantile_by_margin(levels: Levels, ratio: Float64s, rules: Rules, per_week: float) -> Quantile:
     """A fixed margin above the usual level, where the data are too short to count incidents by.
 
-    The promise is what the margin gives on these data, where that is more than was asked for. It is the caution of a
-    threshold at its start: it follows the usual level the better the more levels it has seen.
+    The promise is what the margin gives on these data, where that is more than was asked for. A threshold follows the
+    usual level the better the more levels it has seen, so it will be quieter than at its start.
     """
     weeks = levels.weeks / levels.rate
     seen = incidents(levels, ratio / MARGIN, rules)
     fewest, most = _likely_number(seen)
-    return Quantile(
-        MARGIN, MARGIN, True, SUPPORT / per_week, max(per_week, seen / weeks), (fewest / weeks, most / weeks)
-    )
+    least = per_week if per_week * levels.weeks * FURTHEST >= SUPPORT else 1.0 / weeks
+    return Quantile(MARGIN, MARGIN, True, SUPPORT / per_week, max(least, seen / weeks), (fewest / weeks, most / weeks))
 
 
 def _extrapolated_share(

@@ -1,4 +1,4 @@
-"""What learning thresholds start from, and held-out levels as such thresholds see them.
+"""The start of thresholds that learn, and held-out levels as such thresholds see them.
 
 A threshold that learns follows the usual level of its series. So levels are judged relative to the usual level at their
 time, as the online code computes it: from the levels before them, starting with those of the stop part.
@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.detect.frames.scale import POOLED
+from stream.detect.incidents.heights import BINS, heights, usual_heights
 from stream.detect.incidents.threshold import ThresholdTable
-from stream.detect.incidents.usual import BINS, UsualLevels, heights, usual_heights
+from stream.detect.incidents.usual import UsualLevels
 from stream.detect.policy import SECOND, FramePolicy, Learning, ModelSpec
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float32s, Float64s

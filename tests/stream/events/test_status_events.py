@@ -15,7 +15,7 @@ from stream.events.data_events import (
     SensorsMissing,
     SeriesInTwoPartitions,
     SeriesRetired,
-    blindness_event,
+    series_event,
 )
 from stream.events.detector_events import BundleActivated, BundleRefused, Drift, StaleThreshold
 from stream.events.record import encode
@@ -33,7 +33,7 @@ FAILED = "taking v2 over failed 5 times in a row; see the log for transaction.fa
 
 def blindness(sees: bool) -> StatusEvent:
     since, time = 1_700_000_010 * SECOND, 1_700_000_016 * SECOND
-    return blindness_event(BlindnessEvent("pump-1", sees, since, time, ("s0", "s1"), 0), offset=7)
+    return series_event(BlindnessEvent("pump-1", sees, since, time, ("s0", "s1"), 0), offset=7)
 
 
 EVENTS: list[StatusEvent] = [

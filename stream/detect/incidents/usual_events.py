@@ -1,0 +1,68 @@
+"""Thresholds of a batch of frames, and the events of series that have another usual level."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.detect.incidents.incidents import ScoredFrames, Shares
+from stream.intake.columns import Bools, Float64s, Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The thresholds of n frames, and where a level became the new usual one.
+
+    Attributes:
+        threshold: float64 (n,), in units of error.
+        since: int64 (n,), ns: the time since which the level was above the threshold, at the frame with which it
+            became the usual one, or back below the trained threshold; 0 at all others.
+        factor: float64 (n,), at such a frame the new threshold as a multiple of the trained one.
+    """
+
+    threshold: Float64s
+    since: Int64s
+    factor: Float64s
+
+    @property
+    def moved(self) -> Bools:
+        """Frames with which a level became the new usual one, bool (n,)."""
+        moved: Bools = self.since != 0
+        return moved
+
+
+@dataclass(frozen=True, slots=True)
+class UsualEvent:
+    """A series has a new usual level, or the trained one again. Times are ns.
+
+    Attributes:
+        since, time: the first frame of the new level, and the frame that shows the change.
+        factor: the new threshold as a multiple of the trained one; 1 where it is that of training again.
+        sensors: those that the error comes from, as in an alert.
+        row: the reading of the batch that completed the frame; -1: a silence completed it.
+    """
+
+    series: str
+    since: int
+    time: int
+    factor: float
+    sensors: tuple[str, ...]
+    row: int
+
+
+def usual_events(
+    judged: Judged, scored: ScoredFrames, name: Callable[[int], str], sensors: Shares
+) -> tuple[UsualEvent, ...]:
+    """The events of a batch, in the order of the readings that caused them; arguments as in `Incidents.push`."""
+    events = [
+        UsualEvent(
+            series=name(int(scored.series[at])),
+            since=int(judged.since[at]),
+            time=int(scored.time[at]),
+            factor=float(judged.factor[at]),
+            sensors=tuple(share.name for share in sensors(at)),
+            row=int(scored.row[at]),
+        )
+        for at in np.flatnonzero(judged.moved).tolist()
+    ]
+    return tuple(sorted(events, key=lambda event: event.row))
