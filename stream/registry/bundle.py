@@ -20,7 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from stream.detect.definition import Definition
-from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.detect.frames.scale import ScaleTable
 from stream.detect.incidents.threshold import Promise, ThresholdTable
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
@@ -35,16 +35,12 @@ from stream.registry.manifest import (
     parse_manifest,
     read_manifest,
 )
+from stream.registry.series_table import SERIES, series_table, tables_of
 
 WEIGHTS = "weights.safetensors"
-SERIES = "series.parquet"
 CALIBRATION = "calibration.parquet"
 SELFTEST = "selftest.parquet"
 FILES = (WEIGHTS, SERIES, CALIBRATION, SELFTEST)
-# Columns of SERIES that not all bundles have: TRAINED only after a recalibration, the others not in older bundles.
-TRAINED, MEDIAN, WILD, BORROWED = "threshold_trained", "threshold_median", "wild", "borrowed"
-# Counts of levels by height, a list; only where thresholds learn.
-USUAL = "usual"
 MAX_FILE_BYTES = 4 << 30
 # Machines differ by 1e-5 relative; the absolute part covers errors that are nearly 0.
 SELFTEST_RTOL, SELFTEST_ATOL = 1e-4, 1e-6
@@ -76,7 +72,7 @@ def write(folder: Path, manifest: Manifest, contents: Contents) -> Manifest:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(save_tensors({k: t.contiguous() for k, t in contents.weights.items()}))
-    pq.write_table(_series_table(contents.scales, contents.thresholds), folder / SERIES)
+    pq.write_table(series_table(contents.scales, contents.thresholds), folder / SERIES)
     pq.write_table(contents.calibration, folder / CALIBRATION)
     pq.write_table(_selftest_table(contents.selftest), folder / SELFTEST)
     entries = tuple(_entry(folder / name) for name in FILES)
@@ -98,8 +94,8 @@ def write_child(folder: Path, parent: Path, manifest: Manifest, thresholds: Thre
     for name in FILES:
         (folder / name).write_bytes(data[name])
     if thresholds is not None:
-        scales, _ = _tables(table_in(data[SERIES]), parent_manifest)
-        pq.write_table(_series_table(scales, thresholds), folder / SERIES)
+        scales, _ = tables_of(table_in(data[SERIES]), parent_manifest)
+        pq.write_table(series_table(scales, thresholds), folder / SERIES)
     entries = tuple(_entry(folder / entry.name) for entry in parent_manifest.files if entry.name in FILES)
     return _sealed(folder, msgspec.structs.replace(manifest, files=entries))
 
@@ -141,7 +137,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     manifest = _intact(folder)
     data = _verified(folder, manifest)
     try:
-        scales, thresholds = _tables(table_in(data[SERIES]), manifest)
+        scales, thresholds = tables_of(table_in(data[SERIES]), manifest)
         ensemble = _ensemble(manifest, load_tensors(data[WEIGHTS]))
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
@@ -236,54 +232,6 @@ def table_in(data: bytes) -> pa.Table:
     """
     with pq.ParquetFile(pa.BufferReader(data)) as file:
         return file.read(use_threads=False)
-
-
-def _series_table(scales: ScaleTable, thresholds: ThresholdTable) -> pa.Table:
-    """The table of scales and thresholds: a row for each series and sensor; thresholds repeat along a series."""
-    sensors = scales.mean.shape[1]
-    of = np.repeat(np.arange(len(scales.names)), sensors)
-    places = {name: i for i, name in enumerate(thresholds.names)}
-    row = np.array([places.get(name, places[POOLED]) for name in scales.names])[of]
-    columns = {
-        "series": pa.array([scales.names[i] for i in of]),
-        "sensor": pa.array(np.tile(np.arange(sensors, dtype=np.int32), len(scales.names))),
-        "mean": scales.mean.ravel(),
-        "scale": scales.scale.ravel(),
-        "n": scales.rows[of],
-        "threshold_scale": thresholds.scale[row],
-        "threshold_n": thresholds.rows[row],
-    }
-    facts = {WILD: scales.wild, BORROWED: scales.borrowed}
-    columns |= {name: values.ravel() for name, values in facts.items() if values is not None}
-    extra = {TRAINED: thresholds.trained, MEDIAN: thresholds.median}
-    columns |= {name: values[row] for name, values in extra.items() if values is not None}
-    if thresholds.usual is not None:
-        counts = thresholds.usual[row]
-        columns[USUAL] = pa.FixedSizeListArray.from_arrays(pa.array(counts.ravel()), counts.shape[1])
-    return pa.table(columns)
-
-
-def _tables(table: pa.Table, manifest: Manifest) -> tuple[ScaleTable, ThresholdTable]:
-    sensors = len(manifest.sensors)
-    if table.num_rows % sensors or sensors != manifest.model.sensors:
-        raise ShapeError(f"{SERIES}: {table.num_rows} rows for {sensors} sensors, model has {manifest.model.sensors}")
-    names = tuple(table["series"].to_pylist()[::sensors])
-
-    def column(name: str) -> Float64s:
-        values: Float64s = table[name].to_numpy().astype(np.float64).reshape(-1, sensors)
-        return values
-
-    rows = column("n")[:, 0].astype(np.int64), column("threshold_n")[:, 0].astype(np.int64)
-    wild = column(WILD).astype(np.int64) if WILD in table.column_names else None
-    borrowed = column(BORROWED).astype(np.bool_) if BORROWED in table.column_names else None
-    scales = ScaleTable(names, column("mean"), column("scale"), rows[0], wild, borrowed)
-    trained, median = (column(name)[:, 0] if name in table.column_names else None for name in (TRAINED, MEDIAN))
-    usual = None
-    if USUAL in table.column_names:
-        counts = table[USUAL].combine_chunks().flatten().to_numpy().astype(np.float32)
-        usual = counts.reshape(table.num_rows, -1)[::sensors].copy()
-    scale, q = column("threshold_scale")[:, 0], manifest.threshold_q
-    return scales, ThresholdTable(names, scale, rows[1], q, trained, median, usual)
 
 
 def _selftest_table(test: SelfTest) -> pa.Table:
