@@ -125,10 +125,10 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     )  # fmt: skip
     scores, accounts = _scored(history, draft, progress)
     held_out = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.STOP, Part.CALIBRATE, Part.GATE)}
-    levels, calibration, draft = _calibrated(held_out, draft, history, options, progress)
+    levels, fixed, calibration, draft = _calibrated(held_out, draft, history, options, progress)
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
-    gate_data = GateData(history, framed, part, levels, data, accounts)
+    gate_data = GateData(history, framed, part, levels, (held_out, fixed), data, accounts)
     capacity, criteria, changes = run_gate(gate_data, challenger, calibration, fitted, registry, options.train.seed)
     progress.stage("strength", capacity.summary)
     progress.stage("gate", overall(criteria))
@@ -156,17 +156,20 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
 
 def _calibrated(
     held_out: Mapping[Part, Levels], draft: Definition, history: History, options: TrainOptions, progress: Progress
-) -> tuple[Mapping[Part, Levels], Calibration, Definition]:
+) -> tuple[Mapping[Part, Levels], ThresholdTable, Calibration, Definition]:
     """Computes thresholds and severities, which the draft takes; warns where few stretches set the thresholds.
 
-    Returns the levels as the thresholds see them: where they learn, relative to the usual level.
+    Returns the levels as the thresholds see them: where they learn, relative to the usual level; and thresholds that do
+    not learn.
     """
     promise, seed, parts = options.threshold, options.train.seed, held_out
     learning = learning_of(promise, options.recalibrate, draft.policy, draft.spec)
     if learning is None:
         calibration = calibrate(held_out[Part.CALIBRATE], draft.rules, promise, seed)
+        fixed = calibration.table
     else:
         relative = relative_levels(held_out, learning)
+        fixed = relative.fixed
         parts, calibration = relative.parts, calibrate_relative(relative, draft.rules, promise, seed)
     levels = parts[Part.CALIBRATE]
     progress.stage("calibrate", f"{len(levels):,} held-out levels")
@@ -176,7 +179,7 @@ def _calibrated(
     if basis is not None:
         progress.stage("warning", f"{basis.said}; {basis.remedy}")
     calibration, rules = with_severity(levels, calibration, draft.rules, options.rules.rarity, seed)
-    return parts, replace(calibration, set_by=basis), replace(draft, rules=rules, learning=learning)
+    return parts, fixed, replace(calibration, set_by=basis), replace(draft, rules=rules, learning=learning)
 
 
 def _scored(history: History, draft: Definition, progress: Progress) -> tuple[FrameScores, tuple[SeriesAccount, ...]]:

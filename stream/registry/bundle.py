@@ -110,6 +110,8 @@ def _sealed(folder: Path, manifest: Manifest) -> Manifest:
 def _promise(manifest: Manifest) -> Promise:
     """The promise of the thresholds; None where the manifest does not say."""
     per_week = manifest.threshold.alerts_per_week
+    if manifest.learning is not None:  # then they do not grow old
+        return Promise(None, per_week)
     try:
         at = datetime.fromisoformat(calibrated_at(manifest)).timestamp()
     except ValueError:

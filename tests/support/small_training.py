@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stream.registry.bundle import SERIES, WEIGHTS, calibration_levels
+from stream.registry.bundle import WEIGHTS, calibration_levels
+from stream.registry.series_table import SERIES
 from stream.settings.detection import ModelSettings, ThresholdSettings
 from tests.support.options import fit_options, train_options
 from training.demo import fleet

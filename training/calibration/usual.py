@@ -34,10 +34,12 @@ class RelativeLevels:
     Attributes:
         parts: levels of calibrate and gate, in such a unit that the thresholds of `table` apply.
         table: thresholds of q = 1 at the end of the history, with the counts that they go on from.
+        fixed: thresholds from the levels of calibrate alone, which do not learn.
     """
 
     parts: dict[Part, Levels]
     table: ThresholdTable
+    fixed: ThresholdTable
 
 
 def learning_of(
@@ -81,7 +83,12 @@ def relative_levels(levels: Mapping[Part, Levels], learning: Learning) -> Relati
         part: replace(levels[part], level=relative[of_gate == (part == Part.GATE)])
         for part in (Part.CALIBRATE, Part.GATE)
     }
-    return RelativeLevels(parts, ThresholdTable(names, scale, scales.rows, 1.0, usual=end))
+    fixed = scales.scale * usual_heights(_start(calibrate, scales.scale, learning), learning)
+    return RelativeLevels(
+        parts,
+        ThresholdTable(names, scale, scales.rows, 1.0, usual=end),
+        ThresholdTable(names, fixed, scales.rows, MARGIN),
+    )
 
 
 def _start(levels: Levels, scale: Float64s, learning: Learning) -> Float32s:

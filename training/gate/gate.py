@@ -1,10 +1,11 @@
 """Runs every criterion of the gate on a trained model, before any alias moves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.events.account import SeriesAccount
 from stream.intake.columns import UInt8s
@@ -34,7 +35,8 @@ class GateData:
     Attributes:
         framed: the history in frames, T of them.
         part: uint8 (T,), `Part`s of the frames.
-        levels: levels of the model on the calibrate and gate parts.
+        levels: levels of the model on the calibrate and gate parts, as its thresholds see them.
+        fixed: the levels themselves, and thresholds from the calibrate part that do not learn.
         data: facts about the history, for the manifest.
         accounts: of its series.
     """
@@ -43,6 +45,7 @@ class GateData:
     framed: FramedHistory
     part: UInt8s
     levels: Mapping[Part, Levels]
+    fixed: tuple[Mapping[Part, Levels], ThresholdTable]
     data: DataFacts
     accounts: Sequence[SeriesAccount]
 
@@ -60,7 +63,9 @@ def run_gate(
     spec, frames = definition.spec, definition.spec.receptive_field
     segments = cut_segments(framed, framed.within(data.part, Part.GATE, frames), frames, most_segments(spec), seed)
     capacity = measure_capacity(framed, data.part, definition, fitted.weights, seed)
-    changes = machine_changes(data.levels[Part.CALIBRATE], gate, definition, framed)
+    held_out, table = data.fixed
+    fixed = replace(definition, thresholds=table, learning=None)
+    changes = machine_changes(held_out[Part.CALIBRATE], held_out[Part.GATE], fixed, framed)
     criteria = [
         synthetic_criterion(segments, definition, seed),
         labelled_criterion(framed, data.part, challenger.scores.level, gate, definition),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from stream.errors import DataError
 from stream.intake.tables.reader import Hints
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, calibrated_at
@@ -87,6 +88,12 @@ def run_recalibration(
     """
     folder = registry.folder(detector, reference)
     parent, definition = load(folder)
+    if definition.learning is not None:
+        raise DataError(
+            f"{folder.name}: its thresholds go on learning from what the series send, so there is nothing to "
+            "recalibrate; train again where the machine has changed, or with `threshold.learn: false` for thresholds "
+            "that stay until they are recalibrated"
+        )
     if not dry_run:
         registry.try_writing(detector)
     thresholds = bundle_thresholds(folder, parent, definition)

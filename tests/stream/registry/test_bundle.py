@@ -17,9 +17,10 @@ import pytest
 
 from stream.detect.policy import ValidRange
 from stream.errors import BundleError
-from stream.registry.bundle import SELFTEST, SERIES, WEIGHTS, load, table_in
+from stream.registry.bundle import SELFTEST, WEIGHTS, load, table_in
 from stream.registry.manifest import MANIFEST, Manifest, read_manifest
 from stream.registry.registry import Registry
+from stream.registry.series_table import SERIES
 from tests.support.builders import a_definition, a_policy, a_rule, a_rules, a_spec, publish, write_bundle
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from stream.detect.definition import Definition
 from stream.errors import BundleError, StorageError
-from stream.registry.bundle import SERIES, WEIGHTS, load
+from stream.registry.bundle import WEIGHTS, load
 from stream.registry.manifest import MANIFEST
 from stream.registry.promotion import promote, rollback
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
+from stream.registry.series_table import SERIES
 from stream.serve.served_bundle import RegistryBundles
 from stream.storage.folder import Folder
 from stream.storage.objects import Objects

@@ -9,8 +9,9 @@ import pytest
 
 from stream.cli.options.training import AMENDABLE, NOT_AMENDABLE, amendment_from
 from stream.errors import BundleError, ConfigError
-from stream.registry.bundle import CALIBRATION, FILES, SERIES, WEIGHTS, load, write_child
+from stream.registry.bundle import CALIBRATION, FILES, WEIGHTS, load, write_child
 from stream.registry.registry import CANDIDATE, PRODUCTION, Registry
+from stream.registry.series_table import SERIES
 from stream.settings import load as load_settings
 from stream.settings.detection import RuleSettings, SensorRuleSettings, ThresholdSettings
 from tests.support.builders import a_definition, publish
