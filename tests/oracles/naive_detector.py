@@ -11,6 +11,7 @@ from operator import add
 
 from tests.oracles.naive_incidents import NaiveIncidents
 from tests.oracles.naive_records import NAN, NaiveBlindness, NaiveEvent, NaiveFrame, NaiveIncident, NaivePolicy
+from tests.oracles.naive_usual import NaiveUsual
 
 
 @dataclass
@@ -38,6 +39,7 @@ class NaiveDetector:
         error: the model: from a window of scaled rows and the masks of these rows.
         scale: mean and scale of each sensor of a series.
         threshold: of a series.
+        usual: the threshold of a series that learns; None: thresholds do not.
         parts: each sensor's error and its scaled reconstruction, from the same as `error`; only `rules` need it.
     """
 
@@ -49,9 +51,11 @@ class NaiveDetector:
         scale: Callable[[str], tuple[list[float], list[float]]],
         threshold: Callable[[str], float],
         parts: Callable[[list[list[float]], list[list[bool]]], tuple[list[float], list[float]]] | None = None,
+        usual: Callable[[str], NaiveUsual] | None = None,
     ) -> None:
         self.policy = policy
         self.error, self.scale, self.threshold, self.parts = error, scale, threshold, parts
+        self.new_usual, self.usual = usual, dict[str, NaiveUsual]()
         self.series: dict[str, _Series] = {}
         self.frames: list[NaiveFrame] = []
         self.incidents = NaiveIncidents(detector, policy)
@@ -168,13 +172,17 @@ class NaiveDetector:
         row = list(state.carried)
         masks = [math.isnan(value) for value in row]
         level, verdict = self._level(series, state, time, row, masks)
-        score = level / self.threshold(series)
+        threshold, moved = self.threshold(series), 0
+        if self.new_usual is not None:
+            self.usual[series] = self.usual[series] if series in self.usual else self.new_usual(series)
+            threshold, moved = self.usual[series].push(level, time)
+        score = level / threshold
         self.frames.append(NaiveFrame(series, time, verdict, level, score, imputed))
         self._note_blindness(series, state, time, verdict, masks)
         if verdict == "off":
             outside = []
         state.incident = self.incidents.step(
-            series, state.incident, time, score, lambda: self._is_vetoed(series, state, row, masks), outside
+            series, state.incident, time, score, lambda: self._is_vetoed(series, state, row, masks), outside, moved > 0
         )
 
     def _note_blindness(self, series: str, state: _Series, time: int, verdict: str, masks: list[bool]) -> None:

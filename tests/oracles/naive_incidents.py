@@ -18,7 +18,7 @@ class NaiveIncidents:
 
     def step(
         self, series: str, incident: NaiveIncident | None, time: int, score: float,
-        is_vetoed: Callable[[], bool], outside: list[int],
+        is_vetoed: Callable[[], bool], outside: list[int], moved: bool = False,
     ) -> NaiveIncident | None:  # fmt: skip
         """The open incident of a series after a frame; `is_vetoed` is called for frames that exceed."""
         p = self.policy
@@ -42,6 +42,9 @@ class NaiveIncidents:
             incident.quiet = 0
         if incident.quiet >= p.close_after:
             self.publish(series, incident, "resolved", time, "recovered", incident.quiet_since)
+            return None
+        if moved and not outside:
+            self.publish(series, incident, "resolved", time, "new_usual", time)
             return None
         severity = self._severity(incident.peak)
         if new or severity > incident.severity or time - incident.reported_at >= p.update_every:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED, ScaleTable
+from stream.detect.incidents.heights import BINS, heights
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.model.autoencoders import build
 from stream.detect.model.discriminator import build as build_discriminator
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.policy import FramePolicy, ModelSpec, Rules, SensorRule
+from stream.detect.policy import FramePolicy, Learning, ModelSpec, Rules, SensorRule
 from stream.events.record import rfc3339
 from stream.intake.columns import Readings
 from stream.intake.decode import JSON, Fields
@@ -82,6 +83,7 @@ def a_definition(
     q: float = 1.0,
     series: Sequence[str] = ("a", "b"),
     seed: int = 0,
+    learning: Learning | None = None,
 ) -> Definition:
     """A definition with random weights: scales differ by series, error scales by sensor; one threshold q for all."""
     spec = spec or a_spec()
@@ -101,9 +103,22 @@ def a_definition(
             draw.uniform(0.5, 2.0, size=(len(names), spec.sensors)),
             np.full(len(names), 100),
         ),
-        thresholds=ThresholdTable(names, draw.uniform(0.8, 1.2, len(names)), np.full(len(names), 100), q),
+        thresholds=ThresholdTable(
+            names,
+            draw.uniform(0.8, 1.2, len(names)),
+            np.full(len(names), 100),
+            q,
+            usual=None if learning is None else _counts(len(names)),
+        ),
+        learning=learning,
         ensemble=Ensemble(spec, weights, *_units_of(spec, draw)),
     )
+
+
+def _counts(series: int) -> NDArray[np.float32]:
+    """Counts of levels around half of the scale."""
+    levels = np.random.default_rng(0).lognormal(-0.7, 0.3, (series, 60))
+    return np.stack([np.bincount(heights(of), minlength=BINS) for of in levels]).astype(np.float32)
 
 
 def _units_of(spec: ModelSpec, draw: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:

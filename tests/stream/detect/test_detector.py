@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -13,13 +14,15 @@ from hypothesis import strategies as st
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.frames.framing import Framing
+from stream.detect.incidents.heights import EDGES
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Outcome, Verdict
-from stream.detect.policy import Maintenance, Sentinels, ValidRange
+from stream.detect.policy import Learning, Maintenance, Sentinels, ValidRange
 from stream.detect.series_state import SeriesState
 from stream.intake.columns import Disposition, Readings
 from tests.oracles.naive_detector import NaiveDetector
 from tests.oracles.naive_records import NaiveEvent, NaivePolicy
+from tests.oracles.naive_usual import NaiveUsual
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rule, a_rules, a_spec, readings
 
 
@@ -44,6 +47,7 @@ SENTINELS = (Sentinels("s1", (-9999.0, 1e20)), Sentinels("s0", (-9999.0,)))
 SPANS = st.sampled_from(["newest", "window", "both"])
 POLICIES = {
     "wide": a_policy(max_carry=2, max_missing=0),
+    "wide, learns": a_policy(max_carry=2, max_missing=0),
     "wide, masks allowed": a_policy(max_carry=1, max_missing=1),
     "off at times": a_policy(
         score_when="s0 > -1.5",
@@ -80,6 +84,8 @@ POLICIES = {
         valid=(ValidRange("s1", high=6.8), ValidRange("s0", low=-1.3)),
     ),
 }
+# Blocks so short that some levels become the new usual ones in a case.
+LEARNING = Learning(share=0.05, block=3, horizon=40, bound=2.0, moved_after=9)
 RULED = ("wide, ruled", "on ticks, off at times, ruled")
 VETOES = msgspec.structs.replace(
     RULES, sensors=(a_rule("s1", "above", min_relative=0.5), a_rule("s0", min_absolute=2.0))
@@ -102,7 +108,8 @@ def a_case(policy: str, seed: int, n: int = 260, **spec: object) -> Case:
         values[draw.random((n, 2)) < 0.1] = -9999.0
         values[draw.random(n) < 0.05, 1] = 1e20
     rules = VETOES if policy in RULED else RULES
-    return Case(a_definition(a_spec(**spec), POLICIES[policy], rules, q=1.5), series, time, values)
+    learning = LEARNING if "learns" in policy else None
+    return Case(a_definition(a_spec(**spec), POLICIES[policy], rules, q=1.5, learning=learning), series, time, values)
 
 
 def runs(value: float) -> bool:
@@ -143,8 +150,16 @@ def the_twin(case: Case) -> NaiveDetector:
             sentinels=[missing.get(name, ()) for name in d.sensors],
             rules=[rules.get(name, ("both", 0.0, 0.0)) for name in d.sensors] if rules else [],
         ),
-        error, scale, d.thresholds.of, parts,
+        error, scale, d.thresholds.of, parts, usual_of(d) if d.learning is not None else None,
     )  # fmt: skip
+
+
+def usual_of(of: Definition) -> Callable[[str], NaiveUsual]:
+    """The learning threshold of a series, as training left it."""
+    table, learning = of.thresholds, of.learning
+    assert learning is not None
+    fields = {name: getattr(learning, name) for name in learning.__struct_fields__}
+    return lambda name: NaiveUsual(table.of(name), table.q, table.usual_of(name).tolist(), EDGES.tolist(), **fields)
 
 
 def verdicts_of(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
