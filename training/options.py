@@ -1,6 +1,6 @@
 """The options of a training run: sections of the configuration, the history, and what is no setting."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream.events.feedback import Judgements
@@ -63,10 +63,10 @@ class TrainOptions:
     model: ModelSettings
     rules: RuleSettings
     threshold: ThresholdSettings
+    recalibrate: RecalibrationSettings
     fit: FitOptions
     feedback: Judgements | None
     force: str | None
-    recalibrate: RecalibrationSettings = field(default_factory=RecalibrationSettings)
 
     @property
     def train(self) -> TrainSettings:

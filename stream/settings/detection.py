@@ -140,8 +140,9 @@ class ThresholdSettings(Section):
     )
     learn: bool = Field(
         default=True,
-        description="true: the threshold of each series follows its own levels, within `recalibrate.max_total` of the "
-        "trained one, or further once a new usual level was told. false: it stays as trained or recalibrated.",
+        description="budget: true: the threshold of each series follows its own levels, within `recalibrate.max_total` "
+        "of the trained one, or further once a new usual level was told. false: it stays as trained or recalibrated. "
+        "percentile: it stays.",
     )
     strict: bool = Field(
         default=False,

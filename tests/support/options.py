@@ -6,7 +6,13 @@ from typing import Any, TypeVar
 
 from stream.intake.tables.hints import Hints
 from stream.settings.data import FrameSettings
-from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
+from stream.settings.detection import (
+    ModelSettings,
+    RecalibrationSettings,
+    RuleSettings,
+    ThresholdSettings,
+    TrainSettings,
+)
 from stream.settings.section import Section
 from training.options import FitOptions, TrainOptions
 
@@ -38,6 +44,7 @@ def train_options(detector: str, data: Path, registry: Path | str, /, **values: 
         ModelSettings(),
         RuleSettings(),
         ThresholdSettings(),
+        RecalibrationSettings(),
         PLAIN,
         feedback=None,
         force=None,

@@ -19,7 +19,13 @@ from stream.messages import figure
 from stream.registry.manifest_facts import Method, SeverityFacts, ThresholdBasis, ThresholdFacts
 from stream.settings.detection import ThresholdSettings
 from training.calibration.levels import Levels, incidents
-from training.calibration.quantile import SUPPORT, quantile_by_budget, quantile_by_margin, quantile_by_percentile
+from training.calibration.quantile import (
+    LEAST_MARGIN,
+    SUPPORT,
+    quantile_by_budget,
+    quantile_by_margin,
+    quantile_by_percentile,
+)
 from training.calibration.series_scale import series_scales
 from training.calibration.tail import MIN_MAXIMA
 from training.calibration.usual import RelativeLevels
@@ -147,12 +153,14 @@ def _calibrated(
         q = quantile_by_percentile(levels, ratio, block, promised, seed)
     else:
         promised = options.alerts_per_week
-        follows = table.usual is not None and promised * levels.weeks < SUPPORT
+        short = promised * levels.weeks < SUPPORT
         q = (
             quantile_by_margin(levels, ratio, rules, promised)
-            if follows
+            if table.usual is not None and short
             else quantile_by_budget(levels, ratio, block, rules, promised, seed)
         )
+        if table.usual is not None:
+            q = replace(q, point=max(q.point, LEAST_MARGIN), high=max(q.high, LEAST_MARGIN))
     if q.extrapolated and options.strict:
         raise DataError(
             f"calibrate: {levels.weeks:.3g} series-weeks of normal data cannot support the promise of {promised:g} "

@@ -27,6 +27,8 @@ FURTHEST = 10.0
 # A threshold stands this far above the usual level of its series. On servers, telemetry, a testbed and single sensors
 # together, 1.25 is louder than promised, and 2 finds a third fewer events.
 MARGIN = 1.5
+# Nearer to the usual level, the levels above the threshold, which teach nothing, would be missed in it.
+LEAST_MARGIN = 1.25
 # Largest share of normal frames above any threshold, however large the budget. With more, incidents merge: then few
 # incidents no longer mean little time in alarm.
 MOST_ABOVE = 0.05

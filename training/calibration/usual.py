@@ -7,6 +7,7 @@ time, as the online code computes it: from the levels before them, starting with
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from stream.detect.frames.scale import POOLED
@@ -45,21 +46,34 @@ class RelativeLevels:
 def learning_of(
     options: ThresholdSettings, bounds: RecalibrationSettings, policy: FramePolicy, spec: ModelSpec
 ) -> Learning | None:
-    """The way in which thresholds learn; None: they do not.
-
-    A budget of incidents is a share of levels: an incident is at least one block of them.
-    """
-    if not options.learn:
+    """The way in which thresholds learn; None: they do not, as a percentile of the trained levels does not."""
+    if not options.learn or options.method == "percentile":
         return None
     week = max(WEEK // policy.interval_ns, 1)
-    share = options.alerts_per_week * spec.block / week if options.method == "budget" else 1 - options.percentile / 100
     return Learning(
-        share=min(max(share, 1e-9), 0.5),
+        share=_share(options.alerts_per_week, spec.block, week),
         block=spec.block,
         horizon=max(week, spec.block),
         bound=bounds.max_total,
         moved_after=max(DAY // policy.interval_ns, spec.block),
     )
+
+
+def _share(per_week: float, block: int, week: int) -> float:
+    """The share of levels that a budget leaves above the usual level: an incident is at least one block of them."""
+    return min(max(per_week * block / week, 1e-9), 0.5)
+
+
+def with_promise(
+    table: ThresholdTable, learning: Learning | None, options: ThresholdSettings, interval_ns: int
+) -> tuple[ThresholdTable, Learning | None]:
+    """Thresholds for another promise, and the way in which they learn; their q is that of the other promise."""
+    if learning is None or table.usual is None or options.method == "percentile":
+        return replace(table, usual=None), None
+    share = _share(options.alerts_per_week, learning.block, max(WEEK // interval_ns, 1))
+    other = msgspec.structs.replace(learning, share=share)
+    higher = usual_heights(table.usual, other) / usual_heights(table.usual, learning)
+    return replace(table, scale=table.scale * higher), other
 
 
 def relative_levels(levels: Mapping[Part, Levels], learning: Learning) -> RelativeLevels:

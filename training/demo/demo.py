@@ -15,7 +15,13 @@ from stream.intake.columns import Float64s, Int64s
 from stream.intake.tables.hints import Hints
 from stream.registry.bundle import load
 from stream.settings.data import FrameSettings
-from stream.settings.detection import ModelSettings, RuleSettings, ThresholdSettings, TrainSettings
+from stream.settings.detection import (
+    ModelSettings,
+    RecalibrationSettings,
+    RuleSettings,
+    ThresholdSettings,
+    TrainSettings,
+)
 from training.demo.fleet import Fault, Fleet, generate, messages, write_history
 from training.demo.picture import draw
 from training.demo.scoreboard import Alert, FaultReport, ScoreboardReport, compare
@@ -58,6 +64,7 @@ def prepare(folder: Path, progress: Progress, seed: int = 0) -> Demo:
         ModelSettings(),
         rules,
         BUDGET,
+        RecalibrationSettings(),
         fit,
         None,
         None,

@@ -4,7 +4,7 @@ Values that are not given stay those of the parent. The threshold is computed fr
 under the child's rules: a promise counts incidents, and rules decide when an incident ends.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from stream.registry.registry import Registry
 from stream.settings.detection import RuleSettings, ThresholdSettings
 from training.calibration.calibrate import PROMISES, Calibration, calibrate_stored
 from training.calibration.severity import with_severity
+from training.calibration.usual import with_promise
 from training.defaults import choose_rules
 from training.publish import stamp
 from training.revision.child import promise_of, publish_child, stored_levels_of
@@ -81,8 +82,13 @@ def amend(
     amended = _changes(parent, rules, threshold, rarity)
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
-    levels = stored_levels_of(folder, parent, definition.thresholds)
-    calibration = calibrate_stored(levels, definition.thresholds, rules, threshold, parent.seeds[0])
+    levels, table = stored_levels_of(folder, parent, definition.thresholds), definition.thresholds
+    table, learning = with_promise(table, definition.learning, threshold, parent.policy.interval_ns)
+    higher = table.scale / definition.thresholds.scale
+    levels = replace(
+        levels, level=levels.level / higher[levels.series], complete_from=levels.complete_from / float(higher.min())
+    )
+    calibration = calibrate_stored(levels, table, rules, threshold, parent.seeds[0])
     calibration, rules = with_severity(levels, calibration, rules, rarity, parent.seeds[0])
     version, created_at = stamp(now or datetime.now(UTC))
     manifest = msgspec.structs.replace(
@@ -94,8 +100,9 @@ def amend(
         threshold=calibration.facts(),
         amended=amended,
         calibrated_at=calibrated_at(parent),
+        learning=learning,
     )
-    child, written = publish_child(registry, folder, parent, manifest, "amend", reason)
+    child, written = publish_child(registry, folder, parent, manifest, "amend", reason, table)
     return AmendedBundle(child, parent, written, calibration)
 
 

@@ -49,10 +49,10 @@ def train_options(
         model=settings.model,
         rules=settings.rules,
         threshold=settings.threshold,
+        recalibrate=settings.recalibrate,
         fit=FitOptions(settings.train),
         feedback=feedback,
         force=force,
-        recalibrate=settings.recalibrate,
     )
 
 

@@ -106,7 +106,9 @@ def test_a_setting_acts_at_the_half_that_reads_it() -> None:
     decoder(recorder, a_definition())
     acts = {row.path: row.acts for row in rows()}
     sections = {path.partition(".")[0] for path in at_training if path not in acts}
-    assert sections == {"frames", "model", "rules", "threshold", "train"}, "training is given these whole"
+    assert sections == {"frames", "model", "rules", "threshold", "recalibrate", "train"}, (
+        "training is given these whole"
+    )
     at_training = {path for path in acts if path in at_training or path.partition(".")[0] in sections}
     for path in at_training | at_run:
         expected = "both" if path in at_training & at_run else "training" if path in at_training else "run"
