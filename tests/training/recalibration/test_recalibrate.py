@@ -34,7 +34,7 @@ from training.recalibration.recalibrate import Recalibration, recalibrate
 from training.recalibration.reference_levels import reference_levels
 
 PERCENTILE, BUDGET = ThresholdSettings(method="percentile"), ThresholdSettings(method="budget", alerts_per_week=20.0)
-BOUNDS = RecalibrationSettings()
+BOUNDS = RecalibrationSettings(max_total=2.0)
 SERIES, ROWS = 2, 4000
 
 
