@@ -56,6 +56,7 @@ def choose_policy(
         maintenance=tuple(Maintenance(span.series, span.start, span.end) for span in frames.maintenance),
         valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
         sentinels=sentinels_of(frames),
+        beyond_clip="log",
     )
 
 
@@ -64,7 +65,7 @@ def sentinels_of(frames: FrameSettings) -> tuple[Sentinels, ...]:
     return tuple(Sentinels(name, values) for name, values in frames.sentinels.items())
 
 
-def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int) -> ModelSpec:
+def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int, clip: float) -> ModelSpec:
     """Chooses the sizes of the model for this W and M. The code has far fewer values than the window.
 
     The code is the bottleneck, not the hidden layer: few hidden units with dropout learn nothing of a small window.
@@ -87,6 +88,7 @@ def choose_spec(model: ModelSettings, sensors: int, window: int, smoothing: int)
         noise=model.noise if usual else 0.0,
         beta=model.beta,
         discriminator=DISCRIMINATOR if model.discriminator else 0,
+        clip=clip,
     )
 
 

@@ -111,7 +111,8 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     refuse_unknown(options.rules, options.frames, history.sensors)
     watched, findings = _watched(options, history, progress)
     history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
-    part, spec = lengths.part, choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing)
+    part, sensors = lengths.part, len(history.sensors)
+    spec = choose_spec(options.model, sensors, lengths.window, lengths.smoothing, policy.clip)
     rules, counts = choose_rules(options.rules, policy, spec), framed.count_frames(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
     scales = watched.scales

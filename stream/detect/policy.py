@@ -47,7 +47,9 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         max_gap_ns: a longer step between two frames empties the history; >= interval_ns.
         max_carry: frames for which a missing sensor keeps its last value.
         max_missing: more masked sensors than this: the frame is degraded.
-        clip: scaled values are limited to +-clip.
+        clip: the model sees scaled values within +-clip.
+        beyond_clip: "cut": errors see them so too. "log": errors see clip + ln(|value| / clip), so larger values have
+            larger errors.
         score_when: expression over sensors; frames where it is false are off. "": always on.
         settle_ns: frames stay off for this long after the last frame where `score_when` was false.
         maintenance: spans whose frames are off.
@@ -68,6 +70,7 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maintenance: tuple[Maintenance, ...]
     valid: tuple[ValidRange, ...]
     sentinels: tuple[Sentinels, ...]
+    beyond_clip: Literal["cut", "log"]
 
 
 class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +152,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         noise: share of a window's cells blanked in training, for the model to fill in; in [0, 1).
         beta: variational: weight of the code's divergence from its prior in training, per cell of the window.
         discriminator: hidden units of the discriminator, see `stream.detect.model.discriminator`; 0: there is none.
+        clip: the autoencoder sees values within +-clip. None: no value is beyond.
     """
 
     kind: str
@@ -164,6 +168,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise: float
     beta: float
     discriminator: int
+    clip: float | None
 
     @property
     def views(self) -> tuple[View, ...]:

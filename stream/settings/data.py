@@ -245,7 +245,12 @@ class FrameSettings(Section):
         description="More masked sensors than this: the frame is degraded and has no score. null: a quarter of the "
         "sensors.",
     )
-    clip: Float = Field(default=10.0, gt=0, description="Scaled values are limited to +-clip standard deviations.")
+    clip: Float = Field(
+        default=10.0,
+        gt=0,
+        description="Standard deviations. The model sees values within +-clip; beyond, the error grows with their "
+        "logarithm.",
+    )
     score_when: str = Field(
         default="",
         description='Expression over sensors, such as `speed > 100`; frames where it is false are off. "": always on.',

@@ -159,6 +159,7 @@ def _twin(definition: Definition, error: Any) -> NaiveDetector:
     policy = NaivePolicy(
         sensors=spec.sensors, window=spec.window, smoothing=spec.smoothing, interval=p.interval_ns,
         max_gap=p.max_gap_ns, max_carry=p.max_carry, max_missing=p.max_missing, clip=p.clip,
+        log=p.beyond_clip == "log",
         close_after=r.close_after, close_ratio=r.close_ratio, update_every=r.update_every_ns,
         max_duration=r.max_duration_ns, edges=r.severity_edges,
     )  # fmt: skip

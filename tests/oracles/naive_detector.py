@@ -207,7 +207,7 @@ class NaiveDetector:
             return NAN, "off"
         mean, scale = self.scale(series)
         z = [
-            0.0 if masked else min(max((value - m) / s, -p.clip), p.clip)
+            0.0 if masked else p.limited((value - m) / s)
             for value, m, s, masked in zip(row, mean, scale, masks, strict=True)
         ]
         state.window = [*state.window, (z, masks)][-p.window :]

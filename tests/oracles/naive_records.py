@@ -1,5 +1,6 @@
 """The records of the slow detector: its policy, and the frames, incidents and events that it gives."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -34,6 +35,13 @@ class NaivePolicy:
     valid: Sequence[tuple[float, float]] = ()
     sentinels: Sequence[Sequence[float]] = ()
     rules: Sequence[tuple[str, float, float]] = ()
+    log: bool = False
+
+    def limited(self, z: float) -> float:
+        """A scaled value; beyond the clip it is cut, or grows with the logarithm."""
+        if abs(z) <= self.clip:
+            return z
+        return math.copysign(self.clip + (math.log(abs(z) / self.clip) if self.log else 0.0), z)
 
 
 @dataclass

@@ -37,7 +37,7 @@ def a_policy(**changes: object) -> FramePolicy:
     plain = {
         "interval_ns": SECOND, "max_gap_ns": 5 * SECOND, "resample": "none", "grace_ns": 0, "close_complete": True,
         "max_carry": 5, "max_missing": 0, "clip": 10.0, "score_when": "", "settle_ns": 0, "maintenance": (),
-        "valid": (), "sentinels": (),
+        "valid": (), "sentinels": (), "beyond_clip": "cut",
     }  # fmt: skip
     return FramePolicy(**(plain | changes))  # type: ignore[arg-type]
 
@@ -56,6 +56,7 @@ def a_spec(*sizes: object, **changes: object) -> ModelSpec:
     plain = {
         "kind": "dense", "window": 4, "smoothing": 3, "sensors": 2, "hidden": 8, "latent": 2, "members": 1,
         "dropout": 0.1, "error_span": "newest", "loss": "mse", "noise": 0.0, "beta": 0.1, "discriminator": 0,
+        "clip": None,
     }  # fmt: skip
     return ModelSpec(**(plain | dict(zip(plain, sizes, strict=False)) | changes))  # type: ignore[arg-type]
 

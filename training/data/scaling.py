@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.frames.scale import POOLED, ScaleTable, scaled
+from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments
 from stream.intake.columns import Bools, Float32s, Float64s, Int64s, UInt8s
 from training.data.framing import FramedHistory
@@ -102,7 +103,7 @@ def fit_moments(framed: FramedHistory, part: UInt8s) -> FitMoments:
     )
 
 
-def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> Float32s:
+def scaled_frames(framed: FramedHistory, table: ScaleTable, policy: FramePolicy) -> Float32s:
     """Scales all frames: float32 (T, F), C-contiguous, masked values 0.
 
     Goes series by series: a float64 copy of all frames would be large.
@@ -110,5 +111,13 @@ def scaled_frames(framed: FramedHistory, table: ScaleTable, clip: float) -> Floa
     frames = np.empty(framed.values.shape, np.float32)
     for series, start, end in Segments(framed.series):
         row = table.row(framed.names[series])
-        frames[start:end] = scaled(framed.values[start:end], table.mean[row], table.scale[row], clip)
+        frames[start:end] = scaled(framed.values[start:end], table.mean[row], table.scale[row], policy)
     return frames
+
+
+def within(frames: Float32s, clip: float) -> Float32s:
+    """The frames as the model sees them in training, limited to +-clip."""
+    if not frames.size or (frames.max() <= clip and frames.min() >= -clip):
+        return frames
+    limited: Float32s = np.clip(frames, -clip, clip)
+    return limited

@@ -118,7 +118,7 @@ def _reconstructed(
     back = max(begin - window + 1, 0)  # windows that would reach into another series are not due
     run = frames.run_within(frames.fitness != Fitness.OFF)
     due = begin + np.flatnonzero((run[begin:end] >= window) & (frames.fitness[begin:end] == Fitness.WHOLE))
-    fed = scaled(frames.values[back:end], mean, scale, definition.policy.clip)
+    fed = scaled(frames.values[back:end], mean, scale, definition.policy)
     errors = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
     expected, error = np.full((2, end - begin, definition.spec.sensors), np.nan)
     views = np.full(end - begin, -1, np.int8)

@@ -14,7 +14,7 @@ from stream.detect.policy import FramePolicy, ModelSpec
 from stream.intake.columns import UInt8s
 from stream.registry.bundle import SelfTest
 from training.data.framing import FramedHistory
-from training.data.scaling import scaled_frames
+from training.data.scaling import scaled_frames, within
 from training.data.split import Part
 from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, FittedDiscriminator, fit_discriminator
@@ -62,11 +62,12 @@ def fit_ensemble(
         part: uint8 (T,), `Part`.
         standardise: divide the error of each sensor by its usual error.
     """
-    frames, holes = scaled_frames(framed, scales, policy.clip), np.isnan(framed.values)
+    frames, holes = scaled_frames(framed, scales, policy), np.isnan(framed.values)
+    seen = within(frames, policy.clip)
     masked = holes if holes.any() else None
     ends = {p: np.flatnonzero(framed.within(part, p, spec.window)) for p in (Part.FIT, Part.STOP, Part.CALIBRATE)}
     plain = msgspec.structs.replace(spec, discriminator=0)
-    fitted = fit(frames, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
+    fitted = fit(seen, masked, ends[Part.FIT], ends[Part.STOP], plain, options, progress.epoch)
     held_out = np.sort(np.concatenate([ends[Part.STOP], ends[Part.CALIBRATE]]))
     unseen = frames, masked, held_out, framed.series[held_out]
     error_scales = np.ones((len(spec.views), spec.sensors))

@@ -42,7 +42,7 @@ class SimpleDetectors:
         rows = evenly(np.flatnonzero(framed.fitted(part)), MOST_ROWS)
         of = np.array([definition.scales.row(name) for name in framed.names])[framed.series[rows]]
         scales = definition.scales
-        fit = scaled(framed.values[rows], scales.mean[of], scales.scale[of], definition.policy.clip)
+        fit = scaled(framed.values[rows], scales.mean[of], scales.scale[of], definition.policy)
         self._detectors: Sequence[Score] = (
             [FLOORS[name](fit.astype(np.float64)) for name in SIMPLE] if len(rows) else ()
         )

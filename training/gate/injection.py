@@ -119,7 +119,8 @@ class InjectionTrial:
     def _reconstructed(self, windows: Float32s) -> Float32s:
         """Reconstructs windows (n, W, F) by each member: float32 (K, n, counted, F)."""
         shape = (self._spec.members, *windows.shape)
-        windows_made = self._model(torch.from_numpy(np.ascontiguousarray(windows)).expand(shape))
+        clip = self._definition.policy.clip
+        windows_made = self._model(torch.from_numpy(np.clip(windows, -clip, clip)).expand(shape))
         return np.asarray(windows_made[:, :, -self._counted :].numpy())
 
 

@@ -50,7 +50,7 @@ class HeldOutSegments:
 
     def scaled(self, definition: Definition) -> Float32s:
         """Scaled values, float32 (n, L, F), by the scales of a bundle; masked cells hold 0."""
-        return scaled(self.values, *self._scales(definition), definition.policy.clip)
+        return scaled(self.values, *self._scales(definition), definition.policy)
 
     def unscaled(self, values: Float32s, definition: Definition) -> "HeldOutSegments":
         """The segments whose scaled values are `values` (n, L, F); masked cells stay masked."""

@@ -48,7 +48,9 @@ class DifferentiableScore:
         members, frames = self._spec.members, self._spec.error_frames
         windows, counts = self._windows(segments), self._windows(counted)[:, -frames:]  # (N * M, frames, F)
         inputs = windows.expand(members, *windows.shape)
-        expected, observed = self._model(inputs)[:, :, -frames:], inputs[:, :, -frames:]
+        clip = self._spec.clip
+        limited = inputs if clip is None else inputs.clamp(-clip, clip)
+        expected, observed = self._model(limited)[:, :, -frames:], inputs[:, :, -frames:]
         cells = cell_errors(expected, observed, self._spec.loss)
         views = []
         for view, spread, tail in zip(self._spec.views, self._spread, self._tails, strict=True):

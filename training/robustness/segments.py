@@ -61,7 +61,7 @@ def cut(
     Args:
         trained_range: float32 (F,) each, the smallest and the largest scaled value of each sensor in training.
     """
-    scaled, missing = scaled_frames(frames, definition.scales, definition.policy.clip), np.isnan(frames.values)
+    scaled, missing = scaled_frames(frames, definition.scales, definition.policy), np.isnan(frames.values)
     rows = ends[:, None] + np.arange(1 - definition.spec.receptive_field, 1)  # (N, L)
     values, masked = scaled[rows], missing[rows]
     series = tuple(frames.names[i] for i in frames.series[ends].tolist())

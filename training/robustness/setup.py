@@ -28,7 +28,7 @@ from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import calibrate
 from training.calibration.held_out import held_out_levels
 from training.calibration.levels import Levels
-from training.data.scaling import scaled_frames
+from training.data.scaling import scaled_frames, within
 from training.data.scored_history import frame_scores
 from training.data.split import Part
 from training.data.windows import evenly
@@ -123,6 +123,7 @@ class TargetBuilder:
         """Trains members of the bundle's shape, without a discriminator; returns their weights."""
         spec = msgspec.structs.replace(self.definition.spec, members=members, discriminator=0)
         frames, missing = self._frames()
+        frames = within(frames, self.definition.policy.clip)
         result = fit(frames, missing, self._ends(Part.FIT), self._ends(Part.STOP), spec, options, lambda epoch: None)
         return result.weights
 
@@ -197,7 +198,7 @@ class TargetBuilder:
 
     def _frames(self) -> tuple[Float32s, Bools | None]:
         missing = np.isnan(self.baseline.frames.values)
-        frames = scaled_frames(self.baseline.frames, self.definition.scales, self.definition.policy.clip)
+        frames = scaled_frames(self.baseline.frames, self.definition.scales, self.definition.policy)
         return frames, missing if missing.any() else None
 
     def _unseen(self) -> tuple[Float32s, Bools | None, Int64s, Int32s]:

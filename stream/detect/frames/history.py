@@ -33,7 +33,7 @@ class History:
 
     def __init__(self, spec: ModelSpec, policy: FramePolicy, scales: ScaleTable) -> None:
         self._spec = spec
-        self._clip = policy.clip
+        self._policy = policy
         self._scales = scales
         self.depth = spec.receptive_field
         # Ring position of the next frame. Invariant: 0 <= head[s] < depth.
@@ -80,7 +80,7 @@ class History:
     def with_old(self, frames: Frames) -> WindowFrames:
         """The frames that the windows of a batch are cut from. The caller adds the batch by `keep` afterwards."""
         segments = Segments(frames.series)
-        fresh = scaled(frames.values, self._mean[frames.series], self._scale[frames.series], self._clip)
+        fresh = scaled(frames.values, self._mean[frames.series], self._scale[frames.series], self._policy)
         run = self._run(frames, segments)
         back = self._spec.window - 1
         at = np.arange(len(frames), dtype=np.int64) + (segments.of_row + 1) * back
@@ -143,7 +143,7 @@ class History:
         n = len(time)
         self._filled[slot], self._head[slot] = n, n % self.depth
         self._time[slot, :n], self._values[slot, :n] = time, values
-        self._scaled[slot, :n] = scaled(values, self._mean[[slot]], self._scale[[slot]], self._clip)
+        self._scaled[slot, :n] = scaled(values, self._mean[[slot]], self._scale[[slot]], self._policy)
         self._has_mask[slot, :n] = np.isnan(values).any(axis=1)
 
     def window_frames(self, slots: Int64s) -> tuple[WindowFrames, Int64s]:

@@ -1,14 +1,16 @@
-"""Scaled units: (value - mean) / scale per series and sensor, limited to +-clip."""
+"""Scaled units: (value - mean) / scale per series and sensor; those beyond the clip are cut, or grow slowly."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from stream.detect.policy import FramePolicy
 from stream.errors import ShapeError
 from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 
 POOLED = ""
+FARTHEST = 1e300  # scaled; its logarithm is finite
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,17 @@ class ScaleTable:
         return {name: row for row, name in enumerate(self.names)}
 
 
-def scaled(values: Float64s, mean: Float64s, scale: Float64s, clip: float) -> Float32s:
-    """float32 (n, F): masked sensors (NaN) become 0, their mean.
+def scaled(values: Float64s, mean: Float64s, scale: Float64s, policy: FramePolicy) -> Float32s:
+    """float32 (n, F): masked sensors (NaN) become 0, their mean; values beyond the clip as the policy says.
 
     Args:
         values, mean, scale: float64 (n, F).
     """
-    z = (values - mean) / scale
-    np.clip(z, -clip, clip, out=z)
+    z, clip = (values - mean) / scale, policy.clip
+    if policy.beyond_clip == "cut":
+        np.clip(z, -clip, clip, out=z)
+    elif (beyond := np.abs(z) > clip).any():
+        far = z[beyond]
+        z[beyond] = np.copysign(clip + np.log(np.fmin(np.abs(far), FARTHEST) / clip), far)
     np.nan_to_num(z, copy=False, nan=0.0)
     return z.astype(np.float32)

@@ -194,6 +194,8 @@ class Ensemble:
         window, sensors = self.spec.window, self.spec.sensors
         source = torch.from_numpy(frames if frames.flags.writeable else frames.copy())  # torch takes no read-only array
         runs = source.as_strided((len(frames) - window + 1, window * sensors), (sensors, 1))  # overlapping windows
+        clip, (low, high) = self.spec.clip, torch.aminmax(source)
+        limit = clip if clip is not None and max(-float(low), float(high)) > clip else None
         rows, count = self._rows, len(ends)
         starts = np.full(-(-count // rows) * rows, ends[0] - (window - 1))  # padding: the first window
         starts[:count] = ends - (window - 1)
@@ -201,6 +203,8 @@ class Ensemble:
             here = starts[first : first + rows]
             torch.index_select(runs, 0, torch.from_numpy(here), out=self._tile.windows)
             self._observed.copy_(self._tile.windows[:, -len(self._observed) :].t())
+            if limit is not None:
+                self._tile.windows.clamp_(-limit, limit)
             yield first, here
 
     def _left_out(self, masked: Bools | None, starts: Int64s) -> Bools | None:

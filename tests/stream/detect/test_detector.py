@@ -48,7 +48,7 @@ SPANS = st.sampled_from(["newest", "window", "both"])
 POLICIES = {
     "wide": a_policy(max_carry=2, max_missing=0),
     "wide, learns": a_policy(max_carry=2, max_missing=0),
-    "wide, masks allowed": a_policy(max_carry=1, max_missing=1),
+    "wide, masks allowed": a_policy(max_carry=1, max_missing=1, clip=2.0, beyond_clip="log"),
     "off at times": a_policy(
         score_when="s0 > -1.5",
         settle_ns=3 * SECOND,
@@ -109,7 +109,9 @@ def a_case(policy: str, seed: int, n: int = 260, **spec: object) -> Case:
         values[draw.random(n) < 0.05, 1] = 1e20
     rules = VETOES if policy in RULED else RULES
     learning = LEARNING if "learns" in policy else None
-    return Case(a_definition(a_spec(**spec), POLICIES[policy], rules, q=1.5, learning=learning), series, time, values)
+    clip = POLICIES[policy].clip if POLICIES[policy].beyond_clip == "log" else None
+    spec_of = a_spec(**spec, clip=clip)
+    return Case(a_definition(spec_of, POLICIES[policy], rules, q=1.5, learning=learning), series, time, values)
 
 
 def runs(value: float) -> bool:
@@ -141,7 +143,7 @@ def the_twin(case: Case) -> NaiveDetector:
         NaivePolicy(
             sensors=2, window=d.spec.window, smoothing=d.spec.smoothing, interval=p.interval_ns, max_gap=p.max_gap_ns,
             resample=p.resample, grace=p.grace_ns, max_carry=p.max_carry, max_missing=p.max_missing, clip=p.clip,
-            settle=p.settle_ns, close_complete=p.close_complete,
+            log=p.beyond_clip == "log", settle=p.settle_ns, close_complete=p.close_complete,
             off=lambda s, t: any(m.series == s and m.start_ns <= t < m.end_ns for m in p.maintenance),
             running=(lambda row: runs(row[d.sensors.index(p.score_when[:2])])) if p.score_when else None,
             close_after=d.rules.close_after, close_ratio=d.rules.close_ratio, update_every=d.rules.update_every_ns,

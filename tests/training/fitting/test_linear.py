@@ -82,6 +82,6 @@ def test_its_error_is_that_of_principal_component_analysis(frames: NDArray[np.fl
 
 def test_the_spec_says_that_it_has_no_hidden_units_dropout_or_noise() -> None:
     spec = choose_spec(
-        ModelSettings(kind="linear", hidden=16, dropout=0.2, noise=0.4, latent=3), sensors=4, window=32, smoothing=10
+        ModelSettings(kind="linear", hidden=16, dropout=0.2, noise=0.4, latent=3), 4, 32, smoothing=10, clip=10.0
     )
     assert (spec.hidden, spec.dropout, spec.noise, spec.latent) == (0, 0.0, 0.0, 3)

@@ -1,5 +1,6 @@
 """Two views of a reconstruction: the newest frame, and the window; the larger error counts."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -38,6 +39,26 @@ def test_a_burst_shows_in_the_newest_frame_and_a_lasting_shift_in_the_window() -
     assert [VIEWS[view] for view in found.view[[burst, after, shift]]] == ["newest", "window", "window"]
     np.testing.assert_allclose(found.per_sensor(int(burst)), [0, 0, 9 / 2, 0, 0, 0])
     np.testing.assert_allclose(found.per_sensor(int(after)), [0, 0, 9 / 8 / 0.5, 0, 0, 0])
+
+
+def test_the_model_sees_values_within_the_clip_and_the_error_sees_all_of_them() -> None:
+    """In any order of calls: a batch with a value beyond the clip has no effect on the next."""
+    plain = spec_of("both")
+    clipped, weights = msgspec.structs.replace(plain, clip=2.0), weights_of(plain, [0])
+    frames = np.random.default_rng(0).standard_normal((30, SENSORS)).astype(np.float32).clip(-2, 2)
+    far = frames.copy()
+    far[20, 1], far[25, 0] = 5.0, -4.0
+    ensemble, before = Ensemble(clipped, weights), Ensemble(plain, weights).errors(frames, ENDS)
+    found, after = ensemble.errors(far, ENDS), ensemble.errors(frames, ENDS)
+    assert after.error.tobytes() == before.error.tobytes()
+    limited = Ensemble(plain, weights).errors(far.clip(-2, 2), ENDS)
+    assert found.members.tobytes() == limited.members.tobytes()
+    at = int(np.searchsorted(ENDS, 20))
+    residual = limited.members[0, 1, at] - 5.0
+    newest = Ensemble(clipped.of_view("newest"), weights).errors(far, ENDS)
+    np.testing.assert_allclose(newest.by_sensor[0, 1, at], residual**2, rtol=1e-5)
+    cuts = [ensemble.errors(far, part).error for part in np.split(ENDS, [3, 11, 14])]
+    assert np.concatenate(cuts).tobytes() == found.error.tobytes()
 
 
 def test_without_a_value_in_the_newest_frame_the_window_counts() -> None:
