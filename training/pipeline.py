@@ -111,11 +111,10 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     refuse_unknown(options.rules, options.frames, history.sensors)
     watched, findings = _watched(options, history, progress)
     history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
-    part, sensors = lengths.part, len(history.sensors)
-    spec = choose_spec(options.model, sensors, lengths.window, lengths.smoothing, policy.clip)
+    part, scales = lengths.part, watched.scales
+    spec = choose_spec(options.model, len(history.sensors), lengths.window, lengths.smoothing, policy.clip)
     rules, counts = choose_rules(options.rules, policy, spec), framed.count_frames(part)
     progress.stage("split", ", ".join(f"{name} {count:,}" for name, count in counts.items() if count))
-    scales = watched.scales
     trained = fit_ensemble(framed, part, scales, policy, spec, options.model.standardise, options.fit, progress)
     fitted = trained.fitted
     # The draft computes levels only. No level reaches this threshold, so no time is spent on incidents.
