@@ -120,7 +120,7 @@ def _rows(trained: TrainingRun) -> list[tuple[str, str]]:
         *(("strength", capacity.summary) for capacity in [m.metrics.capacity] if capacity is not None),
         ("gate", _verdict(gate)),
         *(("refused", refusal) for refusal in gate.refusals),
-        *(("drift", one.reason) for one in gate.criteria if one.name == DRIFT and one.over),
+        *(("drift", one.reason) for one in gate.criteria if one.name == DRIFT and gate.changes),
         *([("rules", _rules(m))] if m.rules.sensors or m.policy.valid else []),
         *(("vetting", finding) for finding in _findings(trained)),
         ("bundle", trained.place),

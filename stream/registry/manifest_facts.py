@@ -207,11 +207,11 @@ class Criterion(msgspec.Struct, frozen=True, rename={"reason": "said"}):
 
 
 class MachineChange(msgspec.Struct, frozen=True):
-    """A series that is in alarm from some moment of the held-out parts on until their end.
+    """A series whose levels are unusually high from some moment of the held-out parts on until their end.
 
     Attributes:
         since: event time of the first frame, RFC 3339.
-        sensors: those whose values moved most, the first most.
+        sensors: those whose values moved most, the first most; none where how they hang together changed.
         above, above_before: share of the frames above the threshold, since and before.
         factor: median level since over that before.
         followed: a threshold that goes on learning follows these levels.

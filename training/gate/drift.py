@@ -1,7 +1,8 @@
-"""Finds series whose machine changed: from a moment of the held-out parts on, levels above the threshold last.
+"""Finds series whose machine changed: from a moment of the held-out parts on, unusually high levels last.
 
-The share of frames above the threshold is compared before and after each block. The moment is where both differ most,
-by the likelihood ratio. It is a change only if chance is excluded, and the newest frames have it too.
+Unusual are levels above nearly all of the calibrate part. Their share is compared before and after each block. The
+moment is where both differ most, by the likelihood ratio. It is a change only if chance is excluded, and if most of the
+frames since, and of the newest ones, are unusual.
 """
 
 import json
@@ -25,8 +26,10 @@ from training.gate.false_alerts import IN_ALARM
 
 # Least logarithm of the likelihood ratio. Neighbouring blocks depend on each other, and many moments are tried.
 CERTAIN = 8.0
-# Blocks that a change lasts at least. The newest third of them must be in alarm too.
-LEAST_BLOCKS, NEWEST = 4, 3
+# Levels above this share of those of the calibrate part are unusual.
+USUAL = 0.99
+# Blocks that a change lasts at least, and share of their frames that is unusual, of the newest third of them too.
+LEAST_BLOCKS, LASTING, NEWEST = 4, 0.5, 3
 # A threshold that goes on learning follows levels up to this factor.
 FOLLOWED = RecalibrationSettings().max_total
 # Sensors named for each series, and series named in a verdict.
@@ -49,7 +52,8 @@ def machine_changes(
         old = calibrated.series == series
         time = np.concatenate([calibrated.time[old], gate.time[start:end]])
         score = np.concatenate([calibrated.level[old], gate.level[start:end]]) / threshold[series]
-        if (found := _change(gate.names[series], time, score, gate.block)) is not None:
+        usual = float(np.quantile(score[: old.sum()], USUAL)) if old.any() else 1.0
+        if (found := _change(gate.names[series], time, score, min(usual, 1.0), gate.block)) is not None:
             since, change = found
             sensors = tuple(definition.sensors[at] for at in moved(framed, series, since))
             changes.append(msgspec.structs.replace(change, sensors=sensors))
@@ -61,7 +65,7 @@ def drift_criterion(changes: Sequence[MachineChange], gate: Levels, history_star
     if not len(gate):
         return not_judged(DRIFT, "no held-out frames are left for the gate")
     if not changes:
-        none = f"no series is in alarm from some moment on until the end of the gate part in more than {IN_ALARM:.0%}"
+        none = "no series has unusual levels from some moment on until the end of the gate part"
         return Criterion(DRIFT, "passed", 0.0, IN_ALARM, none)
     first = changes[0]
     span = f'{{series: {json.dumps(first.series, ensure_ascii=False)}, start: "{history_start}", end: "{first.since}"}}'
@@ -88,20 +92,21 @@ def _words(of: MachineChange) -> str:
     )
 
 
-def _change(series: str, time: Int64s, score: Float64s, block: int) -> tuple[int, MachineChange] | None:
+def _change(series: str, time: Int64s, score: Float64s, usual: float, block: int) -> tuple[int, MachineChange] | None:
     """Finds the change of one series: its time in ns, and its facts.
 
     Args:
         time, score: of its frames in the calibrate and gate parts, (n,) each.
+        usual: higher scores are unusual.
     """
     starts = np.arange(0, len(score), block)
-    share = np.add.reduceat(score > 1, starts) / np.diff(np.append(starts, len(score)))
+    share = np.add.reduceat(score > usual, starts) / np.diff(np.append(starts, len(score)))
     ratio = _likelihood_ratio(share)
     at = int(ratio.argmax())
     after, newest = share[at:], share[-max(1, (len(share) - at) // NEWEST) :]
-    if ratio[at] < CERTAIN or len(after) < LEAST_BLOCKS or min(after.mean(), newest.mean()) <= IN_ALARM:
+    if ratio[at] < CERTAIN or len(after) < LEAST_BLOCKS or min(after.mean(), newest.mean()) <= LASTING:
         return None
-    first = int(starts[at] + (score[starts[at] :] > 1).argmax())
+    first = int(starts[at] + (score[starts[at] :] > usual).argmax())
     old, new = score[:first], score[first:]
     factor = float(np.median(new) / max(float(np.median(old)), 1e-12)) if len(old) else 1.0
     change = MachineChange(

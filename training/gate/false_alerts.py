@@ -107,6 +107,8 @@ def unjudged(criteria: Sequence[Criterion]) -> list[str]:
         )
     if (one := found.get(DRIFT, found.get(ALARM))) and one.measured:
         lines.append(f"the model is in alarm for {one.measured:.0%} of its own newest data: {one.reason}")
+    elif changed := [one.reason for one in criteria if one.name == DRIFT and one.verdict == "not judged" and one.limit]:
+        lines += changed
     return lines
 
 

@@ -11,12 +11,14 @@ from tests.training.calibration.levels import BLOCK, MINUTE, levels_of, slow, wh
 from tests.training.gate.test_capacity import framed_of
 from training.gate.criteria import overall
 from training.gate.drift import _change, drift_criterion, moved
+from training.gate.false_alerts import unjudged
 
 ROWS = 120 * BLOCK
 
 
 def found(score: Float64s) -> MachineChange | None:
-    change = _change("press", np.arange(len(score)) * MINUTE, score, BLOCK)
+    usual = min(1.0, float(np.quantile(score[: 75 * BLOCK], 0.99)))
+    change = _change("press", np.arange(len(score)) * MINUTE, score, usual, BLOCK)
     return None if change is None else change[1]
 
 
@@ -76,3 +78,14 @@ def test_what_is_in_alarm_at_its_own_end_does_not_pass_and_what_is_over_its_prom
     assert overall([sound, loud]) == "passed"
     assert overall([sound, over]) == "not judged"
     assert overall([sound, over, Criterion("coverage", "refused", 1.0, 0.1, "")]) == "refused"
+
+
+def test_levels_that_rise_for_good_below_the_threshold_are_a_change_too() -> None:
+    score = white(np.random.default_rng(2), ROWS) / 20.0
+    score[80 * BLOCK :] *= 6.0
+    change = found(score)
+    assert change is not None
+    assert (change.above, change.followed) == (pytest.approx(0.0, abs=0.05), True)
+    told = drift_criterion([change], levels_of([np.ones(40)]), "2026-02-01T00:00:00Z")
+    assert not told.over
+    assert unjudged([told]) == [told.reason], "a person is told"
