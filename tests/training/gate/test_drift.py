@@ -85,7 +85,8 @@ def test_levels_that_rise_for_good_below_the_threshold_are_a_change_too() -> Non
     score[80 * BLOCK :] *= 6.0
     change = found(score)
     assert change is not None
-    assert (change.above, change.followed) == (pytest.approx(0.0, abs=0.05), True)
+    assert change.above <= 0.05
+    assert change.followed
     told = drift_criterion([change], levels_of([np.ones(40)]), "2026-02-01T00:00:00Z")
     assert not told.over
     assert unjudged([told]) == [told.reason], "a person is told"
