@@ -17,8 +17,7 @@ Method = Literal["budget", "percentile"]
 Verdict = Literal["passed", "refused", "not judged"]
 
 
-# Criteria by which a model does not pass while more is measured than is let pass.
-DRIFT, ALARM = ALARMS = ("drift", "time in alarm")
+DRIFT, ALARM = "drift", "time in alarm"
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -212,7 +211,7 @@ class MachineChange(msgspec.Struct, frozen=True):
     Attributes:
         since: event time of the first frame, RFC 3339.
         sensors: those whose values moved most, the first most; none where how they hang together changed.
-        above, above_before: share of the frames above the threshold, since and before.
+        above, above_before: share of the frames above a threshold that does not go on learning, since and before.
         factor: median level since over that before.
         followed: a threshold that goes on learning follows these levels.
     """
@@ -258,9 +257,10 @@ class GateFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def in_alarm(self) -> list[str]:
-        """A line for each criterion by which the model is in alarm on its own newest data, though none refused it."""
-        criteria = [one for one in self.criteria if one.name in ALARMS]
-        return [f"{one.name}: {one.reason}" for one in criteria if one.verdict == "not judged" and one.over]
+        """A line where the model is in alarm on its own newest data, though nothing refused it; and why, if known."""
+        held = [one for one in self.criteria if one.verdict == "not judged" and one.over]
+        over = any(one.name == ALARM for one in held)
+        return [f"{one.name}: {one.reason}" for one in held if over and one.name in (ALARM, DRIFT)]
 
     def require(self, version: str, remedy: str) -> None:
         """Raises GateError where the gate refused `version`; `remedy` says what to do."""

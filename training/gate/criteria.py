@@ -11,7 +11,7 @@ import msgspec
 from stream.detect.policy import ModelSpec
 from stream.registry.capacity_facts import CapacityFacts
 from stream.registry.manifest import Manifest
-from stream.registry.manifest_facts import ALARMS, Criterion, GateFacts, MachineChange, MetricFacts, Verdict
+from stream.registry.manifest_facts import ALARM, Criterion, GateFacts, MachineChange, MetricFacts, Verdict
 from training.fitting.posterior import COLLAPSED, active_dimensions, least_active_dimensions
 from training.gate.beside import CLEARLY
 from training.gate.capacity import NOTHING, blindness
@@ -32,7 +32,7 @@ def overall(criteria: Sequence[Criterion]) -> Verdict:
         return "refused"
     return (
         "passed"
-        if "passed" in verdicts and not any(one.name in ALARMS and one.over for one in criteria)
+        if "passed" in verdicts and not any(one.name == ALARM and one.over for one in criteria)
         else "not judged"
     )
 

@@ -15,7 +15,7 @@ from stream.detect.definition import Definition
 from stream.detect.slots import Segments
 from stream.events.record import rfc3339
 from stream.intake.columns import Float64s, Int64s
-from stream.messages import counted, some
+from stream.messages import some
 from stream.registry.manifest_facts import DRIFT, Criterion, MachineChange
 from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
@@ -60,8 +60,14 @@ def machine_changes(
     return tuple(sorted(changes, key=lambda one: -one.above))
 
 
-def drift_criterion(changes: Sequence[MachineChange], gate: Levels, history_start: str) -> Criterion:
-    """Tells of the changes. It never refuses: a person has to say what they are, and is better watched than not."""
+def drift_criterion(
+    changes: Sequence[MachineChange], gate: Levels, history_start: str, learns: bool = False
+) -> Criterion:
+    """Tells of the changes. It never refuses: a person has to say what they are, and is better watched than not.
+
+    Args:
+        learns: the thresholds of the model go on learning.
+    """
     if not len(gate):
         return not_judged(DRIFT, "no held-out frames are left for the gate")
     if not changes:
@@ -69,26 +75,22 @@ def drift_criterion(changes: Sequence[MachineChange], gate: Levels, history_star
         return Criterion(DRIFT, "passed", 0.0, IN_ALARM, none)
     first = changes[0]
     span = f'{{series: {json.dumps(first.series, ensure_ascii=False)}, start: "{history_start}", end: "{first.since}"}}'
-    many = f" in {counted(len(changes), 'series')}" if len(changes) > 1 else ""
+    many = f" in {len(changes):,} series" if len(changes) > 1 else ""
     text = (
         f"the machine changed{many}: {some([_words(one) for one in changes], NAMED, '; ')}; if it is a fault, label or "
         f"exclude it; if it is the new usual, refit from there, once there are days of it: `frames.maintenance: "
         f"[{span}]` leaves out what was before"
     )
-    text += "; the threshold that goes on learning follows it" if followed(changes) else ""
+    if learns and all(one.followed for one in changes):
+        text += "; the threshold that goes on learning follows it"
     return Criterion(DRIFT, "not judged", first.above, IN_ALARM, text)
-
-
-def followed(changes: Sequence[MachineChange]) -> bool:
-    """There is a change, and a threshold that goes on learning follows all of them."""
-    return bool(changes) and all(one.followed for one in changes)
 
 
 def _words(of: MachineChange) -> str:
     sensors = f", sensors {', '.join(map(repr, of.sensors))}" if of.sensors else ""
     return (
-        f"{of.series!r} on {of.since}{sensors}: {of.above:.0%} of the frames since are above the threshold, "
-        f"{of.above_before:.1%} before, and levels {of.factor:.2g} times as high"
+        f"{of.series!r} on {of.since}{sensors}: {of.above:.0%} of the frames since are above a threshold that does "
+        f"not go on learning, {of.above_before:.1%} before, and levels {of.factor:.2g} times as high"
     )
 
 

@@ -105,11 +105,9 @@ def unjudged(criteria: Sequence[Criterion]) -> list[str]:
             f"promises, and the gate could not judge it, as the data are short ({one.reason}); expect more alerts than "
             "promised, or give longer history"
         )
-    if (one := found.get(DRIFT, found.get(ALARM))) and one.measured:
+    if (one := found.get(ALARM)) and one.measured:
         lines.append(f"the model is in alarm for {one.measured:.0%} of its own newest data: {one.reason}")
-    elif changed := [one.reason for one in criteria if one.name == DRIFT and one.verdict == "not judged" and one.limit]:
-        lines += changed
-    return lines
+    return lines + [one.reason for one in criteria if one.name == DRIFT and one.verdict == "not judged" and one.limit]
 
 
 def _incidents(gate: Levels, score: Float64s, rules: Rules, calibration: Calibration) -> RateCheck:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from stream.detect.incidents.threshold import ThresholdTable
-from stream.detect.policy import Rules
 from stream.events.account import SeriesAccount
 from stream.intake.columns import UInt8s
 from stream.registry.capacity_facts import CapacityFacts
@@ -22,7 +21,7 @@ from training.gate.capacity import measure_capacity
 from training.gate.champion import ScoredModel, champion_criteria
 from training.gate.coverage import coverage_criterion
 from training.gate.criteria import capacity_criteria, collapse_criteria
-from training.gate.drift import drift_criterion, followed, machine_changes
+from training.gate.drift import drift_criterion, machine_changes
 from training.gate.false_alerts import promise_criteria
 from training.gate.segments import cut_segments, most_segments
 from training.gate.separability import labelled_criterion, synthetic_criterion
@@ -72,27 +71,11 @@ def run_gate(
         *capacity_criteria(capacity, cut_off=not fitted.stopped_early),
         *collapse_criteria(spec, fitted.divergence),
         coverage_criterion(data.accounts),
-        *_alarms(data, calibration, definition.rules, changes),
+        *promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, definition.rules),
+        drift_criterion(changes, gate, data.data.start or "", definition.learning is not None),
         *champion_criteria(registry, challenger, data.history, framed, data.part, data.data, calibration, seed),
     ]
     if (basis := calibration.set_by) is not None and capacity.verdict == "fine":
         few = f"few stretches of the history make the threshold {basis.q / basis.q_without:.2g} times as high"
         capacity = msgspec.structs.replace(capacity, but=few)
     return capacity, criteria, changes
-
-
-def _alarms(
-    data: GateData, calibration: Calibration, rules: Rules, changes: tuple[MachineChange, ...]
-) -> list[Criterion]:
-    """Judges the alerts on the gate part. What a threshold that goes on learning follows is no reason to refuse."""
-    gate = data.levels[Part.GATE]
-    alarms = promise_criteria(gate, data.levels[Part.CALIBRATE], calibration, rules)
-    if followed(changes):
-        note = "; the threshold that goes on learning follows it, see drift"
-        alarms = [
-            msgspec.structs.replace(one, verdict="not judged", reason=one.reason + note)
-            if one.verdict == "refused"
-            else one
-            for one in alarms
-        ]
-    return [*alarms, drift_criterion(changes, gate, data.data.start or "")]

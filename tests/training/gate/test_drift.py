@@ -73,7 +73,10 @@ def test_the_verdict_names_date_and_sensors_and_what_to_write() -> None:
 
 
 def test_what_is_in_alarm_at_its_own_end_does_not_pass_and_what_is_over_its_promise_by_chance_does() -> None:
-    sound, over = Criterion("separability", "passed", 1.0, 0.75, ""), Criterion("drift", "not judged", 0.4, 0.1, "")
+    sound, over = (
+        Criterion("separability", "passed", 1.0, 0.75, ""),
+        Criterion("time in alarm", "not judged", 0.4, 0.1, ""),
+    )
     loud = Criterion("promise", "not judged", 3.0, 2.0, "")
     assert overall([sound, loud]) == "passed"
     assert overall([sound, over]) == "not judged"

@@ -272,6 +272,7 @@ def test_a_short_history_whose_newest_hours_are_unlike_the_rest_is_not_judged_by
     since = pd.to_datetime([one["since"] for one in gate["changes"]])
     assert (abs(since - changed) < pd.Timedelta(hours=2)).all()
     (said,) = (line for line in trained.err.splitlines() if "the machine changed in 4 series" in line)
-    assert said.startswith("warning: the model is in alarm for ")
+    assert said.startswith("warning: the machine changed in 4 series: ")
+    assert "warning: the model is in alarm for " in trained.err
     assert "sensors 'temperature'" in said
     assert 'frames.maintenance: [{series: "pump-' in said
