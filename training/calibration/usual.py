@@ -67,13 +67,19 @@ def _share(per_week: float, block: int, week: int) -> float:
 def with_promise(
     table: ThresholdTable, learning: Learning | None, options: ThresholdSettings, interval_ns: int
 ) -> tuple[ThresholdTable, Learning | None]:
-    """Thresholds for another promise, and the way in which they learn; their q is that of the other promise."""
-    if learning is None or table.usual is None or options.method == "percentile":
-        return replace(table, usual=None), None
+    """Thresholds for another promise, and the way in which they learn; their q is that of the other promise.
+
+    `trained` keeps the scale that stored levels are relative to. Thresholds of a percentile have it as their own again.
+    """
+    if learning is None or table.usual is None:
+        return table, None
+    trained = table.scale if table.trained is None else table.trained
+    if options.method == "percentile":
+        return replace(table, scale=trained, trained=None, usual=None), None
     share = _share(options.alerts_per_week, learning.block, max(WEEK // interval_ns, 1))
     other = msgspec.structs.replace(learning, share=share)
     higher = usual_heights(table.usual, other) / usual_heights(table.usual, learning)
-    return replace(table, scale=table.scale * higher), other
+    return replace(table, scale=table.scale * higher, trained=trained), other
 
 
 def relative_levels(levels: Mapping[Part, Levels], learning: Learning) -> RelativeLevels:

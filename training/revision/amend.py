@@ -4,24 +4,26 @@ Values that are not given stay those of the parent. The threshold is computed fr
 under the child's rules: a promise counts incidents, and rules decide when an incident ends.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from stream.detect.definition import Definition
+from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.errors import ConfigError
 from stream.registry.bundle import load
 from stream.registry.manifest import Change, Manifest, calibrated_at
 from stream.registry.registry import Registry
 from stream.settings.detection import RuleSettings, ThresholdSettings
-from training.calibration.calibrate import PROMISES, Calibration, calibrate_stored
+from training.calibration.calibrate import PROMISES, Calibration
 from training.calibration.severity import with_severity
-from training.calibration.usual import with_promise
 from training.defaults import choose_rules
 from training.publish import stamp
-from training.revision.child import promise_of, publish_child, stored_levels_of
+from training.revision.child import promise_of, publish_child, thresholds_for
 
 EDGES, RARITY = "rules.severity_edges", "rules.severity_rarity"
 # Rules that can be changed without training: the setting, and the field of the bundle's rules.
@@ -82,13 +84,7 @@ def amend(
     amended = _changes(parent, rules, threshold, rarity)
     if not amended:
         raise ConfigError(f"models amend: {parent.version} has all of these values already; set one that differs")
-    levels, table = stored_levels_of(folder, parent, definition.thresholds), definition.thresholds
-    table, learning = with_promise(table, definition.learning, threshold, parent.policy.interval_ns)
-    higher = table.scale / definition.thresholds.scale
-    levels = replace(
-        levels, level=levels.level / higher[levels.series], complete_from=levels.complete_from / float(higher.min())
-    )
-    calibration = calibrate_stored(levels, table, rules, threshold, parent.seeds[0])
+    levels, calibration, learning = thresholds_for(folder, parent, definition, rules, threshold)
     calibration, rules = with_severity(levels, calibration, rules, rarity, parent.seeds[0])
     version, created_at = stamp(now or datetime.now(UTC))
     manifest = msgspec.structs.replace(
@@ -102,8 +98,15 @@ def amend(
         calibrated_at=calibrated_at(parent),
         learning=learning,
     )
+    table = _changed_table(definition, calibration)
     child, written = publish_child(registry, folder, parent, manifest, "amend", reason, table)
     return AmendedBundle(child, parent, written, calibration)
+
+
+def _changed_table(definition: Definition, calibration: Calibration) -> ThresholdTable | None:
+    """The thresholds of each series, None where only their common q differs from the parent's."""
+    before, after = definition.thresholds, calibration.table
+    return None if before.usual is after.usual and np.array_equal(before.scale, after.scale) else after
 
 
 def _rules(parent: Manifest, amendment: Amendment) -> Rules:

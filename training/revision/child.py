@@ -1,10 +1,13 @@
 """Child versions: the weights of the parent with other rules or thresholds. Amendment and recalibration make them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from stream.detect.definition import Definition
 from stream.detect.incidents.threshold import ThresholdTable
+from stream.detect.policy import Learning, Rules
 from stream.errors import BundleError
 from stream.registry.alias_history import Action
 from stream.registry.bundle import calibration_levels, load, write_child
@@ -12,8 +15,9 @@ from stream.registry.manifest import Manifest
 from stream.registry.manifest_facts import Method
 from stream.registry.registry import CANDIDATE, Registry
 from stream.settings.detection import ThresholdSettings
-from training.calibration.calibrate import PROMISES
+from training.calibration.calibrate import PROMISES, Calibration, calibrate_stored
 from training.calibration.stored_levels import StoredLevels, restored_levels
+from training.calibration.usual import with_promise
 from training.gate.criteria import inherited
 
 
@@ -59,6 +63,28 @@ def stored_levels_of(folder: Path, manifest: Manifest, thresholds: ThresholdTabl
     if weeks is None:
         raise _not_recorded(manifest, "weeks")
     return restored_levels(calibration_levels(folder), thresholds, block, weeks, 1.0 if rate is None else rate)
+
+
+def thresholds_for(
+    folder: Path, manifest: Manifest, definition: Definition, rules: Rules, options: ThresholdSettings
+) -> tuple[StoredLevels, Calibration, Learning | None]:
+    """Computes thresholds for other rules or another promise from the levels that a bundle stores.
+
+    Returns:
+        The levels relative to the new scales, the thresholds, and the way in which they learn.
+
+    Raises:
+        BundleError: the manifest does not say how many weeks the levels cover.
+        DataError: the stored levels do not support the promise.
+    """
+    before = definition.thresholds
+    levels = stored_levels_of(folder, manifest, before)
+    table, learning = with_promise(before, definition.learning, options, manifest.policy.interval_ns)
+    if learning is not None and table.trained is not None:
+        higher = table.scale / table.trained
+        level, complete_from = levels.level / higher[levels.series], levels.complete_from / float(higher.min())
+        levels = replace(levels, level=level, complete_from=complete_from)
+    return levels, calibrate_stored(levels, table, rules, options, manifest.seeds[0]), learning
 
 
 def promise_of(manifest: Manifest, in_force: bool = False) -> ThresholdSettings:

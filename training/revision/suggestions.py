@@ -23,8 +23,8 @@ from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry
 from stream.settings.detection import ThresholdSettings
-from training.calibration.calibrate import PROMISES, calibrate_stored
-from training.revision.child import promise_of, stored_levels_of, threshold_settings
+from training.calibration.calibrate import PROMISES
+from training.revision.child import promise_of, threshold_settings, thresholds_for
 from training.vetting.sentinels import yaml_key
 
 # Fewer confirmed or false alerts of a series say little about its next ones.
@@ -233,15 +233,15 @@ def higher_thresholds(folder: Path, manifest: Manifest) -> Iterator[tuple[str, f
     """
     promise = promise_of(manifest, in_force=True)
     _, definition = load(folder)
-    levels = stored_levels_of(folder, manifest, definition.thresholds)
-    highest = 1.0
+    before, highest = definition.thresholds, 1.0
     for value in _stricter(promise):
         options = threshold_settings(promise.method, value)
         try:
-            calibration = calibrate_stored(levels, definition.thresholds, manifest.rules, options, manifest.seeds[0])
+            _, calibration, _ = thresholds_for(folder, manifest, definition, manifest.rules, options)
         except DataError:
             return  # the levels support no higher threshold
-        factor = calibration.table.q / manifest.threshold_q
+        # Where thresholds learn, these of some series rise by more: no confirmed alert of any may be lost.
+        factor = float((calibration.table.scale / before.scale).max()) * calibration.table.q / before.q
         if factor > highest:
             highest = factor
             yield f"threshold.{PROMISES[promise.method]}={value:g}", factor

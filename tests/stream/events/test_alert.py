@@ -47,6 +47,7 @@ def an_event(**changes: Any) -> IncidentEvent:
         "row": 17,
         "cause": "model",
         "scored": True,
+        "view": "window",
     }
     return IncidentEvent(**(plain | changes))
 
@@ -162,6 +163,7 @@ def test_an_alert_has_in_json_what_the_event_has() -> None:
         "cause": "model",
         "scored": True,
         "disagreement_unusual": False,
+        "view": "window",
     }  # fmt: skip
 
 

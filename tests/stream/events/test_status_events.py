@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from stream.detect.frames.blindness import BlindnessEvent
+from stream.detect.incidents.usual_events import UsualEvent
 from stream.events.data_events import (
     HistoryLost,
     PartitionsChanged,
@@ -36,6 +37,11 @@ def blindness(sees: bool) -> StatusEvent:
     return series_event(BlindnessEvent("pump-1", sees, since, time, ("s0", "s1"), 0), offset=7)
 
 
+def usual(factor: float, *sensors: str) -> StatusEvent:
+    since, time = 1_700_000_020 * SECOND, 1_700_086_420 * SECOND
+    return series_event(UsualEvent("pump-1", since, time, factor, sensors, 0), offset=7)
+
+
 EVENTS: list[StatusEvent] = [
     BundleActivated.of("v1", "v2", warm=True, offset=40),
     BundleActivated.of("v1", "v2", warm=False, offset=40),
@@ -56,6 +62,9 @@ EVENTS: list[StatusEvent] = [
     SensorsMissing.of("v1", ["s0", "s1", "s2"], [], ["p1", "p2"]),
     SensorsComplete.of("v1", 3),
     PartitionsChanged.of("readings", 4, 6),
+    usual(3.25, "s1", "s0"),
+    usual(3.25),
+    usual(1.0, "s1"),
 ]
 
 

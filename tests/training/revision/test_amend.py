@@ -34,7 +34,7 @@ def trained(
     request: pytest.FixtureRequest, pumps: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainingRun:
     """Bundles with a budget that the data support, and with one that they do not."""
-    options = ThresholdSettings(method="budget", alerts_per_week=request.param)
+    options = ThresholdSettings(method="budget", alerts_per_week=request.param, learn=False)
     return made(tmp_path_factory.mktemp("trained"), pumps, threshold=options)
 
 
@@ -59,7 +59,7 @@ def test_the_same_budget_gives_the_threshold_that_was_trained_to_the_bit(trained
 def test_another_budget_gives_the_threshold_that_training_for_it_gives(
     trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
-    options = ThresholdSettings(method="budget", alerts_per_week=3.0)
+    options = ThresholdSettings(method="budget", alerts_per_week=3.0, learn=False)
     expected = made(tmp_path, pumps, threshold=options)
     child = amended(trained, "threshold.alerts_per_week=3")
     assert child.manifest.threshold_q == expected.manifest.threshold_q != trained.manifest.threshold_q
@@ -72,7 +72,7 @@ def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_t
     trained: TrainingRun, pumps: pd.DataFrame, tmp_path: Path
 ) -> None:
     """The promise counts incidents: if they end sooner there are more of them, and the threshold is larger."""
-    options = ThresholdSettings(method="budget", alerts_per_week=promise_of(trained.manifest).alerts_per_week)
+    options = ThresholdSettings(alerts_per_week=promise_of(trained.manifest).alerts_per_week, learn=False)
     expected = made(tmp_path, pumps, threshold=options, rules=RuleSettings(close_after=1))
     child = amended(trained, "rules.close_after=1")
     assert child.manifest.rules == expected.manifest.rules
@@ -83,7 +83,7 @@ def test_rules_that_end_incidents_sooner_give_the_threshold_that_training_with_t
 def test_what_sensor_rules_vetoed_is_vetoed_in_the_child_as_in_training(pumps: pd.DataFrame, tmp_path: Path) -> None:
     sensors = {name: SensorRuleSettings(min_absolute=1e9) for name in pumps.columns[2:]}
     ruled = RuleSettings(close_after=4, sensors=sensors)
-    options = ThresholdSettings(method="budget", alerts_per_week=35.0)
+    options = ThresholdSettings(method="budget", alerts_per_week=35.0, learn=False)
     trained = made(tmp_path / "trained", pumps, threshold=options, rules=ruled)
     expected = made(tmp_path / "expected", pumps, threshold=options, rules=changed(ruled, close_after=1))
     child = amended(trained, "rules.close_after=1")

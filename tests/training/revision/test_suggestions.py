@@ -130,7 +130,11 @@ def test_the_proposed_threshold_removes_what_it_says_and_is_seen_against_product
     rows = fleet.generate(pumps=4, history_days=1.0, live_days=1.0)
     rows.history.to_parquet("history.parquet", index=False)
     rows.live.to_parquet("newer.parquet", index=False)
-    settings = [word for setting in (*SMALL, "threshold.alerts_per_week=140") for word in ("--set", setting)]
+    settings = [
+        word
+        for setting in (*SMALL, "threshold.alerts_per_week=140", "threshold.learn=false")
+        for word in ("--set", setting)
+    ]
     narrows("train", "--data", "history.parquet", *settings)
     Path("alerts.jsonl").write_text(narrows("replay", "--data", "newer.parquet"))
     alerts = list(read_alerts(Path("alerts.jsonl")).values())

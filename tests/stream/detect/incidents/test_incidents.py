@@ -50,6 +50,7 @@ class Driver:
             vetoed=np.zeros(len(score), np.bool_),
             outside=np.zeros(len(score), np.bool_),
             view=(np.arange(len(score)) % 2).astype(np.int8),
+            moved=np.zeros(len(score), np.bool_),
         )
 
     @staticmethod
