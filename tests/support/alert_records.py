@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stream.detect.incidents.incident import SensorShare, alert_id
+from stream.detect.incidents.incident import alert_id
+from stream.events.alert import NamedSensor
 from stream.events.feedback import Feedback, Judgements, Verdict
 from stream.events.incident_view import IncidentView, newest
 from stream.events.record import rfc3339
@@ -31,11 +32,11 @@ def incident_view(series: str, first: int, last: int | None, **changes: Any) -> 
     return IncidentView(**(plain | changes))
 
 
-def share(name: str, part: float, observed: float | None, expected: float) -> SensorShare:
+def share(name: str, part: float, observed: float | None, expected: float) -> NamedSensor:
     """Share of a sensor in the error of an alert."""
     if observed is None:
-        return SensorShare(name, part, None, expected, "unknown")
-    return SensorShare(name, part, observed, expected, "high" if observed > expected else "low")
+        return NamedSensor(name, part, None, expected, "unknown")
+    return NamedSensor(name, part, observed, expected, "high" if observed > expected else "low")
 
 
 def judged(alerts: Sequence[IncidentView], verdicts: Sequence[Verdict | None]) -> Judgements:

@@ -158,7 +158,7 @@ def test_a_child_raises_fewer_alerts_on_noise_that_grew(narrows: Narrows) -> Non
 def test_what_takes_training_is_refused_with_the_reason(
     narrows: Narrows, registry: Registry, plant: Plant, words: str
 ) -> None:
-    result = narrows("recalibrate", "--data", newer(plant), "--json")
+    result = narrows("recalibrate", "--data", newer(plant), "--json", "--set", "recalibrate.max_total=2")
     assert result.code == 4
     assert result.data["verdict"] == "retrain"
     assert any(words in reason for reason in result.data["refused"]), result.data["refused"]

@@ -35,7 +35,7 @@ NAMES = (
 )
 HISTORY, NEWER = "his[t] $o$ry 🔥.parquet", "new [b]er.parquet"
 MINUTES, NEW_MINUTES, EVENT = 400, 120, slice(80, 100)
-CHOICES = "detector: odd\ninput: {series: machine, label: fault}\nrules: {top_sensors: 10}\n"
+CHOICES = "detector: odd\ninput: {series: machine, label: fault}\nrules: {top_sensors: 10}\nthreshold: {learn: false}\n"
 QUICK = (
     "--set",
     "train.max_epochs=2",
