@@ -11,7 +11,8 @@ from tests.support.plain_bundle import labelled_rows, normal_rows, plain_bundle
 
 TOPS = {
     "data", "label", "bundle", "version", "detector", "threshold", "readings", "frames", "unscored", "events",
-    "labelled_events", "by_length", "grace_frames", "detectors", "floors", "promise", "curve", "alerts", "accounts", "notes",
+    "labelled_events", "by_length", "grace_frames", "detectors", "floors", "promise", "curve", "alerts", "accounts",
+    "notes",
 }  # fmt: skip
 
 
