@@ -15,9 +15,9 @@ import zlib
 
 import numpy as np
 
-from stream.detect.incidents.heights import BINS, heights, heights_below, usual_heights
+from stream.detect.incidents.heights import BINS, heights, heights_below, usual_and_median, usual_heights
 from stream.detect.incidents.threshold import ThresholdTable
-from stream.detect.incidents.usual_events import Judged
+from stream.detect.incidents.usual_events import Batch, Judged
 from stream.detect.policy import Learning
 from stream.detect.slots import Segments, grown
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
@@ -27,6 +27,8 @@ PART, FEWEST_BLOCKS = 0.25, 5
 # Without a word, a threshold rises by this factor more than the median level. An attacker who sends high levels in a
 # tenth of the time hardly moves a median, but moves any high quantile.
 RISE = 1.1
+# With at least so many blocks, frames of a series are judged by themselves, block by block.
+LONG = 2
 # What is left after each block of the highest level since the threshold was exceeded.
 FADING = 0.97
 
@@ -134,27 +136,84 @@ class UsualLevels:
             segments: the runs of each series.
         """
         series = segments.series[segments.of_row]
-        threshold, since = self._trained[series], np.zeros(len(level), np.int64)
-        factor = np.ones(len(level))
-        if self._learning is None:
-            return Judged(threshold, since, factor)
-        known = ~np.isnan(level)
-        before = np.cumsum(known) - known  # levels before each frame, of all series
-        block = (before - before[segments.start_of_row] + self._in_block[series]) // self._learning.block
+        judged = Judged(self._trained[series], np.zeros(len(level), np.int64), np.ones(len(level)))
+        if self._learning is None or not len(level):
+            return judged
+        batch = Batch(level, ~np.isnan(level), time, series)
+        many = segments.length >= LONG * self._learning.block
+        for group in np.flatnonzero(many).tolist():
+            self._walk(batch, int(segments.start[group]), int(segments.end[group]), judged, self._learning)
+        few = np.flatnonzero(~many[segments.of_row])
+        known = batch.known[few]
+        before: Int64s = np.cumsum(known) - known  # levels before each frame, of all series
+        start = Segments(series[few]).start_of_row
+        block = (before - before[start] + self._in_block[series[few]]) // self._learning.block
         order = np.argsort(block, kind="stable")
         ends = np.searchsorted(block[order], np.arange(int(block.max(initial=0)) + 2))
         for first, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
-            rows = order[first:end]
-            threshold[rows] *= self._factor[series[rows]]
-            rows = rows[known[rows]]
-            if len(rows):
-                self._learn(level[rows], level[rows] > threshold[rows], time[rows], series[rows])
-                last = rows[np.append(series[rows][1:] != series[rows][:-1], True)]
-                full = last[self._in_block[series[last]] >= self._learning.block]
-                if len(full):
-                    since[full] = self._finish_block(series[full], time[full], self._learning)
-                    factor[full] = self._factor[series[full]]
-        return Judged(threshold, since, factor)
+            self._judge_block(batch, few[order[first:end]], judged, self._learning)
+        return judged
+
+    def _walk(self, batch: Batch, at: int, end: int, judged: Judged, learning: Learning) -> None:
+        """Judges many frames of one series, rows `at` to `end`: quiet blocks fast, any other one as those of all."""
+        slot = int(batch.series[at])
+        while at < end:
+            missing = np.flatnonzero(~batch.known[at:end])
+            until = at + int(missing[0]) if len(missing) else end
+            at += self._quiet_blocks(slot, batch.level[at:until], judged.threshold[at:until], learning)
+            if at < end:
+                left = np.flatnonzero(batch.known[at:end])[: learning.block - int(self._in_block[slot])]
+                is_full = len(left) == learning.block - self._in_block[slot]
+                after = at + int(left[-1]) + 1 if is_full else end
+                self._judge_block(batch, np.arange(at, after), judged, learning)
+                at = after
+
+    def _quiet_blocks(self, slot: int, level: Float64s, threshold: Float64s, learning: Learning) -> int:
+        """Judges blocks of one series while none of their levels is above the threshold, as `_finish_block` does.
+
+        Args:
+            level: float64 (n,), finite. threshold: float64 (n,), the trained one; gets the one in force.
+
+        Returns:
+            Number of frames that are judged: whole blocks.
+        """
+        if self._told[slot] != 1.0 or self._loud_for[slot] or self._is_loud[slot] or self._low_for[slot]:
+            return 0
+        trained, unit, usual, median, factor = (
+            float(of[slot]) for of in (self._trained, self._unit, self._usual, self._median, self._factor)
+        )
+        scale, counts, at = trained / self._table.q * unit, self._counts[slot], 0
+        fading = _fading(learning)
+        need = learning.block - int(self._in_block[slot])
+        while at + need <= len(level):
+            here = level[at : at + need]
+            if here.max() > trained * factor:
+                break
+            threshold[at : at + need] *= factor
+            np.add.at(counts, heights(here / scale), np.float32(1))
+            height, middle = usual_and_median(counts.tolist(), learning)
+            highest = RISE * usual * max(middle / median, 1.0)
+            factor = min(max(min(height, highest) * unit, 1.0 / learning.bound), learning.bound)
+            counts *= fading
+            at, need = at + need, learning.block
+        if at:
+            self._factor[slot], self._in_block[slot], self._is_high[slot] = factor, 0, False
+        return at
+
+    def _judge_block(self, batch: Batch, rows: Int64s, judged: Judged, learning: Learning) -> None:
+        """Judges the rows of one block of each series, and learns from them."""
+        judged.threshold[rows] *= self._factor[batch.series[rows]]
+        rows = rows[batch.known[rows]]
+        if not len(rows):
+            return
+        level, time, series = batch.level[rows], batch.time[rows], batch.series[rows]
+        self._learn(level, level > judged.threshold[rows], time, series)
+        last = np.flatnonzero(np.append(series[1:] != series[:-1], True))
+        full = last[self._in_block[series[last]] >= learning.block]
+        if len(full):
+            since = self._finish_block(series[full], time[full], learning)
+            judged.since[rows[full]] = since
+            judged.factor[rows[full]] = np.where(since != 0, self._factor[series[full]], 1.0)
 
     def _learn(self, level: Float64s, above: Bools, time: Int64s, slots: Int32s) -> None:
         """Counts levels of one block of each series, float64 (n,). Those above the threshold teach nothing."""
@@ -186,14 +245,15 @@ class UsualLevels:
         self._usual[new], self._median[new] = height[moved], median[moved]
         self._unit[new] = self._highest[new] * self._table.q / (self._trained[new] * height[moved])
         # The new usual level is known from these frames only.
-        self._counts[new] *= np.minimum(1.0, self._patience[new] / self._counts[new].sum(axis=1))[:, None]
+        total = np.cumsum(self._counts[new], axis=1)[:, -1]
+        self._counts[new] *= np.minimum(1.0, self._patience[new] / total)[:, None]
         highest = RISE * self._usual[slots] * np.maximum(median / self._median[slots], 1.0)
         factor = np.minimum(height, highest) * self._unit[slots]
         self._told[slots] = np.where(moved, factor, np.maximum(np.minimum(self._told[slots], factor), 1.0))
         self._factor[slots] = np.clip(factor, 1.0 / learning.bound, self._told[slots] * learning.bound)
         self._quieten(new)
         self._highest[slots] *= FADING
-        self._counts[slots] *= np.float32(np.exp(-learning.block / learning.horizon))
+        self._counts[slots] *= _fading(learning)
         since = np.where(moved, since, self._returned(slots, time, learning))
         self._in_block[slots], self._is_loud[slots], self._is_high[slots] = 0, False, False
         return since
@@ -220,6 +280,11 @@ class UsualLevels:
 
 # Unit, factor, told, usual, median, highest; loud since, low since, loud for, low for, in block, is loud, is high.
 _STATE = struct.Struct("<6d2q3i2?")
+
+
+def _fading(learning: Learning) -> np.float32:
+    """What is left of counts after a block."""
+    return np.float32(np.exp(-learning.block / learning.horizon))
 
 
 def _key(table: ThresholdTable, learning: Learning) -> bytes:

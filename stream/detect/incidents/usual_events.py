@@ -6,7 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.incidents.incidents import ScoredFrames, Shares
-from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.columns import Bools, Float64s, Int32s, Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Levels of n frames, where they are known, and their times and slots."""
+
+    level: Float64s
+    known: Bools
+    time: Int64s
+    series: Int32s
 
 
 @dataclass(frozen=True, slots=True)
