@@ -283,7 +283,7 @@ _STATE = struct.Struct("<6d2q3i2?")
 
 
 def _fading(learning: Learning) -> np.float32:
-    """What is left of counts after a block."""
+    """The factor on all counts after a block: older levels count less."""
     return np.float32(np.exp(-learning.block / learning.horizon))
 
 
