@@ -47,6 +47,7 @@ def draft_manifest(
         files=(),
         usual_disagreement=draft.usual_disagreement,
         views=ViewUnits.of(draft.ensemble),
+        paths=draft.ensemble.paths,
         learning=draft.learning,
     )
 

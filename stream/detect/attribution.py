@@ -59,15 +59,20 @@ class Attribution:
         (mean, scale), still = self._history.units(self._frames.series[[row]]), self._history.still(slot)
         spec, view = self._definition.spec, VIEWS[self.view[row]]
         # A level is the mean of M errors: where the newest frame gives the error, an earlier one may be the large one.
-        made = self._reconstructed(row)[-max(spec.of_view(view).error_frames, spec.smoothing) :]  # (frames, F)
+        made = self._reconstructed(row)[-max(spec.frames_of(view), spec.smoothing) :]  # (frames, F)
         time, observed = (each[-len(made) :] for each in self._history.window_of(self._frames, row))
         expected = np.where(still, mean, made * scale + mean)
-        error_scales = self._definition.ensemble.error_scales[spec.views.index(view)]
-        share = self._shares(row, made, np.isnan(observed), error_scales)
+        error_scales = self._definition.ensemble.scales_of(view)
+        if view == "still":
+            share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
+        else:
+            share = self._shares(row, made, np.isnan(observed), error_scales)
         size, away = (np.fmax(np.abs(observed - other) / scale, -1.0) for other in (expected, mean))  # -1: masked
         found = named(Deviations(share, size, away, np.sqrt(error_scales), still), self._definition.rules.top_sensors)
         return tuple(
-            _share(names[f], share[f], observed[at, f], expected[at, f], time[at], visible=found.visible)
+            _share(
+                names[f], share[f], observed[at, f], expected[at, f], time[at], visible=found.visible or view == "still"
+            )
             for f, at in zip(found.sensors.tolist(), found.at[found.sensors].tolist(), strict=True)
         )
 

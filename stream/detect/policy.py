@@ -7,9 +7,10 @@ import msgspec
 SECOND = 1_000_000_000
 SEVERITIES = ("low", "medium", "high", "critical")
 
-View = Literal["newest", "window"]
-# Views of a window's reconstruction: the errors of its newest frame, and of all its frames. Their places are codes.
-VIEWS: tuple[View, ...] = ("newest", "window")
+View = Literal["newest", "window", "still"]
+# Views of a window: the errors of its newest frame, those of all its frames, and sensors that have stopped moving.
+# Their places are codes.
+VIEWS: tuple[View, ...] = ("newest", "window", "still")
 
 
 class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,15 +173,19 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """The views that the error is the largest of, by `VIEWS`; the last one spans the most frames."""
+        """The views of the reconstruction, by `VIEWS`; the last one spans the most frames."""
         if self.error_span == "both":
-            return VIEWS if self.window > 1 else VIEWS[:1]
+            return VIEWS[:2] if self.window > 1 else VIEWS[:1]
         return (self.error_span,)
 
     def of_view(self, view: View) -> "ModelSpec":
         """The model with this view alone. A discriminator belongs to the last view."""
         judge = self.discriminator if view == self.views[-1] else 0
         return msgspec.structs.replace(self, error_span=view, discriminator=judge)
+
+    def frames_of(self, view: View) -> int:
+        """The frames that a view spans, the newest ones."""
+        return 1 if view == "newest" else self.error_frames
 
     @property
     def error_frames(self) -> int:

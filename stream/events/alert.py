@@ -66,8 +66,8 @@ class Alert(msgspec.Struct, frozen=True):
             on readings unlike all of training, and on readings that somebody has shaped.
         scored: whether a frame of the incident had a score. Until then score, peak_score, level and disagreement are 0
             and mean nothing.
-        view: what the peak score is of: the newest frame alone, or the whole window; null: no frame was scored, or an
-            older version opened the incident.
+        view: what the peak score is of: the newest frame alone, the whole window, or a sensor that has stopped moving;
+            null: no frame was scored, or an older version opened the incident.
     """
 
     schema_version: int
@@ -94,7 +94,7 @@ class Alert(msgspec.Struct, frozen=True):
     cause: Literal["model", "range"]
     scored: bool
     disagreement_unusual: bool
-    view: Literal["newest", "window"] | None = None
+    view: Literal["newest", "window", "still"] | None = None
 
 
 def alert(event: IncidentEvent, definition: "Definition", source: Source, observed_at: datetime) -> Alert:

@@ -168,7 +168,7 @@ def _ensemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Ensemble:
     newest = np.array(views.newest_spread)
     if newest.shape != scales.shape:
         raise ShapeError(f"newest spread: {len(newest)} values, error spread: {len(scales)}; retrain")
-    return Ensemble(manifest.model, tensors, np.stack([newest, scales]), np.array(views.tails))
+    return Ensemble(manifest.model, tensors, np.stack([newest, scales]), np.array(views.tails), manifest.paths)
 
 
 def calibration_levels(folder: Path) -> pa.Table:

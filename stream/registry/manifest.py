@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from stream.detect.model.ensemble import Ensemble
+from stream.detect.model.stillness import Paths
 from stream.detect.policy import FramePolicy, Learning, ModelSpec, Rules
 from stream.errors import BundleError
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts
@@ -69,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         error_spread: unit of each sensor's error, in the order of `sensors`: its mean on held-out normal data. Of the
             errors over the window, where there are two views.
         views: units of two views; None where there is one.
+        paths: shortest paths of the sensors, for the view of stillness; None where there is none.
         threshold_q: the threshold in scales.
         parent: the version with the same weights that this one was made from by `models amend` or `recalibrate`.
         amended: settings that differ from the parent, by their names in the configuration.
@@ -101,6 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibrated_at: str = ""
     recalibrated: RecalibrationFacts = RecalibrationFacts()
     views: ViewUnits | None = None
+    paths: Paths | None = None
     learning: Learning | None = None
 
     @property

@@ -78,7 +78,7 @@ def window_around(labelled: LabelledScores, definition: Definition, peak: int, f
     view = VIEWS[views[peak - begin]] if views[peak - begin] >= 0 else spec.views[-1]
     carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
     share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
-    series, spanned = frames.names[frames.series[peak]], max(spec.of_view(view).error_frames, spec.smoothing)
+    series, spanned = frames.names[frames.series[peak]], max(spec.frames_of(view), spec.smoothing)
     window = np.arange(max(begin, peak - spanned + 1), peak + 1)
     return WorstWindow(
         series=series,
@@ -99,7 +99,7 @@ def _named(
     """Places of the sensors to show, from their values (frames, F) that the view of the peak spans."""
     scales, row = definition.scales, definition.scales.row(series)
     size, away = (np.fmax(np.abs(observed - other) / scales.scale[row], -1.0) for other in (expected, scales.mean[row]))
-    usual = np.sqrt(definition.ensemble.error_scales[definition.spec.views.index(view)])
+    usual = np.sqrt(definition.ensemble.scales_of(view))
     places: list[int] = named(Deviations(share, size, away, usual, scales.still[row]), SENSORS).sensors.tolist()
     return places
 

@@ -20,6 +20,7 @@ from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, FittedDiscriminator, fit_discriminator
 from training.fitting.error_scale import member_error_scales, view_ensemble, view_scales, view_tails
 from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
+from training.fitting.stillness import paths_of, shortest_paths
 from training.options import FitOptions
 
 SELFTEST_WINDOWS = 16
@@ -85,6 +86,10 @@ def fit_ensemble(
     weights = fitted.weights | (discriminator.weights if discriminator else {})
     tails = view_tails(spec, weights, error_scales, frames, masked, held_out)
     ensemble = Ensemble(spec, weights, error_scales, tails)
+    if len(spec.views) > 1:
+        lowest = shortest_paths(framed, part, frames, masked, spec.window, policy.max_carry)
+        paths = paths_of(lowest, ensemble, frames, masked, held_out)
+        ensemble = Ensemble(spec, weights, error_scales, tails, paths)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))

@@ -1,0 +1,73 @@
+"""The shortest paths of sensors in training, below which a sensor counts as still."""
+
+import numpy as np
+
+from stream.detect.model.ensemble import Ensemble
+from stream.detect.model.stillness import SPANS, Paths
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s, UInt8s
+from training.data.framing import FramedHistory
+from training.data.split import Part
+from training.fitting.error_scale import AT_ONCE
+
+# A sensor is judged over at least so many times the longest time for which it stood still in training, and two steps.
+TIMES, MORE = 3, 2
+LEAST = 1e-4  # scaled units; a shorter path is no movement
+PARTS = (Part.FIT, Part.STOP, Part.CALIBRATE)
+
+
+def shortest_paths(
+    framed: FramedHistory, part: UInt8s, frames: Float32s, masked: Bools | None, window: int, max_carry: int
+) -> Float64s:
+    """Computes the shortest path of each sensor over each of `SPANS`: float64 (2, F); 0: it is not judged.
+
+    Args:
+        frames: float32 (T, F), scaled; masked cells hold 0.
+        masked: bool (T, F), or None.
+        max_carry: frames for which a missing value is carried: a path that may be carried throughout is no stillness.
+    """
+    whole = {frames: _within(framed, part, frames) for frames in (2, *(span + 1 for span in SPANS))}
+    lowest = np.zeros((len(SPANS), frames.shape[1]))
+    for f in range(frames.shape[1]):
+        own = frames[:, f].astype(np.float64)
+        if masked is not None:
+            own[masked[:, f]] = np.nan
+        step = np.abs(np.diff(own, prepend=own[:1]))
+        known = whole[2] & ~np.isnan(step)
+        longest = _longest_run(known & (step == 0))
+        total, gaps = np.cumsum(np.where(known, step, 0)), np.cumsum(~known)
+        for at, span in enumerate(SPANS):
+            ends = np.flatnonzero(whole[span + 1])
+            ends = ends[gaps[ends] == gaps[ends - span]]
+            if span < window - 1 and span >= max(TIMES * longest + MORE, max_carry + MORE + 1) and len(ends):
+                path = float((total[ends] - total[ends - span]).min())
+                lowest[at, f] = path if path > LEAST else 0.0
+    return lowest
+
+
+def paths_of(
+    lowest: Float64s, ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s
+) -> Paths | None:
+    """The view of stillness; None: no sensor is judged. A stillness of 1 counts as the largest error of these windows.
+
+    Args:
+        lowest: from `shortest_paths`.
+        ensemble: without a view of stillness.
+        frames, masked, ends: held-out normal windows as in `Ensemble.errors`.
+    """
+    if not lowest.any():
+        return None
+    parts = [ends[first : first + AT_ONCE] for first in range(0, len(ends), AT_ONCE)]
+    largest = np.nanmax([np.nanmax(ensemble.errors(frames, own, masked).error, initial=0.0) for own in parts])
+    return Paths(tuple(map(tuple, lowest.tolist())), float(max(largest, 1.0)))
+
+
+def _within(framed: FramedHistory, part: UInt8s, frames: int) -> Bools:
+    """Rows at which so many frames of one part end, without a gap: bool (T,)."""
+    within: Bools = np.any([framed.within(part, own, frames) for own in PARTS], axis=0)
+    return within
+
+
+def _longest_run(still: Bools) -> int:
+    """Number of steps of the longest run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], still, [False]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
