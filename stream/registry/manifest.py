@@ -78,7 +78,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         calibrated_at: time at which data last set the thresholds; "": `created_at`.
         recalibrated: the recalibration that made this version; empty for any other.
         learning: the way in which thresholds follow the series' own levels; None: they stay as they were trained.
-        learning: the way in which thresholds follow the series' own levels; None: they stay as they were trained.
     """
 
     format: int
