@@ -175,11 +175,12 @@ def _calibrated(
     progress.stage("calibrate", f"{len(levels):,} held-out levels")
     if (looser := calibration.looser) is not None:
         progress.stage("warning", looser)
-    basis = threshold_basis(levels, calibration, promise, seed, draft, history)
+    draft = replace(draft, learning=learning)
+    basis = threshold_basis(held_out, calibration, promise, seed, draft, history)
     if basis is not None:
         progress.stage("warning", f"{basis.said}; {basis.remedy}")
     calibration, rules = with_severity(levels, calibration, draft.rules, options.rules.rarity, seed)
-    return parts, fixed, replace(calibration, set_by=basis), replace(draft, rules=rules, learning=learning)
+    return parts, fixed, replace(calibration, set_by=basis), replace(draft, rules=rules)
 
 
 def _scored(history: History, draft: Definition, progress: Progress) -> tuple[FrameScores, tuple[SeriesAccount, ...]]:

@@ -5,7 +5,7 @@ fault of usual size is found. A model cannot tell these from normal operation; a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,17 +13,19 @@ import numpy as np
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.incidents.incident import IncidentEvent
-from stream.detect.policy import Rules
+from stream.detect.policy import Learning, Rules
 from stream.detect.slots import Segments, last_true
 from stream.errors import DataError
 from stream.events.record import rfc3339
-from stream.intake.columns import Bools
+from stream.intake.columns import Bools, Float64s
 from stream.messages import some
 from stream.registry.manifest_facts import Stretch, ThresholdBasis
 from stream.settings.detection import ThresholdSettings
 from training.calibration.calibrate import Calibration, calibrate
 from training.calibration.levels import Levels
+from training.calibration.usual import in_order, usual_levels
 from training.data.history import History
+from training.data.split import Part
 
 # Stretches set the threshold where it would be this many times lower without them: FEW of them, or more. On servers
 # and telemetry, busy hours make levels of all heights, and leaving the highest out lowers the threshold less.
@@ -49,28 +51,38 @@ class HighLevels:
 
 
 def threshold_basis(
-    levels: Levels, calibration: Calibration, options: ThresholdSettings, seed: int, draft: Definition, history: History
+    held_out: Mapping[Part, Levels],
+    calibration: Calibration,
+    options: ThresholdSettings,
+    seed: int,
+    draft: Definition,
+    history: History,
 ) -> ThresholdBasis | None:
     """The stretches that set the threshold, with the sensors that lead there; None: the levels as a whole set it.
 
     Args:
-        levels: that the threshold was computed from.
-        draft: the model; its threshold does not matter.
+        held_out: the levels that the threshold was computed from; where it learns, those of calibrate and gate.
+        draft: the model, and the way in which its thresholds learn; the thresholds do not matter.
         history: that the levels are from. It is scored once more where such stretches are found.
     """
-    found = setting_stretches(levels, calibration, draft.rules, options, seed)
+    levels = held_out[Part.CALIBRATE]
+    if draft.learning is None:
+        found = setting_stretches(levels, calibration, draft.rules, options, seed)
+    else:
+        levels, _ = in_order(levels, held_out[Part.GATE])
+        found = raising_stretches(levels, calibration, draft.learning)
     if found is None:
         return None
     high, q = found
     # Where the threshold is so low, the stretches are incidents, and incidents name sensors.
-    lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES))
+    lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES), learning=None)
     detector = Detector(lower)
     events = [event for batch in history.batches for event in detector.push(batch.readings).events]
     first = tuple(_stretch(levels, rows, events) for rows in high.rows[:FEW])
     count, share, all_q = len(high.rows), float(high.inside.mean()), calibration.table.q
     said = (
-        f"{count:,} stretch{'es' if count > 1 else ''}, {share:.2%} of the frames to calibrate on, set the threshold: "
-        f"q = {all_q:.3g}, and {q:.3g} without; {some(list(map(_words, first)), FEW, '; ')}"
+        f"{count:,} stretch{'es' if count > 1 else ''}, {share:.2%} of the held-out frames, set the threshold, which "
+        f"is {all_q / q:.2g} times as high as without; {some(list(map(_words, first)), FEW, '; ')}"
     )
     return ThresholdBasis(all_q, q, count, share, first, said, _remedy(first[0]))
 
@@ -79,7 +91,7 @@ def setting_stretches(
     levels: Levels, calibration: Calibration, rules: Rules, options: ThresholdSettings, seed: int
 ) -> tuple[HighLevels, float] | None:
     """The stretches that set the threshold, and the q without them; None: the levels as a whole set it."""
-    high = high_levels(levels, calibration)
+    high = high_levels(levels, calibration.ratio, calibration.table.q)
     if not 0 < high.inside.mean() <= MOST:
         return None
     try:
@@ -90,11 +102,30 @@ def setting_stretches(
     return (high, q) if calibration.table.q > lower * q else None
 
 
-def high_levels(levels: Levels, calibration: Calibration) -> HighLevels:
-    """Finds the stretches with a level above q / TIMES. Vetoed levels open no incident and do not count."""
-    ratio, block = calibration.ratio, levels.block
-    above = (ratio > calibration.table.q / TIMES) & ~levels.vetoed
-    edge = (ratio > min(EDGE * float(np.median(ratio)), calibration.table.q / TIMES)) | above
+def raising_stretches(levels: Levels, calibration: Calibration, learning: Learning) -> tuple[HighLevels, float] | None:
+    """The stretches that raise the usual level of their series, and the q that would have the effect of their absence.
+
+    None: usual levels are those of the levels as a whole. A learning threshold stands at a margin above the usual
+    level, so q says nothing about stretches.
+    """
+    usual, q, count = usual_levels(levels, learning), calibration.table.q, len(levels.names)
+    high = high_levels(levels, levels.level / usual[levels.series], q)
+    share = np.bincount(levels.series, high.inside, count) / np.maximum(np.bincount(levels.series, minlength=count), 1)
+    inside = high.inside & (share <= MOST)[levels.series]
+    if not inside.any():
+        return None
+    lower = usual[:-1] / usual_levels(levels.rows(~inside), learning)[:-1]
+    stretches = np.bincount(levels.series[[first for first, _, _ in high.rows]], minlength=count)
+    raised = (lower > np.where(stretches <= FEW, LOWER, LOWER_OF_MANY)) & (share <= MOST)
+    rows = tuple(row for row in high.rows if raised[levels.series[row[0]]])
+    return (HighLevels(inside & raised[levels.series], rows), q / float(lower[raised].max())) if rows else None
+
+
+def high_levels(levels: Levels, ratio: Float64s, q: float) -> HighLevels:
+    """Finds the stretches with a ratio above q / TIMES. Vetoed levels open no incident and do not count."""
+    block = levels.block
+    above = (ratio > q / TIMES) & ~levels.vetoed
+    edge = (ratio > min(EDGE * float(np.median(ratio)), q / TIMES)) | above
     segments = Segments(levels.series)
     # Levels above the edge with less than a block between them are of one stretch.
     since = np.arange(len(ratio)) - last_true(edge, segments)

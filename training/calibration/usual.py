@@ -92,7 +92,7 @@ def relative_levels(levels: Mapping[Part, Levels], learning: Learning) -> Relati
     usual.resize(count)
     for slot, name in enumerate(calibrate.names):
         usual.set_series(slot, name)
-    both, of_gate = _in_order(calibrate, levels[Part.GATE])
+    both, of_gate = in_order(calibrate, levels[Part.GATE])
     thresholds = usual.push(both.level, both.time, Segments(both.series)).threshold
     start_height, end = usual_heights(start, learning), _start(both, scales.scale, learning)
     # Thresholds start at MARGIN scales, where the usual level is `start_height` scales high.
@@ -103,12 +103,18 @@ def relative_levels(levels: Mapping[Part, Levels], learning: Learning) -> Relati
         part: replace(levels[part], level=relative[of_gate == (part == Part.GATE)])
         for part in (Part.CALIBRATE, Part.GATE)
     }
-    fixed = scales.scale * usual_heights(_start(calibrate, scales.scale, learning), learning)
     return RelativeLevels(
         parts,
         ThresholdTable(names, scale, scales.rows, 1.0, usual=end),
-        ThresholdTable(names, fixed, scales.rows, MARGIN),
+        ThresholdTable(names, usual_levels(calibrate, learning), scales.rows, MARGIN),
     )
+
+
+def usual_levels(levels: Levels, learning: Learning) -> Float64s:
+    """The usual level of each series by all of its levels, and last that of unknown series: float64 (S + 1,)."""
+    scale = series_scales(levels).scale
+    height = usual_heights(_start(levels, scale, learning), learning)
+    return scale * height
 
 
 def _start(levels: Levels, scale: Float64s, learning: Learning) -> Float32s:
@@ -130,7 +136,7 @@ def _start(levels: Levels, scale: Float64s, learning: Learning) -> Float32s:
     return weighted
 
 
-def _in_order(first: Levels, second: Levels) -> tuple[Levels, Bools]:
+def in_order(first: Levels, second: Levels) -> tuple[Levels, Bools]:
     """Levels of two parts by series and time, and which of them are of the second part."""
     joined = replace(
         first,
