@@ -66,9 +66,9 @@ def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[fl
     trained = train(options, QUIET)
     judged = load(trained.folder)[1]
     plain = msgspec.structs.replace(judged.spec, discriminator=0)
-    without = replace(
-        judged, spec=plain, ensemble=Ensemble(plain, weights(trained.folder), judged.ensemble.error_scales)
-    )
+    scored = judged.ensemble
+    bare = Ensemble(plain, weights(trained.folder), scored.error_scales, scored.tails, scored.paths)
+    without = replace(judged, spec=plain, ensemble=bare)
     return _ranked(without, live), _ranked(judged, live)
 
 
