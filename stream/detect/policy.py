@@ -125,13 +125,15 @@ class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         block: frames with a level after which the usual level is computed again, >= 1.
         horizon: frames with a level after which a level counts a third (1 / e), >= block.
         bound: largest factor by which the usual level rises or falls without a word, >= 1.
-        moved_after: frames above the threshold, at most, after which a level is the new usual, >= block.
+        moved_least, moved_after: frames above the threshold after which a level is the new usual one, at least and at
+            most: a quarter of those that training counted, >= block.
     """
 
     share: float
     block: int
     horizon: int
     bound: float
+    moved_least: int
     moved_after: int
 
 

@@ -17,12 +17,12 @@ class NaiveUsual:
 
     def __init__(
         self, trained: float, q: float, counts: Sequence[float], edges: Sequence[float], share: float, block: int,
-        horizon: int, bound: float, moved_after: int,
+        horizon: int, bound: float, moved_least: int, moved_after: int,
     ) -> None:  # fmt: skip
         self.trained, self.q, self.counts, self.edges = trained, q, list(counts), list(edges)
         self.start = list(counts)
         self.share, self.block, self.horizon, self.bound = share, block, horizon, bound
-        self.patience = min(max(int(sum(counts) / 4), 5 * block), max(moved_after, 5 * block))
+        self.patience = min(max(int(sum(counts) / 4), moved_least), max(moved_after, moved_least))
         self.start_again()
         self.seen = self.loud_for = 0
         self.highest, self.is_loud, self.since = 0.0, False, 0

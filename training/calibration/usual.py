@@ -25,7 +25,8 @@ from training.data.split import Part
 
 # Blocks of all series' levels that each series starts from, besides its own levels.
 SHARED = 10
-DAY = 86_400 * SECOND
+# A level is the new usual one after so many blocks above the threshold, and an hour, at least; a day at most.
+FEWEST_BLOCKS, HOUR, DAY = 5, 3_600 * SECOND, 86_400 * SECOND
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def learning_of(
         block=spec.block,
         horizon=max(week, spec.block),
         bound=bounds.max_total,
+        moved_least=max(HOUR // policy.interval_ns, FEWEST_BLOCKS * spec.block),
         moved_after=max(DAY // policy.interval_ns, spec.block),
     )
 

@@ -22,8 +22,8 @@ from stream.detect.policy import Learning
 from stream.detect.slots import Segments, grown
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
-# A level is the new usual after a quarter of the frames that training counted, but at least this many blocks.
-PART, FEWEST_BLOCKS = 0.25, 5
+# A level is the new usual one after this part of the frames that training counted.
+PART = 0.25
 # Without a word, a threshold rises by this factor more than the median level. An attacker who sends high levels in a
 # tenth of the time hardly moves a median, but moves any high quantile.
 RISE = 1.1
@@ -94,8 +94,8 @@ class UsualLevels:
         self._quieten(slot)
         self._in_block[slot], self._is_loud[slot], self._is_high[slot] = 0, False, False
         self._low_for[slot] = self._low_since[slot] = 0
-        fewest = FEWEST_BLOCKS * self._learning.block
-        self._patience[slot] = min(max(int(PART * counts.sum()), fewest), max(self._learning.moved_after, fewest))
+        least, most = self._learning.moved_least, self._learning.moved_after
+        self._patience[slot] = min(max(int(PART * counts.sum()), least), max(most, least))
 
     def snapshot(self, slot: int) -> bytes:
         """The learned state of a slot; empty where thresholds do not learn."""

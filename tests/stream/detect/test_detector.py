@@ -85,7 +85,7 @@ POLICIES = {
     ),
 }
 # Blocks so short that some levels become the new usual ones in a case.
-LEARNING = Learning(share=0.05, block=3, horizon=40, bound=2.0, moved_after=9)
+LEARNING = Learning(share=0.05, block=3, horizon=40, bound=2.0, moved_least=15, moved_after=9)
 RULED = ("wide, ruled", "on ticks, off at times, ruled")
 VETOES = msgspec.structs.replace(
     RULES, sensors=(a_rule("s1", "above", min_relative=0.5), a_rule("s0", min_absolute=2.0))

@@ -15,7 +15,7 @@ from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int32s
 from tests.oracles.naive_usual import NaiveUsual
 
-LEARNING = Learning(share=0.02, block=7, horizon=700, bound=2.0, moved_after=60)
+LEARNING = Learning(share=0.02, block=7, horizon=700, bound=2.0, moved_least=35, moved_after=60)
 SERIES = ("a", "b", "c")
 
 
@@ -129,7 +129,7 @@ def test_without_a_word_a_threshold_rises_and_falls_by_the_bound_at_most() -> No
 
 def test_an_attacker_with_a_tenth_of_the_time_moves_a_threshold_by_less_than_a_fifth() -> None:
     draw = np.random.default_rng(3)
-    learning = Learning(share=0.0035, block=35, horizon=10_080, bound=2.0, moved_after=1_440)
+    learning = Learning(share=0.0035, block=35, horizon=10_080, bound=2.0, moved_least=175, moved_after=1_440)
     normal = draw.lognormal(0, 0.2, 5_000)
     counts = np.tile(np.bincount(heights(normal), minlength=BINS).astype(np.float32), (4, 1))
     of = ThresholdTable(
