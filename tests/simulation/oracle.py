@@ -29,6 +29,11 @@ from tests.simulation.process import kept_states
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+# Status events about what a series sends.
+MOVED = "data.usual_level_moved"
+SIGHTS = ("data.series_blind", "data.series_sees_again", MOVED)
+
+
 class ViolationError(AssertionError):
     """A promise is broken."""
 
@@ -147,6 +152,9 @@ class Pass:
         for sight in outcome.blindness_events:
             kind = "data.series_sees_again" if sight.recovered else "data.series_blind"
             self.published.sights[kind, self._partition, sight.series, positions[sight.row]] += 1
+        for move in outcome.usual_events:
+            at = positions[move.row] if positions else cause
+            self.published.sights[MOVED, self._partition, move.series, at] += 1
         for verdict in frame_verdicts(outcome.verdicts, self._detector.definition.version):
             self.published.verdicts[encode(verdict)] += 1
 
@@ -178,7 +186,7 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
     sights = Counter(
         (said["kind"], said["partition"], said["series"], said["offset"])
         for said in (json.loads(entry.value or b"") for entry in _committed(broker, options.status))
-        if said["kind"].startswith("data.series_") and said["kind"] != "data.series_retired"
+        if said["kind"] in SIGHTS
     )
     due_sights = sum((one.published.sights for one in passes), Counter[tuple[str, int, str, int]]())
     demand(sights == due_sights, f"sights twice or extra: {sights - due_sights}, lost: {due_sights - sights}")

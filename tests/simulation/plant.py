@@ -8,6 +8,7 @@ from functools import cache
 import torch
 
 from stream.detect.definition import Definition
+from stream.detect.policy import Learning
 from stream.intake.decode import Decoder
 from tests.support.builders import SECOND, START, a_definition, a_policy, a_rules, a_spec, fields
 
@@ -25,7 +26,9 @@ def definition(version: int, ticks: bool) -> Definition:
     tick = {"resample": "last", "grace_ns": 2 * SECOND} if ticks else {}
     # Each frame without a value is degraded, so that series go blind and see again.
     policy = a_policy(max_carry=0, **tick)
-    made = a_definition(spec, policy, rules, q=1.2, series=SERIES[:3], seed=version)
+    # Some dozens of frames move a threshold, and make a usual level of levels that stay high.
+    learning = Learning(share=0.1, block=4, horizon=40, bound=2.0, moved_after=4)
+    made = a_definition(spec, policy, rules, q=1.2, series=SERIES[:3], seed=version, learning=learning)
     return replace(made, version=f"v{version}")
 
 
@@ -38,6 +41,12 @@ class Releases:
 
     def current(self) -> tuple[Definition, None]:
         return definition(self.newest, self._ticks), None
+
+    def ending_with(self, version: str) -> "Releases":
+        """The same, as they were when this version was the newest."""
+        ended = Releases(self._ticks)
+        ended.newest = int(version.removeprefix("v"))
+        return ended
 
     def version(self, version: str) -> Definition:
         return definition(int(version.removeprefix("v")), self._ticks)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from stream.detect.series_state import SeriesState
 from stream.kafka.client import KafkaOptions
+from stream.kafka.state.state_topic import decode_metadata
 from stream.settings.serve import ServeSettings
 from tests.simulation.memory_broker.broker import Broker
 from tests.simulation.memory_broker.group import Group
@@ -40,7 +41,12 @@ def check_restored(
     broker: Broker, options: KafkaOptions, serve: ServeSettings, releases: Releases, passes: Sequence[Pass]
 ) -> None:
     """Checks that a restore gives the state of one pass up to the committed offset, bit for bit."""
-    got = restored(broker, options, serve, releases)
+    bundles = {p: found.bundle for p, c in broker.committed.items() if (found := decode_metadata(c.metadata))}
+    got: dict[int, dict[str, SeriesState]] = {}
+    # With a newer version, the onlooker would swap as soon as it is live, and forget what thresholds have learned.
+    for version in sorted({v for v in bundles.values() if v is not None}):
+        states = restored(broker, options, serve, releases.ending_with(version))
+        got |= {partition: state for partition, state in states.items() if bundles.get(partition) == version}
     for partition, commit in sorted(broker.committed.items()):
         wrong = differences(got[partition], passes[partition].up_to(commit.offset))
         demand(not wrong, f"restored at {partition}@{commit.offset}, these series are not as they were: {wrong}")

@@ -42,14 +42,16 @@ def test_without_faults_alerts_are_those_of_one_pass(scope: Scope) -> None:
 def test_whatever_crashes_freezes_or_times_out_everything_is_told_exactly_once(first: int) -> None:
     """And each restore gives the state of one pass up to the committed offset, bit for bit."""
     struck: Counter[str] = Counter()
-    sights = 0
+    sights = moves = 0
     for seed in range(first, first + 100):
         world = World(seed)
         world.run()
         struck += world.struck
         sights += world.sights
+        moves += world.moves
     assert sum(struck.values()) > 100, "a calm simulation shows nothing"
     assert sights > 20, "series must go blind and see again"
+    assert moves > 10, "levels must become the usual ones"
     assert struck["fenced: joined anew"] > 5
 
 

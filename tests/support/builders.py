@@ -180,6 +180,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         # Else never stale.
         calibrated_at="2100-01-01T00:00:00Z" if promise.calibrated_at is None else rfc3339(promise.calibrated_at),
         views=ViewUnits.of(definition.ensemble),
+        learning=definition.learning,
         paths=definition.ensemble.paths,
     )
     contents = Contents(
