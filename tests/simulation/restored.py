@@ -41,7 +41,8 @@ def check_restored(
     broker: Broker, options: KafkaOptions, serve: ServeSettings, releases: Releases, passes: Sequence[Pass]
 ) -> None:
     """Checks that a restore gives the state of one pass up to the committed offset, bit for bit."""
-    bundles = {p: found.bundle for p, c in broker.committed.items() if (found := decode_metadata(c.metadata))}
+    found = {partition: decode_metadata(commit.metadata) for partition, commit in broker.committed.items()}
+    bundles = {partition: None if one is None else one.bundle for partition, one in found.items()}
     got: dict[int, dict[str, SeriesState]] = {}
     # With a newer version, the onlooker would swap as soon as it is live, and forget what thresholds have learned.
     for version in sorted({v for v in bundles.values() if v is not None}):
