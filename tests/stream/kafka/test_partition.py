@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stream.counters import Count
 from stream.detect.definition import Definition
+from stream.detect.policy import Learning
 from stream.intake.decode import Decoder
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
@@ -211,6 +212,34 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     assert state_of(restored) == state_of(running)
     rest = cut(whole, 60, 90)
     assert [e for e, _ in restored.process(rest).events] == [e for e, _ in running.process(rest).events]
+
+
+def test_a_warm_swap_to_other_thresholds_forgets_what_was_learned_also_for_a_restart() -> None:
+    """With the same thresholds it is kept; either way a restart finds what the running process has."""
+    learning = Learning(share=0.1, block=5, horizon=50, bound=2.0, moved_least=5, moved_after=5)
+    whole = records(5, 120)
+
+    def learns(q: float) -> Definition:
+        return a_definition(DEFINITION.spec, DEFINITION.policy, DEFINITION.rules, q=q, learning=learning)
+
+    for q, kept in ((0.7, True), (0.9, False)):
+        log = Log(learns(0.7))
+        running = log.start(len(whole))
+        running.process(cut(whole, 0, 80))
+        running.require_all_snapshots()
+        log.commit(running)
+        before, written = running.detector.snapshot("a").usual, len(log.state)
+        log.definition = learns(q)
+        running.swap(log.definition, log.decoder())
+        assert [event.details["frames"] for event in running.status_events] == ["kept"]
+        assert (running.detector.snapshot("a").usual == before) is kept
+        log.commit(running)
+        assert (len(log.state) == written) is kept, "what was forgotten is written"
+        running.process(cut(whole, 80, 120))
+        log.commit(running)
+        restored = log.start(len(whole))
+        restored.process(cut(whole, restored.position, 120))
+        assert state_of(restored) == state_of(running)
 
 
 def test_the_incident_of_a_series_that_moves_is_resolved_without_a_batch_of_its_old_partition() -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream.detect.policy import ValidRange
+from stream.detect.policy import Learning, ValidRange
 from stream.errors import BundleError
 from stream.registry.bundle import SELFTEST, WEIGHTS, load, table_in
 from stream.registry.manifest import MANIFEST, Manifest, read_manifest
@@ -53,6 +53,30 @@ def test_the_rules_of_sensors_are_part_of_what_is_loaded(tmp_path: Path) -> None
     policy = a_policy(valid=(ValidRange("s0", 0.0, 10.0), ValidRange("s1", high=5.0)))
     loaded = publish(tmp_path, a_definition(policy=policy, rules=rules))
     assert (loaded.policy, loaded.rules) == (policy, rules)
+
+
+LEARNING = Learning(share=0.01, block=7, horizon=700, bound=4.0, moved_least=60, moved_after=90)
+
+
+def test_the_way_thresholds_learn_and_their_start_are_part_of_what_is_loaded(tmp_path: Path) -> None:
+    given = a_definition(learning=LEARNING)
+    loaded = publish(tmp_path, given)
+    assert loaded.learning == LEARNING
+    assert loaded.promise.calibrated_at is None, "they do not grow old"
+    for name in ("a", "b", "never seen"):
+        np.testing.assert_array_equal(loaded.thresholds.usual_of(name), given.thresholds.usual_of(name))
+
+
+@pytest.mark.parametrize("fault", ["negative", "not finite", "nothing counted"])
+def test_counts_that_no_threshold_can_start_from_are_refused(tmp_path: Path, fault: str) -> None:
+    given = a_definition(learning=LEARNING)
+    assert given.thresholds.usual is not None
+    usual = given.thresholds.usual.copy()
+    usual[0, 3] = {"negative": -1.0, "not finite": np.nan, "nothing counted": 0.0}[fault]
+    if fault == "nothing counted":
+        usual[0] = 0.0
+    with pytest.raises(BundleError, match=r"counts of \d+ heights, expected \d+, finite, >= 0, some > 0"):
+        publish(tmp_path, replace(given, thresholds=replace(given.thresholds, usual=usual)))
 
 
 def rewrite(folder: Path, manifest: dict[str, Any]) -> None:

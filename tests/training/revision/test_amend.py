@@ -150,6 +150,29 @@ def test_a_budget_can_become_a_percentile_and_only_the_promise_in_force_can_be_s
         amended(trained, "threshold.alerts_per_week=2", reference=child.manifest.version)
 
 
+def test_thresholds_that_learn_are_amended_there_and_back_and_to_a_percentile(
+    pumps: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The stored levels stay relative to the trained scales."""
+    trained = made(tmp_path, pumps, threshold=ThresholdSettings(alerts_per_week=10.0))
+    there = amended(trained, "threshold.alerts_per_week=200")
+    assert there.manifest.learning is not None
+    assert trained.manifest.learning is not None
+    assert there.manifest.learning.share > trained.manifest.learning.share
+    back = amended(trained, "threshold.alerts_per_week=10", reference=there.manifest.version)
+    before, after, lower = (load(one.folder)[1].thresholds for one in (trained, back, there))
+    assert back.manifest.learning == trained.manifest.learning
+    assert back.manifest.threshold.implied_per_week == pytest.approx(trained.manifest.threshold.implied_per_week)
+    for name in (*before.names[:-1], "never seen"):
+        assert after.of(name) == pytest.approx(before.of(name))
+        assert lower.of(name) < before.of(name)
+    fixed = amended(trained, "threshold.method=percentile", "threshold.percentile=97", reference=there.manifest.version)
+    assert fixed.manifest.learning is None
+    _, definition = load(fixed.folder)
+    assert definition.thresholds.usual is None
+    assert definition.thresholds.scale.tolist() == before.scale.tolist()
+
+
 def test_a_rule_that_is_left_open_is_chosen_as_training_does(trained: TrainingRun) -> None:
     closed = amended(trained, "rules.close_after=40")
     opened = amended(trained, "rules.close_after=null", reference=closed.manifest.version)
