@@ -124,7 +124,7 @@ class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
     def of(cls, change: UsualEvent, offset: int) -> "UsualLevelMoved":
         """`offset`: of the message that caused it."""
         since, factor = rfc3339(change.since), f"{change.factor:.3g}"
-        if change.factor <= 1.0:
+        if change.returned:
             message = f"{change.series!r} has its trained usual level again since {since}, with the trained threshold"
             return cls(since, rfc3339(change.time), factor, "", message=message, series=change.series, offset=offset)
         message = (

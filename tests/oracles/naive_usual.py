@@ -20,19 +20,20 @@ class NaiveUsual:
         horizon: int, bound: float, moved_least: int, moved_after: int,
     ) -> None:  # fmt: skip
         self.trained, self.q, self.counts, self.edges = trained, q, list(counts), list(edges)
-        self.start = list(counts)
+        self.start, self.returned = list(counts), False
         self.share, self.block, self.horizon, self.bound = share, block, horizon, bound
         self.patience = min(max(int(sum(counts) / 4), moved_least), max(moved_after, moved_least))
+        self.most = max(moved_after, moved_least)
         self.start_again()
-        self.seen = self.loud_for = 0
-        self.highest, self.is_loud, self.since = 0.0, False, 0
-        self.low_for, self.low_since, self.is_high = 0, 0, False
 
     def start_again(self) -> None:
         """The thresholds and counts of training."""
         self.counts = list(self.start)
         self.usual, self.median = self.height(), self.height(0.5)
         self.unit, self.factor, self.told = 1 / self.usual, 1.0, 1.0
+        self.levels: list[tuple[float, int, bool]] = []  # of this block: level, time, above the threshold
+        self.loud: list[float] = []  # highest levels of the loud blocks in a row
+        self.reached, self.low, self.since = 0.0, 0, 0
 
     def height(self, above: float | None = None) -> float:
         """The height that this share of the counted levels exceeds; None: the usual share."""
@@ -52,41 +53,49 @@ class NaiveUsual:
         threshold = self.trained * self.factor
         if math.isnan(level):
             return threshold, 0
-        self.seen += 1
-        self.is_high = self.is_high or level > self.trained
-        if level > threshold:
-            self.since = self.since or time
-            self.highest, self.is_loud = max(self.highest, level), True
-        else:
+        above = level > threshold
+        self.levels.append((level, time, above))
+        if not above:
             ratio = level / (self.trained / self.q * self.unit)
             self.counts[sum(edge < ratio for edge in self.edges)] += 1
-        return threshold, self.finish(time) if self.seen == self.block else 0
+        return threshold, self.finish() if len(self.levels) == self.block else 0
 
-    def finish(self, time: int) -> int:
-        """The end of a block."""
-        since = 0
-        self.loud_for = self.loud_for + self.block if self.is_loud else 0
-        if not self.is_loud:
-            self.highest, self.since = 0.0, 0
-        height, median = self.height(), self.height(0.5)
-        if self.loud_for >= self.patience:
-            self.usual, self.median = height, median
-            self.unit = self.highest * self.q / (self.trained * height)
+    def finish(self) -> int:
+        """The end of a block: since when the level is another usual one, else 0. `returned`: it is that of training."""
+        levels, self.levels = self.levels, []
+        start = levels[0][1]
+        above = [level for level, _, is_above in levels if is_above]
+        self.count_run(above, start, sum(level > self.trained for level, _, _ in levels))
+        moved = len(self.loud) * self.block >= self.patience
+        height, median, told, since = self.height(), self.height(0.5), self.told, 0
+        if moved:
+            self.usual, self.median, since = height, median, self.since
+            self.unit = self.reached * self.q / (self.trained * height)
             total = sum(self.counts)
             self.counts = [count * min(1.0, self.patience / total) for count in self.counts]
-            self.told, since = height * self.unit, self.since
-            self.highest, self.loud_for, self.since = 0.0, 0, 0
+            self.told = height * self.unit
         else:
             height = min(height, 1.1 * self.usual * max(median / self.median, 1.0))
-            self.told = max(min(self.told, height * self.unit), 1.0)
+            self.told = max(min(told, height * self.unit), 1.0)
         self.factor = min(max(height * self.unit, 1 / self.bound), self.told * self.bound)
-        self.highest *= 0.97
         self.counts = [count * math.exp(-self.block / self.horizon) for count in self.counts]
-        self.low_since = 0 if self.told <= 1 or self.is_high else self.low_since or time
-        self.low_for = self.low_for + self.block if self.low_since else 0
-        self.seen, self.is_loud, self.is_high = 0, False, False
-        if self.low_for >= self.patience and not since:
-            since = self.low_since
+        if moved:
+            self.loud, self.reached, self.since = [], 0.0, 0
+        elif self.low * self.block >= self.most:
+            since = self.since
             self.start_again()
-            self.loud_for, self.highest, self.since, self.low_for, self.low_since = 0, 0.0, 0, 0, 0
+        elif told > 1.0 and self.told == 1.0:
+            since = start
+        self.returned = bool(since) and not moved
         return since
+
+    def count_run(self, above: list[float], start: int, high: int) -> None:
+        """Adds a block to the run of loud blocks, or of low ones, or ends them."""
+        is_loud = len(above) > 0.25 * self.block
+        is_low = not is_loud and self.told > 1.0 and high <= 0.25 * self.block
+        if not (self.loud if is_loud else self.low):
+            self.since = start if is_loud or is_low else 0
+        if is_loud:
+            self.reached = max(self.reached * 0.97, min(self.loud[-1], max(above))) if self.loud else 0.0
+        self.loud = [*self.loud, max(above)] if is_loud else []
+        self.low = self.low + 1 if is_low else 0

@@ -29,14 +29,23 @@ PART = 0.25
 RISE = 1.1
 # With at least so many blocks, frames of a series are judged by themselves, block by block.
 LONG = 2
-# What is left after each block of the highest level since the threshold was exceeded.
+# A block is loud, or high, where more than this part of its levels is above the threshold in force, or the trained one.
+# An attacker with less of the time moves nothing.
+LOUD = 0.25
+# The factor on the level that was reached, after each loud block.
 FADING = 0.97
+# State of a slot, in the order of a snapshot.
+FIELDS = (
+    "_unit", "_factor", "_told", "_usual", "_median", "_reached", "_before", "_peak",
+    "_since", "_block_since", "_run", "_in_block", "_above", "_high",
+)  # fmt: skip
+_STATE = struct.Struct("<5d3f2qi3H")
 
 
 class UsualLevels:
     """The thresholds of all series of a partition. Without `learning` they stay as they were trained.
 
-    The state of a slot takes some 170 bytes.
+    A snapshot of a slot takes some 200 bytes.
     """
 
     def __init__(self, table: ThresholdTable, learning: Learning | None) -> None:
@@ -52,16 +61,14 @@ class UsualLevels:
         self._unit, self._factor, self._told = np.ones((3, 0))
         # The usual height, and the median height, at the start or when a new usual level was told last.
         self._usual, self._median = np.ones((2, 0))
-        # Since the first of consecutive blocks with a level above the threshold: the highest level, frames, time (ns).
-        self._highest, self._loud_since = np.zeros(0), np.zeros(0, np.int64)
-        self._loud_for, self._patience, self._in_block = np.zeros((3, 0), np.int32)
-        self._is_loud = np.zeros(0, np.bool_)
-        # Where a higher usual level was told: since the first of consecutive blocks below the trained threshold.
-        self._low_since, self._low_for, self._is_high = (
-            np.zeros(0, np.int64),
-            np.zeros(0, np.int32),
-            np.zeros(0, np.bool_),
-        )
+        # Levels that two loud blocks in a row have reached; the highest level of the loud block before, and of this.
+        self._reached, self._before, self._peak = np.zeros((3, 0), np.float32)
+        # First frame of the run, and of this block (ns). Run: frames of consecutive loud blocks; negative: of blocks
+        # that are not high, where a higher usual level was told.
+        self._since, self._block_since, self._run = np.zeros((3, 0), np.int64)
+        # Levels in this block: all, those above the threshold, those above the trained one.
+        self._in_block, self._above, self._high = np.zeros((3, 0), np.int32)
+        self._patience = np.zeros(0, np.int64)
 
     @property
     def capacity(self) -> int:
@@ -74,10 +81,7 @@ class UsualLevels:
         if self._learning is None:
             return
         self._counts = grown(self._counts, capacity, 0)
-        for name in ("_unit", "_factor", "_told", "_usual", "_median"):
-            setattr(self, name, grown(getattr(self, name), capacity, 1))
-        zeros = ("_highest", "_loud_since", "_loud_for", "_patience", "_in_block", "_is_loud")
-        for name in (*zeros, "_low_since", "_low_for", "_is_high"):
+        for name in (*FIELDS, "_patience"):
             setattr(self, name, grown(getattr(self, name), capacity, 0))
 
     def set_series(self, slot: int, series: str) -> None:
@@ -86,14 +90,13 @@ class UsualLevels:
         self._names[slot] = series
         if self._learning is None:
             return
+        for name in FIELDS:
+            getattr(self, name)[slot] = 0
         self._counts[slot] = counts = self._table.usual_of(series)
         self._usual[slot] = usual_heights(counts[None], self._learning)[0]
         self._median[slot] = heights_below(counts[None], np.full(1, 0.5))[0]
         self._unit[slot] = 1.0 / self._usual[slot]
         self._factor[slot] = self._told[slot] = 1.0
-        self._quieten(slot)
-        self._in_block[slot], self._is_loud[slot], self._is_high[slot] = 0, False, False
-        self._low_for[slot] = self._low_since[slot] = 0
         least, most = self._learning.moved_least, self._learning.moved_after
         self._patience[slot] = min(max(int(PART * counts.sum()), least), max(most, least))
 
@@ -101,26 +104,16 @@ class UsualLevels:
         """The learned state of a slot; empty where thresholds do not learn."""
         if self._learning is None:
             return b""
-        numbers = (self._unit, self._factor, self._told, self._usual, self._median, self._highest)
-        counts = (
-            self._loud_since, self._low_since, self._loud_for, self._low_for, self._in_block, self._is_loud,
-            self._is_high,
-        )  # fmt: skip
-        packed = _STATE.pack(*(float(of[slot]) for of in numbers), *(int(of[slot]) for of in counts))
         learned: bytes = self._counts[slot].astype("<f4").tobytes()
-        return self.key + packed + learned
+        return self.key + _STATE.pack(*(getattr(self, name)[slot].item() for name in FIELDS)) + learned
 
     def restore(self, slot: int, state: bytes) -> None:
         """Restores what `snapshot` gave, unless the thresholds of another bundle learned it."""
         if self._learning is None or not state.startswith(self.key):
             return
         size = len(self.key) + _STATE.size
-        (
-            self._unit[slot], self._factor[slot], self._told[slot], self._usual[slot], self._median[slot],
-            self._highest[slot],
-            self._loud_since[slot], self._low_since[slot], self._loud_for[slot], self._low_for[slot],
-            self._in_block[slot], self._is_loud[slot], self._is_high[slot],
-        ) = _STATE.unpack(state[len(self.key) : size])  # fmt: skip
+        for name, value in zip(FIELDS, _STATE.unpack(state[len(self.key) : size]), strict=True):
+            getattr(self, name)[slot] = value
         self._counts[slot] = np.frombuffer(state[size:], "<f4")
 
     def factor(self, slot: int) -> float:
@@ -136,7 +129,8 @@ class UsualLevels:
             segments: the runs of each series.
         """
         series = segments.series[segments.of_row]
-        judged = Judged(self._trained[series], np.zeros(len(level), np.int64), np.ones(len(level)))
+        none = np.zeros(len(level), np.int64)
+        judged = Judged(self._trained[series], none, np.ones(len(level)), np.zeros(len(level), np.bool_))
         if self._learning is None or not len(level):
             return judged
         batch = Batch(level, ~np.isnan(level), time, series)
@@ -177,7 +171,7 @@ class UsualLevels:
         Returns:
             Number of frames that are judged: whole blocks.
         """
-        if self._told[slot] != 1.0 or self._loud_for[slot] or self._is_loud[slot] or self._low_for[slot]:
+        if self._told[slot] != 1.0 or self._run[slot] or self._above[slot]:
             return 0
         trained, unit, usual, median, factor = (
             float(of[slot]) for of in (self._trained, self._unit, self._usual, self._median, self._factor)
@@ -197,7 +191,7 @@ class UsualLevels:
             counts *= fading
             at, need = at + need, learning.block
         if at:
-            self._factor[slot], self._in_block[slot], self._is_high[slot] = factor, 0, False
+            self._factor[slot], self._in_block[slot], self._high[slot] = factor, 0, 0
         return at
 
     def _judge_block(self, batch: Batch, rows: Int64s, judged: Judged, learning: Learning) -> None:
@@ -211,75 +205,64 @@ class UsualLevels:
         last = np.flatnonzero(np.append(series[1:] != series[:-1], True))
         full = last[self._in_block[series[last]] >= learning.block]
         if len(full):
-            since = self._finish_block(series[full], time[full], learning)
+            since, judged.returned[rows[full]] = self._finish_block(series[full], learning)
             judged.since[rows[full]] = since
             judged.factor[rows[full]] = np.where(since != 0, self._factor[series[full]], 1.0)
 
     def _learn(self, level: Float64s, above: Bools, time: Int64s, slots: Int32s) -> None:
         """Counts levels of one block of each series, float64 (n,). Those above the threshold teach nothing."""
+        first = np.append(True, slots[1:] != slots[:-1]) & (self._in_block[slots] == 0)
+        self._block_since[slots[first]] = time[first]
         np.add.at(self._in_block, slots, 1)
-        self._is_high[slots[level > self._trained[slots]]] = True
+        np.add.at(self._above, slots[above], 1)
+        np.add.at(self._high, slots[level > self._trained[slots]], 1)
+        np.maximum.at(self._peak, slots[above], level[above].astype(np.float32))
         quiet = ~above
         scale = self._trained[slots[quiet]] / self._table.q * self._unit[slots[quiet]]
         np.add.at(self._counts, (slots[quiet], heights(level[quiet] / scale)), np.float32(1))
-        if above.any():
-            loud, since = slots[above], time[above]
-            self._is_loud[loud] = True
-            np.maximum.at(self._highest, loud, level[above])
-            first = np.flatnonzero(self._loud_since[loud] == 0)[::-1]  # of equal slots the last assignment stays
-            self._loud_since[loud[first]] = since[first]
 
-    def _finish_block(self, slots: Int32s, time: Int64s, learning: Learning) -> Int64s:
-        """Computes the thresholds of series whose block is full with frames at these times, int64 (G,), ns.
+    def _finish_block(self, slots: Int32s, learning: Learning) -> tuple[Int64s, Bools]:
+        """Computes the thresholds of G series whose block is full.
 
         Returns:
-            int64 (G,), ns: where a series has another usual level, or the trained one again, since when; else 0.
+            int64 (G,), ns: where a series has another usual level, or the trained one again, since when; else 0. Mask
+            of those that have the trained one again.
         """
-        self._loud_for[slots] += learning.block
-        self._quieten(slots[~self._is_loud[slots]])
-        moved = self._loud_for[slots] >= self._patience[slots]
-        since = np.where(moved, self._loud_since[slots], 0)
+        self._count_run(slots, learning)
+        moved = self._run[slots] >= self._patience[slots]
         height = usual_heights(self._counts[slots], learning)
         median = heights_below(self._counts[slots], np.full(len(slots), 0.5))
         new = slots[moved]
         self._usual[new], self._median[new] = height[moved], median[moved]
-        self._unit[new] = self._highest[new] * self._table.q / (self._trained[new] * height[moved])
+        self._unit[new] = self._reached[new].astype(np.float64) * self._table.q / (self._trained[new] * height[moved])
         # The new usual level is known from these frames only.
         total = np.cumsum(self._counts[new], axis=1)[:, -1]
         self._counts[new] *= np.minimum(1.0, self._patience[new] / total)[:, None]
         highest = RISE * self._usual[slots] * np.maximum(median / self._median[slots], 1.0)
-        factor = np.minimum(height, highest) * self._unit[slots]
-        self._told[slots] = np.where(moved, factor, np.maximum(np.minimum(self._told[slots], factor), 1.0))
+        factor, before = np.minimum(height, highest) * self._unit[slots], self._told[slots]
+        self._told[slots] = np.where(moved, factor, np.maximum(np.minimum(before, factor), 1.0))
         self._factor[slots] = np.clip(factor, 1.0 / learning.bound, self._told[slots] * learning.bound)
-        self._quieten(new)
-        self._highest[slots] *= FADING
         self._counts[slots] *= _fading(learning)
-        since = np.where(moved, since, self._returned(slots, time, learning))
-        self._in_block[slots], self._is_loud[slots], self._is_high[slots] = 0, False, False
-        return since
-
-    def _returned(self, slots: Int32s, time: Int64s, learning: Learning) -> Int64s:
-        """Starts the series as training left them that have come back below their trained threshold for long.
-
-        Returns:
-            int64 (G,), ns: where a series has come back, since when; else 0.
-        """
-        low = (self._told[slots] > 1.0) & ~self._is_high[slots]
-        self._low_since[slots] = np.where(low, np.where(self._low_for[slots] > 0, self._low_since[slots], time), 0)
-        self._low_for[slots] = np.where(low, self._low_for[slots] + learning.block, 0)
-        back = self._low_for[slots] >= self._patience[slots]
-        since = np.where(back, self._low_since[slots], 0)
+        back = -self._run[slots] >= max(learning.moved_after, learning.moved_least)
+        fallen = ~moved & (before > 1.0) & (self._told[slots] == 1.0)
+        since = np.where(moved | back, self._since[slots], np.where(fallen, self._block_since[slots], 0))
+        self._run[new] = self._since[new] = self._reached[new] = self._before[new] = 0
+        self._in_block[slots] = self._above[slots] = self._high[slots] = self._peak[slots] = 0
         for slot in slots[back].tolist():
             self.set_series(slot, self._names[slot])
-        return since
+        return since, back | fallen
 
-    def _quieten(self, slots: int | Int32s) -> None:
-        """Notes that no level of these slots is above the threshold any more."""
-        self._highest[slots], self._loud_for[slots], self._loud_since[slots] = 0.0, 0, 0
-
-
-# Unit, factor, told, usual, median, highest; loud since, low since, loud for, low for, in block, is loud, is high.
-_STATE = struct.Struct("<6d2q3i2?")
+    def _count_run(self, slots: Int32s, learning: Learning) -> None:
+        """Counts the frames of a run, loud or low, and the level that a loud run has reached."""
+        run, peak = self._run[slots], self._peak[slots]
+        loud = self._above[slots] > LOUD * learning.block
+        low = ~loud & (self._told[slots] > 1.0) & (self._high[slots] <= LOUD * learning.block)
+        goes_on = np.where(loud, run > 0, run < 0) & (loud | low)
+        both = np.maximum(self._reached[slots] * np.float32(FADING), np.minimum(self._before[slots], peak))
+        self._reached[slots] = np.where(loud & goes_on, both, np.float32(0))
+        self._before[slots] = np.where(loud, peak, np.float32(0))
+        self._since[slots] = np.where(loud | low, np.where(goes_on, self._since[slots], self._block_since[slots]), 0)
+        self._run[slots] = np.where(goes_on, run, 0) + learning.block * (loud.astype(np.int64) - low)
 
 
 def _fading(learning: Learning) -> np.float32:

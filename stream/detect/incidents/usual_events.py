@@ -28,16 +28,18 @@ class Judged:
         since: int64 (n,), ns: the time since which the level was above the threshold, at the frame with which it
             became the usual one, or back below the trained threshold; 0 at all others.
         factor: float64 (n,), at such a frame the new threshold as a multiple of the trained one.
+        returned: bool (n,), frames with which a series has its trained usual level again.
     """
 
     threshold: Float64s
     since: Int64s
     factor: Float64s
+    returned: Bools
 
     @property
     def moved(self) -> Bools:
         """Frames with which a level became the new usual one, bool (n,)."""
-        moved: Bools = self.since != 0
+        moved: Bools = (self.since != 0) & ~self.returned
         return moved
 
 
@@ -47,7 +49,8 @@ class UsualEvent:
 
     Attributes:
         since, time: the first frame of the new level, and the frame that shows the change.
-        factor: the new threshold as a multiple of the trained one; 1 where it is that of training again.
+        factor: the new threshold as a multiple of the trained one.
+        returned: it is the trained usual level again.
         sensors: those that the error comes from, as in an alert.
         row: the reading of the batch that completed the frame; -1: a silence completed it.
     """
@@ -58,6 +61,7 @@ class UsualEvent:
     factor: float
     sensors: tuple[str, ...]
     row: int
+    returned: bool = False
 
 
 def usual_events(
@@ -70,9 +74,10 @@ def usual_events(
             since=int(judged.since[at]),
             time=int(scored.time[at]),
             factor=float(judged.factor[at]),
+            returned=bool(judged.returned[at]),
             sensors=tuple(share.name for share in sensors(at)),
             row=int(scored.row[at]),
         )
-        for at in np.flatnonzero(judged.moved).tolist()
+        for at in np.flatnonzero(judged.since).tolist()
     ]
     return tuple(sorted(events, key=lambda event: event.row))

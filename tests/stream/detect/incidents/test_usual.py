@@ -42,7 +42,7 @@ def pushed(usual: UsualLevels, slots: Int32s, level: Float64s, time: Float64s) -
     order = np.lexsort((time, slots))
     judged = usual.push(level[order], time[order].astype(np.int64), Segments(slots[order].astype(np.int32)))
     back = np.argsort(order)
-    return Judged(judged.threshold[back], judged.since[back], judged.factor[back])
+    return Judged(judged.threshold[back], judged.since[back], judged.factor[back], judged.returned[back])
 
 
 def stream(seed: int, frames: int = 600) -> tuple[Int32s, Float64s, Float64s]:
@@ -84,6 +84,7 @@ def test_batches_and_restarts_do_not_change_a_bit(seed: int, cuts: list[int]) ->
     assert np.concatenate([part.threshold for part in parts]).tobytes() == whole.threshold.tobytes()
     assert np.concatenate([part.since for part in parts]).tobytes() == whole.since.tobytes()
     assert np.concatenate([part.factor for part in parts]).tobytes() == whole.factor.tobytes()
+    assert np.concatenate([part.returned for part in parts]).tobytes() == whole.returned.tobytes()
 
 
 def constant(value: float, frames: int) -> tuple[Int32s, Float64s, Float64s]:
@@ -115,6 +116,18 @@ def test_a_machine_that_comes_back_to_its_old_usual_level_is_watched_as_before()
     assert usual.factor(0) == pytest.approx(50.0, rel=1e-6)
     pushed(usual, *constant(1.0, 700))
     assert usual.factor(0) < 2.0
+
+
+def test_high_levels_now_and_then_are_no_new_usual_level_and_a_spike_is_none_of_its_height() -> None:
+    usual = learner()
+    slots, level, time = constant(1.0, 7_000)
+    level[::7] = 50.0  # one in each block
+    assert not pushed(usual, slots, level, time).moved.any()
+    assert usual.factor(0) < LEARNING.bound
+    slots, level, time = constant(5.0, 70)
+    level[30] = 30_000.0
+    assert pushed(usual, slots, level, time).moved.sum() == 1
+    assert usual.factor(0) < 10
 
 
 def test_without_a_word_a_threshold_rises_and_falls_by_the_bound_at_most() -> None:
