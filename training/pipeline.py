@@ -32,7 +32,7 @@ from stream.offline.rows import changes
 from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
-from training.calibration.calibrate import Calibration, calibrate, calibrate_relative
+from training.calibration.calibrate import Calibration, blocks_of, calibrate, calibrate_relative
 from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.levels import Levels
 from training.calibration.severity import with_severity
@@ -168,6 +168,7 @@ def _calibrated(
         calibration = calibrate(held_out[Part.CALIBRATE], draft.rules, promise, seed)
         fixed = calibration.table
     else:
+        blocks_of(held_out[Part.CALIBRATE])
         relative = relative_levels(held_out, learning)
         fixed = relative.fixed
         parts, calibration = relative.parts, calibrate_relative(relative, draft.rules, promise, seed)

@@ -102,7 +102,7 @@ def calibrate(levels: Levels, rules: Rules, options: ThresholdSettings, seed: in
     Raises:
         DataError: there are too few levels, for any threshold or for the promise with `strict`.
     """
-    block = _blocks(levels)
+    block = blocks_of(levels)
     scales = series_scales(levels)
     table = ThresholdTable((*levels.names, POOLED), scales.scale, scales.rows, 1.0, median=_medians(levels))
     return _calibrated(levels, scales.ratio, block, table, rules, options, seed)
@@ -120,7 +120,7 @@ def calibrate_stored(
     Raises:
         DataError: there are too few levels for the promise with `strict`, or the percentile lies below the stored ones.
     """
-    return _calibrated(levels, levels.level, _blocks(levels), table, rules, options, seed)
+    return _calibrated(levels, levels.level, blocks_of(levels), table, rules, options, seed)
 
 
 def calibrate_relative(relative: RelativeLevels, rules: Rules, options: ThresholdSettings, seed: int) -> Calibration:
@@ -131,7 +131,7 @@ def calibrate_relative(relative: RelativeLevels, rules: Rules, options: Threshol
     """
     levels = relative.parts[Part.CALIBRATE]
     ratio = levels.level / relative.table.scale[levels.series]
-    return _calibrated(levels, ratio, _blocks(levels), relative.table, rules, options, seed)
+    return _calibrated(levels, ratio, blocks_of(levels), relative.table, rules, options, seed)
 
 
 def least_blocks(options: ThresholdSettings, weeks: float) -> int:
@@ -185,7 +185,7 @@ def _calibrated(
     )
 
 
-def _blocks(levels: Levels) -> Int64s:
+def blocks_of(levels: Levels) -> Int64s:
     """Block of each level, int64 (n,).
 
     Raises:

@@ -23,6 +23,8 @@ from training.calibration.quantile import MARGIN
 from training.calibration.series_scale import series_scales
 from training.data.split import Part
 
+# Beyond so many, counts in float32 would no longer grow by one.
+LONGEST = 1 << 22
 # Blocks of all series' levels that each series starts from, besides its own levels.
 SHARED = 10
 # A level is the new usual one after so many blocks above the threshold, and an hour, at least; a day at most.
@@ -54,7 +56,7 @@ def learning_of(
     return Learning(
         share=_share(options.alerts_per_week, spec.block, week),
         block=spec.block,
-        horizon=max(week, spec.block),
+        horizon=min(max(week, spec.block), LONGEST),
         bound=bounds.max_total,
         moved_least=max(HOUR // policy.interval_ns, FEWEST_BLOCKS * spec.block),
         moved_after=max(DAY // policy.interval_ns, spec.block),
@@ -71,12 +73,12 @@ def with_promise(
 ) -> tuple[ThresholdTable, Learning | None]:
     """Thresholds for another promise, and the way in which they learn; their q is that of the other promise.
 
-    `trained` keeps the scale that stored levels are relative to. Thresholds of a percentile have it as their own again.
+    `trained` keeps the scale that stored levels are relative to. Thresholds that do not learn have it again.
     """
     if learning is None or table.usual is None:
         return table, None
     trained = table.scale if table.trained is None else table.trained
-    if options.method == "percentile":
+    if options.method == "percentile" or not options.learn:
         return replace(table, scale=trained, trained=None, usual=None), None
     share = _share(options.alerts_per_week, learning.block, max(WEEK // interval_ns, 1))
     other = msgspec.structs.replace(learning, share=share)

@@ -17,7 +17,6 @@ from stream.events.record import rfc3339
 from stream.intake.columns import Float64s, Int64s
 from stream.messages import some
 from stream.registry.manifest_facts import DRIFT, Criterion, MachineChange
-from stream.settings.detection import RecalibrationSettings
 from training.calibration.levels import Levels
 from training.data.framing import FramedHistory
 from training.data.windows import evenly
@@ -30,8 +29,6 @@ CERTAIN = 8.0
 USUAL = 0.99
 # Blocks that a change lasts at least, and share of their frames that is unusual, of the newest third of them too.
 LEAST_BLOCKS, LASTING, NEWEST = 4, 0.5, 3
-# A threshold that goes on learning follows levels up to this factor.
-FOLLOWED = RecalibrationSettings().max_total
 # Sensors named for each series, and series named in a verdict.
 SENSORS, NAMED = 3, 3
 # A sensor has moved where its distribution differs by so much more than between the halves of the time before.
@@ -39,12 +36,13 @@ MOVED, MOST_ROWS = 0.3, 4096
 
 
 def machine_changes(
-    calibrated: Levels, gate: Levels, definition: Definition, framed: FramedHistory
+    calibrated: Levels, gate: Levels, definition: Definition, framed: FramedHistory, bound: float
 ) -> tuple[MachineChange, ...]:
     """Finds the changes of all series, the one that is most in alarm first.
 
     Args:
         calibrated, gate: levels of the calibrate and gate parts of the history `framed`.
+        bound: factor up to which the thresholds follow levels; 1: they stay.
     """
     threshold = definition.thresholds.of_each(gate.names)
     changes = []
@@ -53,7 +51,7 @@ def machine_changes(
         time = np.concatenate([calibrated.time[old], gate.time[start:end]])
         score = np.concatenate([calibrated.level[old], gate.level[start:end]]) / threshold[series]
         usual = float(np.quantile(score[: old.sum()], USUAL)) if old.any() else 1.0
-        if (found := _change(gate.names[series], time, score, min(usual, 1.0), gate.block)) is not None:
+        if (found := _change(gate.names[series], time, score, (min(usual, 1.0), bound), gate.block)) is not None:
             since, change = found
             sensors = tuple(definition.sensors[at] for at in moved(framed, series, since))
             changes.append(msgspec.structs.replace(change, sensors=sensors))
@@ -94,13 +92,16 @@ def _words(of: MachineChange) -> str:
     )
 
 
-def _change(series: str, time: Int64s, score: Float64s, usual: float, block: int) -> tuple[int, MachineChange] | None:
+def _change(
+    series: str, time: Int64s, score: Float64s, limits: tuple[float, float], block: int
+) -> tuple[int, MachineChange] | None:
     """Finds the change of one series: its time in ns, and its facts.
 
     Args:
         time, score: of its frames in the calibrate and gate parts, (n,) each.
-        usual: higher scores are unusual.
+        limits: scores above the first are unusual; up to the second, a threshold that learns follows them.
     """
+    usual, bound = limits
     starts = np.arange(0, len(score), block)
     share = np.add.reduceat(score > usual, starts) / np.diff(np.append(starts, len(score)))
     ratio = _likelihood_ratio(share)
@@ -118,7 +119,7 @@ def _change(series: str, time: Int64s, score: Float64s, usual: float, block: int
         above=float((new > 1).mean()),
         above_before=float((old > 1).mean()) if len(old) else 0.0,
         factor=factor,
-        followed=float((new > FOLLOWED).mean()) <= IN_ALARM,
+        followed=float((new > bound).mean()) <= IN_ALARM,
     )
     return int(time[first]), change
 

@@ -64,7 +64,8 @@ def run_gate(
     capacity = measure_capacity(framed, data.part, definition, fitted.weights, seed)
     held_out, table = data.fixed
     fixed = replace(definition, thresholds=table, learning=None)
-    changes = machine_changes(held_out[Part.CALIBRATE], held_out[Part.GATE], fixed, framed)
+    bound = 1.0 if definition.learning is None else definition.learning.bound
+    changes = machine_changes(held_out[Part.CALIBRATE], held_out[Part.GATE], fixed, framed, bound)
     criteria = [
         synthetic_criterion(segments, definition, seed),
         labelled_criterion(framed, data.part, challenger.scores.level, gate, definition),

@@ -134,7 +134,10 @@ def _threshold(parent: Manifest, amendment: Amendment) -> ThresholdSettings:
         ConfigError: a promise of another method than the one in force.
     """
     given = {name: value for name, value in amendment.threshold if f"threshold.{name}" in amendment.names}
-    options = promise_of(parent).model_copy(update=given)
+    learns = parent.learning is not None
+    options = promise_of(parent).model_copy(update={"learn": learns} | given)
+    if options.learn and not learns:
+        raise ConfigError(f"models amend: thresholds of {parent.version} were trained to stay; train to let them learn")
     idle = [name for method, name in PROMISES.items() if name in given and method != options.method]
     if idle:
         (method,) = (method for method, name in PROMISES.items() if name == idle[0])
@@ -157,6 +160,7 @@ def _changes(
     for values in (old, new):  # edges that follow from the rarity are no setting
         values[EDGES] = values[EDGES] if values[RARITY] is None else None
     old["threshold.method"], new["threshold.method"] = before.method, threshold.method
+    old["threshold.learn"], new["threshold.learn"] = parent.learning is not None, threshold.learn
     old[f"threshold.{promise}"] = getattr(before, promise) if threshold.method == before.method else None
     new[f"threshold.{promise}"] = getattr(threshold, promise)
     return {name: Change(old[name], value) for name, value in new.items() if old[name] != value}

@@ -18,7 +18,7 @@ ROWS = 120 * BLOCK
 
 def found(score: Float64s) -> MachineChange | None:
     usual = min(1.0, float(np.quantile(score[: 75 * BLOCK], 0.99)))
-    change = _change("press", np.arange(len(score)) * MINUTE, score, usual, BLOCK)
+    change = _change("press", np.arange(len(score)) * MINUTE, score, (usual, 4.0), BLOCK)
     return None if change is None else change[1]
 
 
