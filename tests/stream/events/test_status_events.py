@@ -39,7 +39,7 @@ def blindness(sees: bool) -> StatusEvent:
 
 def usual(factor: float, *sensors: str) -> StatusEvent:
     since, time = 1_700_000_020 * SECOND, 1_700_086_420 * SECOND
-    return series_event(UsualEvent("pump-1", since, time, factor, sensors, 0), offset=7)
+    return series_event(UsualEvent("pump-1", since, time, factor, sensors, 0, returned=factor == 1.0), offset=7)
 
 
 EVENTS: list[StatusEvent] = [
