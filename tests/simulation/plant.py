@@ -27,7 +27,7 @@ def definition(version: int, ticks: bool) -> Definition:
     # Each frame without a value is degraded, so that series go blind and see again.
     policy = a_policy(max_carry=0, **tick)
     # Some dozens of frames move a threshold, and make a usual level of levels that stay high.
-    learning = Learning(share=0.1, block=4, horizon=40, bound=2.0, moved_least=4, moved_after=4)
+    learning = Learning(share=0.1, block=4, horizon=40, bound=2.0, moved_least=12, moved_after=12)
     made = a_definition(spec, policy, rules, q=1.2, series=SERIES[:3], seed=version, learning=learning)
     return replace(made, version=f"v{version}")
 

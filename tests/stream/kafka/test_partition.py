@@ -216,7 +216,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
 
 def test_a_warm_swap_to_other_thresholds_forgets_what_was_learned_also_for_a_restart() -> None:
     """With the same thresholds it is kept; either way a restart finds what the running process has."""
-    learning = Learning(share=0.1, block=5, horizon=50, bound=2.0, moved_least=5, moved_after=5)
+    learning = Learning(share=0.1, block=5, horizon=50, bound=2.0, moved_least=15, moved_after=15)
     whole = records(5, 120)
 
     def learns(q: float) -> Definition:
