@@ -191,7 +191,8 @@ class UsualLevels:
             counts *= fading
             at, need = at + need, learning.block
         if at:
-            self._factor[slot], self._in_block[slot], self._high[slot] = factor, 0, 0
+            self._factor[slot] = factor
+            self._in_block[slot] = self._high[slot] = self._block_since[slot] = 0
         return at
 
     def _judge_block(self, batch: Batch, rows: Int64s, judged: Judged, learning: Learning) -> None:
@@ -248,6 +249,7 @@ class UsualLevels:
         since = np.where(moved | back, self._since[slots], np.where(fallen, self._block_since[slots], 0))
         self._run[new] = self._since[new] = self._reached[new] = self._before[new] = 0
         self._in_block[slots] = self._above[slots] = self._high[slots] = self._peak[slots] = 0
+        self._block_since[slots] = 0
         for slot in slots[back].tolist():
             self.set_series(slot, self._names[slot])
         return since, back | fallen

@@ -73,7 +73,8 @@ def test_thresholds_are_those_of_the_oracle(seed: int) -> None:
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(0, 600), max_size=8))
 def test_batches_and_restarts_do_not_change_a_bit(seed: int, cuts: list[int]) -> None:
     slots, level, time = stream(seed)
-    whole = pushed(learner(), slots, level, time)
+    at_once = learner()
+    whole = pushed(at_once, slots, level, time)
     usual, parts = learner(), []
     for first, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(level)], strict=True):
         parts.append(pushed(usual, slots[first:end], level[first:end], time[first:end]))
@@ -85,6 +86,7 @@ def test_batches_and_restarts_do_not_change_a_bit(seed: int, cuts: list[int]) ->
     assert np.concatenate([part.since for part in parts]).tobytes() == whole.since.tobytes()
     assert np.concatenate([part.factor for part in parts]).tobytes() == whole.factor.tobytes()
     assert np.concatenate([part.returned for part in parts]).tobytes() == whole.returned.tobytes()
+    assert [usual.snapshot(slot) for slot in range(3)] == [at_once.snapshot(slot) for slot in range(3)]
 
 
 def constant(value: float, frames: int) -> tuple[Int32s, Float64s, Float64s]:
