@@ -66,7 +66,7 @@ class NaiveUsual:
         start = levels[0][1]
         above = [level for level, _, is_above in levels if is_above]
         self.count_run(above, start, sum(level > self.trained for level, _, _ in levels))
-        moved = len(self.loud) * self.block >= self.patience
+        moved = len(self.loud) * self.block >= self.patience and self.reached > 0
         height, median, told, since = self.height(), self.height(0.5), self.told, 0
         if moved:
             self.usual, self.median, since = height, median, self.since

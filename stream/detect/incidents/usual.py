@@ -230,7 +230,7 @@ class UsualLevels:
             of those that have the trained one again.
         """
         self._count_run(slots, learning)
-        moved = self._run[slots] >= self._patience[slots]
+        moved = (self._run[slots] >= self._patience[slots]) & (self._reached[slots] > 0)
         height = usual_heights(self._counts[slots], learning)
         median = heights_below(self._counts[slots], np.full(len(slots), 0.5))
         new = slots[moved]
@@ -273,7 +273,7 @@ def _fading(learning: Learning) -> np.float32:
 
 
 def _key(table: ThresholdTable, learning: Learning) -> bytes:
-    """Four bytes that other thresholds do not share."""
+    """Four bytes that other thresholds, and another form of the state, do not share."""
     assert table.usual is not None
-    facts = f"{table.names}{table.q}{learning}".encode()
+    facts = f"{table.names}{table.q}{learning}{FIELDS}{_STATE.format}{BINS}".encode()
     return zlib.crc32(table.usual.tobytes(), zlib.crc32(table.scale.tobytes(), zlib.crc32(facts))).to_bytes(4, "little")
