@@ -42,7 +42,7 @@ def test_odd_values_are_warned_of_and_stand_in_every_report(narrows: Narrows) ->
     assert sentence in narrows("models", "show", trained.data["version"]).out
 
 
-def test_a_fault_in_the_history_that_hides_anomalies_is_named_with_its_times(narrows: Narrows) -> None:
+def test_a_fault_in_the_history_that_hides_every_anomaly_is_refused_at_the_gate_and_named(narrows: Narrows) -> None:
     """Two hundred rows of all sensors, not labelled, in the part that thresholds are computed from."""
     draw, rows = np.random.default_rng(0), np.arange(6000)
     wave = np.sin(rows / 48)
@@ -55,8 +55,10 @@ def test_a_fault_in_the_history_that_hides_anomalies_is_named_with_its_times(nar
     assert "warning: 1 stretch, " in trained.err
     assert "set the threshold, which is" in trained.err
     assert 'frames.maintenance: [{series: "h", start: "2025-01-03T17:00:00Z"' in trained.err
-    assert "strength: fine, but few stretches of the history make the threshold" in trained.err
-    assert "its threshold hides the largest anomalies of one sensor" in trained.err
+    assert trained.code == 4
+    assert "strength: blind" in trained.err
+    assert "sensitivity: its threshold hides everything" in trained.err
+    assert "label or exclude the faults in the history" in trained.err
 
 
 def test_sensors_that_stand_still_and_a_register_that_starts_over_are_named(case: MakeCase, narrows: Narrows) -> None:
