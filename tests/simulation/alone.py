@@ -79,7 +79,9 @@ def kill(process: Process, broker: Broker) -> None:
 
 
 def statuses(broker: Broker) -> list[dict[str, Any]]:
-    return [json.loads(entry.value or b"") for entry in broker.logs["status", 0].committed()]
+    """All status events but those of moved levels."""
+    events = (json.loads(entry.value or b"") for entry in broker.logs["status", 0].committed())
+    return [event for event in events if event["kind"] != "data.usual_level_moved"]
 
 
 def metadata(broker: Broker, partition: int = 0) -> CommitMetadata:

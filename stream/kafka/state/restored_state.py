@@ -18,7 +18,7 @@ from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.series_state import SeriesState, without_history
-from stream.events.data_events import HistoryLost, UsualLevelMoved
+from stream.events.data_events import HistoryLost
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
 from stream.kafka.batch_result import CausedEvent
@@ -82,8 +82,7 @@ class RestoredState:
         unpublished = list(dict.fromkeys(about))
         for series in unpublished:
             detector.restore_open(series, self._published.get(series))
-        moved = (event for event in status_events if isinstance(event, UsualLevelMoved))  # what was learned stays
-        return [], [*self.status_events(), *moved], unpublished
+        return [], self.status_events(), unpublished
 
     def counts(self) -> Counter[Count]:
         """Messages lost and series without their frames, for the progress line."""

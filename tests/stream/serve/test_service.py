@@ -196,7 +196,7 @@ def test_alerts_keep_their_contract(live: Live) -> None:
         assert alert["sequence"] == last.get(alert["alert_id"], -1) + 1
         last[alert["alert_id"]] = alert["sequence"]
         assert (alert["state"] == "opened") == (alert["sequence"] == 0)
-        assert abs(sum(sensor["share"] for sensor in alert["sensors"]) - 1) < 1e-9, "all three sensors are named"
+        assert 0 < sum(sensor["share"] for sensor in alert["sensors"]) < 1 + 1e-9, "of the sensors that stand out"
     assert records
 
 
