@@ -52,20 +52,19 @@ def learning_of(
     """The way in which thresholds learn; None: they do not, as a percentile of the trained levels does not."""
     if not options.learn or options.method == "percentile":
         return None
-    week = max(WEEK // policy.interval_ns, 1)
     return Learning(
-        share=_share(options.alerts_per_week, spec.block, week),
+        share=_share(options.alerts_per_week, spec.block, policy.interval_ns),
         block=spec.block,
-        horizon=min(max(week, spec.block), LONGEST),
+        horizon=min(max(WEEK // policy.interval_ns, spec.block), LONGEST),
         bound=bounds.max_total,
         moved_least=max(HOUR // policy.interval_ns, FEWEST_BLOCKS * spec.block),
         moved_after=max(DAY // policy.interval_ns, spec.block),
     )
 
 
-def _share(per_week: float, block: int, week: int) -> float:
+def _share(per_week: float, block: int, interval_ns: int) -> float:
     """The share of levels that a budget leaves above the usual level: an incident is at least one block of them."""
-    return min(max(per_week * block / week, 1e-9), 0.5)
+    return min(max(per_week * block / max(WEEK // interval_ns, 1), 1e-9), 0.5)
 
 
 def with_promise(
@@ -80,7 +79,7 @@ def with_promise(
     trained = table.scale if table.trained is None else table.trained
     if options.method == "percentile" or not options.learn:
         return replace(table, scale=trained, trained=None, usual=None), None
-    share = _share(options.alerts_per_week, learning.block, max(WEEK // interval_ns, 1))
+    share = _share(options.alerts_per_week, learning.block, interval_ns)
     other = msgspec.structs.replace(learning, share=share)
     higher = usual_heights(table.usual, other) / usual_heights(table.usual, learning)
     return replace(table, scale=table.scale * higher, trained=trained), other
