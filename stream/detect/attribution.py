@@ -11,8 +11,9 @@ from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.incidents.veto import Veto, shares
 from stream.detect.model.ensemble import TILE_ROWS, Reconstruction
 from stream.detect.model.reduction import cell_errors
+from stream.detect.model.stillness import StillSensors
 from stream.detect.naming import Deviations, named
-from stream.detect.policy import VIEWS
+from stream.detect.policy import STILL, VIEWS
 from stream.intake.columns import Bools, Float64s, Int64s
 
 # Most cells that are reconstructed for several frames at once: some 100 MB.
@@ -26,7 +27,11 @@ class Attribution:
         history: the frames of the batch are not in it yet.
         windows: the frames that the windows of the batch are cut from.
         due: int64 (N,), ascending: the frames that `reconstruction` is of.
-        score: float64 (n,), of all frames.
+        score: float64 (n,), level / threshold of all frames.
+
+    Attributes:
+        score: float64 (n,), where sensors stand still that of the stillest, if it is larger.
+        view: int8 (n,), the view that gives the score of each frame, by `VIEWS`; -1: it has none.
     """
 
     def __init__(
@@ -47,11 +52,16 @@ class Attribution:
         self._windows = windows
         self._due = due
         self._reconstruction = reconstruction
-        self._score = score
         self._whole: dict[int, Float64s] = {}
-        # int8 (n,), the view that gave the error of each frame, by `VIEWS`; -1: it has none.
-        self.view = np.full(len(frames), -1, np.int8)
+        self.score, self.view = score, np.full(len(frames), -1, np.int8)
         self.view[due] = reconstruction.view
+        self._still: StillSensors | None = None
+        if definition.stillness is not None:
+            self._still = definition.stillness.of(windows.scaled, windows.at[due], windows.masked)
+            stillness = np.zeros(len(frames))
+            stillness[due] = self._still.scores(len(due))
+            stiller = stillness > score
+            self.score, self.view[stiller] = np.where(stiller, stillness, score), STILL
 
     def sensors(self, row: int) -> tuple[SensorShare, ...]:
         """The sensors to name in an event about frame `row`, see `named`, each where it deviates most in the window."""
@@ -64,7 +74,7 @@ class Attribution:
         expected = np.where(still, mean, made * scale + mean)
         error_scales = self._definition.ensemble.scales_of(view)
         if view == "still":
-            share = shares(self._reconstruction.per_sensor(np.searchsorted(self._due, [row])))[:, 0]
+            share = shares(self._by_stillness(row)[:, None])[:, 0]
         else:
             share = self._shares(row, made, np.isnan(observed), error_scales)
         size, away = (np.fmax(np.abs(observed - other) / scale, -1.0) for other in (expected, mean))  # -1: masked
@@ -92,9 +102,17 @@ class Attribution:
         """Share of the error, observed (NaN where masked), expected in the sensors' units; each (F, len(rows))."""
         at = np.searchsorted(self._due, rows)
         observed = self._frames.values[rows].T
-        error = np.where(np.isnan(observed), np.nan, self._reconstruction.per_sensor(at))
+        error = self._reconstruction.per_sensor(at)
+        for nth in np.flatnonzero(self.view[rows] == STILL).tolist():
+            error[:, nth] = self._by_stillness(int(rows[nth]))
+        error = np.where(np.isnan(observed), np.nan, error)
         mean, scale = self._history.units(self._frames.series[rows])
         return shares(error), observed, self._reconstruction.expected(at) * scale.T + mean.T
+
+    def _by_stillness(self, row: int) -> Float64s:
+        """Stillness of each sensor in frame `row`, which has that view: (F,)."""
+        assert self._still is not None
+        return self._still.by_sensor(int(np.searchsorted(self._due, row)), len(self._definition.sensors))
 
     def _shares(self, row: int, made: Float64s, masked: Bools, error_scales: Float64s) -> Float64s:
         """Share of each sensor in the error of the frames (frames, F) up to `row`: (F,)."""
@@ -113,7 +131,7 @@ class Attribution:
             later = self._due[self._due > row]
             spec = self._definition.spec
             most = min(TILE_ROWS, CELLS // (spec.members * spec.error_frames * spec.sensors))
-            rows = np.append(row, later[self._score[later] > EXCEEDS][: max(most - 1, 0)])
+            rows = np.append(row, later[self.score[later] > EXCEEDS][: max(most - 1, 0)])
             made = self._definition.ensemble.reconstructed(self._windows.scaled, self._windows.at[rows])
             self._whole = dict(zip(rows.tolist(), np.moveaxis(made, -1, 0), strict=True))
         return self._whole[row]

@@ -22,6 +22,7 @@ from stream.detect.incidents.usual import UsualLevels
 from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
 from stream.detect.outcome import Outcome, Verdict, Verdicts
+from stream.detect.policy import STILL
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments
@@ -228,10 +229,11 @@ class Detector:
         level = self._errors.push(error, windows.run, segments)
         level[np.isnan(error)] = np.nan
         judged = self.usual.push(level, frames.time, segments)
-        score = level / judged.threshold
         attribution = Attribution(
-            self.definition, self._history, self._ranges, frames, windows, due, reconstruction, score
-        )
+            self.definition, self._history, self._ranges, frames, windows, due, reconstruction,
+            score=level / judged.threshold,
+        )  # fmt: skip
+        score = attribution.score
         scored = ScoredFrames(
             frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, judged.threshold,
             vetoed=self._vetoed(score, attribution), outside=_outside(frames), view=attribution.view,
@@ -272,6 +274,7 @@ class Detector:
             verdict=verdict.astype(np.uint8)[order],
             error=error[order],
             level=scored.level[order],
+            stillness=np.where(scored.view == STILL, scored.score, 0.0)[order],
             score=scored.score[order],
             disagreement=scored.disagreement[order],
             imputed=frames.imputed[order],
@@ -282,7 +285,7 @@ class Detector:
     def _nothing(self, disposition: UInt8s) -> Outcome:
         """The outcome of readings that complete no frame."""
         nan, slots, times, none = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        verdicts = Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, slots, none, none)
+        verdicts = Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, nan, slots, none, none)
         return Outcome(disposition, Frames.none(len(self.definition.sensors)), verdicts, ())
 
 

@@ -11,6 +11,7 @@ View = Literal["newest", "window", "still"]
 # Views of a window: the errors of its newest frame, those of all its frames, and sensors that have stopped moving.
 # Their places are codes.
 VIEWS: tuple[View, ...] = ("newest", "window", "still")
+STILL = VIEWS.index("still")
 
 
 class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

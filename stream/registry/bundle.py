@@ -24,6 +24,7 @@ from stream.detect.frames.scale import ScaleTable
 from stream.detect.incidents.threshold import Promise, ThresholdTable
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
+from stream.detect.model.stillness import Stillness
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float32s, Float64s
 from stream.registry.manifest import (
@@ -141,6 +142,8 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     try:
         scales, thresholds = tables_of(table_in(data[SERIES]), manifest)
         ensemble = _ensemble(manifest, load_tensors(data[WEIGHTS]))
+        spec, paths = manifest.model, manifest.paths
+        stillness = None if paths is None else Stillness(paths, spec.window, spec.sensors)
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
     definition = Definition(
@@ -155,6 +158,7 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         ensemble=ensemble,
         usual_disagreement=manifest.usual_disagreement,
         promise=_promise(manifest),
+        stillness=stillness,
         learning=manifest.learning,
     )
     _self_test(folder, definition, table_in(data[SELFTEST]))
@@ -168,7 +172,7 @@ def _ensemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Ensemble:
     newest = np.array(views.newest_spread)
     if newest.shape != scales.shape:
         raise ShapeError(f"newest spread: {len(newest)} values, error spread: {len(scales)}; retrain")
-    return Ensemble(manifest.model, tensors, np.stack([newest, scales]), np.array(views.tails), manifest.paths)
+    return Ensemble(manifest.model, tensors, np.stack([newest, scales]), np.array(views.tails))
 
 
 def calibration_levels(folder: Path) -> pa.Table:

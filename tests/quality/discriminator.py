@@ -67,7 +67,7 @@ def _measured(case: Case, seed: int, folder: Path) -> tuple[list[float], list[fl
     judged = load(trained.folder)[1]
     plain = msgspec.structs.replace(judged.spec, discriminator=0)
     scored = judged.ensemble
-    bare = Ensemble(plain, weights(trained.folder), scored.error_scales, scored.tails, scored.paths)
+    bare = Ensemble(plain, weights(trained.folder), scored.error_scales, scored.tails)
     without = replace(judged, spec=plain, ensemble=bare)
     return _ranked(without, live), _ranked(judged, live)
 

@@ -27,8 +27,11 @@ from training.data.split import Part
 LONGEST = 1 << 22
 # Blocks of all series' levels that each series starts from, besides its own levels.
 SHARED = 10
-# A level is the new usual one after so many blocks above the threshold, and an hour, at least; a day at most.
-FEWEST_BLOCKS, HOUR, DAY = 5, 3_600 * SECOND, 86_400 * SECOND
+HOUR = 3_600 * SECOND
+# Levels count for e times less after this time: machines have days, and a threshold of the last ones finds more.
+HORIZON = 48 * HOUR
+# A level is the new usual one after so many blocks above the threshold, and an hour, at least; half a day at most.
+FEWEST_BLOCKS, LATEST = 5, 12 * HOUR
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ def learning_of(
     return Learning(
         share=_share(options.alerts_per_week, spec.block, policy.interval_ns),
         block=spec.block,
-        horizon=min(max(WEEK // policy.interval_ns, spec.block), LONGEST),
+        horizon=min(max(HORIZON // policy.interval_ns, spec.block), LONGEST),
         bound=bounds.max_total,
         moved_least=max(HOUR // policy.interval_ns, FEWEST_BLOCKS * spec.block),
-        moved_after=max(DAY // policy.interval_ns, spec.block),
+        moved_after=max(LATEST // policy.interval_ns, spec.block),
     )
 
 

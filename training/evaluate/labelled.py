@@ -77,6 +77,7 @@ def score_labelled(
         why = "; ".join(warnings(scored.accounts))
         raise DataError(f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); {why}")
     level = scored.scores.level / definition.thresholds.of_each(scored.frames.names)[scored.frames.series]
+    level = np.maximum(level, scored.scores.stillness)
     return LabelledScores(
         layout, scored.frames, score, level, _newest(scored.events), counts, scored.accounts, labelled[0]
     )

@@ -8,10 +8,9 @@ from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import scaled
 from stream.detect.naming import Deviations, named
-from stream.detect.policy import VIEWS, View
+from stream.detect.policy import STILL, VIEWS, View
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int8s, Int64s
-from training.data.framing import FramedHistory
 from training.evaluate.labelled import LabelledScores
 
 WINDOWS, SENSORS = 6, 3
@@ -74,7 +73,7 @@ def window_around(labelled: LabelledScores, definition: Definition, peak: int, f
     """The window from two windows and a level before the peak to half a window after it, within rows first to last."""
     spec, frames = definition.spec, labelled.frames
     begin, end = max(first, peak - 2 * spec.window - spec.smoothing), min(last, peak + spec.window // 2 + 1)
-    expected, error, views = _reconstructed(frames, begin, end, definition)
+    expected, error, views = _reconstructed(labelled, begin, end, definition)
     view = VIEWS[views[peak - begin]] if views[peak - begin] >= 0 else spec.views[-1]
     carried = np.nansum(error[max(peak - begin - spec.smoothing + 1, 0) : peak - begin + 1], axis=0)
     share = carried / max(float(carried.sum()), np.finfo(np.float64).tiny)
@@ -105,7 +104,7 @@ def _named(
 
 
 def _reconstructed(
-    frames: FramedHistory, begin: int, end: int, definition: Definition
+    labelled: LabelledScores, begin: int, end: int, definition: Definition
 ) -> tuple[Float64s, Float64s, Int8s]:
     """Reconstructs frames `begin` to `end` of one series.
 
@@ -113,17 +112,24 @@ def _reconstructed(
         Expected values in the sensors' units, and errors: float64 (n, F) each, NaN where a frame has no whole window.
         View of each error: int8 (n,), a place in `VIEWS`, -1 where there is none.
     """
+    frames = labelled.frames
     window, row = definition.spec.window, definition.scales.row(frames.names[frames.series[begin]])
     mean, scale, still = definition.scales.mean[row], definition.scales.scale[row], definition.scales.still[row]
     back = max(begin - window + 1, 0)  # windows that would reach into another series are not due
     run = frames.run_within(frames.fitness != Fitness.OFF)
     due = begin + np.flatnonzero((run[begin:end] >= window) & (frames.fitness[begin:end] == Fitness.WHOLE))
     fed = scaled(frames.values[back:end], mean, scale, definition.policy)
-    errors = definition.ensemble.errors(fed, due - back, np.isnan(frames.values[back:end]))
+    masked = np.isnan(frames.values[back:end])
+    errors = definition.ensemble.errors(fed, due - back, masked)
     expected, error = np.full((2, end - begin, definition.spec.sensors), np.nan)
     views = np.full(end - begin, -1, np.int8)
     views[due - begin] = errors.view
     for i, at in enumerate((due - begin).tolist()):
         expected[at] = np.where(still, mean, errors.expected(i) * scale + mean)
         error[at] = errors.per_sensor(i)
+    if definition.stillness is not None:
+        still = definition.stillness.of(fed, due - back, masked)
+        for i in np.unique(still.rows[still.score >= labelled.level[due[still.rows]]]).tolist():
+            views[due[i] - begin] = STILL
+            error[due[i] - begin] = still.by_sensor(i, definition.spec.sensors)
     return expected, error, views

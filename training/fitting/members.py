@@ -10,6 +10,7 @@ from torch import Tensor
 from stream.detect.frames.scale import ScaleTable
 from stream.detect.model.autoencoders import load as load_model
 from stream.detect.model.ensemble import Ensemble
+from stream.detect.model.stillness import Paths, Stillness
 from stream.detect.policy import FramePolicy, ModelSpec
 from stream.intake.columns import UInt8s
 from stream.registry.bundle import SelfTest
@@ -20,7 +21,7 @@ from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, FittedDiscriminator, fit_discriminator
 from training.fitting.error_scale import member_error_scales, view_ensemble, view_scales, view_tails
 from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
-from training.fitting.stillness import paths_of, shortest_paths
+from training.fitting.stillness import shortest_paths
 from training.options import FitOptions
 
 SELFTEST_WINDOWS = 16
@@ -28,11 +29,15 @@ SELFTEST_WINDOWS = 16
 
 @dataclass(frozen=True)
 class TrainedEnsemble:
-    """An ensemble fitted on a history, and all its weights. `discriminator` is None where the model has none."""
+    """An ensemble fitted on a history, and all its weights.
+
+    `discriminator` is None where the model has none, `stillness` where no sensor is judged by it.
+    """
 
     fitted: FittedMembers
     discriminator: FittedDiscriminator | None
     ensemble: Ensemble
+    stillness: Stillness | None
     usual_disagreement: float
     selftest: SelfTest
 
@@ -86,13 +91,14 @@ def fit_ensemble(
     weights = fitted.weights | (discriminator.weights if discriminator else {})
     tails = view_tails(spec, weights, error_scales, frames, masked, held_out)
     ensemble = Ensemble(spec, weights, error_scales, tails)
+    stillness = None
     if len(spec.views) > 1:
         lowest = shortest_paths(framed, part, frames, masked, spec.window, policy.max_carry)
-        paths = paths_of(lowest, ensemble, frames, masked, held_out)
-        ensemble = Ensemble(spec, weights, error_scales, tails, paths)
+        if lowest.any():
+            stillness = Stillness(Paths(tuple(map(tuple, lowest.tolist()))), spec.window, spec.sensors)
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
     usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
-    return TrainedEnsemble(fitted, discriminator, ensemble, usual, SelfTest(windows, tested.error), weights)
+    return TrainedEnsemble(fitted, discriminator, ensemble, stillness, usual, SelfTest(windows, tested.error), weights)

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from stream.detect.model.ensemble import Ensemble
-from stream.detect.model.stillness import SPANS, Paths
-from stream.intake.columns import Bools, Float32s, Float64s, Int64s, UInt8s
+from stream.detect.model.stillness import SPANS
+from stream.intake.columns import Bools, Float32s, Float64s, UInt8s
 from training.data.framing import FramedHistory
 from training.data.split import Part
-from training.fitting.error_scale import AT_ONCE
 
 # A sensor is judged over at least so many times the longest time for which it stood still in training, and two steps.
 TIMES, MORE = 3, 2
@@ -42,23 +40,6 @@ def shortest_paths(
                 path = float((total[ends] - total[ends - span]).min())
                 lowest[at, f] = path if path > LEAST else 0.0
     return lowest
-
-
-def paths_of(
-    lowest: Float64s, ensemble: Ensemble, frames: Float32s, masked: Bools | None, ends: Int64s
-) -> Paths | None:
-    """The view of stillness; None: no sensor is judged. A stillness of 1 counts as the largest error of these windows.
-
-    Args:
-        lowest: from `shortest_paths`.
-        ensemble: without a view of stillness.
-        frames, masked, ends: held-out normal windows as in `Ensemble.errors`.
-    """
-    if not lowest.any():
-        return None
-    parts = [ends[first : first + AT_ONCE] for first in range(0, len(ends), AT_ONCE)]
-    largest = np.nanmax([np.nanmax(ensemble.errors(frames, own, masked).error, initial=0.0) for own in parts])
-    return Paths(tuple(map(tuple, lowest.tolist())), float(max(largest, 1.0)))
 
 
 def _within(framed: FramedHistory, part: UInt8s, frames: int) -> Bools:

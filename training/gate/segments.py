@@ -70,7 +70,13 @@ class HeldOutSegments:
         values = (self.scaled(definition) if values is None else values)[:, -frames:]
         level, _ = newest_frames(definition, values, self.masked[:, -frames:])
         scores: Float64s = level / definition.thresholds.of_each(self.names)
-        return scores
+        if definition.stillness is None:
+            return scores
+        flat = np.ascontiguousarray(values.reshape(-1, values.shape[2]))
+        still = definition.stillness.of(
+            flat, np.arange(1, len(self) + 1) * frames - 1, self.masked[:, -frames:].reshape(flat.shape)
+        )
+        return np.maximum(scores, still.scores(len(self)))
 
     def _scales(self, definition: Definition) -> tuple[Float64s, Float64s]:
         """Mean and scale of each segment's series, float64 (n, 1, F) each."""

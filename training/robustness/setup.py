@@ -172,9 +172,7 @@ class TargetBuilder:
         frames, missing, ends, series = self._unseen()
         if units is None:
             units = view_scales(spec, weights, frames, missing, ends, series)
-        ensemble = Ensemble(
-            spec, weights, units, view_tails(spec, weights, units, frames, missing, ends), bundle.ensemble.paths
-        )
+        ensemble = Ensemble(spec, weights, units, view_tails(spec, weights, units, frames, missing, ends))
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         usual = self._usual_disagreement(ensemble)
         draft = replace(bundle, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=usual)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.detect.incidents.incident import Incident, IncidentEvent, Reason, SensorShare, State, alert_id
-from stream.detect.policy import SEVERITIES, VIEWS, Rules, View
+from stream.detect.policy import SEVERITIES, STILL, VIEWS, Rules, View
 from stream.detect.slots import Segments, grown
 from stream.intake.columns import Bools, Float64s, Int8s, Int32s, Int64s
 
@@ -26,7 +26,7 @@ class ScoredFrames:
         series: int32 (n,), slots.
         time: int64 (n,), ns.
         level: float64 (n,), in units of error.
-        score: float64 (n,), level / threshold.
+        score: float64 (n,), level / threshold, or that of a still sensor, where it is larger.
         disagreement: float64 (n,), of the members.
         imputed: int32 (n,), sensors that are carried or masked.
         row: int64 (n,), the reading of the batch that completed the frame.
@@ -288,7 +288,8 @@ class _Rows:
             time=int(s.time[i]),
             row=int(s.row[i]),
             score=float(s.score[i]),
-            level=float(s.level[i]),
+            # A still sensor counts as the level of its score.
+            level=float(s.score[i] * s.threshold[i] if s.view[i] == STILL else s.level[i]),
             disagreement=float(s.disagreement[i]),
             imputed=int(s.imputed[i]),
             threshold=float(s.threshold[i]),

@@ -17,7 +17,6 @@ from stream.detect.model.autoencoders import load, tile_of
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.discriminator_penalty import DiscriminatorPenalty
 from stream.detect.model.reduction import Reduction, median, newest_errors
-from stream.detect.model.stillness import Paths, Stillness
 from stream.detect.model.tiles import Tile, first_steady
 from stream.detect.policy import VIEWS, ModelSpec, View
 from stream.errors import ShapeError
@@ -35,7 +34,7 @@ class Reconstruction:
     Attributes:
         error: float64 (N,), >= 0. The larger of the views' errors; each is the median over K of the mean over the
             unmasked cells of its frames, in units of their sensors' error scales, plus the penalty of a discriminator
-            in the last view, over the tail of the view. NaN where all are masked. The largest stillness, if larger.
+            in the last view, over the tail of the view. NaN where all are masked.
         disagreement: float64 (N,), in [0, 1): v / (1 + v), v being the variance over K of the reconstructions, averaged
             as the error is and in the same units. At 0.5 the members differ by as much as sensors usually differ from
             their reconstruction. 0 if they agree and for K = 1; NaN where the error is NaN.
@@ -71,10 +70,9 @@ class Ensemble:
             `spec.views`, its mean on held-out normal data. None: 1.
         tails: float64 (V,), > 0: the unit of each view, its error that 1 of 100 held-out normal windows exceeds.
             None: 1.
-        paths: of the sensors, for a view of stillness. None: there is none.
 
     Raises:
-        ShapeError: weights, error scales, tails or paths that do not fit `spec`, or are not finite.
+        ShapeError: weights, error scales or tails that do not fit `spec`, or are not finite.
     """
 
     def __init__(
@@ -83,7 +81,6 @@ class Ensemble:
         weights: Mapping[str, Tensor],
         error_scales: Float64s | None = None,
         tails: Float64s | None = None,
-        paths: Paths | None = None,
     ) -> None:
         self.spec = spec
         views = len(spec.views)
@@ -91,8 +88,6 @@ class Ensemble:
         self.tails = np.ones(views) if tails is None else tails
         _check_units("error spread", self.error_scales, (views, spec.sensors))
         _check_units("error tails", self.tails, (views,))
-        self.paths = paths
-        self._stillness = None if paths is None else Stillness(paths, spec.window, spec.sensors)
         autoencoder, discriminator = split_weights(weights)
         packed = load(spec, autoencoder).weights()
         with torch.inference_mode():
@@ -121,14 +116,10 @@ class Ensemble:
         members, by_sensor = np.empty((2, spec.members, spec.sensors, count), np.float32)
         by_member, disagreement = np.empty((spec.members, count)), np.empty(count)
         left_out = masked if masked is not None and masked.any() else None
-        candidates: list[tuple[Int64s, Int64s]] = []
         for first, starts in self._tiles(frames, ends):
             here, used = slice(first, first + self._rows), min(self._rows, count - first)
             reconstructed = self._tile.run().numpy()  # (K, frames * F, rows)
             observed = self._observed.numpy()  # (frames * F, rows)
-            if self._stillness is not None:
-                sensors, at = self._stillness.candidates(observed[:, :used])
-                candidates.append((sensors, at + first))
             cells = self._left_out(left_out, starts)
             by_sensor_here, by_member_here, disagreement_here = self._reduction.errors(reconstructed, observed, cells)
             if self._penalty is not None:
@@ -142,10 +133,6 @@ class Ensemble:
             self._add_newest(
                 members, frames[ends], None if left_out is None else left_out[ends], error, view, by_sensor
             )
-        if self._stillness is not None and candidates:
-            sensors, at = np.concatenate(candidates, axis=1)
-            sizes = self._stillness.of(frames, ends[at], left_out, sensors)
-            _add_still(sensors, at, sizes, error, view, by_sensor)
         return Reconstruction(error, disagreement, members, by_sensor, view)
 
     def scales_of(self, view: View) -> Float64s:
@@ -232,18 +219,6 @@ class Ensemble:
         window, frames = self.spec.window, len(self._observed) // self.spec.sensors
         rows = masked[starts + np.arange(window - frames, window)[:, None]]  # (frames, rows, F)
         return rows.transpose(0, 2, 1) if rows.any() else None
-
-
-def _add_still(
-    sensors: Int64s, rows: Int64s, sizes: Float32s, error: Float64s, view: Int8s, by_sensor: Float32s
-) -> None:
-    """Replaces `error`, `view` and `by_sensor` of a row by the stillness of its sensors where the largest is larger."""
-    largest = np.zeros(len(error), np.float32)
-    np.maximum.at(largest, rows, sizes)
-    larger = np.flatnonzero(largest > error)
-    error[larger], view[larger], by_sensor[:, :, larger] = largest[larger], VIEWS.index("still"), 0
-    counted = np.isin(rows, larger)
-    by_sensor[:, sensors[counted], rows[counted]] = sizes[counted]
 
 
 def _check_units(of: str, seen: Float64s, shape: tuple[int, ...]) -> None:
