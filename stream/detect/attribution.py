@@ -28,6 +28,8 @@ class Attribution:
         windows: the frames that the windows of the batch are cut from.
         due: int64 (N,), ascending: the frames that `reconstruction` is of.
         score: float64 (n,), level / threshold of all frames.
+        still: sensors of the frames `due` that have stopped moving.
+        stillness: float64 (n,), what they score; 0 without one.
 
     Attributes:
         score: float64 (n,), where sensors stand still that of the stillest, if it is larger.
@@ -44,6 +46,8 @@ class Attribution:
         due: Int64s,
         reconstruction: Reconstruction,
         score: Float64s,
+        still: StillSensors,
+        stillness: Float64s,
     ) -> None:
         self._definition = definition
         self._history = history
@@ -53,15 +57,11 @@ class Attribution:
         self._due = due
         self._reconstruction = reconstruction
         self._whole: dict[int, Float64s] = {}
-        self.score, self.view = score, np.full(len(frames), -1, np.int8)
+        self._still = still
+        self.view = np.full(len(frames), -1, np.int8)
         self.view[due] = reconstruction.view
-        self._still: StillSensors | None = None
-        if definition.stillness is not None:
-            self._still = definition.stillness.of(windows.scaled, windows.at[due], windows.masked)
-            stillness = np.zeros(len(frames))
-            stillness[due] = self._still.scores(len(due))
-            stiller = stillness > score
-            self.score, self.view[stiller] = np.where(stiller, stillness, score), STILL
+        stiller = stillness > score  # False where there is no level
+        self.score, self.view[stiller] = np.where(stiller, stillness, score), STILL
 
     def sensors(self, row: int) -> tuple[SensorShare, ...]:
         """The sensors to name in an event about frame `row`, see `named`, each where it deviates most in the window."""
@@ -111,7 +111,6 @@ class Attribution:
 
     def _by_stillness(self, row: int) -> Float64s:
         """Stillness of each sensor in frame `row`, which has that view: (F,)."""
-        assert self._still is not None
         return self._still.by_sensor(int(np.searchsorted(self._due, row)), len(self._definition.sensors))
 
     def _shares(self, row: int, made: Float64s, masked: Bools, error_scales: Float64s) -> Float64s:

@@ -14,15 +14,15 @@ from stream.detect.frames.blindness import Blindness
 from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
-from stream.detect.frames.history import History
+from stream.detect.frames.history import History, WindowFrames
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incidents import EXCEEDS, Incidents, ScoredFrames
 from stream.detect.incidents.level import ErrorHistory
 from stream.detect.incidents.usual import UsualLevels
 from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
+from stream.detect.model.stillness import StillSensors
 from stream.detect.outcome import Outcome, Verdict, Verdicts
-from stream.detect.policy import STILL
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments
@@ -228,15 +228,18 @@ class Detector:
         segments = Segments(frames.series)
         level = self._errors.push(error, windows.run, segments)
         level[np.isnan(error)] = np.nan
-        judged = self.usual.push(level, frames.time, segments)
+        still, stillness = self._still_sensors(windows, due, len(frames))
+        # In training's terms, so that a level that has become usual covers stillness too.
+        still_level = stillness * self.usual.trained[frames.series]
+        judged = self.usual.push(np.maximum(level, still_level), frames.time, segments)
         attribution = Attribution(
-            self.definition, self._history, self._ranges, frames, windows, due, reconstruction,
-            score=level / judged.threshold,
+            self.definition, self._history, self._ranges, frames, windows, due, reconstruction, level / judged.threshold,
+            still, np.minimum(stillness, still_level / judged.threshold),
         )  # fmt: skip
         score = attribution.score
         scored = ScoredFrames(
             frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, judged.threshold,
-            vetoed=self._vetoed(score, attribution), outside=_outside(frames), view=attribution.view,
+            vetoed=self._vetoed(score, attribution), outside=frames.is_outside, view=attribution.view,
             moved=judged.moved,
         )  # fmt: skip
         events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
@@ -249,6 +252,15 @@ class Detector:
             blindness_events=tuple(sorted(blindness_events, key=lambda event: event.row)),
             usual_events=usual_events(judged, scored, self.slots.name, attribution.sensors),
         )
+
+    def _still_sensors(self, windows: WindowFrames, due: Int64s, count: int) -> tuple[StillSensors, Float64s]:
+        """Sensors that have stopped moving in the windows `due`, and the stillness of each frame, float64 (count,)."""
+        stillness = np.zeros(count)
+        if self.definition.stillness is None:
+            return StillSensors.none(), stillness
+        still = self.definition.stillness.of(windows.scaled, windows.at[due], windows.masked)
+        stillness[due] = still.scores(len(due))
+        return still, stillness
 
     def _vetoed(self, score: Float64s, attribution: Attribution) -> Bools:
         """Frames that the rules keep from opening an incident, bool (n,)."""
@@ -274,7 +286,7 @@ class Detector:
             verdict=verdict.astype(np.uint8)[order],
             error=error[order],
             level=scored.level[order],
-            stillness=np.where(scored.view == STILL, scored.score, 0.0)[order],
+            threshold=scored.threshold[order],
             score=scored.score[order],
             disagreement=scored.disagreement[order],
             imputed=frames.imputed[order],
@@ -287,11 +299,3 @@ class Detector:
         nan, slots, times, none = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
         verdicts = Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, nan, slots, none, none)
         return Outcome(disposition, Frames.none(len(self.definition.sensors)), verdicts, ())
-
-
-def _outside(frames: Frames) -> Bools:
-    """Frames with a value outside its valid range, bool (n,). Frames in state `off` are never reported."""
-    if frames.outside is None:
-        return np.zeros(len(frames), np.bool_)
-    outside: Bools = ~np.isnan(frames.outside).all(axis=1) & (frames.fitness != Fitness.OFF)
-    return outside

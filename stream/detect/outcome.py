@@ -35,7 +35,8 @@ class Verdicts:
         row: int64 (n,), the reading of the batch that completed the frame; -1: a silence completed it.
         verdict: uint8 (n,), `Verdict`.
         error, level, score, disagreement: float64 (n,); NaN where there is none. Only scored frames have a score.
-        stillness: float64 (n,), score of the stillest sensor, which the score is at least; 0: none has stopped.
+        threshold: float64 (n,), the level that the series may reach. The score is level / threshold, or that of a still
+            sensor, where it is larger.
         imputed: int32 (n,), sensors that are carried or masked.
         vetoed: bool (n,), frames that exceed, but that the rules let open no incident.
         disagreeing: bool (n,), scored frames on which the members disagree more than is usual.
@@ -48,7 +49,7 @@ class Verdicts:
     verdict: UInt8s
     error: Float64s
     level: Float64s
-    stillness: Float64s
+    threshold: Float64s
     score: Float64s
     disagreement: Float64s
     imputed: Int32s

@@ -27,21 +27,26 @@ class FrameScores:
         series: int32 (T,), slots of the detector, in the order of the first readings.
         time: int64 (T,), ns.
         level, score: float64 (T,), NaN where there is none.
-        stillness: float64 (T,), as in `Verdicts`.
+        threshold: float64 (T,), as in `Verdicts`.
         vetoed: bool (T,), frames that the rules keep from opening an incident.
     """
 
     series: Int32s
     time: Int64s
     level: Float64s
-    stillness: Float64s
+    threshold: Float64s
     score: Float64s
     vetoed: Bools
+
+    @property
+    def stillness(self) -> Float64s:
+        """Scores of frames that get them from a still sensor, float64 (T,); else 0."""
+        return np.where(self.score > self.level / self.threshold, self.score, 0.0)
 
     @staticmethod
     def joined(pieces: Iterable[Verdicts]) -> "FrameScores":
         """Joins the verdicts of consecutive batches. Only these columns of a batch stay in memory."""
-        rows = [(v.series, v.time, v.level, v.stillness, v.score, v.vetoed) for v in pieces]
+        rows = [(v.series, v.time, v.level, v.threshold, v.score, v.vetoed) for v in pieces]
         columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
         order = np.lexsort((columns[1], columns[0]))
         return FrameScores(*(column[order] for column in columns))

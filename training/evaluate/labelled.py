@@ -30,7 +30,8 @@ class LabelledScores:
     Attributes:
         frames: with labels in `marked`: a frame is labelled if one of its readings is.
         score: float64 (T,), NaN where a frame was not scored.
-        level: float64 (T,), in units of the trained threshold of the series; NaN likewise.
+        level: float64 (T,), in units of the trained threshold of the series; NaN likewise. A still sensor has the level
+            of its score.
         incidents: the last event of each, ordered by their start.
         counts: readings by disposition and `received`; frames by verdict.
         accounts: of each series.
@@ -76,8 +77,8 @@ def score_labelled(
         seen = ", ".join(f"{counts[Count[kind.name]]:,} {kind.name.lower()}" for kind in Verdict)
         why = "; ".join(warnings(scored.accounts))
         raise DataError(f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); {why}")
-    level = scored.scores.level / definition.thresholds.of_each(scored.frames.names)[scored.frames.series]
-    level = np.maximum(level, scored.scores.stillness)
+    level = np.maximum(scored.scores.level, scored.scores.stillness * scored.scores.threshold)
+    level = level / definition.thresholds.of_each(scored.frames.names)[scored.frames.series]
     return LabelledScores(
         layout, scored.frames, score, level, _newest(scored.events), counts, scored.accounts, labelled[0]
     )

@@ -129,7 +129,7 @@ def _reconstructed(
         error[at] = errors.per_sensor(i)
     if definition.stillness is not None:
         still = definition.stillness.of(fed, due - back, masked)
-        for i in np.unique(still.rows[still.score >= labelled.level[due[still.rows]]]).tolist():
+        for i in np.unique(still.rows[still.score >= labelled.score[due[still.rows]]]).tolist():
             views[due[i] - begin] = STILL
             error[due[i] - begin] = still.by_sensor(i, definition.spec.sensors)
     return expected, error, views

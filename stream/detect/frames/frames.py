@@ -50,6 +50,14 @@ class Frames:
     def __len__(self) -> int:
         return len(self.time)
 
+    @property
+    def is_outside(self) -> Bools:
+        """Frames with a value outside its valid range, bool (n,). Frames in state `off` are never reported."""
+        if self.outside is None:
+            return np.zeros(len(self), np.bool_)
+        outside: Bools = ~np.isnan(self.outside).all(axis=1) & (self.fitness != Fitness.OFF)
+        return outside
+
     @staticmethod
     def none(sensors: int) -> "Frames":
         """No frame of `sensors` sensors."""

@@ -31,7 +31,7 @@ RISE = 1.1
 LONG = 2
 # A block is loud, or high, where more than this part of its levels is above the threshold in force, or the trained one.
 # An attacker with less of the time moves nothing.
-LOUD = 0.25
+LOUD = 0.15
 # The factor on the level that was reached, after each loud block.
 FADING = 0.97
 # State of a slot, in the order of a snapshot.
@@ -46,6 +46,9 @@ class UsualLevels:
     """The thresholds of all series of a partition. Without `learning` they stay as they were trained.
 
     A snapshot of a slot takes some 200 bytes.
+
+    Attributes:
+        trained: float64 (slots,), the trained threshold of each slot.
     """
 
     def __init__(self, table: ThresholdTable, learning: Learning | None) -> None:
@@ -53,7 +56,7 @@ class UsualLevels:
         self._learning = learning if table.usual is not None else None
         # Equal where equal thresholds learn in the same way: only they go on from what was learned.
         self.key = b"" if self._learning is None else _key(table, self._learning)
-        self._trained = np.zeros(0)
+        self.trained = np.zeros(0)
         self._names: dict[int, str] = {}
         # Levels of each height, in units of `scale * unit`, each block for less than the one after it.
         self._counts = np.zeros((0, BINS), np.float32)
@@ -73,11 +76,11 @@ class UsualLevels:
     @property
     def capacity(self) -> int:
         """Slots that there is room for."""
-        return len(self._trained)
+        return len(self.trained)
 
     def resize(self, capacity: int) -> None:
         """Makes room for `capacity` slots."""
-        self._trained = grown(self._trained, capacity, np.nan)
+        self.trained = grown(self.trained, capacity, np.nan)
         if self._learning is None:
             return
         self._counts = grown(self._counts, capacity, 0)
@@ -86,7 +89,7 @@ class UsualLevels:
 
     def set_series(self, slot: int, series: str) -> None:
         """Starts a slot as training left the series."""
-        self._trained[slot] = self._table.of(series)
+        self.trained[slot] = self._table.of(series)
         self._names[slot] = series
         if self._learning is None:
             return
@@ -130,7 +133,7 @@ class UsualLevels:
         """
         series = segments.series[segments.of_row]
         none = np.zeros(len(level), np.int64)
-        judged = Judged(self._trained[series], none, np.ones(len(level)), np.zeros(len(level), np.bool_))
+        judged = Judged(self.trained[series], none, np.ones(len(level)), np.zeros(len(level), np.bool_))
         if self._learning is None or not len(level):
             return judged
         batch = Batch(level, ~np.isnan(level), time, series)
@@ -174,7 +177,7 @@ class UsualLevels:
         if self._told[slot] != 1.0 or self._run[slot] or self._above[slot]:
             return 0
         trained, unit, usual, median, factor = (
-            float(of[slot]) for of in (self._trained, self._unit, self._usual, self._median, self._factor)
+            float(of[slot]) for of in (self.trained, self._unit, self._usual, self._median, self._factor)
         )
         scale, counts, at = trained / self._table.q * unit, self._counts[slot], 0
         fading = _fading(learning)
@@ -216,10 +219,10 @@ class UsualLevels:
         self._block_since[slots[first]] = time[first]
         np.add.at(self._in_block, slots, 1)
         np.add.at(self._above, slots[above], 1)
-        np.add.at(self._high, slots[level > self._trained[slots]], 1)
+        np.add.at(self._high, slots[level > self.trained[slots]], 1)
         np.maximum.at(self._peak, slots[above], level[above].astype(np.float32))
         quiet = ~above
-        scale = self._trained[slots[quiet]] / self._table.q * self._unit[slots[quiet]]
+        scale = self.trained[slots[quiet]] / self._table.q * self._unit[slots[quiet]]
         np.add.at(self._counts, (slots[quiet], heights(level[quiet] / scale)), np.float32(1))
 
     def _finish_block(self, slots: Int32s, learning: Learning) -> tuple[Int64s, Bools]:
@@ -235,7 +238,7 @@ class UsualLevels:
         median = heights_below(self._counts[slots], np.full(len(slots), 0.5))
         new = slots[moved]
         self._usual[new], self._median[new] = height[moved], median[moved]
-        self._unit[new] = self._reached[new].astype(np.float64) * self._table.q / (self._trained[new] * height[moved])
+        self._unit[new] = self._reached[new].astype(np.float64) * self._table.q / (self.trained[new] * height[moved])
         # The new usual level is known from these frames only.
         total = np.cumsum(self._counts[new], axis=1)[:, -1]
         self._counts[new] *= np.minimum(1.0, self._patience[new] / total)[:, None]

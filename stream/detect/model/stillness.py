@@ -4,8 +4,8 @@ The path of a sensor is the sum of its steps from frame to frame. A sensor is st
 than ever in training, and the rest of its window is longer: it has stopped just now. A sensor that is exactly still for
 long in training, too, is not judged.
 
-Stillness has a score of its own, which is a little above the boundary: it opens an incident at any threshold, teaches
-no threshold, and ranks behind large errors.
+Stillness counts as a level a little above the trained threshold. So it opens an incident, yet ranks behind large errors,
+and a level that has become usual covers it.
 """
 
 from dataclasses import dataclass
@@ -48,6 +48,11 @@ class StillSensors:
     rows: Int64s
     sensors: Int64s
     score: Float64s
+
+    @classmethod
+    def none(cls) -> "StillSensors":
+        """No still sensor."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
     def scores(self, count: int) -> Float64s:
         """Score of each of `count` windows, float64 (count,): that of its stillest sensor, 0 without one."""
