@@ -33,7 +33,7 @@ from stream.registry.bundle import Contents
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from training.calibration.calibrate import Calibration, blocks_of, calibrate, calibrate_relative
-from training.calibration.held_out import held_out_levels, threshold_effect, with_stillness
+from training.calibration.held_out import held_out_levels, threshold_effect
 from training.calibration.levels import Levels
 from training.calibration.severity import with_severity
 from training.calibration.stored_levels import stored_table
@@ -126,7 +126,6 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     scores, accounts = _scored(history, draft, progress)
     held_out = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.STOP, Part.CALIBRATE, Part.GATE)}
     levels, fixed, calibration, draft = _calibrated(held_out, draft, history, options, progress)
-    levels = {**levels, Part.GATE: with_stillness(levels[Part.GATE], framed, part, scores, calibration.table, draft)}
     data = watched.named_in(data_facts(history, framed, counts, findings, options))
     challenger = ScoredModel(replace(draft, thresholds=calibration.table), scores)
     gate_data = GateData(history, framed, part, levels, (held_out, fixed), data, accounts)

@@ -233,14 +233,12 @@ class Detector:
         still_level = stillness * self.usual.trained[frames.series]
         judged = self.usual.push(np.maximum(level, still_level), frames.time, segments)
         attribution = Attribution(
-            self.definition, self._history, self._ranges, frames, windows, due, reconstruction, level / judged.threshold,
-            still, np.minimum(stillness, still_level / judged.threshold),
+            self.definition, self._history, self._ranges, frames, windows, due, reconstruction,
+            level / judged.threshold, still, np.minimum(stillness, still_level / judged.threshold),
         )  # fmt: skip
-        score = attribution.score
         scored = ScoredFrames(
-            frames.series, frames.time, level, score, disagreement, frames.imputed, frames.row, judged.threshold,
-            vetoed=self._vetoed(score, attribution), outside=frames.is_outside, view=attribution.view,
-            moved=judged.moved,
+            frames.series, frames.time, level, attribution.score, disagreement, frames.imputed, frames.row,
+            judged.threshold, self._vetoed(attribution), frames.is_outside, attribution.view, judged.moved,
         )  # fmt: skip
         events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
         self._history.keep(frames, windows)
@@ -262,9 +260,9 @@ class Detector:
         stillness[due] = still.scores(len(due))
         return still, stillness
 
-    def _vetoed(self, score: Float64s, attribution: Attribution) -> Bools:
+    def _vetoed(self, attribution: Attribution) -> Bools:
         """Frames that the rules keep from opening an incident, bool (n,)."""
-        vetoed = np.zeros(len(score), np.bool_)
+        score, vetoed = attribution.score, np.zeros(len(attribution.score), np.bool_)
         if not self._veto.is_on:
             return vetoed
         rows = np.flatnonzero(~np.isnan(score) if self._rules_for_all else score > EXCEEDS)

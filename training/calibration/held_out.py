@@ -1,11 +1,8 @@
 """Levels of the parts that the weights have not seen, and the effect of a threshold on them."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from stream.detect.definition import Definition
-from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.policy import Rules
 from stream.intake.columns import Bools, UInt8s
 from stream.registry.manifest_facts import GateFacts
@@ -24,27 +21,9 @@ def held_out_levels(
     Args:
         parts: uint8 (T,), `Part` of each frame.
     """
-    return levels_at(framed, _inside(framed, parts, part, scores, definition), scores, definition.spec.block)
-
-
-def _inside(framed: FramedHistory, parts: UInt8s, part: Part, scores: FrameScores, definition: Definition) -> Bools:
-    """Frames of a part with a level from this part alone, bool (T,)."""
-    inside: Bools = framed.within(parts, part, definition.spec.receptive_field) & np.isfinite(scores.level)
-    return inside
-
-
-def with_stillness(
-    levels: Levels,
-    framed: FramedHistory,
-    parts: UInt8s,
-    scores: FrameScores,
-    thresholds: ThresholdTable,
-    definition: Definition,
-) -> Levels:
-    """Raises the levels of the gate part to what the stillness of their frames is as a level."""
-    stillness = scores.stillness[_inside(framed, parts, Part.GATE, scores, definition)]
-    threshold = thresholds.of_each(levels.names)[levels.series]
-    return replace(levels, level=np.maximum(levels.level, stillness * threshold))
+    spec = definition.spec
+    inside = framed.within(parts, part, spec.receptive_field) & np.isfinite(scores.level)
+    return levels_at(framed, inside, scores, spec.block)
 
 
 def levels_at(framed: FramedHistory, inside: Bools, scores: FrameScores, block: int) -> Levels:

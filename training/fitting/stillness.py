@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from stream.detect.model.stillness import SPANS
-from stream.intake.columns import Bools, Float32s, Float64s, UInt8s
+from stream.detect.model.stillness import PART, SPANS
+from stream.intake.columns import Bools, Float32s, Float64s, Int64s, UInt8s
 from training.data.framing import FramedHistory
 from training.data.split import Part
 
@@ -23,28 +23,41 @@ def shortest_paths(
         masked: bool (T, F), or None.
         max_carry: frames for which a missing value is carried: a path that may be carried throughout is no stillness.
     """
-    whole = {frames: _within(framed, part, frames) for frames in (2, *(span + 1 for span in SPANS))}
+    whole, later = (
+        {span: _within(framed, part, parts, span + 1) for span in (1, *SPANS)} for parts in (PARTS, (Part.GATE,))
+    )
     lowest = np.zeros((len(SPANS), frames.shape[1]))
     for f in range(frames.shape[1]):
         own = frames[:, f].astype(np.float64)
         if masked is not None:
             own[masked[:, f]] = np.nan
         step = np.abs(np.diff(own, prepend=own[:1]))
-        known = whole[2] & ~np.isnan(step)
+        known: Bools = (whole[1] | later[1]) & ~np.isnan(step)
         longest = _longest_run(known & (step == 0))
-        total, gaps = np.cumsum(np.where(known, step, 0)), np.cumsum(~known)
+        total, gaps = np.cumsum(np.where(known, step, 0)), np.cumsum(~known, dtype=np.int64)
         for at, span in enumerate(SPANS):
-            ends = np.flatnonzero(whole[span + 1])
-            ends = ends[gaps[ends] == gaps[ends - span]]
-            if span < window - 1 and span >= max(TIMES * longest + MORE, max_carry + MORE + 1) and len(ends):
-                path = float((total[ends] - total[ends - span]).min())
-                lowest[at, f] = path if path > LEAST else 0.0
+            before, after = (_shortest(of[span], total, gaps, span) for of in (whole, later))
+            is_long = span < window - 1 and span >= max(TIMES * longest + MORE, max_carry + MORE + 1)
+            # A sensor that stops in the newest normal data will stop again.
+            if is_long and LEAST < before < np.inf and after > PART * before:
+                lowest[at, f] = before
     return lowest
 
 
-def _within(framed: FramedHistory, part: UInt8s, frames: int) -> Bools:
-    """Rows at which so many frames of one part end, without a gap: bool (T,)."""
-    within: Bools = np.any([framed.within(part, own, frames) for own in PARTS], axis=0)
+def _shortest(ends: Bools, total: Float64s, gaps: Int64s, span: int) -> float:
+    """Shortest path of `span` steps that end at one of `ends`, bool (T,); infinite without one.
+
+    Args:
+        total: float64 (T,), sum of the steps so far. gaps: int64 (T,), number of steps so far that are not known.
+    """
+    at = np.flatnonzero(ends)
+    at = at[gaps[at] == gaps[at - span]]
+    return float((total[at] - total[at - span]).min(initial=np.inf))
+
+
+def _within(framed: FramedHistory, part: UInt8s, parts: tuple[Part, ...], frames: int) -> Bools:
+    """Rows at which so many frames of one of the parts end, without a gap: bool (T,)."""
+    within: Bools = np.any([framed.within(part, own, frames) for own in parts], axis=0)
     return within
 
 

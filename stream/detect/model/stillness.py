@@ -4,8 +4,8 @@ The path of a sensor is the sum of its steps from frame to frame. A sensor is st
 than ever in training, and the rest of its window is longer: it has stopped just now. A sensor that is exactly still for
 long in training, too, is not judged.
 
-Stillness counts as a level a little above the trained threshold. So it opens an incident, yet ranks behind large errors,
-and a level that has become usual covers it.
+Stillness counts as a level a little above the trained threshold. So it opens an incident, yet ranks behind large
+errors, and a level that has become usual covers it.
 """
 
 from dataclasses import dataclass
