@@ -32,7 +32,7 @@ class NaiveUsual:
         self.usual, self.median = self.height(), self.height(0.5)
         self.unit, self.factor, self.told = 1 / self.usual, 1.0, 1.0
         self.levels: list[tuple[float, int, bool]] = []  # of this block: level, time, above the threshold
-        self.loud: list[float] = []  # highest levels of the loud blocks in a row
+        self.run, self.before = 0, 0.0  # frames of a loud run; the highest level of the block before, if it was loud
         self.reached, self.low, self.since = 0.0, 0, 0
 
     def height(self, above: float | None = None) -> float:
@@ -66,7 +66,7 @@ class NaiveUsual:
         start = levels[0][1]
         above = [level for level, _, is_above in levels if is_above]
         self.count_run(above, start, sum(level > self.trained for level, _, _ in levels))
-        moved = len(self.loud) * self.block >= self.patience and self.reached > 0
+        moved = self.run >= self.patience and self.reached > 0
         height, median, told, since = self.height(), self.height(0.5), self.told, 0
         if moved:
             self.usual, self.median, since = height, median, self.since
@@ -80,7 +80,7 @@ class NaiveUsual:
         self.factor = min(max(height * self.unit, 1 / self.bound), self.told * self.bound)
         self.counts = [count * math.exp(-self.block / self.horizon) for count in self.counts]
         if moved:
-            self.loud, self.reached, self.since = [], 0.0, 0
+            self.run, self.before, self.reached, self.since = 0, 0.0, 0.0, 0
         elif self.low * self.block >= self.most:
             since = self.since
             self.start_again()
@@ -90,12 +90,22 @@ class NaiveUsual:
         return since
 
     def count_run(self, above: list[float], start: int, high: int) -> None:
-        """Adds a block to the run of loud blocks, or of low ones, or ends them."""
-        is_loud = len(above) > 0.25 * self.block
-        is_low = not is_loud and self.told > 1.0 and high <= 0.25 * self.block
-        if not (self.loud if is_loud else self.low):
-            self.since = start if is_loud or is_low else 0
-        if is_loud:
-            self.reached = max(self.reached * 0.97, min(self.loud[-1], max(above))) if self.loud else 0.0
-        self.loud = [*self.loud, max(above)] if is_loud else []
-        self.low = self.low + 1 if is_low else 0
+        """Adds a block to the run of loud blocks or of low ones, or takes a quarter from a loud run."""
+        is_low = self.told > 1.0 and high <= 0.15 * self.block
+        if len(above) > 0.15 * self.block:
+            if self.run == 0:
+                self.since, self.reached = start, 0.0
+            else:
+                self.reached = max(self.reached * 0.97, min(self.before, max(above)))
+            self.run, self.low, self.before = self.run + self.block, 0, max(above)
+            return
+        self.before = 0.0
+        if self.run > 0:
+            self.run = max(self.run - self.block // 4, 0)
+            if self.run == 0:
+                self.since, self.reached = 0, 0.0
+        elif is_low:
+            self.since = self.since if self.low else start
+            self.low += 1
+        else:
+            self.since = self.low = 0

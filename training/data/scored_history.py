@@ -39,9 +39,9 @@ class FrameScores:
     vetoed: Bools
 
     @property
-    def stillness(self) -> Float64s:
-        """Scores of frames that get them from a still sensor, float64 (T,); else 0."""
-        return np.where(self.score > self.level / self.threshold, self.score, 0.0)
+    def with_stillness(self) -> Float64s:
+        """The levels; where a still sensor gives the score, the level of that score: float64 (T,)."""
+        return np.where(self.score > self.level / self.threshold, self.score * self.threshold, self.level)
 
     @staticmethod
     def joined(pieces: Iterable[Verdicts]) -> "FrameScores":

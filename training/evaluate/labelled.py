@@ -77,10 +77,16 @@ def score_labelled(
         seen = ", ".join(f"{counts[Count[kind.name]]:,} {kind.name.lower()}" for kind in Verdict)
         why = "; ".join(warnings(scored.accounts))
         raise DataError(f"{data}: not one of {len(scored.frames):,} frames has a score ({seen}); {why}")
-    level = np.maximum(scored.scores.level, scored.scores.stillness * scored.scores.threshold)
-    level = level / definition.thresholds.of_each(scored.frames.names)[scored.frames.series]
+    trained = definition.thresholds.of_each(scored.frames.names)[scored.frames.series]
     return LabelledScores(
-        layout, scored.frames, score, level, _newest(scored.events), counts, scored.accounts, labelled[0]
+        layout,
+        scored.frames,
+        score,
+        scored.scores.with_stillness / trained,
+        _newest(scored.events),
+        counts,
+        scored.accounts,
+        labelled[0],
     )
 
 

@@ -32,6 +32,9 @@ LONG = 2
 # A block is loud, or high, where more than this part of its levels is above the threshold in force, or the trained one.
 # An attacker with less of the time moves nothing.
 LOUD = 0.15
+# A block that is not loud takes this part of a block from a run of loud ones: a machine that is loud every day, or for
+# more than a fifth of the time, has a new usual level too.
+REST = 4
 # The factor on the level that was reached, after each loud block.
 FADING = 0.97
 # State of a slot, in the order of a snapshot.
@@ -64,9 +67,10 @@ class UsualLevels:
         self._unit, self._factor, self._told = np.ones((3, 0))
         # The usual height, and the median height, at the start or when a new usual level was told last.
         self._usual, self._median = np.ones((2, 0))
-        # Levels that two loud blocks in a row have reached; the highest level of the loud block before, and of this.
+        # Levels that two loud blocks in a row have reached; the highest level of the block before, if that is loud, and
+        # of this.
         self._reached, self._before, self._peak = np.zeros((3, 0), np.float32)
-        # First frame of the run, and of this block (ns). Run: frames of consecutive loud blocks; negative: of blocks
+        # First frame of the run, and of this block (ns). Run: frames of loud blocks; negative: of consecutive blocks
         # that are not high, where a higher usual level was told.
         self._since, self._block_since, self._run = np.zeros((3, 0), np.int64)
         # Levels in this block: all, those above the threshold, those above the trained one.
@@ -259,15 +263,19 @@ class UsualLevels:
 
     def _count_run(self, slots: Int32s, learning: Learning) -> None:
         """Counts the frames of a run, loud or low, and the level that a loud run has reached."""
-        run, peak = self._run[slots], self._peak[slots]
+        run, since, peak = self._run[slots], self._since[slots], self._peak[slots]
         loud = self._above[slots] > LOUD * learning.block
         low = ~loud & (self._told[slots] > 1.0) & (self._high[slots] <= LOUD * learning.block)
-        goes_on = np.where(loud, run > 0, run < 0) & (loud | low)
+        longer = np.maximum(run, 0) + learning.block
+        shorter = np.maximum(run - learning.block // REST, 0)  # of a loud run
+        lower = np.where(low, np.minimum(run, 0) - learning.block, 0)
+        self._run[slots] = new = np.where(loud, longer, np.where(run > 0, shorter, lower))
+        begins = np.where(loud, run <= 0, run == 0)
+        self._since[slots] = np.where(new == 0, 0, np.where(begins, self._block_since[slots], since))
         both = np.maximum(self._reached[slots] * np.float32(FADING), np.minimum(self._before[slots], peak))
-        self._reached[slots] = np.where(loud & goes_on, both, np.float32(0))
+        goes_on = (run > 0) & (new > 0)
+        self._reached[slots] = np.where(goes_on, np.where(loud, both, self._reached[slots]), np.float32(0))
         self._before[slots] = np.where(loud, peak, np.float32(0))
-        self._since[slots] = np.where(loud | low, np.where(goes_on, self._since[slots], self._block_since[slots]), 0)
-        self._run[slots] = np.where(goes_on, run, 0) + learning.block * (loud.astype(np.int64) - low)
 
 
 def _fading(learning: Learning) -> np.float32:

@@ -20,7 +20,7 @@ from stream.intake.columns import Bools, Float32s, Float64s, Int64s
 SPANS = (8, 16)  # newest steps
 LATEST = 4  # each of these steps alone rules most sensors out
 # A sensor is still where its path is at most this part of the lowest in training.
-PART = 0.075
+PART = 0.03
 # The score at this path, and at a path of 0.
 LEAST, MOST = 1.05, 1.25
 LONGER = 1e-6  # scaled units by which the rest of the window is longer

@@ -22,6 +22,7 @@ def test_a_verdict_record_has_null_where_the_frame_has_no_number() -> None:
         verdict=np.array([0, 1, 2, 3], np.uint8),
         error=np.array([0.5, 0.25, nan, nan]),
         level=np.array([0.75, nan, nan, nan]),
+        threshold=np.full(4, 2.0),
         score=np.array([0.375, nan, nan, nan]),
         disagreement=np.array([0.0, 0.0, nan, nan]),
         imputed=np.array([0, 1, 2, 2], np.int32),

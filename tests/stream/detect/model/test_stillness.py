@@ -1,23 +1,15 @@
-"""The view of a sensor that has stopped moving: what the obvious computation finds, and the same bits everywhere."""
+"""Sensors that have stopped moving: what the obvious computation finds, and the same bits everywhere."""
 
 import numpy as np
 import pytest
 
-from stream.detect.model.ensemble import TILE_ROWS, Ensemble
-from stream.detect.model.stillness import BOUNDARY, SHARE, SPANS, Paths
-from stream.detect.policy import VIEWS
+from stream.detect.model.stillness import LEAST, MOST, PART, SPANS, Paths, Stillness, StillSensors
 from stream.errors import ShapeError
-from tests.support.builders import a_spec, weights_of
 
 WINDOW, SENSORS, ROWS = 32, 3, 600
 LOWEST = ((3.0, 0.0, 2.0), (9.0, 6.0, 0.0))
-SPEC = a_spec("dense", WINDOW, 1, SENSORS, 8, 2, 2, error_span="both")
 ENDS = np.arange(WINDOW - 1, ROWS)
-
-
-def ensemble_of(unit: float = 1e6) -> Ensemble:
-    """Any stillness counts more than any error."""
-    return Ensemble(SPEC, weights_of(SPEC, [0, 1]), paths=Paths(LOWEST, unit))
+STILLNESS = Stillness(Paths(LOWEST), WINDOW, SENSORS)
 
 
 def frames_of() -> np.ndarray:
@@ -33,33 +25,31 @@ def obvious(window: np.ndarray, sensor: int) -> float:
     found = [0.0]
     for span, lowest in zip(SPANS, (LOWEST[0][sensor], LOWEST[1][sensor]), strict=True):
         path = sum(steps[-span:])
-        if lowest and sum(steps[:-span]) > path + 1e-6:
-            found.append(lowest / (path + SHARE * lowest) / BOUNDARY)
-    return max(found) if max(found) >= 1 else 0.0
+        if lowest and path <= PART * lowest and sum(steps[:-span]) > path + 1e-6:
+            found.append(MOST - (MOST - LEAST) * path / (PART * lowest))
+    return max(found)
+
+
+def by_sensor(still: StillSensors, count: int) -> np.ndarray:
+    return np.array([still.by_sensor(row, SENSORS) for row in range(count)])
 
 
 def test_stillness_is_that_of_the_obvious_computation() -> None:
-    frames, found, seen = frames_of(), ensemble_of().errors(frames_of(), ENDS), []
-    for row, end in enumerate(ENDS.tolist()):
-        window = frames[end - WINDOW + 1 : end + 1]
-        expected = [obvious(window, sensor) for sensor in range(SENSORS)]
-        assert (VIEWS[found.view[row]] == "still") == any(expected)
-        if any(expected):
-            seen.append(end)
-            np.testing.assert_allclose(found.per_sensor(row), np.array(expected) * 1e6, rtol=1e-5)
-            np.testing.assert_allclose(found.error[row], max(expected) * 1e6, rtol=1e-5)
-    assert (seen[0], len(seen)) == (108, 92), "eight steps after it stopped, until most of the window is still"
+    frames = frames_of()
+    still = STILLNESS.of(frames, ENDS)
+    expected = np.array([[obvious(frames[e - WINDOW + 1 : e + 1], f) for f in range(SENSORS)] for e in ENDS.tolist()])
+    np.testing.assert_allclose(by_sensor(still, len(ENDS)), expected, rtol=1e-4)
+    np.testing.assert_array_equal(still.scores(len(ENDS)), by_sensor(still, len(ENDS)).max(axis=1))
+    found = ENDS[expected.any(axis=1)]
+    assert (found[0], len(found)) == (108, 92), "eight steps after it stopped, until most of the window is still"
+    assert LEAST <= still.score.min() <= still.score.max() <= MOST
+    assert LEAST > 1.0, "it opens an incident"
 
 
-def test_without_a_sensor_that_stops_nothing_changes() -> None:
+def test_sensors_that_move_are_not_still() -> None:
     frames = np.random.default_rng(1).standard_normal((ROWS, SENSORS)).astype(np.float32)
-    plain, found = Ensemble(SPEC, weights_of(SPEC, [0, 1])).errors(frames, ENDS), ensemble_of().errors(frames, ENDS)
-    for name in ("error", "view", "by_sensor", "disagreement"):
-        assert getattr(found, name).tobytes() == getattr(plain, name).tobytes()
-
-
-def test_a_larger_error_counts_more_than_a_still_sensor() -> None:
-    assert not (ensemble_of(unit=1e-9).errors(frames_of(), ENDS).view == VIEWS.index("still")).any()
+    assert not len(STILLNESS.of(frames, ENDS).rows)
+    assert not len(STILLNESS.of(frames, ENDS[:0]).rows)
 
 
 @pytest.mark.parametrize("masks", [False, True])
@@ -67,24 +57,20 @@ def test_no_split_of_the_windows_changes_a_bit(masks: bool) -> None:
     frames, masked = frames_of(), np.random.default_rng(2).random((ROWS, SENSORS)) < 0.02
     mask = masked if masks else None
     frames[masked & masks] = 0.0
-    ensemble, order = ensemble_of(), np.random.default_rng(3).permutation(len(ENDS))
-    whole = ensemble.errors(frames, ENDS, mask)
-    assert (whole.view == VIEWS.index("still")).any()
-    parts = [ensemble.errors(frames, part, mask) for part in np.split(ENDS[order], [1, 2, 9, TILE_ROWS, 300])]
-    for name in ("error", "view"):
-        joined = np.concatenate([getattr(part, name) for part in parts])
-        assert joined.tobytes() == getattr(whole, name)[order].tobytes()
-    assert np.concatenate([part.by_sensor for part in parts], axis=2).tobytes() == whole.by_sensor[..., order].tobytes()
+    order = np.random.default_rng(3).permutation(len(ENDS))
+    whole = by_sensor(STILLNESS.of(frames, ENDS, mask), len(ENDS))
+    assert whole.any()
+    parts = [by_sensor(STILLNESS.of(frames, part, mask), len(part)) for part in np.split(ENDS[order], [1, 2, 9, 300])]
+    assert np.concatenate(parts).tobytes() == whole[order].tobytes()
 
 
 def test_a_sensor_with_a_missing_value_in_the_window_is_not_still() -> None:
     masked = np.zeros((ROWS, SENSORS), np.bool_)
     masked[90:101, 0] = True
-    found = ensemble_of().errors(frames_of(), ENDS, masked)
-    assert not (found.view[: 132 - WINDOW + 1] == VIEWS.index("still")).any()
+    assert not (STILLNESS.of(frames_of(), ENDS, masked).rows < 132 - WINDOW + 1).any()
 
 
 @pytest.mark.parametrize("lowest", [((1.0, 1.0), (1.0, 1.0)), ((1.0, 1.0, 1.0),)])
 def test_paths_of_other_sensors_are_refused(lowest: tuple[tuple[float, ...], ...]) -> None:
     with pytest.raises(ShapeError, match=r"paths: seen .* for a window of 32; train again"):
-        Ensemble(SPEC, weights_of(SPEC, [0, 1]), paths=Paths(lowest, 1.0))
+        Stillness(Paths(lowest), WINDOW, SENSORS)
