@@ -41,7 +41,7 @@ def test_stillness_is_that_of_the_obvious_computation() -> None:
     np.testing.assert_allclose(by_sensor(still, len(ENDS)), expected, rtol=1e-4)
     np.testing.assert_array_equal(still.scores(len(ENDS)), by_sensor(still, len(ENDS)).max(axis=1))
     found = ENDS[expected.any(axis=1)]
-    assert (found[0], len(found)) == (108, 92), "eight steps after it stopped, until most of the window is still"
+    assert (found[0], len(found)) == (108, 91), "eight steps after it stopped, until most of the window is still"
     assert LEAST <= still.score.min() <= still.score.max() <= MOST
     assert LEAST > 1.0, "it opens an incident"
 
