@@ -28,8 +28,9 @@ LONGEST = 1 << 22
 # Blocks of all series' levels that each series starts from, besides its own levels.
 SHARED = 10
 HOUR = 3_600 * SECOND
-# Levels count for e times less after this time: machines have days, and a threshold of the last ones finds more.
-HORIZON = 48 * HOUR
+# Levels count for e times less after this time: machines have days, and a threshold of the last ones finds more. It is
+# so many blocks at least, as a usual level of fewer is not well known.
+HORIZON, LEAST_BLOCKS = 48 * HOUR, 60
 # A level is the new usual one after so many blocks above the threshold, and an hour, at least; half a day at most.
 FEWEST_BLOCKS, LATEST = 5, 12 * HOUR
 
@@ -58,7 +59,7 @@ def learning_of(
     return Learning(
         share=_share(options.alerts_per_week, spec.block, policy.interval_ns),
         block=spec.block,
-        horizon=min(max(HORIZON // policy.interval_ns, spec.block), LONGEST),
+        horizon=min(max(HORIZON // policy.interval_ns, LEAST_BLOCKS * spec.block), LONGEST),
         bound=bounds.max_total,
         moved_least=max(HOUR // policy.interval_ns, FEWEST_BLOCKS * spec.block),
         moved_after=max(LATEST // policy.interval_ns, spec.block),

@@ -1,8 +1,7 @@
 """Stillness: the view of a sensor that has stopped moving, whose errors may be smaller than ever.
 
 The path of a sensor is the sum of its steps from frame to frame. A sensor is still if its newest steps are shorter
-than ever in training, and the rest of its window is longer: it has stopped just now. A sensor that is exactly still for
-long in training, too, is not judged.
+than ever in training. A sensor that is exactly still for long in training, too, is not judged.
 
 Stillness counts as a level a little above the trained threshold. So it opens an incident, yet ranks behind large
 errors, and a level that has become usual covers it.
@@ -23,7 +22,6 @@ LATEST = 4  # each of these steps alone rules most sensors out
 PART = 0.03
 # The score at this path, and at a path of 0.
 LEAST, MOST = 1.05, 1.25
-LONGER = 1e-6  # scaled units by which the rest of the window is longer
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -93,16 +91,16 @@ class Stillness:
             frames, ends, masked: as in `Ensemble.errors`.
         """
         rows, sensors = self._candidates(frames, ends)
-        cells = ends[rows] + np.arange(1 - self._window, 1)[:, None], sensors  # (W, n)
-        steps, score = np.abs(np.diff(frames[cells], axis=0))[None], np.zeros(len(rows))
+        score = np.zeros(len(rows))
         for span, lowest in zip(SPANS, self._lowest[:, sensors], strict=True):
             if span < self._window - 1:
-                path, rest = (tree_sum(part.copy())[0] for part in (steps[:, -span:], steps[:, :-span]))
-                is_still = (path <= PART * lowest) & (rest > path + LONGER) & (lowest > 0)
+                cells = ends[rows] + np.arange(-span, 1)[:, None], sensors  # (span + 1, n)
+                path = tree_sum(np.abs(np.diff(frames[cells], axis=0))[None])[0]
+                is_still = (path <= PART * lowest) & (lowest > 0)
+                if masked is not None:
+                    is_still &= ~masked[cells].any(axis=0)
                 moved = path[is_still].astype(np.float64) / (PART * lowest[is_still].astype(np.float64))
                 score[is_still] = np.maximum(score[is_still], MOST - (MOST - LEAST) * moved)
-        if masked is not None:
-            score[masked[cells].any(axis=0)] = 0
         still = score > 0
         return StillSensors(rows[still], sensors[still], score[still])
 
