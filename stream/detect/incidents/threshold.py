@@ -1,5 +1,6 @@
 """Thresholds: threshold[s] = scale[s] * q, calibrated on held-out normal data."""
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,14 @@ class ThresholdTable:
     def of_each(self, names: Iterable[str]) -> Float64s:
         """The threshold of each series, float64 (len(names),)."""
         return np.array([self.of(name) for name in names])
+
+    def key(self, form: str) -> bytes:
+        """Four bytes that other thresholds, or another form of what they learn, do not share."""
+        assert self.usual is not None, "asked only where thresholds learn"
+        facts = f"{self.names}{self.q}{form}".encode()
+        return zlib.crc32(self.usual.tobytes(), zlib.crc32(self.scale.tobytes(), zlib.crc32(facts))).to_bytes(
+            4, "little"
+        )
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -11,7 +11,6 @@ bin by bin, so batch boundaries do not change a bit.
 """
 
 import struct
-import zlib
 
 import numpy as np
 
@@ -29,6 +28,8 @@ PART = 0.25
 RISE = 1.1
 # With at least so many blocks, frames of a series are judged by themselves, block by block.
 LONG = 2
+# Unless more series than this have so many: then a block of all at a time is faster.
+ALONE = 8
 # A block is loud, or high, where more than this part of its levels is above the threshold in force, or the trained one.
 # An attacker with less of the time moves nothing.
 LOUD = 0.15
@@ -58,7 +59,7 @@ class UsualLevels:
         self._table = table
         self._learning = learning if table.usual is not None else None
         # Equal where equal thresholds learn in the same way: only they go on from what was learned.
-        self.key = b"" if self._learning is None else _key(table, self._learning)
+        self.key = b"" if self._learning is None else table.key(f"{self._learning}{FIELDS}{_STATE.format}{BINS}")
         self.trained = np.zeros(0)
         self._names: dict[int, str] = {}
         # Levels of each height, in units of `scale * unit`, each block for less than the one after it.
@@ -140,34 +141,39 @@ class UsualLevels:
         judged = Judged(self.trained[series], none, np.ones(len(level)), np.zeros(len(level), np.bool_))
         if self._learning is None or not len(level):
             return judged
-        batch = Batch(level, ~np.isnan(level), time, series)
-        many = segments.length >= LONG * self._learning.block
-        for group in np.flatnonzero(many).tolist():
-            self._walk(batch, int(segments.start[group]), int(segments.end[group]), judged, self._learning)
-        few = np.flatnonzero(~many[segments.of_row])
-        known = batch.known[few]
+        batch = Batch(level, time, series, judged)
+        known = ~np.isnan(level)
         before: Int64s = np.cumsum(known) - known  # levels before each frame, of all series
-        start = Segments(series[few]).start_of_row
-        block = (before - before[start] + self._in_block[series[few]]) // self._learning.block
-        order = np.argsort(block, kind="stable")
-        ends = np.searchsorted(block[order], np.arange(int(block.max(initial=0)) + 2))
+        in_block = self._in_block[segments.series] - before[segments.start]
+        block = (before + in_block[segments.of_row]) // self._learning.block
+        many = segments.length >= LONG * self._learning.block
+        many &= many.sum() <= ALONE
+        for group in np.flatnonzero(many).tolist():
+            self._walk(batch.rows(slice(segments.start[group], segments.end[group])), self._learning)
+        few = np.flatnonzero(~many[segments.of_row])
+        last = int(block[few].max(initial=0))
+        rows = slice(None) if last == 0 and not many.any() else few[np.argsort(block[few], kind="stable")]
+        ends = np.searchsorted(block[rows], np.arange(last + 2))
+        part = batch.rows(rows)
         for first, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
-            self._judge_block(batch, few[order[first:end]], judged, self._learning)
+            self._judge_block(part.rows(slice(first, end)), self._learning)
+        if isinstance(rows, np.ndarray):
+            judged.put(rows, part.judged)
         return judged
 
-    def _walk(self, batch: Batch, at: int, end: int, judged: Judged, learning: Learning) -> None:
-        """Judges many frames of one series, rows `at` to `end`: quiet blocks fast, any other one as those of all."""
-        slot = int(batch.series[at])
-        while at < end:
-            missing = np.flatnonzero(~batch.known[at:end])
-            until = at + int(missing[0]) if len(missing) else end
-            at += self._quiet_blocks(slot, batch.level[at:until], judged.threshold[at:until], learning)
-            if at < end:
-                left = np.flatnonzero(batch.known[at:end])[: learning.block - int(self._in_block[slot])]
-                is_full = len(left) == learning.block - self._in_block[slot]
-                after = at + int(left[-1]) + 1 if is_full else end
-                self._judge_block(batch, np.arange(at, after), judged, learning)
-                at = after
+    def _walk(self, batch: Batch, learning: Learning) -> None:
+        """Judges many frames of one series: quiet blocks fast, any other one as those of all."""
+        slot, known, at = int(batch.series[0]), ~np.isnan(batch.level), 0
+        threshold = batch.judged.threshold
+        while at < len(known):
+            missing = np.flatnonzero(~known[at:])
+            until = at + int(missing[0]) if len(missing) else len(known)
+            at += self._quiet_blocks(slot, batch.level[at:until], threshold[at:until], learning)
+            left = np.flatnonzero(known[at:])[: learning.block - int(self._in_block[slot])]
+            is_full = len(left) == learning.block - self._in_block[slot]
+            after = at + int(left[-1]) + 1 if is_full else len(known)
+            self._judge_block(batch.rows(slice(at, after)), learning)
+            at = after
 
     def _quiet_blocks(self, slot: int, level: Float64s, threshold: Float64s, learning: Learning) -> int:
         """Judges blocks of one series while none of their levels is above the threshold, as `_finish_block` does.
@@ -202,32 +208,42 @@ class UsualLevels:
             self._in_block[slot] = self._high[slot] = self._block_since[slot] = 0
         return at
 
-    def _judge_block(self, batch: Batch, rows: Int64s, judged: Judged, learning: Learning) -> None:
-        """Judges the rows of one block of each series, and learns from them."""
-        judged.threshold[rows] *= self._factor[batch.series[rows]]
-        rows = rows[batch.known[rows]]
-        if not len(rows):
+    def _judge_block(self, batch: Batch, learning: Learning) -> None:
+        """Judges one block of each series, and learns from it."""
+        level, time, series, judged = batch.level, batch.time, batch.series, batch.judged
+        judged.threshold[:] *= self._factor[series]
+        at = np.flatnonzero(~np.isnan(level))
+        if not len(at):
             return
-        level, time, series = batch.level[rows], batch.time[rows], batch.series[rows]
-        self._learn(level, level > judged.threshold[rows], time, series)
-        last = np.flatnonzero(np.append(series[1:] != series[:-1], True))
-        full = last[self._in_block[series[last]] >= learning.block]
+        threshold = judged.threshold
+        if len(at) < len(level):
+            level, time, series, threshold = level[at], time[at], series[at], threshold[at]
+        segments = Segments(series)
+        self._learn(level, level > threshold, time, segments)
+        is_full = self._in_block[segments.series] >= learning.block
+        full, slots = at[segments.end[is_full] - 1], segments.series[is_full]
         if len(full):
-            since, judged.returned[rows[full]] = self._finish_block(series[full], learning)
-            judged.since[rows[full]] = since
-            judged.factor[rows[full]] = np.where(since != 0, self._factor[series[full]], 1.0)
+            since, judged.returned[full] = self._finish_block(slots, learning)
+            judged.since[full] = since
+            judged.factor[full] = np.where(since != 0, self._factor[slots], 1.0)
 
-    def _learn(self, level: Float64s, above: Bools, time: Int64s, slots: Int32s) -> None:
+    def _learn(self, level: Float64s, above: Bools, time: Int64s, segments: Segments) -> None:
         """Counts levels of one block of each series, float64 (n,). Those above the threshold teach nothing."""
-        first = np.append(True, slots[1:] != slots[:-1]) & (self._in_block[slots] == 0)
-        self._block_since[slots[first]] = time[first]
-        np.add.at(self._in_block, slots, 1)
-        np.add.at(self._above, slots[above], 1)
-        np.add.at(self._high, slots[level > self.trained[slots]], 1)
-        np.maximum.at(self._peak, slots[above], level[above].astype(np.float32))
-        quiet = ~above
-        scale = self.trained[slots[quiet]] / self._table.q * self._unit[slots[quiet]]
-        np.add.at(self._counts, (slots[quiet], heights(level[quiet] / scale)), np.float32(1))
+        slots, start = segments.series, segments.start
+        first = self._in_block[slots] == 0
+        self._block_since[slots[first]] = time[start[first]]
+        self._in_block[slots] += segments.length.astype(np.int32)
+        series = slots[segments.of_row]
+        trained = self.trained[series]
+        if (above | (level > trained)).any():
+            self._above[slots] += np.add.reduceat(above, start, dtype=np.int32)
+            self._high[slots] += np.add.reduceat(level > trained, start, dtype=np.int32)
+            peak = np.maximum.reduceat(np.where(above, level, 0.0), start).astype(np.float32)
+            self._peak[slots] = np.maximum(self._peak[slots], peak)
+            level, series, trained = level[~above], series[~above], trained[~above]
+        height = heights(level / (trained / self._table.q * self._unit[series]))
+        # Flat: numpy adds at one index faster than at two.
+        np.add.at(self._counts.reshape(-1), series * np.int64(BINS) + height, np.float32(1))
 
     def _finish_block(self, slots: Int32s, learning: Learning) -> tuple[Int64s, Bools]:
         """Computes the thresholds of G series whose block is full.
@@ -281,10 +297,3 @@ class UsualLevels:
 def _fading(learning: Learning) -> np.float32:
     """The factor on all counts after a block: older levels count less."""
     return np.float32(np.exp(-learning.block / learning.horizon))
-
-
-def _key(table: ThresholdTable, learning: Learning) -> bytes:
-    """Four bytes that other thresholds, and another form of the state, do not share."""
-    assert table.usual is not None
-    facts = f"{table.names}{table.q}{learning}{FIELDS}{_STATE.format}{BINS}".encode()
-    return zlib.crc32(table.usual.tobytes(), zlib.crc32(table.scale.tobytes(), zlib.crc32(facts))).to_bytes(4, "little")

@@ -10,16 +10,6 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Levels of n frames, where they are known, and their times and slots."""
-
-    level: Float64s
-    known: Bools
-    time: Int64s
-    series: Int32s
-
-
-@dataclass(frozen=True, slots=True)
 class Judged:
     """The thresholds of n frames, and where a level became the new usual one.
 
@@ -41,6 +31,29 @@ class Judged:
         """Frames with which a level became the new usual one, bool (n,)."""
         moved: Bools = (self.since != 0) & ~self.returned
         return moved
+
+    def rows(self, rows: Int64s | slice) -> "Judged":
+        """Some of the frames; a slice shares their memory."""
+        return Judged(self.threshold[rows], self.since[rows], self.factor[rows], self.returned[rows])
+
+    def put(self, rows: Int64s, other: "Judged") -> None:
+        """Replaces these frames by those of `other`."""
+        self.threshold[rows], self.since[rows] = other.threshold, other.since
+        self.factor[rows], self.returned[rows] = other.factor, other.returned
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Levels of n frames, NaN where there is none, their times and slots, and what becomes of them."""
+
+    level: Float64s
+    time: Int64s
+    series: Int32s
+    judged: Judged
+
+    def rows(self, rows: Int64s | slice) -> "Batch":
+        """Some of the frames; a slice shares their memory."""
+        return Batch(self.level[rows], self.time[rows], self.series[rows], self.judged.rows(rows))
 
 
 @dataclass(frozen=True, slots=True)
