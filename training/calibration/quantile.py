@@ -24,10 +24,9 @@ SUPPORT = 2.3
 # within a factor of four (`python -m tests.promise`). On telemetry, thresholds extrapolated by 30 to 600 were 18 to 180
 # times too loud, though hardly higher than the largest level seen. One incident in data of this size held there.
 FURTHEST = 10.0
-# A threshold stands this far above the usual level of its series, or the second where the first is louder on the
-# calibrate part than was asked for. On servers, telemetry, a testbed and single sensors together, 1.25 is louder than
-# promised, and the second finds a tenth fewer events with half as many alerts that are not true.
-MARGIN, WIDE_MARGIN = 1.5, 1.75
+# A threshold stands this far above the usual level of its series. On servers, telemetry, a testbed and single sensors
+# together, 1.25 is louder than promised, and 2 finds a third fewer events.
+MARGIN = 1.5
 # Nearer to the usual level, the levels above the threshold, which teach nothing, would be missed in it.
 LEAST_MARGIN = 1.25
 # Largest share of normal frames above any threshold, however large the budget. With more, incidents merge: then few
@@ -124,18 +123,16 @@ def quantile_by_budget(
 
 
 def quantile_by_margin(levels: Levels, ratio: Float64s, rules: Rules, per_week: float) -> Quantile:
-    """One of two margins above the usual level, where the data are too short to count incidents by.
+    """A fixed margin above the usual level, where the data are too short to count incidents by.
 
     The promise is what the margin gives on these data, where that is more than was asked for. A threshold follows the
     usual level the better the more levels it has seen, so it will be quieter than at its start.
     """
     weeks = levels.weeks / levels.rate
-    margin, seen = MARGIN, incidents(levels, ratio / MARGIN, rules)
-    if seen > max(per_week * weeks, 1.0):
-        margin, seen = WIDE_MARGIN, incidents(levels, ratio / WIDE_MARGIN, rules)
+    seen = incidents(levels, ratio / MARGIN, rules)
     fewest, most = _likely_number(seen)
     least = per_week if per_week * levels.weeks * FURTHEST >= SUPPORT else 1.0 / weeks
-    return Quantile(margin, margin, True, SUPPORT / per_week, max(least, seen / weeks), (fewest / weeks, most / weeks))
+    return Quantile(MARGIN, MARGIN, True, SUPPORT / per_week, max(least, seen / weeks), (fewest / weeks, most / weeks))
 
 
 def _extrapolated_share(
