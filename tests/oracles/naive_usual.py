@@ -29,7 +29,7 @@ class NaiveUsual:
     def start_again(self) -> None:
         """The thresholds and counts of training."""
         self.counts = list(self.start)
-        self.usual, self.median = self.height(), self.height(0.5)
+        self.usual, self.quartile = self.height(), self.height(0.75)
         self.unit, self.factor, self.told = 1 / self.usual, 1.0, 1.0
         self.levels: list[tuple[float, int, bool]] = []  # of this block: level, time, above the threshold
         self.run, self.before = 0, 0.0  # frames of a loud run; the highest level of the block before, if it was loud
@@ -67,15 +67,15 @@ class NaiveUsual:
         above = [level for level, _, is_above in levels if is_above]
         self.count_run(above, start, sum(level > self.trained for level, _, _ in levels))
         moved = self.run >= self.patience and self.reached > 0
-        height, median, told, since = self.height(), self.height(0.5), self.told, 0
+        height, quartile, told, since = self.height(), self.height(0.75), self.told, 0
         if moved:
-            self.usual, self.median, since = height, median, self.since
+            self.usual, self.quartile, since = height, quartile, self.since
             self.unit = self.reached * self.q / (self.trained * height)
             total = sum(self.counts)
             self.counts = [count * min(1.0, self.patience / total) for count in self.counts]
             self.told = height * self.unit
         else:
-            height = min(height, 1.1 * self.usual * max(median / self.median, 1.0))
+            height = min(height, 1.1 * self.usual * max(quartile / self.quartile, 1.0))
             self.told = max(min(told, height * self.unit), 1.0)
         self.factor = min(max(height * self.unit, 1 / self.bound), self.told * self.bound)
         self.counts = [count * math.exp(-self.block / self.horizon) for count in self.counts]

@@ -13,6 +13,8 @@ EDGES = 1.25 ** np.arange(-7, 21)
 BINS = len(EDGES) + 1
 _LOWEST, _WIDTH = np.append(EDGES[0] / 1.25, EDGES), np.append(EDGES[0] - EDGES[0] / 1.25, 0.25 * EDGES)
 _LOWEST_OF, _WIDTH_OF = _LOWEST.tolist(), _WIDTH.tolist()
+# Share of the levels below their lower quartile.
+QUARTER = 0.25
 # Largest share above the usual level, however few levels there are.
 MOST_ABOVE = 0.05
 
@@ -35,13 +37,13 @@ def usual_heights(counts: Float32s, learning: Learning) -> Float64s:
     return heights_below(counts, 1.0 - np.minimum(share, MOST_ABOVE))
 
 
-def usual_and_median(counts: list[float], learning: Learning) -> tuple[float, float]:
-    """The height of `usual_heights`, and the median height, of one series; to the bit, and fast for one."""
+def usual_and_quartile(counts: list[float], learning: Learning) -> tuple[float, float]:
+    """The height of `usual_heights`, and the lower quartile, of one series; to the bit, and fast for one."""
     below = list(accumulate(counts))
     total = below[-1]
     share = max(learning.share, learning.block / max(total, 1.0))
-    usual, median = (_height_below(counts, below, share * total) for share in (1.0 - min(share, MOST_ABOVE), 0.5))
-    return usual, median
+    usual, quartile = (_height_below(counts, below, share * total) for share in (1.0 - min(share, MOST_ABOVE), QUARTER))
+    return usual, quartile
 
 
 def _height_below(counts: list[float], below: list[float], wanted: float) -> float:

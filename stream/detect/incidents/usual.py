@@ -14,7 +14,7 @@ import struct
 
 import numpy as np
 
-from stream.detect.incidents.heights import BINS, heights, heights_below, usual_and_median, usual_heights
+from stream.detect.incidents.heights import BINS, QUARTER, heights, heights_below, usual_and_quartile, usual_heights
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.incidents.usual_events import Batch, Judged
 from stream.detect.policy import Learning
@@ -23,8 +23,8 @@ from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 # A level is the new usual one after this part of the frames that training counted.
 PART = 0.25
-# Without a word, a threshold rises by this factor more than the median level. An attacker who sends high levels in a
-# tenth of the time hardly moves a median, but moves any high quantile.
+# Without a word, a threshold rises by this factor more than the lower quartile of the levels: an attacker with a tenth
+# of the time hardly moves that, but moves any high quantile.
 RISE = 1.1
 # With at least so many blocks, frames of a series are judged by themselves, block by block.
 LONG = 2
@@ -36,11 +36,11 @@ LOUD = 0.15
 # A block that is not loud takes this part of a block from a run of loud ones: a machine that is loud every day, or for
 # more than a fifth of the time, has a new usual level too.
 REST = 4
-# The factor on the level that was reached, after each loud block.
-FADING = 0.97
+# The factor on the level that was reached, after each loud block; the furthest that is, in trained thresholds.
+FADING, FURTHEST = 0.97, 1e6
 # State of a slot, in the order of a snapshot.
 FIELDS = (
-    "_unit", "_factor", "_told", "_usual", "_median", "_reached", "_before", "_peak",
+    "_unit", "_factor", "_told", "_usual", "_quartile", "_reached", "_before", "_peak",
     "_since", "_block_since", "_run", "_in_block", "_above", "_high",
 )  # fmt: skip
 _STATE = struct.Struct("<5d3f2qi3H")
@@ -66,8 +66,8 @@ class UsualLevels:
         self._counts = np.zeros((0, BINS), np.float32)
         # Threshold as a multiple of the trained one: now, and as it was told last, or less where it has fallen since.
         self._unit, self._factor, self._told = np.ones((3, 0))
-        # The usual height, and the median height, at the start or when a new usual level was told last.
-        self._usual, self._median = np.ones((2, 0))
+        # The usual height, and the lower quartile, at the start or when a new usual level was told last.
+        self._usual, self._quartile = np.ones((2, 0))
         # Levels that two loud blocks in a row have reached; the highest level of the block before, if that is loud, and
         # of this.
         self._reached, self._before, self._peak = np.zeros((3, 0), np.float32)
@@ -102,7 +102,7 @@ class UsualLevels:
             getattr(self, name)[slot] = 0
         self._counts[slot] = counts = self._table.usual_of(series)
         self._usual[slot] = usual_heights(counts[None], self._learning)[0]
-        self._median[slot] = heights_below(counts[None], np.full(1, 0.5))[0]
+        self._quartile[slot] = heights_below(counts[None], np.full(1, QUARTER))[0]
         self._unit[slot] = 1.0 / self._usual[slot]
         self._factor[slot] = self._told[slot] = 1.0
         least, most = self._learning.moved_least, self._learning.moved_after
@@ -186,8 +186,8 @@ class UsualLevels:
         """
         if self._told[slot] != 1.0 or self._run[slot] or self._above[slot]:
             return 0
-        trained, unit, usual, median, factor = (
-            float(of[slot]) for of in (self.trained, self._unit, self._usual, self._median, self._factor)
+        trained, unit, usual, quartile, factor = (
+            float(of[slot]) for of in (self.trained, self._unit, self._usual, self._quartile, self._factor)
         )
         scale, counts, at = trained / self._table.q * unit, self._counts[slot], 0
         fading = _fading(learning)
@@ -198,8 +198,8 @@ class UsualLevels:
                 break
             threshold[at : at + need] *= factor
             np.add.at(counts, heights(here / scale), np.float32(1))
-            height, middle = usual_and_median(counts.tolist(), learning)
-            highest = RISE * usual * max(middle / median, 1.0)
+            height, lower = usual_and_quartile(counts.tolist(), learning)
+            highest = RISE * usual * max(lower / quartile, 1.0)
             factor = min(max(min(height, highest) * unit, 1.0 / learning.bound), learning.bound)
             counts *= fading
             at, need = at + need, learning.block
@@ -238,7 +238,8 @@ class UsualLevels:
         if (above | (level > trained)).any():
             self._above[slots] += np.add.reduceat(above, start, dtype=np.int32)
             self._high[slots] += np.add.reduceat(level > trained, start, dtype=np.int32)
-            peak = np.maximum.reduceat(np.where(above, level, 0.0), start).astype(np.float32)
+            known = np.minimum(np.where(above, level, 0.0), FURTHEST * trained)
+            peak = np.maximum.reduceat(known, start).astype(np.float32)
             self._peak[slots] = np.maximum(self._peak[slots], peak)
             level, series, trained = level[~above], series[~above], trained[~above]
         height = heights(level / (trained / self._table.q * self._unit[series]))
@@ -255,14 +256,14 @@ class UsualLevels:
         self._count_run(slots, learning)
         moved = (self._run[slots] >= self._patience[slots]) & (self._reached[slots] > 0)
         height = usual_heights(self._counts[slots], learning)
-        median = heights_below(self._counts[slots], np.full(len(slots), 0.5))
+        quartile = heights_below(self._counts[slots], np.full(len(slots), QUARTER))
         new = slots[moved]
-        self._usual[new], self._median[new] = height[moved], median[moved]
+        self._usual[new], self._quartile[new] = height[moved], quartile[moved]
         self._unit[new] = self._reached[new].astype(np.float64) * self._table.q / (self.trained[new] * height[moved])
         # The new usual level is known from these frames only.
         total = np.cumsum(self._counts[new], axis=1)[:, -1]
         self._counts[new] *= np.minimum(1.0, self._patience[new] / total)[:, None]
-        highest = RISE * self._usual[slots] * np.maximum(median / self._median[slots], 1.0)
+        highest = RISE * self._usual[slots] * np.maximum(quartile / self._quartile[slots], 1.0)
         factor, before = np.minimum(height, highest) * self._unit[slots], self._told[slots]
         self._told[slots] = np.where(moved, factor, np.maximum(np.minimum(before, factor), 1.0))
         self._factor[slots] = np.clip(factor, 1.0 / learning.bound, self._told[slots] * learning.bound)

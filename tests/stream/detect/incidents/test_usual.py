@@ -144,7 +144,7 @@ def test_without_a_word_a_threshold_rises_and_falls_by_the_bound_at_most() -> No
 
 def test_an_attacker_with_a_tenth_of_the_time_moves_a_threshold_by_less_than_a_fifth() -> None:
     draw = np.random.default_rng(3)
-    learning = Learning(share=0.0035, block=35, horizon=10_080, bound=2.0, moved_least=175, moved_after=1_440)
+    learning = Learning(share=0.0035, block=35, horizon=2_880, bound=2.0, moved_least=175, moved_after=720)
     normal = draw.lognormal(0, 0.2, 5_000)
     counts = np.tile(np.bincount(heights(normal), minlength=BINS).astype(np.float32), (4, 1))
     of = ThresholdTable(
@@ -159,6 +159,15 @@ def test_an_attacker_with_a_tenth_of_the_time_moves_a_threshold_by_less_than_a_f
         level[: step // 10] = 0.999 * of.of("a") * attacked.factor(0)
         pushed(attacked, np.zeros(step, np.int32), level, time)
     assert attacked.factor(0) / plain.factor(0) < 1.2
+
+
+def test_whoever_has_all_of_the_time_is_told_of_and_stays_within_a_stated_distance() -> None:
+    usual, told = learner(), 0
+    for start in range(0, 100_000, 7):
+        level = np.full(7, 1.5 * table().of("a") * usual.factor(0))
+        told += int(pushed(usual, np.zeros(7, np.int32), level, 1e9 * np.arange(start, start + 7.0)).moved.sum())
+    assert told > 50
+    assert 1e6 <= usual.factor(0) < 1e7
 
 
 def test_what_other_thresholds_have_learned_is_not_restored() -> None:
