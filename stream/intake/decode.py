@@ -18,6 +18,7 @@ from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
 from stream.intake.time_formats import bounds
 from stream.intake.timestamps import LAST_NS, joined_to_ns, to_ns
+from stream.intake.wire.causes import KEYS, short, with_cause
 from stream.intake.wire.json_parser import JsonParser
 from stream.intake.wire.parser import Parsed, Parser
 
@@ -182,23 +183,22 @@ class Decoder:
             paths = " or ".join(repr(path) for path in (fields.time, fields.date) if path)
             return f"nothing at the path {paths}, where a time was expected"
         if result is _RowResult.BAD_TIME:
-            return f"{_short(time)} at {fields.time!r} is not a time{bounds(fields.time_format, fields.timezone)}"
+            return f"{short(time)} at {fields.time!r} is not a time{bounds(fields.time_format, fields.timezone)}"
         if result is _RowResult.FUTURE_TIME:
             allowed = fields.max_future_ns / 1e9
-            return f"{_short(time)} at {fields.time!r} is more than {allowed:g} s ahead of the record's own timestamp"
+            return f"{short(time)} at {fields.time!r} is more than {allowed:g} s ahead of the record's own timestamp"
         if result is _RowResult.MISSING_SERIES:
             where = f"at the path {fields.series!r}" if fields.series else "in the key"
             return f"nothing {where}, where a series was expected"
+        detail = self._not_known(series)
+        return with_cause(KEYS, key, detail) if key and not fields.series else detail
+
+    def _not_known(self, series: object) -> str:
         known = self._known or frozenset()
         if len(known) == 1:
-            only = f"{_short(*known)}, the only known one; `input.series_name` names it in training"
-            return f"series {_short(series)} is not {only}"
-        return f"series {_short(series)} is not among the {len(known)} known ones"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            only = f"{short(*known)}, the only known one; `input.series_name` names it in training"
+            return f"series {short(series)} is not {only}"
+        return f"series {short(series)} is not among the {len(known)} known ones"
 
 
 def _keys_of_rows(keys: Sequence[bytes | None], parsed: Parsed) -> Sequence[Hashable]:

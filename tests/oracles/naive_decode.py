@@ -151,7 +151,7 @@ def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
         integer = isinstance(series, Number) and series.whole and -(2**63) <= long_int(series.text) < 2**63
         good = good and (series is None or type(series) is str or integer)
     if layout.format == "long":
-        good = good and type(at(element, layout.sensor)) is str
+        good = good and type(at(element, layout.sensor)) in (str, int)
     for path in value_paths(layout, names):
         good = good and (at(element, path) is None or isinstance(at(element, path), Number | bool))
     if not good:

@@ -18,6 +18,7 @@ import numpy as np
 
 from stream.intake.columns import Float64s, Reason
 from stream.intake.field_paths import Path
+from stream.intake.wire.causes import KEYS, with_cause
 from stream.intake.wire.json_shape import Row, Shape
 from stream.intake.wire.parser import Fault, Leaf, Parsed
 from stream.intake.wire.strict_json import MAX_DEPTH, StrictReader, not_utf8, too_deep
@@ -126,7 +127,7 @@ class JsonParser:
         if not self._key_is_series:
             return {}
         faults = {key: not_utf8(key) for key in set(keys) if key is not None}
-        return {key: fault for key, fault in faults.items() if fault is not None}
+        return {key: with_cause(KEYS, key, fault) for key, fault in faults.items() if key and fault is not None}
 
     def _fast(
         self, values: Sequence[bytes | None], keys: Sequence[bytes | None], bad_keys: Mapping[bytes | None, str]

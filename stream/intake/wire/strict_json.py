@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from stream.intake.columns import Reason
+from stream.intake.wire.causes import VALUES, short, value_at, with_cause
 from stream.intake.wire.json_shape import Row, Shape
 from stream.intake.wire.parser import Fault
 
@@ -49,7 +50,7 @@ class StrictReader:
             return Fault(Reason.EMPTY, "no value" if value is None else "nothing but white space")
         wrong = not_utf8(value)
         if wrong is not None:
-            return Fault(Reason.NOT_UTF8, wrong)
+            return Fault(Reason.NOT_UTF8, with_cause(VALUES, value, wrong))
         if bad_key is not None:
             return Fault(Reason.NOT_UTF8, f"key: {bad_key}")
         if too_deep(value):
@@ -62,7 +63,7 @@ class StrictReader:
         try:
             message = self._json.decode(text)
         except json.JSONDecodeError as error:
-            return Fault(Reason.NOT_JSON, str(error))
+            return Fault(Reason.NOT_JSON, with_cause(VALUES, text.encode(), str(error)))
         if _SURROGATE.search(text) and _half_a_pair(text):
             return Fault(Reason.NOT_UTF8, "a string has half of a surrogate pair")
         if self._literals:
@@ -79,7 +80,7 @@ class StrictReader:
             rows = msgspec.convert(message, list[row] if isinstance(message, list) else row)
         except msgspec.ValidationError as error:
             too_big = str(error).startswith("Number out of range")
-            return Fault(Reason.NOT_A_NUMBER if too_big else Reason.WRONG_TYPE, str(error))
+            return Fault(Reason.NOT_A_NUMBER if too_big else Reason.WRONG_TYPE, _wrong(message, str(error)))
         if self._shape.overflows(rows if isinstance(rows, list) else [rows]):
             return Fault(Reason.NOT_A_NUMBER, "a value is beyond the range of a float64")
         return rows
@@ -97,6 +98,15 @@ class StrictReader:
     def _literal(self, name: str) -> float:
         self._literals.append(name)
         return math.nan
+
+
+def _wrong(message: object, error: str) -> str:
+    """The error of msgspec with the value that it is about."""
+    if isinstance(message, str):
+        return with_cause(VALUES, json.dumps(message).encode(), error)
+    place = error.rpartition("`$")[2].rstrip("`")
+    found = value_at(message, place)
+    return f"{error}: {short(found)}" if place and found is not None else error
 
 
 def _integer(digits: str) -> int | float:
