@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stream.detect.model.stillness import Paths, Stillness
 from stream.detect.policy import Learning, ValidRange
 from stream.errors import BundleError
 from stream.registry.bundle import SELFTEST, WEIGHTS, load, table_in
@@ -96,6 +97,22 @@ def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same
     _, definition = load(folder)
     assert (definition.policy.valid, definition.rules.sensors) == ((), ())
     assert (definition.policy, definition.rules, definition.spec) == (given.policy, given.rules, given.spec)
+
+
+def test_the_paths_of_sensors_are_part_of_what_is_loaded_also_with_the_unit_that_they_once_had(tmp_path: Path) -> None:
+    spec = a_spec(window=16, sensors=2, error_span="both")
+    paths = Paths(((1.0, 0.0), (2.0, 3.0)))
+    given = replace(a_definition(spec), stillness=Stillness(paths, spec.window, spec.sensors))
+    loaded = publish(tmp_path, given)
+    assert loaded.stillness is not None
+    assert loaded.stillness.paths == paths
+    folder = Registry(tmp_path).folder("test", "production")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["paths"]["unit"] = 2.5
+    rewrite(folder, manifest)
+    stillness = load(folder)[1].stillness
+    assert stillness is not None
+    assert stillness.paths == paths
 
 
 def test_the_table_of_series_says_what_is_behind_a_scale_where_the_training_did(tmp_path: Path) -> None:
