@@ -18,10 +18,11 @@ def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json
     Exit code 2 where there is one, else 0.
     """
     from stream.settings import SettingsError
+    from stream.settings.run_faults import check_run
 
     faults: tuple[str, ...] = ()
     try:
-        settings_from(config, overrides)
+        check_run(settings_from(config, overrides))
     except SettingsError as error:
         if not as_json:
             raise

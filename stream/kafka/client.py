@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ GRACE_SECONDS = 1.0
 # A second fencing this soon after the first means a twin: another live process of the same name. The first may also
 # come from our own transaction that timed out, or from a broker killed while we joined.
 TWIN_SECONDS = 30.0
+_NO_PROVIDER = re.compile(r"No provider for SASL mechanism (\S+?):")
 log = structlog.get_logger()
 
 FORBIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
@@ -75,7 +77,30 @@ def make_client(kind: type[Client], options: Mapping[str, Any]) -> Client:
     try:
         return kind(dict(options), logger=LIBRDKAFKA)
     except (KafkaException, TypeError, ValueError) as fault:
-        raise ConfigError(f"kafka.options: librdkafka refuses them ({fault})") from fault
+        raise ConfigError(_option_fault(fault)) from fault
+
+
+def options_fault(common: Mapping[str, str]) -> str | None:
+    """The fault of the options that every client shares; None where there is none. Connects to nothing."""
+    options = {name: value for name, value in common.items() if name != "bootstrap.servers"}
+    try:
+        make_client(Producer, {**options, "log_level": 0, "error_cb": lambda error: None})
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _option_fault(fault: Exception) -> str:
+    reason = fault.args[0].str() if isinstance(fault, KafkaException) else str(fault)
+    built_without, _, there = reason.partition("Current build options: ")
+    mechanism = _NO_PROVIDER.search(built_without)
+    if mechanism is None:
+        return f"kafka.options: librdkafka refuses them ({reason})"
+    mechanisms = there.replace("SASL_SCRAM", "SCRAM-SHA-256, SCRAM-SHA-512").replace(" ", ", ").replace(",,", ",")
+    return (
+        f"kafka.sasl_mechanism: {mechanism[1]}, which the installed Kafka client was built without (it has "
+        f"{mechanisms}); use one of these, or install confluent-kafka built from source with it"
+    )
 
 
 def main_consumer(options: KafkaOptions, on_error: ErrorCallback) -> Consumer:

@@ -2,6 +2,7 @@
 
 from stream.kafka.client import KafkaOptions
 from stream.settings import Settings
+from stream.settings.run_faults import check_run
 
 MS_NS = 1_000_000
 
@@ -11,8 +12,12 @@ def kafka_options(settings: Settings) -> KafkaOptions:
 
     Durations are ns in the settings and ms here, as the client takes them.
 
+    Raises:
+        SettingsError: login, files or paths with which nothing can be read.
+
     `common` holds passwords in clear text: for a client, never for a log.
     """
+    check_run(settings)
     topics, serve = settings.topics, settings.serve
     return KafkaOptions(
         group=settings.group,

@@ -20,6 +20,7 @@ from stream.serve.logs import configure
 from stream.serve.service import in_seconds
 from stream.serve.threshold_watch import ThresholdWatch
 from stream.settings import Settings
+from stream.settings.run_faults import run_faults
 
 WORST_LAST: tuple[CheckOutcome, ...] = ("ok", "warning", "failure")
 
@@ -44,12 +45,16 @@ def examine(settings: Settings, bundle: str | None = None) -> list[CheckResult]:
         bundle: folder, version or alias; None = the configured one.
     """
     configure(settings.serve.log_format)
-    configuration = CheckResult("configuration", "ok", f"detector {settings.detector!r}, no faults")
+    faults = run_faults(settings)
+    configuration = [_from_message("configuration", fault) for fault in faults] or [
+        CheckResult("configuration", "ok", f"detector {settings.detector!r}, no faults")
+    ]
     bundle_results, definition = _bundle(settings, bundle)
     snapshot = None if definition is None else snapshot_bytes(definition)
     # A transaction may rightly be open for one commit interval.
     pause_s = max(LOOK_AGAIN_SECONDS, settings.serve.commit_interval / SECOND + 1.0)
-    return [configuration, *bundle_results, *_broker(kafka_options(settings), snapshot, pause_s)]
+    broker = [] if faults else _broker(kafka_options(settings), snapshot, pause_s)
+    return [*configuration, *bundle_results, *broker]
 
 
 def as_text(results: Sequence[CheckResult]) -> str:
