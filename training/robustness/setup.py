@@ -25,9 +25,10 @@ from stream.messages import say
 from stream.registry.bundle import all_weights
 from stream.registry.manifest import Manifest
 from stream.settings.detection import ThresholdSettings
-from training.calibration.calibrate import calibrate
+from training.calibration.calibrate import calibrate, calibrate_relative
 from training.calibration.held_out import held_out_levels
 from training.calibration.levels import Levels
+from training.calibration.usual import relative_levels
 from training.data.scaling import scaled_frames, within
 from training.data.scored_history import frame_scores
 from training.data.split import Part
@@ -176,13 +177,26 @@ class TargetBuilder:
         beyond = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
         usual = self._usual_disagreement(ensemble)
         draft = replace(bundle, spec=spec, ensemble=ensemble, thresholds=beyond, usual_disagreement=usual)
-        calibration = calibrate(self.levels(draft), draft.rules, self.promise, self.seed)
-        return Target(replace(draft, thresholds=calibration.table), weights)
+        return Target(replace(draft, thresholds=self._thresholds(draft)), weights)
 
     def levels(self, definition: Definition) -> Levels:
         """Held-out normal levels by this detector."""
+        return self._held_out(definition)[Part.CALIBRATE]
+
+    def _held_out(self, definition: Definition) -> dict[Part, Levels]:
+        """Normal levels by this detector of the parts that its weights have not seen."""
         scores = frame_scores(self.baseline.history, definition)
-        return held_out_levels(self.baseline.frames, self.baseline.part, Part.CALIBRATE, scores, definition)
+        return {
+            part: held_out_levels(self.baseline.frames, self.baseline.part, part, scores, definition)
+            for part in (Part.STOP, Part.CALIBRATE, Part.GATE)
+        }
+
+    def _thresholds(self, draft: Definition) -> ThresholdTable:
+        """Thresholds as training computes them; those that learn, as they are at the end of the history."""
+        levels = self._held_out(draft)
+        if draft.learning is None:
+            return calibrate(levels[Part.CALIBRATE], draft.rules, self.promise, self.seed).table
+        return calibrate_relative(relative_levels(levels, draft.learning), draft.rules, self.promise, self.seed).table
 
     def recorded(self) -> tuple[Float32s, tuple[Float32s, Float32s]]:
         """Segments of the fit part, and the range of each sensor in it."""
