@@ -1,10 +1,15 @@
 """`narrows config`: checks the configuration, shows it, describes it."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, config_file, settings_from
 from stream.cli.reports.output import print_json
-from stream.messages import tell
+from stream.messages import tell, warn
+
+if TYPE_CHECKING:
+    from stream.settings import Settings
 
 config_app = typer.Typer(
     help="The configuration: check it, show it, describe it.", no_args_is_help=True, rich_markup_mode=None
@@ -21,19 +26,40 @@ def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json
     from stream.settings.run_faults import check_run
 
     faults: tuple[str, ...] = ()
+    not_in_force: list[str] = []
     try:
-        check_run(settings_from(config, overrides))
+        settings = settings_from(config, overrides)
+        not_in_force = _not_in_force(settings)
+        check_run(settings)
     except SettingsError as error:
         if not as_json:
             raise
         faults = error.faults
     file = config_file(config)
     if as_json:
-        print_json({"file": None if file is None else str(file), "faults": faults})
+        print_json({"file": None if file is None else str(file), "faults": faults, "not_in_force": not_in_force})
     else:
+        for one in not_in_force:
+            warn(one)
         tell(f"{'defaults' if file is None else file}: no faults")
     if faults:
         raise typer.Exit(SettingsError.exit_code)
+
+
+def _not_in_force(settings: "Settings") -> list[str]:
+    """What the bundle overrules, one line each; nothing where there is no bundle yet."""
+    if not any(getattr(settings, name).model_fields_set for name in ("frames", "model", "rules", "threshold")):
+        return []
+    from stream.errors import NarrowsError
+    from stream.registry.manifest import read_manifest
+    from stream.registry.registry import Registry
+    from stream.settings.overruled import overruled
+
+    try:
+        folder = Registry(settings.registry).folder(settings.detector, settings.bundle)
+        return [str(one) for one in overruled(settings, read_manifest(folder))]
+    except (NarrowsError, OSError):
+        return []
 
 
 @config_app.command("show")

@@ -6,7 +6,14 @@ permission on a transactional id cannot be asked for, only used.
 
 import typer
 
-from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
+from stream.cli.options.parameters import (
+    AsJson,
+    Bundle,
+    ConfigFile,
+    Overrides,
+    settings_from,
+    tell_where_settings_come_from,
+)
 from stream.cli.reports.output import print_json
 from stream.messages import tell
 
@@ -24,6 +31,7 @@ def doctor(
     from stream.cli.reports.doctor import DoctorReport, as_text, examine
     from stream.kafka.admin.check_result import failures
 
+    tell_where_settings_come_from(config, overrides)
     results = examine(settings_from(config, overrides), bundle)
     if as_json:
         print_json(DoctorReport.of(results))

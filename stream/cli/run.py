@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.options.parameters import ConfigFile, Overrides, settings_from
+from stream.cli.options.parameters import ConfigFile, Overrides, settings_from, tell_where_settings_come_from
 
 
 def run(
@@ -26,6 +26,7 @@ def run(
     ] = None,
 ) -> None:
     """Read the topic, score, publish alerts; until SIGTERM."""
+    tell_where_settings_come_from(config, overrides)
     from stream.serve.run import run as serve
 
     serve(settings_from(config, overrides), bundle)

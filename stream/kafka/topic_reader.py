@@ -7,6 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from stream.errors import BrokerError
 from stream.kafka.client import ErrorCallback, make_client
+from stream.kafka.listeners import Node, check_reachable
 
 # For any answer of the broker.
 PATIENCE_SECONDS = 15.0
@@ -69,15 +70,18 @@ def partitions_of(client: Consumer | Producer, topic: str) -> int:
     """Number of partitions of a topic.
 
     Raises:
-        BrokerError: no broker answers, or there is no such topic.
+        BrokerError: no broker answers, or only at the bootstrap address, or there is no such topic.
     """
     try:
         # All of them: a broker may make a topic that is asked for by name.
-        topics = client.list_topics(timeout=PATIENCE_SECONDS).topics
+        metadata = client.list_topics(timeout=PATIENCE_SECONDS)
     except KafkaException as fault:
         raise BrokerError(
             f"no broker answers ({fault.args[0].str()}); check `kafka.bootstrap` and the login"
         ) from fault
+    # `list_topics` is content with the bootstrap address.
+    check_reachable("address", [Node(broker.id, broker.host, broker.port) for broker in metadata.brokers.values()])
+    topics = metadata.topics
     if topic not in topics:
         others = sorted(name for name in topics if not name.startswith("__"))
         there = ", ".join(others[:_LISTED]) + (" ..." if len(others) > _LISTED else "") or "none"

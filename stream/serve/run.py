@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import structlog
+
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.early_producer import EarlyProducer
@@ -13,6 +15,8 @@ from stream.serve.health import Health, HealthBoard, longest_turn_s
 from stream.serve.logs import configure
 from stream.settings import Settings
 from stream.settings.quantities import parse_address
+
+log = structlog.get_logger()
 
 
 def run(settings: Settings, bundle: str | None = None) -> None:
@@ -56,15 +60,24 @@ def _serve(
     from stream.kafka.admin.checks import snapshot_bytes
     from stream.serve.compose import bundle_of, bundle_source, decoder
     from stream.serve.service import Service
+    from stream.settings.overruled import overruled
 
     # One thread for the model: the other cores serve librdkafka. Results are the same with any number of threads.
     torch.set_num_threads(1)
-    folder, _, definition = bundle_of(settings, bundle)
+    folder, manifest, definition = bundle_of(settings, bundle)
     reference = settings.bundle if bundle is None else bundle
     if definition.detector != settings.detector:
         raise BundleError(
             f"{folder}: a bundle of detector {definition.detector!r}, expected {settings.detector!r}: alert ids depend "
             "on the detector; set `detector`, or name a bundle of this one"
+        )
+    for difference in overruled(settings, manifest):
+        log.warning(
+            "setting.not_in_force",
+            setting=difference.path,
+            configured=difference.configured,
+            bundle=difference.in_force,
+            do=difference.remedy,
         )
     topics.check(options, snapshot_bytes(definition))
     service = Service(

@@ -127,6 +127,8 @@ class TrainSettings(Section):
 class ThresholdSettings(Section):
     """The promise that the threshold keeps."""
 
+    amendable = ("method", "alerts_per_week", "percentile", "learn", "strict")
+
     method: Literal["budget", "percentile"] = Field(
         default="budget",
         description="budget: the threshold gives `alerts_per_week`. percentile: it is that percentile of normal "
@@ -224,6 +226,16 @@ class SensorRuleSettings(Section):
 
 class RuleSettings(Section):
     """The life of an incident; travels in the bundle."""
+
+    amendable = (
+        "close_after",
+        "close_ratio",
+        "update_every",
+        "max_duration",
+        "severity_edges",
+        "top_sensors",
+        "severity_rarity",
+    )
 
     close_after: Positive | None = Field(
         default=None,

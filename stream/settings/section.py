@@ -15,6 +15,7 @@ class Section(BaseModel):
     Attributes of the class:
         acts: the half of narrows that reads the section.
         acts_apart: the half that reads a setting, by name, where it differs from `acts`.
+        amendable: the settings that `narrows models amend` changes without training, by name.
 
     Each section says in its docstring what it is about; each field has a description, which the README shows.
     """
@@ -23,6 +24,7 @@ class Section(BaseModel):
 
     acts: ClassVar[Half] = "training"
     acts_apart: ClassVar[dict[str, Half]] = {}
+    amendable: ClassVar[tuple[str, ...]] = ()
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:

@@ -50,3 +50,15 @@ def settings_from(config: Path | None, overrides: list[str] | None) -> "Settings
 def config_file(config: Path | None) -> Path | None:
     """The file named by `--config`, else ./narrows.yaml, else None."""
     return DEFAULT_CONFIG if config is None and DEFAULT_CONFIG.exists() else config
+
+
+def tell_where_settings_come_from(config: Path | None, overrides: list[str] | None) -> None:
+    """Warns where there is no configuration file: what fails later then has this reason."""
+    from stream.messages import warn
+
+    if config_file(config) is None:
+        others = "the environment and `--set`" if overrides else "the environment"
+        warn(
+            f"no configuration: no {DEFAULT_CONFIG} in {Path.cwd()}, so the settings are the defaults and what "
+            f"{others} set; give `--config FILE`, or `narrows init` writes one"
+        )

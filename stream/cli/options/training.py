@@ -6,18 +6,17 @@ from pathlib import Path
 from stream.errors import ConfigError
 from stream.events.feedback import Judgements
 from stream.settings import Settings
-from stream.settings.detection import ThresholdSettings
+from stream.settings.detection import RuleSettings, ThresholdSettings
 from stream.settings.layers import from_overrides
 from training.options import FitOptions, TrainOptions
-from training.revision.amend import RARITY, RULES, Amendment
+from training.revision.amend import Amendment
 
 # These settings name the bundle that is amended.
 WHICH_BUNDLE = ("registry", "detector", "bundle")
 # Settings that follow from what a bundle keeps.
 AMENDABLE = (
-    *(f"rules.{name}" for name in RULES),
-    RARITY,
-    *(f"threshold.{name}" for name in ThresholdSettings.model_fields),
+    *(f"rules.{name}" for name in RuleSettings.amendable),
+    *(f"threshold.{name}" for name in ThresholdSettings.amendable),
 )
 # The reason why a setting or a section cannot be amended.
 NOT_AMENDABLE = {

@@ -20,6 +20,7 @@ from stream.serve.logs import configure
 from stream.serve.service import in_seconds
 from stream.serve.threshold_watch import ThresholdWatch
 from stream.settings import Settings
+from stream.settings.overruled import overruled
 from stream.settings.run_faults import run_faults
 
 WORST_LAST: tuple[CheckOutcome, ...] = ("ok", "warning", "failure")
@@ -81,7 +82,12 @@ def _bundle(settings: Settings, bundle: str | None) -> tuple[list[CheckResult], 
         return [CheckResult("bundle", "failure", seen, "", "set `detector`, or name a bundle of this one")], definition
     sensors = ", ".join(definition.sensors)
     verified = CheckResult("bundle", "ok", f"{manifest.version}, verified; sensors {sensors}")
-    return [verified, _gate(manifest), _threshold(settings, definition)], definition
+    return [verified, _gate(manifest), _threshold(settings, definition), *_in_force(settings, manifest)], definition
+
+
+def _in_force(settings: Settings, manifest: Manifest) -> list[CheckResult]:
+    found = [_from_message("settings", str(one), "warning") for one in overruled(settings, manifest)]
+    return found or [CheckResult("settings", "ok", "the bundle has what the configuration sets")]
 
 
 def _gate(manifest: Manifest) -> CheckResult:

@@ -5,6 +5,7 @@ from stream.kafka.admin.check_result import CheckResult, not_checked
 from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, describe_cluster, topics_by_use
 from stream.kafka.admin.topic_checks import CREATE, check_topic, setting
 from stream.kafka.client import KafkaOptions
+from stream.kafka.listeners import REMEDY, described
 from stream.messages import counted
 
 HOUR_MS = 3_600_000
@@ -51,6 +52,9 @@ def check_cluster(cluster: Cluster, options: KafkaOptions, snapshot: int | None)
     """Runs the start-up checks on the answers of a broker."""
     brokers = counted(cluster.brokers, "broker")
     results = [CheckResult("broker", "ok", f"{brokers} at {options.common['bootstrap.servers']}")]
+    if cluster.unreachable:
+        seen = described(options.common["bootstrap.servers"], cluster.unreachable)
+        results.append(CheckResult("broker.listeners", "warning", seen, "a connection to every broker", REMEDY))
     for use, name in topics_by_use(options).items():
         results += check_topic(cluster, use, name)
     results += _state(cluster, options, snapshot)

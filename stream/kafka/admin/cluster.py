@@ -1,7 +1,7 @@
 """Asks the broker about itself, our topics and our group, once and all at the same time."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.client import KafkaOptions
+from stream.kafka.listeners import Node, Unreachable, check_reachable
 
 CONNECT_SECONDS = 15.0
 # For a question to a broker that has just answered. A later answer must not delay the start.
@@ -77,13 +78,18 @@ Configuration = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Cluster:
-    """Answers of the broker. A topic that does not exist is in neither `topics` nor `configurations`."""
+    """Answers of the broker. A topic that does not exist is in neither `topics` nor `configurations`.
+
+    Attributes:
+        unreachable: brokers whose advertised listener takes no connection.
+    """
 
     brokers: int
     topics: Mapping[str, Topic | NoAnswer]
     configurations: Mapping[str, Configuration | NoAnswer]
     broker: Configuration | NoAnswer
     group: Group | NoAnswer
+    unreachable: Sequence[Unreachable] = ()
 
     def topic(self, name: str) -> Topic | None:
         """The topic; None where it does not exist, or this user may not describe it."""
@@ -122,14 +128,15 @@ def describe_cluster(options: KafkaOptions) -> Cluster:
     """Asks for everything that the checks need.
 
     Raises:
-        BrokerError: no broker answers.
+        BrokerError: no broker answers, or only at the bootstrap address.
         ConfigError: librdkafka refuses its options.
     """
     faults: list[KafkaError] = []
     admin = admin_client(options, faults.append)
     nodes = _nodes(admin, options, faults)
+    unreachable = check_reachable(options.common["bootstrap.servers"], nodes)
     names = list(topics_by_use(options).values())
-    own = ConfigResource(ResourceType.BROKER, str(nodes[0]))
+    own = ConfigResource(ResourceType.BROKER, str(nodes[0].id))
     resources = {name: ConfigResource(ResourceType.TOPIC, name) for name in names}
     topics = admin.describe_topics(
         TopicCollection(names), include_authorized_operations=True, request_timeout=ASK_SECONDS
@@ -143,6 +150,7 @@ def describe_cluster(options: KafkaOptions) -> Cluster:
         configurations={name: answer for name, answer in asked_configs.items() if answer is not None},
         broker=result_of(configs[own], _configuration) or NOTHING,
         group=_ask_for_group(admin, options.group),
+        unreachable=unreachable,
     )
 
 
@@ -159,15 +167,15 @@ def result_of(future: "Future[Any]", convert: Callable[[Any], Answer]) -> Answer
         return NoAnswer("no answer", denied=False)
 
 
-def _nodes(admin: AdminClient, options: KafkaOptions, faults: list[KafkaError]) -> list[int]:
-    """Ids of the brokers."""
+def _nodes(admin: AdminClient, options: KafkaOptions, faults: list[KafkaError]) -> list[Node]:
+    """The brokers as they advertise themselves."""
     future = admin.describe_cluster(request_timeout=CONNECT_SECONDS)
     deadline = time.monotonic() + CONNECT_SECONDS
     while not future.done() and time.monotonic() < deadline:
         # Errors of the connection arrive here; the answer comes from a thread of the client.
         admin.poll(POLL_SECONDS)
     try:
-        return [node.id for node in future.result(ASK_SECONDS).nodes]
+        return [Node(node.id, node.host, node.port) for node in future.result(ASK_SECONDS).nodes]
     except (KafkaException, TimeoutError) as fault:
         where = options.common["bootstrap.servers"]
         reasons = [error.str() for error in faults if error.code() != KafkaError._ALL_BROKERS_DOWN]

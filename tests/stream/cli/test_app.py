@@ -65,6 +65,7 @@ def test_a_sound_configuration_is_checked_in_one_line(narrows: Narrows, tmp_path
     assert json.loads(narrows("config", "check", "-c", "other.yaml", "--json").out) == {
         "file": "other.yaml",
         "faults": [],
+        "not_in_force": [],
     }
 
 
@@ -149,3 +150,10 @@ def test_what_a_command_raises_decides_the_exit_code(
 
     monkeypatch.setattr(config_command, "print_json", faulty)
     assert narrows("config", "schema") == (code, "", message)
+
+
+def test_run_without_a_configuration_says_so_first(narrows: Narrows, tmp_path: Path) -> None:
+    code, _, err = narrows("run")
+    first, *others = err.splitlines()
+    assert first.startswith(f"warning: no configuration: no narrows.yaml in {tmp_path}")
+    assert (code, bool(others)) == (1, True)
