@@ -1,4 +1,4 @@
-"""What the bundle fixes and the configuration says otherwise is told, with the way to change it."""
+"""Settings that the bundle has otherwise are told, with the way to change them."""
 
 from collections.abc import Sequence
 from pathlib import Path
