@@ -47,7 +47,7 @@ def config_check(config: ConfigFile = None, overrides: Overrides = None, as_json
 
 
 def _not_in_force(settings: "Settings") -> list[str]:
-    """What the bundle overrules, one line each; nothing where there is no bundle yet."""
+    """The settings that the bundle overrules, one line each; nothing where there is no bundle yet."""
     if not any(getattr(settings, name).model_fields_set for name in ("frames", "model", "rules", "threshold")):
         return []
     from stream.errors import NarrowsError

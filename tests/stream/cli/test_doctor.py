@@ -160,6 +160,7 @@ def test_without_a_broker_bundle_and_configuration_are_checked_all_the_same(
         ("bundle", "ok"),
         ("gate", "ok"),
         ("threshold", "ok"),
+        ("settings", "ok"),
         ("broker", "failure"),
     ]
     assert "kafka.bootstrap" in results[-1].do
