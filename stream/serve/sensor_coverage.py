@@ -1,10 +1,13 @@
 """Sensor coverage: the sensors of the bundle that have ever come with a value, to see whether it fits the topic."""
 
 import numpy as np
+import structlog
 
+from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.events.data_events import SensorsComplete, SensorsMissing
 from stream.events.status_event import StatusEvent
+from stream.intake.columns import Readings
 from stream.kafka.batch_result import BatchResult
 from stream.kafka.partition import Partition
 
@@ -12,6 +15,7 @@ from stream.kafka.partition import Partition
 # at random, is absent from so many with a probability of 2^-20. Twice `max_carry` is added: a sensor may come as
 # seldom as the bundle carries its value.
 PATIENCE_FRAMES = 20
+log = structlog.get_logger()
 
 
 class SensorCoverage:
@@ -30,6 +34,8 @@ class SensorCoverage:
         self._reported: tuple[str, ...] = ()
         # Frames, and readings of other sensors, since a sensor came for the first time.
         self._frames = self._ignored = 0
+        # Readings that have other sensors than one of the same series and time; None once that is told.
+        self._split: int | None = 0
         self._series: set[str] = set()
         self._other_names: set[str] = set()
 
@@ -37,6 +43,7 @@ class SensorCoverage:
         """Adds the readings of a batch; returns what is to be reported."""
         if partition.definition.sensors != self._sensors:
             self._restart(partition.definition.sensors)
+        self._look_for_split_rows(partition.definition, result)
         if self._came.all() or result.decoded is None or result.outcome is None:
             return []
         new = np.isfinite(result.decoded.readings.values).any(axis=0) & ~self._came
@@ -55,6 +62,22 @@ class SensorCoverage:
         self._frames = self._ignored = 0
         self._series, self._other_names = set(), set()
 
+    def _look_for_split_rows(self, definition: Definition, result: BatchResult) -> None:
+        """Logs once that the sensors of one time come in several messages, all of which but one are duplicates."""
+        if self._split is None or result.decoded is None or result.outcome is None:
+            return
+        if definition.policy.resample == "none" and result.outcome.counts()[Count.DUPLICATE]:
+            self._split += split_rows(result.decoded.readings)
+            if self._split >= PATIENCE_FRAMES:
+                log.warning(
+                    "readings.split",
+                    seen=f"{self._split} messages of a time that their series already has, with other sensors; they "
+                    "are duplicates, and their values are lost",
+                    expected="all sensors of one time in one message",
+                    do="set `frames.resample: last` and train again, or send them in one message",
+                )
+                self._split = None
+
     def _frames_per_series(self) -> float:
         """Frames per series. If no sensor has ever come: all frames, plus readings per name of the other sensors."""
         if self._came.any():
@@ -71,3 +94,12 @@ class SensorCoverage:
             return [SensorsComplete.of(definition.version, len(self._sensors))]
         seen = [name for name in self._sensors if name not in missing]
         return [SensorsMissing.of(definition.version, missing, seen, sorted(self._other_names))]
+
+
+def split_rows(readings: Readings) -> int:
+    """Number of readings that have no sensor in common with the one of the same series and time before them."""
+    order = np.lexsort((readings.time, readings.series))
+    series, time = readings.series[order], readings.time[order]
+    again = np.flatnonzero((series[1:] == series[:-1]) & (time[1:] == time[:-1]))
+    before, after = np.isfinite(readings.values[order[again]]), np.isfinite(readings.values[order[again + 1]])
+    return int(np.count_nonzero(before.any(axis=1) & after.any(axis=1) & ~(before & after).any(axis=1)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import structlog
 
 from deploy.kafka.broker import Broker
 from stream.counters import Count
@@ -234,3 +235,17 @@ def test_a_misfit_is_one_error_in_the_log_and_one_status_event(
         assert (line["level"], line["message"]) == ("error", event["message"])
     finally:
         live.close()
+
+
+def test_sensors_of_one_time_in_several_messages_are_told_once_with_the_setting() -> None:
+    """Interleaved series too; the same message sent twice is another matter."""
+    halves = (("s0", "s1"), ("s2", "s3"))
+    split = [at(t, f"a{k}") | dict.fromkeys(half, 1.0) for t in range(60) for half in halves for k in range(2)]
+    with structlog.testing.capture_logs() as logs:
+        reported_topic(wide(4)).take(split)
+    (line,) = [line for line in logs if line["event"] == "readings.split"]
+    assert "`frames.resample: last`" in line["do"]
+    with structlog.testing.capture_logs() as logs:
+        reported_topic(wide(4)).take([message for message in rows(60, lambda _: names(0, 4)) for _ in range(2)])
+        reported_topic(long(4)).take(split)
+    assert "readings.split" not in [line["event"] for line in logs]
