@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from stream.counters import Count
 from stream.detect.detector import Detector
 from stream.detect.model import discriminator
 from stream.detect.outcome import Verdict
+from stream.detect.policy import Learning
 from stream.registry.bundle import load
 from tests.robustness.targets import WIDE, a_target, attacked_pumps
 from tests.support.options import changed
 from tests.support.small_training import SMALL, a_history, made
 from tests.support.small_training import options as small_options
+from training.calibration.quantile import MARGIN
 from training.fitting.disagreement import usual_disagreement
 from training.pipeline import TrainingRun
 from training.robustness.evasion import SIZES
@@ -129,6 +132,17 @@ def test_the_counterpart_is_the_same_members_with_the_other_choice_of_a_discrimi
 def setup_of(bundle: TrainingRun) -> Setup:
     manifest, definition = load(bundle.folder)
     return prepare(bundle.folder, manifest, definition, small_options(bundle.folder.parents[3]))
+
+
+def test_members_beside_thresholds_that_learn_have_such_thresholds_too(trained: TrainingRun) -> None:
+    manifest, fixed = load(trained.folder)
+    assert setup_of(trained).members[0].definition.thresholds.usual is None
+    learning = Learning(share=0.05, block=fixed.spec.block, horizon=500, bound=4.0, moved_least=60, moved_after=200)
+    options = small_options(trained.folder.parents[3])
+    setup = prepare(trained.folder, manifest, replace(fixed, learning=learning), options)
+    for target in (*setup.members, setup.counterpart):
+        assert target.definition.thresholds.usual is not None
+        assert target.definition.thresholds.q == pytest.approx(MARGIN, rel=0.3)
 
 
 def test_rows_in_which_nothing_is_found_are_refused(
