@@ -148,14 +148,18 @@ def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
     good = time is None or isinstance(time, Number) or type(time) is str
     if layout.series:
         series = at(element, layout.series)
-        integer = isinstance(series, Number) and series.whole and -(2**63) <= long_int(series.text) < 2**63
-        good = good and (series is None or type(series) is str or integer)
+        good = good and (series is None or type(series) is str or is_int64(series))
     if layout.format == "long":
-        good = good and type(at(element, layout.sensor)) in (str, int)
+        sensor = at(element, layout.sensor)
+        good = good and (type(sensor) is str or is_int64(sensor))
     for path in value_paths(layout, names):
         good = good and (at(element, path) is None or isinstance(at(element, path), Number | bool))
     if not good:
         raise DeadMessageError("wrong_type")
+
+
+def is_int64(value: Any) -> bool:
+    return isinstance(value, Number) and value.whole and -(2**63) <= long_int(value.text) < 2**63
 
 
 def one_reading(
