@@ -159,6 +159,7 @@ def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
 
 
 def is_int64(value: Any) -> bool:
+    """True for a JSON integer that an int64 holds."""
     return isinstance(value, Number) and value.whole and -(2**63) <= long_int(value.text) < 2**63
 
 
