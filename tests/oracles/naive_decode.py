@@ -146,21 +146,14 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
 def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
     time = at(element, layout.time)
     good = time is None or isinstance(time, Number) or type(time) is str
-    if layout.series:
-        series = at(element, layout.series)
-        good = good and (series is None or type(series) is str or is_int64(series))
-    if layout.format == "long":
-        sensor = at(element, layout.sensor)
-        good = good and (type(sensor) is str or is_int64(sensor))
+    for path in [layout.series] * bool(layout.series) + [layout.sensor] * (layout.format == "long"):
+        name = at(element, path)
+        integer = isinstance(name, Number) and name.whole and -(2**63) <= long_int(name.text) < 2**63
+        good = good and (type(name) is str or integer or (name is None and path == layout.series))
     for path in value_paths(layout, names):
         good = good and (at(element, path) is None or isinstance(at(element, path), Number | bool))
     if not good:
         raise DeadMessageError("wrong_type")
-
-
-def is_int64(value: Any) -> bool:
-    """True for a JSON integer that an int64 holds."""
-    return isinstance(value, Number) and value.whole and -(2**63) <= long_int(value.text) < 2**63
 
 
 def one_reading(
