@@ -11,7 +11,8 @@ A float epoch is rounded to whole microseconds, half to even. Today a float64 of
 beyond are noise. A float of nanoseconds is rounded to whole nanoseconds.
 
 Strings are ISO-8601: `YYYY-MM-DD`, then optionally `T` or a space and `hh[:mm[:ss[.f]]]` with up to 9 digits of
-fraction, then optionally `Z`, ` UTC` or `+hh[[:]mm]`. Without an offset the time is local to the configured zone.
+fraction, then optionally `Z`, ` UTC` or `+hh[[:]mm]`. Without an offset the time is local to the configured zone. As
+RFC 3339 and ISO 8601 allow, `t` and `z` may be small, and a comma may stand for the point.
 
 Only a format that is named takes other forms: days of Excel, FILETIME, digits of a date, day or month first. With
 "auto" a time outside of `FIRST_YEAR` to `LAST_YEAR` is none: 20210101 seconds would be a day in 1970.
@@ -49,8 +50,8 @@ _ORDERS: dict[TimeFormat, Order] = {"year_first": "ymd", "day_first": "dmy", "mo
 _TICKS_EPOCH = 621_355_968_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?"
-    r"(Z| UTC|([+-])(\d\d)(?::?(\d\d))?)?)?",
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
+    r"([Zz]| UTC|([+-])(\d\d)(?::?(\d\d))?)?)?",
     re.ASCII,
 )
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d*)?", re.ASCII)

@@ -216,12 +216,12 @@ def epoch(time_format: str, number: Number) -> int | None:
 def iso(text: str) -> int | None:
     shape = re.sub("[0-9]", "0", text)
     date = "0000-00-00"
-    clocks = ["00", "00:00", "00:00:00"] + ["00:00:00." + "0" * digits for digits in range(1, 10)]
-    zones = ["", "Z", " UTC"] + [sign + zone for sign in "+-" for zone in ("00", "0000", "00:00")]
-    if shape != date and shape not in {f"{date}{t}{clock}{zone}" for t in "T " for clock in clocks for zone in zones}:
+    clocks = ["00", "00:00", "00:00:00"] + [f"00:00:00{p}" + "0" * digits for p in ".," for digits in range(1, 10)]
+    zones = ["", "Z", "z", " UTC"] + [sign + zone for sign in "+-" for zone in ("00", "0000", "00:00")]
+    if shape != date and shape not in {f"{date}{t}{clock}{zone}" for t in "Tt " for clock in clocks for zone in zones}:
         return None
-    clock, zone = re.fullmatch(r"(.*?)(Z| UTC|[+-][0-9:]+)?", text[11:]).groups()  # type: ignore[union-attr]
-    whole, _, fraction = clock.partition(".")
+    clock, zone = re.fullmatch(r"(.*?)(Z|z| UTC|[+-][0-9:]+)?", text[11:]).groups()  # type: ignore[union-attr]
+    whole, _, fraction = clock.replace(",", ".").partition(".")
     whole += "00:00:00"[len(whole) :]
     try:
         moment = datetime.fromisoformat(f"{text[:10]}T{whole}+00:00")

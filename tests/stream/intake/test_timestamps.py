@@ -25,6 +25,12 @@ def test_iso_times_mean_the_same_alone_and_in_any_company(texts: list[str]) -> N
         assert [t if ok else None for t, ok in zip(times.tolist(), good_ones, strict=True)] == wanted
 
 
+@pytest.mark.parametrize("text", ["2023-11-14t22:13:20.5z", "2023-11-14T22:13:20,5Z", "2023-11-14 22:13:20,5+00:00"])
+def test_small_letters_and_a_comma_are_what_standards_allow(text: str) -> None:
+    (time,), (is_time,) = to_ns([text], "auto")
+    assert (time, is_time) == (1_700_000_000_500_000_000, True)
+
+
 @pytest.mark.parametrize(
     ("value", "ns"),
     [
