@@ -1,5 +1,6 @@
 """Readings as columns, which every source decodes to, and the end of each reading."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -129,12 +130,16 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Result of decoding a batch of messages. Invariant: received == len(readings) + ignored + len(dead)."""
+    """Result of decoding a batch of messages. Invariant: received == len(readings) + ignored + len(dead).
+
+    `bad_values`: values that were no numbers and so are missing: how many there are of each, by path and text.
+    """
 
     readings: Readings
     dead: tuple[Dead, ...]
     ignored: int
     received: int
+    bad_values: Counter[tuple[str, str]]
 
 
 def used_names(names: Sequence[str], series: NDArray[np.integer]) -> tuple[tuple[str, ...], Int32s]:

@@ -68,7 +68,9 @@ class Decoder:
         self._known = known_series
         # The date, where it stands apart, comes between the time and the series.
         self._series_head = 2 if fields.date else 1
-        self._parser = PARSERS[fields.encoding](leaves(fields, sensors), fields.max_bytes, not fields.series)
+        self._parser = PARSERS[fields.encoding](
+            leaves(fields, sensors), fields.max_bytes, not fields.series, fields.bad_values == "missing"
+        )  # fmt: skip
         self._foreign: frozenset[str] = frozenset()
 
     @property
@@ -116,7 +118,7 @@ class Decoder:
         readings = _readings(results == _RowResult.READING, names, series, times, numbers, position)
         dead = self._dead(parsed, results, values, keys, positions)
         ignored = int(np.count_nonzero(results == _RowResult.IGNORED))
-        return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead))
+        return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead), parsed.bad)
 
     def _times(self, parsed: Parsed) -> tuple[Int64s, Bools]:
         """Times in ns (n,), and bool (n,), true where there is one."""

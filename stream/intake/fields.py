@@ -27,6 +27,7 @@ class Fields:
         time_format: one format only, or "auto": strings are ISO 8601, numbers by their size (see `timestamps`).
         timezone: the IANA zone of times that name none.
         date: path of the date, where `time` is a time of day. "": `time` is both.
+        bad_values: "missing": a value that is no number costs its sensor. "dead": it costs its message.
         series: path of the series, a string or an int64. "": the series is the Kafka key.
         format: "wide": a message has one value per sensor. "long": one sensor's name and one value.
         sensors: wide: sensor -> path of its value. A sensor that is not named here is the field of its own name.
@@ -49,6 +50,7 @@ class Fields:
     encoding: str
     timezone: str
     date: str
+    bad_values: Literal["missing", "dead"]
 
 
 def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:

@@ -43,4 +43,5 @@ def decoded_counts(decoded: Decoded, dead: Sequence[Dead]) -> Counter[Count]:
     """All messages of a batch, and those that gave no readings, by reason."""
     counts = Counter({Count.RECEIVED: decoded.received, Count.IGNORED: decoded.ignored, Count.DEAD: len(dead)})
     counts.update(Count(f"{DEAD_PREFIX}{letter.reason}") for letter in dead)
+    counts[Count.BAD_VALUES] = decoded.bad_values.total()
     return counts

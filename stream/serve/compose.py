@@ -66,6 +66,7 @@ def fields(settings: Settings) -> Fields:
         encoding=JSON,
         timezone=options.zone,
         date=options.date or "",
+        bad_values=options.bad_values,
     )
 
 

@@ -38,12 +38,15 @@ class SensorCoverage:
         self._split: int | None = 0
         self._series: set[str] = set()
         self._other_names: set[str] = set()
+        # Fields of which a value that is no number was told.
+        self._bad_fields: set[str] = set()
 
     def update(self, partition: Partition, result: BatchResult) -> list[StatusEvent]:
         """Adds the readings of a batch; returns what is to be reported."""
         if partition.definition.sensors != self._sensors:
             self._restart(partition.definition.sensors)
         self._look_for_split_rows(partition.definition, result)
+        self._tell_bad_values(result)
         if self._came.all() or result.decoded is None or result.outcome is None:
             return []
         new = np.isfinite(result.decoded.readings.values).any(axis=0) & ~self._came
@@ -77,6 +80,20 @@ class SensorCoverage:
                     do="set `frames.resample: last` and train again, or send them in one message",
                 )
                 self._split = None
+
+    def _tell_bad_values(self, result: BatchResult) -> None:
+        """Logs the first value of each field that is no number."""
+        for field, seen in result.decoded.bad_values if result.decoded else ():
+            if field not in self._bad_fields:
+                self._bad_fields.add(field)
+                log.warning(
+                    "values.bad",
+                    field=field,
+                    seen=seen,
+                    expected="a number, or null where there is none",
+                    effect="the sensor has no value in such readings; counted as `bad_values`",
+                    do="mend the sender; `input.bad_values: dead` makes such messages dead letters",
+                )
 
     def _frames_per_series(self) -> float:
         """Frames per series. If no sensor has ever come: all frames, plus readings per name of the other sensors."""

@@ -97,6 +97,7 @@ class InputSettings(Section):
         "series_name": "training",
         "max_future": "run",
         "max_bytes": "run",
+        "bad_values": "run",
         "unknown_series": "run",
     }
 
@@ -159,6 +160,11 @@ class InputSettings(Section):
         default=parse_duration("1h"), description="A reading further ahead of its record's own timestamp is dead."
     )
     max_bytes: Size = Field(default=parse_size("1MiB"), description="A larger message is dead.")
+    bad_values: Literal["missing", "dead"] = Field(
+        default="missing",
+        description="missing: a sensor whose value is no number (text, NaN, an object) has none in that reading; if no "
+        "sensor has a number, the message is dead. dead: one such value makes the message dead.",
+    )
     unknown_series: Literal["accept", "refuse"] = Field(
         default="accept",
         description="accept: a series that training did not see is scored with the pooled scale. refuse: its readings "

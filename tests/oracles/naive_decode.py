@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
+from tests.oracles.naive_iso import iso
+
 LAST = 2**63 - 1
 FIRST, END = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 10**9 for year in (1990, 2101))
 UNITS = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
@@ -27,6 +29,7 @@ class Layout:
     value: str = "value"
     max_future_ns: int = 300 * 10**9
     max_bytes: int = 1 << 20
+    bad_values: str = "dead"
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def whole_message(layout: Layout, names: tuple[str, ...], value: bytes | None, k
     everything = list(walk(message))
     if any(isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part) for part in everything):
         raise DeadMessageError("not_utf8")
-    if any(isinstance(part, Literal) for part in everything):
+    if layout.bad_values == "dead" and any(isinstance(part, Literal) for part in everything):
         raise DeadMessageError("not_a_number")
     for part in everything:
         found = [pair[0] for pair in part] if isinstance(part, Object) else []
@@ -133,6 +136,8 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
     if not isinstance(message, list):
         raise DeadMessageError("wrong_type")
     elements = [message] if isinstance(message, Object) else message
+    if layout.bad_values == "missing":
+        without_bad(layout, names, elements)
     for element in elements:
         check_types(layout, names, element)
     for element in elements:
@@ -143,9 +148,29 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
     return message
 
 
+def without_bad(layout: Layout, names: tuple[str, ...], elements: list[Any]) -> None:
+    first, good = "", 0
+    for element in elements:
+        for path in value_paths(layout, names):
+            *steps, last = steps_of(path)
+            inside = element
+            for step in steps:
+                inside = dict(inside).get(step) if isinstance(inside, Object) else None
+            value = dict(inside).get(last) if isinstance(inside, Object) else None
+            if value is None:
+                continue
+            if isinstance(value, bool) or (isinstance(value, Number) and not math.isinf(value.as_float())):
+                good += 1
+            else:
+                first = first or ("not_a_number" if isinstance(value, Number | Literal) else "wrong_type")
+                inside[:] = [pair for pair in inside if pair[0] != last]
+    if first and not good:
+        raise DeadMessageError(first)
+
+
 def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
     time = at(element, layout.time)
-    good = time is None or isinstance(time, Number) or type(time) is str
+    good = time is None or isinstance(time, Number | Literal) or type(time) is str
     for path in [layout.series] * bool(layout.series) + [layout.sensor] * (layout.format == "long"):
         name = at(element, path)
         integer = isinstance(name, Number) and name.whole and -(2**63) <= long_int(name.text) < 2**63
@@ -182,6 +207,8 @@ def one_reading(
 def event_time(layout: Layout, time: Any) -> int:
     if time is None:
         raise DeadElementError("missing_time")
+    if isinstance(time, Literal):
+        raise DeadElementError("bad_time")
     form = layout.time_format
     if form in ("auto", "iso8601") and type(time) is str:
         ns = iso(time)
@@ -211,30 +238,6 @@ def epoch(time_format: str, number: Number) -> int | None:
     if size >= LAST // unit:
         return None
     return round(value) if unit == 1 else round(value * unit / 1000) * 1000
-
-
-def iso(text: str) -> int | None:
-    shape = re.sub("[0-9]", "0", text)
-    date = "0000-00-00"
-    clocks = ["00", "00:00", "00:00:00"] + [f"00:00:00{p}" + "0" * digits for p in ".," for digits in range(1, 10)]
-    zones = ["", "Z", "z", " UTC"] + [sign + zone for sign in "+-" for zone in ("00", "0000", "00:00")]
-    if shape != date and shape not in {f"{date}{t}{clock}{zone}" for t in "Tt " for clock in clocks for zone in zones}:
-        return None
-    clock, zone = re.fullmatch(r"(.*?)(Z|z| UTC|[+-][0-9:]+)?", text[11:]).groups()  # type: ignore[union-attr]
-    whole, _, fraction = clock.replace(",", ".").partition(".")
-    whole += "00:00:00"[len(whole) :]
-    try:
-        moment = datetime.fromisoformat(f"{text[:10]}T{whole}+00:00")
-    except ValueError:
-        return None
-    if moment.strftime("%H") != whole[:2]:
-        return None
-    digits = re.sub("[^0-9]", "", zone or "").ljust(4, "0")
-    if int(digits[:2]) > 23 or int(digits[2:]) > 59:
-        return None
-    offset = (int(digits[:2]) * 3600 + int(digits[2:]) * 60) * (-1 if zone and zone[0] == "-" else 1)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86400 + since.seconds - offset) * 10**9 + int(fraction.ljust(9, "0"))
 
 
 def steps_of(path: str) -> list[str]:
@@ -286,8 +289,7 @@ def depth(part: Any) -> int:
     return 1 + max(map(depth, part), default=0) if isinstance(part, list) else 0
 
 
-def long_int(text: str) -> int:
-    """int() refuses more than 4,300 digits; any huge integer means the same here."""
+def long_int(text: str) -> int:  # int() refuses more than 4,300 digits
     return int(text) if len(text) < 4000 else 10**4000
 
 

@@ -25,7 +25,7 @@ def test_each_counter_says_what_it_counts() -> None:
     """A sentence, a unit, and no name twice: an enumeration would make the second an alias of the first."""
     for counter in Count:
         assert counter.help.endswith(".")
-        assert counter.unit in {"readings", "frames", "series", "incidents", "events"}
+        assert counter.unit in {"readings", "frames", "series", "incidents", "events", "values"}
     assert len(Count) == len(Count.__members__)
 
 

@@ -10,6 +10,7 @@ Otherwise each message is examined, and `strict_json` reads the doubtful ones ag
 import json
 import re
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,12 +63,12 @@ class _Rows:
         self.message = np.repeat(self.message, sizes)
         self.index = np.where(np.repeat(arrays, sizes), np.arange(len(rows)) - starts, -1)
 
-    def parsed(self, columns: Sequence[list[Any]], heads: int) -> Parsed:
-        """The rows as columns; the first `heads` of them are no numbers."""
+    def parsed(self, columns: Sequence[list[Any]], heads: int, bad: Counter[tuple[str, str]]) -> Parsed:
+        """The rows as columns; the first `heads` of them are no numbers. `bad`: see `Parsed`."""
         numbers = np.empty((len(self.rows), len(columns) - heads))
         for i, column in enumerate(columns[heads:]):
             numbers[:, i] = _float64s(column)
-        return Parsed(columns[:heads], numbers, self.message, self.index, self.faults)
+        return Parsed(columns[:heads], numbers, self.message, self.index, self.faults, bad)
 
 
 def _float64s(column: list[Any]) -> Float64s:
@@ -82,7 +83,7 @@ def _float64s(column: list[Any]) -> Float64s:
 class JsonParser:
     """Parser of JSON objects and arrays. Remembers unread fields, for speed only. Not for several threads."""
 
-    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
+    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool, keep_rest: bool = False) -> None:
         self._leaves = leaves
         self._max_bytes = max_bytes
         self._key_is_series = key_is_series
@@ -91,7 +92,8 @@ class JsonParser:
         self._base = self._shape = Shape(leaves)
         self._extras: tuple[Path, ...] = ()
         self._turn = 0
-        self._reader = StrictReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes)
+        numbers = [leaf.path for leaf in leaves if leaf.number and keep_rest]
+        self._reader = StrictReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes, numbers)
 
     @property
     def unread(self) -> Sequence[Path]:
@@ -109,7 +111,7 @@ class JsonParser:
         read = [(v, m) for v, m in zip(values, messages, strict=True) if m is not None] if None in messages else None
         rows = _Rows(messages if read is None else [message for _, message in read])
         columns = self._base.columns(rows.rows)
-        parsed = rows.parsed(columns, self._heads)
+        parsed = rows.parsed(columns, self._heads, Counter())
         gaps = bool(np.isnan(parsed.numbers).any())
         expected = self._shape.account(rows.rows, columns, gaps)
         texts: Sequence[Any] = values if read is None else [value for value, _ in read]
@@ -120,7 +122,7 @@ class JsonParser:
             if messages[i] is None or (not certain and self._doubtful(value)):
                 messages[i] = self._reader.read(value, bad_keys.get(keys[i]))
         rows = _Rows(messages)
-        return rows.parsed(self._base.columns(rows.rows), self._heads)
+        return rows.parsed(self._base.columns(rows.rows), self._heads, self._reader.pop_bad())
 
     def _bad_keys(self, keys: Sequence[bytes | None]) -> dict[bytes | None, str]:
         """Keys that are not UTF-8, each with its fault."""

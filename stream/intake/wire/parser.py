@@ -3,6 +3,7 @@
 A wire format is one module, whose class has the methods of `Parser`, and one line in `stream.intake.decode.PARSERS`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -54,6 +55,7 @@ class Parsed:
         message: int64 (n,), index of the message that a row comes from.
         index: int64 (n,), element of the array that a message is; -1 where the message is one object.
         faults: index and fault of each message without rows.
+        bad: values that are no numbers and so missing in `numbers`: how many there are of each, by path and text.
     """
 
     heads: Sequence[list[Any]]
@@ -61,17 +63,19 @@ class Parsed:
     message: Int64s
     index: Int64s
     faults: list[tuple[int, Fault]]
+    bad: Counter[tuple[str, str]]
 
 
 class Parser(Protocol):
     """Parses the messages of one wire format. Called once a batch: what it does per message, it does in C."""
 
-    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
+    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool, keep_rest: bool = False) -> None:
         """Prepares for the fields `leaves`: heads first, then numbers.
 
         Args:
             max_bytes: a longer message is `Reason.TOO_LARGE`.
             key_is_series: a key that is not UTF-8 kills its message, `Reason.NOT_UTF8`.
+            keep_rest: a value that is no number is missing. False: it kills its message.
 
         Raises:
             ConfigError: the paths of the leaves cannot be read together.

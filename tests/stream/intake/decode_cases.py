@@ -22,6 +22,11 @@ LAYOUTS = {
         time="meta.at", series="meta.id", sensors={"temp": "values.temp", "Flow Rate": "values.deep.flow"}
     ),
     "long": naive.Layout(format="long", series="id", sensor="meta.tag"),
+    "flat, bad values are missing": naive.Layout(bad_values="missing"),
+    "nested, bad values are missing": naive.Layout(
+        series="meta.id", sensors={"temp": "values.temp", "Flow Rate": "values.deep.flow"}, bad_values="missing"
+    ),
+    "long, bad values are missing": naive.Layout(format="long", sensor="meta.tag", bad_values="missing"),
     "epoch_s": naive.Layout(time_format="epoch_s", max_bytes=200),
     "iso8601": naive.Layout(time_format="iso8601", series="id"),
     "dotted": naive.Layout(

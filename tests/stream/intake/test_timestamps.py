@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from stream.intake.timestamps import iso_to_ns, to_ns
 from tests.oracles import naive_decode as naive
+from tests.oracles import naive_iso
 
 CLOCKS = st.sampled_from(["", "T22", "T22:13", " 22:13:20", "T24:00", "T22:13:60", "T22:60:00", "t22:13:20", "T"])
 FRACTIONS = st.one_of(st.just(""), st.integers(0, 10**10).map(lambda n: f".{n}"), st.just("."), st.just(",5"))
@@ -19,7 +20,7 @@ ISO = st.tuples(DATES, CLOCKS, FRACTIONS, ZONES).map("".join)
 @settings(max_examples=200)
 @given(texts=st.lists(ISO, min_size=1, max_size=4))
 def test_iso_times_mean_the_same_alone_and_in_any_company(texts: list[str]) -> None:
-    in_range = [t if t is not None and -naive.LAST <= t <= naive.LAST else None for t in map(naive.iso, texts)]
+    in_range = [t if t is not None and -naive.LAST <= t <= naive.LAST else None for t in map(naive_iso.iso, texts)]
     for batch, wanted in [(texts, in_range), *(([text], [t]) for text, t in zip(texts, in_range, strict=True))]:
         times, good_ones = iso_to_ns(batch)
         assert [t if ok else None for t, ok in zip(times.tolist(), good_ones, strict=True)] == wanted

@@ -3,6 +3,7 @@
 A line is one row, with its values in the order of the fields that are read. An empty value is absent.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from stream.intake.wire.parser import Fault, Leaf, Parsed
 class CsvParser:
     """Implements `stream.intake.wire.parser.Parser`. Times are integers or text."""
 
-    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool) -> None:
+    def __init__(self, leaves: Sequence[Leaf], max_bytes: int, key_is_series: bool, keep_rest: bool = False) -> None:
         self._leaves, self._max_bytes, self._key_is_series = leaves, max_bytes, key_is_series
         self._heads = sum(not leaf.number for leaf in leaves)
 
@@ -41,7 +42,7 @@ class CsvParser:
         heads = [[row[at] for row in rows] for at in range(self._heads)]
         numbers = np.array([row[self._heads :] for row in rows], np.float64)
         numbers = numbers.reshape(len(rows), len(self._leaves) - self._heads)
-        return Parsed(heads, numbers, np.array(message, np.int64), np.array(index, np.int64), faults)
+        return Parsed(heads, numbers, np.array(message, np.int64), np.array(index, np.int64), faults, Counter())
 
     def _rows(self, value: bytes | None, key: bytes | None) -> list[list[Any]] | Fault:
         if value is not None and len(value) > self._max_bytes:
