@@ -60,6 +60,13 @@ def guess_from_records(topic: str, records: Sequence["SampledRecord"], settings:
         raise DataError(f"topic {topic!r}: no message can be used: {'; '.join(look.unread)}")
     warnings = [f"topic {topic!r}: {doubt}" for doubt in layout.doubts]
     warnings += [f"topic {topic!r}: of {decoded.received} readings, {clause}" for clause in look.unread]
+    bad: dict[str, list[str]] = {}
+    for field, seen in decoded.bad_values.elements():
+        bad.setdefault(field, []).append(seen)
+    warnings += [
+        f"topic {topic!r}: {len(seen)} values of `{field}` are no numbers, such as {seen[0]}; the sensor has none there"
+        for field, seen in bad.items()
+    ]
     warnings += _scattered(topic, decoded.readings, records)
     return Source(topic, layout, _guesses(topic, sample, layout, look), look, warnings)
 
