@@ -18,14 +18,12 @@ from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
 from stream.intake.time_formats import bounds
 from stream.intake.timestamps import LAST_NS, joined_to_ns, to_ns
-from stream.intake.wire.causes import KEYS, short, with_cause
+from stream.intake.wire.causes import KEYS, SHOWN, short, with_cause
 from stream.intake.wire.json_parser import JsonParser
 from stream.intake.wire.parser import Parsed, Parser
 
 JSON = "json"
 _MS = 1_000_000
-# Characters of a sender's text that a detail or an unused name shows.
-_SHOWN = 60
 _MAX_UNUSED = 64
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,18}")
 
@@ -81,7 +79,7 @@ class Decoder:
         """
         if self._fields.format == "long":
             return self._foreign
-        return frozenset(".".join(path)[:_SHOWN] for path in self._parser.unread)
+        return frozenset(".".join(path)[:SHOWN] for path in self._parser.unread)
 
     def decode(
         self,
@@ -142,7 +140,7 @@ class Decoder:
         return values, ours
 
     def _note_foreign(self, names: Sequence[str | int]) -> None:
-        found = sorted({str(name)[:_SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
+        found = sorted({str(name)[:SHOWN] for name in set(names) - self._sensors.keys()} - self._foreign)
         self._foreign |= frozenset(found[: _MAX_UNUSED - len(self._foreign)])
 
     def _in_future(self, times: Int64s, stamps_ms: Int64s) -> Bools:

@@ -77,7 +77,7 @@ def make_client(kind: type[Client], options: Mapping[str, Any]) -> Client:
     try:
         return kind(dict(options), logger=LIBRDKAFKA)
     except (KafkaException, TypeError, ValueError) as fault:
-        raise ConfigError(_option_fault(fault)) from fault
+        raise ConfigError(refused(fault)) from fault
 
 
 def options_fault(common: Mapping[str, str]) -> str | None:
@@ -90,7 +90,8 @@ def options_fault(common: Mapping[str, str]) -> str | None:
     return None
 
 
-def _option_fault(fault: Exception) -> str:
+def refused(fault: Exception) -> str:
+    """The words about options that librdkafka refuses, with the setting that they are about."""
     reason = fault.args[0].str() if isinstance(fault, KafkaException) else str(fault)
     built_without, _, there = reason.partition("Current build options: ")
     mechanism = _NO_PROVIDER.search(built_without)

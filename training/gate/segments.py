@@ -59,7 +59,7 @@ class HeldOutSegments:
         return HeldOutSegments(np.where(self.masked, np.nan, raw), self.names)
 
     def scores(self, definition: Definition, values: Float32s | None = None) -> Float64s:
-        """Computes level / threshold of the newest frame of each segment, float64 (n,).
+        """Computes the score of the newest frame of each segment, float64 (n,): by its level, or its stillest sensor.
 
         L must be at least W + M - 1.
 
@@ -68,14 +68,14 @@ class HeldOutSegments:
         """
         frames = definition.spec.receptive_field
         values = (self.scaled(definition) if values is None else values)[:, -frames:]
-        level, _ = newest_frames(definition, values, self.masked[:, -frames:])
+        masked = self.masked[:, -frames:]
+        level, _ = newest_frames(definition, values, masked)
         scores: Float64s = level / definition.thresholds.of_each(self.names)
         if definition.stillness is None:
             return scores
         flat = np.ascontiguousarray(values.reshape(-1, values.shape[2]))
-        still = definition.stillness.of(
-            flat, np.arange(1, len(self) + 1) * frames - 1, self.masked[:, -frames:].reshape(flat.shape)
-        )
+        newest = np.arange(1, len(self) + 1) * frames - 1
+        still = definition.stillness.of(flat, newest, masked.reshape(flat.shape))
         return np.maximum(scores, still.scores(len(self)))
 
     def _scales(self, definition: Definition) -> tuple[Float64s, Float64s]:

@@ -7,8 +7,8 @@ It is the level that the detector compares, computed through the trainable form 
 3. median over the members, in units of the view's tail; with two views, the larger one;
 4. mean over the last M windows.
 
-The view of still sensors is left out: it has no gradient to follow. The verdict on an attack is always that of the
-frozen ensemble.
+Still sensors are no part of a level, and attacks are judged without them. The verdict on an attack is always that of
+the frozen ensemble.
 """
 
 from collections.abc import Mapping

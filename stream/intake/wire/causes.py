@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 _Causes = Sequence[tuple[re.Pattern[bytes], str]]
 
-# Bytes of a value, and characters of a name or value in a message, that a detail shows.
-_SHOWN = 60
+# Characters of a sender's name or value that a detail shows.
+SHOWN = 60
 _PLAIN = "; expected plain JSON: send the value as JSON text"
 _COMPRESSED = (
     "-compressed by the sender; compression belongs to the producer's `compression.type`, not into the value: send "
@@ -98,4 +98,4 @@ def value_at(message: object, path: str) -> object:
 def short(value: object) -> str:
     """A value of a sender as people read it, cut after some characters."""
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -10,7 +10,7 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from stream.errors import BrokerError, ConfigError
-from stream.kafka.client import KafkaOptions
+from stream.kafka.client import KafkaOptions, refused
 from stream.kafka.listeners import Node, Unreachable, check_reachable
 
 CONNECT_SECONDS = 15.0
@@ -121,7 +121,7 @@ def admin_client(options: KafkaOptions, on_error: Callable[[KafkaError], None] =
     try:
         return AdminClient(settings)
     except (KafkaException, TypeError, ValueError) as fault:
-        raise ConfigError(f"kafka.options: librdkafka refuses them ({fault})") from fault
+        raise ConfigError(refused(fault)) from fault
 
 
 def describe_cluster(options: KafkaOptions) -> Cluster:
