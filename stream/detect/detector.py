@@ -204,7 +204,7 @@ class Detector:
     def _admit(self, names: Iterable[str]) -> None:
         """Gives new series a slot in every array."""
         added = self._framing.admit(names)
-        if self._framing.capacity > self.usual.capacity:
+        if self._framing.capacity > len(self.usual.trained):
             for of in (
                 self._history, self._incidents, self._blindness, self._errors, self._retirement, self.usual,
             ):  # fmt: skip

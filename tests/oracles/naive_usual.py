@@ -28,12 +28,17 @@ class NaiveUsual:
 
     def start_again(self) -> None:
         """The thresholds and counts of training."""
-        self.counts = list(self.start)
+        self.counts = self.scaled(self.start, 1.0)
         self.usual, self.quartile = self.height(), self.height(0.75)
         self.unit, self.factor, self.told = 1 / self.usual, 1.0, 1.0
         self.levels: list[tuple[float, int, bool]] = []  # of this block: level, time, above the threshold
         self.run, self.before = 0, 0.0  # frames of a loud run; the highest level of the block before, if it was loud
         self.reached, self.low, self.since = 0.0, 0, 0
+
+    def scaled(self, counts: Sequence[float], by: float) -> list[float]:
+        """The counts times a factor, in whole steps: a part in 8 million of the most that there can be."""
+        step = 2.0 ** math.ceil(math.log2(2 * (self.horizon + self.block))) / (1 << 24)
+        return [math.floor(count * by / step) * step for count in counts]
 
     def height(self, above: float | None = None) -> float:
         """The height that this share of the counted levels exceeds; None: the usual share."""
@@ -72,13 +77,14 @@ class NaiveUsual:
             self.usual, self.quartile, since = height, quartile, self.since
             self.unit = self.reached * self.q / (self.trained * height)
             total = sum(self.counts)
-            self.counts = [count * min(1.0, self.patience / total) for count in self.counts]
+            self.counts = self.scaled(self.counts, min(1.0, self.patience / total))
             self.told = height * self.unit
         else:
             height = min(height, 1.1 * self.usual * max(quartile / self.quartile, 1.0))
             self.told = max(min(told, height * self.unit), 1.0)
         self.factor = min(max(height * self.unit, 1 / self.bound), self.told * self.bound)
-        self.counts = [count * math.exp(-self.block / self.horizon) for count in self.counts]
+        if len(above) < self.block:
+            self.counts = self.scaled(self.counts, math.exp(-self.block / self.horizon))
         if moved:
             self.run, self.before, self.reached, self.since = 0, 0.0, 0.0, 0
         elif self.low * self.block >= self.most:

@@ -1,7 +1,6 @@
 """Heights of levels: counts in bins of equal ratio, and the height that a share of the levels lies below."""
 
-from bisect import bisect_left
-from itertools import accumulate
+from math import ceil, log2
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from stream.intake.columns import Float32s, Float64s, Int64s
 EDGES = 1.25 ** np.arange(-7, 21)
 BINS = len(EDGES) + 1
 _LOWEST, _WIDTH = np.append(EDGES[0] / 1.25, EDGES), np.append(EDGES[0] - EDGES[0] / 1.25, 0.25 * EDGES)
-_LOWEST_OF, _WIDTH_OF = _LOWEST.tolist(), _WIDTH.tolist()
 # Share of the levels below their lower quartile.
 QUARTER = 0.25
 # Largest share above the usual level, however few levels there are.
@@ -22,6 +20,22 @@ MOST_ABOVE = 0.05
 def heights(ratio: Float64s) -> Int64s:
     """The bin of each ratio level / unit, int64 of the same shape."""
     return np.searchsorted(EDGES, ratio).astype(np.int64)
+
+
+def step(learning: Learning) -> np.float32:
+    """The step of counts. All sums of its multiples are exact in float32, so batch boundaries do not change a bit."""
+    return np.float32(2.0 ** (ceil(log2(2 * (learning.horizon + learning.block))) - 24))
+
+
+def fading(learning: Learning) -> np.float32:
+    """The factor on all counts after a block: older levels count less."""
+    return np.float32(np.exp(-learning.block / learning.horizon))
+
+
+def scaled(counts: Float32s, by: Float32s | np.float32, steps: np.float32) -> Float32s:
+    """Counts times a factor of at most 1, in whole steps: float32 of the same shape."""
+    whole: Float32s = np.floor(counts / steps * by) * steps
+    return whole
 
 
 def usual_heights(counts: Float32s, learning: Learning) -> Float64s:
@@ -35,23 +49,6 @@ def usual_heights(counts: Float32s, learning: Learning) -> Float64s:
     total = np.cumsum(counts, axis=1, dtype=np.float64)[:, -1]
     share = np.maximum(learning.share, learning.block / np.maximum(total, 1.0))
     return heights_below(counts, 1.0 - np.minimum(share, MOST_ABOVE))
-
-
-def usual_and_quartile(counts: list[float], learning: Learning) -> tuple[float, float]:
-    """The height of `usual_heights`, and the lower quartile, of one series; to the bit, and fast for one."""
-    below = list(accumulate(counts))
-    total = below[-1]
-    share = max(learning.share, learning.block / max(total, 1.0))
-    usual, quartile = (_height_below(counts, below, share * total) for share in (1.0 - min(share, MOST_ABOVE), QUARTER))
-    return usual, quartile
-
-
-def _height_below(counts: list[float], below: list[float], wanted: float) -> float:
-    """The height with `wanted` of the counted levels below it."""
-    bins = min(bisect_left(below, wanted), BINS - 1)
-    part = (wanted - (below[bins] - counts[bins])) / max(counts[bins], 1e-30)
-    height: float = _LOWEST_OF[bins] + _WIDTH_OF[bins] * min(max(part, 0.0), 1.0)
-    return height
 
 
 def heights_below(counts: Float32s, share: Float64s) -> Float64s:

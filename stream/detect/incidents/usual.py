@@ -14,7 +14,7 @@ import struct
 
 import numpy as np
 
-from stream.detect.incidents.heights import BINS, QUARTER, heights, heights_below, usual_and_quartile, usual_heights
+from stream.detect.incidents.heights import BINS, QUARTER, fading, heights, heights_below, scaled, step, usual_heights
 from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.incidents.usual_events import Batch, Judged
 from stream.detect.policy import Learning
@@ -26,10 +26,9 @@ PART = 0.25
 # Without a word, a threshold rises by this factor more than the lower quartile of the levels: an attacker with a tenth
 # of the time hardly moves that, but moves any high quantile.
 RISE = 1.1
-# With at least so many blocks, frames of a series are judged by themselves, block by block.
-LONG = 2
-# Unless more series than this have so many: then a block of all at a time is faster.
-ALONE = 8
+# With at least so many blocks, frames of a series are judged by themselves, unless more series have so many than this:
+# then a block of all at a time is faster.
+LONG, ALONE = 2, 8
 # A block is loud, or high, where more than this part of its levels is above the threshold in force, or the trained one.
 # An attacker with less of the time moves nothing.
 LOUD = 0.15
@@ -78,11 +77,6 @@ class UsualLevels:
         self._in_block, self._above, self._high = np.zeros((3, 0), np.int32)
         self._patience = np.zeros(0, np.int64)
 
-    @property
-    def capacity(self) -> int:
-        """Slots that there is room for."""
-        return len(self.trained)
-
     def resize(self, capacity: int) -> None:
         """Makes room for `capacity` slots."""
         self.trained = grown(self.trained, capacity, np.nan)
@@ -100,7 +94,7 @@ class UsualLevels:
             return
         for name in FIELDS:
             getattr(self, name)[slot] = 0
-        self._counts[slot] = counts = self._table.usual_of(series)
+        self._counts[slot] = counts = scaled(self._table.usual_of(series), np.float32(1), step(self._learning))
         self._usual[slot] = usual_heights(counts[None], self._learning)[0]
         self._quartile[slot] = heights_below(counts[None], np.full(1, QUARTER))[0]
         self._unit[slot] = 1.0 / self._usual[slot]
@@ -141,8 +135,7 @@ class UsualLevels:
         judged = Judged(self.trained[series], none, np.ones(len(level)), np.zeros(len(level), np.bool_))
         if self._learning is None or not len(level):
             return judged
-        batch = Batch(level, time, series, judged)
-        known = ~np.isnan(level)
+        batch, known = Batch(level, time, series, judged), ~np.isnan(level)
         before: Int64s = np.cumsum(known) - known  # levels before each frame, of all series
         in_block = self._in_block[segments.series] - before[segments.start]
         block = (before + in_block[segments.of_row]) // self._learning.block
@@ -163,15 +156,18 @@ class UsualLevels:
 
     def _walk(self, batch: Batch, learning: Learning) -> None:
         """Judges many frames of one series: quiet blocks fast, any other one as those of all."""
-        slot, known, at = int(batch.series[0]), ~np.isnan(batch.level), 0
-        threshold = batch.judged.threshold
-        while at < len(known):
-            missing = np.flatnonzero(~known[at:])
-            until = at + int(missing[0]) if len(missing) else len(known)
-            at += self._quiet_blocks(slot, batch.level[at:until], threshold[at:until], learning)
-            left = np.flatnonzero(known[at:])[: learning.block - int(self._in_block[slot])]
-            is_full = len(left) == learning.block - self._in_block[slot]
-            after = at + int(left[-1]) + 1 if is_full else len(known)
+        slot, at, ahead, count = int(batch.series[0]), 0, LONG, len(batch.level)
+        known = ~np.isnan(batch.level)
+        levels, ends = np.cumsum(known), np.append(np.flatnonzero(~known), count)
+        while at < count:
+            end = int(ends[np.searchsorted(ends, at)])
+            until = min(end, at + ahead * learning.block)
+            quiet = self._quiet_blocks(slot, batch.level[at:until], batch.judged.threshold[at:until], learning)
+            at, ahead = at + quiet, LONG + 2 * quiet // learning.block  # further as long as they are quiet
+            if quiet and until < end:
+                continue
+            wanted = (levels[at - 1] if at else 0) + learning.block - self._in_block[slot]
+            after = min(int(np.searchsorted(levels, wanted)) + 1, count)
             self._judge_block(batch.rows(slice(at, after)), learning)
             at = after
 
@@ -184,29 +180,34 @@ class UsualLevels:
         Returns:
             Number of frames that are judged: whole blocks.
         """
-        if self._told[slot] != 1.0 or self._run[slot] or self._above[slot]:
+        first = learning.block - int(self._in_block[slot])
+        blocks = (len(level) - first) // learning.block + 1
+        if blocks < 1 or self._told[slot] != 1.0 or self._run[slot] or self._above[slot]:
             return 0
-        trained, unit, usual, quartile, factor = (
-            float(of[slot]) for of in (self.trained, self._unit, self._usual, self._quartile, self._factor)
-        )
-        scale, counts, at = trained / self._table.q * unit, self._counts[slot], 0
-        fading = _fading(learning)
-        need = learning.block - int(self._in_block[slot])
-        while at + need <= len(level):
-            here = level[at : at + need]
-            if here.max() > trained * factor:
-                break
-            threshold[at : at + need] *= factor
-            np.add.at(counts, heights(here / scale), np.float32(1))
-            height, lower = usual_and_quartile(counts.tolist(), learning)
-            highest = RISE * usual * max(lower / quartile, 1.0)
-            factor = min(max(min(height, highest) * unit, 1.0 / learning.bound), learning.bound)
-            counts *= fading
-            at, need = at + need, learning.block
-        if at:
-            self._factor[slot] = factor
+        trained, unit = float(self.trained[slot]), float(self._unit[slot])
+        starts = np.append(0, first + learning.block * np.arange(blocks))
+        level = level[: starts[-1]]
+        bins = heights(level / (trained / self._table.q * unit))
+        bins += BINS * np.repeat(np.arange(blocks), np.diff(starts))
+        new = np.bincount(bins, minlength=blocks * BINS).reshape(blocks, BINS).astype(np.float32)
+        steps, fades = step(learning), fading(learning)
+        new /= steps
+        faded = self._counts[slot] / steps
+        for counts in new:  # becomes the counts at the end of each block
+            counts += faded
+            faded = np.floor(counts * fades)
+        new *= steps
+        height, quartile = usual_heights(new, learning), heights_below(new, np.full(blocks, QUARTER))
+        highest = RISE * self._usual[slot] * np.maximum(quartile / self._quartile[slot], 1.0)
+        factor = np.clip(np.minimum(height, highest) * unit, 1.0 / learning.bound, learning.bound)
+        in_force = np.append(self._factor[slot], factor[:-1])
+        loud = np.flatnonzero(np.maximum.reduceat(level, starts[:-1]) > trained * in_force)
+        quiet = int(loud[0]) if len(loud) else blocks
+        threshold[: starts[quiet]] *= np.repeat(in_force[:quiet], np.diff(starts[: quiet + 1]))
+        if quiet:
+            self._factor[slot], self._counts[slot] = factor[quiet - 1], scaled(new[quiet - 1], fades, steps)
             self._in_block[slot] = self._high[slot] = self._block_since[slot] = 0
-        return at
+        return int(starts[quiet])
 
     def _judge_block(self, batch: Batch, learning: Learning) -> None:
         """Judges one block of each series, and learns from it."""
@@ -262,12 +263,15 @@ class UsualLevels:
         self._unit[new] = self._reached[new].astype(np.float64) * self._table.q / (self.trained[new] * height[moved])
         # The new usual level is known from these frames only.
         total = np.cumsum(self._counts[new], axis=1)[:, -1]
-        self._counts[new] *= np.minimum(1.0, self._patience[new] / total)[:, None]
+        part = np.minimum(1.0, self._patience[new] / total).astype(np.float32)
+        self._counts[new] = scaled(self._counts[new], part[:, None], step(learning))
         highest = RISE * self._usual[slots] * np.maximum(quartile / self._quartile[slots], 1.0)
         factor, before = np.minimum(height, highest) * self._unit[slots], self._told[slots]
         self._told[slots] = np.where(moved, factor, np.maximum(np.minimum(before, factor), 1.0))
         self._factor[slots] = np.clip(factor, 1.0 / learning.bound, self._told[slots] * learning.bound)
-        self._counts[slots] *= _fading(learning)
+        # A block that taught nothing does not age what is known.
+        fades = np.where(self._above[slots] < learning.block, fading(learning), np.float32(1))
+        self._counts[slots] = scaled(self._counts[slots], fades[:, None], step(learning))
         back = -self._run[slots] >= max(learning.moved_after, learning.moved_least)
         fallen = ~moved & (before > 1.0) & (self._told[slots] == 1.0)
         since = np.where(moved | back, self._since[slots], np.where(fallen, self._block_since[slots], 0))
@@ -293,8 +297,3 @@ class UsualLevels:
         goes_on = (run > 0) & (new > 0)
         self._reached[slots] = np.where(goes_on, np.where(loud, both, self._reached[slots]), np.float32(0))
         self._before[slots] = np.where(loud, peak, np.float32(0))
-
-
-def _fading(learning: Learning) -> np.float32:
-    """The factor on all counts after a block: older levels count less."""
-    return np.float32(np.exp(-learning.block / learning.horizon))
