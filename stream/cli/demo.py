@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE_S = 60.0
 READINGS, ALERTS, DEAD, STATE = "readings", "alerts", "alerts.dead", "state"
-STATUS, SCORES = "alerts.status", "scores"
+STATUS, OPEN, SCORES = "alerts.status", "alerts.open", "scores"
 
 
 def demo(
@@ -86,7 +86,7 @@ def stream_through(
 
     streamed = StreamResult()
     with MockCluster() as cluster:
-        cluster.make((READINGS, ALERTS, DEAD, STATE, STATUS, SCORES))
+        cluster.make((READINGS, ALERTS, DEAD, STATE, STATUS, OPEN, SCORES))
         service = _ServiceThread(_service(cluster.bootstrap, definition))
         alerts, scores = cluster.subscriber(ALERTS), cluster.subscriber(SCORES)
 
@@ -125,6 +125,7 @@ def _service(bootstrap: str, definition: "Definition") -> "Service":
         dead_letters=DEAD,
         state=STATE,
         status=STATUS,
+        open_incidents=OPEN,
         scores=SCORES,
         common={"bootstrap.servers": bootstrap},
         transaction_timeout_ms=10_000,

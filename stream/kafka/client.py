@@ -52,6 +52,7 @@ class KafkaOptions:
         common: librdkafka options for every client: bootstrap servers, security, and those of `kafka.options`.
         transaction_timeout_ms: time after which the broker aborts the transaction of a dead process.
         session_timeout_ms: time after which the group gives the partitions of a dead process to others.
+        open_incidents: compacted topic with the newest alert event of each open incident.
         feedback: topic of people's judgements on alerts; the consumer does not use it.
     """
 
@@ -62,6 +63,7 @@ class KafkaOptions:
     dead_letters: str
     state: str
     status: str
+    open_incidents: str
     scores: str | None
     common: Mapping[str, str | int | float | bool]
     transaction_timeout_ms: int

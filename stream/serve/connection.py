@@ -27,6 +27,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         dead_letters=topics.dead_letters,
         state=topics.state,
         status=topics.status,
+        open_incidents=topics.open_incidents,
         scores=topics.scores,
         common=settings.kafka.connection(),
         transaction_timeout_ms=serve.transaction_timeout // MS_NS,

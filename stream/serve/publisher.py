@@ -52,7 +52,7 @@ class Publisher:
         self.has_alerts = False
 
     def publish(self, partition: Partition, result: BatchResult, batch: Records) -> None:
-        """Adds alerts, dead letters and frame verdicts of one batch of the partition."""
+        """Adds alerts, the incidents that they leave open, dead letters and frame verdicts of one batch."""
         for event, offset in result.events:
             self._alert(partition.number, partition.definition, event, offset, batch)
         for letter in dead_letters(result.dead, self._options.input, partition.number):
@@ -87,7 +87,10 @@ class Publisher:
         record = alert(event, definition, source, datetime.now(UTC))
         cause = batch.at(offset)
         headers = alert_headers(record, None if cause is None else traceparent(cause))
-        self._transaction.send(self._options.alerts, event.series.encode(), encode(record), headers)
+        value = encode(record)
+        self._transaction.send(self._options.alerts, event.series.encode(), value, headers)
+        newest = None if event.state == "resolved" else value
+        self._transaction.send(self._options.open_incidents, record.alert_id.encode(), newest, headers)
         self.has_alerts = True
         keys: dict[str, object] = {
             "series": record.series,

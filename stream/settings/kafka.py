@@ -107,6 +107,11 @@ class KafkaSettings(Section):
         description="Topic for status events of the detector: bundles activated or refused, readings lost, and more. "
         "null: `<alerts>.status`.",
     )
+    open_incidents: Topic | None = Field(
+        default=None,
+        description="Compacted topic of the open incidents: by alert_id the newest event, deleted once it is resolved. "
+        "null: `<alerts>.open`.",
+    )
     scores: Topic | None = Field(default=None, description="Topic for the verdict on every frame. null: not written.")
     feedback: Topic | None = Field(
         default=None,

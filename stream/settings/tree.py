@@ -43,6 +43,7 @@ class Topics(NamedTuple):
     dead_letters: str
     state: str
     status: str
+    open_incidents: str
     scores: str | None
     feedback: str
 
@@ -100,7 +101,7 @@ class Settings(BaseSettings):
     @property
     def topics(self) -> Topics:
         """Names of all topics, with defaults for those that are not set."""
-        alerts, dead = self.kafka.alerts, self.kafka.dead_letters
+        alerts, dead, still_open = self.kafka.alerts, self.kafka.dead_letters, self.kafka.open_incidents
         state, status, feedback = self.kafka.state, self.kafka.status, self.kafka.feedback
         return Topics(
             readings=self.input.topic,
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
             dead_letters=f"{alerts}.dead" if dead is None else dead,
             state=f"{alerts}.state.{self.detector}" if state is None else state,
             status=f"{alerts}.status" if status is None else status,
+            open_incidents=f"{alerts}.open" if still_open is None else still_open,
             scores=self.kafka.scores,
             feedback=f"{alerts}.feedback" if feedback is None else feedback,
         )

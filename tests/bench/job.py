@@ -53,6 +53,7 @@ class Job(msgspec.Struct, frozen=True):
             dead_letters=f"{self.name}.dead",
             state=f"{self.name}.state",
             status=f"{self.name}.status",
+            open_incidents=f"{self.name}.open",
             scores=None,
             common={"bootstrap.servers": self.bootstrap},
         )

@@ -1,5 +1,6 @@
 """Expected alert events, recomputed from the input topic by the naive twin, beside the published ones."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Verdict:
     out_of_order: int = 0
     # Events with the right id and sequence, but wrong content.
     wrong: int = 0
+    # Incidents that the compacted topic holds and the alerts do not leave open so, or the other way round.
+    open_differs: int = 0
     # For a read_uncommitted subscriber that drops repeated (alert_id, sequence).
     uncommitted_lost: int = 0
     uncommitted_extra: int = 0
@@ -70,7 +73,10 @@ class Verdict:
     @property
     def clean(self) -> bool:
         """True if there is no difference."""
-        return not any((self.lost, self.twice, self.extra, self.out_of_order, self.wrong)) and self.uncommitted_clean
+        return (
+            not any((self.lost, self.twice, self.extra, self.out_of_order, self.wrong, self.open_differs))
+            and self.uncommitted_clean
+        )
 
     @property
     def uncommitted_clean(self) -> bool:
@@ -79,7 +85,8 @@ class Verdict:
 
     def __str__(self) -> str:
         counts = f"lost {self.lost}, twice {self.twice}, extra {self.extra}, out of order {self.out_of_order}"
-        more = f"wrong {self.wrong}, uncommitted: lost {self.uncommitted_lost}, extra {self.uncommitted_extra}"
+        counts += f", wrong {self.wrong}, open incidents that differ {self.open_differs}"
+        more = f"uncommitted: lost {self.uncommitted_lost}, extra {self.uncommitted_extra}"
         return "\n".join([f"{counts}, {more}", *self.examples])
 
 
@@ -185,6 +192,15 @@ def event_of(record: Record) -> Event:
         a["series"], a["alert_id"], a["sequence"], a["state"], a["reason"], a["severity"],
         a["source"]["partition"], a["source"]["offset"], a["score"],
     )  # fmt: skip
+
+
+def open_differences(alerts: Sequence[Record], kept: Sequence[Record]) -> int:
+    """Number of incidents that differ between the alerts and the compacted topic of open incidents."""
+    newest = {record.json()["alert_id"]: record.value for record in alerts}
+    due = {name: value for name, value in newest.items() if json.loads(value)["state"] != "resolved"}
+    last = {record.key: record.value for record in kept}
+    got = {name: value for name, value in last.items() if value}
+    return len(dict(due.items() ^ got.items()))
 
 
 def judge(expected: Expected, got: Sequence[Event], uncommitted: Sequence[Event]) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.detect.definition import Definition
-from tests.chaos.oracle import Expected, Verdict, event_of, judge, recompute
+from tests.chaos.oracle import Expected, Verdict, event_of, judge, open_differences, recompute
 from tests.conftest import MakeTopic
 from tests.support.live import BREATH_S, NOT_YET, PARTITIONS, QUIET, Live, Record
 
@@ -73,9 +73,11 @@ class World:
         """Compares the published alerts with those expected from the input. All consumers must have ended."""
         self._await_no_open_transaction()
         expected = recompute(self.read(self.input, "read_committed"), self.definition)
-        got = [event_of(record) for record in self.read(self._live.alerts, "read_committed")]
+        alerts = self.read(self._live.alerts, "read_committed")
+        got = [event_of(record) for record in alerts]
         uncommitted = [event_of(record) for record in self.read(self._live.alerts, "read_uncommitted")]
         verdict = judge(expected, got, uncommitted)
+        verdict.open_differs = open_differences(alerts, self.read(self._live.open, "read_committed"))
         verdict.aborted = len(uncommitted) - len(got)
         return verdict, expected
 

@@ -41,7 +41,7 @@ class Shelf(Releases):
 
 
 def a_broker(seed: int = 0, partitions: int = 1) -> Broker:
-    topics = {"in": partitions, "alerts": 1, "dead": 1, "state": partitions, "status": 1}
+    topics = {"in": partitions, "alerts": 1, "dead": 1, "state": partitions, "status": 1, "open": 1}
     return Broker(topics, Group(partitions), random.Random(seed))
 
 

@@ -180,6 +180,7 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
         told = [a for a in got if a["series"] == series]
         due = [a for a in wanted if a["series"] == series]
         demand(told == due, f"alerts of {series} differ or are out of order: {told} instead of {due}")
+    check_open(broker, options, got)
     letters = Counter((e.key, e.value, repr(tuple(e.headers))) for e in _committed(broker, options.dead_letters))
     due_letters = sum((one.published.letters for one in passes), Counter[tuple[bytes | None, bytes | None, str]]())
     demand(letters == due_letters, f"letters twice or extra: {letters - due_letters}, lost: {due_letters - letters}")
@@ -195,6 +196,15 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
         due_scores = sum((one.published.verdicts for one in passes), Counter[bytes]())
         demand(scores == due_scores, f"verdicts twice or extra: {scores - due_scores}, lost: {due_scores - scores}")
     return len(got)
+
+
+def check_open(broker: Broker, options: KafkaOptions, alerts: Iterable[dict[str, Any]]) -> None:
+    """Checks that the compacted topic of open incidents holds those that the alerts leave open, as they left them."""
+    newest = {said["alert_id"]: said for said in alerts}
+    due = {name: said for name, said in newest.items() if said["state"] != "resolved"}
+    kept = {entry.key: entry.value for entry in _committed(broker, options.open_incidents)}
+    got = {(name or b"").decode(): plain(value) for name, value in kept.items() if value is not None}
+    demand(got == due, f"open: {sorted(got)} instead of {sorted(due)}")
 
 
 def name_of(said: dict[str, Any]) -> tuple[str, str, int, str]:

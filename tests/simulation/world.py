@@ -51,7 +51,7 @@ class World:
             bundle_poll=50 * MS,
             log_every=10**18,
         )
-        topics = {"in": n, "alerts": 2, "dead": 1, "state": n, "status": 1, "scores": 1}
+        topics = {"in": n, "alerts": 2, "dead": 1, "state": n, "status": 1, "open": 2, "scores": 1}
         self.broker = Broker(topics, Group(n), self._draw)
         self._plant = Plant(self._draw, n)
         self._releases = Releases(self.scope.ticks)

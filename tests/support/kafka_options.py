@@ -20,9 +20,21 @@ def kafka_options(
     common: Mapping[str, Any] = COMMON,
     transaction_timeout_ms: int = 10_000,
     session_timeout_ms: int = 10_000,
+    open_incidents: str = "open",
 ) -> KafkaOptions:
     """Options of a client of topics that are called after their use."""
     timeouts = transaction_timeout_ms, session_timeout_ms
     return KafkaOptions(
-        group, instance, input, alerts, dead_letters, state, status, scores, common, *timeouts, feedback=None
+        group,
+        instance,
+        input,
+        alerts,
+        dead_letters,
+        state,
+        status,
+        open_incidents,
+        scores,
+        common,
+        *timeouts,
+        feedback=None,
     )

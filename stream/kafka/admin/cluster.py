@@ -105,6 +105,7 @@ def topics_by_use(options: KafkaOptions) -> dict[str, str]:
         "dead_letters": options.dead_letters,
         "state": options.state,
         "status": options.status,
+        "open_incidents": options.open_incidents,
     }
     return named if options.scores is None else named | {"scores": options.scores}
 

@@ -7,6 +7,8 @@ from stream.messages import counted
 CREATE = "`narrows topics --create`"
 NEEDED = {"input": ("READ",), "state": ("READ", "WRITE")}
 OUTPUT_NEEDS = ("WRITE",)
+# Topics that keep the last record of each key for ever, and those records.
+COMPACTED = {"state": "snapshots that are needed", "open_incidents": "incidents that are open for long"}
 SAFE_COPIES = 3
 SAFE_IN_SYNC = 2
 
@@ -74,11 +76,11 @@ def _permission(use: str, name: str, topic: Topic) -> CheckResult:
 def _cleanup(use: str, name: str, config: Configuration) -> CheckResult:
     check, policy = f"cleanup.{use}", config["cleanup.policy"]
     seen = f"topic {name!r} ({use}) has cleanup.policy={policy}"
-    if use == "state":
+    if use in COMPACTED:
         if policy == "compact":
             return CheckResult(check, "ok", seen)
         return CheckResult(
-            check, "failure", f"{seen}: snapshots that are needed would be deleted", "compact",
+            check, "failure", f"{seen}: {COMPACTED[use]} would be deleted", "compact",
             setting(name, "cleanup.policy=compact"),
         )  # fmt: skip
     if "compact" not in policy:

@@ -17,8 +17,8 @@ from stream.kafka.client import KafkaOptions
 
 ADMIN_SECONDS = 15.0
 POLL_SECONDS = 0.1
-# Snapshots are many and small: short segments let compaction keep up with them.
-STATE_CONFIG = {
+# Short segments let compaction keep up: snapshots are many and small, and resolved incidents are not open for long.
+COMPACTED_CONFIG = {
     "cleanup.policy": "compact",
     "segment.ms": "600000",
     "min.cleanable.dirty.ratio": "0.3",
@@ -26,7 +26,7 @@ STATE_CONFIG = {
 }
 # Judgements are few, and are kept as long as the alerts that they are about.
 FEEDBACK_CONFIG = {"retention.ms": "-1"}
-CONFIGS = {"state": STATE_CONFIG, "feedback": FEEDBACK_CONFIG}
+CONFIGS = {"state": COMPACTED_CONFIG, "open_incidents": COMPACTED_CONFIG, "feedback": FEEDBACK_CONFIG}
 # With three copies, a record is still on two brokers after the loss of one.
 REPLICATED_CONFIG = {"min.insync.replicas": "2"}
 

@@ -87,6 +87,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
         dead_letters=live.dead,
         state=live.state,
         status=live.status,
+        open_incidents=live.open,
         scores=None,
         common={"bootstrap.servers": broker.bootstrap},
         session_timeout_ms=6000,
@@ -107,7 +108,9 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
 
 def test_an_abort_that_is_fenced_does_not_hide_the_error_that_ends_the_process() -> None:
     """The exit code is that of the error, not that of a twin."""
-    broker = MemoryBroker({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
+    broker = MemoryBroker(
+        {"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1, "open": 1}, Group(1), random.Random(0)
+    )
     broker.logs["in", 0].append(Entry(b"a", b"no reading", (), SENT_AT_MS))
 
     def fail(wire: Wire) -> None:

@@ -45,7 +45,9 @@ class InMemory:
     """A service with one partition that looks up its bundle at every turn; its broker refuses the second bundle."""
 
     def __init__(self) -> None:
-        self.broker = Refusing({"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1}, Group(1), random.Random(0))
+        self.broker = Refusing(
+            {"in": 1, "alerts": 1, "dead": 1, "state": 1, "status": 1, "open": 1}, Group(1), random.Random(0)
+        )
         self.options = kafka_options("g", "", "in", "alerts", "dead", "state", "status", None, {})
         self.releases = Releases(ticks=False)
         self._plant = Plant(random.Random(0), 1)

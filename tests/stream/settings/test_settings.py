@@ -238,6 +238,7 @@ def test_names_left_open_follow_from_the_detector_and_the_alert_topic(tmp_path: 
         "plant.alerts.dead",
         "plant.alerts.state.pumps",
         "plant.alerts.status",
+        "plant.alerts.open",
         None,
         "plant.alerts.feedback",
     )

@@ -32,7 +32,10 @@ NUMBERS = itertools.count()
 
 def options_of(bootstrap: str, named: dict[str, str], **changes: object) -> KafkaOptions:
     number = next(NUMBERS)
-    names = {use: f"absent-{use}-{number}" for use in ("input", "alerts", "dead_letters", "state", "status")} | named
+    names = {
+        use: f"absent-{use}-{number}"
+        for use in ("input", "alerts", "dead_letters", "state", "status", "open_incidents")
+    } | named
     return kafka_options(
         **({"group": f"checked-{number}", "instance": "one", "scores": None} | names | changes),  # type: ignore[arg-type]
         common={"bootstrap.servers": bootstrap},
@@ -51,8 +54,10 @@ class Place:
         config: dict[str, dict[str, str]] | None = None,
         **changes: object,
     ) -> KafkaOptions:
-        usual = {"input": 2, "alerts": 1, "dead_letters": 1, "state": 2, "status": 1} | (partitions or {})
-        given = {"state": COMPACT} | (config or {})
+        usual = {"input": 2, "alerts": 1, "dead_letters": 1, "state": 2, "status": 1, "open_incidents": 1} | (
+            partitions or {}
+        )
+        given = {"state": COMPACT, "open_incidents": COMPACT} | (config or {})
         made = {use: self._topic(use, count, given.get(use)) for use, count in usual.items()}
         return options_of(self._broker.bootstrap, made, **changes)
 
@@ -85,9 +90,9 @@ def test_sound_topics_pass_every_check(place: Place) -> None:
 
 def test_every_missing_topic_is_named_with_what_to_do(place: Place, broker: Broker) -> None:
     options = options_of(broker.bootstrap, {"scores": "no-scores"})
-    with pytest.raises(BrokerError, match="6 checks failed") as caught:
+    with pytest.raises(BrokerError, match="7 checks failed") as caught:
         topics.check(options)
-    for use in ("input", "alerts", "dead_letters", "state", "status", "scores"):
+    for use in ("input", "alerts", "dead_letters", "state", "status", "open_incidents", "scores"):
         assert f"topic {getattr(options, use)!r} ({use}) is missing; `narrows topics --create` makes it" in str(
             caught.value
         )
@@ -97,7 +102,7 @@ def test_topics_that_are_missing_are_made_and_then_pass(broker: Broker) -> None:
     options = options_of(broker.bootstrap, {})
     made = topics.create(options, partitions=3, replication=1)
     assert {change.topic for change in made} == {
-        options.input, options.alerts, options.dead_letters, options.state, options.status
+        options.input, options.alerts, options.dead_letters, options.state, options.status, options.open_incidents,
     }  # fmt: skip
     assert {(change.before, change.after) for change in made} == {(0, 3)}
     topics.check(options, snapshot_bytes=1 << 20)
@@ -125,8 +130,9 @@ def test_more_state_than_input_partitions_are_refused_and_nothing_is_guessed(pla
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
-def test_a_state_topic_that_deletes_snapshots_is_refused(place: Place, policy: str) -> None:
-    result = only(startup_checks(place(config={"state": {"cleanup.policy": policy}})), "cleanup.state")
+@pytest.mark.parametrize("use", ["state", "open_incidents"])
+def test_a_topic_that_would_delete_snapshots_or_open_incidents_is_refused(place: Place, use: str, policy: str) -> None:
+    result = only(startup_checks(place(config={use: {"cleanup.policy": policy}})), f"cleanup.{use}")
     assert (result.outcome, result.expected) == ("failure", "compact")
     assert result.do.endswith("--add-config cleanup.policy=compact")
 

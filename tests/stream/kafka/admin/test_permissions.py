@@ -89,6 +89,7 @@ class Guarded:
             dead_letters=self.make("dead"),
             state=self.make("state", 2, {"cleanup.policy": "compact"}),
             status=self.make("status"),
+            open_incidents=self.make("open", 1, {"cleanup.policy": "compact"}),
             scores=None,
             group=f"group-{self._number}",
             instance="one",
@@ -112,6 +113,7 @@ def needed(options: KafkaOptions) -> dict[str, Grant]:
         "permission.alerts": (topic, options.alerts, write),
         "permission.dead_letters": (topic, options.dead_letters, write),
         "permission.status": (topic, options.status, write),
+        "permission.open_incidents": (topic, options.open_incidents, write),
         "permission.group": (ResourceType.GROUP, options.group, read),
         "permission.transaction": (ResourceType.TRANSACTIONAL_ID, f"{options.group}.{options.instance}", write),
     }
@@ -211,7 +213,7 @@ def test_a_service_runs_with_what_the_readme_lists_and_nothing_more(guarded: Gua
     live = Live(tmp_path, guarded.bootstrap, guarded.make, a_definition())
     options = kafka_options(
         f"g-{live.input}", "one", live.input, live.alerts, live.dead, live.state, live.status, None,
-        {"bootstrap.servers": live.bootstrap},
+        {"bootstrap.servers": live.bootstrap}, open_incidents=live.open,
     )  # fmt: skip
     # For the test's own producer.
     guarded.add([*needed(options).values(), (ResourceType.TOPIC, live.input, AclOperation.WRITE)])
