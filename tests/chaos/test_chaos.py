@@ -1,5 +1,6 @@
 """Chaos: alerts come exactly once through all faults at once, and the oracle finds each fault built in on purpose."""
 
+import json
 import select
 import socket
 import time
@@ -18,13 +19,14 @@ from tests.chaos.cluster import Proxy
 from tests.chaos.consumers import Instance
 from tests.chaos.feeder import Feeder
 from tests.chaos.many_series import Restart
-from tests.chaos.oracle import Event, Expected, Verdict, judge
+from tests.chaos.oracle import Event, Expected, Verdict, judge, open_differences
 from tests.chaos.plan import NO_SWAP, SIZES, make
 from tests.chaos.recovery_time import NOT_RESTARTED, NOT_TAKEN_OVER, Times
 from tests.chaos.run import Report, run
 from tests.chaos.source import Source, definition
 from tests.chaos.world import World, until
 from tests.conftest import MakeTopic
+from tests.support.live import Record
 from tests.support.processes import warm
 
 SEED = 20
@@ -221,6 +223,21 @@ def test_the_judge_counts_lost_twice_extra_late_and_wrong_apart() -> None:
     assert (verdict.lost, verdict.twice, verdict.extra, verdict.out_of_order, verdict.wrong) == (1, 1, 1, 1, 1)
     assert (verdict.uncommitted_lost, verdict.uncommitted_extra) == (1, 2)
     assert not verdict.clean
+
+
+def test_the_judge_counts_incidents_that_are_open_in_one_topic_alone_or_differ() -> None:
+    """Incident 0 is resolved in both; 1 is open in both; 2 was left open, 3 forgotten, 4 is of an earlier event."""
+    alerts = [alert_record(name, 0, "opened") for name in range(5)]
+    alerts += [alert_record(0, 1, "resolved"), alert_record(2, 1, "resolved"), alert_record(4, 1, "updated")]
+    kept = [Record(str(name), alerts[name].value, {}, 0, name) for name in (0, 1, 2, 4)]
+    kept.append(Record("0", b"", {}, 0, 5))
+    assert open_differences(alerts, kept) == 3
+    assert not Verdict(open_differs=3).clean
+
+
+def alert_record(name: int, sequence: int, state: str) -> Record:
+    value = json.dumps({"alert_id": str(name), "sequence": sequence, "state": state}).encode()
+    return Record("a", value, {}, 0, 5 * sequence + name)
 
 
 def test_the_judge_asks_of_a_read_uncommitted_subscriber_only_the_set() -> None:

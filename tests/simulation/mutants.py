@@ -27,6 +27,7 @@ LOST = r"lost: Counter\(\{"
 TWICE = r"twice or extra: Counter\(\{"
 NOT_RESTORED = "these series are not as they were"
 LEFT_OUT = f"{LOST}|{NOT_RESTORED}"
+OPEN = r"open: \["
 ENDED = "ended although it was fenced only once"
 
 
@@ -158,6 +159,17 @@ def _careless() -> Iterable[Change]:
     yield Assignment, "__init__", init_without_commit
 
 
+def _hoarding() -> Iterable[Change]:
+    """Keeps resolved incidents in the topic of open ones."""
+    send = Transaction.send
+
+    def send_no_tombstone(self: Transaction, topic: str, key: bytes | None, value: bytes | None, of: Headers) -> None:
+        if value is not None:
+            send(self, topic, key, value, of)
+
+    yield Transaction, "send", send_no_tombstone
+
+
 def _mortal() -> Iterable[Change]:
     """Ends when the group fences it, even by mistake."""
     yield ClientErrors, "allows_rejoin", lambda self, fencing: False
@@ -188,6 +200,7 @@ MUTANTS = (
     Mutant(_unasked, TWICE, 0, Scope(partitions=1, services=2, steps=80, kinds=(Kind.FREEZE,))),
     Mutant(_stateless, NOT_RESTORED),
     Mutant(_careless, TWICE, 0, Scope(partitions=3, services=3, steps=80, faults=False)),
+    Mutant(_hoarding, OPEN),
     Mutant(_mortal, ENDED),
     Mutant(_clinging, TWICE, 0, Scope(partitions=2, services=1, steps=80, kinds=(Kind.GHOST,))),
 )

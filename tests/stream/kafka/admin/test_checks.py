@@ -28,14 +28,13 @@ from tests.support.kafka_options import kafka_options
 COMPACT = {"cleanup.policy": "compact"}
 DAY_MS = 86_400_000
 NUMBERS = itertools.count()
+# Of each topic that a service needs.
+PARTITIONS = {"input": 2, "alerts": 1, "dead_letters": 1, "state": 2, "status": 1, "open_incidents": 1}
 
 
 def options_of(bootstrap: str, named: dict[str, str], **changes: object) -> KafkaOptions:
     number = next(NUMBERS)
-    names = {
-        use: f"absent-{use}-{number}"
-        for use in ("input", "alerts", "dead_letters", "state", "status", "open_incidents")
-    } | named
+    names = {use: f"absent-{use}-{number}" for use in PARTITIONS} | named
     return kafka_options(
         **({"group": f"checked-{number}", "instance": "one", "scores": None} | names | changes),  # type: ignore[arg-type]
         common={"bootstrap.servers": bootstrap},
@@ -54,9 +53,7 @@ class Place:
         config: dict[str, dict[str, str]] | None = None,
         **changes: object,
     ) -> KafkaOptions:
-        usual = {"input": 2, "alerts": 1, "dead_letters": 1, "state": 2, "status": 1, "open_incidents": 1} | (
-            partitions or {}
-        )
+        usual = PARTITIONS | (partitions or {})
         given = {"state": COMPACT, "open_incidents": COMPACT} | (config or {})
         made = {use: self._topic(use, count, given.get(use)) for use, count in usual.items()}
         return options_of(self._broker.bootstrap, made, **changes)
@@ -92,7 +89,7 @@ def test_every_missing_topic_is_named_with_what_to_do(place: Place, broker: Brok
     options = options_of(broker.bootstrap, {"scores": "no-scores"})
     with pytest.raises(BrokerError, match="7 checks failed") as caught:
         topics.check(options)
-    for use in ("input", "alerts", "dead_letters", "state", "status", "open_incidents", "scores"):
+    for use in (*PARTITIONS, "scores"):
         assert f"topic {getattr(options, use)!r} ({use}) is missing; `narrows topics --create` makes it" in str(
             caught.value
         )
@@ -101,9 +98,7 @@ def test_every_missing_topic_is_named_with_what_to_do(place: Place, broker: Brok
 def test_topics_that_are_missing_are_made_and_then_pass(broker: Broker) -> None:
     options = options_of(broker.bootstrap, {})
     made = topics.create(options, partitions=3, replication=1)
-    assert {change.topic for change in made} == {
-        options.input, options.alerts, options.dead_letters, options.state, options.status, options.open_incidents,
-    }  # fmt: skip
+    assert {change.topic for change in made} == {getattr(options, use) for use in PARTITIONS}
     assert {(change.before, change.after) for change in made} == {(0, 3)}
     topics.check(options, snapshot_bytes=1 << 20)
     assert topics.create(options, partitions=5, replication=1) == [], "what is there is left alone"
