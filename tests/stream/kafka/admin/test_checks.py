@@ -53,9 +53,8 @@ class Place:
         config: dict[str, dict[str, str]] | None = None,
         **changes: object,
     ) -> KafkaOptions:
-        usual = PARTITIONS | (partitions or {})
         given = {"state": COMPACT, "open_incidents": COMPACT} | (config or {})
-        made = {use: self._topic(use, count, given.get(use)) for use, count in usual.items()}
+        made = {use: self._topic(use, n, given.get(use)) for use, n in (PARTITIONS | (partitions or {})).items()}
         return options_of(self._broker.bootstrap, made, **changes)
 
 
