@@ -1,12 +1,13 @@
 """Readings as columns, which every source decodes to, and the end of each reading."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stream.intake.bad_values import BadValues
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -132,14 +133,14 @@ class Dead:
 class Decoded:
     """Result of decoding a batch of messages. Invariant: received == len(readings) + ignored + len(dead).
 
-    `bad_values`: values that were no numbers and so are missing: how many there are of each, by path and text.
+    `bad_values`: of the readings, in which they are missing, and of those that are dead because no sensor has a number.
     """
 
     readings: Readings
     dead: tuple[Dead, ...]
     ignored: int
     received: int
-    bad_values: Counter[tuple[str, str]]
+    bad_values: BadValues
 
 
 def used_names(names: Sequence[str], series: NDArray[np.integer]) -> tuple[tuple[str, ...], Int32s]:

@@ -1,8 +1,8 @@
 """Decodes batches of Kafka messages to columns of readings, and to dead ones with their reasons.
 
 A message is one reading or an array of several. If any part of it is malformed, all of it is dead. A well-formed
-element whose time or series cannot be used is dead alone. A value that is null or absent is missing. A long reading of
-a sensor that the bundle lacks is ignored.
+element whose time or series cannot be used is dead alone, and so is one with bad values and no number of any sensor. A
+value that is null or absent is missing. A long reading of a sensor that the bundle lacks is ignored.
 """
 
 import re
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.intake.bad_values import BadValue, BadValues, grouped, kind_of, shown
 from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
@@ -27,6 +28,9 @@ _MS = 1_000_000
 _MAX_UNUSED = 64
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,18}")
 
+# Kinds of bad values that JSON has other types for.
+_WRONG_TYPES = ("text", "object", "array")
+
 # The parser of each wire format.
 PARSERS: dict[str, type[Parser]] = {JSON: JsonParser}
 
@@ -35,12 +39,13 @@ class _RowResult(IntEnum):
     """Result of a row; where several apply, the highest counts."""
 
     READING = 0
-    IGNORED = 1
-    UNKNOWN_SERIES = 2
-    MISSING_SERIES = 3
-    FUTURE_TIME = 4
-    BAD_TIME = 5
-    MISSING_TIME = 6
+    NO_NUMBER = 1
+    IGNORED = 2
+    UNKNOWN_SERIES = 3
+    MISSING_SERIES = 4
+    FUTURE_TIME = 5
+    BAD_TIME = 6
+    MISSING_TIME = 7
 
 
 _RowResults = NDArray[np.int8]
@@ -62,6 +67,7 @@ class Decoder:
         places: dict[str | int, int] = {name: i for i, name in enumerate(sensors)}
         # A sensor that is an integer is named by its digits.
         self._sensors = places | {int(name): i for i, name in enumerate(sensors) if _WHOLE.fullmatch(name)}
+        self._names = sensors
         self._width = len(sensors)
         self._known = known_series
         # The date, where it stands apart, comes between the time and the series.
@@ -104,7 +110,9 @@ class Decoder:
         numbers, ours = self._numbers(parsed)
         future = self._in_future(times, np.array(timestamps_ms, np.int64)[parsed.message])
 
-        results = np.where(ours, _RowResult.READING, _RowResult.IGNORED).astype(np.int8)
+        results = np.full(len(ours), _RowResult.READING, np.int8)
+        results[_without_number(parsed)] = _RowResult.NO_NUMBER
+        results[~ours] = _RowResult.IGNORED
         results[self._unknown(names, series)] = _RowResult.UNKNOWN_SERIES
         results[series < 0] = _RowResult.MISSING_SERIES
         results[future] = _RowResult.FUTURE_TIME
@@ -116,7 +124,25 @@ class Decoder:
         readings = _readings(results == _RowResult.READING, names, series, times, numbers, position)
         dead = self._dead(parsed, results, values, keys, positions)
         ignored = int(np.count_nonzero(results == _RowResult.IGNORED))
-        return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead), parsed.bad)
+        bad = self._bad_values(parsed, results, names, series, position)
+        return Decoded(readings, dead, ignored, len(readings) + ignored + len(dead), bad)
+
+    def _bad_values(
+        self, parsed: Parsed, results: _RowResults, names: Sequence[str], series: Int64s, position: Int64s
+    ) -> BadValues:
+        """The bad values of readings, and of rows that are dead because no sensor has a number."""
+        if not parsed.bad:
+            return {}
+        of, at, fate = series.tolist(), position.tolist(), (results <= _RowResult.NO_NUMBER).tolist()
+        return grouped(
+            (BadValue(names[of[row]], self._sensor(parsed, row, i), kind_of(value), shown(value)), at[row])
+            for row, i, value in parsed.bad
+            if fate[row]
+        )
+
+    def _sensor(self, parsed: Parsed, row: int, column: int) -> str:
+        """The sensor of a number of a row."""
+        return str(parsed.heads[-1][row]) if self._fields.format == "long" else self._names[column]
 
     def _times(self, parsed: Parsed) -> tuple[Int64s, Bools]:
         """Times in ns (n,), and bool (n,), true where there is one."""
@@ -165,11 +191,19 @@ class Decoder:
     ) -> tuple[Dead, ...]:
         """The dead messages and elements, in order."""
         found = [(message, -1, fault.reason, fault.detail) for message, fault in parsed.faults]
-        for row in np.flatnonzero(results > _RowResult.IGNORED).tolist():
+        gone = np.flatnonzero((results > _RowResult.IGNORED) | (results == _RowResult.NO_NUMBER)).tolist()
+        # Reversed: the first bad value of a row is kept.
+        first = {row: (column, value) for row, column, value in reversed(parsed.bad)} if gone else {}
+        for row in gone:
             result = _RowResult(results[row])
             message = int(parsed.message[row])
-            detail = self._detail(result, parsed, row, keys[message])
-            found.append((message, int(parsed.index[row]), Reason[result.name], detail))
+            if result is _RowResult.NO_NUMBER:
+                column, value = first[row]
+                reason = Reason.WRONG_TYPE if kind_of(value) in _WRONG_TYPES else Reason.NOT_A_NUMBER
+                detail = f"no sensor has a number; `{self._sensor(parsed, row, column)}` has {shown(value)}"
+            else:
+                reason, detail = Reason[result.name], self._detail(result, parsed, row, keys[message])
+            found.append((message, int(parsed.index[row]), reason, detail))
         found.sort(key=lambda dead: dead[:2])
         return tuple(
             Dead(positions[message], index, reason, detail, keys[message], values[message])
@@ -199,6 +233,13 @@ class Decoder:
             only = f"{short(*known)}, the only known one; `input.series_name` names it in training"
             return f"series {short(series)} is not {only}"
         return f"series {short(series)} is not among the {len(known)} known ones"
+
+
+def _without_number(parsed: Parsed) -> Int64s:
+    """The rows that have bad values, and no number of any sensor."""
+    rows = np.array(sorted({row for row, _, _ in parsed.bad}), np.int64)
+    without: Int64s = rows[np.isnan(parsed.numbers[rows]).all(axis=1)]
+    return without
 
 
 def _keys_of_rows(keys: Sequence[bytes | None], parsed: Parsed) -> Sequence[Hashable]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from stream.counters import DEAD_PREFIX, Count
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.outcome import Outcome
+from stream.intake.bad_values import total
 from stream.intake.columns import Dead, Decoded
 
 # An incident event, and the offset of the message that caused it.
@@ -43,5 +44,5 @@ def decoded_counts(decoded: Decoded, dead: Sequence[Dead]) -> Counter[Count]:
     """All messages of a batch, and those that gave no readings, by reason."""
     counts = Counter({Count.RECEIVED: decoded.received, Count.IGNORED: decoded.ignored, Count.DEAD: len(dead)})
     counts.update(Count(f"{DEAD_PREFIX}{letter.reason}") for letter in dead)
-    counts[Count.BAD_VALUES] = decoded.bad_values.total()
+    counts[Count.BAD_VALUES] = total(decoded.bad_values)
     return counts

@@ -7,6 +7,7 @@ from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.events.data_events import SensorsComplete, SensorsMissing
 from stream.events.status_event import StatusEvent
+from stream.intake.bad_values import BadTally
 from stream.intake.columns import Readings
 from stream.kafka.batch_result import BatchResult
 from stream.kafka.partition import Partition
@@ -15,6 +16,8 @@ from stream.kafka.partition import Partition
 # at random, is absent from so many with a probability of 2^-20. Twice `max_carry` is added: a sensor may come as
 # seldom as the bundle carries its value.
 PATIENCE_FRAMES = 20
+# Bad values of a sensor are told again when they are as many times as many.
+_BAD_AGAIN = 100
 log = structlog.get_logger()
 
 
@@ -38,8 +41,9 @@ class SensorCoverage:
         self._split: int | None = 0
         self._series: set[str] = set()
         self._other_names: set[str] = set()
-        # Fields of which a value that is no number was told.
-        self._bad_fields: set[str] = set()
+        # Values that are no numbers, and by sensor the number of them at which the log tells it the next time.
+        self._bad = BadTally()
+        self._bad_due: dict[str, int] = {}
 
     def update(self, partition: Partition, result: BatchResult) -> list[StatusEvent]:
         """Adds the readings of a batch; returns what is to be reported."""
@@ -82,16 +86,27 @@ class SensorCoverage:
                 self._split = None
 
     def _tell_bad_values(self, result: BatchResult) -> None:
-        """Logs the first value of each field that is no number."""
-        for field, seen in result.decoded.bad_values if result.decoded else ():
-            if field not in self._bad_fields:
-                self._bad_fields.add(field)
+        """Logs the first value of each sensor that is no number, and again each time they are a hundred times as many.
+
+        So a sensor that is bad for ever costs a few lines, and so do further sensors beyond the most of a tally.
+        """
+        if result.decoded is None or not result.decoded.bad_values:
+            return
+        self._bad.add(result.decoded.bad_values)
+        series = {bad.sensor: bad.series for bad in result.decoded.bad_values}
+        for one in self._bad.sensors():
+            if one.values >= self._bad_due.get(one.sensor, 1):
+                self._bad_due[one.sensor] = _BAD_AGAIN * one.values
                 log.warning(
                     "values.bad",
-                    field=field,
-                    seen=seen,
+                    sensor=one.sensor or "further ones",
+                    series=series.get(one.sensor),
+                    values=one.values,
+                    kinds=one.kinds,
+                    seen=", ".join(one.seen),
                     expected="a number, or null where there is none",
-                    effect="the sensor has no value in such readings; counted as `bad_values`",
+                    effect="the sensor has no value in such readings, and readings without any number are dead; "
+                    "counted as `bad_values`",
                     do="mend the sender; `input.bad_values: dead` makes such messages dead letters",
                 )
 

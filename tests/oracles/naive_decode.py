@@ -136,36 +136,14 @@ def checked(layout: Layout, names: tuple[str, ...], message: Any) -> Any:
     if not isinstance(message, list):
         raise DeadMessageError("wrong_type")
     elements = [message] if isinstance(message, Object) else message
-    if layout.bad_values == "missing":
-        without_bad(layout, names, elements)
     for element in elements:
         check_types(layout, names, element)
     for element in elements:
-        for path in value_paths(layout, names):
+        for path in value_paths(layout, names) if layout.bad_values == "dead" else ():
             number = at(element, path)
             if isinstance(number, Number) and math.isinf(number.as_float()):
                 raise DeadMessageError("not_a_number")
     return message
-
-
-def without_bad(layout: Layout, names: tuple[str, ...], elements: list[Any]) -> None:
-    first, good = "", 0
-    for element in elements:
-        for path in value_paths(layout, names):
-            *steps, last = steps_of(path)
-            inside = element
-            for step in steps:
-                inside = dict(inside).get(step) if isinstance(inside, Object) else None
-            value = dict(inside).get(last) if isinstance(inside, Object) else None
-            if value is None:
-                continue
-            if isinstance(value, bool) or (isinstance(value, Number) and not math.isinf(value.as_float())):
-                good += 1
-            else:
-                first = first or ("not_a_number" if isinstance(value, Number | Literal) else "wrong_type")
-                inside[:] = [pair for pair in inside if pair[0] != last]
-    if first and not good:
-        raise DeadMessageError(first)
 
 
 def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
@@ -176,7 +154,8 @@ def check_types(layout: Layout, names: tuple[str, ...], element: Any) -> None:
         integer = isinstance(name, Number) and name.whole and -(2**63) <= long_int(name.text) < 2**63
         good = good and (type(name) is str or integer or (name is None and path == layout.series))
     for path in value_paths(layout, names):
-        good = good and (at(element, path) is None or isinstance(at(element, path), Number | bool))
+        value = at(element, path)
+        good = good and (layout.bad_values == "missing" or value is None or isinstance(value, Number | bool))
     if not good:
         raise DeadMessageError("wrong_type")
 
@@ -195,13 +174,21 @@ def one_reading(
     if known is not None and series not in known:
         raise DeadElementError("unknown_series")
     found = [at(element, path) for path in value_paths(layout, names)]
-    floats = [math.nan if n is None else float(n) if type(n) is bool else n.as_float() for n in found]
+    floats = list(map(as_number, found))
     if layout.format == "long":
         sensor = at(element, layout.sensor)
         if sensor not in names:
             return None
         floats = [floats[0] if name == sensor else math.nan for name in names]
+    bad = [n for n, number in zip(found, map(as_number, found), strict=True) if n is not None and math.isnan(number)]
+    if bad and all(map(math.isnan, floats)):
+        raise DeadElementError("not_a_number" if isinstance(bad[0], Number | Literal) else "wrong_type")
     return series, ns, tuple(floats)
+
+
+def as_number(value: Any) -> float:
+    number = value.as_float() if isinstance(value, Number) else float(value) if type(value) is bool else math.nan
+    return math.nan if math.isinf(number) else number
 
 
 def event_time(layout: Layout, time: Any) -> int:

@@ -13,6 +13,7 @@ from stream.cli.starting.history import detector_name, layout_guesses
 from stream.cli.starting.sample_table import KEY, SampleTable, sample_table
 from stream.cli.starting.source import Look, Source, sensors_setting
 from stream.errors import DataError
+from stream.intake.bad_values import tallied
 from stream.intake.columns import Decoded, LongReadings, Readings
 from stream.intake.decode import Decoder
 from stream.intake.tables.column_types import is_name
@@ -60,12 +61,8 @@ def guess_from_records(topic: str, records: Sequence["SampledRecord"], settings:
         raise DataError(f"topic {topic!r}: no message can be used: {'; '.join(look.unread)}")
     warnings = [f"topic {topic!r}: {doubt}" for doubt in layout.doubts]
     warnings += [f"topic {topic!r}: of {decoded.received} readings, {clause}" for clause in look.unread]
-    bad: dict[str, list[str]] = {}
-    for field, seen in decoded.bad_values.elements():
-        bad.setdefault(field, []).append(seen)
     warnings += [
-        f"topic {topic!r}: {len(seen)} values of `{field}` are no numbers, such as {seen[0]}; the sensor has none there"
-        for field, seen in bad.items()
+        f"topic {topic!r}: {one.text}; the sensor has none there" for one in tallied(decoded.bad_values).sensors()
     ]
     warnings += _scattered(topic, decoded.readings, records)
     return Source(topic, layout, _guesses(topic, sample, layout, look), look, warnings)

@@ -5,19 +5,21 @@ readers with the same result.
 The fast one is msgspec. It accepts faults that we do not: a repeated key, any depth, and text that is not UTF-8 in a
 field that is not read. So its rows count only where a few counts over the whole batch prove that it has none of these.
 Otherwise each message is examined, and `strict_json` reads the doubtful ones again.
+Where a value that is no number costs its sensor alone, msgspec reads the messages at fault a second time: with anything
+for a number, and with NaN and Infinity in quotes. A sensor that is bad in every message then costs little.
 """
 
 import json
 import re
 import struct
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from stream.intake.columns import Float64s, Reason
+from stream.intake.columns import Bools, Float64s, Reason
 from stream.intake.field_paths import Path
 from stream.intake.wire.causes import KEYS, with_cause
 from stream.intake.wire.json_shape import Row, Shape
@@ -26,6 +28,13 @@ from stream.intake.wire.strict_json import MAX_DEPTH, StrictReader, not_utf8, to
 
 # Unread fields that the account includes; where more occur, messages are examined one by one.
 _MAX_EXTRAS = 64
+# Begins a literal that was put in quotes; a character for private use, which no sender means.
+_MARK = "\ue000"
+_QUOTED = rb'\1"' + _MARK.encode() + rb'\2"'
+_LITERALS = {f"{_MARK}{name}": float(name) for name in ("NaN", "Infinity", "-Infinity")}
+_LITERAL = re.compile(rb"([:,\[][ \t\r\n]*)(NaN|-?Infinity)(?=[ \t\r\n]*[,}\]])")
+# Types of good numbers, and of none.
+_NUMBERS = frozenset({float, int, bool, type(None)})
 _PLAIN_STRING = re.compile(rb'"([^"]*)"[ \t\r\n]*(:?)')
 
 Message = Row | list[Row] | Fault
@@ -63,20 +72,33 @@ class _Rows:
         self.message = np.repeat(self.message, sizes)
         self.index = np.where(np.repeat(arrays, sizes), np.arange(len(rows)) - starts, -1)
 
-    def parsed(self, columns: Sequence[list[Any]], heads: int, bad: Counter[tuple[str, str]]) -> Parsed:
-        """The rows as columns; the first `heads` of them are no numbers. `bad`: see `Parsed`."""
+    def parsed(self, columns: Sequence[list[Any]], heads: int, reread: Bools | None = None) -> Parsed:
+        """The rows as columns; the first `heads` of them are no numbers.
+
+        Args:
+            reread: bool, the messages in which a value may be no number; None: there are none.
+        """
         numbers = np.empty((len(self.rows), len(columns) - heads))
+        suspects = np.zeros(0, np.int64) if reread is None else np.flatnonzero(reread[self.message])
+        bad: list[tuple[int, int, object]] = []
         for i, column in enumerate(columns[heads:]):
             numbers[:, i] = _float64s(column)
+            odd = suspects[~np.isfinite(numbers[suspects, i])].tolist()
+            found = ((row, column[row]) for row in odd if column[row] is not None and column[row] is not msgspec.UNSET)
+            bad += [(row, i, _LITERALS.get(value, value) if type(value) is str else value) for row, value in found]
+        if bad:
+            numbers[np.isinf(numbers)] = np.nan
         return Parsed(columns[:heads], numbers, self.message, self.index, self.faults, bad)
 
 
 def _float64s(column: list[Any]) -> Float64s:
-    """Floats and None as float64 (n,); None becomes NaN."""
+    """Numbers as float64 (n,); what is none becomes NaN."""
     try:
         # Takes a third of the time that numpy needs for a list.
         return np.frombuffer(struct.pack(f"{len(column)}d", *column))
     except struct.error:
+        if not _NUMBERS.issuperset(map(type, column)):
+            column = [value if type(value) in _NUMBERS else None for value in column]
         return np.array(column, np.float64)
 
 
@@ -90,10 +112,11 @@ class JsonParser:
         self._heads = sum(not leaf.number for leaf in leaves)
         self._slack = MAX_DEPTH - 2 - max(len(leaf.path) for leaf in leaves)
         self._base = self._shape = Shape(leaves)
+        # Reads again what the shape does not fit; None: a value that is no number kills its message.
+        self._lenient = self._base.lenient() if keep_rest else None
         self._extras: tuple[Path, ...] = ()
         self._turn = 0
-        numbers = [leaf.path for leaf in leaves if leaf.number and keep_rest]
-        self._reader = StrictReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes, numbers)
+        self._reader = StrictReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes, keep_rest)
 
     @property
     def unread(self) -> Sequence[Path]:
@@ -104,25 +127,53 @@ class JsonParser:
         """Parses a batch.
 
         1. msgspec reads every message. 2. Counts over the batch show whether its rows are certain.
-        3. `strict_json` reads what msgspec could not read, and what is not certain.
+        3. msgspec reads leniently what it could not read, if bad values are missing; counts show the same.
+        4. `strict_json` reads what msgspec could not read, and what is not certain.
         """
         bad_keys = self._bad_keys(keys)
-        messages = self._fast(values, keys, bad_keys)
+        messages = self._fast(self._shape, values, keys, bad_keys)
+        parsed, doubted = self._examined(self._shape, values, messages)
+        failed = [i for i, message in enumerate(messages) if message is None]
+        if not failed and not doubted:
+            return parsed
+        reread = np.zeros(len(values), np.bool_)
+        reread[failed] = True
+        if self._lenient is not None and failed:
+            doubted |= self._read_again(self._lenient, values, messages, [i for i in failed if keys[i] not in bad_keys])
+        for i, value in enumerate(values):
+            if messages[i] is None or i in doubted:
+                messages[i] = self._reader.read(value, bad_keys.get(keys[i]))
+                reread[i] = True
+        rows = _Rows(messages)
+        return rows.parsed(self._base.columns(rows.rows), self._heads, None if self._lenient is None else reread)
+
+    def _read_again(
+        self, shape: Shape, values: Sequence[bytes | None], messages: list[Message | None], failed: Sequence[int]
+    ) -> set[int]:
+        """Reads the messages `failed` into `messages`, with anything for a number; returns those that are doubtful."""
+        # Quotes around what stands within a string make it no JSON: `strict_json` reads that.
+        texts = [value and _LITERAL.sub(_QUOTED, value) for value in (values[i] for i in failed)]
+        again = self._fast(shape, texts)
+        parsed, doubted = self._examined(shape, texts, again)
+        if any(not _LITERALS.keys().isdisjoint(head) for head in parsed.heads):
+            return set(failed)
+        for i, message in zip(failed, again, strict=True):
+            messages[i] = message
+        return {failed[i] for i in doubted}
+
+    def _examined(
+        self, shape: Shape, values: Sequence[bytes | None], messages: Sequence[Message | None]
+    ) -> tuple[Parsed, set[int]]:
+        """The rows that were read, and which messages may have a fault that msgspec accepts and we do not."""
         read = [(v, m) for v, m in zip(values, messages, strict=True) if m is not None] if None in messages else None
         rows = _Rows(messages if read is None else [message for _, message in read])
         columns = self._base.columns(rows.rows)
-        parsed = rows.parsed(columns, self._heads, Counter())
+        parsed = rows.parsed(columns, self._heads)
         gaps = bool(np.isnan(parsed.numbers).any())
-        expected = self._shape.account(rows.rows, columns, gaps)
         texts: Sequence[Any] = values if read is None else [value for value, _ in read]
-        certain = self._certain(texts, len(rows.rows) + rows.arrays, expected)
-        if certain and read is None:
-            return parsed
-        for i, value in enumerate(values):
-            if messages[i] is None or (not certain and self._doubtful(value)):
-                messages[i] = self._reader.read(value, bad_keys.get(keys[i]))
-        rows = _Rows(messages)
-        return rows.parsed(self._base.columns(rows.rows), self._heads, self._reader.pop_bad())
+        if self._certain(texts, len(rows.rows) + rows.arrays, shape.account(rows.rows, columns, gaps)):
+            return parsed, set()
+        return parsed, {i for i, value in enumerate(values) if messages[i] is not None and self._doubtful(value)}
 
     def _bad_keys(self, keys: Sequence[bytes | None]) -> dict[bytes | None, str]:
         """Keys that are not UTF-8, each with its fault."""
@@ -131,15 +182,19 @@ class JsonParser:
         faults = {key: not_utf8(key) for key in set(keys) if key is not None}
         return {key: with_cause(KEYS, key, fault) for key, fault in faults.items() if key and fault is not None}
 
+    @staticmethod
     def _fast(
-        self, values: Sequence[bytes | None], keys: Sequence[bytes | None], bad_keys: Mapping[bytes | None, str]
+        shape: Shape,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None] = (),
+        bad_keys: Mapping[bytes | None, str] = MappingProxyType({}),
     ) -> list[Message | None]:
-        """The rows that msgspec reads from each message; None where it reads none."""
+        """The rows that msgspec reads from each message; None where it reads none, and for a bad key."""
         messages: list[Message | None] = []
         todo = iter(values)
         while len(messages) < len(values):
             try:
-                messages.extend(map(self._shape.decode, todo))  # type: ignore[arg-type] # None: TypeError
+                messages.extend(map(shape.decode, todo))  # type: ignore[arg-type] # None: TypeError
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
                 # `extend` has kept what came before, and the message at fault has left `todo`.
                 messages.append(None)
@@ -188,6 +243,7 @@ class JsonParser:
             extras = (*self._extras, *found)[:_MAX_EXTRAS]
             if found:
                 self._shape, self._extras = Shape(self._leaves, extras), extras
+                self._lenient = self._lenient and self._base.lenient(extras)
         except ValueError:
             # Names that msgspec refuses: such messages are examined one by one.
             return

@@ -91,6 +91,11 @@ class Shape:
         flat = list(chain.from_iterable(map(self._leaf_values, rows)))
         return [flat[i::width] for i in range(width)]
 
+    def lenient(self, extras: Sequence[Path] = ()) -> "Shape":
+        """The same shape, which takes anything for a number. Its rows have the same attributes."""
+        loose = [Leaf(leaf.path, Any, msgspec.UNSET) if leaf.number else leaf for leaf in self._leaves]
+        return Shape(loose, extras)
+
     def overflows(self, rows: Iterable[Row]) -> bool:
         """True where a number among the leaves is infinite: its text was beyond float64."""
         columns = zip(self._leaves, self.columns(rows), strict=True)

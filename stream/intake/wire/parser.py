@@ -3,7 +3,6 @@
 A wire format is one module, whose class has the methods of `Parser`, and one line in `stream.intake.decode.PARSERS`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,7 +54,7 @@ class Parsed:
         message: int64 (n,), index of the message that a row comes from.
         index: int64 (n,), element of the array that a message is; -1 where the message is one object.
         faults: index and fault of each message without rows.
-        bad: values that are no numbers and so missing in `numbers`: how many there are of each, by path and text.
+        bad: values that are no numbers, and so NaN in `numbers`: their row, column and value, by column.
     """
 
     heads: Sequence[list[Any]]
@@ -63,7 +62,7 @@ class Parsed:
     message: Int64s
     index: Int64s
     faults: list[tuple[int, Fault]]
-    bad: Counter[tuple[str, str]]
+    bad: list[tuple[int, int, object]]
 
 
 class Parser(Protocol):

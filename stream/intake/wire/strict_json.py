@@ -6,21 +6,17 @@ The first of these faults counts:
 7. A repeated name, if it is part of a configured path. 8. A wrong type. 9. A configured value beyond float64.
 
 A time beyond float64 is a bad time: only its element is dead. Where bad values cost their sensor alone, 6 and 9 are no
-faults, nor is a value of a wrong type: it is missing. A message in which no sensor has a number is dead for the first.
+faults, nor is a value of a wrong type.
 """
 
 import json
-import math
 import re
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from stream.intake.columns import Reason
-from stream.intake.field_paths import Path, joined
 from stream.intake.wire.causes import VALUES, short, value_at, with_cause
 from stream.intake.wire.json_shape import Row, Shape
 from stream.intake.wire.parser import Fault
@@ -37,18 +33,17 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class StrictReader:
     """Reads one message at a time. Not for several threads at once: the hooks write to fields."""
 
-    def __init__(self, shape: Shape, names: set[str], max_bytes: int, numbers: Sequence[Path] = ()) -> None:
+    def __init__(self, shape: Shape, names: set[str], max_bytes: int, keep_rest: bool) -> None:
         """Prepares.
 
         Args:
             names: those in configured paths, which no object may repeat.
-            numbers: paths at which a value that is no number is missing. Others kill their message.
+            keep_rest: rows may have anything where a number is expected. False: it kills its message.
         """
-        self._shape = shape
+        self._shape = shape.lenient() if keep_rest else shape
         self._names = names
         self._max_bytes = max_bytes
-        self._numbers = numbers
-        self._bad: Counter[tuple[str, str]] = Counter()
+        self._keep_rest = keep_rest
         self._literals: list[str] = []
         self._repeated: list[str] = []
         self._json = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._literal, parse_int=_integer)
@@ -77,38 +72,13 @@ class StrictReader:
             return Fault(Reason.NOT_JSON, with_cause(VALUES, text.encode(), str(error)))
         if _SURROGATE.search(text) and _half_a_pair(text):
             return Fault(Reason.NOT_UTF8, "a string has half of a surrogate pair")
-        if self._literals and not self._numbers:
+        if self._literals and not self._keep_rest:
             return Fault(
                 Reason.NOT_A_NUMBER, f"{self._literals[0]} is not a JSON number; send null for a missing value"
             )
         if self._repeated:
             return Fault(Reason.DUPLICATE_KEY, f"{self._repeated[0]!r} occurs twice in one object")
-        return self._without_bad(message) or self._typed(message)
-
-    def pop_bad(self) -> Counter[tuple[str, str]]:
-        """Values that were no numbers since the last call: how many there are of each, by path and text."""
-        bad, self._bad = self._bad, Counter()
-        return bad
-
-    def _without_bad(self, message: object) -> Fault | None:
-        """Removes the values that are no numbers from a message; its fault where no element has a number left."""
-        found: list[tuple[str, object]] = []
-        good = False
-        for element in message if isinstance(message, list) else [message]:
-            for path in self._numbers:
-                inside = _object_at(element, path)
-                value = None if inside is None else inside.get(path[-1])
-                is_number = value is not None and _is_number(value)
-                good |= is_number
-                if inside is not None and value is not None and not is_number:
-                    found.append((joined(path), value))
-                    del inside[path[-1]]
-        if found and not good:
-            at, first = found[0]
-            reason = Reason.NOT_A_NUMBER if isinstance(first, int | float) else Reason.WRONG_TYPE
-            return Fault(reason, f"no sensor has a number; `{at}` has {short(first)}")
-        self._bad.update((at, short(value)) for at, value in found)
-        return None
+        return self._typed(message)
 
     def _typed(self, message: object) -> Row | list[Row] | Fault:
         row: Any = self._shape.row
@@ -117,7 +87,7 @@ class StrictReader:
         except msgspec.ValidationError as error:
             too_big = str(error).startswith("Number out of range")
             return Fault(Reason.NOT_A_NUMBER if too_big else Reason.WRONG_TYPE, _wrong(message, str(error)))
-        if self._shape.overflows(rows if isinstance(rows, list) else [rows]):
+        if not self._keep_rest and self._shape.overflows(rows if isinstance(rows, list) else [rows]):
             return Fault(Reason.NOT_A_NUMBER, "a value is beyond the range of a float64")
         return rows
 
@@ -133,21 +103,7 @@ class StrictReader:
 
     def _literal(self, name: str) -> float:
         self._literals.append(name)
-        return math.nan
-
-
-def _object_at(element: object, path: Path) -> dict[str, object] | None:
-    """The object that holds the value at a path; None where there is none."""
-    for name in path[:-1]:
-        element = element.get(name) if isinstance(element, dict) else None
-    return element if isinstance(element, dict) else None
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:
-        return False
+        return float(name)
 
 
 def _wrong(message: object, error: str) -> str:

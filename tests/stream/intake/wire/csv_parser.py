@@ -3,7 +3,6 @@
 A line is one row, with its values in the order of the fields that are read. An empty value is absent.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +41,7 @@ class CsvParser:
         heads = [[row[at] for row in rows] for at in range(self._heads)]
         numbers = np.array([row[self._heads :] for row in rows], np.float64)
         numbers = numbers.reshape(len(rows), len(self._leaves) - self._heads)
-        return Parsed(heads, numbers, np.array(message, np.int64), np.array(index, np.int64), faults, Counter())
+        return Parsed(heads, numbers, np.array(message, np.int64), np.array(index, np.int64), faults, [])
 
     def _rows(self, value: bytes | None, key: bytes | None) -> list[list[Any]] | Fault:
         if value is not None and len(value) > self._max_bytes:
