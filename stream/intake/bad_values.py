@@ -1,6 +1,5 @@
 """Values of sensors that are no numbers: as a batch reports them, and as bounded counts of many batches."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
@@ -37,15 +36,15 @@ BadValues = Mapping[BadValue, Seen]
 
 def kind_of(value: object) -> Kind:
     """The kind of a value that is no finite number."""
-    if isinstance(value, float):
-        return "nan" if math.isnan(value) else "inf"
+    if isinstance(value, float | int):
+        return "nan" if value != value else "inf"  # An integer that is too large would not convert.
     return "object" if isinstance(value, dict) else "array" if isinstance(value, list) else "text"
 
 
 def shown(value: object) -> str:
     """A bad value as people read it, cut after some characters; a text is in quotes."""
-    if isinstance(value, float):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, float | int):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     return short(value)
 
 

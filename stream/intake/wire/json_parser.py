@@ -12,6 +12,7 @@ for a number, and with NaN and Infinity in quotes. A sensor that is bad in every
 import json
 import re
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +34,8 @@ _MARK = "\ue000"
 _QUOTED = rb'\1"' + _MARK.encode() + rb'\2"'
 _LITERALS = {f"{_MARK}{name}": float(name) for name in ("NaN", "Infinity", "-Infinity")}
 _LITERAL = re.compile(rb"([:,\[][ \t\r\n]*)(NaN|-?Infinity)(?=[ \t\r\n]*[,}\]])")
+# The first integer beyond float64.
+_HUGE = int(sys.float_info.max) + 1
 # Types of good numbers, and of none.
 _NUMBERS = frozenset({float, int, bool, type(None)})
 _PLAIN_STRING = re.compile(rb'"([^"]*)"[ \t\r\n]*(:?)')
@@ -96,10 +99,16 @@ def _float64s(column: list[Any]) -> Float64s:
     try:
         # Takes a third of the time that numpy needs for a list.
         return np.frombuffer(struct.pack(f"{len(column)}d", *column))
-    except struct.error:
-        if not _NUMBERS.issuperset(map(type, column)):
-            column = [value if type(value) in _NUMBERS else None for value in column]
+    except (struct.error, OverflowError):
+        if not _NUMBERS.issuperset(map(type, column)) or int in map(type, column):
+            column = [value if _is_number(value) else None for value in column]
         return np.array(column, np.float64)
+
+
+def _is_number(value: object) -> bool:
+    """True for what fits into a float64, and for None."""
+    kind = type(value)
+    return kind in _NUMBERS and (kind is not int or -_HUGE < value < _HUGE)  # type: ignore[operator] # an int
 
 
 class JsonParser:

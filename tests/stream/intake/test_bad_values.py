@@ -27,7 +27,8 @@ def test_a_message_in_which_no_sensor_has_a_number_is_dead_for_the_first_of_them
         (Reason.WRONG_TYPE, "no sensor has a number; `temp` has 'n/a'")
     ]
     assert [(bad.sensor, bad.kind, bad.text) for bad in decoded.bad_values] == [
-        ("temp", "text", "'n/a'"), ("a:b", "object", "{}")
+        ("temp", "text", "'n/a'"),
+        ("a:b", "object", "{}"),
     ]
 
 
