@@ -26,6 +26,7 @@ from stream.cli.doctor import doctor
 from stream.cli.evaluate import evaluate
 from stream.cli.feedback import feedback_app
 from stream.cli.init import init
+from stream.cli.look.alerts import alerts
 from stream.cli.models import models_app
 from stream.cli.recalibrate import recalibrate
 from stream.cli.replay import replay
@@ -64,7 +65,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor):
+for command in (demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts):
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(feedback_app, name="feedback")

@@ -1,64 +1,206 @@
-"""Reads a whole topic, and appends a record to one: for commands, outside of the loop and its transactions."""
+"""Reads a topic, and appends records to one: for commands, outside of the loop and its transactions."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from stream.errors import BrokerError
+from stream.events.record import Headers
 from stream.kafka.client import ErrorCallback, make_client
 from stream.kafka.listeners import Node, check_reachable
 
 # For any answer of the broker.
 PATIENCE_SECONDS = 15.0
 READ_RECORDS = 1000
+READ_SECONDS = 0.1
+# The broker answers this late where a partition has nothing: a person waits for the end of each.
+WAIT_MS = 50
+# Of a record that is appended: the topic decides.
+MOST_BYTES = 8 << 20
 # Topics that an error names.
 _LISTED = 20
 Common = Mapping[str, str | int | float | bool]
+# Chooses the first record to read of each partition, given the reader, the topic and the number of partitions.
+Starts = Callable[[Consumer, str, int], Sequence[TopicPartition]]
 
 
-def read_topic(common: Common, topic: str) -> list[tuple[str, bytes]]:
-    """All committed records with a value, each as (topic/partition/offset, value).
+class TopicRecord(NamedTuple):
+    """A record as it stands on a topic; `timestamp_ms` is negative where it has none."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+    headers: Mapping[str, bytes] = {}
+
+
+def from_beginning(reader: Consumer, topic: str, partitions: int) -> Sequence[TopicPartition]:
+    """Every partition from its oldest record on."""
+    return [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)]
+
+
+def from_end(reader: Consumer, topic: str, partitions: int) -> Sequence[TopicPartition]:
+    """Every partition from its present end on."""
+    numbers = range(partitions)
+    ends = [reader.get_watermark_offsets(TopicPartition(topic, n), PATIENCE_SECONDS)[1] for n in numbers]
+    return [TopicPartition(topic, number, end) for number, end in zip(numbers, ends, strict=True)]
+
+
+def since(time_ns: int) -> Starts:
+    """Every partition from the first record that was written at or after a time, ns since 1970."""
+
+    def starts(reader: Consumer, topic: str, partitions: int) -> Sequence[TopicPartition]:
+        asked = [TopicPartition(topic, number, max(time_ns // 1_000_000, 0)) for number in range(partitions)]
+        found = reader.offsets_for_times(asked, PATIENCE_SECONDS)
+        # A negative offset: there is no such record yet.
+        return [TopicPartition(topic, p.partition, p.offset if p.offset >= 0 else OFFSET_END) for p in found]
+
+    return starts
+
+
+class TopicReader:
+    """A client that reads partitions of one topic and joins no group; a context manager.
 
     Args:
         common: librdkafka options of every client.
+        starts: the first record of each partition to read; partitions that it leaves out are not read.
+        committed: leave out records of open and aborted transactions.
 
     Raises:
         BrokerError: no broker answers, there is no such topic, or this user may not read it.
     """
-    reader = make_client(
-        Consumer,
-        {
+
+    def __init__(self, common: Common, topic: str, starts: Starts = from_beginning, committed: bool = True) -> None:
+        options = {
             **quiet(common),
             "group.id": "narrows-reader",  # librdkafka wants one; it is never joined
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.partition.eof": True,
-        },
-    )
-    try:
-        partitions = partitions_of(reader, topic)
-        reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
-        found = ((f"{topic}/{m.partition()}/{m.offset()}", m.value()) for m in _until_end(reader, topic, partitions))
-        return [(where, value) for where, value in found if value is not None]
-    finally:
-        reader.close()
+            "fetch.wait.max.ms": WAIT_MS,
+        }
+        self._topic = topic
+        self._reader = make_client(Consumer, options)
+        try:
+            chosen = list(starts(self._reader, topic, partitions_of(self._reader, topic)))
+        except KafkaException as fault:
+            self._reader.close()
+            raise BrokerError(f"topic {topic!r}: {fault.args[0].str()}; grant Read, or name another") from fault
+        except BrokerError:
+            self._reader.close()
+            raise
+        self._chosen = len(chosen)
+        self._ended: set[int | None] = set()
+        self._reader.assign(chosen)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self._reader.close()
+
+    @property
+    def is_at_end(self) -> bool:
+        """True once the end of every partition was reached."""
+        return len(self._ended) >= self._chosen
+
+    def to_end(self) -> Iterator[TopicRecord]:
+        """Records up to the end of each partition, as it is when it is reached.
+
+        Raises:
+            BrokerError: the broker refuses, or does not answer for `PATIENCE_SECONDS`.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.is_at_end:
+            ended = len(self._ended)
+            records = self.take()
+            yield from records
+            if records or len(self._ended) > ended:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+            elif time.monotonic() > deadline:
+                raise BrokerError(f"topic {self._topic!r}: no answer for {PATIENCE_SECONDS:g} s; try again")
+
+    def take(self) -> list[TopicRecord]:
+        """The records of a moment; none where none came.
+
+        Raises:
+            BrokerError: the broker refuses.
+        """
+        taken = []
+        for message in self._reader.consume(READ_RECORDS, READ_SECONDS):
+            fault = message.error()
+            if fault is None:
+                taken.append(_record(message))
+            elif fault.code() == KafkaError._PARTITION_EOF:
+                self._ended.add(message.partition())
+            else:
+                raise BrokerError(f"topic {self._topic!r}: {fault.str()}; grant Read, or name another")
+        return taken
+
+
+def read_topic(common: Common, topic: str) -> list[tuple[str, bytes]]:
+    """All committed records with a value, each as (topic/partition/offset, value); raises as `TopicReader` does."""
+    with TopicReader(common, topic) as reader:
+        return [(f"{topic}/{r.partition}/{r.offset}", r.value) for r in reader.to_end() if r.value is not None]
 
 
 def append_record(common: Common, topic: str, key: bytes, value: bytes) -> None:
-    """Appends one record to a topic, and waits until it is written.
+    """Appends one record to a topic; see `append_records`."""
+    append_records(common, topic, [(key, value, [])])
+
+
+def append_records(common: Common, topic: str, records: Iterable[tuple[bytes | None, bytes | None, Headers]]) -> int:
+    """Appends records (key, value, headers) to a topic in their order, waits until they are written, and counts them.
 
     Raises:
-        BrokerError: no broker answers, there is no such topic, or the broker refuses the record.
+        BrokerError: no broker answers, there is no such topic, or the broker refuses a record.
     """
-    options = {**quiet(common), "enable.idempotence": True, "message.timeout.ms": int(PATIENCE_SECONDS * 1000)}
+    options = {
+        **quiet(common),
+        "enable.idempotence": True,
+        "message.timeout.ms": int(PATIENCE_SECONDS * 1000),
+        "message.max.bytes": MOST_BYTES,
+    }
     producer = make_client(Producer, options)
     partitions_of(producer, topic)
     faults: list[KafkaError] = []
-    producer.produce(topic, value, key, on_delivery=lambda fault, message: faults.append(fault) if fault else None)
-    if producer.flush(2 * PATIENCE_SECONDS) or faults:
+    count = 0
+    for key, value, headers in records:
+        while len(producer) >= READ_RECORDS:
+            producer.poll(READ_SECONDS)
+        if faults:
+            break
+        producer.produce(
+            topic,
+            value,
+            key,
+            headers=list(headers),
+            on_delivery=lambda fault, _: faults.append(fault) if fault else None,
+        )
+        count += 1
+    left = producer.flush(2 * PATIENCE_SECONDS)
+    if left or faults:
         why = faults[0].str() if faults else "no answer"
-        raise BrokerError(f"topic {topic!r}: the record was not written ({why}); grant Write, or try again")
+        written = (
+            f"{count - left - len(faults)} of {count} records were written"
+            if count > 1
+            else "the record was not written"
+        )
+        raise BrokerError(f"topic {topic!r}: {written} ({why}); grant Write, or try again")
+    return count
 
 
 def quiet(common: Common) -> dict[str, str | int | float | bool | ErrorCallback]:
@@ -91,18 +233,13 @@ def partitions_of(client: Consumer | Producer, topic: str) -> int:
     return len(topics[topic].partitions)
 
 
-def _until_end(reader: Consumer, topic: str, partitions: int) -> Iterator[Message]:
-    ended: set[int | None] = set()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(ended) < partitions:
-        for message in reader.consume(READ_RECORDS, 0.1):
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            fault = message.error()
-            if fault is None:
-                yield message
-            elif fault.code() == KafkaError._PARTITION_EOF:
-                ended.add(message.partition())
-            else:
-                raise BrokerError(f"topic {topic!r}: {fault.str()}; grant Read, or name another")
-        if time.monotonic() > deadline:
-            raise BrokerError(f"topic {topic!r}: no answer for {PATIENCE_SECONDS:g} s; try again")
+def _record(message: Message) -> TopicRecord:
+    headers: Any = message.headers() or ()
+    return TopicRecord(
+        message.partition() or 0,
+        message.offset() or 0,
+        message.key(),
+        message.value(),
+        message.timestamp()[1],
+        {name: value for name, value in headers if isinstance(value, bytes)},
+    )

@@ -3,7 +3,7 @@
 Names in alerts may come from anybody: they are shown without control characters, and never read as markup.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -15,7 +15,7 @@ from stream.events.alert import Alert, NamedSensor
 from stream.events.incident_view import newest
 from stream.intake.columns import Float64s, Int64s
 from stream.messages import counted, printable
-from stream.terminal import console, duration, framed_table
+from stream.terminal import console, duration, framed_table, plain_table
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ASCII = " ...:::##"
@@ -58,6 +58,31 @@ def incidents_table(events: Iterable[Alert]) -> Table:
             Text(duration(event.duration_s)),
             Text(_peak(event)),
             Text(", ".join(shares)),
+        )
+    return table
+
+
+def worst_first(incidents: Iterable[Alert]) -> list[Alert]:
+    """Incidents by severity, then by their peak score; those of one height by start time."""
+    order = list(_SEVERITY)
+    return sorted(incidents, key=lambda one: (-order.index(one.severity), -one.peak_score, one.started_at))
+
+
+def open_incidents_table(incidents: Sequence[Alert], now: datetime) -> Table:
+    """Makes a table of open incidents, the worst first: each by its newest event, and the age of that event."""
+    detectors = len({event.detector for event in incidents}) > 1
+    headings = ("severity", "series", *(("detector",) if detectors else ()), "started", "lasted", "peak", "last event")
+    table = plain_table((*headings, "sensors"), right=("lasted", "peak", "last event"))
+    for event in worst_first(incidents):
+        table.add_row(
+            Text(event.severity, _SEVERITY.get(event.severity, "")),
+            Text(printable(event.series), "bold"),
+            *((Text(printable(event.detector)),) if detectors else ()),
+            Text(f"{parse_time(event.started_at):%Y-%m-%d %H:%M}", no_wrap=True),
+            Text(duration(event.duration_s), no_wrap=True),
+            Text(_peak(event)),
+            Text(f"{duration((now - parse_time(event.observed_at)).total_seconds())} ago", no_wrap=True),
+            Text("; ".join(_reading(sensor) for sensor in event.sensors[:2])),
         )
     return table
 

@@ -16,7 +16,7 @@ from stream.intake.wire.json_shape import values_beside
 from stream.messages import printable
 
 if TYPE_CHECKING:
-    from stream.kafka.topic_sample import SampledRecord
+    from stream.kafka.topic_reader import TopicRecord
 
 # The column of the record keys. No setting can name a field so: a name in its path would be empty.
 KEY = "key.."
@@ -58,7 +58,7 @@ class SampleTable:
         pq.write_table(self.table, path)
 
 
-def sample_table(topic: str, records: Sequence["SampledRecord"]) -> SampleTable:
+def sample_table(topic: str, records: Sequence["TopicRecord"]) -> SampleTable:
     """Makes the table of a sample.
 
     Raises:

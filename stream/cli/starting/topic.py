@@ -24,7 +24,7 @@ from stream.settings import Settings
 from stream.settings.starter import Guess, settings_of, with_given
 
 if TYPE_CHECKING:
-    from stream.kafka.topic_sample import SampledRecord
+    from stream.kafka.topic_reader import TopicRecord
 
 # Keys that leave more readings than this with the time of another one do not tell assets apart.
 _REPEATED = 0.1
@@ -42,7 +42,7 @@ def guess_from_topic(settings: Settings, topic: str) -> Source:
     return guess_from_records(topic, newest_records(settings.kafka.connection(), topic), settings)
 
 
-def guess_from_records(topic: str, records: Sequence["SampledRecord"], settings: Settings) -> Source:
+def guess_from_records(topic: str, records: Sequence["TopicRecord"], settings: Settings) -> Source:
     """Guesses the layout of these messages; `settings` name the fields that are known.
 
     The layout is that which a table with a column for each field would have. Then the messages go through the decoder
@@ -149,7 +149,7 @@ def _equals_key(sample: SampleTable, name: str) -> bool:
     return bool([str(value) for value in sample.table[name].to_pylist()] == keys)
 
 
-def _decoded(settings: Settings, layout: Layout, records: Sequence["SampledRecord"]) -> tuple[tuple[str, ...], Decoded]:
+def _decoded(settings: Settings, layout: Layout, records: Sequence["TopicRecord"]) -> tuple[tuple[str, ...], Decoded]:
     """The sensors, and the messages as `narrows run` decodes them with these settings."""
     from stream.serve.compose import fields
 
@@ -169,7 +169,7 @@ def _of_one_sensor(readings: Readings) -> LongReadings:
     )
 
 
-def _scattered(topic: str, readings: Readings, records: Sequence["SampledRecord"]) -> list[str]:
+def _scattered(topic: str, readings: Readings, records: Sequence["TopicRecord"]) -> list[str]:
     """Warns of series that are in several partitions: each is scored in one."""
     partitions = np.array([record.partition for record in records], np.int64)[readings.position]
     pairs = np.unique(np.stack([readings.series, partitions]), axis=1)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from stream.kafka.topic_sample import SampledRecord
+from stream.kafka.topic_reader import TopicRecord
 
 PUMPS = ("pump-1", "pump-2", "pump-3")
 START_MS = 1_767_225_600_000  # 2026-01-01
@@ -13,11 +13,10 @@ ROWS = 90
 
 def sample(
     message: Callable[[int], object], key: Callable[[int], str | None] = lambda row: pump(row), partitions: int = 1
-) -> list[SampledRecord]:
+) -> list[TopicRecord]:
     """90 records, three at a time, a second apart; `message` gives the JSON of each, or its bytes."""
     return [
-        SampledRecord(row % partitions, row, _bytes(key(row)), _value(message(row)), time_ms(row))
-        for row in range(ROWS)
+        TopicRecord(row % partitions, row, _bytes(key(row)), _value(message(row)), time_ms(row)) for row in range(ROWS)
     ]
 
 

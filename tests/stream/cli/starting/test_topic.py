@@ -8,14 +8,14 @@ import pytest
 from stream.cli.starting.source import Source
 from stream.cli.starting.topic import guess_from_records
 from stream.errors import DataError
-from stream.kafka.topic_sample import SampledRecord
+from stream.kafka.topic_reader import TopicRecord
 from stream.settings import Settings, load
 from tests.stream.cli.starting.messages import flat, paths, pump, sample, time_ms
 
 Message = Callable[[int], object]
 
 
-def guessed(records: list[SampledRecord], *overrides: str) -> Source:
+def guessed(records: list[TopicRecord], *overrides: str) -> Source:
     return guess_from_records("readings", records, load(None, overrides, {}))
 
 
