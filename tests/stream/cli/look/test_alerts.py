@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,12 @@ from tests.support.processes import Running, cold
 SEVERITIES = ["low", "medium", "high", "critical"]
 
 
-def newest(served: Live) -> dict[str, dict[str, object]]:
+def newest(served: Live) -> dict[str, dict[str, Any]]:
     """The newest event of each incident of the topic of alerts."""
     return {event["alert_id"]: event for event in (record.json() for record in served.read(served.alerts))}
 
 
-def still_open(served: Live) -> dict[str, dict[str, object]]:
+def still_open(served: Live) -> dict[str, dict[str, Any]]:
     return {name: event for name, event in newest(served).items() if event["state"] != "resolved"}
 
 
