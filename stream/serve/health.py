@@ -26,7 +26,7 @@ class PartitionHealth(msgspec.Struct, frozen=True):
 
 
 class ThresholdHealth(msgspec.Struct, frozen=True):
-    """Age and drift of the thresholds; see `stream.serve.threshold_watch`.
+    """Age and drift of the thresholds; see `stream.serve.watch.threshold_watch`.
 
     Attributes:
         calibrated_at: RFC 3339; null where the bundle does not say. age_s: time since then.

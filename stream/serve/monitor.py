@@ -16,7 +16,7 @@ from stream.kafka.input import Input
 from stream.kafka.partition import Partition, Phase
 from stream.kafka.recovery import Recovery
 from stream.serve.health import Health, PartitionHealth, State
-from stream.serve.threshold_watch import ThresholdWatch
+from stream.serve.watch.threshold_watch import ThresholdWatch
 
 log = structlog.get_logger()
 

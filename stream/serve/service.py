@@ -32,10 +32,10 @@ from stream.serve.bundle_swap import BundleSwap
 from stream.serve.health import Health
 from stream.serve.monitor import Monitor
 from stream.serve.publisher import Publisher
-from stream.serve.sensor_coverage import SensorCoverage
 from stream.serve.served_bundle import BundleSource, FixedBundles
-from stream.serve.silence import Silence
-from stream.serve.threshold_watch import ThresholdWatch
+from stream.serve.watch.sensor_coverage import SensorCoverage
+from stream.serve.watch.silence import Silence
+from stream.serve.watch.threshold_watch import ThresholdWatch
 from stream.settings.serve import ServeSettings
 
 log = structlog.get_logger()

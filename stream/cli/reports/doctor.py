@@ -18,7 +18,7 @@ from stream.serve.compose import bundle_of
 from stream.serve.connection import kafka_options
 from stream.serve.logs import configure
 from stream.serve.service import in_seconds
-from stream.serve.threshold_watch import ThresholdWatch
+from stream.serve.watch.threshold_watch import ThresholdWatch
 from stream.settings import Settings
 from stream.settings.overruled import overruled
 from stream.settings.run_faults import run_faults

@@ -14,7 +14,7 @@ from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.incidents.threshold import Promise
 from stream.events.status import status_schema
-from stream.serve.threshold_watch import DAY_S, PROMISED_SINCE, SEGMENTS, WEEK_S, ThresholdWatch
+from stream.serve.watch.threshold_watch import DAY_S, PROMISED_SINCE, SEGMENTS, WEEK_S, ThresholdWatch
 from tests.conftest import MakeTopic
 from tests.stream.serve.test_service import SERIES, SPEC, Stream
 from tests.support.builders import SECOND, a_definition, a_policy, a_spec

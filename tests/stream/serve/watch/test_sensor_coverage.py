@@ -19,7 +19,7 @@ from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.resume_point import PartitionOffsets, resume_point_of
-from stream.serve.sensor_coverage import PATIENCE_FRAMES, SensorCoverage
+from stream.serve.watch.sensor_coverage import PATIENCE_FRAMES, SensorCoverage
 from tests.conftest import MakeTopic
 from tests.support.builders import START, a_definition, a_policy, a_spec, fields
 from tests.support.live import Live

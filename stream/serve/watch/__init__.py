@@ -1,0 +1,1 @@
+"""Watches over what the process serves: readings, sensors, silence, thresholds."""
