@@ -31,6 +31,7 @@ class Count(StrEnum):
     DUPLICATE = "duplicate", "readings", "Readings of a time that their series already has."
     IGNORED = "ignored", "readings", "Readings of sensors that are not in the bundle."
     DEAD = "dead", "readings", "Readings that became dead letters."
+    UNCONFIRMED = "unconfirmed", "readings", "Readings far ahead in time that no next one has confirmed."
     BAD_VALUES = "bad_values", "values", "Values of sensors that are no numbers, and so missing."
     LOST = "lost", "readings", "Readings that retention deleted before they were scored."
     HISTORY_LOST = "history_lost", "series", "Series that warm up because readings for their windows are gone."

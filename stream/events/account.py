@@ -22,14 +22,14 @@ WORTH_A_WORD = 0.1
 MOST_SERIES, MOST_SENSORS = 5, 3
 
 # Counts of an account that people see: frames with those by verdict, then readings that no frame holds.
-COUNTS = ("frames", "scored", "warming", "degraded", "off", "late", "duplicate", "ignored", "dead")
+COUNTS = ("frames", "scored", "warming", "degraded", "off", "late", "duplicate", "ignored", "dead", "unconfirmed")
 
 
 class SeriesAccount(msgspec.Struct, frozen=True):
     """The account of one series, as JSON and tables show it. Keys are stable: some may be added, none is renamed.
 
     Attributes:
-        readings: all of them; late, duplicate, ignored, dead: those that no frame holds.
+        readings: all of them; late, duplicate, ignored, dead, unconfirmed: those that no frame holds.
         frames: all of them; scored, warming, degraded, off: by verdict. The sum is `frames`.
         unscored: share of the frames that should have a score and have none. Off frames and one warm-up are in order.
         cause: of most of these; "" where too few are without a score to be worth a word.
@@ -51,6 +51,7 @@ class SeriesAccount(msgspec.Struct, frozen=True):
     cause: Cause
     why: str
     remedy: str
+    unconfirmed: int = 0
 
     @property
     def expected(self) -> int:
@@ -126,7 +127,7 @@ def _together(alike: list[SeriesAccount], of: int) -> str:
 
 def _account(of: SeriesCounts, definition: Definition) -> SeriesAccount:
     scored, warming, degraded, off = of.frames
-    _, late, duplicate, ignored, dead = of.readings
+    _, late, duplicate, ignored, dead, unconfirmed = of.readings
     frames, needed = sum(of.frames), frames_to_first_score(definition.spec)
     expected = frames - off
     unscored = (degraded + max(warming - needed + 1, 0)) / expected if expected else 0.0
@@ -134,7 +135,7 @@ def _account(of: SeriesCounts, definition: Definition) -> SeriesAccount:
     why, remedy = _words(cause, of, definition) if cause else ("", "")
     return SeriesAccount(
         of.series, sum(of.readings), late, duplicate, ignored, dead, frames, scored, warming, degraded, off,
-        unscored, cause, why, remedy,
+        unscored, cause, why, remedy, unconfirmed,
     )  # fmt: skip
 
 

@@ -19,13 +19,17 @@ Bools = NDArray[np.bool_]
 
 
 class Disposition(IntEnum):
-    """The end of a reading; every reading has exactly one."""
+    """The end of a reading; every reading has exactly one.
+
+    An unconfirmed reading leaps ahead of the clock of its series. It is used once the next reading confirms its time.
+    """
 
     USED = 0
     LATE = 1
     DUPLICATE = 2
     IGNORED = 3
     DEAD = 4
+    UNCONFIRMED = 5
 
 
 class Reason(StrEnum):

@@ -26,7 +26,7 @@ CODES = (0, 1, 2, 4)
 REFUSED = 4
 # Added to the seed of a history, it is the seed of newer rows.
 NEWER = 10**6
-DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
+DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead", "unconfirmed")
 VERDICTS = ("scored", "warming", "degraded", "off")
 
 

@@ -17,7 +17,7 @@ from tests.real_data.streaming import StreamResult, stream
 from tests.support.processes import Launch, cold
 from training.metrics.events import EventMetrics
 
-DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
+DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead", "unconfirmed")
 VERDICTS = ("scored", "warming", "degraded", "off")
 # Alerts per series and week: the default, and one a day. With the default smd machine-1-2 has no alert.
 BUDGETS = (1.0, 7.0)

@@ -84,7 +84,9 @@ def test_every_row_of_the_file_is_accounted_for(policy: str, tmp_path: Path) -> 
     undated = pa.compute.if_else(gone, pa.scalar(None, table["time"].type), table["time"])
     pq.write_table(table.set_column(0, "time", undated), tmp_path / "rows.parquet")
     result, _ = replayed(a_detector(policy=policy), tmp_path / "rows.parquet")
-    fates = {name: result.counts[Count(name)] for name in ("used", "late", "duplicate", "ignored", "dead")}
+    fates = {
+        name: result.counts[Count(name)] for name in ("used", "late", "duplicate", "ignored", "dead", "unconfirmed")
+    }
     assert result.counts[Count.RECEIVED] == sum(fates.values()) == ROWS
     assert fates["dead"] == 10
     assert min(fates["used"], fates["late"], fates["duplicate"]) > 0

@@ -33,7 +33,14 @@ def test_what_the_run_tells_can_be_read_by_machines_and_by_people(
     facts = json.loads(msgspec.json.encode(report.facts(trained)))
     assert facts["rows_per_s"] > 1_000
     assert 50 < facts["peak_memory_mb"] < 100_000
-    assert facts["data"]["dispositions"] == {"used": 3200, "late": 0, "duplicate": 0, "ignored": 0, "dead": 0}
+    assert facts["data"]["dispositions"] == {
+        "used": 3200,
+        "late": 0,
+        "duplicate": 0,
+        "ignored": 0,
+        "dead": 0,
+        "unconfirmed": 0,
+    }
     report.show(trained)
     table = capsys.readouterr().out
     for said in ("3,200 readings, 4 series", "percentile 95: q = ", "candidate, production"):

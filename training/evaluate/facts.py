@@ -18,7 +18,7 @@ from training.evaluate.outcomes import EventOutcome, Outcome, by_length
 from training.evaluate.promise import CurvePoint, PromiseComparison
 from training.metrics.events import EventMetrics
 
-DISPOSITIONS = ("received", "used", "late", "duplicate", "ignored", "dead")
+DISPOSITIONS = ("received", "used", "late", "duplicate", "ignored", "dead", "unconfirmed")
 
 
 class LabelFacts(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from training.metrics.events import EventMetrics
 
 # With fewer promised alerts than this, none or several of them prove little.
 FEW = 2.3
-DISCARDED = (Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD)
+DISCARDED = (Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD, Count.UNCONFIRMED)
 UNSCORED = (Count.WARMING, Count.DEGRADED, Count.OFF)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead")
+DISPOSITIONS = ("used", "late", "duplicate", "ignored", "dead", "unconfirmed")
 VERDICTS = ("scored", "warming", "degraded", "off")
 
 

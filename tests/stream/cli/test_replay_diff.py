@@ -40,7 +40,19 @@ def test_a_bundle_against_itself_changes_nothing(replays: Replays) -> None:
     document = replays(version, "production", "--json").data
     assert document["all"]["before"] == document["all"]["after"]
     assert document["changes"] == result.lines
-    names = ("ignored", "dead", "used", "late", "duplicate", "scored", "warming", "degraded", "off", "disagreeing")
+    names = (
+        "ignored",
+        "dead",
+        "used",
+        "late",
+        "duplicate",
+        "unconfirmed",
+        "scored",
+        "warming",
+        "degraded",
+        "off",
+        "disagreeing",
+    )
     assert tuple(document["before"]["counts"]) == tuple(document["after"]["counts"]) == (*names, "received")
 
 

@@ -173,7 +173,9 @@ def test_what_is_not_a_reading_goes_to_the_dead_letters_and_the_counts_add_up(li
     count = live.logged("progress")[-1]
     assert count["dead_reasons"] == dict.fromkeys(broken.values(), 1) | {"empty": 2}, "the log says why"
     assert count["received"] == 500 + len(letters)
-    assert count["received"] == sum(count[fate] for fate in ("used", "late", "duplicate", "ignored", "dead"))
+    assert count["received"] == sum(
+        count[fate] for fate in ("used", "late", "duplicate", "ignored", "dead", "unconfirmed")
+    )
     assert count["used"] == sum(count[verdict] for verdict in ("scored", "warming", "degraded", "off"))
 
 
