@@ -27,6 +27,7 @@ from stream.cli.evaluate import evaluate
 from stream.cli.feedback import feedback_app
 from stream.cli.init import init
 from stream.cli.look.alerts import alerts
+from stream.cli.look.dlq import dlq_app
 from stream.cli.models import models_app
 from stream.cli.recalibrate import recalibrate
 from stream.cli.replay import replay
@@ -69,6 +70,7 @@ for command in (demo, init, train, evaluate, recalibrate, replay, robustness, ru
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(feedback_app, name="feedback")
+app.add_typer(dlq_app, name="dlq")
 app.add_typer(config_app, name="config")
 
 

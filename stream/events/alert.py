@@ -11,6 +11,9 @@ from stream.events.record import SCHEMA_VERSION, Headers, JsonSchema, rfc3339, s
 if TYPE_CHECKING:  # The module imports torch, which commands that only read records do not need.
     from stream.detect.definition import Definition
 
+# Headers of a reading that its alerts carry on.
+CARRIED = ("traceparent",)
+
 
 class Source(msgspec.Struct, frozen=True):
     """Message or row that caused an event: topic or file, partition or 0, offset or row."""
@@ -134,9 +137,9 @@ def _named(of: SensorShare) -> NamedSensor:
     return NamedSensor(of.name, of.share, of.observed, of.expected, of.direction, of.outside, at, of.visible)
 
 
-def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:
-    """CloudEvents 1.0 headers, Kafka binding, binary mode; `traceparent`: that of the message that caused the alert."""
-    headers = [
+def alert_headers(record: Alert, carried: Headers) -> Headers:
+    """CloudEvents 1.0 headers, Kafka binding, binary mode; `carried`: `CARRIED` of the message behind the alert."""
+    return [
         ("ce_specversion", b"1.0"),
         ("ce_id", f"{record.alert_id}/{record.sequence}".encode()),
         ("ce_source", f"narrows/{record.detector}".encode()),
@@ -144,8 +147,8 @@ def alert_headers(record: Alert, traceparent: bytes | None = None) -> Headers:
         ("ce_subject", record.series.encode()),
         ("ce_time", record.observed_at.encode()),
         ("content-type", b"application/json"),
+        *carried,
     ]
-    return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
 
 
 def alert_schema() -> JsonSchema:

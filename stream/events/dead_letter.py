@@ -10,12 +10,16 @@ from stream.intake.columns import Dead, Reason
 # A topic takes 1 MiB by default, headers included. A longer message is cut in its letter: `narrows_truncated`.
 LETTER_BYTES = 1_000_000
 NAMED_ELEMENTS = 100
+# Headers of a message that `narrows dlq replay` has sent again: how often, and the place of the first one of these
+# bytes. A letter of such a message has them too.
+REPLAYS, ORIGIN = "narrows_replays", "narrows_origin"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message for the dead-letter topic: the original key and bytes; the headers have the reason and the origin."""
 
+    offset: int
     key: bytes | None
     value: bytes | None
     headers: Headers
@@ -41,7 +45,7 @@ def dead_letters(dead: Iterable[Dead], topic: str, partition: int) -> Iterator[D
         if value is not None and len(value) > LETTER_BYTES:
             headers.append(("narrows_truncated", str(len(value)).encode()))
             value = value[:LETTER_BYTES]
-        yield DeadLetter(group[0].key, value, headers)
+        yield DeadLetter(offset, group[0].key, value, headers)
 
 
 def _message_and_reason(dead: Dead) -> tuple[int, Reason]:

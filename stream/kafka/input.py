@@ -1,6 +1,6 @@
 """Reads the input topic, and turns errors of the clients into errors of narrows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import Message as KafkaMessage
 
 from stream.errors import BrokerError, FencedError, NarrowsError
+from stream.events.record import Headers
 from stream.intake.columns import Int64s
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
@@ -142,10 +143,11 @@ def _columns(records: list[KafkaMessage], rows: Int64s) -> Records:
     )
 
 
-def traceparent(message: KafkaMessage) -> bytes | None:
-    """The `traceparent` header of a message, which its alerts carry on; None where it has none."""
-    headers: Any = message.headers() or ()
+def headers_of(message: KafkaMessage | None, names: Container[str]) -> Headers:
+    """Headers of a message that what is published about it carries on, each once; none where there is no message."""
+    headers: Any = () if message is None else message.headers() or ()
+    first: dict[str, bytes] = {}
     for key, value in headers:
-        if key == "traceparent":
-            return value.encode() if isinstance(value, str) else value
-    return None
+        if key in names and isinstance(value, bytes):
+            first.setdefault(key, value)
+    return list(first.items())

@@ -17,7 +17,6 @@ from confluent_kafka import (
 )
 
 from stream.errors import BrokerError
-from stream.events.record import Headers
 from stream.kafka.client import ErrorCallback, make_client
 from stream.kafka.listeners import Node, check_reachable
 
@@ -47,6 +46,15 @@ class TopicRecord(NamedTuple):
     headers: Mapping[str, bytes] = {}
 
 
+class NewRecord(NamedTuple):
+    """A record to append; `partition` -1: the client's partitioner chooses it by the key."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int = -1
+
+
 def from_beginning(reader: Consumer, topic: str, partitions: int) -> Sequence[TopicPartition]:
     """Every partition from its oldest record on."""
     return [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)]
@@ -57,6 +65,13 @@ def from_end(reader: Consumer, topic: str, partitions: int) -> Sequence[TopicPar
     numbers = range(partitions)
     ends = [reader.get_watermark_offsets(TopicPartition(topic, n), PATIENCE_SECONDS)[1] for n in numbers]
     return [TopicPartition(topic, number, end) for number, end in zip(numbers, ends, strict=True)]
+
+
+def from_offsets(offsets: Mapping[int, int]) -> Starts:
+    """The partitions of these numbers, each from its offset on; numbers that the topic lacks are left out."""
+    return lambda reader, topic, partitions: [
+        TopicPartition(topic, number, offset) for number, offset in offsets.items() if number < partitions
+    ]
 
 
 def since(time_ns: int) -> Starts:
@@ -88,6 +103,7 @@ class TopicReader:
             **quiet(common),
             "group.id": "narrows-reader",  # librdkafka wants one; it is never joined
             "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",  # retention may have deleted the first record to read
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": WAIT_MS,
@@ -95,16 +111,15 @@ class TopicReader:
         self._topic = topic
         self._reader = make_client(Consumer, options)
         try:
-            chosen = list(starts(self._reader, topic, partitions_of(self._reader, topic)))
+            self._chosen = list(starts(self._reader, topic, partitions_of(self._reader, topic)))
         except KafkaException as fault:
             self._reader.close()
             raise BrokerError(f"topic {topic!r}: {fault.args[0].str()}; grant Read, or name another") from fault
         except BrokerError:
             self._reader.close()
             raise
-        self._chosen = len(chosen)
         self._ended: set[int | None] = set()
-        self._reader.assign(chosen)
+        self._reader.assign(self._chosen)
 
     def __enter__(self) -> Self:
         return self
@@ -112,10 +127,21 @@ class TopicReader:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         self._reader.close()
 
+    def ends(self) -> dict[int, int]:
+        """Present end of each partition that is read.
+
+        Raises:
+            BrokerError: the broker does not answer.
+        """
+        try:
+            return {p.partition: self._reader.get_watermark_offsets(p, PATIENCE_SECONDS)[1] for p in self._chosen}
+        except KafkaException as fault:
+            raise BrokerError(f"topic {self._topic!r}: {fault.args[0].str()}; try again") from fault
+
     @property
     def is_at_end(self) -> bool:
         """True once the end of every partition was reached."""
-        return len(self._ended) >= self._chosen
+        return len(self._ended) >= len(self._chosen)
 
     def to_end(self) -> Iterator[TopicRecord]:
         """Records up to the end of each partition, as it is when it is reached.
@@ -159,11 +185,11 @@ def read_topic(common: Common, topic: str) -> list[tuple[str, bytes]]:
 
 def append_record(common: Common, topic: str, key: bytes, value: bytes) -> None:
     """Appends one record to a topic; see `append_records`."""
-    append_records(common, topic, [(key, value, [])])
+    append_records(common, topic, [NewRecord(key, value)])
 
 
-def append_records(common: Common, topic: str, records: Iterable[tuple[bytes | None, bytes | None, Headers]]) -> int:
-    """Appends records (key, value, headers) to a topic in their order, waits until they are written, and counts them.
+def append_records(common: Common, topic: str, records: Iterable[NewRecord]) -> int:
+    """Appends records to a topic in their order, waits until they are written, and counts them.
 
     Raises:
         BrokerError: no broker answers, there is no such topic, or the broker refuses a record.
@@ -178,16 +204,17 @@ def append_records(common: Common, topic: str, records: Iterable[tuple[bytes | N
     partitions_of(producer, topic)
     faults: list[KafkaError] = []
     count = 0
-    for key, value, headers in records:
+    for record in records:
         while len(producer) >= READ_RECORDS:
             producer.poll(READ_SECONDS)
         if faults:
             break
         producer.produce(
             topic,
-            value,
-            key,
-            headers=list(headers),
+            record.value,
+            record.key,
+            record.partition,
+            headers=list(record.headers),
             on_delivery=lambda fault, _: faults.append(fault) if fault else None,
         )
         count += 1

@@ -9,8 +9,8 @@ import structlog
 
 from stream.detect.definition import Definition
 from stream.detect.incidents.incident import IncidentEvent
-from stream.events.alert import Source, alert, alert_headers
-from stream.events.dead_letter import dead_letters
+from stream.events.alert import CARRIED, Source, alert, alert_headers
+from stream.events.dead_letter import ORIGIN, REPLAYS, dead_letters
 from stream.events.record import encode
 from stream.events.status import status, status_headers
 from stream.events.status_event import StatusEvent
@@ -19,7 +19,7 @@ from stream.kafka import failpoints
 from stream.kafka.batch_result import BatchResult
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.transaction import Transaction
-from stream.kafka.input import traceparent
+from stream.kafka.input import headers_of
 from stream.kafka.partition import Partition
 from stream.kafka.records import Records
 
@@ -56,7 +56,8 @@ class Publisher:
         for event, offset in result.events:
             self._alert(partition.number, partition.definition, event, offset, batch)
         for letter in dead_letters(result.dead, self._options.input, partition.number):
-            self._transaction.send(self._options.dead_letters, letter.key, letter.value, letter.headers)
+            headers = letter.headers + headers_of(batch.at(letter.offset), (REPLAYS, ORIGIN))
+            self._transaction.send(self._options.dead_letters, letter.key, letter.value, headers)
         if self._options.scores is not None and result.outcome is not None:
             for verdict in frame_verdicts(result.outcome.verdicts, partition.definition.version):
                 self._transaction.send(self._options.scores, verdict.series.encode(), encode(verdict), [])
@@ -85,8 +86,7 @@ class Publisher:
     def _alert(self, number: int, definition: Definition, event: IncidentEvent, offset: int, batch: Records) -> None:
         source = Source(self._options.input, number, offset)
         record = alert(event, definition, source, datetime.now(UTC))
-        cause = batch.at(offset)
-        headers = alert_headers(record, None if cause is None else traceparent(cause))
+        headers = alert_headers(record, headers_of(batch.at(offset), CARRIED))
         value = encode(record)
         self._transaction.send(self._options.alerts, event.series.encode(), value, headers)
         newest = None if event.state == "resolved" else value

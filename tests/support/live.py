@@ -187,6 +187,10 @@ class Live:
         """Waits until every message that was sent is committed."""
         self.wait(lambda: self.committed() == self._sent, f"all of {self._sent} messages committed")
 
+    def expect(self, more: int) -> None:
+        """Counts messages that somebody else has sent to the input topic."""
+        self._sent += more
+
     def forget_sent(self) -> None:
         """Starts counting again, for an input topic that is empty again."""
         self._sent = 0

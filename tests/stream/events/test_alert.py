@@ -181,7 +181,7 @@ def test_a_duration_runs_to_the_end_once_there_is_one_and_to_the_frame_of_the_ev
 
 
 def test_headers_are_cloud_events_in_binary_mode() -> None:
-    headers = alert_headers(an_alert(state="resolved", sequence=4), b"00-trace-01")
+    headers = alert_headers(an_alert(state="resolved", sequence=4), [("traceparent", b"00-trace-01")])
     assert dict(headers) == {
         "ce_specversion": b"1.0",
         "ce_id": b"ba8e5c2e-b448-50d4-8efa-9a58b476e4a0/4",
@@ -193,7 +193,7 @@ def test_headers_are_cloud_events_in_binary_mode() -> None:
         "traceparent": b"00-trace-01",
     }
     assert len(headers) == len(dict(headers)), "each header once"
-    assert "traceparent" not in dict(alert_headers(an_alert()))
+    assert "traceparent" not in dict(alert_headers(an_alert(), []))
     assert urlparse(dict(headers)["ce_source"].decode()).path == "narrows/pumps", "a URI reference, as CloudEvents asks"
 
 
