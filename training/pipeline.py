@@ -121,7 +121,7 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     unreachable = ThresholdTable((POOLED,), np.ones(1), np.zeros(1, np.int64), 1e300)
     draft = Definition(
         options.detector, "draft", history.sensors, policy, rules, spec, scales, unreachable, trained.ensemble,
-        trained.usual_disagreement, stillness=trained.stillness,
+        trained.usual_disagreement, forms=trained.forms,
     )  # fmt: skip
     scores, accounts = _scored(history, draft, progress)
     held_out = {p: held_out_levels(framed, part, p, scores, draft) for p in (Part.STOP, Part.CALIBRATE, Part.GATE)}

@@ -47,7 +47,7 @@ def draft_manifest(
         files=(),
         usual_disagreement=draft.usual_disagreement,
         views=ViewUnits.of(draft.ensemble),
-        paths=None if draft.stillness is None else draft.stillness.paths,
+        paths=None if draft.forms.stillness is None else draft.forms.stillness.paths,
         learning=draft.learning,
     )
 

@@ -3,18 +3,19 @@
 import numpy as np
 
 from stream.detect.definition import Definition
+from stream.detect.forms.odd_sensors import OddSensors
 from stream.detect.frames.frames import Frames
 from stream.detect.frames.history import History, WindowFrames
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incident import SensorShare
 from stream.detect.incidents.incidents import EXCEEDS
 from stream.detect.incidents.veto import Veto, shares
-from stream.detect.model.ensemble import TILE_ROWS, Reconstruction
+from stream.detect.model.ensemble import Reconstruction
 from stream.detect.model.reduction import cell_errors
-from stream.detect.model.stillness import StillSensors
+from stream.detect.model.tiles import TILE_ROWS
 from stream.detect.naming import Deviations, named
 from stream.detect.policy import STILL, VIEWS
-from stream.intake.columns import Bools, Float64s, Int64s
+from stream.intake.columns import Bools, Float64s, Int8s, Int64s
 
 # Most cells that are reconstructed for several frames at once: some 100 MB.
 CELLS = 1 << 22
@@ -28,11 +29,11 @@ class Attribution:
         windows: the frames that the windows of the batch are cut from.
         due: int64 (N,), ascending: the frames that `reconstruction` is of.
         score: float64 (n,), level / threshold of all frames.
-        still: sensors of the frames `due` that have stopped moving.
-        stillness: float64 (n,), what they score; 0 without one.
+        odd: sensors of the frames `due` whose form is odd.
+        oddness: float64 (n,), what they score; 0 without one. form: int8 (n,), the view that gives it.
 
     Attributes:
-        score: float64 (n,), where sensors stand still that of the stillest, if it is larger.
+        score: float64 (n,), where sensors are odd that of the oddest, if it is larger.
         view: int8 (n,), the view that gives the score of each frame, by `VIEWS`; -1: it has none.
     """
 
@@ -46,8 +47,9 @@ class Attribution:
         due: Int64s,
         reconstruction: Reconstruction,
         score: Float64s,
-        still: StillSensors,
-        stillness: Float64s,
+        odd: OddSensors,
+        oddness: Float64s,
+        form: Int8s,
     ) -> None:
         self._definition = definition
         self._history = history
@@ -57,11 +59,11 @@ class Attribution:
         self._due = due
         self._reconstruction = reconstruction
         self._whole: dict[int, Float64s] = {}
-        self._still = still
+        self._odd = odd
         self.view = np.full(len(frames), -1, np.int8)
         self.view[due] = reconstruction.view
-        stiller = stillness > score  # False where there is no level
-        self.score, self.view[stiller] = np.where(stiller, stillness, score), STILL
+        odder = oddness > score  # False where there is no level
+        self.score, self.view[odder] = np.where(odder, oddness, score), form[odder]
 
     def sensors(self, row: int) -> tuple[SensorShare, ...]:
         """The sensors to name in an event about frame `row`, see `named`, each where it deviates most in the window."""
@@ -73,8 +75,8 @@ class Attribution:
         time, observed = (each[-len(made) :] for each in self._history.window_of(self._frames, row))
         expected = np.where(still, mean, made * scale + mean)
         error_scales = self._definition.ensemble.scales_of(view)
-        if view == "still":
-            share = shares(self._by_stillness(row)[:, None])[:, 0]
+        if self.view[row] >= STILL:
+            share = shares(self._by_form(row)[:, None])[:, 0]
         else:
             share = self._shares(row, made, np.isnan(observed), error_scales)
         size, away = (np.fmax(np.abs(observed - other) / scale, -1.0) for other in (expected, mean))  # -1: masked
@@ -103,15 +105,16 @@ class Attribution:
         at = np.searchsorted(self._due, rows)
         observed = self._frames.values[rows].T
         error = self._reconstruction.per_sensor(at)
-        for nth in np.flatnonzero(self.view[rows] == STILL).tolist():
-            error[:, nth] = self._by_stillness(int(rows[nth]))
+        for nth in np.flatnonzero(self.view[rows] >= STILL).tolist():
+            error[:, nth] = self._by_form(int(rows[nth]))
         error = np.where(np.isnan(observed), np.nan, error)
         mean, scale = self._history.units(self._frames.series[rows])
         return shares(error), observed, self._reconstruction.expected(at) * scale.T + mean.T
 
-    def _by_stillness(self, row: int) -> Float64s:
-        """Stillness of each sensor in frame `row`, which has that view: (F,)."""
-        return self._still.by_sensor(int(np.searchsorted(self._due, row)), len(self._definition.sensors))
+    def _by_form(self, row: int) -> Float64s:
+        """Score of each sensor in frame `row` by its view, one of form: (F,)."""
+        at = int(np.searchsorted(self._due, row))
+        return self._odd.by_sensor(at, int(self.view[row]), len(self._definition.sensors))
 
     def _shares(self, row: int, made: Float64s, masked: Bools, error_scales: Float64s) -> Float64s:
         """Share of each sensor in the error of the frames (frames, F) up to `row`: (F,)."""

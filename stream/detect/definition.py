@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from stream.detect.forms.forms import Forms
 from stream.detect.frames.scale import ScaleTable
 from stream.detect.incidents.threshold import Promise, ThresholdTable
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.model.stillness import Stillness
 from stream.detect.policy import FramePolicy, Learning, ModelSpec, Rules
 
 
@@ -18,7 +18,7 @@ class Definition:
         version: the bundle's version, for alerts and logs.
         sensors: F names; the order of every F axis.
         usual_disagreement: 99th percentile of the members' disagreement on held-out normal frames.
-        stillness: finds sensors that have stopped moving; None: nothing looks for them.
+        forms: the views that find odd sensors whose errors are small.
         learning: the way in which thresholds follow the series' own levels; None: they stay as they were trained.
     """
 
@@ -33,5 +33,5 @@ class Definition:
     ensemble: Ensemble
     usual_disagreement: float = 1.0
     promise: Promise = field(default_factory=Promise)
-    stillness: Stillness | None = None
+    forms: Forms = field(default_factory=Forms)
     learning: Learning | None = None

@@ -14,14 +14,13 @@ from stream.detect.frames.blindness import Blindness
 from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
-from stream.detect.frames.history import History, WindowFrames
+from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
 from stream.detect.incidents.incidents import EXCEEDS, Incidents, ScoredFrames
 from stream.detect.incidents.level import ErrorHistory
 from stream.detect.incidents.usual import UsualLevels
 from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
-from stream.detect.model.stillness import StillSensors
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
@@ -228,13 +227,15 @@ class Detector:
         segments = Segments(frames.series)
         level = self._errors.push(error, windows.run, segments)
         level[np.isnan(error)] = np.nan
-        still, stillness = self._still_sensors(windows, due, len(frames))
-        # In training's terms, so that a level that has become usual covers stillness too.
-        still_level = stillness * self.usual.trained[frames.series]
-        judged = self.usual.push(np.maximum(level, still_level), frames.time, segments)
+        odd = self.definition.forms.of(windows.scaled, windows.at[due], windows.masked)
+        oddness, form = np.zeros(len(frames)), np.full(len(frames), -1, np.int8)
+        oddness[due], form[due] = odd.scores(len(due))
+        # In training's terms, so that a level that has become usual covers odd sensors too.
+        odd_level = oddness * self.usual.trained[frames.series]
+        judged = self.usual.push(np.maximum(level, odd_level), frames.time, segments)
         attribution = Attribution(
             self.definition, self._history, self._ranges, frames, windows, due, reconstruction,
-            level / judged.threshold, still, np.minimum(stillness, still_level / judged.threshold),
+            level / judged.threshold, odd, np.minimum(oddness, odd_level / judged.threshold), form,
         )  # fmt: skip
         scored = ScoredFrames(
             frames.series, frames.time, level, attribution.score, disagreement, frames.imputed, frames.row,
@@ -250,15 +251,6 @@ class Detector:
             blindness_events=tuple(sorted(blindness_events, key=lambda event: event.row)),
             usual_events=usual_events(judged, scored, self.slots.name, attribution.sensors),
         )
-
-    def _still_sensors(self, windows: WindowFrames, due: Int64s, count: int) -> tuple[StillSensors, Float64s]:
-        """Sensors that have stopped moving in the windows `due`, and the stillness of each frame, float64 (count,)."""
-        stillness = np.zeros(count)
-        if self.definition.stillness is None:
-            return StillSensors.none(), stillness
-        still = self.definition.stillness.of(windows.scaled, windows.at[due], windows.masked)
-        stillness[due] = still.scores(len(due))
-        return still, stillness
 
     def _vetoed(self, attribution: Attribution) -> Bools:
         """Frames that the rules keep from opening an incident, bool (n,)."""

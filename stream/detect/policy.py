@@ -7,11 +7,11 @@ import msgspec
 SECOND = 1_000_000_000
 SEVERITIES = ("low", "medium", "high", "critical")
 
-View = Literal["newest", "window", "still"]
-# Views of a window: the errors of its newest frame, those of all its frames, and sensors that have stopped moving.
-# Their places are codes.
-VIEWS: tuple[View, ...] = ("newest", "window", "still")
-STILL = VIEWS.index("still")
+View = Literal["newest", "window", "still", "relation"]
+# Views of a window: the errors of its newest frame, those of all its frames, sensors that have stopped moving, and
+# sensors that do not go with the others. Their places are codes. The last two see forms: they have no level.
+VIEWS: tuple[View, ...] = ("newest", "window", "still", "relation")
+STILL, RELATION = VIEWS.index("still"), VIEWS.index("relation")
 
 
 class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

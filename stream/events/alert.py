@@ -97,7 +97,7 @@ class Alert(msgspec.Struct, frozen=True):
     cause: Literal["model", "range"]
     scored: bool
     disagreement_unusual: bool
-    view: Literal["newest", "window", "still"] | None = None
+    view: Literal["newest", "window", "still", "relation"] | None = None
 
 
 def alert(event: IncidentEvent, definition: "Definition", source: Source, observed_at: datetime) -> Alert:

@@ -20,11 +20,13 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from stream.detect.definition import Definition
+from stream.detect.forms.forms import Forms, weights_apart
+from stream.detect.forms.relations import Relations
+from stream.detect.forms.stillness import Stillness
 from stream.detect.frames.scale import ScaleTable
 from stream.detect.incidents.threshold import Promise, ThresholdTable
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.model.stillness import Stillness
 from stream.errors import BundleError, ShapeError
 from stream.intake.columns import Float32s, Float64s
 from stream.registry.manifest import (
@@ -141,9 +143,8 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
     data = _verified(folder, manifest)
     try:
         scales, thresholds = tables_of(table_in(data[SERIES]), manifest)
-        ensemble = _ensemble(manifest, load_tensors(data[WEIGHTS]))
-        spec, paths = manifest.model, manifest.paths
-        stillness = None if paths is None else Stillness(paths, spec.window, spec.sensors)
+        weights, relations = weights_apart(load_tensors(data[WEIGHTS]))
+        ensemble, forms = _ensemble(manifest, weights), _forms(manifest, relations)
     except (ShapeError, SafetensorError, pa.ArrowInvalid, KeyError) as fault:
         raise BundleError(f"{folder}: contents do not fit the manifest ({fault}); train again") from fault
     definition = Definition(
@@ -158,11 +159,19 @@ def load(folder: Path) -> tuple[Manifest, Definition]:
         ensemble=ensemble,
         usual_disagreement=manifest.usual_disagreement,
         promise=_promise(manifest),
-        stillness=stillness,
+        forms=forms,
         learning=manifest.learning,
     )
     _self_test(folder, definition, table_in(data[SELFTEST]))
     return manifest, definition
+
+
+def _forms(manifest: Manifest, relations: dict[str, Tensor]) -> Forms:
+    spec, paths = manifest.model, manifest.paths
+    return Forms(
+        None if paths is None else Stillness(paths, spec.window, spec.sensors),
+        Relations(spec, relations) if relations else None,
+    )
 
 
 def _ensemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Ensemble:
@@ -186,9 +195,8 @@ def weights(folder: Path) -> dict[str, Tensor]:
 
 
 def all_weights(folder: Path) -> dict[str, Tensor]:
-    """Reads all weights, those of the discriminator included, as `Ensemble` takes them."""
-    tensors: dict[str, Tensor] = load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS])
-    return tensors
+    """Reads all weights of the ensemble, those of the discriminator included, as `Ensemble` takes them."""
+    return weights_apart(load_tensors(_verified(folder, read_manifest(folder))[WEIGHTS]))[0]
 
 
 def _intact(folder: Path) -> Manifest:

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from stream.detect.forms.stillness import Paths
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.model.stillness import Paths
 from stream.detect.policy import FramePolicy, Learning, ModelSpec, Rules
 from stream.errors import BundleError
 from stream.registry.manifest_facts import DataFacts, MetricFacts, ThresholdFacts

@@ -181,7 +181,7 @@ def write_bundle(folder: Path, definition: Definition, seed: int = 0) -> Manifes
         calibrated_at="2100-01-01T00:00:00Z" if promise.calibrated_at is None else rfc3339(promise.calibrated_at),
         views=ViewUnits.of(definition.ensemble),
         learning=definition.learning,
-        paths=None if definition.stillness is None else definition.stillness.paths,
+        paths=None if definition.forms.stillness is None else definition.forms.stillness.paths,
     )
     contents = Contents(
         weights_of(spec, [seed + k for k in range(spec.members)]),

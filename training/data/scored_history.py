@@ -39,8 +39,8 @@ class FrameScores:
     vetoed: Bools
 
     @property
-    def with_stillness(self) -> Float64s:
-        """The levels; where a still sensor gives the score, the level of that score: float64 (T,)."""
+    def with_forms(self) -> Float64s:
+        """The levels; where an odd sensor gives the score, the level of that score: float64 (T,)."""
         return np.where(self.score > self.level / self.threshold, self.score * self.threshold, self.level)
 
     @staticmethod

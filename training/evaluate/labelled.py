@@ -82,7 +82,7 @@ def score_labelled(
         layout,
         scored.frames,
         score,
-        scored.scores.with_stillness / trained,
+        scored.scores.with_forms / trained,
         _newest(scored.events),
         counts,
         scored.accounts,

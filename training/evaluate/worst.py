@@ -8,7 +8,7 @@ from stream.detect.definition import Definition
 from stream.detect.frames.frames import Fitness
 from stream.detect.frames.scale import scaled
 from stream.detect.naming import Deviations, named
-from stream.detect.policy import STILL, VIEWS, View
+from stream.detect.policy import VIEWS, View
 from stream.detect.slots import Segments
 from stream.intake.columns import Float64s, Int8s, Int64s
 from training.evaluate.labelled import LabelledScores
@@ -127,9 +127,9 @@ def _reconstructed(
     for i, at in enumerate((due - begin).tolist()):
         expected[at] = np.where(still, mean, errors.expected(i) * scale + mean)
         error[at] = errors.per_sensor(i)
-    if definition.stillness is not None:
-        still = definition.stillness.of(fed, due - back, masked)
-        for i in np.unique(still.rows[still.score >= labelled.score[due[still.rows]]]).tolist():
-            views[due[i] - begin] = STILL
-            error[due[i] - begin] = still.by_sensor(i, definition.spec.sensors)
+    odd = definition.forms.of(fed, due - back, masked)
+    scores, form = odd.scores(len(due))
+    for i in np.flatnonzero(scores >= labelled.score[due]).tolist():
+        views[due[i] - begin] = form[i]
+        error[due[i] - begin] = odd.by_sensor(i, int(form[i]), definition.spec.sensors)
     return expected, error, views

@@ -7,10 +7,12 @@ import msgspec
 import numpy as np
 from torch import Tensor
 
+from stream.detect.forms.forms import Forms
+from stream.detect.forms.relations import Relations
+from stream.detect.forms.stillness import Paths, Stillness
 from stream.detect.frames.scale import ScaleTable
 from stream.detect.model.autoencoders import load as load_model
 from stream.detect.model.ensemble import Ensemble
-from stream.detect.model.stillness import Paths, Stillness
 from stream.detect.policy import FramePolicy, ModelSpec
 from stream.intake.columns import UInt8s
 from stream.registry.bundle import SelfTest
@@ -21,6 +23,7 @@ from training.fitting.disagreement import usual_disagreement
 from training.fitting.discriminator import MAX_EPOCHS, FittedDiscriminator, fit_discriminator
 from training.fitting.error_scale import member_error_scales, view_ensemble, view_scales, view_tails
 from training.fitting.fit import Epoch, FittedMembers, fit, seeds_of
+from training.fitting.relations import fit_relations
 from training.fitting.stillness import shortest_paths
 from training.options import FitOptions
 
@@ -31,13 +34,13 @@ SELFTEST_WINDOWS = 16
 class TrainedEnsemble:
     """An ensemble fitted on a history, and all its weights.
 
-    `discriminator` is None where the model has none, `stillness` where no sensor is judged by it.
+    `discriminator` is None where the model has none.
     """
 
     fitted: FittedMembers
     discriminator: FittedDiscriminator | None
     ensemble: Ensemble
-    stillness: Stillness | None
+    forms: Forms
     usual_disagreement: float
     selftest: SelfTest
 
@@ -91,14 +94,18 @@ def fit_ensemble(
     weights = fitted.weights | (discriminator.weights if discriminator else {})
     tails = view_tails(spec, weights, error_scales, frames, masked, held_out)
     ensemble = Ensemble(spec, weights, error_scales, tails)
-    stillness = None
+    forms = Forms()
     if len(spec.views) > 1:
         lowest = shortest_paths(framed, part, frames, masked, spec.window, policy.max_carry)
-        if lowest.any():
-            stillness = Stillness(Paths(tuple(map(tuple, lowest.tolist()))), spec.window, spec.sensors)
+        relations = fit_relations(framed, part, frames, masked, spec)
+        weights |= relations
+        forms = Forms(
+            Stillness(Paths(tuple(map(tuple, lowest.tolist()))), spec.window, spec.sensors) if lowest.any() else None,
+            Relations(spec, relations) if relations else None,
+        )
     chosen = ends[Part.STOP][np.linspace(0, len(ends[Part.STOP]) - 1, SELFTEST_WINDOWS).astype(np.int64)]
     windows = np.stack([frames[end - spec.window + 1 : end + 1] for end in chosen.tolist()])
     flat = np.ascontiguousarray(windows.reshape(-1, spec.sensors))
     tested = ensemble.errors(flat, np.arange(len(windows), dtype=np.int64) * spec.window + spec.window - 1, None)
     usual = usual_disagreement(ensemble, frames, masked, ends[Part.CALIBRATE])
-    return TrainedEnsemble(fitted, discriminator, ensemble, stillness, usual, SelfTest(windows, tested.error), weights)
+    return TrainedEnsemble(fitted, discriminator, ensemble, forms, usual, SelfTest(windows, tested.error), weights)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stream.detect.model.stillness import PART, SPANS
+from stream.detect.forms.stillness import PART, SPANS
 from stream.intake.columns import Bools, Float32s, Float64s, Int64s, UInt8s
 from training.data.framing import FramedHistory
 from training.data.split import Part

@@ -59,7 +59,7 @@ class HeldOutSegments:
         return HeldOutSegments(np.where(self.masked, np.nan, raw), self.names)
 
     def scores(self, definition: Definition, values: Float32s | None = None) -> Float64s:
-        """Computes the score of the newest frame of each segment, float64 (n,): by its level, or its stillest sensor.
+        """Computes the score of the newest frame of each segment, float64 (n,): by its level, or its oddest sensor.
 
         L must be at least W + M - 1.
 
@@ -71,12 +71,10 @@ class HeldOutSegments:
         masked = self.masked[:, -frames:]
         level, _ = newest_frames(definition, values, masked)
         scores: Float64s = level / definition.thresholds.of_each(self.names)
-        if definition.stillness is None:
-            return scores
         flat = np.ascontiguousarray(values.reshape(-1, values.shape[2]))
         newest = np.arange(1, len(self) + 1) * frames - 1
-        still = definition.stillness.of(flat, newest, masked.reshape(flat.shape))
-        return np.maximum(scores, still.scores(len(self)))
+        odd = definition.forms.of(flat, newest, masked.reshape(flat.shape))
+        return np.maximum(scores, odd.scores(len(self))[0])
 
     def _scales(self, definition: Definition) -> tuple[Float64s, Float64s]:
         """Mean and scale of each segment's series, float64 (n, 1, F) each."""

@@ -289,7 +289,7 @@ class _Rows:
             row=int(s.row[i]),
             score=float(s.score[i]),
             # A still sensor counts as the level of its score.
-            level=float(s.score[i] * s.threshold[i] if s.view[i] == STILL else s.level[i]),
+            level=float(s.score[i] * s.threshold[i] if s.view[i] >= STILL else s.level[i]),
             disagreement=float(s.disagreement[i]),
             imputed=int(s.imputed[i]),
             threshold=float(s.threshold[i]),

@@ -17,14 +17,10 @@ from stream.detect.model.autoencoders import load, tile_of
 from stream.detect.model.discriminator import split_weights
 from stream.detect.model.discriminator_penalty import DiscriminatorPenalty
 from stream.detect.model.reduction import Reduction, median, newest_errors
-from stream.detect.model.tiles import Tile, first_steady
+from stream.detect.model.tiles import TILE_SIZES, Tile, first_steady
 from stream.detect.policy import VIEWS, ModelSpec, View
 from stream.errors import ShapeError
 from stream.intake.columns import Bools, Float32s, Float64s, Int8s, Int64s
-
-TILE_ROWS = 256
-# A smaller one is taken only if the machine's matrix products are not steady in the larger; a single row always is.
-TILE_SIZES = (TILE_ROWS, 64, 16, 1)
 
 
 @dataclass(frozen=True, slots=True)

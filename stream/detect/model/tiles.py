@@ -20,6 +20,9 @@ from stream.detect.policy import ModelSpec
 from stream.errors import ShapeError
 
 UNITS = 8  # see above
+TILE_ROWS = 256
+# A smaller one is taken only if the machine's matrix products are not steady in the larger; a single row always is.
+TILE_SIZES = (TILE_ROWS, 64, 16, 1)
 Affine: TypeAlias = tuple[Tensor, Tensor]  # weight and bias
 
 

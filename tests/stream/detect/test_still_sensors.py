@@ -7,8 +7,10 @@ import pytest
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
+from stream.detect.forms.forms import Forms
+from stream.detect.forms.odd_sensors import LEAST, MOST
+from stream.detect.forms.stillness import Paths, Stillness
 from stream.detect.incidents.incident import IncidentEvent
-from stream.detect.model.stillness import LEAST, MOST, Paths, Stillness
 from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings
 
 FRAMES, STOPS, MOVES = 400, 200, 300
@@ -18,7 +20,8 @@ SPEC = a_spec(window=16, sensors=3, error_span="both")
 def the_definition(q: float) -> Definition:
     """Two of three sensors never stand still."""
     of = a_definition(SPEC, rules=a_rules(close_after=3), q=q)
-    return replace(of, stillness=Stillness(Paths(((2.0, 2.0, 0.0), (4.0, 4.0, 0.0))), SPEC.window, SPEC.sensors))
+    still = Stillness(Paths(((2.0, 2.0, 0.0), (4.0, 4.0, 0.0))), SPEC.window, SPEC.sensors)
+    return replace(of, forms=Forms(still))
 
 
 def one_that_stops(sensor: int) -> np.ndarray:

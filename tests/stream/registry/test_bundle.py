@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream.detect.model.stillness import Paths, Stillness
+from stream.detect.forms.forms import Forms
+from stream.detect.forms.stillness import Paths, Stillness
 from stream.detect.policy import Learning, ValidRange
 from stream.errors import BundleError
 from stream.registry.bundle import SELFTEST, WEIGHTS, load, table_in
@@ -102,15 +103,15 @@ def test_a_bundle_that_was_written_before_sensors_had_rules_is_read_all_the_same
 def test_the_paths_of_sensors_are_part_of_what_is_loaded_also_with_the_unit_that_they_once_had(tmp_path: Path) -> None:
     spec = a_spec(window=16, sensors=2, error_span="both")
     paths = Paths(((1.0, 0.0), (2.0, 3.0)))
-    given = replace(a_definition(spec), stillness=Stillness(paths, spec.window, spec.sensors))
+    given = replace(a_definition(spec), forms=Forms(Stillness(paths, spec.window, spec.sensors)))
     loaded = publish(tmp_path, given)
-    assert loaded.stillness is not None
-    assert loaded.stillness.paths == paths
+    assert loaded.forms.stillness is not None
+    assert loaded.forms.stillness.paths == paths
     folder = Registry(tmp_path).folder("test", "production")
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest["paths"]["unit"] = 2.5
     rewrite(folder, manifest)
-    stillness = load(folder)[1].stillness
+    stillness = load(folder)[1].forms.stillness
     assert stillness is not None
     assert stillness.paths == paths
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from stream.detect.forms.stillness import SPANS
 from stream.detect.frames.frames import Fitness
-from stream.detect.model.stillness import SPANS
 from training.data.framing import FramedHistory
 from training.data.split import Part
 from training.fitting.stillness import shortest_paths

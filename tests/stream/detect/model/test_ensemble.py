@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stream.detect.model.autoencoders import build
 from stream.detect.model.discriminator import PREFIX, split_weights
-from stream.detect.model.ensemble import TILE_ROWS, Ensemble, Reconstruction
-from stream.detect.model.tiles import Tile, first_steady, is_steady
+from stream.detect.model.ensemble import Ensemble, Reconstruction
+from stream.detect.model.tiles import TILE_ROWS, Tile, first_steady, is_steady
 from stream.detect.policy import VIEWS, ModelSpec
 from stream.errors import ShapeError
 from tests.oracles.naive_errors import naive_errors, naive_penalty

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from stream.detect.model.stillness import LEAST, MOST, PART, SPANS, Paths, Stillness, StillSensors
+from stream.detect.forms.odd_sensors import LEAST, MOST, OddSensors
+from stream.detect.forms.stillness import PART, SPANS, Paths, Stillness
+from stream.detect.policy import STILL
 from stream.errors import ShapeError
 
 WINDOW, SENSORS, ROWS = 32, 3, 600
@@ -30,8 +32,8 @@ def obvious(window: np.ndarray, sensor: int) -> float:
     return max(found)
 
 
-def by_sensor(still: StillSensors, count: int) -> np.ndarray:
-    return np.array([still.by_sensor(row, SENSORS) for row in range(count)])
+def by_sensor(still: OddSensors, count: int) -> np.ndarray:
+    return np.array([still.by_sensor(row, STILL, SENSORS) for row in range(count)])
 
 
 def test_stillness_is_that_of_the_obvious_computation() -> None:
@@ -39,7 +41,9 @@ def test_stillness_is_that_of_the_obvious_computation() -> None:
     still = STILLNESS.of(frames, ENDS)
     expected = np.array([[obvious(frames[e - WINDOW + 1 : e + 1], f) for f in range(SENSORS)] for e in ENDS.tolist()])
     np.testing.assert_allclose(by_sensor(still, len(ENDS)), expected, rtol=1e-4)
-    np.testing.assert_array_equal(still.scores(len(ENDS)), by_sensor(still, len(ENDS)).max(axis=1))
+    score, view = still.scores(len(ENDS))
+    np.testing.assert_array_equal(score, by_sensor(still, len(ENDS)).max(axis=1))
+    np.testing.assert_array_equal(view, np.where(score > 0, STILL, -1))
     found = ENDS[expected.any(axis=1)]
     assert (found[0], len(found)) == (108, 149), "eight or sixteen steps after it stopped, until it moves"
     assert LEAST <= still.score.min() <= still.score.max() <= MOST

@@ -2,26 +2,21 @@
 
 The path of a sensor is the sum of its steps from frame to frame. A sensor is still if its newest steps are shorter
 than ever in training. A sensor that is exactly still for long in training, too, is not judged.
-
-Stillness counts as a level a little above the trained threshold. So it opens an incident, yet ranks behind large
-errors, and a level that has become usual covers it.
 """
-
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
+from stream.detect.forms.odd_sensors import LEAST, MOST, OddSensors
 from stream.detect.model.reduction import tree_sum
+from stream.detect.policy import STILL
 from stream.errors import ShapeError
-from stream.intake.columns import Bools, Float32s, Float64s, Int64s
+from stream.intake.columns import Bools, Float32s, Int64s
 
 SPANS = (8, 16)  # newest steps
 LATEST = 4  # each of these steps alone rules most sensors out
 # A sensor is still where its path is at most this part of the lowest in training.
 PART = 0.03
-# The score at this path, and at a path of 0.
-LEAST, MOST = 1.05, 1.25
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -32,37 +27,6 @@ class Paths(msgspec.Struct, frozen=True):
     """
 
     lowest: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StillSensors:
-    """Still sensors in N windows: n pairs of a window and a sensor, mostly none.
-
-    Attributes:
-        rows, sensors: int64 (n,).
-        score: float64 (n,), above 1.
-    """
-
-    rows: Int64s
-    sensors: Int64s
-    score: Float64s
-
-    @classmethod
-    def none(cls) -> "StillSensors":
-        """No still sensor."""
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-
-    def scores(self, count: int) -> Float64s:
-        """Score of each of `count` windows, float64 (count,): that of its stillest sensor, 0 without one."""
-        largest = np.zeros(count)
-        np.maximum.at(largest, self.rows, self.score)
-        return largest
-
-    def by_sensor(self, row: int, sensors: int) -> Float64s:
-        """Score of each of F sensors in a window, float64 (F,); 0: it moves."""
-        score, here = np.zeros(sensors), self.rows == row
-        score[self.sensors[here]] = self.score[here]
-        return score
 
 
 class Stillness:
@@ -84,7 +48,7 @@ class Stillness:
         longest = self._lowest.max(axis=0) * np.float32(PART)
         self._longest = np.where(longest > 0, longest, np.float32(-1.0))
 
-    def of(self, frames: Float32s, ends: Int64s, masked: Bools | None = None) -> StillSensors:
+    def of(self, frames: Float32s, ends: Int64s, masked: Bools | None = None) -> OddSensors:
         """Finds the still sensors of N windows.
 
         Args:
@@ -102,7 +66,8 @@ class Stillness:
                 moved = path[is_still].astype(np.float64) / (PART * lowest[is_still].astype(np.float64))
                 score[is_still] = np.maximum(score[is_still], MOST - (MOST - LEAST) * moved)
         still = score > 0
-        return StillSensors(rows[still], sensors[still], score[still])
+        view = np.full(int(still.sum()), STILL, np.int8)
+        return OddSensors(rows[still], sensors[still], score[still], view)
 
     def _candidates(self, frames: Float32s, ends: Int64s) -> tuple[Int64s, Int64s]:
         """Windows and sensors, int64 (n,) each, with latest steps that are short enough; few, and soon found."""

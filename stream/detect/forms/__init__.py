@@ -1,0 +1,1 @@
+"""Views of form: what is odd in a window though its errors are small."""
