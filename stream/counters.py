@@ -59,6 +59,7 @@ class Count(StrEnum):
     DEAD_SERIES_IN_TWO_PARTITIONS = (
         "dead.series_in_two_partitions", "readings", "Dead: another partition scores the series.",
     )  # fmt: skip
+    DEAD_LATE = "dead.late", "readings", "Dead: late, where `input.late` is dead; not counted as late."
 
 
 # Names of the parts of `dead` begin with this; the reason follows.

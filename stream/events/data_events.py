@@ -75,6 +75,7 @@ class SeriesBlind(StatusEvent, frozen=True, tag="data.series_blind"):
     """
 
     log_level: ClassVar[int] = logging.WARNING
+    ended_by: ClassVar[str | None] = "data.series_sees_again"
     since: str
     at: str
     masked: str
@@ -150,6 +151,7 @@ class SensorsMissing(StatusEvent, frozen=True, tag="data.sensors_missing"):
     """
 
     log_level: ClassVar[int] = logging.ERROR
+    ended_by: ClassVar[str | None] = "data.sensors_complete"
     bundle: str
     missing: str
     seen: str

@@ -1,6 +1,7 @@
 """Status events about the detector: its bundle and its thresholds."""
 
 import logging
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -57,6 +58,53 @@ class StaleThreshold(StatusEvent, frozen=True, tag="detector.stale_threshold"):
             "`narrows recalibrate --data NEWER --dry-run`, then recalibrate or train"
         )
         return cls(bundle, rfc3339(calibrated_at), age_days, message=message)
+
+
+class ReadingsUsedAgain(StatusEvent, frozen=True, tag="detector.readings_used_again"):
+    """Readings of the topic are used again, after hardly any was.
+
+    Attributes:
+        received: readings of the last segment. percent: share of them that is of use.
+    """
+
+    received: int
+    percent: int
+
+    @classmethod
+    def of(cls, topic: str, received: int, share: float) -> "ReadingsUsedAgain":
+        """`share`: 0 to 1."""
+        message = f"readings of topic {topic!r} are used again: {share:.0%} of the last {received:,}"
+        return cls(received, round(100 * share), message=message)
+
+
+class HardlyAnythingUsed(StatusEvent, frozen=True, tag="detector.hardly_anything_used"):
+    """Hardly any reading of the topic is of use to this process: no asset is watched.
+
+    Attributes:
+        cause: the most frequent one: the reason of dead letters, the end of a reading or of a frame, `nothing_came`, or
+            `other_series`, where none of the bundle's series comes.
+        causes: each with its count, most first, as text.
+        received, used: readings since `since`, wall clock, RFC 3339, and those that became part of a frame.
+        example: the newest reading with the first cause, for people; empty where there is none.
+    """
+
+    log_level: ClassVar[int] = logging.ERROR
+    ended_by: ClassVar[str | None] = "detector.readings_used_again"
+    cause: str
+    causes: str
+    received: int
+    used: int
+    example: str
+    since: str
+
+    @classmethod
+    def of(
+        cls, message: str, causes: Sequence[tuple[str, int]], received: int, used: int, example: str, since: str
+    ) -> "HardlyAnythingUsed":
+        """`causes`: with their counts, most first."""
+        cause = causes[0][0] if causes else "no_frames"
+        listed = ", ".join(f"{name}: {count}" for name, count in causes)
+        return cls(cause, listed, received, used, example, since, message=message)
 
 
 class Drift(StatusEvent, frozen=True, tag="detector.drift"):

@@ -20,9 +20,11 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     Attributes:
         message: for people. series, offset: what the event is about; None where it is about all of them.
+        ended_by: kind of the event that says that it is over; None: there is none.
     """
 
     log_level: ClassVar[int] = logging.INFO
+    ended_by: ClassVar[str | None] = None
     message: str
     series: str | None = None
     offset: int | None = None

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     MISSING_SERIES = "missing_series"
     UNKNOWN_SERIES = "unknown_series"
     SERIES_IN_TWO_PARTITIONS = "series_in_two_partitions"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)

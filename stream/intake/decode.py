@@ -78,6 +78,11 @@ class Decoder:
         self._foreign: frozenset[str] = frozenset()
 
     @property
+    def late_is_dead(self) -> bool:
+        """True where readings that the detector finds late become dead letters."""
+        return self._fields.late == "dead"
+
+    @property
     def unused_names(self) -> frozenset[str]:
         """Names in the messages that the bundle lacks, for people; some of them where they are many.
 

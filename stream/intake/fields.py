@@ -28,6 +28,7 @@ class Fields:
         timezone: the IANA zone of times that name none.
         date: path of the date, where `time` is a time of day. "": `time` is both.
         bad_values: "missing": a value that is no number costs its sensor. "dead": it costs its message.
+        late: "dead": a reading that the detector finds late is a dead letter. "count": it is only counted.
         series: path of the series, a string or an int64. "": the series is the Kafka key.
         format: "wide": a message has one value per sensor. "long": one sensor's name and one value.
         sensors: wide: sensor -> path of its value. A sensor that is not named here is the field of its own name.
@@ -51,6 +52,7 @@ class Fields:
     timezone: str
     date: str
     bad_values: Literal["missing", "dead"]
+    late: Literal["count", "dead"]
 
 
 def leaves(fields: Fields, sensors: Sequence[str]) -> tuple[Leaf, ...]:

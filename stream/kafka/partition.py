@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum, auto
 
 import structlog
 
@@ -22,22 +21,15 @@ from stream.kafka import failpoints
 from stream.kafka.batch_result import BatchResult, CausedEvent, decoded_counts, outcome_counts
 from stream.kafka.records import Records
 from stream.kafka.state.admission import Admission
+from stream.kafka.state.discards import dead_late
 from stream.kafka.state.owners import Owners
 from stream.kafka.state.restored_state import RestoredState
-from stream.kafka.state.resume_point import ResumePoint
+from stream.kafka.state.resume_point import Phase, ResumePoint
 from stream.kafka.state.retirement import Retirement
 from stream.kafka.state.snapshot_schedule import SnapshotSchedule, stream_times
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, StateRecord, encode_snapshot, layout_of
 
 log = structlog.get_logger()
-
-
-class Phase(Enum):
-    """Next step of a partition on its way to being served."""
-
-    ASK = auto()  # for its committed offset
-    READ = auto()  # its snapshots
-    SERVE = auto()  # replays readings below `live_from`, then processes live ones
 
 
 class Partition:
@@ -82,6 +74,8 @@ class Partition:
         # Events of a replay, or of series that moved away, which the next result carries.
         self._unpublished: list[CausedEvent] = []
         self.status_events: list[StatusEvent] = []
+        # Names of open reports about the process, which a commit carries.
+        self.reports: set[str] = set()
         # Progress since the last commit: a live message was processed, for example.
         self.needs_commit = False
         self.uncommitted_counts: Counter[Count] = Counter()
@@ -122,6 +116,7 @@ class Partition:
         self.phase = Phase.SERVE
         self.position, self.live_from = point.replay_from, point.committed
         self._point, self.snapshot_end, self.stream_time = point, state_end, point.stream_time
+        self.reports = set(point.reports)
         self._restored = self._restored or RestoredState(point, self.definition)
         self.uncommitted_counts.update(self._restored.counts())
         if self.is_live:
@@ -222,7 +217,9 @@ class Partition:
         """The metadata of a commit of this partition by `instance`."""
         assert self._point is not None, "only a partition that is served commits"
         start = self._schedule.replay_start(self.position, self.stream_time)
-        return self._point.metadata(start, self.snapshot_end, instance, self.definition.version)
+        return self._point.metadata(
+            start, self.snapshot_end, instance, self.definition.version, tuple(sorted(self.reports))
+        )
 
     def pop_status_events(self) -> list[StatusEvent]:
         """Removes and returns the status events for this commit."""
@@ -251,10 +248,12 @@ class Partition:
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
         if not live:
             return BatchResult(events)
-        refused = self._admission.dead_letters(decoded.readings, records)
+        late = dead_late(readings, outcome, records) if self.decoder.late_is_dead else ()
+        dead = decoded.dead + self._admission.dead_letters(decoded.readings, records) + late
         self.uncommitted_counts.update(outcome_counts(outcome))
-        self.uncommitted_counts.update(decoded_counts(decoded, decoded.dead + refused))
-        return BatchResult(events, decoded.dead + refused, outcome, readings.names, decoded)
+        self.uncommitted_counts.update(decoded_counts(decoded, dead))
+        self.uncommitted_counts[Count.LATE] -= len(late)
+        return BatchResult(events, dead, outcome, readings.names, decoded)
 
     def _with_unpublished(self, result: BatchResult) -> BatchResult:
         """Adds the events that wait; each requires a snapshot of its series in the same commit."""

@@ -12,11 +12,15 @@ ASK_SECONDS = 1.0
 
 
 class PartitionCount:
-    """Number of partitions of the input topic, at the last look."""
+    """Number of partitions of the input topic, at the last look.
+
+    Attributes:
+        count: None before the first answer.
+    """
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._count: int | None = None
+        self.count: int | None = None
 
     def changed(self, reader: Consumer) -> PartitionsChanged | None:
         """Status event about a count that has changed since the last look; None also where nothing answers."""
@@ -28,7 +32,7 @@ class PartitionCount:
         count = len(described.partitions)
         if described.error is not None or not count:
             return None
-        before, self._count = self._count, count
+        before, self.count = self.count, count
         if before is None or before == count:
             return None
         log.error(

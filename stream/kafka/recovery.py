@@ -19,8 +19,8 @@ from stream.intake.decode import Decoder
 from stream.kafka import failpoints
 from stream.kafka.assignment import Assignment
 from stream.kafka.client import ASK_SECONDS, FORBIDDEN, KafkaOptions
-from stream.kafka.partition import Partition, Phase
-from stream.kafka.state.resume_point import NO_LIMIT, PartitionOffsets, ResumePoint, resume_point_of
+from stream.kafka.partition import Partition
+from stream.kafka.state.resume_point import NO_LIMIT, PartitionOffsets, Phase, ResumePoint, resume_point_of
 from stream.kafka.state.snapshot_reader import SnapshotReader
 from stream.kafka.state.state_topic import Snapshot, decode_metadata
 

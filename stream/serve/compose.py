@@ -67,6 +67,7 @@ def fields(settings: Settings) -> Fields:
         timezone=options.zone,
         date=options.date or "",
         bad_values=options.bad_values,
+        late=options.late,
     )
 
 

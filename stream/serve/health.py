@@ -50,6 +50,7 @@ class Health(msgspec.Struct, frozen=True):
         broker_away_since: time of the broker's last answer; null where it answers.
         counts: every counter of `stream.counters`, since the start of the process.
         threshold: null where nobody watches it.
+        unused: why hardly any reading is of use; null where they are.
         turned_at, committed_at: time of the loop's last turn and last commit, s of its clock.
     """
 
@@ -63,6 +64,7 @@ class Health(msgspec.Struct, frozen=True):
     turned_at: float
     committed_at: float | None
     threshold: ThresholdHealth | None = None
+    unused: str | None = None
 
     @property
     def waiting(self) -> dict[int, str]:
@@ -172,7 +174,9 @@ class HealthBoard:
         return Answer(True, body)
 
     def _waits_for(self, health: Health | None) -> list[str]:
-        return [*self._stuck(health), *([STARTING] if health is None else health.waits_for)]
+        if health is None:
+            return [*self._stuck(health), STARTING]
+        return [*self._stuck(health), *health.waits_for, *([health.unused] if health.unused else [])]
 
     def _stuck(self, health: Health | None) -> list[str]:
         age = self._age(self._started_at if health is None else health.turned_at)

@@ -13,10 +13,12 @@ from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import KafkaOptions
 from stream.kafka.commit.transaction import Transaction
 from stream.kafka.input import Input
-from stream.kafka.partition import Partition, Phase
+from stream.kafka.partition import Partition
 from stream.kafka.recovery import Recovery
+from stream.kafka.state.resume_point import Phase
 from stream.serve.health import Health, PartitionHealth, State
 from stream.serve.watch.threshold_watch import ThresholdWatch
+from stream.serve.watch.topic_coverage import TopicCoverage
 
 log = structlog.get_logger()
 
@@ -33,7 +35,7 @@ class Monitor:
     Args:
         log_every_s: time between two progress lines.
         show: takes the health at each look.
-        watch: gives the health of the thresholds.
+        watch: gives the health of the thresholds. coverage: says whether readings are used.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Monitor:
         log_every_s: float,
         show: Callable[[Health], None],
         watch: ThresholdWatch,
+        coverage: TopicCoverage,
     ) -> None:
         self._options = options
         self._assignment = assignment
@@ -52,7 +55,7 @@ class Monitor:
         self._clock = clock
         self._log_every_s = log_every_s
         self._show = show
-        self._watch = watch
+        self._watch, self._coverage = watch, coverage
         self._looked_at = self._logged_at = clock()
         self._committed_at: float | None = None
 
@@ -105,6 +108,7 @@ class Monitor:
             turned_at=self._clock(),
             committed_at=self._committed_at,
             threshold=self._watch.health(served),
+            unused=self._coverage.reason,
         )
 
 

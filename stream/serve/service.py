@@ -5,6 +5,7 @@ poll a batch -> decode -> detect -> transaction (alerts, dead letters, snapshots
 
 import contextlib
 import gc
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from stream.serve.served_bundle import BundleSource, FixedBundles
 from stream.serve.watch.sensor_coverage import SensorCoverage
 from stream.serve.watch.silence import Silence
 from stream.serve.watch.threshold_watch import ThresholdWatch
+from stream.serve.watch.topic_coverage import TopicCoverage
 from stream.settings.serve import ServeSettings
 
 log = structlog.get_logger()
@@ -91,6 +93,7 @@ class Service:
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(in_seconds(options.silent_after), clock)
         self._sensors = SensorCoverage()
+        self._coverage = TopicCoverage(kafka.input, in_seconds(options.unused_after), clock)
         self._transaction = Transaction(kafka, self._faults.note, clock, clients, early_producer)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
@@ -100,7 +103,9 @@ class Service:
         )  # fmt: skip
         self._partition_count = PartitionCount(kafka)
         self._watch = ThresholdWatch(in_seconds(options.stale_after), wall)
-        self._monitor = Monitor(kafka, self._assignment, liveness, clock, options.log_every / SECOND, show, self._watch)
+        self._monitor = Monitor(
+            kafka, self._assignment, liveness, clock, options.log_every / SECOND, show, self._watch, self._coverage
+        )
 
     @property
     def is_live(self) -> bool:
@@ -209,6 +214,7 @@ class Service:
                 result = partition.process(batch)
                 self._silence.note_readings(number, result.series)
                 self._events += self._sensors.update(partition, result)
+                self._coverage.note(partition, result)
                 if partition.needs_commit:
                     self._transaction.begin()
                 # A partition that lost a series to this one closes its incident first.
@@ -277,6 +283,11 @@ class Service:
             changed = self._partition_count.changed(self._recovery.state_reader())
             self._events += [] if changed is None else [changed]
         self._events += self._watch.update(self._swap.definition, self.counts)
+        held = self._assignment.partitions.values()
+        share = len(held) / (self._partition_count.count or math.inf)
+        self._events += self._coverage.update(self._swap.definition, self.counts, held, share)
+        for report in (self._sensors.report, self._coverage.report):
+            report.carry(held, not self._events)
         self._swap.swap_one()
 
     def _make_partition(self, number: int) -> Partition:

@@ -98,6 +98,7 @@ class InputSettings(Section):
         "max_future": "run",
         "max_bytes": "run",
         "bad_values": "run",
+        "late": "run",
         "unknown_series": "run",
     }
 
@@ -164,6 +165,11 @@ class InputSettings(Section):
         default="missing",
         description="missing: a sensor whose value is no number (text, NaN, an object) has none in that reading; if no "
         "sensor has a number, the message is dead. dead: one such value makes the message dead.",
+    )
+    late: Literal["count", "dead"] = Field(
+        default="count",
+        description="count: a late reading is counted. dead: it is a dead letter too, so that a backlog that came "
+        "after newer readings can be found.",
     )
     unknown_series: Literal["accept", "refuse"] = Field(
         default="accept",

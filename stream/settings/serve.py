@@ -32,6 +32,11 @@ class ServeSettings(Section):
         "blind. "
         "null: never.",
     )
+    unused_after: PositiveDuration | None = Field(
+        default=parse_duration("1m"),
+        description="Wall-clock time in which hardly any reading of the topic is of use, after which the process is "
+        "not ready and says why; ten times as long where none comes. null: never.",
+    )
     retire_after: PositiveDuration | None = Field(
         default=None,
         description="Event time of its partition after which a series without readings leaves memory and the state "

@@ -1,6 +1,5 @@
 """Admission of readings: those that no snapshot covers, of series that this partition owns."""
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +10,7 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.intake.columns import Bools, Dead, Int64s, Readings, Reason
 from stream.kafka.records import Records
+from stream.kafka.state.discards import dead_reading
 from stream.kafka.state.owners import Owner, Owners
 from stream.kafka.state.snapshot_schedule import SnapshotSchedule
 from stream.kafka.state.state_topic import Fate, Snapshot
@@ -126,7 +126,6 @@ class Admission:
         )
 
     def _dead_letter(self, readings: Readings, row: int, records: Records) -> Dead:
-        series, offset = readings.names[readings.series[row]], int(readings.position[row])
-        at = bisect_left(records.offsets, offset)
+        series = readings.names[readings.series[row]]
         detail = f"series {series!r} is scored in partition {self._refused[series]}: send each to one partition only"
-        return Dead(offset, -1, Reason.SERIES_IN_TWO_PARTITIONS, detail, records.keys[at], records.values[at])
+        return dead_reading(readings, row, records, Reason.SERIES_IN_TWO_PARTITIONS, detail)

@@ -1,6 +1,7 @@
 """Computes where a partition starts to be served, from its committed offset and the ends of its topics."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import structlog
 
@@ -12,6 +13,14 @@ from stream.kafka.state.state_topic import FORMAT, CommitMetadata
 log = structlog.get_logger()
 
 NO_LIMIT = 1 << 62
+
+
+class Phase(Enum):
+    """Next step of a partition on its way to being served."""
+
+    ASK = auto()  # for its committed offset
+    READ = auto()  # its snapshots
+    SERVE = auto()  # replays readings below `live_from`, then processes live ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class ResumePoint:
         lost: number of messages that retention deleted before they were scored.
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1; 0: none are.
         log_truncated: such readings went missing since the last commit.
+        reports: those about the process that were open at the last commit.
     """
 
     replay_from: int
@@ -59,8 +69,11 @@ class ResumePoint:
     lost: int = 0
     gap_before: int = 0
     log_truncated: bool = False
+    reports: tuple[str, ...] = ()
 
-    def metadata(self, start: ReplayStart, state_end: int, instance: str, bundle: str) -> CommitMetadata:
+    def metadata(
+        self, start: ReplayStart, state_end: int, instance: str, bundle: str, reports: tuple[str, ...] = ()
+    ) -> CommitMetadata:
         """Metadata of a later commit of the partition, from which a replay begins at `start`."""
         return CommitMetadata(
             format=FORMAT,
@@ -72,6 +85,7 @@ class ResumePoint:
             instance=instance,
             bundle=bundle,
             gap_before=self.gap_before,
+            reports=reports,
         )
 
     def status_events(self) -> list[ReadingsLost]:
@@ -120,6 +134,7 @@ def resume_point_of(offsets: PartitionOffsets) -> ResumePoint:
         lost=lost,
         gap_before=replay_from if log_truncated else metadata.gap_before,
         log_truncated=log_truncated,
+        reports=metadata.reports,
     )
 
 

@@ -45,6 +45,7 @@ WIRE_NAMES = {
     "instance": "o",
     "bundle": "b",
     "gap_before": "h",
+    "reports": "u",
 }
 
 
@@ -62,6 +63,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
         bundle: version that scored up to C.
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1, so that their frames
             cannot be restored.
+        reports: names of the reports about the process that are open, such as that hardly any reading is used.
     """
 
     format: int
@@ -73,6 +75,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
     instance: str
     bundle: str
     gap_before: int = 0
+    reports: tuple[str, ...] = ()
 
 
 def layout_of(definition: Definition) -> str:

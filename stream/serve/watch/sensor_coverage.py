@@ -11,6 +11,7 @@ from stream.intake.bad_values import BadTally
 from stream.intake.columns import Readings
 from stream.kafka.batch_result import BatchResult
 from stream.kafka.partition import Partition
+from stream.serve.watch.open_report import OpenReport
 
 # Frames per series without a value of a sensor, before it is reported missing. A sensor that is in every other frame,
 # at random, is absent from so many with a probability of 2^-20. Twice `max_carry` is added: a sensor may come as
@@ -27,6 +28,9 @@ class SensorCoverage:
     Sensors that have not come after long enough are reported missing: the bundle is for another topic, or the topic is
     misread. The report is repeated when the set has changed and no further sensor comes. Once all are there, that is
     reported too. A sensor that came once and stops later is not reported here, but by masks and `serve.blind_after`.
+
+    Attributes:
+        report: whether missing sensors were reported.
     """
 
     def __init__(self) -> None:
@@ -35,6 +39,7 @@ class SensorCoverage:
         self._came = np.zeros(0, np.bool_)
         # Sensors in the last report; empty where none is missing.
         self._reported: tuple[str, ...] = ()
+        self.report = OpenReport("sensors")
         # Frames, and readings of other sensors, since a sensor came for the first time.
         self._frames = self._ignored = 0
         # Readings that have other sensors than one of the same series and time; None once that is told.
@@ -51,7 +56,7 @@ class SensorCoverage:
             self._restart(partition.definition.sensors)
         self._look_for_split_rows(partition.definition, result)
         self._tell_bad_values(result)
-        if self._came.all() or result.decoded is None or result.outcome is None:
+        if result.decoded is None or result.outcome is None or (self._came.all() and not self.report.is_open):
             return []
         new = np.isfinite(result.decoded.readings.values).any(axis=0) & ~self._came
         if new.any():
@@ -119,9 +124,11 @@ class SensorCoverage:
     def _report(self, definition: Definition) -> list[StatusEvent]:
         missing = tuple(name for name, came in zip(self._sensors, self._came, strict=True) if not came)
         patience = PATIENCE_FRAMES + 2 * definition.policy.max_carry
-        if missing == self._reported or (missing and self._frames_per_series() < patience):
+        if (missing or not self.report.is_open) and missing == self._reported:
             return []
-        self._reported = missing
+        if missing and self._frames_per_series() < patience:
+            return []
+        self._reported, self.report.is_open = missing, bool(missing)
         if not missing:
             return [SensorsComplete.of(definition.version, len(self._sensors))]
         seen = [name for name in self._sensors if name not in missing]

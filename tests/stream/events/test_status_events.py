@@ -18,7 +18,14 @@ from stream.events.data_events import (
     SeriesRetired,
     series_event,
 )
-from stream.events.detector_events import BundleActivated, BundleRefused, Drift, StaleThreshold
+from stream.events.detector_events import (
+    BundleActivated,
+    BundleRefused,
+    Drift,
+    HardlyAnythingUsed,
+    ReadingsUsedAgain,
+    StaleThreshold,
+)
 from stream.events.record import encode
 from stream.events.status import status, status_headers, status_schema
 from stream.events.status_event import StatusEvent, kind_of
@@ -65,6 +72,9 @@ EVENTS: list[StatusEvent] = [
     usual(3.25, "s1", "s0"),
     usual(3.25),
     usual(1.0, "s1"),
+    HardlyAnythingUsed.of("nothing is of use", [("not_json", 60), ("late", 1)], 61, 0, "gzip", "2026-12-01T03:00:00Z"),
+    HardlyAnythingUsed.of("nothing is of use", [], 61, 1, "", "2026-12-01T03:00:00Z"),
+    ReadingsUsedAgain.of("in", 60, 0.984),
 ]
 
 

@@ -258,7 +258,7 @@ def test_where_only_one_series_is_known_a_dead_message_of_another_one_names_it()
 def test_the_decoder_gives_every_reason_that_is_its_business() -> None:
     """The last one needs a comparison of partitions, which a decoder does not see."""
     of_the_key = {Reason.MISSING_SERIES, Reason.UNKNOWN_SERIES}
-    assert set(DEAD) | of_the_key == set(Reason) - {Reason.SERIES_IN_TWO_PARTITIONS}
+    assert set(DEAD) | of_the_key == set(Reason) - {Reason.SERIES_IN_TWO_PARTITIONS, Reason.LATE}
 
 
 def test_a_key_does_not_matter_where_a_field_is_the_series() -> None:

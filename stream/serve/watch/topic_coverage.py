@@ -1,0 +1,202 @@
+"""Topic coverage: what becomes of the readings of a process, reported where hardly any of them is used.
+
+The causes are the counters themselves: every end of a reading and of a frame that is no use is a cause, under its own
+name. A new end of a reading needs a member of `Count` and nothing here.
+
+Wall clock is cut into segments of `serve.unused_after`, or of a usual step of the data where that is longer. A segment
+with few readings goes on. A reading is of use if its frame is scored, off by a rule, or warming up for a while.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+import structlog
+
+from stream.counters import DEAD_PREFIX, Count
+from stream.detect.definition import Definition
+from stream.detect.frames.scale import POOLED
+from stream.detect.policy import SECOND
+from stream.events.detector_events import HardlyAnythingUsed, ReadingsUsedAgain
+from stream.events.record import rfc3339
+from stream.events.status_event import StatusEvent, named
+from stream.intake.columns import Disposition
+from stream.kafka.batch_result import BatchResult
+from stream.kafka.partition import Partition
+from stream.serve.watch.open_report import OpenReport
+
+# Share of use below which a report is made, and above which it ends.
+HARDLY, AGAIN = 0.1, 0.2
+# Readings of a segment, so that a few odd ones make no report.
+ENOUGH = 20
+# Segments without any reading after which a topic counts as quiet; a segment of few readings ends then as well.
+QUIET_SEGMENTS = 10
+# Warming frames count as use for so many receptive fields without a score, and for as long as a topic may be quiet.
+WARMING_FIELDS = 2
+# Probability that none of a bundle's series is in the partitions of this process, below which that is no chance.
+NO_CHANCE = 1e-3
+LOOK_SECONDS, REPEAT_SECONDS = 0.5, 3600.0
+QUIET, OTHER_SERIES = "nothing_came", "other_series"
+READING_ENDS = tuple(
+    count
+    for count in Count
+    if count.unit == "readings" and count not in (Count.RECEIVED, Count.USED, Count.DEAD, Count.LOST)
+)
+# Readings that a bundle, or a setting, leaves out on purpose while others are used.
+BY_CHOICE = (Count.IGNORED, Count.DEAD_UNKNOWN_SERIES)
+REMEDIES: Mapping[str, str] = {
+    QUIET: "see whether senders run and `input.topic` is the topic that they send to",
+    OTHER_SERIES: "set `input.series` to the field that names the asset as training did, or train on these series",
+    Count.LATE: "set clocks right, or send a backlog before newer readings; `input.late: dead` keeps late ones",
+    Count.DUPLICATE: "send all sensors of one time in one message, or set `frames.resample: last` and train again",
+    Count.IGNORED: "set `input.sensors` and `input.sensor` to the names of the bundle, or train on what comes",
+    Count.WARMING: "send readings in the step of training, or train with a larger `frames.max_gap`",
+    Count.DEGRADED: "look at wiring and gateways of the sensors without a value, or point `bundle` at one for this "
+    "topic",
+}
+OTHER_REMEDY = "look at the dead letters, mend the senders, or set `input` to what they send"
+log = structlog.get_logger()
+
+
+class Segment(NamedTuple):
+    """What became of the readings of a segment: number of readings, share of use, causes with counts, most first."""
+
+    received: int
+    used: int
+    share: float
+    causes: list[tuple[str, int]]
+
+
+class TopicCoverage:
+    """Use of the readings of one process, over all of its partitions.
+
+    Args:
+        after_s: least length of a segment, s of wall clock; None = nothing is watched.
+        clock: s.
+
+    Attributes:
+        reason: why this process is not ready, for people; None where readings are used.
+        report: whether it was reported.
+    """
+
+    def __init__(self, topic: str, after_s: float | None, clock: Callable[[], float]) -> None:
+        self._topic, self._after_s, self._clock = topic, after_s, clock
+        self.report = OpenReport("unused")
+        self.reason: str | None = None
+        # By cause, the newest reading that shows it.
+        self._examples: dict[str, str] = {}
+        self._looked_at = clock()
+        # Since then, frames that could be scored have only been warming up.
+        self._scored_at = clock()
+        self._logged_at = -REPEAT_SECONDS
+        self._begin(Counter())
+
+    def _begin(self, counts: Counter[Count]) -> None:
+        self._begun_at, self._begun_on = self._clock(), datetime.now(UTC)
+        self._before = counts.copy()
+
+    def note(self, partition: Partition, result: BatchResult) -> None:
+        """Keeps the newest example of each cause in a batch."""
+        self._examples.update((dead.reason.value, dead.detail) for dead in result.dead)
+        if result.decoded is None or result.outcome is None:
+            return
+        if result.decoded.ignored:
+            self._examples[Count.IGNORED] = f"sensors {named(sorted(partition.decoder.unused_names))}"
+        readings, ends = result.decoded.readings, result.outcome.disposition
+        for end in (Disposition.LATE, Disposition.DUPLICATE) if len(ends) == len(readings) else ():
+            for row in np.flatnonzero(ends == end)[-1:].tolist():
+                series, time = readings.names[readings.series[row]], rfc3339(int(readings.time[row]))
+                self._examples[Count[end.name]] = f"{time} of series {series!r}"
+
+    def update(
+        self, served: Definition, counts: Counter[Count], partitions: Collection[Partition], share_held: float
+    ) -> list[StatusEvent]:
+        """Takes what the process has committed since its start; returns what is to be reported.
+
+        Args:
+            share_held: share of the partitions of the topic that this process has.
+        """
+        now, live = self._clock(), [partition for partition in partitions if partition.is_live]
+        if self._after_s is None or now - self._looked_at < LOOK_SECONDS:
+            return []
+        self._looked_at = now
+        if not live:
+            self._begin(counts)
+            return []
+        step = max(self._after_s, served.policy.interval_ns / SECOND)
+        elapsed, received = now - self._begun_at, counts[Count.RECEIVED] - self._before[Count.RECEIVED]
+        few = received < (1 if self.report.is_open else ENOUGH)
+        if elapsed < step or (few and elapsed < QUIET_SEGMENTS * step):
+            return []
+        segment = self._segment(counts - self._before, self._warming_limit_s(served, step))
+        message = self._fault(segment, served, live, share_held, elapsed)
+        events = self._told(message, segment)
+        self._begin(counts)
+        return events
+
+    def _warming_limit_s(self, served: Definition, step: float) -> float:
+        windows = WARMING_FIELDS * served.spec.receptive_field * served.policy.interval_ns / SECOND
+        return max(QUIET_SEGMENTS * step, windows)
+
+    def _segment(self, spent: Counter[Count], warming_limit_s: float) -> Segment:
+        if spent[Count.SCORED] or not spent[Count.WARMING]:
+            self._scored_at = self._clock()
+        idle = [Count.DEGRADED]
+        if self._clock() - self._scored_at > warming_limit_s:
+            idle.append(Count.WARMING)
+        used, came = spent[Count.USED], spent[Count.RECEIVED]
+        if used:
+            came -= sum(spent[count] for count in BY_CHOICE)
+        frames = sum(spent[count] for count in (Count.SCORED, Count.WARMING, Count.DEGRADED, Count.OFF))
+        useful = 1.0 - sum(spent[count] for count in idle) / frames if frames else 1.0
+        ends = [count for count in (*READING_ENDS, *idle) if spent[count]]
+        ends.sort(key=lambda count: (bool(used) and count in BY_CHOICE, -spent[count]))
+        causes = [(count.removeprefix(DEAD_PREFIX), spent[count]) for count in ends]
+        return Segment(spent[Count.RECEIVED], used, useful * used / max(came, 1), causes)
+
+    def _fault(
+        self, segment: Segment, served: Definition, live: Collection[Partition], share_held: float, elapsed: float
+    ) -> str | None:
+        """What is wrong with the segment, for people; None: nothing."""
+        if not segment.received:
+            if share_held < 1.0 and not any(len(partition.detector.slots) for partition in live):
+                return None
+            segment.causes.append((QUIET, 0))
+            return f"nothing has come from topic {self._topic!r} for {elapsed:,.0f} s"
+        if segment.share < (AGAIN if self.report.is_open else HARDLY):
+            causes = ", ".join(f"{cause} {count:,}" for cause, count in segment.causes)
+            return (
+                f"of {segment.received:,} readings of topic {self._topic!r} in {elapsed:,.0f} s, hardly any is of use: "
+                f"{causes or 'none is part of a frame'}"
+            )
+        known = set(served.scales.names) - {POOLED}
+        came = [name for partition in live for name in partition.detector.slots.names()]
+        if known and came and known.isdisjoint(came) and (1.0 - share_held) ** len(known) < NO_CHANCE:
+            segment.causes.insert(0, (OTHER_SERIES, segment.used))
+            return (
+                f"none of the {len(known)} series of bundle {served.version} comes from topic {self._topic!r} "
+                f"({named(sorted(known))}), but others ({named(sorted(came))}), whose thresholds were not learned"
+            )
+        return None
+
+    def _told(self, fault: str | None, segment: Segment) -> list[StatusEvent]:
+        """The event of the segment, if the report opens or ends with it."""
+        was_open, self.report.is_open = self.report.is_open, fault is not None
+        if fault is None:
+            self.reason, self._logged_at = None, -REPEAT_SECONDS
+            return [ReadingsUsedAgain.of(self._topic, segment.received, segment.share)] if was_open else []
+        cause = segment.causes[0][0] if segment.causes else ""
+        example = self._examples.get(cause, "")
+        newest = f"; newest {cause}: {example}" if example else ""
+        remedy = REMEDIES.get(cause, OTHER_REMEDY)
+        self.reason = f"{fault}{newest}; {remedy}"
+        if self._clock() - self._logged_at >= REPEAT_SECONDS:
+            self._logged_at = self._clock()
+            if was_open:
+                log.error("topic.hardly_used", message=self.reason)
+        if was_open:
+            return []
+        since = self._begun_on.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return [HardlyAnythingUsed.of(self.reason, segment.causes, segment.received, segment.used, example, since)]
