@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,8 @@ from stream.events.dead_letter import dead_letters
 from stream.events.record import encode
 from stream.events.verdict import frame_verdicts
 from stream.kafka.client import KafkaOptions
+from stream.kafka.records import Records
+from stream.kafka.state.discards import dead_late
 from stream.kafka.state.state_topic import decode_metadata
 from tests.simulation.memory_broker.broker import Broker
 from tests.simulation.memory_broker.log import Entry
@@ -142,7 +144,8 @@ class Pass:
         self._stream_time = int(max(times, default=self._stream_time))
         outcome = self._detector.push(decoded.readings, times)
         self._publish(outcome, decoded.readings.position.tolist(), -1)
-        for letter in dead_letters(decoded.dead, self._options.input, self._partition):
+        late = dead_late(decoded.readings, outcome, _as_records(records))
+        for letter in dead_letters(decoded.dead + late, self._options.input, self._partition):
             self.published.letters[letter.key, letter.value, repr(tuple(letter.headers))] += 1
 
     def _publish(self, outcome: Outcome, positions: list[int], cause: int) -> None:
@@ -157,6 +160,13 @@ class Pass:
             self.published.sights[MOVED, self._partition, move.series, at] += 1
         for verdict in frame_verdicts(outcome.verdicts, self._detector.definition.version):
             self.published.verdicts[encode(verdict)] += 1
+
+
+def _as_records(entries: Sequence[tuple[int, Entry]]) -> Records:
+    """Entries of the log, each with its offset, as the consumer gets them."""
+    return Records(
+        [entry.key for _, entry in entries], [entry.value for _, entry in entries], [at for at, _ in entries]
+    )
 
 
 def plain(value: bytes | None) -> dict[str, Any]:

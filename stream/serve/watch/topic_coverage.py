@@ -61,7 +61,7 @@ log = structlog.get_logger()
 
 
 class Segment(NamedTuple):
-    """What became of the readings of a segment: number of readings, share of use, causes with counts, most first."""
+    """The readings of a segment: number of readings, share of use, causes with counts, most first."""
 
     received: int
     used: int
@@ -159,7 +159,7 @@ class TopicCoverage:
     def _fault(
         self, segment: Segment, served: Definition, live: Collection[Partition], share_held: float, elapsed: float
     ) -> str | None:
-        """What is wrong with the segment, for people; None: nothing."""
+        """The fault of the segment, for people; None: there is none."""
         if not segment.received:
             if share_held < 1.0 and not any(len(partition.detector.slots) for partition in live):
                 return None

@@ -57,12 +57,13 @@ class Log:
     retire_after_ns: int | None = None
     max_replay: int = 25
     blind_after_ns: int | None = None
+    late: str = "count"
     state: list[tuple[str, bytes | None]] = field(default_factory=list)
     metadata: CommitMetadata | None = None
     committed: int | None = None
 
     def decoder(self) -> Decoder:
-        return Decoder(fields(series="series"), self.definition.sensors, None)
+        return Decoder(fields(series="series", late=self.late), self.definition.sensors, None)
 
     def partition(self, number: int = 0, owners: Owners | None = None) -> Partition:
         after = self.retire_after_ns, self.blind_after_ns
@@ -124,6 +125,29 @@ def test_a_restored_partition_is_the_one_that_never_stopped(
         assert [e for e, _ in restored.process(rest).events] == [
             e for e, _ in log_twin(log, whole, at).process(rest).events
         ]
+
+
+@given(seed=st.integers(0, 10**6), batch=st.integers(1, 50))
+def test_late_readings_are_dead_letters_by_a_setting_once_and_whatever_the_batches(seed: int, batch: int) -> None:
+    """A replay gives none again; they are counted as dead and not as late."""
+    whole = records(seed, 60)
+    kept, counted = Log(late="dead"), Log().start(60)
+    counted.process(whole)
+    late = counted.uncommitted_counts[Count.LATE]
+    one, other = kept.start(60), kept.start(60)
+    dead = one.process(whole).dead
+    assert sum(letter.reason == "late" for letter in dead) == late
+    counts = one.uncommitted_counts
+    assert (counts[Count.LATE], counts[Count.DEAD], counts[Count.DEAD_LATE]) == (0, len(dead), late)
+    ends = Count.USED, Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD
+    assert counts[Count.RECEIVED] == sum(counts[end] for end in ends)
+    parts = [cut(whole, start, start + batch) for start in range(0, 60, batch)]
+    pieces = [letter for part in parts for letter in other.process(part).dead]
+    assert sorted(pieces, key=lambda letter: letter.reason) == sorted(dead, key=lambda letter: letter.reason)
+    kept.commit(one)
+    again = kept.start(60)
+    replayed = cut(whole, again.position, 60)
+    assert not len(replayed) or again.process(replayed).dead == ()
 
 
 def log_twin(log: Log, whole: Records, at: int) -> Partition:
