@@ -23,6 +23,7 @@ from stream.errors import BundleError, ConfigError
 from stream.events.account import SeriesAccount, series_accounts
 from stream.events.alert import Alert, Source, alert
 from stream.events.record import encode
+from stream.intake.bad_values import total
 from stream.intake.columns import Disposition, Float64s, Int64s
 from stream.intake.tables.reader import Batch, Hints, Layout, discover
 from stream.offline.naming import of_only_series
@@ -56,10 +57,16 @@ class Step:
     refused: Counter[str]
     outcome: Outcome
 
+    @property
+    def dead(self) -> Counter[str]:
+        """Dead readings of each series, as far as they have one."""
+        return self.refused + Counter(self.batch.numberless)
+
     def counts(self) -> Counter[Count]:
         """Readings by disposition and frames by verdict, as the service counts them."""
         counts = Counter({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused.total()})
         counts.update(self.outcome.counts())
+        counts[Count.BAD_VALUES] = total(self.batch.bad)
         counts[Count.RECEIVED] = sum(counts[Count[fate.name]] for fate in Disposition)
         return counts
 
@@ -93,7 +100,8 @@ def _of_series(batch: Batch, known: frozenset[str]) -> Batch:
     columns = batch.columns
     kept = np.array([name in known for name in columns.names], np.bool_)[columns.series]
     labels = None if batch.labels is None else batch.labels[kept]
-    return replace(batch, columns=batch.readings.rows(kept), labels=labels)
+    bad = {value: seen for value, seen in batch.bad.items() if value.series in known}
+    return replace(batch, columns=batch.readings.rows(kept), labels=labels, bad=bad)
 
 
 def layout_for(data: Path, hints: Hints, definition: Definition) -> Layout:
@@ -170,7 +178,7 @@ def replay(
         for step in steps(Detector(definition), data, layout, batch_rows, known):
             batch, outcome = step.batch, step.outcome
             result.counts.update(step.counts())
-            counter.add(batch.columns, outcome, step.refused)
+            counter.add(batch.columns, outcome, step.dead, batch.bad)
             for record in _alerts(definition, data, outcome, batch.columns.position):
                 result.alerts += 1
                 publish(record)

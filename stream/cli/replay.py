@@ -95,7 +95,7 @@ def _replay(
         show_incidents(alerts)
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(result.counts.items()) if count)
     say(f"{result.alerts} alert events; {counts}")
-    for warning in _warnings(result, definition):
+    for warning in _warnings(result, definition, layout.bad_is_dead):
         warn(warning)
     if scores is not None:
         say(f"verdicts: {scores}")
@@ -106,9 +106,10 @@ def _replay(
     following.use(settings, folder.name)
 
 
-def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]:
+def _warnings(result: "ReplayResult", definition: "Definition", bad_is_dead: bool) -> Iterator[str]:
     """Reasons why these alerts are worth little, with what to look at."""
     from stream.events.account import warnings
+    from stream.offline.bad_value_lines import bad_value_lines
 
     unknown = sorted({one.series for one in result.accounts if one.frames} - set(definition.scales.names))
     if unknown:
@@ -124,3 +125,4 @@ def _warnings(result: "ReplayResult", definition: "Definition") -> Iterator[str]
             f"{result.counts[Count.DUPLICATE]:,} duplicate, as if they had been handed over twice"
         )
     yield from warnings(result.accounts)
+    yield from bad_value_lines(result.accounts, bad_is_dead)

@@ -14,6 +14,7 @@ from stream.events.alert import Alert
 from stream.events.difference import KINDS, ChangeCounts, ChangeRecord, count, count_by_series, difference
 from stream.events.incident_view import IncidentView, newest
 from stream.messages import say, warn
+from stream.offline.bad_value_lines import bad_value_lines
 from stream.offline.rows import said
 from stream.replay import layout_for, replay
 from stream.serve.compose import bundle_of, known_series
@@ -102,6 +103,6 @@ def _side(
         events.append(msgspec.convert(alert, IncidentView, from_attributes=True))
 
     result = replay(definition, data, layout, publish, scores, accounts, known=known_series(settings, definition))
-    for line in warnings(result.accounts):
+    for line in [*warnings(result.accounts), *bad_value_lines(result.accounts, layout.bad_is_dead)]:
         warn(f"{definition.version}: {line}")
     return Side(definition.version, dict(result.counts)), list(newest(events).values())

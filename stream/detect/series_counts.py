@@ -8,6 +8,7 @@ import numpy as np
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.outcome import Outcome, Verdict, Verdicts
 from stream.detect.slots import Segments, Slots, grown
+from stream.intake.bad_values import BadSensor, BadTally, BadValues, by_series
 from stream.intake.columns import Disposition, Int64s, LongReadings, Readings, UInt8s
 
 _LATEST, _EARLIEST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
@@ -22,6 +23,7 @@ class SeriesCounts(msgspec.Struct, frozen=True):
         runs: runs of frames without a gap or an off frame between them.
         span_ns: time from the first frame to the last.
         missing: degraded frames in which each sensor has no value, (F,); empty: there are none.
+        bad: the values that are no numbers, by sensor.
     """
 
     series: str
@@ -30,6 +32,7 @@ class SeriesCounts(msgspec.Struct, frozen=True):
     runs: int
     span_ns: int
     missing: tuple[int, ...]
+    bad: tuple[BadSensor, ...] = ()
 
 
 class SeriesCounter:
@@ -42,15 +45,21 @@ class SeriesCounter:
         self._runs, self._was_off = np.zeros(0, np.int64), np.zeros(0, np.bool_)
         self._first, self._last = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._missing: dict[int, Int64s] = {}
+        self._bad: dict[int, BadTally] = {}
 
     def add(
-        self, readings: Readings | LongReadings, outcome: Outcome, refused: Mapping[str, int] | None = None
+        self,
+        readings: Readings | LongReadings,
+        outcome: Outcome,
+        refused: Mapping[str, int] | None = None,
+        bad: BadValues | None = None,
     ) -> None:
         """Adds a batch.
 
         Args:
             readings: that the detector took; outcome: its answer to them.
             refused: readings that it did not take, by series: they are dead.
+            bad: values that are no numbers.
         """
         places = self._places(readings.names)
         self._count(self._readings, places[readings.series], outcome.disposition)
@@ -58,6 +67,9 @@ class SeriesCounter:
             # The rows first: they may move the array.
             rows = self._places(refused)
             self._readings[rows, Disposition.DEAD] += list(refused.values())
+        for series, of_series in by_series(bad or {}).items():
+            (place,) = self._places([series]).tolist()
+            self._bad.setdefault(place, BadTally()).add(of_series)
         slots = np.array(sorted(outcome.verdicts.names), np.int32)
         of_slot = self._places([outcome.verdicts.names[slot] for slot in slots.tolist()])
         if len(slots):
@@ -74,6 +86,7 @@ class SeriesCounter:
                 runs=int(self._runs[at]),
                 span_ns=max(int(self._last[at]) - int(self._first[at]), 0) if self._frames[at].any() else 0,
                 missing=tuple(self._missing[at].tolist()) if at in self._missing else (),
+                bad=self._bad[at].sensors() if at in self._bad else (),
             )
             for at in range(self._slots.capacity)
         ]

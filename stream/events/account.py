@@ -9,6 +9,7 @@ import msgspec
 from stream.detect.definition import Definition
 from stream.detect.policy import FramePolicy, ModelSpec
 from stream.detect.series_counts import SeriesCounts
+from stream.intake.bad_values import BadSensor
 from stream.intake.columns import Disposition
 from stream.intake.intervals import format_duration, readable, spoken
 from stream.messages import some
@@ -34,6 +35,7 @@ class SeriesAccount(msgspec.Struct, frozen=True):
         unscored: share of the frames that should have a score and have none. Off frames and one warm-up are in order.
         cause: of most of these; "" where too few are without a score to be worth a word.
         why: the cause in words, with what was seen and expected; remedy: the setting that would help.
+        bad_values: the values that are no numbers, by sensor, and those of many further sensors together.
     """
 
     series: str
@@ -52,6 +54,7 @@ class SeriesAccount(msgspec.Struct, frozen=True):
     why: str
     remedy: str
     unconfirmed: int = 0
+    bad_values: tuple[BadSensor, ...] = ()
 
     @property
     def expected(self) -> int:
@@ -78,7 +81,9 @@ class SeriesAccount(msgspec.Struct, frozen=True):
         """One line: the counts, the cause and the remedy."""
         counts = zip(COUNTS[2:], self.counts[2:], strict=True)
         listed = "".join(f", {count:,} {name}" for name, count in counts if count)
-        return f"{self.series!r}: {self.scored:,} of {self.frames:,} frames scored{listed}: {self.why}; {self.remedy}"
+        bad = "".join(f"; {one.text}" for one in self.bad_values[:MOST_SENSORS])
+        scored = f"{self.scored:,} of {self.frames:,} frames scored{listed}"
+        return f"{self.series!r}: {scored}: {self.why}{bad}; {self.remedy}"
 
 
 def series_accounts(counts: Iterable[SeriesCounts], definition: Definition) -> tuple[SeriesAccount, ...]:
@@ -135,7 +140,7 @@ def _account(of: SeriesCounts, definition: Definition) -> SeriesAccount:
     why, remedy = _words(cause, of, definition) if cause else ("", "")
     return SeriesAccount(
         of.series, sum(of.readings), late, duplicate, ignored, dead, frames, scored, warming, degraded, off,
-        unscored, cause, why, remedy, unconfirmed,
+        unscored, cause, why, remedy, unconfirmed, of.bad,
     )  # fmt: skip
 
 
@@ -165,10 +170,8 @@ def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str,
     rows = f"the first score needs {needed} frames in a row (W = {spec.window}, M = {spec.smoothing})"
     if cause == "late":
         return "most of its readings stand behind a later one", "look for a time in its future, or sort its readings"
-    if cause == "no frames" and of.readings[Disposition.DEAD] == sum(of.readings):
-        return "the bundle does not know it", "set `input.unknown_series: accept`, or train with its history"
     if cause == "no frames":
-        return "none of its readings became a frame", "look at `input.series`, and at the order of time"
+        return _without_frames(of)
     if cause == "short":
         return rows, "it is scored once it has sent as many"
     if cause == "degraded":
@@ -188,6 +191,15 @@ def _words(cause: Cause, of: SeriesCounts, definition: Definition) -> tuple[str,
     if run <= 2:
         return why, f"train with {longer}, or with ticks of its step, {_step(of)}, by `frames.resample: mean`"
     return why, f"train with {longer}, or {shorter.removeprefix('train ')}"
+
+
+def _without_frames(of: SeriesCounts) -> tuple[str, str]:
+    """The cause of a series of which no reading became a frame, and the remedy."""
+    if of.bad:
+        return "none of its readings has a number", "look at its source"
+    if of.readings[Disposition.DEAD] == sum(of.readings):
+        return "the bundle does not know it", "set `input.unknown_series: accept`, or train with its history"
+    return "none of its readings became a frame", "look at `input.series`, and at the order of time"
 
 
 def _step(of: SeriesCounts) -> str:

@@ -56,6 +56,16 @@ def grouped(found: Iterable[tuple[BadValue, int]]) -> dict[BadValue, Seen]:
     return {value: Seen(len(of), tuple(of[:SHOWN])) for value, of in positions.items()}
 
 
+def added(parts: Iterable[BadValues]) -> dict[BadValue, Seen]:
+    """The bad values of several batches, those of the first first."""
+    joined: dict[BadValue, Seen] = {}
+    for bad in parts:
+        for value, seen in bad.items():
+            values, positions = joined.get(value, Seen(0, ()))
+            joined[value] = Seen(values + seen.values, (*positions, *seen.positions)[:SHOWN])
+    return joined
+
+
 def total(bad: BadValues) -> int:
     """The number of bad values."""
     return sum(seen.values for seen in bad.values())
@@ -102,10 +112,10 @@ class BadTally:
             if sensor not in self._kinds and len(self._kinds) >= MOST_SENSORS:
                 sensor = ""
             self._kinds.setdefault(sensor, Counter())[kind] += values
-            seen, first = self._seen.setdefault(sensor, []), self._positions.setdefault(sensor, [])
+            seen = self._seen.setdefault(sensor, [])
             if len(seen) < SHOWN and text not in seen:
                 seen.append(text)
-            first += positions[: SHOWN - len(first)]
+            self._positions[sensor] = sorted((*self._positions.get(sensor, ()), *positions))[:SHOWN]
 
     def values(self, sensor: str) -> int:
         """The number of bad values of a sensor."""
@@ -120,9 +130,16 @@ class BadTally:
         return tuple(sorted(found, key=lambda one: (not one.sensor, -one.values)))
 
 
-def tallied(*bad: BadValues) -> BadTally:
-    """The bad values of some batches, added up."""
+def tallied(bad: BadValues) -> BadTally:
+    """The bad values of one batch as a tally."""
     tally = BadTally()
-    for one in bad:
-        tally.add(one)
+    tally.add(bad)
     return tally
+
+
+def by_series(bad: BadValues) -> dict[str, dict[BadValue, Seen]]:
+    """The bad values of each series."""
+    found: dict[str, dict[BadValue, Seen]] = {}
+    for value, seen in bad.items():
+        found.setdefault(value.series, {})[value] = seen
+    return found

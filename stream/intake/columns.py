@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.intake.bad_values import BadValues
+from stream.intake.bad_values import BadValues, kind_of
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -49,6 +49,11 @@ class Reason(StrEnum):
     UNKNOWN_SERIES = "unknown_series"
     SERIES_IN_TWO_PARTITIONS = "series_in_two_partitions"
     LATE = "late"
+
+
+def reason_of(value: object) -> Reason:
+    """The reason why a reading is dead, where this is its first bad value and no sensor has a number."""
+    return Reason.NOT_A_NUMBER if kind_of(value) in ("nan", "inf") else Reason.WRONG_TYPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.intake.bad_values import BadValue, BadValues, grouped, kind_of, shown
-from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, used_names
+from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, reason_of, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
 from stream.intake.time_formats import bounds
@@ -27,9 +27,6 @@ JSON = "json"
 _MS = 1_000_000
 _MAX_UNUSED = 64
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,18}")
-
-# Kinds of bad values that JSON has other types for.
-_WRONG_TYPES = ("text", "object", "array")
 
 # The parser of each wire format.
 PARSERS: dict[str, type[Parser]] = {JSON: JsonParser}
@@ -204,7 +201,7 @@ class Decoder:
             message = int(parsed.message[row])
             if result is _RowResult.NO_NUMBER:
                 column, value = first[row]
-                reason = Reason.WRONG_TYPE if kind_of(value) in _WRONG_TYPES else Reason.NOT_A_NUMBER
+                reason = reason_of(value)
                 detail = f"no sensor has a number; `{self._sensor(parsed, row, column)}` has {shown(value)}"
             else:
                 reason, detail = Reason[result.name], self._detail(result, parsed, row, keys[message])

@@ -5,6 +5,7 @@ holds where more than one in a hundred files begins before an earlier one ends. 
 that, the order of the file is taken for that of arrival: readings behind later ones are late, as they are online.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 from stream.detect.frames.clock import NEVER, newest_before
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, Slots, grown, previous
+from stream.intake.bad_values import added
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s, LongReadings, Readings
 from stream.intake.tables.files import File
 from stream.intake.tables.reader import Batch
@@ -176,6 +178,8 @@ def put_in_order(batches: list[Batch], batch_rows: int) -> list[Batch]:
     order = np.lexsort((series, np.concatenate([each.time for each in columns])))
     labels = _labels(batches, order)
     dead, ignored = tuple(one for batch in batches for one in batch.dead), sum(batch.ignored for batch in batches)
+    numberless = sum((Counter(batch.numberless) for batch in batches), Counter[str]())
+    bad = added([batch.bad for batch in batches])
     batches.clear()
     whole = _joined(columns, order, names, series[order])
     starts = range(0, max(len(order), 1), batch_rows)
@@ -185,6 +189,8 @@ def put_in_order(batches: list[Batch], batch_rows: int) -> list[Batch]:
             labels=None if labels is None else labels[start : start + batch_rows],
             dead=() if start else dead,
             ignored=0 if start else ignored,
+            bad={} if start else bad,
+            numberless={} if start else numberless,
         )
         for start in starts
     ]

@@ -97,7 +97,6 @@ class InputSettings(Section):
         "series_name": "training",
         "max_future": "run",
         "max_bytes": "run",
-        "bad_values": "run",
         "late": "run",
         "unknown_series": "run",
     }
@@ -191,6 +190,7 @@ class InputSettings(Section):
             time, series, tuple(self.sensors) or None, self.label, sensor, value, self.exclude, self.series_name,
             date, self.time_format, self.timezone, self.anomalous, format=self.format,
             paths={name: split(path) for name, path in self.sensors.items() if split(path) != (name,)},
+            bad_is_dead=self.bad_values == "dead",
         )  # fmt: skip
 
     @model_validator(mode="after")

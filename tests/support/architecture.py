@@ -54,6 +54,7 @@ PURE_IMPORTS = (
     "stream.errors",
     "stream.counters",
     "stream.intake.columns",
+    "stream.intake.bad_values",
     "stream.detect",
 )
 IMPURE_STDLIB = frozenset(

@@ -197,7 +197,7 @@ def fields(**changes: object) -> Fields:
     """The fields of JSON messages {"time": ..., "<sensor>": ...} whose key is the series, with changes."""
     plain: dict[str, object] = {"time": "time", "time_format": "auto", "series": "", "format": "wide", "sensors": {}}
     plain |= {"sensor": "sensor", "value": "value", "max_future_ns": 300 * SECOND, "max_bytes": 1 << 20}
-    plain |= {"encoding": JSON, "timezone": "UTC", "date": "", "bad_values": "dead", "late": "count"}
+    plain |= {"encoding": JSON, "timezone": "UTC", "date": "", "bad_values": "missing", "late": "count"}
     return Fields(**(plain | changes))  # type: ignore[arg-type]
 
 

@@ -97,11 +97,12 @@ def drop_sensors(history: History, dropped: set[str]) -> History:
     remaining = [i for i, sensor in enumerate(history.sensors) if sensor not in dropped]
     if not remaining:
         raise DataError(f"vetting leaves no sensor of {list(history.sensors)}; set `train.drop_sensors: false`")
-    batches = [_narrowed(b, remaining) for b in history.batches]
-    return History(history.layout, batches, tuple(history.sensors[i] for i in remaining), history.seconds)
+    sensors = tuple(history.sensors[i] for i in remaining)
+    batches = [_narrowed(b, remaining, set(sensors)) for b in history.batches]
+    return History(history.layout, batches, sensors, history.seconds)
 
 
-def _narrowed(batch: Batch, remaining: list[int]) -> Batch:
+def _narrowed(batch: Batch, remaining: list[int], names: set[str]) -> Batch:
     columns = batch.columns
     if isinstance(columns, LongReadings):
         # Sensors that were left out before have index -1, which is the last place.
@@ -110,7 +111,7 @@ def _narrowed(batch: Batch, remaining: list[int]) -> Batch:
         narrow: Readings | LongReadings = replace(columns, sensor=place[columns.sensor], sensors=len(remaining))
     else:
         narrow = replace(columns, values=np.ascontiguousarray(columns.values[:, remaining]))
-    return replace(batch, columns=narrow)
+    return replace(batch, columns=narrow, bad={bad: seen for bad, seen in batch.bad.items() if bad.sensor in names})
 
 
 def data_facts(

@@ -83,7 +83,7 @@ def frame_scores(history: History, definition: Definition, counter: SeriesCounte
         for batch in history.batches:
             outcome = detector.push(batch.readings)
             if counter is not None:
-                counter.add(batch.columns, outcome)
+                counter.add(batch.columns, outcome, batch.numberless, batch.bad)
             yield outcome.verdicts
 
     return FrameScores.joined(verdicts())
@@ -106,7 +106,7 @@ def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
         for step in steps:
             outcome = step.outcome
             counts.update(step.counts())
-            counter.add(step.batch.columns, outcome, step.refused)
+            counter.add(step.batch.columns, outcome, step.dead, step.batch.bad)
             events.extend(outcome.events)
             frames.add(step.batch, outcome.disposition, outcome.frames, detector.slots)
             yield outcome.verdicts

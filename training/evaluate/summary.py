@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from stream.counters import Count
 from stream.events.account import warnings
 from stream.messages import counted
+from stream.offline.bad_value_lines import bad_value_lines
 from training.evaluate.evaluation import Evaluation
 from training.evaluate.outcomes import by_length
 from training.metrics.events import EventMetrics
@@ -101,7 +102,9 @@ def _counted(of: Evaluation) -> Iterator[str]:
             f"{frames:,} of {len(of.truth.labels):,} frames had no score ({why}), {labelled:,} of them labelled: they "
             "count as the lowest score and as no alarm."
         )
-    yield from (f"{line[0].upper()}{line[1:]}." for line in warnings(of.labelled.accounts))
+    accounts = of.labelled.accounts
+    lines = [*warnings(accounts), *bad_value_lines(accounts, of.labelled.layout.bad_is_dead)]
+    yield from (f"{line[0].upper()}{line[1:]}." for line in lines)
     discarded = _listed(of, DISCARDED)
     if discarded:
         yield f"Of {of.labelled.counts[Count.RECEIVED]:,} readings some made no frame: {discarded}."

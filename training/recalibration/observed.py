@@ -21,6 +21,7 @@ from stream.events.record import rfc3339
 from stream.events.verdict import VERDICTS
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 from stream.intake.tables.reader import Hints
+from stream.offline.bad_value_lines import bad_value_lines
 from stream.offline.rows import rows_in_order, said
 from stream.registry.recalibration_facts import NewerDataFacts
 from stream.replay import Step, layout_for
@@ -73,13 +74,14 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
         raise DataError(
             f"{data}: {history.rows} readings make no frame: {frames.dispositions}; expected newer readings"
         )
+    bad = (f"warning: {line}" for line in bad_value_lines(scored.accounts, layout.bad_is_dead))
     return NewerReadings(
         frames=frames,
         level=scores.level,
         score=scores.score,
         vetoed=scores.vetoed,
         incidents=incident_spans(scored.events),
-        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions, tuple(said(layout))),
+        facts=newer_data_facts(str(data), frames, fingerprint(history), frames.dispositions, (*said(layout), *bad)),
     )
 
 

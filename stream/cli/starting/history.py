@@ -10,12 +10,14 @@ import numpy as np
 from stream.cli.starting.codes import sentinel_guesses
 from stream.cli.starting.source import Look, Source, sensors_setting
 from stream.errors import DataError
+from stream.intake.bad_values import added
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.field_paths import joined, nameable
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
 from stream.intake.tables.labels import all_marked, left_out_labels, likely_label
 from stream.intake.tables.reader import Batch, Hints, Layout, discover, read
+from stream.offline.bad_value_lines import lines_of_values
 from stream.offline.naming import with_note_on_names
 from stream.settings.starter import Guess
 
@@ -48,6 +50,8 @@ def guess_from_history(path: str, hints: Hints) -> Source:
     rows = "of all rows" if every else f"of the first {_ENOUGH} rows"
     doubts = [*layout.doubts, *_renamed(layout), *doubt]
     warnings = [*(f"{path}: {doubt}" for doubt in doubts), *(f"{path}: {rows}, {one}" for one in look.unread)]
+    bad = lines_of_values(added(batch.bad for batch in batches), layout.bad_is_dead)
+    warnings += [f"{path}: {rows}, {line}" for line in bad]
     guesses = [
         Guess("detector", detector_name(path), "the name of the data"),
         *layout_guesses(layout, look, lambda column: joined(layout.paths.get(column, (column,)))),

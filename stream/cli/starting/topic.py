@@ -96,6 +96,7 @@ def _hints(settings: Settings, names: Mapping[str, str]) -> Hints:
     time, date, series, sensor, value = (names.get(path, path) if path else None for path in named)
     return replace(
         given.hints, time=time, date=date, series=series, sensor=sensor, value=value, label=None, propose=True,
+        texts=False,
         sensors=tuple(names.get(path, path) for path in paths) or None,
     )  # fmt: skip
 

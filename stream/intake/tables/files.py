@@ -1,7 +1,7 @@
 """The files of a data set, Parquet or CSV: one file, a folder, a glob, or folders named key=value."""
 
 import glob
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
@@ -51,19 +51,19 @@ class File:
         return {**self.columns, **dict.fromkeys(self.folders, pa.string())}
 
     def batches(
-        self, columns: Sequence[str], batch_rows: int = 65_536, encode: bool = False
+        self, columns: Sequence[str], batch_rows: int = 65_536, encode: bool = False, numbers: Collection[str] = ()
     ) -> Iterator[pa.RecordBatch]:
         """The rows, in columns of the file itself; see `Source.batches`. Raises DataError where the file is damaged."""
         if self.table is not None:
-            yield from self._undamaged(self.table.batches(columns, batch_rows, encode))
+            yield from self._undamaged(self.table.batches(columns, batch_rows, encode, numbers))
 
-    def ends(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def ends(self, columns: Sequence[str], rows: int, numbers: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """The first and the last `rows` rows, not less where the file has as many; DataError where it is damaged."""
-        first = next(self.batches(columns, rows))
+        first = next(self.batches(columns, rows, numbers=numbers))
         yield first
         left = min(self.rows - len(first), rows)
         if self.table is not None and left > 0:
-            last = pa.Table.from_batches(self._undamaged(self.table.last(columns, left)))
+            last = pa.Table.from_batches(self._undamaged(self.table.last(columns, left, numbers)))
             yield from last.slice(len(last) - left).to_batches()
 
     def _undamaged(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -26,6 +26,8 @@ class Hints:
         format: wide or long; None: found.
         paths: place of a configured sensor in a nested record, where it is not the column of its name.
         bundle: sensors of a bundle: sensors whatever their names, where they occur.
+        texts: a text that spells a number is one, as in a CSV file. False: it is text, as in a message.
+        bad_is_dead: a value that is no number kills its row. False: its sensor has no value there.
     """
 
     time: str | None = None
@@ -44,6 +46,8 @@ class Hints:
     format: Literal["wide", "long"] | None = None
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bundle: Sequence[str] = ()
+    texts: bool = True
+    bad_is_dead: bool = False
 
     def without_label(self) -> "Hints":
         """The same for a reader without labels: the label column may be absent, and is no sensor."""

@@ -37,6 +37,7 @@ class Layout:
         value: long: the column of its value.
         why: reason for each of these, by attribute; "left out: NAME" for each column that is not read.
         columns: wide: the column of a sensor, where it has another name.
+        bad_is_dead: a value that is no number kills its row. False: its sensor has no value there.
         paths: place of each sensor or other column that is a field of a struct.
         series_inferred: the content of the series column gave it away; other data like these may not show it.
         in_order: False: the rows are put in order of time before they are used; `why` says how many were not.
@@ -61,6 +62,7 @@ class Layout:
     doubts: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bad_is_dead: bool = False
 
     @property
     def roles(self) -> dict[str, str | None]:
@@ -134,4 +136,5 @@ def discover(path: Path | str, hints: Hints = _FOUND) -> Layout:
         doubts=(*times.doubts, *search.doubts),
         columns={name: column for name, column in columns.items() if column != name},
         paths=paths,
+        bad_is_dead=hints.bad_is_dead,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """One type for each column of a data set, though its files differ: a file a day, one of them from a bad day."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +11,13 @@ from pyarrow import types
 from stream.errors import DataError
 from stream.intake.tables.column_types import is_label, is_number, is_text, is_time, listed, may_name
 from stream.intake.tables.files import File
+from stream.intake.tables.formats.numbers import share_of_numbers
+from stream.intake.wire.causes import short
 from stream.messages import some
 
 Family = Literal["nothing", "numbers", "text", "times", "other"]
+# First and last rows of a column of text that are looked at: do they hold numbers?
+_LOOK = 1000
 # What a column of each role must hold, and the same in words.
 _TIMES = "a timestamp, an epoch or ISO-8601 text"
 _ROLES: Mapping[str, tuple[Callable[[pa.DataType], bool], str]] = {
@@ -55,10 +59,12 @@ def merged_types(found: Sequence[File]) -> dict[str, pa.DataType]:
 
 def gaps(found: Sequence[File], names: Iterable[str]) -> dict[str, list[str]]:
     """The columns of numbers that are not so in every file with rows, by a sentence about these files."""
-    kinds = {file.name: file.types() for file in found if file.rows}
+    kinds = {file.name: (file, file.types()) for file in found if file.rows}
     columns: dict[str, list[str]] = {}
     for name in names:
-        sentence = _gap({file: of.get(name) for file, of in kinds.items()})
+        sentence = _gap(
+            {key: pa.float64() if _has_numbers(file, name) else of.get(name) for key, (file, of) in kinds.items()}
+        )
         if sentence is not None:
             columns.setdefault(sentence, []).append(name)
     return columns
@@ -86,9 +92,34 @@ def without_rows(found: Iterable[File]) -> str | None:
 
 
 def numbers_in(file: File, columns: Iterable[str]) -> frozenset[str]:
-    """Those of the columns that hold numbers in this file."""
-    kinds = file.types()
-    return frozenset(name for name in columns if family(kinds.get(name)) == "numbers")
+    """Those of the columns that may hold numbers in this file: also as text; or words for no value, in CSV."""
+    kinds = {name: kind for name, kind in file.types().items() if family(kind) in ("numbers", "text", "nothing")}
+    return frozenset(name for name in columns if name in kinds)
+
+
+def mostly_numbers(found: Sequence[File], name: str) -> bool:
+    """True for a column of text in which most of the first and last values are numbers."""
+    shares = [share_of_numbers(rows.column(0)) for file in _with_text(found, name) for rows in _ends(file, name)]
+    return 2 * sum(good for good, _ in shares) > sum(values for _, values in shares)
+
+
+def holds_numbers(found: Sequence[File], name: str) -> bool:
+    """True for a column of text in which some value is a number."""
+    return mostly_numbers(found, name) or any(_has_numbers(file, name) for file in found)
+
+
+def _has_numbers(file: File, name: str) -> bool:
+    """True where a column of text has a number in a file; reads no further than to the first."""
+    batches = (batch for one in _with_text([file], name) for batch in one.batches([name], numbers=[name]))
+    return any(share_of_numbers(batch.column(0))[0] for batch in batches)
+
+
+def _with_text(found: Sequence[File], name: str) -> list[File]:
+    return [file for file in found if file.rows and name in file.columns and is_text(file.columns[name])]
+
+
+def _ends(file: File, name: str) -> Iterator[pa.RecordBatch]:
+    return file.ends([name], _LOOK, numbers=[name])
 
 
 def check_columns(found: Sequence[File], roles: Mapping[str, str | None], numbers: Sequence[str] = ()) -> None:
@@ -116,9 +147,18 @@ def check_columns(found: Sequence[File], roles: Mapping[str, str | None], number
     for name in numbers:
         if name not in merged:
             raise _absent(found[0].path, name, "value", merged)
-        if family(merged[name]) not in ("numbers", "nothing"):
+        if family(merged[name]) not in ("numbers", "nothing") and not holds_numbers(found, name):
             where = next(file.path for file in found if file.types().get(name) == merged[name])
-            raise _unfit(where, name, "value", merged[name], "numbers")
+            raise _unfit(where, name, "value", merged[name], f"numbers{_instead(found, name)}")
+
+
+def _instead(found: Sequence[File], name: str) -> str:
+    """The first value in a column of text that has no number."""
+    for file in _with_text(found, name):
+        values = next(file.batches([name], _LOOK, numbers=[name])).column(0).drop_null()
+        if len(values):
+            return f", and none is among values such as {short(values[0].as_py())}"
+    return ""
 
 
 def _absent(where: Path, name: str, role: str, columns: Mapping[str, pa.DataType]) -> DataError:

@@ -11,7 +11,7 @@ from stream.intake.tables.column_types import is_number, is_text
 from stream.intake.tables.identifiers import is_identifier
 from stream.intake.tables.labels import is_label_name
 from stream.intake.tables.long_columns import added
-from stream.intake.tables.merged import gaps, without_rows
+from stream.intake.tables.merged import gaps, holds_numbers, without_rows
 from stream.intake.tables.search import LEFT_OUT, Search
 from stream.intake.tables.times import TIMES
 from stream.messages import some
@@ -69,7 +69,7 @@ def doubt_gaps(search: Search, numbers: Iterable[str]) -> None:
 def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
     if name in search.hints.exclude:
         return "configured"
-    if name in search.hints.bundle and (is_number(kind) or types.is_null(kind)):
+    if name in search.hints.bundle and (is_number(kind) or types.is_null(kind) or holds_numbers(search.files, name)):
         return None
     if name in added(search):
         return "no measurement: InfluxDB adds it to the answer of a query"
@@ -77,7 +77,7 @@ def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
         return "without a value"
     if is_label_name(name):
         return "named like a label: a detector must not see the answers; configure it as label or as sensor"
-    if not is_number(kind):
+    if not is_number(kind) and not search.mostly_numbers(name):
         return _not_numbers(search, name, kind)
     if name.lower() in TIMES:
         return "named like a time; configure it as sensor if it is one"

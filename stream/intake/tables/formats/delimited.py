@@ -2,14 +2,16 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
+from pyarrow import types
 
 from stream.errors import DataError
 from stream.intake.tables.formats.plain import Names
@@ -32,13 +34,27 @@ class DelimitedTable:
         self.series = ""
         self.paths: Mapping[str, Names] = {name: (name,) for name in self.columns}
 
-    def batches(self, names: Sequence[str], batch_rows: int, encode: bool = False) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, names: Sequence[str], batch_rows: int, encode: bool = False, numbers: Collection[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """The rows, `batch_rows` at a time, in these columns."""
-        yield from _table(*self._key).select(list(names)).to_batches(batch_rows)
+        yield from self._columns(names, numbers).to_batches(batch_rows)
 
-    def last(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def last(self, names: Sequence[str], rows: int, numbers: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """The last rows in these columns."""
-        yield from _table(*self._key).select(list(names)).slice(max(self.rows - rows, 0)).to_batches()
+        yield from self._columns(names, numbers).slice(max(self.rows - rows, 0)).to_batches()
+
+    def _columns(self, names: Sequence[str], numbers: Collection[str]) -> pa.Table:
+        """The columns; of those among `numbers`, only an empty cell and NULL are null, and not a word such as n/a."""
+        table = _table(*self._key).select(list(names))
+        doubtful = tuple(name for name in names if name in numbers and table[name].null_count)
+        with_words = dict(zip(doubtful, _words(*self._key, doubtful) if doubtful else (), strict=True))
+        for place, name in enumerate(names):
+            column = with_words.get(name, table[name])
+            if name in numbers and types.is_string(column.type) and _has_commas(*self._key):
+                column = pc.replace_substring_regex(column, r"^(\s*[-+]?\d*),(\d+\s*)$", r"\1.\2")
+            table = table.set_column(place, name, column)
+        return table
 
 
 @lru_cache(maxsize=4096)
@@ -51,15 +67,33 @@ def _facts(path: Path, changed: int, size: int) -> tuple[Mapping[str, pa.DataTyp
 @lru_cache(maxsize=4)
 def _table(path: Path, changed: int, size: int) -> pa.Table:
     """The table of a file; `changed` and `size` tell its versions apart."""
+    return _parsed(path, pv.ConvertOptions(strings_can_be_null=True))
+
+
+@lru_cache(maxsize=4)
+def _words(path: Path, changed: int, size: int, names: tuple[str, ...]) -> list[pa.ChunkedArray]:
+    """These columns of a file, in which words for no value are text or NaN."""
+    options = pv.ConvertOptions(strings_can_be_null=True, include_columns=names, null_values=["", "null", "NULL"])
+    return _parsed(path, options).columns  # type: ignore[no-any-return]
+
+
+def _parsed(path: Path, options: pv.ConvertOptions) -> pa.Table:
+    """A file as a table, parsed with these options."""
     form = _form(path)
     _check_header(path, form.rows)
-    comma = form.delimiter == ";" and _with_comma(form.rows[1:])
+    options.decimal_point = "," if form.has_commas else "."
     return pv.read_csv(
         path,
         pv.ReadOptions(encoding=form.encoding, skip_rows=form.skipped + 1, column_names=_unique(form.rows[0])),
         pv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True),
-        pv.ConvertOptions(strings_can_be_null=True, decimal_point="," if comma else "."),
+        options,
     )
+
+
+@lru_cache(maxsize=4096)
+def _has_commas(path: Path, changed: int, size: int) -> bool:
+    """True where numbers are written with a comma."""
+    return _form(path).has_commas
 
 
 def header(path: Path) -> list[str]:
@@ -77,6 +111,12 @@ class _Form(NamedTuple):
     skipped: int
     delimiter: str
     encoding: str
+
+    @property
+    def has_commas(self) -> bool:
+        """True where numbers are written with a comma."""
+        cells = (cell for row in self.rows[1:] for cell in row) if self.delimiter == ";" else ()
+        return any("," in cell and _is_number(cell) for cell in cells)
 
 
 def _form(path: Path) -> _Form:
@@ -127,8 +167,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _with_comma(rows: Sequence[Sequence[str]]) -> bool:
-    """True where numbers are written with a comma."""
-    return any("," in cell and _is_number(cell) for row in rows for cell in row)

@@ -1,6 +1,6 @@
 """Opens a file of history in the format that it has, or says how to convert it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,10 +36,17 @@ class Source(Protocol):
     series: str
     paths: Mapping[str, Names]
 
-    def batches(self, names: Sequence[str], batch_rows: int, encode: bool = False) -> Iterator[pa.RecordBatch]:
-        """The rows, `batch_rows` at a time, in these columns; `encode`: text as a dictionary, where that is faster."""
+    def batches(
+        self, names: Sequence[str], batch_rows: int, encode: bool = False, numbers: Collection[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows, `batch_rows` at a time, in these columns.
 
-    def last(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        Args:
+            encode: text as a dictionary, where that is faster.
+            numbers: columns in which a word for no value, such as NaN or n/a, stays what it is. An empty cell is null.
+        """
+
+    def last(self, names: Sequence[str], rows: int, numbers: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """The last rows in these columns, `rows` of them at least where there are so many."""
 
 

@@ -1,6 +1,6 @@
 """Parquet: the columns, rows and batches of one file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +30,9 @@ class ParquetTable:
             name: plain.plain_type(plain.type_at(schema, names)) for name, names in self.paths.items()
         }
 
-    def batches(self, names: Sequence[str], batch_rows: int, encode: bool = False) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, names: Sequence[str], batch_rows: int, encode: bool = False, numbers: Collection[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """The rows, `batch_rows` at a time, in these columns.
 
         Args:
@@ -42,7 +44,7 @@ class ParquetTable:
             for rows in reader.iter_batches(batch_rows, columns=dotted):
                 yield self._plain(rows, names)
 
-    def last(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def last(self, names: Sequence[str], rows: int, numbers: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """The last row groups, `rows` rows of them at least where there are so many, in these columns."""
         with pq.ParquetFile(self._path) as reader:
             held, chosen = 0, list[int]()
