@@ -132,7 +132,7 @@ def waiting_reasons(
     """
     if away_since is not None:
         yield f"the broker: it has not answered since {away_since:%Y-%m-%dT%H:%M:%SZ}"
-    elif transaction is not None:
+    elif transaction is not None and is_member:
         yield transaction
     recovering = [p for p in partitions if p.waits_for is not None]
     if recovering:

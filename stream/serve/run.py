@@ -9,7 +9,6 @@ import structlog
 
 from stream.errors import BundleError
 from stream.kafka.client import KafkaOptions
-from stream.kafka.commit.early_producer import EarlyProducer
 from stream.serve.connection import kafka_options
 from stream.serve.health import Health, HealthBoard, longest_turn_s
 from stream.serve.logs import configure
@@ -30,7 +29,7 @@ def run(settings: Settings, bundle: str | None = None) -> None:
     configure(settings.serve.log_format)
     options = kafka_options(settings)
     with _health_server(settings.serve.health, options) as show:
-        _serve(settings, bundle, options, EarlyProducer(options), show)
+        _serve(settings, bundle, options, show)
 
 
 @contextlib.contextmanager
@@ -46,14 +45,8 @@ def _health_server(address: str | None, options: KafkaOptions) -> Iterator[Calla
         yield board.show
 
 
-def _serve(
-    settings: Settings,
-    bundle: str | None,
-    options: KafkaOptions,
-    early_producer: EarlyProducer,
-    show: Callable[[Health], None],
-) -> None:
-    # Imported here: torch takes longer to import than the broker to admit the producer that has been started.
+def _serve(settings: Settings, bundle: str | None, options: KafkaOptions, show: Callable[[Health], None]) -> None:
+    """Checks bundle and topics, and only then makes the clients that would fence a process of the same name."""
     import torch
 
     from stream.kafka.admin import topics
@@ -86,7 +79,6 @@ def _serve(
         definition,
         lambda served: decoder(settings, served),
         bundles=bundle_source(settings, reference, definition),
-        early_producer=early_producer,
         show=show,
     )
 

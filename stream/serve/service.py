@@ -21,7 +21,6 @@ from stream.intake.decode import Decoder
 from stream.kafka.assignment import Assignment
 from stream.kafka.broker_liveness import BrokerLiveness
 from stream.kafka.client import CALL_SECONDS, Clients, KafkaOptions
-from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.transaction import RolledBackError, Transaction
 from stream.kafka.input import ClientErrors, Input
 from stream.kafka.partition import Partition
@@ -60,7 +59,6 @@ class Service:
         definition: the bundle to serve first.
         make_decoder: makes a decoder for the sensors of a definition.
         bundles: where the bundle to serve is looked up later; None = the first is always served.
-        early_producer: a producer that the broker is already admitting; None = it is started when needed.
         show: takes the health of the service, about once a second.
         clock: s, for everything but the age of a threshold. wall: s since 1970.
     """
@@ -74,7 +72,6 @@ class Service:
         clock: Callable[[], float] = time.monotonic,
         clients: Clients = Clients(),  # noqa: B008 - frozen
         bundles: BundleSource | None = None,
-        early_producer: EarlyProducer | None = None,
         show: Callable[[Health], None] = lambda health: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -82,7 +79,7 @@ class Service:
         self._options = options
         self._clock = clock
         self._clients = clients
-        self._stopping = False
+        self._stopping = self._was_admitted = False
         self._committed_at = 0.0
         self._counted_at = clock() - COUNT_SECONDS
         self.counts: Counter[Count] = Counter()
@@ -94,7 +91,7 @@ class Service:
         self._silence = Silence(in_seconds(options.silent_after), clock)
         self._sensors = SensorCoverage()
         self._coverage = TopicCoverage(kafka.input, in_seconds(options.unused_after), clock)
-        self._transaction = Transaction(kafka, self._faults.note, clock, clients, early_producer)
+        self._transaction = Transaction(kafka, self._faults.note, clock, clients)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._swap = BundleSwap(
@@ -186,7 +183,9 @@ class Service:
 
     def _turn(self) -> None:
         """Does at most one step of recovery, one batch and one commit."""
-        ready = self._transaction.prepare()
+        # The producer fences a process of the same name, so it waits until the group has let us in.
+        self._was_admitted = self._was_admitted or self._input.is_member()
+        ready = self._was_admitted and self._transaction.prepare()
         if not ready or self._assignment.has_rolled_back():
             self._abort()
         self._assignment.reset_rolled_back(self._input.consumer)

@@ -7,11 +7,12 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import BrokerError, FencedError
-from stream.kafka.client import CALL_SECONDS, TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
-from stream.kafka.commit.early_producer import EarlyProducer
+from stream.kafka.client import TWIN_SECONDS, Clients, ErrorCallback, KafkaOptions, Remedy, remedy
 
 log = structlog.get_logger()
 
+# The call goes on where it stopped when it is made again; a signal to stop waits for as long.
+INIT_SECONDS = 1.0
 PURGE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 # Errors of `init_transactions` that a retry cannot fix, and what to do about them.
@@ -30,7 +31,6 @@ class TransactionalProducer:
 
     Args:
         on_error: gets the errors of every client that is made here.
-        early: a client that another thread is already initialising; used first.
     """
 
     def __init__(
@@ -39,13 +39,11 @@ class TransactionalProducer:
         on_error: ErrorCallback,
         clock: Callable[[], float],
         clients: Clients,
-        early: EarlyProducer | None = None,
     ) -> None:
         self._options = options
         self._on_error = on_error
         self._clock = clock
         self._clients = clients
-        self._early = early
         # The client that is ready for transactions; None before `prepare` and after `discard`.
         self.client: Producer | None = None
         # A client whose transactions are not initialised: the broker is away, or still aborts an older transaction.
@@ -63,16 +61,12 @@ class TransactionalProducer:
         """
         if self.client is not None:
             return True
-        early, self._early = self._early, None
-        self.client = None if early is None else early.producer(self._on_error)
-        if self.client is not None:
-            return True
         if self._clock() < self._retry_at:
             return False
         if self._candidate is None:
             self._candidate = self._clients.producer(self._options, self._on_error)
         try:
-            self._candidate.init_transactions(CALL_SECONDS)
+            self._candidate.init_transactions(INIT_SECONDS)
         except KafkaException as fault:
             self._handle_refusal(fault)
             return False

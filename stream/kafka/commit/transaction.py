@@ -32,7 +32,6 @@ from stream.kafka.client import (
     remedy,
 )
 from stream.kafka.commit.delivery_reports import DeliveryReports, RejectedTopics
-from stream.kafka.commit.early_producer import EarlyProducer
 from stream.kafka.commit.producer import TransactionalProducer
 from stream.kafka.commit.timeout import CallTimeoutError, call_with_timeout
 from stream.kafka.partition import Partition
@@ -82,12 +81,11 @@ class Transaction:
         on_error: ErrorCallback,
         clock: Callable[[], float],
         clients: Clients,
-        early: EarlyProducer | None = None,
     ) -> None:
         self._options = options
         self._on_error = on_error
         self._clock = clock
-        self._producer = TransactionalProducer(options, on_error, clock, clients, early)
+        self._producer = TransactionalProducer(options, on_error, clock, clients)
         self._reports = DeliveryReports()
         self._rejected = RejectedTopics(clock)
         # Transactions in a row that failed with an error that is not transient.
