@@ -33,6 +33,7 @@ class Count(StrEnum):
     DEAD = "dead", "readings", "Readings that became dead letters."
     UNCONFIRMED = "unconfirmed", "readings", "Readings far ahead in time that no next one has confirmed."
     BAD_VALUES = "bad_values", "values", "Values of sensors that are no numbers, and so missing."
+    SENTINELS = "sentinels", "values", "Values that `frames.sentinels` lists for their sensor, and so missing."
     LOST = "lost", "readings", "Readings that retention deleted before they were scored."
     HISTORY_LOST = "history_lost", "series", "Series that warm up because readings for their windows are gone."
     SCORED = "scored", "frames", "Frames with a score."

@@ -147,11 +147,16 @@ def check_meeting(where: str, layout: Literal["wide", "long"], definition: Defin
 
 @dataclass
 class ReplayResult:
-    """Counts of readings and frames, the number of alert events, and the account of each series."""
+    """Counts of readings and frames, the number of alert events, and the account of each series.
+
+    Attributes:
+        sentinels: values of each sensor that mean none, int64 (F,).
+    """
 
     counts: Counter[Count] = field(default_factory=Counter)
     alerts: int = 0
     accounts: tuple[SeriesAccount, ...] = ()
+    sentinels: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def replay(
@@ -187,7 +192,7 @@ def replay(
     finally:
         if writer is not None:
             writer.close()
-    result.accounts = series_accounts(counter.counts(), definition)
+    result.accounts, result.sentinels = series_accounts(counter.counts(), definition), counter.sentinels
     if accounts is not None:
         accounts.parent.mkdir(parents=True, exist_ok=True)
         accounts.write_bytes(b"".join(encode(one) + b"\n" for one in result.accounts))

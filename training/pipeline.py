@@ -28,7 +28,7 @@ from stream.intake.bad_values import added
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
 from stream.intake.tables.labels import all_marked
-from stream.offline.bad_value_lines import lines_of_values
+from stream.offline.bad_value_lines import lines_of_values, sentinel_line
 from stream.offline.discarded import refuse_discarded
 from stream.offline.rows import changes
 from stream.registry.bundle import Contents
@@ -198,6 +198,8 @@ def _scored(history: History, draft: Definition, progress: Progress) -> tuple[Fr
     counter = SeriesCounter()
     scores = frame_scores(history, draft, counter)
     accounts = series_accounts(counter.counts(), draft)
+    if (line := sentinel_line(draft.sensors, counter.sentinels)) is not None:
+        progress.stage("sentinels", line)
     for warning in warnings(accounts):
         progress.stage("warning", warning)
     return scores, accounts

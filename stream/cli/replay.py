@@ -66,6 +66,7 @@ def _replay(
 
     from stream.events.record import encode
     from stream.intake.tables.labels import left_out_labels
+    from stream.offline.bad_value_lines import sentinel_line
     from stream.offline.rows import said
     from stream.replay import layout_for, replay
     from stream.serve.compose import bundle_of, known_series
@@ -95,6 +96,8 @@ def _replay(
         show_incidents(alerts)
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(result.counts.items()) if count)
     say(f"{result.alerts} alert events; {counts}")
+    if (sentinels := sentinel_line(definition.sensors, result.sentinels)) is not None:
+        say(f"sentinels: {sentinels}")
     for warning in _warnings(result, definition, layout.bad_is_dead):
         warn(warning)
     if scores is not None:

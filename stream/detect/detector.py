@@ -85,7 +85,7 @@ class Detector:
 
     def _push(self, readings: Readings) -> Outcome:
         raw, disposition = self._framing.raw(readings)
-        return self._score(raw, disposition)
+        return replace(self._score(raw, disposition), sentinels=self._framing.sentinels(readings))
 
     def _push_in_parts(self, readings: Readings, returning: list[int]) -> Outcome:
         """Takes the readings up to each return; then the series starts again, unless it has an open incident."""

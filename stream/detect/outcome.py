@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -79,6 +79,7 @@ class Outcome:
         events: of incidents, in the order of the readings that caused them.
         blindness_events: of series that have gone blind or recovered, in the same order.
         usual_events: of series whose level has become the new usual one, in the same order.
+        sentinels: int64 (F,), values of each sensor that mean none; of a silence there are none, (0,).
     """
 
     disposition: UInt8s
@@ -87,6 +88,7 @@ class Outcome:
     events: tuple[IncidentEvent, ...]
     blindness_events: tuple[BlindnessEvent, ...] = ()
     usual_events: tuple[UsualEvent, ...] = ()
+    sentinels: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def series_events(self) -> tuple[BlindnessEvent | UsualEvent, ...]:
@@ -107,6 +109,7 @@ class Outcome:
                 replace(event, row=event.row + start) for part, start in placed for event in part.blindness_events
             ),
             usual_events=tuple(moved),
+            sentinels=np.sum([part.sentinels for part in parts], axis=0, dtype=np.int64),
         )
 
     def counts(self) -> Counter[Count]:
@@ -115,5 +118,6 @@ class Outcome:
         verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
         counted = Counter({Count[kind.name]: dispositions[kind] for kind in Disposition})
         counted.update({Count[verdict.name]: verdicts[verdict] for verdict in Verdict})
+        counted[Count.SENTINELS] = int(self.sentinels.sum())
         counted[Count.DISAGREEING] = int(self.verdicts.disagreeing.sum())
         return counted

@@ -36,7 +36,11 @@ class SeriesCounts(msgspec.Struct, frozen=True):
 
 
 class SeriesCounter:
-    """Counts what becomes of the readings and frames of each series, batch after batch."""
+    """Counts what becomes of the readings and frames of each series, batch after batch.
+
+    Attributes:
+        sentinels: int64 (F,), values of each sensor, in all series, that mean none; (0,) before the first batch.
+    """
 
     def __init__(self) -> None:
         self._slots = Slots()
@@ -46,6 +50,7 @@ class SeriesCounter:
         self._first, self._last = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._missing: dict[int, Int64s] = {}
         self._bad: dict[int, BadTally] = {}
+        self.sentinels = np.zeros(0, np.int64)
 
     def add(
         self,
@@ -67,6 +72,7 @@ class SeriesCounter:
             # The rows first: they may move the array.
             rows = self._places(refused)
             self._readings[rows, Disposition.DEAD] += list(refused.values())
+        self.sentinels = outcome.sentinels + self.sentinels if len(self.sentinels) else outcome.sentinels
         for series, of_series in by_series(bad or {}).items():
             (place,) = self._places([series]).tolist()
             self._bad.setdefault(place, BadTally()).add(of_series)

@@ -54,7 +54,7 @@ class SeriesAccount(msgspec.Struct, frozen=True):
     why: str
     remedy: str
     unconfirmed: int = 0
-    bad_values: tuple[BadSensor, ...] = ()
+    bad_values: list[BadSensor] = []
 
     @property
     def expected(self) -> int:
@@ -140,7 +140,7 @@ def _account(of: SeriesCounts, definition: Definition) -> SeriesAccount:
     why, remedy = _words(cause, of, definition) if cause else ("", "")
     return SeriesAccount(
         of.series, sum(of.readings), late, duplicate, ignored, dead, frames, scored, warming, degraded, off,
-        unscored, cause, why, remedy, unconfirmed, of.bad,
+        unscored, cause, why, remedy, unconfirmed, list(of.bad),
     )  # fmt: skip
 
 

@@ -84,8 +84,8 @@ class BadSensor(msgspec.Struct, frozen=True):
     sensor: str
     values: int
     kinds: dict[str, int]
-    seen: tuple[str, ...]
-    positions: tuple[int, ...]
+    seen: list[str]
+    positions: list[int]
 
     @property
     def text(self) -> str:
@@ -124,7 +124,7 @@ class BadTally:
     def sensors(self) -> tuple[BadSensor, ...]:
         """The bad values of each sensor, the sensor with the most first."""
         found = (
-            BadSensor(name, kinds.total(), dict(kinds), tuple(self._seen[name]), tuple(self._positions[name]))
+            BadSensor(name, kinds.total(), dict(kinds), [*self._seen[name]], self._positions[name])
             for name, kinds in self._kinds.items()
         )
         return tuple(sorted(found, key=lambda one: (not one.sensor, -one.values)))

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from stream.events.account import MOST_SENSORS, SeriesAccount
 from stream.intake.bad_values import BadSensor, BadValues, by_series, tallied
-from stream.messages import counted
+from stream.intake.columns import Int64s
+from stream.messages import counted, some
 
 _COSTS = {
     False: "the sensor has no value there (`input.bad_values: missing`)",
@@ -26,6 +27,13 @@ def lines_of_values(bad: BadValues, bad_is_dead: bool) -> list[str]:
     return _lines({series: tallied(of).sensors() for series, of in by_series(bad).items()}, bad_is_dead)
 
 
+def sentinel_line(sensors: Sequence[str], counts: Int64s) -> str | None:
+    """Names the sensors with values that mean none, the most first; `counts`: int64 (F,). None: there are none."""
+    found = sorted(zip(counts.tolist(), sensors, strict=False), key=lambda one: -one[0])
+    texts = [f"{count:,} of `{name}`" for count, name in found if count]
+    return f"{some(texts, MOST_SENSORS)} mean no value (`frames.sentinels`)" if texts else None
+
+
 def _lines(series: Mapping[str, Sequence[BadSensor]], bad_is_dead: bool) -> list[str]:
     found: dict[str, list[tuple[str, BadSensor]]] = {}
     for name, bad_sensors in series.items():
@@ -44,8 +52,8 @@ def _seen(of: Sequence[tuple[str, BadSensor]]) -> str:
     """The series, the number, the first texts and the first rows of the bad values of a sensor."""
     most, example = max(of, key=lambda one: one[1].values)
     where = f"series {most!r}" if len(of) == 1 else f"{len(of):,} series, most in {most!r}"
-    texts = tuple(dict.fromkeys(text for _, bad in of for text in bad.seen))[:MOST_SENSORS]
+    texts = list(dict.fromkeys(text for _, bad in of for text in bad.seen))[:MOST_SENSORS]
     kinds = {kind: sum(bad.kinds.get(kind, 0) for _, bad in of) for _, bad in of for kind in bad.kinds}
-    together = BadSensor(example.sensor, sum(bad.values for _, bad in of), kinds, texts, ())
+    together = BadSensor(example.sensor, sum(bad.values for _, bad in of), kinds, texts, [])
     rows = sorted(row for _, bad in of for row in bad.positions)[:MOST_SENSORS]
     return f"{where}: {together.text} (row{'s' * (len(rows) > 1)} {', '.join(f'{row:,}' for row in rows)})"

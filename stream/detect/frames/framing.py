@@ -10,7 +10,7 @@ from stream.detect.frames.sentinels import MissingValues
 from stream.detect.frames.ticks import TickClock
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Slots
-from stream.intake.columns import Readings, UInt8s
+from stream.intake.columns import Int64s, Readings, UInt8s
 
 
 class Framing:
@@ -41,6 +41,10 @@ class Framing:
             return self.clock.push(np.zeros(0, np.int32), readings.time, readings.values)
         slots = self.slots.lookup(readings.names)[readings.series]
         return self.clock.push(slots, readings.time, self._sentinels.removed(readings.values))
+
+    def sentinels(self, readings: Readings) -> Int64s:
+        """The number of values of each sensor that mean none, and are missing in `raw`: int64 (F,)."""
+        return self._sentinels.count(readings.values)
 
     def frames(self, raw: RawFrames) -> Frames:
         """Frames of raw frames, as `Framer.push`."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stream.detect.policy import Sentinels
-from stream.intake.columns import Float64s
+from stream.intake.columns import Bools, Float64s, Int64s
 
 
 class MissingValues:
@@ -24,17 +24,26 @@ class MissingValues:
 
     def removed(self, values: Float64s) -> Float64s:
         """`values`, float64 (n, F), with NaN for every sentinel; the same array where there is none, the usual case."""
-        if not len(self._listed) or not len(values):
+        found = self._found(values)
+        if not found.any():
             return values
+        without = values.copy()
+        without[:, self._listed] = np.where(found, np.nan, values[:, self._listed])
+        return without
+
+    def count(self, values: Float64s) -> Int64s:
+        """The number of sentinels of each sensor in `values`, float64 (n, F): int64 (F,)."""
+        counts = np.zeros(values.shape[1], np.int64)
+        counts[self._listed] = self._found(values).sum(axis=0)
+        return counts
+
+    def _found(self, values: Float64s) -> Bools:
+        """The sentinels of the sensors that have some, bool (n, number of these)."""
         listed = values[:, self._listed]
         found = np.zeros(listed.shape, np.bool_)
         for sentinel in self._values:
             found |= listed == sentinel
-        if not found.any():
-            return values
-        without = values.copy()
-        without[:, self._listed] = np.where(found, np.nan, listed)
-        return without
+        return found
 
 
 def _forms(values: tuple[float, ...]) -> list[float]:

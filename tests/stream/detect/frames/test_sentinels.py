@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stream.counters import Count
 from stream.detect.detector import Detector
 from stream.detect.frames.sentinels import MissingValues
 from stream.detect.policy import FramePolicy, Sentinels, ValidRange
@@ -63,3 +64,13 @@ def _outcome(policy: FramePolicy, values: np.ndarray) -> list[object]:
     np.testing.assert_array_equal(framed.values, outcome.frames.values)
     verdicts = outcome.verdicts
     return [framed.values.tobytes(), verdicts.verdict.tobytes(), verdicts.level.tobytes(), outcome.events]
+
+
+def test_sentinels_are_counted_by_sensor_wherever_the_readings_are_cut() -> None:
+    values = np.array([[1.0, -9999.0], [2.0, 0.5], [NAN, -8888.0], [5.0, -9999.0]])
+    definition = a_definition(a_spec(sensors=2), policy=POLICIES["wide"])
+    sent = readings(["a"] * 4, START + np.arange(4) * SECOND, values)
+    whole, detector = Detector(definition).push(sent), Detector(definition)
+    first, last = detector.push(sent.rows(slice(0, 3))), detector.push(sent.rows(slice(3, 4)))
+    assert whole.sentinels.tolist() == (first.sentinels + last.sentinels).tolist() == [0, 3]
+    assert whole.counts()[Count.SENTINELS] == 3

@@ -100,7 +100,7 @@ def test_bad_values_are_told_by_sensor_with_their_number_their_texts_and_their_r
     cells[6] = (1, None)
     (told,) = tallied(read_all(table(tmp_path, form, cells)).bad).sensors()
     assert (told.sensor, told.values, told.kinds) == ("temp", 4, {"text": 4})
-    assert (told.seen, told.positions) == (("'n/a'", "'ERR'"), (3, 5, 8))
+    assert (told.seen, told.positions) == (["'n/a'", "'ERR'"], [3, 5, 8])
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
