@@ -150,13 +150,13 @@ class ReplayResult:
     """Counts of readings and frames, the number of alert events, and the account of each series.
 
     Attributes:
-        sentinels: values of each sensor that mean none, int64 (F,).
+        sentinels: number of values of each sensor that mean none, (F,).
     """
 
     counts: Counter[Count] = field(default_factory=Counter)
     alerts: int = 0
     accounts: tuple[SeriesAccount, ...] = ()
-    sentinels: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    sentinels: tuple[int, ...] = ()
 
 
 def replay(
@@ -192,7 +192,8 @@ def replay(
     finally:
         if writer is not None:
             writer.close()
-    result.accounts, result.sentinels = series_accounts(counter.counts(), definition), counter.sentinels
+    result.accounts = series_accounts(counter.counts(), definition)
+    result.sentinels = tuple(counter.sentinels.tolist())
     if accounts is not None:
         accounts.parent.mkdir(parents=True, exist_ok=True)
         accounts.write_bytes(b"".join(encode(one) + b"\n" for one in result.accounts))

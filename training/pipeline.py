@@ -198,7 +198,7 @@ def _scored(history: History, draft: Definition, progress: Progress) -> tuple[Fr
     counter = SeriesCounter()
     scores = frame_scores(history, draft, counter)
     accounts = series_accounts(counter.counts(), draft)
-    if (line := sentinel_line(draft.sensors, counter.sentinels)) is not None:
+    if (line := sentinel_line(draft.sensors, counter.sentinels.tolist())) is not None:
         progress.stage("sentinels", line)
     for warning in warnings(accounts):
         progress.stage("warning", warning)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from stream.events.account import MOST_SENSORS, SeriesAccount
 from stream.intake.bad_values import BadSensor, BadValues, by_series, tallied
-from stream.intake.columns import Int64s
 from stream.messages import counted, some
 
 _COSTS = {
@@ -27,9 +26,9 @@ def lines_of_values(bad: BadValues, bad_is_dead: bool) -> list[str]:
     return _lines({series: tallied(of).sensors() for series, of in by_series(bad).items()}, bad_is_dead)
 
 
-def sentinel_line(sensors: Sequence[str], counts: Int64s) -> str | None:
-    """Names the sensors with values that mean none, the most first; `counts`: int64 (F,). None: there are none."""
-    found = sorted(zip(counts.tolist(), sensors, strict=False), key=lambda one: -one[0])
+def sentinel_line(sensors: Sequence[str], counts: Sequence[int]) -> str | None:
+    """Names the sensors with values that mean none, the most first; `counts`: (F,). None: there are none."""
+    found = sorted(zip(counts, sensors, strict=False), key=lambda one: -one[0])
     texts = [f"{count:,} of `{name}`" for count, name in found if count]
     return f"{some(texts, MOST_SENSORS)} mean no value (`frames.sentinels`)" if texts else None
 
