@@ -15,6 +15,7 @@ from stream.events.status_event import StatusEvent, named
 class ReadingsLost(StatusEvent, frozen=True, tag="data.readings_lost"):
     """Retention deleted `lost` readings of the partition before they were scored."""
 
+    log_level: ClassVar[int] = logging.WARNING
     lost: int
 
     @classmethod
@@ -31,6 +32,7 @@ class HistoryLost(StatusEvent, frozen=True, tag="data.history_lost"):
         count: series of the partition that warm up. oldest: the first offset that is left.
     """
 
+    log_level: ClassVar[int] = logging.WARNING
     count: int
     oldest: int
 
@@ -45,6 +47,7 @@ class HistoryLost(StatusEvent, frozen=True, tag="data.history_lost"):
 class SeriesInTwoPartitions(StatusEvent, frozen=True, tag="data.series_in_two_partitions"):
     """From now on, readings of `series` in this partition are dead letters; partition `kept_in` scores the series."""
 
+    log_level: ClassVar[int] = logging.WARNING
     kept_in: int
 
     @classmethod

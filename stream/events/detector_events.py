@@ -34,6 +34,7 @@ class BundleActivated(StatusEvent, frozen=True, tag="detector.bundle_activated")
 class BundleRefused(StatusEvent, frozen=True, tag="detector.bundle_refused"):
     """Bundle `version` is not served, bundle `serving` goes on; the message gives the reason."""
 
+    log_level: ClassVar[int] = logging.WARNING
     version: str
     serving: str
 

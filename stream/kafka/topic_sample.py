@@ -13,13 +13,16 @@ SAMPLE_RECORDS = 1000
 SAMPLE_SECONDS = 10.0
 
 
-def newest_records(common: Common, topic: str, count: int = SAMPLE_RECORDS) -> list[TopicRecord]:
+def newest_records(
+    common: Common, topic: str, count: int = SAMPLE_RECORDS, committed: bool = False
+) -> list[TopicRecord]:
     """Some `count` of the newest records of a topic, taken evenly from its partitions; none where it is empty.
 
-    Reading ends at the end of every partition, or after `SAMPLE_SECONDS`. Transactions make no difference.
+    Reading ends at the end of every partition, or after `SAMPLE_SECONDS`.
 
     Args:
         common: librdkafka options of every client.
+        committed: leave out records of open and aborted transactions, which count all the same.
 
     Returns:
         Ordered by partition and offset.
@@ -38,7 +41,7 @@ def newest_records(common: Common, topic: str, count: int = SAMPLE_RECORDS) -> l
 
     found: list[TopicRecord] = []
     deadline = time.monotonic() + SAMPLE_SECONDS
-    with TopicReader(common, topic, starts, committed=False) as reader:
+    with TopicReader(common, topic, starts, committed=committed) as reader:
         while not reader.is_at_end and time.monotonic() < deadline:
             found += reader.take()
         if not found and not reader.is_at_end:

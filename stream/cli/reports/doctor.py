@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from stream.detect.definition import Definition
 from stream.detect.policy import SECOND
@@ -12,6 +13,7 @@ from stream.kafka.admin.check_result import CheckOutcome, CheckResult
 from stream.kafka.admin.checks import check_cluster, snapshot_bytes
 from stream.kafka.admin.cluster import describe_cluster
 from stream.kafka.admin.live_checks import LOOK_AGAIN_SECONDS, check_service
+from stream.kafka.admin.published_checks import check_published
 from stream.kafka.client import KafkaOptions
 from stream.registry.manifest import Manifest
 from stream.serve.compose import bundle_of
@@ -54,7 +56,7 @@ def examine(settings: Settings, bundle: str | None = None) -> list[CheckResult]:
     snapshot = None if definition is None else snapshot_bytes(definition)
     # A transaction may rightly be open for one commit interval.
     pause_s = max(LOOK_AGAIN_SECONDS, settings.serve.commit_interval / SECOND + 1.0)
-    broker = [] if faults else _broker(kafka_options(settings), snapshot, pause_s)
+    broker = [] if faults else _broker(kafka_options(settings), settings.detector, snapshot, pause_s)
     return [*configuration, *bundle_results, *broker]
 
 
@@ -111,12 +113,13 @@ def _threshold(settings: Settings, definition: Definition) -> CheckResult:
     )
 
 
-def _broker(options: KafkaOptions, snapshot: int | None, pause_s: float) -> list[CheckResult]:
+def _broker(options: KafkaOptions, detector: str, snapshot: int | None, pause_s: float) -> list[CheckResult]:
     try:
         cluster = describe_cluster(options)
     except NarrowsError as error:
         return [_from_message("broker", str(error))]
-    return [*check_cluster(cluster, options, snapshot), *check_service(cluster, options, pause_s)]
+    published = check_published(cluster, options, detector, datetime.now(UTC))
+    return [*check_cluster(cluster, options, snapshot), *check_service(cluster, options, pause_s), *published]
 
 
 def _from_message(check: str, message: str, outcome: CheckOutcome = "failure") -> CheckResult:
