@@ -88,8 +88,8 @@ def letter_results(records: Iterable[TopicRecord], now: datetime) -> list[CheckR
 def _status_result(kind: str, outcome: CheckOutcome, events: Sequence[StatusView]) -> CheckResult:
     newest = events[-1]
     said, _, do = newest.message.rpartition("; ")
-    names = [event.series for event in events if event.series is not None]
-    many = f"{len(events)} series ({named(names)}), the newest: " if len(set(names)) > 1 else ""
+    names = list(dict.fromkeys(event.series for event in events if event.series is not None))
+    many = f"{len(names)} series ({named(names)}), the newest: " if len(names) > 1 else ""
     seen = f"since {newest.observed_at[:19]}Z: {many}{said or newest.message}"
     return CheckResult(kind, outcome, seen, "", do if said else "")
 

@@ -99,7 +99,6 @@ class TopicCoverage:
 
     def note(self, partition: Partition, result: BatchResult) -> None:
         """Keeps the newest example of each cause in a batch."""
-        self._examples.update((dead.reason.value, dead.detail) for dead in result.dead)
         if result.decoded is None or result.outcome is None:
             return
         if result.decoded.ignored:
@@ -109,6 +108,7 @@ class TopicCoverage:
             for row in np.flatnonzero(ends == end)[-1:].tolist():
                 series, time = readings.names[readings.series[row]], rfc3339(int(readings.time[row]))
                 self._examples[Count[end.name]] = f"{time} of series {series!r}"
+        self._examples.update((dead.reason.value, dead.detail) for dead in result.dead)
 
     def update(
         self, served: Definition, counts: Counter[Count], partitions: Collection[Partition], share_held: float

@@ -1,0 +1,135 @@
+"""Situations in which no asset is watched, on a real broker: told by event, `/ready` and `doctor`, and taken back."""
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from stream.kafka.admin.check_result import CheckResult
+from stream.kafka.admin.cluster import describe_cluster
+from stream.kafka.admin.published_checks import check_published
+from stream.serve.connection import kafka_options
+from stream.settings import load
+from tests.conftest import MakeTopic
+from tests.support.builders import START, a_definition
+from tests.support.live import Live
+
+Messages = Sequence[tuple[str, bytes | None]]
+START_MS = START // 1_000_000
+OPEN, ENDED = "detector.hardly_anything_used", "detector.readings_used_again"
+OVERRIDES = ("serve.unused_after=500ms", "serve.health=127.0.0.1:0", "input.late=dead")
+N = 40
+
+
+class Watched:
+    """A running service, with a clock for good readings that only goes ahead."""
+
+    def __init__(self, live: Live) -> None:
+        self.live, self.process, self._second = live, live.start(*OVERRIDES), 10_000
+        self.settings = load(live.config, OVERRIDES)
+
+    def good(self, key: str = "a", n: int = N) -> Messages:
+        self._second += n
+        return rows(self._second - n, n, key)
+
+    def told(self) -> list[str]:
+        """Kinds of the events about the use of readings, in order."""
+        kinds = [record.json()["kind"] for record in self.live.read(self.live.status)]
+        return [kind for kind in kinds if kind in (OPEN, ENDED)]
+
+    def checks(self) -> dict[str, CheckResult]:
+        """What `doctor` finds in what was published."""
+        options = kafka_options(self.settings)
+        results = check_published(describe_cluster(options), options, "test", datetime.now(UTC))
+        return {result.check: result for result in results}
+
+    def is_ready(self) -> bool:
+        return self.live.health("/ready")[0] == 200
+
+    def wait(self, until: Callable[[], bool], what: str) -> None:
+        self.live.wait(until, what, 20)
+
+    def sent_until(self, messages: Callable[[], Messages], until: Callable[[], bool], what: str) -> None:
+        """Sends such messages again and again, until the condition holds."""
+
+        def sent() -> bool:
+            self.live.send(messages())
+            return until()
+
+        self.wait(sent, what)
+
+
+def rows(first: int, n: int, key: str) -> Messages:
+    return [(key, b'{"time": %d, "s0": 1, "s1": 2}' % (START_MS + 1000 * (first + i))) for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, broker: Broker, topic: MakeTopic) -> Iterator[Watched]:
+    live = Live(tmp_path_factory.mktemp("watched"), broker.bootstrap, topic, a_definition())
+    running = Watched(live)
+    running.sent_until(running.good, running.is_ready, "ready")
+    yield running
+    live.close()
+
+
+SITUATIONS: dict[str, tuple[Callable[[], Messages], str, str]] = {
+    "Avro": (lambda: [("a", b"\0\0\0\0\x07H\x02\x04")] * N, "not_json", "schema id 7"),
+    "gzip": (lambda: [("a", gzip.compress(b"{}"))] * N, "not_utf8", "gzip-compressed by the sender"),
+    "other bytes": (lambda: [("a", b"\x93\x01\xf7\x05")] * N, "not_utf8", "invalid start byte"),
+    "tombstones only": (lambda: [("a", None)] * N, "empty", ""),
+    "a backlog after newer readings": (partial(rows, 0, N, "a"), "late", "came after newer readings"),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_a_topic_of_what_cannot_be_used_is_told_and_taken_back(watched: Watched, name: str) -> None:
+    messages, cause, detail = SITUATIONS[name]
+    before = watched.told()
+    watched.sent_until(messages, lambda: not watched.is_ready(), "not ready")
+    _, body = watched.live.health("/ready")
+    (reason,) = body["waits_for"]
+    assert "hardly any is of use" in reason
+    assert cause in reason
+    assert detail in reason
+    watched.wait(lambda: watched.told() == [*before, OPEN], "the event")
+    found = watched.checks()
+    assert (found[OPEN].outcome, detail in found[OPEN].seen) == ("failure", True)
+    assert found[f"dead_letters.{cause}"].outcome == "warning"
+    watched.sent_until(watched.good, watched.is_ready, "ready again")
+    watched.wait(lambda: watched.told() == [*before, OPEN, ENDED], "the end")
+    assert OPEN not in watched.checks()
+    assert watched.live.logged(OPEN)
+
+
+def test_late_readings_are_dead_letters_each_once(watched: Watched) -> None:
+    live = watched.live
+    sent = rows(100, 5, "b")
+    live.send([*rows(200, 3, "b"), *sent])
+    live.wait_for_all()
+    letters = [r for r in live.read(live.dead) if r.key == "b" and r.headers["narrows_reason"] == b"late"]
+    assert [letter.value for letter in letters] == [value for _, value in sent]
+    live.kill(watched.process)
+    watched.process = live.start(*OVERRIDES)
+    live.send(watched.good())
+    live.wait_for_all()
+    again = [r for r in live.read(live.dead) if r.key == "b" and r.headers["narrows_reason"] == b"late"]
+    assert again == letters
+
+
+def test_series_that_the_bundle_does_not_know_are_told_until_one_comes(
+    tmp_path: Path, broker: Broker, topic: MakeTopic
+) -> None:
+    live = Live(tmp_path, broker.bootstrap, topic, a_definition())
+    other, key = Watched(live), '{"id": 7}'
+    try:
+        other.sent_until(partial(other.good, key), lambda: other.told() == [OPEN], "the event")
+        other.wait(lambda: "none of the 2 series of bundle" in str(other.live.health("/ready")[1]), "not ready")
+        assert other.checks()[OPEN].outcome == "failure"
+        other.sent_until(other.good, lambda: other.told() == [OPEN, ENDED], "the end")
+        assert OPEN not in other.checks()
+    finally:
+        live.close()
