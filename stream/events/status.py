@@ -1,9 +1,10 @@
-"""The status record: what subscribers of the status topic read, its headers and its JSON Schema.
+"""The status record: what subscribers of the status topic read, its headers and its JSON Schema, and what stands.
 
 A status event of a partition is written in the transaction of the offsets it is about, so it is published exactly once.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,6 +14,12 @@ from stream.events.record import SCHEMA_VERSION, Headers, JsonSchema, schema_of
 from stream.events.status_event import StatusEvent, details_schema, kind_of
 
 EVENT_MODULES = (data_events.__name__, detector_events.__name__)
+# Every kind of status event, by its name.
+KINDS: Mapping[str, type[StatusEvent]] = {
+    kind_of(event): event for event in StatusEvent.__subclasses__() if event.__module__ in EVENT_MODULES
+}
+# The kind that each of these kinds ends, for the same series.
+ENDS: Mapping[str, str] = {event.ended_by: kind for kind, event in KINDS.items() if event.ended_by is not None}
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -70,8 +77,7 @@ def status_headers(record: Status) -> Headers:
 
 def status_schema() -> JsonSchema:
     """JSON Schema of the status record: one alternative per kind, each with its own details."""
-    known = (event for event in StatusEvent.__subclasses__() if event.__module__ in EVENT_MODULES)
-    events = sorted(known, key=kind_of)
+    events = sorted(KINDS.values(), key=kind_of)
     schema = schema_of(Status, "status")
     record = schema["$defs"]["Status"]
     record["properties"]["kind"] = {"enum": [kind_of(event) for event in events]}
@@ -81,3 +87,28 @@ def status_schema() -> JsonSchema:
     ]
     schema["$defs"] |= {event.__name__: details_schema(event) for event in events}
     return schema
+
+
+class StatusView(msgspec.Struct, frozen=True):
+    """Fields of a status event that readers use, see `Status`; other fields are ignored."""
+
+    kind: str
+    detector: str
+    observed_at: str
+    partition: int | None
+    series: str | None
+    message: str
+    details: dict[str, str | int | float] = {}
+
+
+def standing(events: Iterable[StatusView]) -> list[StatusView]:
+    """The events whose kind another one ends and whose end has not come, the oldest first.
+
+    An event about a whole process is ended by any process: one that has taken its partitions over, for example.
+    """
+    begun: dict[tuple[str, str | None], StatusView] = {}
+    for event in events:
+        begun.pop((ENDS.get(event.kind, ""), event.series), None)
+        if event.kind in ENDS.values():
+            begun[event.kind, event.series] = event
+    return sorted(begun.values(), key=lambda event: event.observed_at)

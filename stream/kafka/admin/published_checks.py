@@ -12,7 +12,7 @@ import msgspec
 
 from stream.errors import BrokerError
 from stream.events.letter_view import LetterGroup, grouped, letter_view
-from stream.events.standing import ENDS, KINDS, StatusView, standing
+from stream.events.status import ENDS, KINDS, StatusView, standing
 from stream.events.status_event import named
 from stream.kafka.admin.check_result import CheckOutcome, CheckResult
 from stream.kafka.admin.cluster import Cluster

@@ -1,4 +1,4 @@
-"""What the service has published, as `doctor` checks it: open conditions fail, what is over and old does not count."""
+"""Checks of what the service has published: open conditions fail, what is over and old does not count."""
 
 from datetime import UTC, datetime, timedelta
 

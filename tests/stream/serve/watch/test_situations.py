@@ -42,7 +42,7 @@ class Watched:
         return [kind for kind in kinds if kind in (OPEN, ENDED)]
 
     def checks(self) -> dict[str, CheckResult]:
-        """What `doctor` finds in what was published."""
+        """The findings of `doctor` in what was published, by check."""
         options = kafka_options(self.settings)
         results = check_published(describe_cluster(options), options, "test", datetime.now(UTC))
         return {result.check: result for result in results}
