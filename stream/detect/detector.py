@@ -9,23 +9,25 @@ from dataclasses import replace
 import numpy as np
 
 from stream.detect.attribution import Attribution
+from stream.detect.coverage import Coverage
 from stream.detect.definition import Definition
-from stream.detect.frames.blindness import Blindness
 from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
 from stream.detect.frames.history import History
 from stream.detect.frames.ranges import Ranges
-from stream.detect.incidents.incidents import EXCEEDS, Incidents, ScoredFrames
+from stream.detect.incidents.incidents import EXCEEDS, Incidents
 from stream.detect.incidents.level import ErrorHistory
+from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.detect.incidents.usual import UsualLevels
 from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
-from stream.detect.outcome import Outcome, Verdict, Verdicts
+from stream.detect.lapses import Lapses, Passage
+from stream.detect.outcome import Outcome, Verdicts, in_order, verdict_of
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments
-from stream.intake.columns import Bools, Float64s, Int64s, Readings, UInt8s
+from stream.intake.columns import Bools, Int64s, Readings, UInt8s
 
 
 class Detector:
@@ -35,8 +37,8 @@ class Detector:
         retire_after_ns: a series leaves memory when the partition's stream time has gone on for longer than this
             since its last reading, and it has no open incident. If it comes back, it starts warming. The series' own
             time does not matter. None: never.
-        blind_after_ns: a series whose frames stay degraded for longer than this, by event time, is reported blind.
-            None: no series is.
+        unwatched_after_ns: a series without a score for longer than this is reported, and its incident ends. None: none
+            is. See `unwatched_limit`.
         rules_for_all: apply the sensors' rules to every scored frame, not only to those that exceed. Calibration
             needs this, as it has no threshold yet.
     """
@@ -45,7 +47,7 @@ class Detector:
         self,
         definition: Definition,
         retire_after_ns: int | None = None,
-        blind_after_ns: int | None = None,
+        unwatched_after_ns: int | None = None,
         rules_for_all: bool = False,
     ) -> None:
         self.definition = definition
@@ -57,7 +59,8 @@ class Detector:
         self._veto = Veto(definition.rules.sensors, definition.sensors)
         self._rules_for_all = rules_for_all
         self._incidents = Incidents(definition.detector, definition.rules)
-        self._blindness = Blindness(definition.sensors, blind_after_ns)
+        depth = spec.receptive_field
+        self.coverage = Coverage(policy, definition.sensors, depth, unwatched_after_ns, retire_after_ns)
         self._retirement = Retirement(retire_after_ns)
         self._errors = ErrorHistory(spec)
         self.usual = UsualLevels(definition.thresholds, definition.learning)
@@ -67,27 +70,31 @@ class Detector:
         """Number of open incidents."""
         return len(self._incidents)
 
-    def push(self, readings: Readings, stream_time: Int64s | None = None) -> Outcome:
+    def push(self, readings: Readings, stream_time: Int64s | None = None, watch_time: Int64s | None = None) -> Outcome:
         """Takes a batch of readings of this partition, in order.
 
         Args:
             stream_time: int64 (n,), ns, the partition's stream time at each reading, the reading included. None:
-                no series retires.
+                no series retires or is unwatched.
+            watch_time: int64 (n,), ns, its watch time, see `StreamClock`. None: it is the stream time.
         """
         self._admit(readings.names)
         if stream_time is None or not len(readings):
-            return self._push(readings)
-        slots = self.slots.lookup(readings.names)[readings.series]
-        returning = self._retirement.returning(slots, stream_time)
-        outcome = self._push_in_parts(readings, returning) if returning else self._push(readings)
-        self._retirement.note(slots, stream_time)
-        return outcome
+            return self._push(readings, None)
+        times = stream_time, stream_time if watch_time is None else watch_time
+        returning = self._retirement.returning(self.slots.lookup(readings.names)[readings.series], stream_time)
+        return self._push_in_parts(readings, times, returning) if returning else self._push(readings, times)
 
-    def _push(self, readings: Readings) -> Outcome:
+    def _push(self, readings: Readings, times: tuple[Int64s, Int64s] | None) -> Outcome:
         raw, disposition = self._framing.raw(readings)
-        return replace(self._score(raw, disposition), sentinels=self._framing.sentinels(readings))
+        passage = None
+        if times is not None:
+            slots = self.slots.lookup(readings.names)[readings.series]
+            self._retirement.note(slots, times[0])
+            passage = Passage(slots, readings.time, disposition, *times)
+        return replace(self._score(raw, disposition, passage), sentinels=self._framing.sentinels(readings))
 
-    def _push_in_parts(self, readings: Readings, returning: list[int]) -> Outcome:
+    def _push_in_parts(self, readings: Readings, times: tuple[Int64s, Int64s], returning: list[int]) -> Outcome:
         """Takes the readings up to each return; then the series starts again, unless it has an open incident."""
         starts = [0, *returning]
         parts: list[Outcome] = []
@@ -98,7 +105,7 @@ class Detector:
                 self.forget(name)
             part = readings.rows((rows >= start) & (rows < end))
             self._admit(part.names)
-            parts.append(self._push(part))
+            parts.append(self._push(part, (times[0][start:end], times[1][start:end])))
         return Outcome.joined(parts, starts)
 
     def expired(self, stream_time: int) -> list[str]:
@@ -110,9 +117,10 @@ class Detector:
         """Closes the open ticks and the incident of a series that has sent nothing for long; none if it is unknown."""
         slot, no_readings = self.slots.find(series), np.zeros(0, np.uint8)
         if slot is None:
-            return self._nothing(no_readings)
+            return self._without_frames(no_readings, None)
         raw = self._framing.clock.close(slot)
-        outcome = self._score(replace(raw, row=np.full(len(raw.time), -1)), no_readings)
+        raw = replace(raw, row=np.full(len(raw.time), -1))
+        outcome = self._score(raw, no_readings, Passage.none())
         resolved = self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
         return replace(outcome, events=(*outcome.events, *resolved))
 
@@ -122,13 +130,13 @@ class Detector:
         return slot is not None and bool(self._incidents.get(slot) or self._framing.clock.state(slot).open)
 
     def restore_open(self, series: str, state: SeriesState | None) -> None:
-        """Replaces the open incident and the blindness of a series that has a slot by those of `state`; None: none."""
+        """Replaces the open incident and the coverage of a series that has a slot by those of `state`; None: none."""
         slot = int(self.slots.lookup([series])[0])
         self._incidents.clear(slot)
-        self._blindness.clear(slot)
         if state is not None:
             self._incidents.restore(slot, state.incident)
-            self._blindness.restore(slot, state.degraded_since, state.is_blind)
+        last_frame = self._framing.clock.state(slot).last_frame
+        self.coverage.restore(slot, None if state is None else state.coverage, last_frame)
 
     def last_heard(self, series: Iterable[str]) -> Int64s:
         """Newest event time of each of n series, int64 (n,), ns; NEVER for an unknown series."""
@@ -144,7 +152,7 @@ class Detector:
         self._framing.forget(slot)
         self._history.clear(slot)
         self._incidents.clear(slot)
-        self._blindness.clear(slot)
+        self.coverage.clear(slot)
         self._errors.clear(slot)
         self._retirement.restore(slot, NEVER)
 
@@ -163,8 +171,7 @@ class Detector:
             ticks=self._framing.clock.state(slot),
             heard_at=self._retirement.heard_at(slot),
             incident=self._incidents.get(slot),
-            degraded_since=self._blindness.degraded_since(slot),
-            is_blind=bool(self._blindness.is_blind[slot]),
+            coverage=self.coverage.state(slot),
             usual=self.usual.snapshot(slot),
         )
 
@@ -183,7 +190,7 @@ class Detector:
             self._framing.clock.restore(slot, state.ticks)
             self._retirement.restore(slot, state.heard_at)
             self._incidents.restore(slot, state.incident)
-            self._blindness.restore(slot, state.degraded_since, state.is_blind)
+            self.coverage.restore(slot, state.coverage, state.ticks.last_frame)
             self.usual.restore(slot, state.usual)
         self._derive_errors(slots)
 
@@ -205,20 +212,19 @@ class Detector:
         added = self._framing.admit(names)
         if self._framing.capacity > len(self.usual.trained):
             for of in (
-                self._history, self._incidents, self._blindness, self._errors, self._retirement, self.usual,
+                self._history, self._incidents, self.coverage, self._errors, self._retirement, self.usual,
             ):  # fmt: skip
                 of.resize(self._framing.capacity)
         for slot, name in added:
             self._history.set_series(slot, name)
             self.usual.set_series(slot, name)
 
-    def _score(self, raw: RawFrames, disposition: UInt8s) -> Outcome:
+    def _score(self, raw: RawFrames, disposition: UInt8s, passage: Passage | None) -> Outcome:
         """Frames, errors, levels, scores and incidents of raw frames; `disposition` goes into the outcome as it is."""
         if not len(raw.time):
-            return self._nothing(disposition)
+            return self._without_frames(disposition, passage)
         spec = self.definition.spec
         frames = self._framing.frames(raw)
-        blindness_events = self._blindness.push(frames, self.slots.name)
         windows = self._history.with_old(frames)
         due = np.flatnonzero((frames.fitness == Fitness.WHOLE) & (windows.run >= spec.window))
         reconstruction = self.definition.ensemble.errors(windows.scaled, windows.at[due], windows.masked)
@@ -241,14 +247,18 @@ class Detector:
             frames.series, frames.time, level, attribution.score, disagreement, frames.imputed, frames.row,
             judged.threshold, self._vetoed(attribution), frames.is_outside, attribution.view, judged.moved,
         )  # fmt: skip
-        events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside)
+        verdict = verdict_of(frames, scored.score)
+        lapses = self._lapses(passage, frames, verdict, windows.run)
+        events = self._incidents.push(
+            scored, self.slots.name, attribution.sensors, attribution.outside, lapses.ends
+        )  # fmt: skip
         self._history.keep(frames, windows)
         return Outcome(
             disposition,
             frames,
-            self._verdicts(frames, scored, error),
-            events=tuple(sorted(events, key=lambda event: event.row)),
-            blindness_events=tuple(sorted(blindness_events, key=lambda event: event.row)),
+            Verdicts.of(frames, scored, verdict, error, self.definition.usual_disagreement, self.slots.name),
+            events=in_order(events),
+            coverage_events=lapses.in_order,
             usual_events=usual_events(judged, scored, self.slots.name, attribution.sensors),
         )
 
@@ -262,30 +272,16 @@ class Detector:
             vetoed[rows] = attribution.vetoed(self._veto, rows)
         return vetoed
 
-    def _verdicts(self, frames: Frames, scored: ScoredFrames, error: Float64s) -> Verdicts:
-        verdict = np.where(np.isnan(scored.score), Verdict.WARMING, Verdict.SCORED)
-        verdict[frames.fitness == Fitness.DEGRADED] = Verdict.DEGRADED
-        verdict[frames.fitness == Fitness.OFF] = Verdict.OFF
-        disagreeing = (scored.disagreement > self.definition.usual_disagreement) & (verdict == Verdict.SCORED)
-        order = np.argsort(frames.row, kind="stable")
-        return Verdicts(
-            names={slot: self.slots.name(slot) for slot in np.unique(frames.series).tolist()},
-            series=frames.series[order],
-            time=frames.time[order],
-            row=frames.row[order],
-            verdict=verdict.astype(np.uint8)[order],
-            error=error[order],
-            level=scored.level[order],
-            threshold=scored.threshold[order],
-            score=scored.score[order],
-            disagreement=scored.disagreement[order],
-            imputed=frames.imputed[order],
-            vetoed=scored.vetoed[order],
-            disagreeing=disagreeing[order],
-        )
+    def _lapses(self, passage: Passage | None, frames: Frames, verdict: UInt8s, run: Int64s) -> Lapses:
+        """Series that are no longer watched, or watched again; without stream time there are none."""
+        if passage is None or not self.coverage.is_on:
+            return Lapses()
+        heard, masked = self._retirement.heard, self._history.masked_last
+        return self.coverage.push(passage, frames, verdict, run, heard, masked, self.slots.name)
 
-    def _nothing(self, disposition: UInt8s) -> Outcome:
+    def _without_frames(self, disposition: UInt8s, passage: Passage | None) -> Outcome:
         """The outcome of readings that complete no frame."""
-        nan, slots, times, none = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        verdicts = Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, nan, slots, none, none)
-        return Outcome(disposition, Frames.none(len(self.definition.sensors)), verdicts, ())
+        frames = Frames.none(len(self.definition.sensors))
+        lapses = self._lapses(passage, frames, np.zeros(0, np.uint8), np.zeros(0, np.int64))
+        events = in_order(self._incidents.end(lapses.ends, self.slots.name))
+        return Outcome(disposition, frames, Verdicts.none(), events, lapses.in_order)

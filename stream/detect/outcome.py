@@ -1,17 +1,18 @@
 """The outcome of a batch: a disposition for each reading, a verdict for each frame, incident events."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
 
 from stream.counters import Count
-from stream.detect.frames.blindness import BlindnessEvent
-from stream.detect.frames.frames import Frames
+from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.incidents.incident import IncidentEvent
+from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.detect.incidents.usual_events import UsualEvent
+from stream.detect.unwatched import CoverageEvent
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
 
 
@@ -22,6 +23,14 @@ class Verdict(IntEnum):
     WARMING = 1
     DEGRADED = 2
     OFF = 3
+
+
+def verdict_of(frames: Frames, score: Float64s) -> UInt8s:
+    """The verdict of each of n frames with these scores, uint8 (n,)."""
+    verdict = np.where(np.isnan(score), Verdict.WARMING, Verdict.SCORED).astype(np.uint8)
+    verdict[frames.fitness == Fitness.DEGRADED] = Verdict.DEGRADED
+    verdict[frames.fitness == Fitness.OFF] = Verdict.OFF
+    return verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +69,51 @@ class Verdicts:
         return len(self.time)
 
     @staticmethod
+    def none() -> "Verdicts":
+        """No verdict."""
+        nan, slots, times, none = np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        return Verdicts({}, slots, times, times, np.zeros(0, np.uint8), nan, nan, nan, nan, nan, slots, none, none)
+
+    @staticmethod
+    def of(
+        frames: Frames,
+        scored: ScoredFrames,
+        verdict: UInt8s,
+        error: Float64s,
+        usual_disagreement: float,
+        name: Callable[[int], str],
+    ) -> "Verdicts":
+        """Verdicts of n frames; `verdict` and `error`, (n,), of each. `name` gives the series of a slot."""
+        disagreeing = (scored.disagreement > usual_disagreement) & (verdict == Verdict.SCORED)
+        order = np.argsort(frames.row, kind="stable")
+        return Verdicts(
+            names={slot: name(slot) for slot in np.unique(frames.series).tolist()},
+            series=frames.series[order],
+            time=frames.time[order],
+            row=frames.row[order],
+            verdict=verdict[order],
+            error=error[order],
+            level=scored.level[order],
+            threshold=scored.threshold[order],
+            score=scored.score[order],
+            disagreement=scored.disagreement[order],
+            imputed=frames.imputed[order],
+            vetoed=scored.vetoed[order],
+            disagreeing=disagreeing[order],
+        )
+
+    @staticmethod
     def joined(parts: Sequence["Verdicts"], starts: Sequence[int]) -> "Verdicts":
         """Verdicts of consecutive parts of a batch, of which part i begins at reading starts[i]."""
         plain = [name for name in Verdicts.__slots__ if name not in ("names", "row")]
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in plain}
         row = np.concatenate([part.row + start for part, start in zip(parts, starts, strict=True)])
         return Verdicts(names={k: v for part in parts for k, v in part.names.items()}, row=row, **columns)
+
+
+def in_order(events: Iterable[IncidentEvent]) -> tuple[IncidentEvent, ...]:
+    """Events in the order of the readings that caused them; a reading may end incidents of several series."""
+    return tuple(sorted(events, key=lambda event: (event.row, event.series)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +125,7 @@ class Outcome:
         frames: the frames that the batch completed, sorted by series, then time.
         verdicts: a verdict for each of `frames`, in the order of the verdicts.
         events: of incidents, in the order of the readings that caused them.
-        blindness_events: of series that have gone blind or recovered, in the same order.
+        coverage_events: of series that are no longer watched, or watched again, in the same order.
         usual_events: of series whose level has become the new usual one, in the same order.
         sentinels: int64 (F,), values of each sensor that mean none; of a silence there are none, (0,).
     """
@@ -86,14 +134,14 @@ class Outcome:
     frames: Frames
     verdicts: Verdicts
     events: tuple[IncidentEvent, ...]
-    blindness_events: tuple[BlindnessEvent, ...] = ()
+    coverage_events: tuple[CoverageEvent, ...] = ()
     usual_events: tuple[UsualEvent, ...] = ()
     sentinels: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
-    def series_events(self) -> tuple[BlindnessEvent | UsualEvent, ...]:
+    def series_events(self) -> tuple[CoverageEvent | UsualEvent, ...]:
         """All events about a series that are no incidents."""
-        return (*self.blindness_events, *self.usual_events)
+        return (*self.coverage_events, *self.usual_events)
 
     @staticmethod
     def joined(parts: Sequence["Outcome"], starts: Sequence[int]) -> "Outcome":
@@ -105,8 +153,8 @@ class Outcome:
             frames=Frames.joined([part.frames for part in parts], starts),
             verdicts=Verdicts.joined([part.verdicts for part in parts], starts),
             events=tuple(replace(event, row=event.row + start) for part, start in placed for event in part.events),
-            blindness_events=tuple(
-                replace(event, row=event.row + start) for part, start in placed for event in part.blindness_events
+            coverage_events=tuple(
+                replace(event, row=event.row + start) for part, start in placed for event in part.coverage_events
             ),
             usual_events=tuple(moved),
             sentinels=np.sum([part.sentinels for part in parts], axis=0, dtype=np.int64),

@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 
+from stream.detect.coverage import CoverageState
 from stream.detect.definition import Definition
 from stream.detect.frames.clock import NEVER, TickState
 from stream.detect.incidents.incident import Incident
@@ -21,8 +22,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
         carried: float64 (F,), age: int32 (F,): last value of each sensor, and its age in frames.
         ticks: clock and open ticks.
         heard_at: the partition's stream time at the last reading of the series, ns.
-        degraded_since: time of the first degraded frame since the last whole one; None: there is none.
-        is_blind: True if the series was reported blind.
+        coverage: since when and why it is not watched; None: an older version wrote the snapshot.
         usual: what its threshold has learned; empty: nothing.
     """
 
@@ -36,13 +36,12 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
     ticks: TickState
     heard_at: int
     incident: Incident | None
-    degraded_since: int | None = None
-    is_blind: bool = False
     usual: bytes = b""
+    coverage: CoverageState | None = None
 
 
 def without_history(state: SeriesState, definition: Definition) -> SeriesState:
-    """The state of a series whose frames are lost: its clock, last off frame, incident and blindness remain.
+    """The state of a series whose frames are lost: its clock, last off frame, incident and coverage remain.
 
     The next frame stands after a gap, however short a time after the last one it comes.
     """
@@ -55,4 +54,5 @@ def without_history(state: SeriesState, definition: Definition) -> SeriesState:
         carried=np.full(sensors, np.nan).astype("<f8").tobytes(),
         age=np.full(sensors, policy.max_carry + 1).astype("<i4").tobytes(),
         ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),
+        coverage=None if state.coverage is None else msgspec.structs.replace(state.coverage, best=0),
     )

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 import msgspec
 
-from stream.detect.frames.blindness import BlindnessEvent
 from stream.detect.incidents.usual_events import UsualEvent
+from stream.detect.policy import SECOND
+from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
+from stream.intake.intervals import spoken
 
 
 class ReadingsLost(StatusEvent, frozen=True, tag="data.readings_lost"):
@@ -69,44 +71,67 @@ class SeriesRetired(StatusEvent, frozen=True, tag="data.series_retired"):
         return cls(len(series), message=f"{named(series)}: {reason}", series=only, offset=offset)
 
 
-class SeriesBlind(StatusEvent, frozen=True, tag="data.series_blind"):
-    """For longer than `serve.blind_after`, no frame of the series could be scored.
+class SeriesUnwatched(StatusEvent, frozen=True, tag="data.series_unwatched"):
+    """No frame of the series was scored for longer than `serve.unwatched_after`.
 
     Attributes:
-        since, at: event times of the first and the last such frame, RFC 3339.
-        masked: sensors without a value, separated by commas.
+        since, at: event time of the last frame that counted, and stream time of the event, RFC 3339.
+        reason: why most readings since then do not count, by `CoverageReason`, in small letters.
+        counts: each reason with the number of readings or frames, most first, such as `late 61, warming 2`.
+        masked: sensors without a value in the last frame, where frames were degraded, separated by commas.
     """
 
     log_level: ClassVar[int] = logging.WARNING
     ended_by: ClassVar[str | None] = "data.series_sees_again"
     since: str
     at: str
+    reason: str
+    counts: str
     masked: str
 
+    @property
+    def level(self) -> int:
+        """An asset that rests is no reason to look."""
+        return logging.INFO if self.reason == CoverageReason.OFF.label else self.log_level
 
-class SeriesSeesAgain(StatusEvent, frozen=True, tag="data.series_sees_again"):
-    """A series that was blind since `since` has a frame that can be scored.
+    @classmethod
+    def of(cls, change: CoverageEvent, offset: int) -> "SeriesUnwatched":
+        """`offset`: of the message that shows it, of any series."""
+        reasons, since = change.reasons, rfc3339(change.since)
+        why = ", ".join(reason.said(count) for reason, count in reasons)
+        without = f", without a value of {named(change.masked)}" if change.masked else ""
+        message = (
+            f"{change.series!r} is not watched: no score since {since}: {why}{without}; {reasons[0][0].remedy}. "
+            "The limit is `serve.unwatched_after`"
+        )
+        counts = ", ".join(f"{reason.label} {count}" for reason, count in reasons)
+        return cls(
+            since, rfc3339(change.time), reasons[0][0].label, counts, ", ".join(change.masked),
+            message=message, series=change.series, offset=offset,
+        )  # fmt: skip
+
+
+class SeriesWatched(StatusEvent, frozen=True, tag="data.series_watched"):
+    """A series that was not watched `since` then has a frame that is scored, or that is nearer to a score again.
 
     Attributes:
-        at: event time of that frame, RFC 3339. masked: sensors that had no value, separated by commas.
+        since, at: event times of the last frame that counted before, and of this one, RFC 3339.
+        seconds: between them. counts: why readings between did not count, as in `data.series_unwatched`.
     """
 
     since: str
     at: str
-    masked: str
+    seconds: int
+    counts: str
 
-
-def _blindness_event(change: BlindnessEvent, offset: int) -> SeriesBlind | SeriesSeesAgain:
-    """The event of a series that has become blind, or sees again; `offset`: of the message that caused it."""
-    series, since, at, names = change.series, rfc3339(change.since), rfc3339(change.time), change.masked
-    if change.recovered:
-        message = f"{series!r} has frames that can be scored again, after none since {since}"
-        return SeriesSeesAgain(since, at, ", ".join(names), message=message, series=series, offset=offset)
-    message = (
-        f"{series!r} is not watched: no frame since {since} can be scored, as {len(names)} sensors have no value "
-        f"({named(names)}), more than `frames.max_missing`; look at its wiring and its gateway"
-    )
-    return SeriesBlind(since, at, ", ".join(names), message=message, series=series, offset=offset)
+    @classmethod
+    def of(cls, change: CoverageEvent, offset: int) -> "SeriesWatched":
+        """`offset`: of the message that completed the frame."""
+        since, at = rfc3339(change.since), rfc3339(change.time)
+        seconds = (change.time - change.since) // SECOND
+        counts = ", ".join(f"{reason.label} {count}" for reason, count in change.reasons)
+        message = f"{change.series!r} is watched again since {at}, after {spoken(seconds * SECOND)} without a score"
+        return cls(since, at, seconds, counts, message=message, series=change.series, offset=offset)
 
 
 class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
@@ -140,9 +165,11 @@ class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
         return cls(*fields, message=message, series=change.series, offset=offset)
 
 
-def series_event(change: BlindnessEvent | UsualEvent, offset: int) -> StatusEvent:
+def series_event(change: CoverageEvent | UsualEvent, offset: int) -> StatusEvent:
     """The event about a series that the detector reports; `offset`: of the message that caused it."""
-    return UsualLevelMoved.of(change, offset) if isinstance(change, UsualEvent) else _blindness_event(change, offset)
+    if isinstance(change, UsualEvent):
+        return UsualLevelMoved.of(change, offset)
+    return SeriesWatched.of(change, offset) if change.watched else SeriesUnwatched.of(change, offset)
 
 
 class SensorsMissing(StatusEvent, frozen=True, tag="data.sensors_missing"):

@@ -30,8 +30,13 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     offset: int | None = None
 
     @property
+    def level(self) -> int:
+        """Level of the log line."""
+        return self.log_level
+
+    @property
     def kind(self) -> str:
-        """Kind on the topic, such as `data.series_blind`."""
+        """Kind on the topic, such as `data.series_unwatched`."""
         return kind_of(type(self))
 
     @property

@@ -9,9 +9,9 @@ import structlog
 from stream.counters import Count
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.frames.clock import NEVER
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import without_history
+from stream.detect.stream_clock import StreamClock
 from stream.events.data_events import SeriesInTwoPartitions, series_event
 from stream.events.detector_events import BundleActivated
 from stream.events.status_event import StatusEvent
@@ -26,7 +26,7 @@ from stream.kafka.state.owners import Owners
 from stream.kafka.state.restored_state import RestoredState
 from stream.kafka.state.resume_point import Phase, ResumePoint
 from stream.kafka.state.retirement import Retirement
-from stream.kafka.state.snapshot_schedule import SnapshotSchedule, stream_times
+from stream.kafka.state.snapshot_schedule import SnapshotSchedule, times_around
 from stream.kafka.state.state_topic import FORMAT, CommitMetadata, Snapshot, StateRecord, encode_snapshot, layout_of
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ class Partition:
 
     Args:
         owners: owner of each series, shared by the partitions of this process.
-        retire_after_ns, blind_after_ns: see `Detector`.
+        retire_after_ns, unwatched_after_ns: the settings, ns; see `Retirement` and `unwatched_limit`.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class Partition:
         decoder: Decoder,
         owners: Owners,
         retire_after_ns: int | None = None,
-        blind_after_ns: int | None = None,
+        unwatched_after_ns: int | None = None,
     ) -> None:
         self.number = number
         self.phase = Phase.ASK
-        self._retire_after_ns, self._blind_after_ns = retire_after_ns, blind_after_ns
+        self._retire_after_ns, self._unwatched_after_ns = retire_after_ns, unwatched_after_ns
+        self.clock = StreamClock()
         self._schedule = SnapshotSchedule()
         self._admission = Admission(self, owners, self._schedule)
         self._retirement = Retirement(self._schedule, self._admission)
@@ -70,7 +71,6 @@ class Partition:
         self._point: ResumePoint | None = None
         # State from the snapshots, until the partition is live.
         self._restored: RestoredState | None = None
-        self.stream_time = NEVER
         # Events of a replay, or of series that moved away, which the next result carries.
         self._unpublished: list[CausedEvent] = []
         self.status_events: list[StatusEvent] = []
@@ -85,7 +85,9 @@ class Partition:
         self.definition = definition
         self.decoder = decoder
         self._layout = layout_of(definition)
-        self.detector = Detector(definition, self._retire_after_ns, self._blind_after_ns)
+        limit = self.clock.limit_by(definition.policy, self._unwatched_after_ns)
+        self.detector = Detector(definition, self._retire_after_ns, limit)
+        self.detector.coverage.now = self.clock.watch_time
 
     @property
     def is_live(self) -> bool:
@@ -100,7 +102,7 @@ class Partition:
     @property
     def replay_from(self) -> int:
         """R: the oldest offset that no snapshot covers."""
-        return self._schedule.replay_start(self.position, self.stream_time).offset
+        return self._schedule.replay_start(self.position, self.clock).offset
 
     def restore(self, snapshots: Sequence[Snapshot], point: ResumePoint) -> RestoredState:
         """Restores some of the snapshots that are not newer than C; called until all are restored."""
@@ -115,7 +117,9 @@ class Partition:
         """Begins to serve from `point`; the restored snapshots stand below offset `state_end` of the state topic."""
         self.phase = Phase.SERVE
         self.position, self.live_from = point.replay_from, point.committed
-        self._point, self.snapshot_end, self.stream_time = point, state_end, point.stream_time
+        self._point, self.snapshot_end = point, state_end
+        self.clock.restore(point.stream_time, point.watch_time)
+        self.detector.coverage.now = self.clock.watch_time
         self.reports = set(point.reports)
         self._restored = self._restored or RestoredState(point, self.definition)
         self.uncommitted_counts.update(self._restored.counts())
@@ -198,7 +202,7 @@ class Partition:
 
     def retire_expired(self) -> None:
         """Retires the series without a reading for `retire_after_ns` of stream time."""
-        expired = self.detector.expired(self.stream_time)
+        expired = self.detector.expired(self.clock.stream_time)
         if expired:
             self._retire(expired, "silent for longer than `serve.retire_after`")
 
@@ -216,10 +220,8 @@ class Partition:
     def metadata(self, instance: str) -> CommitMetadata:
         """The metadata of a commit of this partition by `instance`."""
         assert self._point is not None, "only a partition that is served commits"
-        start = self._schedule.replay_start(self.position, self.stream_time)
-        return self._point.metadata(
-            start, self.snapshot_end, instance, self.definition.version, tuple(sorted(self.reports))
-        )
+        start, reports = self._schedule.replay_start(self.position, self.clock), tuple(sorted(self.reports))
+        return self._point.metadata(start, self.snapshot_end, instance, self.definition.version, reports)
 
     def pop_status_events(self) -> list[StatusEvent]:
         """Removes and returns the status events for this commit."""
@@ -234,17 +236,15 @@ class Partition:
 
     def _detect(self, records: Records, *, live: bool) -> BatchResult:
         decoded = self.decoder.decode(records.values, records.keys, records.offsets, records.timestamps_ms)
-        before, after = stream_times(decoded.readings, self.stream_time)
-        if len(after):
-            self.stream_time = int(after[-1])
+        before, after = times_around(decoded.readings, self.clock)
         if live:
             self._admission.claim(decoded.readings)
         admitted = self._admission.admit(decoded.readings, self.live_from)
         readings = admitted.of(decoded.readings)
-        outcome = self.detector.push(readings, admitted.rows(after))
+        outcome = self.detector.push(readings, *map(admitted.rows, after))
         self.position = records.offsets[-1] + 1
-        self._schedule.touch_all(readings, admitted.rows(before))
-        self._note_blindness(outcome, readings.position)
+        self._schedule.touch_all(readings, *map(admitted.rows, before))
+        self._note_changes(outcome, readings.position)
         events = [(event, int(readings.position[event.row])) for event in outcome.events]
         if not live:
             return BatchResult(events)
@@ -262,8 +262,8 @@ class Partition:
             self._schedule.require(event.series)
         return replace(result, events=events)
 
-    def _note_blindness(self, outcome: Outcome, position: Int64s | None = None) -> None:
-        """Reports series that became blind, see again or changed; a snapshot keeps a replay from repeating it."""
+    def _note_changes(self, outcome: Outcome, position: Int64s | None = None) -> None:
+        """Reports series that have changed; a snapshot keeps a replay from repeating it."""
         for event in outcome.series_events:
             offset = self.position - 1 if position is None else int(position[event.row])
             self.status_events.append(series_event(event, offset))
@@ -284,7 +284,7 @@ class Partition:
     def _close(self, series: str) -> BatchResult:
         """Closes the open tick and incident of the series."""
         outcome = self.detector.silence(series)
-        self._note_blindness(outcome)
+        self._note_changes(outcome)
         self.uncommitted_counts.update(outcome_counts(outcome))
         return BatchResult([(event, self.position - 1) for event in outcome.events], (), outcome)
 

@@ -71,7 +71,7 @@ class Publisher:
             self._transaction.send(self._options.status, key, encode(record), status_headers(record))
             keys = {"partition": partition, "offset": event.offset, "series": event.series, **event.details}
             known = {name: value for name, value in keys.items() if value is not None}
-            self._lines.append(LogLine(event.log_level, event.kind, {"message": event.message, **known}))
+            self._lines.append(LogLine(event.level, event.kind, {"message": event.message, **known}))
 
     def mark_committed(self) -> None:
         """Logs what was published: the transaction is committed."""

@@ -292,5 +292,5 @@ class Service:
     def _make_partition(self, number: int) -> Partition:
         self._silence.forget(number)
         definition, decoder = self._swap.definition, self._swap.decoder()
-        retire_after_ns, blind_after_ns = self._options.retire_after, self._options.blind_after
-        return Partition(number, definition, decoder, self._owners, retire_after_ns, blind_after_ns)
+        after = self._options.retire_after, self._options.unwatched_after
+        return Partition(number, definition, decoder, self._owners, *after)

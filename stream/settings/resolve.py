@@ -16,6 +16,8 @@ from stream.settings.section import section_of
 from stream.settings.tree import Settings
 
 _LONGEST_SHOWN = 60
+# Former names of settings, and what they are called.
+_RENAMED = {"serve.blind_after": "serve.unwatched_after"}
 
 
 class SettingsError(ConfigError):
@@ -93,6 +95,8 @@ def _choices(expected: str) -> str:
 def _hint(path: tuple[str, ...]) -> str:
     known = list(all_paths())
     whole = ".".join(path)
+    if whole in _RENAMED:
+        return f"; it is called {_RENAMED[whole]}"
     moved = [name for name in known if name.rpartition(".")[2] == path[-1]]
     close = moved or difflib.get_close_matches(whole, known, n=1, cutoff=0.75)
     return f"; did you mean {' or '.join(close)}?" if close else "; `narrows config table` lists those there are"

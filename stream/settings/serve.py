@@ -26,11 +26,10 @@ class ServeSettings(Section):
         default=None,
         description="Wall-clock time without readings after which a series is reported silent. null: never.",
     )
-    blind_after: PositiveDuration | None = Field(
-        default=parse_duration("10m"),
-        description="Event time of degraded frames only (see frames.max_missing) after which a series is reported "
-        "blind. "
-        "null: never.",
+    unwatched_after: PositiveDuration | None = Field(
+        default=None,
+        description="Time without a score after which a series is reported as unwatched, and its incident ends. null: "
+        "the longest of one minute, ten steps of `frames.interval`, and two of `frames.max_gap`.",
     )
     unused_after: PositiveDuration | None = Field(
         default=parse_duration("1m"),

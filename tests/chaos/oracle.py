@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stream.detect.definition import Definition
+from stream.detect.unwatched import unwatched_limit
 from tests.oracles.naive_detector import NaiveDetector
 from tests.oracles.naive_records import NaiveEvent, NaivePolicy
 from tests.support.live import Record
@@ -114,8 +115,8 @@ def recompute(records: Sequence[Record], definition: Definition) -> Expected:
     _pass(records, definition, windows)
     errors = windows.errors(definition)
     replay: Iterator[float] = iter(errors.tolist())
-    twin, fates, events = _pass(records, definition, lambda window, masks: next(replay))
-    near = sum(_is_near(frame.score, definition) for frame in twin.frames)
+    twins, fates, events = _pass(records, definition, lambda window, masks: next(replay))
+    near = sum(_is_near(frame.score, definition) for twin in twins for frame in twin.frames)
     return Expected(events, fates, near)
 
 
@@ -142,17 +143,19 @@ class _Windows:
 
 def _pass(
     records: Sequence[Record], definition: Definition, error: Any
-) -> tuple[NaiveDetector, Counter[str], list[Event]]:
-    twin = _twin(definition, error)
+) -> tuple[list[NaiveDetector], Counter[str], list[Event]]:
+    """A twin for each partition, as each has its own stream time; what became of the readings; the events."""
+    twins: dict[int, NaiveDetector] = {}
     fates: Counter[str] = Counter()
     events = []
     for record in records:
         reading = record.json()
+        twin = twins.setdefault(record.partition, _twin(definition, error))
         known = len(twin.events)
         values = [reading[sensor] for sensor in definition.sensors]
         fates[twin.push(record.key, reading["time"] * MS, values)] += 1
         events += [_expected(event, record) for event in twin.events[known:]]
-    return twin, fates, events
+    return list(twins.values()), fates, events
 
 
 def _twin(definition: Definition, error: Any) -> NaiveDetector:
@@ -168,7 +171,7 @@ def _twin(definition: Definition, error: Any) -> NaiveDetector:
         max_gap=p.max_gap_ns, max_carry=p.max_carry, max_missing=p.max_missing, clip=p.clip,
         log=p.beyond_clip == "log",
         close_after=r.close_after, close_ratio=r.close_ratio, update_every=r.update_every_ns,
-        max_duration=r.max_duration_ns, edges=r.severity_edges,
+        max_duration=r.max_duration_ns, edges=r.severity_edges, unwatched_after=unwatched_limit(p, None),
     )  # fmt: skip
     return NaiveDetector(definition.detector, policy, error, scale, definition.thresholds.of)
 

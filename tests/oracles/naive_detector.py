@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
+from tests.oracles.naive_coverage import NaiveCoverage
 from tests.oracles.naive_incidents import NaiveIncidents
-from tests.oracles.naive_records import NAN, NaiveBlindness, NaiveEvent, NaiveFrame, NaiveIncident, NaivePolicy
+from tests.oracles.naive_records import NAN, NaiveEvent, NaiveFrame, NaiveIncident, NaivePolicy
 from tests.oracles.naive_usual import NaiveUsual
 
 
@@ -28,8 +29,7 @@ class _Series:
     errors: list[float] = field(default_factory=list)
     incident: NaiveIncident | None = None
     heard: int | None = None
-    degraded_since: int | None = None
-    blind: bool = False
+    run: int = 0
 
 
 class NaiveDetector:
@@ -53,14 +53,15 @@ class NaiveDetector:
         parts: Callable[[list[list[float]], list[list[bool]]], tuple[list[float], list[float]]] | None = None,
         usual: Callable[[str], NaiveUsual] | None = None,
     ) -> None:
+        self.coverage = NaiveCoverage(policy)
         self.policy = policy
         self.error, self.scale, self.threshold, self.parts = error, scale, threshold, parts
         self.new_usual, self.usual = usual, dict[str, NaiveUsual]()
         self.series: dict[str, _Series] = {}
         self.frames: list[NaiveFrame] = []
         self.incidents = NaiveIncidents(detector, policy)
-        self.blindness: list[NaiveBlindness] = []
         self.stream_time: int | None = None
+        self.is_silence = False
 
     @property
     def events(self) -> list[NaiveEvent]:
@@ -69,22 +70,42 @@ class NaiveDetector:
 
     def push(self, series: str, time: int, values: Sequence[float]) -> str:
         """Takes one reading and returns its disposition; frames and events are added to the lists."""
-        p = self.policy
+        p = self.coverage.policy = self.policy
         fresh = _Series(carried=[NAN] * p.sensors, age=[p.max_carry + 1] * p.sensors)
         self.stream_time = time if self.stream_time is None else max(self.stream_time, time)
         known = self.series.get(series)
         if known is not None and self._is_retired(known):
             del self.series[series]
+            del self.coverage.of[series]
+            self.usual.pop(series, None)
+        self.coverage.pass_(series, time)
         state = self.series.setdefault(series, fresh)
         state.heard = self.stream_time
         if p.sentinels:
             values = [NAN if v in missing else v for v, missing in zip(values, p.sentinels, strict=True)]
-        if p.resample != "none":
+        disposition = self._take(series, state, time, values)
+        if disposition != "used":
+            self._end(series, self.coverage.unused(series, disposition))
+        heard = {name: of.heard for name, of in self.series.items() if of.heard is not None}
+        for name, at in self.coverage.look(heard):
+            self._end(name, at)
+        return disposition
+
+    def _take(self, series: str, state: _Series, time: int, values: Sequence[float]) -> str:
+        if self.policy.resample != "none":
             return self._tick(series, state, time, values)
         if state.last is not None and time <= state.last:
             return "duplicate" if time == state.last else "late"
         self._frame(series, state, time, list(values))
         return "used"
+
+    def _end(self, series: str, at: int | None) -> None:
+        """Ends the open incident of a series that nothing has watched since `at`; None: it is watched."""
+        state = self.series[series]
+        if at is not None and state.incident is not None:
+            ended = max(at, state.incident.reported_at)
+            self.incidents.publish(series, state.incident, "resolved", ended, "unwatched", ended)
+            state.incident = None
 
     def _is_retired(self, state: _Series) -> bool:
         after = self.policy.retire_after
@@ -98,8 +119,10 @@ class NaiveDetector:
         state = self.series.get(series)
         if state is None:
             return
+        self.is_silence = True
         for tick in sorted(state.ticks):
             self._close_tick(series, state, tick)
+        self.is_silence = False
         if state.incident is not None:
             assert state.last is not None
             self.incidents.publish(series, state.incident, "resolved", state.last, "silent", state.last)
@@ -152,7 +175,7 @@ class NaiveDetector:
     def _frame(self, series: str, state: _Series, time: int, values: list[float]) -> None:
         p = self.policy
         if state.last is None or time - state.last > p.max_gap:
-            state.window, state.errors = [], []
+            state.window, state.errors, state.run = [], [], 0
             state.carried, state.age = [NAN] * p.sensors, [p.max_carry + 1] * p.sensors
         state.last = time
         outside = []
@@ -178,27 +201,14 @@ class NaiveDetector:
             threshold, moved = self.usual[series].push(level, time)
         score = level / threshold
         self.frames.append(NaiveFrame(series, time, verdict, level, score, imputed))
-        self._note_blindness(series, state, time, verdict, masks)
+        state.run = 0 if verdict == "off" else state.run + 1
+        masked = [f for f, mask in enumerate(masks) if mask]
+        self._end(series, self.coverage.frame(series, time, verdict, state.run, bool(outside), masked, self.is_silence))
         if verdict == "off":
             outside = []
         state.incident = self.incidents.step(
             series, state.incident, time, score, lambda: self._is_vetoed(series, state, row, masks), outside, moved > 0
         )
-
-    def _note_blindness(self, series: str, state: _Series, time: int, verdict: str, masks: list[bool]) -> None:
-        if verdict == "off":
-            return
-        was_blind, since = state.blind, state.degraded_since
-        if verdict == "degraded":
-            since = state.degraded_since = time if since is None else since
-            after = self.policy.blind_after
-            state.blind = was_blind or (after is not None and time - since > after)
-        else:
-            state.blind, state.degraded_since = False, None
-        if state.blind != was_blind:
-            assert since is not None
-            masked = [f for f, mask in enumerate(masks) if mask]
-            self.blindness.append(NaiveBlindness(series, was_blind, since, time, masked))
 
     def _level(self, series: str, state: _Series, time: int, row: list[float], masks: list[bool]) -> tuple[float, str]:
         p = self.policy

@@ -31,7 +31,7 @@ class NaivePolicy:
     max_duration: int = 10**18
     edges: Sequence[float] = (2.0, 5.0, 20.0)
     retire_after: int | None = None
-    blind_after: int | None = None
+    unwatched_after: int | None = None
     valid: Sequence[tuple[float, float]] = ()
     sentinels: Sequence[Sequence[float]] = ()
     rules: Sequence[tuple[str, float, float]] = ()
@@ -77,13 +77,14 @@ class NaiveEvent:
 
 
 @dataclass
-class NaiveBlindness:
-    """A series has gone blind, or has recovered."""
+class NaiveCoverageEvent:
+    """A series is no longer watched, or watched again."""
 
     series: str
-    recovered: bool
+    watched: bool
     since: int
     time: int
+    counts: list[int]
     masked: list[int]
 
 

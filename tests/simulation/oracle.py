@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.frames.clock import NEVER
 from stream.detect.outcome import Outcome
 from stream.detect.series_state import SeriesState
+from stream.detect.stream_clock import StreamClock
 from stream.events.alert import Source, alert
 from stream.events.dead_letter import dead_letters
 from stream.events.record import encode
@@ -33,7 +32,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Status events about what a series sends.
 MOVED = "data.usual_level_moved"
-SIGHTS = ("data.series_blind", "data.series_sees_again", MOVED)
+SIGHTS = ("data.series_unwatched", "data.series_watched", MOVED)
 
 
 class ViolationError(AssertionError):
@@ -60,7 +59,7 @@ class Pass:
     """An offline pass over one partition from its first record on: `up_to` an offset, then further.
 
     Args:
-        after_ns: times after which a series retires, and after which it is blind.
+        after_ns: times after which a series retires, and after which it is unwatched.
     """
 
     def __init__(
@@ -78,7 +77,8 @@ class Pass:
         self._detector = Detector(definition_of("v1"), *after_ns)
         self._decoder = decoder()
         self._position = 0
-        self._stream_time = NEVER
+        self._clock = StreamClock()
+        self._clock.limit_by(definition_of("v1").policy, after_ns[1])
         self.published = Published([], Counter(), Counter(), Counter())
 
     def up_to(self, offset: int) -> dict[str, SeriesState]:
@@ -92,7 +92,7 @@ class Pass:
             self._push_to(silent + 1)
             self._publish(self._detector.silence(series), [], silent)
         self._push_to(offset)
-        return kept_states(self._detector, self._stream_time)
+        return kept_states(self._detector, self._clock.stream_time)
 
     def _first(self) -> Definition:
         """Definition at the first commit of the partition, which no status event names."""
@@ -115,6 +115,7 @@ class Pass:
     def _swap(self, new: Definition) -> None:
         states = [self._detector.snapshot(series) for series in self._detector.slots.names()]
         self._detector = Detector(new, *self._after_ns)
+        self._detector.coverage.now = self._clock.watch_time
         self._detector.restore(states)
 
     def _silences(self, end: int) -> list[tuple[int, str]]:
@@ -140,9 +141,7 @@ class Pass:
             [o for o, _ in records],
             [e.timestamp_ms for _, e in records],
         )
-        times = np.maximum(np.maximum.accumulate(decoded.readings.time), self._stream_time)
-        self._stream_time = int(max(times, default=self._stream_time))
-        outcome = self._detector.push(decoded.readings, times)
+        outcome = self._detector.push(decoded.readings, *self._clock.advance(decoded.readings.time))
         self._publish(outcome, decoded.readings.position.tolist(), -1)
         late = dead_late(decoded.readings, outcome, _as_records(records))
         for letter in dead_letters(decoded.dead + late, self._options.input, self._partition):
@@ -152,8 +151,8 @@ class Pass:
         for event in outcome.events:
             source = Source(self._options.input, self._partition, positions[event.row] if positions else cause)
             self.published.alerts.append(plain(encode(alert(event, self._detector.definition, source, EPOCH))))
-        for sight in outcome.blindness_events:
-            kind = "data.series_sees_again" if sight.recovered else "data.series_blind"
+        for sight in outcome.coverage_events:
+            kind = "data.series_watched" if sight.watched else "data.series_unwatched"
             self.published.sights[kind, self._partition, sight.series, positions[sight.row]] += 1
         for move in outcome.usual_events:
             at = positions[move.row] if positions else cause

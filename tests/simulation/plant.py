@@ -24,7 +24,7 @@ def definition(version: int, ticks: bool) -> Definition:
     spec = a_spec(window=2, smoothing=2, hidden=4, latent=1)
     rules = a_rules(close_after=1, update_every_ns=3 * SECOND)
     tick = {"resample": "last", "grace_ns": 2 * SECOND} if ticks else {}
-    # Each frame without a value is degraded, so that series go blind and see again.
+    # Each frame without a value is degraded, so that series go unwatched.
     policy = a_policy(max_carry=0, **tick)
     # Some dozens of frames move a threshold, and make a usual level of levels that stay high.
     learning = Learning(share=0.1, block=4, horizon=40, bound=2.0, moved_least=12, moved_after=12)

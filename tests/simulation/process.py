@@ -40,7 +40,7 @@ class Process:
     def states(self) -> dict[int, dict[str, SeriesState]]:
         """State of every series that is not about to retire, by partition."""
         partitions = self.service._assignment.partitions.values()
-        return {p.number: kept_states(p.detector, p.stream_time) for p in partitions}
+        return {p.number: kept_states(p.detector, p.clock.stream_time) for p in partitions}
 
     def bury(self) -> None:
         """Marks the process as dead: its requests may still arrive, and its session ends in time."""

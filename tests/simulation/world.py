@@ -24,6 +24,7 @@ from tests.support.options import changed
 
 HEALING_ROUNDS = 500
 MAX_DEPTH = 2
+UNWATCHED_AFTER = 4 * SECOND
 
 
 class World:
@@ -47,7 +48,7 @@ class World:
             max_replay=self._draw.choice((4, 8, 20)),
             silent_after=3 * SECOND if self.scope.silence else None,
             retire_after=10 * SECOND if self.scope.retire else None,
-            blind_after=0,
+            unwatched_after=UNWATCHED_AFTER,
             bundle_poll=50 * MS,
             log_every=10**18,
         )
@@ -55,7 +56,7 @@ class World:
         self.broker = Broker(topics, Group(n), self._draw)
         self._plant = Plant(self._draw, n)
         self._releases = Releases(self.scope.ticks)
-        after = self.serve.retire_after, self.serve.blind_after
+        after = self.serve.retire_after, self.serve.unwatched_after
         self._passes = [Pass(self.broker, self.options, p, after, self._releases.version) for p in range(n)]
         self.processes: dict[str, Process | None] = {f"i{k}": None for k in range(self.scope.services)}
         # Frozen processes whose name another process has taken since.

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream.detect.incidents.incident import IncidentEvent
-from stream.detect.incidents.incidents import Incidents, ScoredFrames
+from stream.detect.incidents.incidents import Incidents
+from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.detect.policy import Rules
 from stream.detect.slots import Segments, last_true
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s

@@ -102,6 +102,12 @@ class History:
         time = np.concatenate([self._time[slot, ring], frames.time[start : row + 1]])
         return time, np.concatenate([self._values[slot, ring], frames.values[start : row + 1]])
 
+    def masked_last(self, slot: int) -> Bools:
+        """Sensors without a value in the last frame of a slot, bool (F,); none where a gap or an off frame followed."""
+        last = self._values[slot, (self._head[slot] - 1) % self.depth]
+        masked: Bools = np.isnan(last) & (self._filled[slot] > 0)
+        return masked
+
     def _run(self, frames: Frames, segments: Segments) -> Int64s:
         off = frames.fitness == Fitness.OFF
         reset = last_true(frames.after_gap | off, segments)

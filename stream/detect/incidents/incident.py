@@ -12,7 +12,7 @@ NAMESPACE = UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 
 State = Literal["opened", "updated", "resolved"]
 Cause = Literal["model", "range"]
-Reason = Literal["recovered", "silent", "split", "amended", "new_usual"]
+Reason = Literal["recovered", "silent", "split", "amended", "new_usual", "unwatched"]
 
 
 class SensorShare(msgspec.Struct, frozen=True):
@@ -95,6 +95,15 @@ class IncidentEvent:
     cause: Cause
     scored: bool
     view: View | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where an open incident ends: before the frame of (row, time). Nothing has watched its series since `at`, ns."""
+
+    row: int
+    time: int
+    at: int
 
 
 def alert_id(detector: str, series: str, started_at: int) -> str:

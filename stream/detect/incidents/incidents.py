@@ -5,50 +5,17 @@ where a value is outside its valid range, whatever the score. A veto stops openi
 score and ranges.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from stream.detect.incidents.incident import Incident, IncidentEvent, Reason, SensorShare, State, alert_id
-from stream.detect.policy import SEVERITIES, STILL, VIEWS, Rules, View
+from stream.detect.incidents.incident import End, Incident, IncidentEvent, Reason, SensorShare, State, alert_id
+from stream.detect.incidents.scored_frames import ScoredFrame, ScoredFrames, SeriesRows
+from stream.detect.policy import SEVERITIES, Rules
 from stream.detect.slots import Segments, grown
-from stream.intake.columns import Bools, Float64s, Int8s, Int32s, Int64s
 
 EXCEEDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredFrames:
-    """n frames with their levels and scores, sorted by series, then time; NaN where a frame has none.
-
-    Attributes:
-        series: int32 (n,), slots.
-        time: int64 (n,), ns.
-        level: float64 (n,), in units of error.
-        score: float64 (n,), level / threshold, or that of a still sensor, where it is larger.
-        disagreement: float64 (n,), of the members.
-        imputed: int32 (n,), sensors that are carried or masked.
-        row: int64 (n,), the reading of the batch that completed the frame.
-        threshold: float64 (n,), the level that the series may reach.
-        vetoed: bool (n,), frames that open no incident by their score.
-        outside: bool (n,), frames with a value outside its valid range.
-        view: int8 (n,), the view of each error, by `VIEWS`.
-        moved: bool (n,), frames with which the level became the new usual one. None: there are none.
-    """
-
-    series: Int32s
-    time: Int64s
-    level: Float64s
-    score: Float64s
-    disagreement: Float64s
-    imputed: Int32s
-    row: Int64s
-    threshold: Float64s
-    vetoed: Bools
-    outside: Bools
-    view: Int8s
-    moved: Bools | None = None
+NO_ENDS: Mapping[int, Sequence[End]] = {}
 
 
 Shares = Callable[[int], tuple[SensorShare, ...]]
@@ -88,7 +55,12 @@ class Incidents:
             self._is_open[slot] = True
 
     def push(
-        self, scored: ScoredFrames, name: Callable[[int], str], sensors: Shares, outside: Shares = lambda row: ()
+        self,
+        scored: ScoredFrames,
+        name: Callable[[int], str],
+        sensors: Shares,
+        outside: Shares = lambda row: (),
+        ends: Mapping[int, Sequence[End]] = NO_ENDS,
     ) -> list[IncidentEvent]:
         """Events of a batch, in the order of `scored`.
 
@@ -96,26 +68,45 @@ class Incidents:
             name: gives the series of a slot.
             sensors: gives the shares of the sensors in row i of `scored`; called only for peaks.
             outside: gives the sensors of row i outside their valid range; called only where there are some.
+            ends: where incidents end because nothing watches their series, by slot and in order.
         """
         opens = ((scored.score > EXCEEDS) & ~scored.vetoed) | scored.outside
         matters = opens | self._is_open[scored.series]
         if not matters.any():
-            return []
+            return self.end(ends, name)
         events: list[IncidentEvent] = []
         segments = Segments(scored.series)
         for group in np.unique(segments.of_row[matters]):
             start, end = int(segments.start[group]), int(segments.end[group])
-            rows = _Rows(scored, opens, start + int(np.argmax(matters[start:end])), end)
-            events += self._walk(rows, name(rows.slot), sensors, outside)
+            rows = SeriesRows(scored, opens, start + int(np.argmax(matters[start:end])), end)
+            events += self._walk(rows, name(rows.slot), sensors, outside, list(ends.get(rows.slot, ())))
+        walked = set(scored.series[matters].tolist())
+        return events + self.end({slot: of for slot, of in ends.items() if slot not in walked}, name)
+
+    def end(self, ends: Mapping[int, Sequence[End]], name: Callable[[int], str]) -> list[IncidentEvent]:
+        """Ends the open incidents of series that nothing watches and that have no frames."""
+        events: list[IncidentEvent] = []
+        for slot, of in ends.items():
+            incident = self._open.get(slot)
+            if incident is not None:
+                events.append(self._unwatched(name(slot), incident, of[0]))
+                self.clear(slot)
         return events
 
-    def _walk(self, rows: "_Rows", series: str, sensors: Shares, outside: Shares) -> list[IncidentEvent]:
-        """Events of one series, frame by frame; updates its open incident."""
+    def _unwatched(self, series: str, incident: Incident, end: End) -> IncidentEvent:
+        at = max(end.at, incident.reported_at)
+        return self._event(series, incident, "resolved", at, end.row, "unwatched", at)
+
+    def _walk(
+        self, rows: SeriesRows, series: str, sensors: Shares, outside: Shares, ends: list[End]
+    ) -> list[IncidentEvent]:
+        """Events of one series, frame by frame; updates its open incident. `ends`: in order."""
         slot = rows.slot
         incident = self._open.get(slot)
-        events = []
+        events: list[IncidentEvent] = []
         for i in range(rows.start, rows.end):
             frame = rows.frame(i)
+            incident = self._ended(series, incident, ends, frame, events)
             if incident is not None and frame.time - incident.started_at >= self._rules.max_duration_ns:
                 events.append(self._event(series, incident, "resolved", frame.time, frame.row, "split", frame.time))
                 incident = None
@@ -140,8 +131,24 @@ class Incidents:
                 incident = None
             elif self._needs_update(incident, frame.time) or has_new_sensors:
                 events.append(self._event(series, incident, "updated", frame.time, frame.row))
-        self.restore(slot, incident)
+        self.restore(slot, self._ended(series, incident, ends, None, events))
         return events
+
+    def _ended(
+        self,
+        series: str,
+        incident: Incident | None,
+        ends: list[End],
+        frame: ScoredFrame | None,
+        events: list[IncidentEvent],
+    ) -> Incident | None:
+        """The open incident after the `ends` before `frame`, which are removed; None: all that are left."""
+        while ends and (frame is None or (ends[0].row, ends[0].time) <= (frame.row, frame.time)):
+            end = ends.pop(0)
+            if incident is not None:
+                events.append(self._unwatched(series, incident, end))
+                incident = None
+        return incident
 
     def silence(self, slot: int, series: str, last_time: int) -> list[IncidentEvent]:
         """Closes the incident of a series that has stopped sending; its end is the time of the last frame."""
@@ -152,7 +159,7 @@ class Incidents:
         return [self._event(series, incident, "resolved", last_time, -1, "silent", last_time)]
 
     def _opened(
-        self, series: str, frame: "_Frame", shares: tuple[SensorShare, ...], beyond: tuple[SensorShare, ...]
+        self, series: str, frame: ScoredFrame, shares: tuple[SensorShare, ...], beyond: tuple[SensorShare, ...]
     ) -> Incident:
         score, level, disagreement = (frame.score, frame.level, frame.disagreement) if frame.scored else (0.0, 0.0, 0.0)
         return Incident(
@@ -174,7 +181,7 @@ class Incidents:
             view=frame.view if frame.scored else None,
         )
 
-    def _count_quiet(self, incident: Incident, frame: "_Frame") -> None:
+    def _count_quiet(self, incident: Incident, frame: ScoredFrame) -> None:
         if frame.outside or frame.score >= self._rules.close_ratio:
             incident.quiet = 0
             return
@@ -235,7 +242,7 @@ class Incidents:
         return (incident.outside + others)[: self._rules.top_sensors]
 
 
-def _rescore(incident: Incident, frame: "_Frame", shares: tuple[SensorShare, ...]) -> None:
+def _rescore(incident: Incident, frame: ScoredFrame, shares: tuple[SensorShare, ...]) -> None:
     """Updates an incident by a scored frame; `shares` are those of the peak."""
     incident.scored = True
     incident.score, incident.level, incident.threshold = frame.score, frame.level, frame.threshold
@@ -251,50 +258,3 @@ def _note_outside(incident: Incident, beyond: tuple[SensorShare, ...]) -> bool:
     added = tuple(share for share in beyond if share.name not in known)
     incident.outside += added
     return bool(added)
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    time: int
-    row: int
-    score: float
-    level: float
-    disagreement: float
-    imputed: int
-    threshold: float
-    outside: bool
-    opens: bool
-    view: View
-    moved: bool
-
-    @property
-    def scored(self) -> bool:
-        """True if the frame has a score."""
-        return not np.isnan(self.score)
-
-
-class _Rows:
-    """Rows of one series in a batch, from `start` on, as plain numbers."""
-
-    def __init__(self, scored: ScoredFrames, opens: Bools, start: int, end: int) -> None:
-        self.slot = int(scored.series[start])
-        self.start, self.end = start, end
-        self._scored, self._opens = scored, opens
-
-    def frame(self, i: int) -> _Frame:
-        """Row i of the batch."""
-        s = self._scored
-        return _Frame(
-            time=int(s.time[i]),
-            row=int(s.row[i]),
-            score=float(s.score[i]),
-            # A still sensor counts as the level of its score.
-            level=float(s.score[i] * s.threshold[i] if s.view[i] >= STILL else s.level[i]),
-            disagreement=float(s.disagreement[i]),
-            imputed=int(s.imputed[i]),
-            threshold=float(s.threshold[i]),
-            outside=bool(s.outside[i]),
-            opens=bool(self._opens[i]),
-            view=VIEWS[s.view[i]],
-            moved=s.moved is not None and bool(s.moved[i]),
-        )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.detect.incidents.incidents import ScoredFrames, Shares
+from stream.detect.incidents.incidents import Shares
+from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.intake.columns import Bools, Float64s, Int32s, Int64s
 
 

@@ -33,8 +33,10 @@ class RestoredState:
         self._point = point
         self._definition = definition
         self._layout = layout_of(definition)
-        # Snapshot states of series with an open incident or degraded frames: the detector changes its own copies.
+        # Snapshot states of series that have an open incident or are not watched: the detector changes its own copies.
         self._published: dict[str, SeriesState] = {}
+        # Series whose coverage begins with the replay: another restart would begin with a later one.
+        self._renewed: list[str] = []
         # Series whose frames are of another layout.
         self.misfits: list[str] = []
         # Series that may miss readings between their snapshot and the replay.
@@ -51,10 +53,12 @@ class RestoredState:
         if state is None:
             return None
         is_incomplete = snapshot.as_of < self._point.gap_before - 1
-        if is_incomplete and not state.is_blind:
-            # The missing readings may have been good: the time until it counts as blind starts again.
-            state = replace(state, degraded_since=None)
-        if state.incident is not None or state.degraded_since is not None:
+        is_unwatched = state.coverage is not None and state.coverage.unwatched
+        if state.coverage is None or (is_incomplete and not is_unwatched):
+            # The missing readings may have been good: the time until it counts as unwatched starts again.
+            state = replace(state, coverage=None)
+            self._renewed.append(state.series)
+        if state.incident is not None or is_unwatched:
             self._published[state.series] = replace(state, incident=copy(state.incident))
         if snapshot.layout != self._layout:
             self.misfits.append(state.series)
@@ -76,13 +80,14 @@ class RestoredState:
             Events to publish; status events to publish; series whose snapshots the next commit must carry, because
             a replay would not find the states that are put back here.
         """
+        detector.coverage.begin_pending(self._point.watch_time, self._point.stream_time)
         if not (self._point.log_truncated or self._is_other_bundle or self.misfits):
-            return events, [*self.status_events(), *status_events], []
+            return events, [*self.status_events(), *status_events], self._renewed
         about = [event.series for event, _ in events] + [event.series for event in status_events if event.series]
         unpublished = list(dict.fromkeys(about))
         for series in unpublished:
             detector.restore_open(series, self._published.get(series))
-        return [], self.status_events(), unpublished
+        return [], self.status_events(), [*unpublished, *self._renewed]
 
     def counts(self) -> Counter[Count]:
         """Messages lost and series without their frames, for the progress line."""

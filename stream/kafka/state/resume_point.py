@@ -51,7 +51,7 @@ class ResumePoint:
     Attributes:
         replay_from, committed: R and C.
         state_start, state_end: the snapshots to restore stand at these offsets of the state topic, the end excluded.
-        stream_time: before offset R, ns.
+        stream_time, watch_time: before offset R, ns.
         bundle: version that scored up to C; None where the commit does not name one.
         lost: number of messages that retention deleted before they were scored.
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1; 0: none are.
@@ -70,6 +70,7 @@ class ResumePoint:
     gap_before: int = 0
     log_truncated: bool = False
     reports: tuple[str, ...] = ()
+    watch_time: int = NEVER
 
     def metadata(
         self, start: ReplayStart, state_end: int, instance: str, bundle: str, reports: tuple[str, ...] = ()
@@ -86,6 +87,7 @@ class ResumePoint:
             bundle=bundle,
             gap_before=self.gap_before,
             reports=reports,
+            watch_time=start.watch_time,
         )
 
     def status_events(self) -> list[ReadingsLost]:
@@ -135,6 +137,7 @@ def resume_point_of(offsets: PartitionOffsets) -> ResumePoint:
         gap_before=replay_from if log_truncated else metadata.gap_before,
         log_truncated=log_truncated,
         reports=metadata.reports,
+        watch_time=metadata.watch_time,
     )
 
 

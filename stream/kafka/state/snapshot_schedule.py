@@ -4,32 +4,31 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream.detect.frames.clock import NEVER
+from stream.detect.stream_clock import StreamClock
 from stream.intake.columns import Int64s, Readings
 
+# Stream time and watch time of n readings, int64 (n,) each, ns.
+Times = tuple[Int64s, Int64s]
 # Share of `max_replay` within which every changed series gets its turn. The rest is slack for large batches and for
 # snapshots that an event requires early.
 SPREAD = 0.9
 
 
 class ReplayStart(NamedTuple):
-    """A reading from which a replay starts: its offset, and the stream time before it, ns."""
+    """A reading from which a replay starts: its offset, and stream and watch time before it, ns."""
 
     offset: int
     stream_time: int
+    watch_time: int = NEVER
 
 
-def stream_times(readings: Readings, start: int) -> tuple[Int64s, Int64s]:
-    """Stream time around each of n readings, in ns; `start`: before the first.
-
-    Returns:
-        int64 (n,) before the message of the reading, and int64 (n,) after the reading itself.
-    """
-    if not len(readings):
-        return readings.time, readings.time
-    after = np.maximum(np.maximum.accumulate(readings.time), start)
+def times_around(readings: Readings, clock: StreamClock) -> tuple[Times, Times]:
+    """Stream and watch time before the message of each of n readings, and after the reading itself, int64 (n,) each."""
+    start = clock.stream_time, clock.watch_time
+    after = clock.advance(readings.time)
     first = np.searchsorted(readings.position, readings.position)
-    before = np.where(first == 0, start, after[np.maximum(first - 1, 0)])
-    return before, after
+    return (np.append(start[0], after[0])[first], np.append(start[1], after[1])[first]), after
 
 
 class SnapshotSchedule:
@@ -48,20 +47,21 @@ class SnapshotSchedule:
         # Snapshots that messages have earned and no commit has written.
         self._credit = 0.0
 
-    def replay_start(self, position: int, stream_time: int) -> ReplayStart:
+    def replay_start(self, position: int, clock: StreamClock) -> ReplayStart:
         """Start of a replay: the first reading that no snapshot covers, or else the given position and time."""
-        return next(iter(self._dirty.values()), ReplayStart(position, stream_time))
+        return next(iter(self._dirty.values()), ReplayStart(position, clock.stream_time, clock.watch_time))
 
     def touch(self, series: str, start: ReplayStart) -> None:
         """Notes a reading of the series; calls come in order of offset."""
         self._dirty.setdefault(series, start)
 
-    def touch_all(self, readings: Readings, stream_time: Int64s) -> None:
-        """Notes n readings; `stream_time`: int64 (n,), before the message of each."""
+    def touch_all(self, readings: Readings, stream_time: Int64s, watch_time: Int64s) -> None:
+        """Notes n readings; `stream_time`, `watch_time`: int64 (n,) each, before the message of each."""
         codes, first = np.unique(readings.series, return_index=True)
         order = np.argsort(first)
         for code, row in zip(codes[order].tolist(), first[order].tolist(), strict=True):
-            self.touch(readings.names[code], ReplayStart(int(readings.position[row]), int(stream_time[row])))
+            start = ReplayStart(int(readings.position[row]), int(stream_time[row]), int(watch_time[row]))
+            self.touch(readings.names[code], start)
 
     def require(self, series: str) -> None:
         """Makes the next commit carry a snapshot of the series, because it publishes something about it."""

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from stream.detect.definition import Definition
+from stream.detect.frames.clock import NEVER
 from stream.detect.series_state import SeriesState
 
 FORMAT = 1
@@ -46,10 +47,11 @@ WIRE_NAMES = {
     "bundle": "b",
     "gap_before": "h",
     "reports": "u",
+    "watch_time": "w",
 }
 
 
-class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
+class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES, omit_defaults=True):
     """Metadata of a commit at offset C: how to restore the state at C.
 
     Attributes:
@@ -57,7 +59,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
         state_start, state_end: the snapshots to read stand at offsets state_start to state_end - 1 of the state topic.
             `state_start` is the end it had when this partition began; `state_end` (L) follows the last snapshot of
             this commit.
-        stream_time: before offset `replay_from`, ns.
+        stream_time, watch_time: before offset `replay_from`, ns; see `StreamClock`.
         topic_id: of the input topic. A topic that was deleted and made again has the same name and another id.
         instance: the process that committed.
         bundle: version that scored up to C.
@@ -76,6 +78,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES):
     bundle: str
     gap_before: int = 0
     reports: tuple[str, ...] = ()
+    watch_time: int = NEVER
 
 
 def layout_of(definition: Definition) -> str:

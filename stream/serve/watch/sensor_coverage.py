@@ -27,7 +27,7 @@ class SensorCoverage:
 
     Sensors that have not come after long enough are reported missing: the bundle is for another topic, or the topic is
     misread. The report is repeated when the set has changed and no further sensor comes. Once all are there, that is
-    reported too. A sensor that came once and stops later is not reported here, but by masks and `serve.blind_after`.
+    reported too. A sensor that came once and stops later is reported with its series.
 
     Attributes:
         report: whether missing sensors were reported.

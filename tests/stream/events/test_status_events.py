@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from stream.detect.frames.blindness import BlindnessEvent
 from stream.detect.incidents.usual_events import UsualEvent
+from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.events.data_events import (
     HistoryLost,
     PartitionsChanged,
@@ -39,9 +39,10 @@ SILENT = "silent for longer than `serve.retire_after`"
 FAILED = "taking v2 over failed 5 times in a row; see the log for transaction.failed"
 
 
-def blindness(sees: bool) -> StatusEvent:
-    since, time = 1_700_000_010 * SECOND, 1_700_000_016 * SECOND
-    return series_event(BlindnessEvent("pump-1", sees, since, time, ("s0", "s1"), 0), offset=7)
+def coverage(watched: bool, masked: tuple[str, ...] = (), **counts: int) -> StatusEvent:
+    since, time = 1_700_000_010 * SECOND, 1_700_000_076 * SECOND
+    counted = tuple(counts.get(reason.label, 0) for reason in CoverageReason)
+    return series_event(CoverageEvent("pump-1", watched, since, time, counted, masked, 0), offset=7)
 
 
 def usual(factor: float, *sensors: str) -> StatusEvent:
@@ -63,8 +64,10 @@ EVENTS: list[StatusEvent] = [
     SeriesInTwoPartitions.of("pump-1", kept_in=1, refused_in=2, offset=7),
     SeriesRetired.of(["a"], "moved to another partition", offset=7),
     SeriesRetired.of(["a", "b"], SILENT, offset=7),
-    blindness(sees=False),
-    blindness(sees=True),
+    coverage(watched=False, masked=("s0", "s1"), degraded=61, late=2),
+    coverage(watched=False),
+    coverage(watched=False, off=1200),
+    coverage(watched=True, warming=61),
     SensorsMissing.of("v1", ["s0", "s2"], ["s1"], ["p1", "p2"]),
     SensorsMissing.of("v1", ["s0", "s1", "s2"], [], ["p1", "p2"]),
     SensorsComplete.of("v1", 3),

@@ -56,7 +56,7 @@ class Log:
     definition: Definition = DEFINITION
     retire_after_ns: int | None = None
     max_replay: int = 25
-    blind_after_ns: int | None = None
+    unwatched_after_ns: int | None = None
     late: str = "count"
     state: list[tuple[str, bytes | None]] = field(default_factory=list)
     metadata: CommitMetadata | None = None
@@ -66,7 +66,7 @@ class Log:
         return Decoder(fields(series="series", late=self.late), self.definition.sensors, None)
 
     def partition(self, number: int = 0, owners: Owners | None = None) -> Partition:
-        after = self.retire_after_ns, self.blind_after_ns
+        after = self.retire_after_ns, self.unwatched_after_ns
         return Partition(number, self.definition, self.decoder(), owners or Owners(), *after)
 
     def start(self, high: int, owners: Owners | None = None, low: int = 0) -> Partition:
@@ -120,7 +120,8 @@ def test_a_restored_partition_is_the_one_that_never_stopped(
         assert restored.is_live
         assert restored.pending() is None
         assert state_of(restored) == state_of(running)
-        assert restored.stream_time == running.stream_time
+        assert restored.clock.stream_time == running.clock.stream_time
+        assert restored.clock.watch_time == running.clock.watch_time
         rest = cut(whole, at, at + 30)
         assert [e for e, _ in restored.process(rest).events] == [
             e for e, _ in log_twin(log, whole, at).process(rest).events
@@ -152,7 +153,7 @@ def test_late_readings_are_dead_letters_by_a_setting_once_and_whatever_the_batch
 
 def log_twin(log: Log, whole: Records, at: int) -> Partition:
     """A partition that has processed everything below `at` in one batch."""
-    twin = Log(log.definition, log.retire_after_ns, blind_after_ns=log.blind_after_ns).start(len(whole))
+    twin = Log(log.definition, log.retire_after_ns, unwatched_after_ns=log.unwatched_after_ns).start(len(whole))
     twin.process(cut(whole, 0, at))
     return twin
 

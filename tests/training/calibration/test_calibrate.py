@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.detect.incidents.incidents import Incidents, ScoredFrames
+from stream.detect.incidents.incidents import Incidents
+from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.errors import DataError
 from stream.intake.columns import Float64s
 from stream.settings.detection import ThresholdSettings

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.detect.incidents.incident import IncidentEvent, SensorShare, alert_id
-from stream.detect.incidents.incidents import Incidents, ScoredFrames
+from stream.detect.incidents.incidents import Incidents
+from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.detect.policy import Rules
 from tests.support.builders import a_rules
 

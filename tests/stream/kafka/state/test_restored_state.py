@@ -141,9 +141,9 @@ def test_events_that_a_truncated_replay_derives_are_never_published(known: bool)
         log.commit(again)
 
 
-def test_a_blindness_that_only_the_gap_causes_is_never_published() -> None:
-    """Only deleted readings could be scored. The time until the series counts as blind starts after the gap."""
-    log = Log(blind_after_ns=6 * SECOND)
+def test_a_lapse_that_only_the_gap_causes_is_never_published() -> None:
+    """Only deleted readings could be scored. The time until the series counts as unwatched starts after the gap."""
+    log = Log(unwatched_after_ns=6 * SECOND)
     running = log.start(99)
     for offset in range(12):
         running.process(message(offset, offset, 0.0 if offset < 3 or 4 <= offset < 7 else None))
@@ -155,12 +155,12 @@ def test_a_blindness_that_only_the_gap_causes_is_never_published() -> None:
         again = log.start(99, low=7)
         for offset in range(7, 12 + life):
             again.process(message(offset, offset, None))
-        assert "data.series_blind" not in [event.kind for event in again.status_events]
+        assert "data.series_unwatched" not in [event.kind for event in again.status_events]
         again.process(message(12 + life, 12 + life, None))
-        assert "data.series_blind" not in [event.kind for event in again.status_events]
+        assert "data.series_unwatched" not in [event.kind for event in again.status_events]
         log.commit(again)
     again.process(message(14, 14, None))
-    assert [event.kind for event in again.status_events] == ["data.series_blind"]
+    assert [event.kind for event in again.status_events] == ["data.series_unwatched"]
 
 
 def the_largest_spike_without_an_event() -> float:

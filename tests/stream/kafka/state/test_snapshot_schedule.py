@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.detect.stream_clock import StreamClock
 from stream.kafka.state.snapshot_schedule import ReplayStart, SnapshotSchedule
 
 MAX_REPLAY = 1_000
@@ -29,7 +30,7 @@ class Feed:
 
     @property
     def replay(self) -> int:
-        return self.position - self.schedule.replay_start(self.position, 0).offset
+        return self.position - self.schedule.replay_start(self.position, StreamClock()).offset
 
 
 batches = st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=300), min_size=1, max_size=30)

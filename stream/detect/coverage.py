@@ -1,0 +1,268 @@
+"""Coverage: since when each series is not watched, and why. One mechanism for every cause.
+
+A series is covered by a frame that is scored, or that is outside its valid range and so raises an incident by itself.
+A warming frame covers it where it is nearer to a score than any since the last one. Watching has lapsed where more than
+the limit has passed since then: of watch time, of the series' own time, or of readings that were not used, each of them
+one step. Watching lapses before a series retires, whatever the limit.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+import numpy as np
+
+from stream.detect.frames.clock import NEVER
+from stream.detect.frames.frames import Frames
+from stream.detect.lapses import Items, Lapses, Passage, Watch
+from stream.detect.outcome import Verdict
+from stream.detect.policy import FramePolicy
+from stream.detect.slots import Segments, grown, last_true, previous
+from stream.detect.unwatched import UNUSED, CoverageReason
+from stream.intake.columns import Bools, Disposition, Int32s, Int64s, UInt8s
+
+# Of a slot without a series, and of one that is restored without its coverage: it begins with the first reading, of any
+# series, after that.
+FREE = np.iinfo(np.int64).max
+PENDING = FREE - 1
+REASONS = len(CoverageReason)
+OF_VERDICT = np.array([0, CoverageReason.WARMING, CoverageReason.DEGRADED, CoverageReason.OFF])
+OF_DISPOSITION = np.zeros(len(Disposition), np.int64)
+OF_DISPOSITION[[Disposition.LATE, Disposition.DUPLICATE, Disposition.UNCONFIRMED]] = UNUSED
+
+
+class CoverageState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The coverage of one series, as its snapshot keeps it; see `Coverage`."""
+
+    covered_at: int
+    since: int
+    best: int = 0
+    unwatched: bool = False
+    counts: tuple[int, ...] = ()
+
+
+class Coverage:
+    """Per series: when it was last covered, what did not count since then, and whether that is too long ago.
+
+    Args:
+        policy: of frames. sensors: names, in the order of the frames' values.
+        depth: frames after which a warm-up is complete.
+        limit_ns: see `unwatched_limit`; None: coverage is not watched.
+        retire_after_ns: see `Retirement`.
+    """
+
+    def __init__(
+        self,
+        policy: FramePolicy,
+        sensors: tuple[str, ...],
+        depth: int,
+        limit_ns: int | None,
+        retire_after_ns: int | None,
+    ) -> None:
+        self._sensors, self._depth = sensors, depth
+        self._limit, self._retire_after = FREE if limit_ns is None else limit_ns, retire_after_ns
+        self.is_on = limit_ns is not None
+        # Unused readings that may come in a row: each stands for a step, on ticks perhaps for that of one sensor.
+        per_step = 1 if policy.resample == "none" else len(sensors)
+        self._most_unused = self._limit // policy.interval_ns * per_step
+        # Watch time at the last reading.
+        self.now = NEVER
+        self._covered_at = np.zeros(0, np.int64)  # watch time
+        self._since = np.zeros(0, np.int64)  # event time
+        # Longest run of warming frames since the last score. Invariant: 0 <= best[s] <= depth.
+        self._best = np.zeros(0, np.int64)
+        self._counts = np.zeros((0, REASONS), np.int32)
+        self.is_unwatched = np.zeros(0, np.bool_)
+
+    def resize(self, capacity: int) -> None:
+        """Makes room for `capacity` slots."""
+        self._covered_at, self._since = grown(self._covered_at, capacity, FREE), grown(self._since, capacity, 0)
+        self._best, self._counts = grown(self._best, capacity, 0), grown(self._counts, capacity, 0)
+        self.is_unwatched = grown(self.is_unwatched, capacity, False)
+
+    def clear(self, slot: int) -> None:
+        """Empties a slot."""
+        self._covered_at[slot], self._since[slot], self._best[slot] = FREE, 0, 0
+        self._counts[slot], self.is_unwatched[slot] = 0, False
+
+    def state(self, slot: int) -> CoverageState | None:
+        """State of a slot for its snapshot; None: it has not begun."""
+        at = int(self._covered_at[slot])
+        if at >= PENDING:
+            return None
+        counts = tuple(self._counts[slot].tolist()) if self._counts[slot].any() else ()
+        return CoverageState(at, int(self._since[slot]), int(self._best[slot]), bool(self.is_unwatched[slot]), counts)
+
+    def restore(self, slot: int, state: CoverageState | None, since: int) -> None:
+        """Restores a slot from its snapshot; None: watching begins anew, `since` the series' own time."""
+        self.clear(slot)
+        if state is None:
+            self._covered_at[slot], self._since[slot] = PENDING if self.now == NEVER else self.now, since
+            return
+        self._covered_at[slot], self._since[slot], self._best[slot] = state.covered_at, state.since, state.best
+        self._counts[slot, : len(state.counts)] = state.counts[:REASONS]
+        self.is_unwatched[slot] = state.unwatched
+
+    def push(
+        self,
+        passage: Passage,
+        frames: Frames,
+        verdict: UInt8s,
+        run: Int64s,
+        heard: Int64s,
+        masked: Callable[[int], Bools],
+        name: Callable[[int], str],
+    ) -> Lapses:
+        """Takes a batch.
+
+        Args:
+            frames: that the readings completed. verdict, run: of each, see `Verdicts` and `WindowFrames`.
+            heard: int64 (S,), stream time at the last reading of each slot, this batch included.
+            masked: gives the sensors without a value in the last frame of a slot before this batch, bool (F,).
+            name: gives the series of a slot.
+        """
+        lapses = Lapses()
+        if not self.is_on:
+            return lapses
+        self._begin(passage)
+        items = self._items(passage, frames, verdict, run)
+        segments = Segments(items.slot)
+        passed, retires = self._due(passage, heard)
+        due = passed | retires
+        if items.covered.all() and not (due.any() or frames.after_gap.any() or self._lapsed(items, segments)):
+            self._cover(segments.series, items, segments.end - 1)
+            return lapses
+        last = last_true(items.covered, segments)
+        # Whatever comes, only readings of their own keep series from retiring.
+        due[segments.series] = retires[segments.series]
+        due |= self._changed(items, segments, last)
+        spans = {slot: range(start, end) for slot, start, end in segments}
+        walked = []
+        for slot in np.flatnonzero(due).tolist():
+            watch = self._watch(slot, name(slot), int(heard[slot]), partial(masked, slot))
+            watch.walk(items, spans.get(slot, range(0)), passage, frames)
+            walked.append((slot, watch.is_unwatched))
+            lapses.events += watch.events
+            if watch.ends:
+                lapses.ends[slot] = watch.ends
+        self._update(items, segments, last)
+        for slot, is_unwatched in walked:
+            self.is_unwatched[slot] = is_unwatched
+        return lapses
+
+    def _watch(self, slot: int, series: str, heard: int, masked: Callable[[], Bools]) -> Watch:
+        expires = FREE if self._retire_after is None or heard == NEVER else heard + self._retire_after
+        return Watch(
+            series, int(self._covered_at[slot]), int(self._since[slot]), self._counts[slot].tolist(),
+            bool(self.is_unwatched[slot]), self._limit, self._most_unused, expires, masked, self._sensors,
+        )  # fmt: skip
+
+    def _begin(self, passage: Passage) -> None:
+        """Begins with the series that are new, or restored without coverage."""
+        if not len(passage.watch):
+            return
+        self.now = int(passage.watch[-1])
+        self.begin_pending(int(passage.watch[0]), int(passage.stream[0]))
+        fresh = np.flatnonzero(self._covered_at[passage.slots] == FREE)
+        if len(fresh):
+            slots, first = np.unique(passage.slots[fresh], return_index=True)
+            self._covered_at[slots] = passage.watch[fresh[first]]
+            self._since[slots] = passage.time[fresh[first]]
+
+    def begin_pending(self, watch: int, stream: int) -> None:
+        """Begins with the series that were restored without coverage, at this watch and stream time, ns."""
+        pending = self._covered_at == PENDING
+        if watch != NEVER and pending.any():
+            self._covered_at[pending], self._since[pending] = watch, stream
+
+    def _items(self, passage: Passage, frames: Frames, verdict: UInt8s, run: Int64s) -> Items:
+        unused = np.flatnonzero(passage.disposition != Disposition.USED)
+        covered = (verdict == Verdict.SCORED) | self._nears(frames, verdict, run) | frames.is_outside
+        row = np.concatenate([frames.row, unused])
+        slot = np.concatenate([frames.series, passage.slots[unused]])
+        order = np.lexsort((row, slot)) if len(unused) else np.arange(len(row))
+        row = row[order]
+        return Items(
+            slot=slot[order],
+            row=row,
+            time=np.concatenate([frames.time, passage.time[unused]])[order],
+            # Row -1 is a silence: the time is that of the last reading.
+            watch=np.append(passage.watch, self.now)[row],
+            covered=np.concatenate([covered, np.zeros(len(unused), np.bool_)])[order],
+            reason=np.concatenate([OF_VERDICT[verdict], OF_DISPOSITION[passage.disposition[unused]]])[order],
+            frame=order,
+            is_frame=order < len(frames),
+        )
+
+    def _nears(self, frames: Frames, verdict: UInt8s, run: Int64s) -> Bools:
+        """Warming frames that are nearer to a score than any since the last one; notes the longest runs."""
+        warming, scored = verdict == Verdict.WARMING, verdict == Verdict.SCORED
+        segments = Segments(frames.series)
+        if not warming.any():
+            self._best[frames.series[scored]] = 0
+            return np.zeros(len(frames), np.bool_)
+        first = np.zeros(len(frames), np.bool_)
+        first[segments.start] = True
+        group = np.cumsum(first | scored, dtype=np.int64) * (self._depth + 1)
+        own = np.where(warming, np.minimum(run, self._depth), 0)
+        before_score = last_true(scored, segments) < 0
+        start = np.where(first & before_score, self._best[frames.series], 0)
+        best = np.maximum.accumulate(group + np.maximum(own, start)) - group
+        earlier = np.where(first | scored, start, np.append(0, best[:-1]))
+        self._best[segments.series] = best[segments.end - 1]
+        nearer: Bools = warming & (own > earlier)
+        return nearer
+
+    def _lapsed(self, items: Items, segments: Segments) -> bool:
+        """True where a series is unwatched, or its own time since it was covered is beyond the limit."""
+        slots = segments.series
+        passed = items.time[segments.start] - self._since[slots] > self._limit
+        return bool((passed | self.is_unwatched[slots]).any())
+
+    def _due(self, passage: Passage, heard: Int64s) -> tuple[Bools, Bools]:
+        """Watched slots whose limit passes in this batch, and those that retire, unless a reading comes: bool (S,)."""
+        none = np.zeros(len(self._covered_at), np.bool_)
+        if not len(passage.watch):
+            return none, none
+        passed: Bools = (self._covered_at < passage.watch[-1] - self._limit) & ~self.is_unwatched
+        if self._retire_after is None:
+            return passed, none
+        held = (self._covered_at < PENDING) & (heard != NEVER)
+        retires: Bools = held & ~self.is_unwatched & (heard < passage.stream[-1] - self._retire_after)
+        return passed, retires
+
+    def _changed(self, items: Items, segments: Segments, last: Int64s) -> Bools:
+        """Slots with items that lapse or are covered again in this batch, bool (S,)."""
+        slots, of = segments.series, segments.of_row
+        before = previous(last, segments, np.full(len(slots), -1))
+        base = np.where(before >= 0, items.watch[before], self._covered_at[items.slot])
+        since = np.where(before >= 0, items.time[before], self._since[items.slot])
+        total: Int64s = np.cumsum(~items.is_frame, dtype=np.int64)
+        counted = np.append(0, total)
+        earlier = counted[segments.start] - self._unused(slots)
+        unused = total - np.where(before >= 0, total[before], earlier[of])
+        passed = (items.watch - base > self._limit) | (items.is_frame & (items.time - since > self._limit))
+        passed |= unused > self._most_unused
+        was_unwatched = self.is_unwatched[items.slot]
+        changed = np.zeros(len(self._covered_at), np.bool_)
+        changed[items.slot[np.where(was_unwatched, items.covered, passed)]] = True
+        newest = last[segments.end - 1]
+        covered_at = np.where(newest >= 0, items.watch[newest], self._covered_at[slots])
+        goes_on = self.is_unwatched[slots] & (newest < 0)
+        changed[slots[(self.now - covered_at > self._limit) & ~goes_on]] = True
+        return changed
+
+    def _unused(self, slots: Int32s) -> Int64s:
+        """Unused readings of each slot since it was covered, int64 (len(slots),)."""
+        unused: Int64s = self._counts[slots][:, UNUSED].sum(axis=1, dtype=np.int64)
+        return unused
+
+    def _update(self, items: Items, segments: Segments, last: Int64s) -> None:
+        """Notes what covered the slots last, and counts what came after that."""
+        newest = last[segments.end - 1] if len(last) else last
+        self._cover(segments.series[newest >= 0], items, newest[newest >= 0])
+        later = np.flatnonzero(np.arange(len(last)) > newest[segments.of_row])
+        np.add.at(self._counts, (items.slot[later], items.reason[later]), 1)
+
+    def _cover(self, slots: Int32s, items: Items, at: Int64s) -> None:
+        self._covered_at[slots], self._since[slots], self._counts[slots] = items.watch[at], items.time[at], 0
