@@ -24,7 +24,6 @@ from tests.support.options import changed
 
 HEALING_ROUNDS = 500
 MAX_DEPTH = 2
-UNWATCHED_AFTER = 4 * SECOND
 
 
 class World:
@@ -48,7 +47,7 @@ class World:
             max_replay=self._draw.choice((4, 8, 20)),
             silent_after=3 * SECOND if self.scope.silence else None,
             retire_after=10 * SECOND if self.scope.retire else None,
-            unwatched_after=UNWATCHED_AFTER,
+            unwatched_after=4 * SECOND,
             bundle_poll=50 * MS,
             log_every=10**18,
         )

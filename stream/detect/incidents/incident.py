@@ -99,7 +99,7 @@ class IncidentEvent:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Where an open incident ends: before the frame of (row, time). Nothing has watched its series since `at`, ns."""
+    """The end of an open incident, before the frame of (row, time). Nothing has watched its series since `at`, ns."""
 
     row: int
     time: int

@@ -43,7 +43,7 @@ def a_troubled_case(policy: str, seed: int, n: int = 260) -> Case:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a detector made of a case: its events, each with its place among all readings."""
+    """The events that a detector made of a case, each with its place among all readings."""
 
     coverage: list[CoverageEvent]
     lives: list[tuple[object, ...]]
