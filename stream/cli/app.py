@@ -28,6 +28,7 @@ from stream.cli.feedback import feedback_app
 from stream.cli.init import init
 from stream.cli.look.alerts import alerts
 from stream.cli.look.dlq import dlq_app
+from stream.cli.look.status import status
 from stream.cli.models import models_app
 from stream.cli.recalibrate import recalibrate
 from stream.cli.replay import replay
@@ -66,7 +67,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts):
+for command in (demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status):
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(feedback_app, name="feedback")

@@ -91,7 +91,7 @@ class Service:
         self._silence = Silence(in_seconds(options.silent_after), clock)
         self._sensors = SensorCoverage()
         self._coverage = TopicCoverage(kafka.input, in_seconds(options.unused_after), clock)
-        self._transaction = Transaction(kafka, self._faults.note, clock, clients)
+        self._transaction = Transaction(kafka, self._faults.note, clock, clients, wall)
         self._publisher = Publisher(kafka, definition.detector, self._transaction)
         self._assignment = Assignment(kafka.input, self._make_partition, self._commit, self._abort)
         self._swap = BundleSwap(

@@ -88,5 +88,6 @@ def a_process(
         lambda: broker.now,
         Clients(consumer, reader, producer, lambda options: "the topic's id"),
         releases,
+        wall=lambda: broker.now,
     )
     return process

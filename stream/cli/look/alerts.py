@@ -15,6 +15,7 @@ from stream.messages import counted, say, tell, warn
 if TYPE_CHECKING:
     from stream.events.alert import Alert
     from stream.kafka.topic_reader import TopicReader
+    from stream.settings import Settings
 
 
 class Event(NamedTuple):
@@ -56,6 +57,19 @@ def alerts(
     if tail is not None:
         with tail:
             _follow(tail, topics.alerts, wanted, events, as_json)
+
+
+def open_incidents(settings: "Settings") -> "list[Alert]":
+    """The newest event of each incident that is open, of every detector of the topic.
+
+    Raises:
+        BrokerError: no broker answers, there is no such topic, or this user may not read it.
+    """
+    from stream.kafka.topic_reader import TopicReader
+
+    topic = settings.topics.open_incidents
+    with TopicReader(settings.kafka.connection(), topic) as reader:
+        return [event.alert for event in _newest(reader, topic, frozenset()).values()]
 
 
 def _newest(reader: "TopicReader", topic: str, series: frozenset[str]) -> dict[bytes, Event]:

@@ -67,10 +67,16 @@ class Topic:
 
 @dataclass(frozen=True)
 class Group:
-    """Our consumer group; `instances`: host of each static member, by its name."""
+    """Our consumer group.
+
+    Attributes:
+        instances: host of each static member, by its name.
+        owners: name of the member that has each partition, by (topic, partition).
+    """
 
     operations: frozenset[str]
     instances: Mapping[str, str]
+    owners: Mapping[tuple[str, int], str]
 
 
 Configuration = Mapping[str, str]
@@ -211,7 +217,12 @@ def _topic(described: Any) -> Topic:  # noqa: ANN401 - the client's TopicDescrip
 def _group(described: Any) -> Group:  # noqa: ANN401 - as above
     members = described.members if described.state != ConsumerGroupState.DEAD else []
     instances = {m.group_instance_id: m.host.lstrip("/") for m in members if m.group_instance_id}
-    return Group(_operations(described), instances)
+    owners = {
+        (tp.topic, tp.partition): m.group_instance_id or m.client_id
+        for m in members
+        for tp in m.assignment.topic_partitions
+    }
+    return Group(_operations(described), instances, owners)
 
 
 def _operations(described: Any) -> frozenset[str]:  # noqa: ANN401 - as above

@@ -2,41 +2,17 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from stream.kafka.admin.check_result import CheckResult, not_checked
-from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, admin_client, result_of, topics_by_use
+from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, admin_client, topics_by_use
+from stream.kafka.admin.progress import LATEST, PartitionKey, PartitionProgress, offsets_of, progress_of
 from stream.kafka.client import KafkaOptions, transactional_producer
-from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 
 # Longer than a commit, and than the default time between two.
 LOOK_AGAIN_SECONDS = 2.0
-EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-PartitionKey = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class PartitionProgress:
-    """Offsets of one input partition.
-
-    Attributes:
-        is_new: nothing is committed; `committed` is then the oldest offset, where a consumer would start.
-        metadata: of the commit; None where narrows did not write it.
-        low, high: offset of the oldest message, and of the end; low <= high.
-        state_end: end of the partition of the state topic; None where there is none.
-    """
-
-    partition: int
-    is_new: bool
-    committed: int
-    metadata: CommitMetadata | None
-    low: int
-    high: int
-    state_end: int | None
 
 
 def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float) -> list[CheckResult]:
@@ -50,7 +26,7 @@ def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float) -> li
     readings = cluster.topic(options.input)
     if readings is None:
         return results
-    progress = _progress(admin, cluster, options, readings.partitions)
+    progress = progress_of(admin, cluster, options, readings.partitions)
     if isinstance(progress, NoAnswer):
         return [*results, not_checked("offsets.committed", progress, f"Read on group {options.group!r}")]
     return [*results, *check_progress(options, progress, readings.id)]
@@ -119,49 +95,9 @@ def _open_transactions(admin: AdminClient, cluster: Cluster, options: KafkaOptio
 
 def _gaps(admin: AdminClient, partitions: Iterable[PartitionKey]) -> dict[PartitionKey, int]:
     """Last stable offset of each partition whose end lies beyond it."""
-    stable = _offsets(admin, partitions, LATEST, IsolationLevel.READ_COMMITTED)
-    ends = _offsets(admin, partitions, LATEST, IsolationLevel.READ_UNCOMMITTED)
+    stable = offsets_of(admin, partitions, LATEST, IsolationLevel.READ_COMMITTED)
+    ends = offsets_of(admin, partitions, LATEST, IsolationLevel.READ_UNCOMMITTED)
     return {key: offset for key, offset in stable.items() if offset < ends.get(key, offset)}
-
-
-def _offsets(
-    admin: AdminClient, partitions: Iterable[PartitionKey], spec: OffsetSpec, isolation: IsolationLevel
-) -> dict[PartitionKey, int]:
-    """Offset of each partition that has an answer."""
-    asked = {TopicPartition(*key): spec for key in partitions}
-    if not asked:
-        return {}
-    futures = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ASK_SECONDS)
-    offsets = {
-        (tp.topic, tp.partition): result_of(future, lambda info: int(info.offset)) for tp, future in futures.items()
-    }
-    return {key: offset for key, offset in offsets.items() if isinstance(offset, int)}
-
-
-def _progress(
-    admin: AdminClient, cluster: Cluster, options: KafkaOptions, partitions: int
-) -> list[PartitionProgress] | NoAnswer:
-    """Progress of every partition whose first and last offset are known."""
-    request = ConsumerGroupTopicPartitions(
-        options.group, [TopicPartition(options.input, partition) for partition in range(partitions)]
-    )
-    future = admin.list_consumer_group_offsets([request], request_timeout=ASK_SECONDS)[options.group]
-    committed = result_of(future, lambda answer: list[TopicPartition](answer.topic_partitions))
-    if committed is None or isinstance(committed, NoAnswer):
-        return committed or []
-    inputs = [(options.input, partition) for partition in range(partitions)]
-    state = cluster.topic(options.state)
-    states = [(options.state, partition) for partition in range(0 if state is None else state.partitions)]
-    low = _offsets(admin, inputs, EARLIEST, IsolationLevel.READ_UNCOMMITTED)
-    high = _offsets(admin, [*inputs, *states], LATEST, IsolationLevel.READ_UNCOMMITTED)
-    return [
-        PartitionProgress(
-            tp.partition, tp.offset < 0, low[key] if tp.offset < 0 else tp.offset, decode_metadata(tp.metadata),
-            low[key], high[key], high.get((options.state, tp.partition)),
-        )
-        for tp in committed
-        if tp.error is None and (key := (options.input, tp.partition)) in low and key in high
-    ]  # fmt: skip
 
 
 def check_progress(options: KafkaOptions, progress: list[PartitionProgress], topic_id: str) -> list[CheckResult]:

@@ -12,6 +12,7 @@ restored from its committed offset.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
@@ -81,8 +82,10 @@ class Transaction:
         on_error: ErrorCallback,
         clock: Callable[[], float],
         clients: Clients,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._options = options
+        self._wall = wall
         self._on_error = on_error
         self._clock = clock
         self._producer = TransactionalProducer(options, on_error, clock, clients)
@@ -247,10 +250,9 @@ class Transaction:
             self._reports.give_up()
             raise CommitError("records were not delivered in time", Remedy.REBUILD)
         failpoints.at("flushed")
+        topic, instance, now_ms = self._options.input, self._options.instance, int(self._wall() * 1000)
         offsets = [
-            TopicPartition(
-                self._options.input, p.number, p.position, metadata=encode_metadata(p.metadata(self._options.instance))
-            )
+            TopicPartition(topic, p.number, p.position, metadata=encode_metadata(p.metadata(instance), now_ms))
             for p in partitions
         ]
         if offsets:

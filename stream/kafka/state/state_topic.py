@@ -48,6 +48,7 @@ WIRE_NAMES = {
     "gap_before": "h",
     "reports": "u",
     "watch_time": "w",
+    "committed_ms": "c",
 }
 
 
@@ -66,6 +67,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES, omit_defaul
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1, so that their frames
             cannot be restored.
         reports: names of the reports about the process that are open, such as that hardly any reading is used.
+        committed_ms: wall clock of the process, ms since 1970; 0: an older version committed.
     """
 
     format: int
@@ -79,6 +81,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES, omit_defaul
     gap_before: int = 0
     reports: tuple[str, ...] = ()
     watch_time: int = NEVER
+    committed_ms: int = 0
 
 
 def layout_of(definition: Definition) -> str:
@@ -103,9 +106,9 @@ def decode_snapshot(data: bytes) -> Snapshot | None:
     return snapshot if snapshot.format == FORMAT else None
 
 
-def encode_metadata(metadata: CommitMetadata) -> str:
-    """JSON text of the metadata, at most MAX_METADATA characters."""
-    text = msgspec.json.encode(metadata).decode()
+def encode_metadata(metadata: CommitMetadata, committed_ms: int) -> str:
+    """JSON text of the metadata of a commit at this time, at most MAX_METADATA characters."""
+    text = msgspec.json.encode(msgspec.structs.replace(metadata, committed_ms=committed_ms)).decode()
     assert len(text) <= MAX_METADATA, "commit metadata must stay below the broker's limit"
     return text
 

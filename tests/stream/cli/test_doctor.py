@@ -67,7 +67,7 @@ def commit(live: Live, offset: int, **metadata: Any) -> None:
     """Commits an offset of partition 0 as the service does."""
     usual = CommitMetadata(FORMAT, 0, 0, 0, 0, topic_id="", instance="one", bundle="v")
     known = msgspec.structs.replace(usual, **metadata)
-    set_offset(live, TopicPartition(live.input, 0, offset, metadata=encode_metadata(known)))
+    set_offset(live, TopicPartition(live.input, 0, offset, metadata=encode_metadata(known, 0)))
 
 
 def set_offset(live: Live, place: TopicPartition) -> None:

@@ -189,7 +189,7 @@ class Reader:
             instance="one",
             bundle="v1",
         )
-        self.broker.committed[0] = Committed(0, 3, encode_metadata(metadata))
+        self.broker.committed[0] = Committed(0, 3, encode_metadata(metadata, 0))
         for offset in range(3):
             self.broker.logs["in", 0].append(Entry(b"a", b"{}", (), SENT_AT_MS + offset))
         self.wire = Cable("one", self.broker, lambda wire: None)

@@ -24,7 +24,7 @@ def test_metadata_of_an_older_version_is_read() -> None:
 
 
 def test_metadata_is_written_as_older_versions_read_it() -> None:
-    assert encode_metadata(READ) == OLD
+    assert encode_metadata(READ, 0) == OLD
 
 
 def test_metadata_from_before_gaps_were_noted_has_none() -> None:
