@@ -82,7 +82,7 @@ class SeriesUnwatched(StatusEvent, frozen=True, tag="data.series_unwatched"):
     """
 
     log_level: ClassVar[int] = logging.WARNING
-    ended_by: ClassVar[str | None] = "data.series_sees_again"
+    ended_by: ClassVar[str | None] = "data.series_watched"
     since: str
     at: str
     reason: str

@@ -5,7 +5,7 @@ import time
 
 from confluent_kafka import Producer
 
-from stream.events.status import StatusView, standing
+from stream.events.status import ENDS, KINDS, StatusView, standing
 from tests.conftest import MakeTopic
 from tests.stream.cli.look.test_alerts import still_open
 from tests.support.commands import Narrows
@@ -14,6 +14,10 @@ from tests.support.live import Live
 
 def event(kind: str, series: str | None, minute: int) -> StatusView:
     return StatusView(kind, "test", f"2026-01-01T00:{minute:02d}:00Z", 0, series, f"{series} {kind}")
+
+
+def test_the_end_of_every_condition_is_a_kind_of_event() -> None:
+    assert set(ENDS) <= set(KINDS)
 
 
 def test_a_condition_stands_until_its_end_comes_for_the_same_series() -> None:
@@ -62,8 +66,8 @@ def test_status_shows_series_that_are_not_watched(narrows: Narrows, served: Live
     producer = Producer({"bootstrap.servers": served.bootstrap})
     for detector, series in (("test", "pump-7"), ("other", "pump-8")):
         record = {
-            "schema_version": 1, "kind": "data.series_unwatched", "detector": detector, "instance": "one", "partition": 0,
-            "observed_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "offset": 5, "series": series,
+            "schema_version": 1, "kind": "data.series_unwatched", "detector": detector, "instance": "one",
+            "partition": 0, "observed_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "offset": 5, "series": series,
             "message": f"{series} is not watched; look at its wiring", "details": {"masked": "s0"},
         }  # fmt: skip
         producer.produce(named, json.dumps(record).encode())
