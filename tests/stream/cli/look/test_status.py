@@ -67,7 +67,8 @@ def test_status_shows_series_that_are_not_watched(narrows: Narrows, served: Live
     for detector, series in (("test", "pump-7"), ("other", "pump-8")):
         record = {
             "schema_version": 1, "kind": "data.series_unwatched", "detector": detector, "instance": "one",
-            "partition": 0, "observed_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "offset": 5, "series": series,
+            "partition": 0, "observed_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
+            "offset": 5, "series": series,
             "message": f"{series} is not watched; look at its wiring", "details": {"masked": "s0"},
         }  # fmt: skip
         producer.produce(named, json.dumps(record).encode())
