@@ -60,11 +60,11 @@ class Coverage:
         retire_after_ns: int | None,
     ) -> None:
         self._sensors, self._depth = sensors, depth
-        self._limit, self._retire_after = FREE if limit_ns is None else limit_ns, retire_after_ns
-        self.is_on = limit_ns is not None
+        self.is_on, self.limit = limit_ns is not None, FREE if limit_ns is None else limit_ns
+        self._retire_after = retire_after_ns
         # Unused readings that may come in a row: each stands for a step, on ticks perhaps for that of one sensor.
         per_step = 1 if policy.resample == "none" else len(sensors)
-        self._most_unused = self._limit // policy.interval_ns * per_step
+        self._most_unused = self.limit // policy.interval_ns * per_step
         # Watch time at the last reading.
         self.now = NEVER
         self._covered_at = np.zeros(0, np.int64)  # watch time
@@ -154,7 +154,7 @@ class Coverage:
         expires = FREE if self._retire_after is None or heard == NEVER else heard + self._retire_after
         return Watch(
             series, int(self._covered_at[slot]), int(self._since[slot]), self._counts[slot].tolist(),
-            bool(self.is_unwatched[slot]), self._limit, self._most_unused, expires, masked, self._sensors,
+            bool(self.is_unwatched[slot]), self.limit, self._most_unused, expires, masked, self._sensors,
         )  # fmt: skip
 
     def _begin(self, passage: Passage) -> None:
@@ -216,7 +216,7 @@ class Coverage:
     def _lapsed(self, items: Items, segments: Segments) -> bool:
         """True where a series is unwatched, or its own time since it was covered is beyond the limit."""
         slots = segments.series
-        passed = items.time[segments.start] - self._since[slots] > self._limit
+        passed = items.time[segments.start] - self._since[slots] > self.limit
         return bool((passed | self.is_unwatched[slots]).any())
 
     def _due(self, passage: Passage, heard: Int64s) -> tuple[Bools, Bools]:
@@ -224,7 +224,7 @@ class Coverage:
         none = np.zeros(len(self._covered_at), np.bool_)
         if not len(passage.watch):
             return none, none
-        passed: Bools = (self._covered_at < passage.watch[-1] - self._limit) & ~self.is_unwatched
+        passed: Bools = (self._covered_at < passage.watch[-1] - self.limit) & ~self.is_unwatched
         if self._retire_after is None:
             return passed, none
         held = (self._covered_at < PENDING) & (heard != NEVER)
@@ -241,7 +241,7 @@ class Coverage:
         counted = np.append(0, total)
         earlier = counted[segments.start] - self._unused(slots)
         unused = total - np.where(before >= 0, total[before], earlier[of])
-        passed = (items.watch - base > self._limit) | (items.is_frame & (items.time - since > self._limit))
+        passed = (items.watch - base > self.limit) | (items.is_frame & (items.time - since > self.limit))
         passed |= unused > self._most_unused
         was_unwatched = self.is_unwatched[items.slot]
         changed = np.zeros(len(self._covered_at), np.bool_)
@@ -249,7 +249,7 @@ class Coverage:
         newest = last[segments.end - 1]
         covered_at = np.where(newest >= 0, items.watch[newest], self._covered_at[slots])
         goes_on = self.is_unwatched[slots] & (newest < 0)
-        changed[slots[(self.now - covered_at > self._limit) & ~goes_on]] = True
+        changed[slots[(self.now - covered_at > self.limit) & ~goes_on]] = True
         return changed
 
     def _unused(self, slots: Int32s) -> Int64s:

@@ -124,6 +124,16 @@ class Detector:
         resolved = self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
         return replace(outcome, events=(*outcome.events, *resolved))
 
+    def with_incident(self) -> list[str]:
+        """Series with an open incident."""
+        return [name for name in self.slots.names() if self._incidents.get(self.slots.lookup([name])[0]) is not None]
+
+    def watched(self) -> list[str]:
+        """Series that count as watched."""
+        names = list(self.slots.names())
+        unwatched = self.coverage.is_unwatched[self.slots.lookup(names)]
+        return [name for name, is_unwatched in zip(names, unwatched, strict=True) if not is_unwatched]
+
     def has_open(self, series: str) -> bool:
         """True if the series has an open tick or an open incident."""
         slot = self.slots.find(series)

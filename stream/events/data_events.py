@@ -134,6 +134,45 @@ class SeriesWatched(StatusEvent, frozen=True, tag="data.series_watched"):
         return cls(since, at, seconds, counts, message=message, series=change.series, offset=offset)
 
 
+class PartitionUnwatched(StatusEvent, frozen=True, tag="data.partition_unwatched"):
+    """No reading has come from the partition for longer than `serve.unwatched_after`, by wall clock.
+
+    Attributes:
+        count: series that are not watched because of this. seconds: since the last reading.
+        dead: dead letters since then. since: stream time, RFC 3339.
+    """
+
+    log_level: ClassVar[int] = logging.WARNING
+    count: int
+    seconds: int
+    dead: int
+    since: str
+
+    @classmethod
+    def of(
+        cls, number: int, series: Sequence[str], seconds: float, dead: int, stream_time: int, offset: int
+    ) -> "PartitionUnwatched":
+        """`series`: that are not watched because of this. `offset`: of the next message."""
+        since = rfc3339(stream_time)
+        instead = f", but {dead:,} dead letters" if dead else ""
+        remedy = "look at the dead letters" if dead else "see whether senders run, and whether they send to this topic"
+        message = (
+            f"no reading has come from partition {number} for {seconds:,.0f} s{instead}; its {len(series):,} series "
+            f"({named(series)}) are not watched since {since}; {remedy}"
+        )
+        return cls(len(series), int(seconds), dead, since, message=message, offset=offset)
+
+
+class PartitionWatched(StatusEvent, frozen=True, tag="data.partition_watched"):
+    """A series of the partition has a frame again that is scored or warms up."""
+
+    @classmethod
+    def of(cls, number: int, series: str, offset: int) -> "PartitionWatched":
+        """`series`: the one with the frame. `offset`: of the last message of its batch."""
+        message = f"partition {number} is watched again, as {series!r} for one sends; others that do not are told of"
+        return cls(message=message, series=None, offset=offset)
+
+
 class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
     """A level above the threshold since `since` is the new usual one of the series, or it has the trained one again.
 

@@ -211,7 +211,7 @@ class Service:
             partition = self._assignment.partitions.get(number)
             if partition is not None and partition.fetching:
                 result = partition.process(batch)
-                self._silence.note_readings(number, result.series)
+                self._silence.note(partition, result)
                 self._events += self._sensors.update(partition, result)
                 self._coverage.note(partition, result)
                 if partition.needs_commit:

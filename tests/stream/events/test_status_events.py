@@ -11,6 +11,8 @@ from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.events.data_events import (
     HistoryLost,
     PartitionsChanged,
+    PartitionUnwatched,
+    PartitionWatched,
     ReadingsLost,
     SensorsComplete,
     SensorsMissing,
@@ -68,6 +70,9 @@ EVENTS: list[StatusEvent] = [
     coverage(watched=False),
     coverage(watched=False, off=1200),
     coverage(watched=True, warming=61),
+    PartitionUnwatched.of(3, ["pump-1", "pump-2"], 60.5, 0, 1_700_000_016 * SECOND, 7),
+    PartitionUnwatched.of(3, ["pump-1"], 60.5, 12, 1_700_000_016 * SECOND, 7),
+    PartitionWatched.of(3, "pump-1", 7),
     SensorsMissing.of("v1", ["s0", "s2"], ["s1"], ["p1", "p2"]),
     SensorsMissing.of("v1", ["s0", "s1", "s2"], [], ["p1", "p2"]),
     SensorsComplete.of("v1", 3),
