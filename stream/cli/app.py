@@ -24,12 +24,13 @@ from stream.cli.config import config_app
 from stream.cli.demo import demo
 from stream.cli.doctor import doctor
 from stream.cli.evaluate import evaluate
-from stream.cli.feedback import feedback_app
 from stream.cli.init import init
 from stream.cli.look.alerts import alerts
 from stream.cli.look.dlq import dlq_app
 from stream.cli.look.status import status
 from stream.cli.models import models_app
+from stream.cli.people.feedback import feedback_app
+from stream.cli.people.mute import mute, mutes, unmute
 from stream.cli.recalibrate import recalibrate
 from stream.cli.replay import replay
 from stream.cli.reports.output import discard_stdout
@@ -67,7 +68,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status):
+COMMANDS = (
+    demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status, mute, unmute, mutes,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(feedback_app, name="feedback")

@@ -126,6 +126,7 @@ def _service(bootstrap: str, definition: "Definition") -> "Service":
         state=STATE,
         status=STATUS,
         open_incidents=OPEN,
+        mutes="",
         scores=SCORES,
         common={"bootstrap.servers": bootstrap},
         transaction_timeout_ms=10_000,

@@ -19,6 +19,7 @@ class Definition:
         sensors: F names; the order of every F axis.
         usual_disagreement: 99th percentile of the members' disagreement on held-out normal frames.
         forms: the views that find odd sensors whose errors are small.
+        revision: of the mutes that `policy.maintenance` has beside those of the bundle; 0: none. muted: their series.
         learning: the way in which thresholds follow the series' own levels; None: they stay as they were trained.
     """
 
@@ -35,3 +36,10 @@ class Definition:
     promise: Promise = field(default_factory=Promise)
     forms: Forms = field(default_factory=Forms)
     learning: Learning | None = None
+    revision: int = 0
+    muted: tuple[str, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """The name of everything that determines a score: the bundle's version, and the mutes."""
+        return f"{self.version}~{self.revision}" if self.revision else self.version

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from stream.detect.definition import Definition
 from stream.events.record import rfc3339
-from stream.events.status_event import StatusEvent
+from stream.events.status_event import StatusEvent, named
 
 DriftKind = Literal["many", "none"]
 
@@ -37,6 +38,32 @@ class BundleRefused(StatusEvent, frozen=True, tag="detector.bundle_refused"):
     log_level: ClassVar[int] = logging.WARNING
     version: str
     serving: str
+
+
+class MutesChanged(StatusEvent, frozen=True, tag="detector.mutes_changed"):
+    """From `offset` of the partition on, other series are muted.
+
+    Attributes:
+        muted: the series, separated by commas; `all` for every series. Those whose mute has ended may be among them.
+    """
+
+    muted: str
+
+    @classmethod
+    def of(cls, muted: Sequence[str], offset: int) -> "MutesChanged":
+        """`muted`: names of series; "" for every series."""
+        names = sorted(name or "all" for name in muted)
+        return cls(", ".join(names), message=f"muted: {named(names) or 'no series'}", offset=offset)
+
+
+def changes(old: Definition, new: Definition, *, warm: bool, offset: int) -> list[StatusEvent]:
+    """The events of a partition that goes on with `new` from `offset` on; `warm`: the frames are kept."""
+    events: list[StatusEvent] = []
+    if old.version != new.version:
+        events.append(BundleActivated.of(old.version, new.version, warm=warm, offset=offset))
+    if old.revision != new.revision:
+        events.append(MutesChanged.of(new.muted, offset))
+    return events
 
 
 class StaleThreshold(StatusEvent, frozen=True, tag="detector.stale_threshold"):

@@ -55,6 +55,7 @@ class KafkaOptions:
         transaction_timeout_ms: time after which the broker aborts the transaction of a dead process.
         session_timeout_ms: time after which the group gives the partitions of a dead process to others.
         open_incidents: compacted topic with the newest alert event of each open incident.
+        mutes: compacted topic of the series that people have muted.
         feedback: topic of people's judgements on alerts; the consumer does not use it.
     """
 
@@ -66,6 +67,7 @@ class KafkaOptions:
     state: str
     status: str
     open_incidents: str
+    mutes: str
     scores: str | None
     common: Mapping[str, str | int | float | bool]
     transaction_timeout_ms: int

@@ -13,7 +13,7 @@ from stream.detect.outcome import Outcome
 from stream.detect.series_state import without_history
 from stream.detect.stream_clock import StreamClock
 from stream.events.data_events import SeriesInTwoPartitions, series_event
-from stream.events.detector_events import BundleActivated
+from stream.events.detector_events import changes
 from stream.events.status_event import StatusEvent
 from stream.intake.columns import Int64s
 from stream.intake.decode import Decoder
@@ -188,7 +188,7 @@ class Partition:
 
         Invariant: everything before is committed, with nothing left to replay: a restore begins with the new bundle.
         """
-        old, layout, learned = self.definition.version, self._layout, self.detector.usual.key
+        old, layout, learned = self.definition, self._layout, self.detector.usual.key
         states = [self.detector.snapshot(series) for series in self.detector.slots.names()]
         self.use(definition, decoder)
         warm = layout == self._layout
@@ -198,7 +198,7 @@ class Partition:
             # A snapshot of the old layout must not outlive this commit: a restart would look for frames that are gone,
             # or learn thresholds from earlier levels than these.
             self._schedule.require(state.series)
-        self.status_events.append(BundleActivated.of(old, definition.version, warm=warm, offset=self.position))
+        self.status_events += changes(old, definition, warm=warm, offset=self.position)
 
     def retire_expired(self) -> None:
         """Retires the series without a reading for `retire_after_ns` of stream time."""
@@ -221,7 +221,7 @@ class Partition:
         """The metadata of a commit of this partition by `instance`."""
         assert self._point is not None, "only a partition that is served commits"
         start, reports = self._schedule.replay_start(self.position, self.clock), tuple(sorted(self.reports))
-        return self._point.metadata(start, self.snapshot_end, instance, self.definition.version, reports)
+        return self._point.metadata(start, self.snapshot_end, instance, self.definition.stamp, reports)
 
     def pop_status_events(self) -> list[StatusEvent]:
         """Removes and returns the status events for this commit."""

@@ -186,7 +186,7 @@ class Recovery:
         False where neither can be read: the partition waits. With another bundle, the replay would publish events that
         this one did not publish.
         """
-        if version == partition.definition.version:
+        if version == partition.definition.stamp:
             return True
         try:
             definition, decoder = self._bundle(version)
@@ -197,9 +197,9 @@ class Recovery:
             self.waits[partition.number] = reason
             self._not_before[partition.number] = self._clock() + BUNDLE_SECONDS
             return False
-        if definition.version != version:
+        if definition.stamp != version:
             log.error(
-                "bundle.gone", partition=partition.number, version=version, heir=definition.version,
+                "bundle.gone", partition=partition.number, version=version, heir=definition.stamp,
                 effect="going on from the committed offset with the bundle that is served, as at a swap",
             )  # fmt: skip
         partition.use(definition, decoder)

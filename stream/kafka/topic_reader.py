@@ -93,12 +93,20 @@ class TopicReader:
         common: librdkafka options of every client.
         starts: the first record of each partition to read; partitions that it leaves out are not read.
         committed: leave out records of open and aborted transactions.
+        wait_ms: the broker answers this late where there is nothing new.
 
     Raises:
         BrokerError: no broker answers, there is no such topic, or this user may not read it.
     """
 
-    def __init__(self, common: Common, topic: str, starts: Starts = from_beginning, committed: bool = True) -> None:
+    def __init__(
+        self,
+        common: Common,
+        topic: str,
+        starts: Starts = from_beginning,
+        committed: bool = True,
+        wait_ms: int = WAIT_MS,
+    ) -> None:
         options = {
             **quiet(common),
             "group.id": "narrows-reader",  # librdkafka wants one; it is never joined
@@ -106,7 +114,7 @@ class TopicReader:
             "auto.offset.reset": "earliest",  # retention may have deleted the first record to read
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": WAIT_MS,
+            "fetch.wait.max.ms": wait_ms,
         }
         self._topic = topic
         self._reader = make_client(Consumer, options)
@@ -159,14 +167,14 @@ class TopicReader:
             elif time.monotonic() > deadline:
                 raise BrokerError(f"topic {self._topic!r}: no answer for {PATIENCE_SECONDS:g} s; try again")
 
-    def take(self) -> list[TopicRecord]:
-        """The records of a moment; none where none came.
+    def take(self, seconds: float = READ_SECONDS) -> list[TopicRecord]:
+        """The records of so many seconds; none where none came.
 
         Raises:
             BrokerError: the broker refuses.
         """
         taken = []
-        for message in self._reader.consume(READ_RECORDS, READ_SECONDS):
+        for message in self._reader.consume(READ_RECORDS, seconds):
             fault = message.error()
             if fault is None:
                 taken.append(_record(message))

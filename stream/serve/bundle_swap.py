@@ -95,7 +95,7 @@ class BundleSwap:
         partition = self._next_partition()
         if partition is None or self._assignment.has_rolled_back():
             return
-        swap = (partition.definition.version, self.definition.version)
+        swap = (partition.definition.stamp, self.definition.stamp)
         try:
             self._transaction.begin()
             partition.require_all_snapshots()
@@ -113,9 +113,9 @@ class BundleSwap:
             self._refuse(swap)
 
     def _next_partition(self) -> Partition | None:
-        version = self.definition.version
+        version = self.definition.stamp
         for partition in self._assignment.partitions.values():
-            served = partition.definition.version
+            served = partition.definition.stamp
             if partition.is_live and served != version and (served, version) != self._refused:
                 return partition
         return None

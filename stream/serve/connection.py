@@ -28,6 +28,7 @@ def kafka_options(settings: Settings) -> KafkaOptions:
         state=topics.state,
         status=topics.status,
         open_incidents=topics.open_incidents,
+        mutes=topics.mutes,
         scores=topics.scores,
         common=settings.kafka.connection(),
         transaction_timeout_ms=serve.transaction_timeout // MS_NS,

@@ -52,6 +52,7 @@ def _serve(settings: Settings, bundle: str | None, options: KafkaOptions, show: 
     from stream.kafka.admin import topics
     from stream.kafka.admin.checks import snapshot_bytes
     from stream.serve.compose import bundle_of, bundle_source, decoder
+    from stream.serve.mutes import MutedBundles, MuteTopic, muted
     from stream.serve.service import Service
     from stream.settings.overruled import overruled
 
@@ -73,12 +74,13 @@ def _serve(settings: Settings, bundle: str | None, options: KafkaOptions, show: 
             do=difference.remedy,
         )
     topics.check(options, snapshot_bytes(definition))
+    mutes = MuteTopic(options)
     service = Service(
         options,
         settings.serve,
-        definition,
+        muted(definition, mutes.records()),
         lambda served: decoder(settings, served),
-        bundles=bundle_source(settings, reference, definition),
+        bundles=MutedBundles(bundle_source(settings, reference, definition), mutes),
         show=show,
     )
 

@@ -20,7 +20,7 @@ class BundleSource(Protocol):
         """Looks up the definition to serve; with an event if a new one has just been refused."""
 
     def version(self, version: str) -> Definition | None:
-        """Definition of a version that has served before; None if it is gone for good.
+        """Definition of a stamp that has served before; None if it is gone for good.
 
         Raises:
             NarrowsError, OSError: it cannot be read just now.

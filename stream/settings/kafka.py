@@ -112,6 +112,10 @@ class KafkaSettings(Section):
         description="Compacted topic of the open incidents: by alert_id the newest event, deleted once it is resolved. "
         "null: `<alerts>.open`.",
     )
+    mutes: Topic | None = Field(
+        default=None,
+        description="Compacted topic of muted series, written by `narrows mute`. null: `<alerts>.mutes`.",
+    )
     scores: Topic | None = Field(default=None, description="Topic for the verdict on every frame. null: not written.")
     feedback: Topic | None = Field(
         default=None,

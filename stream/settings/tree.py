@@ -44,6 +44,7 @@ class Topics(NamedTuple):
     state: str
     status: str
     open_incidents: str
+    mutes: str
     scores: str | None
     feedback: str
 
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
             state=f"{alerts}.state.{self.detector}" if state is None else state,
             status=f"{alerts}.status" if status is None else status,
             open_incidents=f"{alerts}.open" if still_open is None else still_open,
+            mutes=f"{alerts}.mutes" if self.kafka.mutes is None else self.kafka.mutes,
             scores=self.kafka.scores,
             feedback=f"{alerts}.feedback" if feedback is None else feedback,
         )

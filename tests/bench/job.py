@@ -54,6 +54,7 @@ class Job(msgspec.Struct, frozen=True):
             state=f"{self.name}.state",
             status=f"{self.name}.status",
             open_incidents=f"{self.name}.open",
+            mutes=f"{self.name}.mutes",
             scores=None,
             common={"bootstrap.servers": self.bootstrap},
         )

@@ -21,6 +21,7 @@ def kafka_options(
     transaction_timeout_ms: int = 10_000,
     session_timeout_ms: int = 10_000,
     open_incidents: str = "open",
+    mutes: str = "mutes",
 ) -> KafkaOptions:
     """Options of a client of topics that are called after their use."""
     timeouts = transaction_timeout_ms, session_timeout_ms
@@ -33,6 +34,7 @@ def kafka_options(
         state,
         status,
         open_incidents,
+        mutes,
         scores,
         common,
         *timeouts,

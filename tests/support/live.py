@@ -63,6 +63,7 @@ class Live:
         self.alerts = topic("alerts", 1)
         self.dead = topic("dead", 1)
         self.status = topic("status", 1)
+        self.mutes = topic("mutes", 1, {"cleanup.policy": "compact"})
         self.open = topic("open", 2, {"cleanup.policy": "compact"})
         self.state = topic("state", PARTITIONS, {"cleanup.policy": "compact"})
         self.definition = publish(folder / "registry", definition)
@@ -74,7 +75,7 @@ class Live:
             "kafka": {
                 "bootstrap": bootstrap, "group": f"g-{self.input}", "instance": "one", "alerts": self.alerts,
                 "dead_letters": self.dead, "state": self.state,
-                "status": self.status, "open_incidents": self.open,
+                "status": self.status, "open_incidents": self.open, "mutes": self.mutes,
             },
             "serve": {"session_timeout": "6s", "log_format": "json", "log_every": "1s"} | settings.pop("serve", {}),
         }  # fmt: skip

@@ -18,7 +18,7 @@ from stream.kafka.failpoints import VARIABLE, Failpoints
 ROOT = Path(__file__).parents[2]
 # Modules whose import takes most of the time of a start. The fork server would pass over a name that is wrong.
 HEAVY = ["torch", "stream.serve.run", "stream.serve.compose", "stream.serve.service", "stream.serve.health_server"]
-HEAVY += ["stream.kafka.admin.checks", "stream.cli.app", "stream.cli.feedback", "stream.cli.models", "pandas"]
+HEAVY += ["stream.kafka.admin.checks", "stream.cli.app", "stream.cli.people.feedback", "stream.cli.models", "pandas"]
 assert all(find_spec(name) is not None for name in HEAVY), HEAVY
 # The processes of the fork server share nothing with this one, nor with one another.
 FORKS = multiprocessing.get_context("forkserver")

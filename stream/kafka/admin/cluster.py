@@ -112,6 +112,7 @@ def topics_by_use(options: KafkaOptions) -> dict[str, str]:
         "state": options.state,
         "status": options.status,
         "open_incidents": options.open_incidents,
+        "mutes": options.mutes,
     }
     return named if options.scores is None else named | {"scores": options.scores}
 

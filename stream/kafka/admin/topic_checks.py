@@ -5,10 +5,14 @@ from stream.kafka.admin.cluster import Cluster, Configuration, NoAnswer, Topic
 from stream.messages import counted
 
 CREATE = "`narrows topics --create`"
-NEEDED = {"input": ("READ",), "state": ("READ", "WRITE")}
+NEEDED = {"input": ("READ",), "state": ("READ", "WRITE"), "mutes": ("READ",)}
 OUTPUT_NEEDS = ("WRITE",)
 # Topics that keep the last record of each key for ever, and those records.
-COMPACTED = {"state": "snapshots that are needed", "open_incidents": "incidents that are open for long"}
+COMPACTED = {
+    "state": "snapshots that are needed",
+    "open_incidents": "incidents that are open for long",
+    "mutes": "mutes that are in force",
+}
 SAFE_COPIES = 3
 SAFE_IN_SYNC = 2
 

@@ -26,7 +26,14 @@ COMPACTED_CONFIG = {
 }
 # Judgements are few, and are kept as long as the alerts that they are about.
 FEEDBACK_CONFIG = {"retention.ms": "-1"}
-CONFIGS = {"state": COMPACTED_CONFIG, "open_incidents": COMPACTED_CONFIG, "feedback": FEEDBACK_CONFIG}
+# A restart reads the mutes that were in force at its last commit.
+MUTES_CONFIG = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * 86_400_000)}
+CONFIGS = {
+    "state": COMPACTED_CONFIG,
+    "open_incidents": COMPACTED_CONFIG,
+    "mutes": MUTES_CONFIG,
+    "feedback": FEEDBACK_CONFIG,
+}
 # With three copies, a record is still on two brokers after the loss of one.
 REPLICATED_CONFIG = {"min.insync.replicas": "2"}
 

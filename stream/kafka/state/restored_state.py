@@ -45,7 +45,7 @@ class RestoredState:
     @property
     def _is_other_bundle(self) -> bool:
         """True where another bundle scored up to C."""
-        return self._point.bundle not in (None, self._definition.version)
+        return self._point.bundle not in (None, self._definition.stamp)
 
     def state(self, snapshot: Snapshot) -> SeriesState | None:
         """State to restore for the series: the whole of it, or only its clock and incident where frames do not fit."""
@@ -101,6 +101,6 @@ class RestoredState:
         if point.log_truncated:
             status_events.append(HistoryLost.of(self.incomplete, point.gap_before, point.committed))
         if self._is_other_bundle:
-            old, new = str(point.bundle), self._definition.version
+            old, new = str(point.bundle), self._definition.stamp
             status_events.append(BundleActivated.of(old, new, warm=not self.misfits, offset=point.committed))
         return status_events

@@ -52,7 +52,7 @@ class ResumePoint:
         replay_from, committed: R and C.
         state_start, state_end: the snapshots to restore stand at these offsets of the state topic, the end excluded.
         stream_time, watch_time: before offset R, ns.
-        bundle: version that scored up to C; None where the commit does not name one.
+        bundle: stamp of the definition that scored up to C; None where the commit does not name one.
         lost: number of messages that retention deleted before they were scored.
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1; 0: none are.
         log_truncated: such readings went missing since the last commit.

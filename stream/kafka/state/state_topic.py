@@ -63,7 +63,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES, omit_defaul
         stream_time, watch_time: before offset `replay_from`, ns; see `StreamClock`.
         topic_id: of the input topic. A topic that was deleted and made again has the same name and another id.
         instance: the process that committed.
-        bundle: version that scored up to C.
+        bundle: stamp of the definition that scored up to C.
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1, so that their frames
             cannot be restored.
         reports: names of the reports about the process that are open, such as that hardly any reading is used.

@@ -88,6 +88,7 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
         state=live.state,
         status=live.status,
         open_incidents=live.open,
+        mutes=live.mutes,
         scores=None,
         common={"bootstrap.servers": broker.bootstrap},
         session_timeout_ms=6000,

@@ -29,7 +29,7 @@ COMPACT = {"cleanup.policy": "compact"}
 DAY_MS = 86_400_000
 NUMBERS = itertools.count()
 # Of each topic that a service needs.
-PARTITIONS = {"input": 2, "alerts": 1, "dead_letters": 1, "state": 2, "status": 1, "open_incidents": 1}
+PARTITIONS = {"input": 2, "alerts": 1, "dead_letters": 1, "state": 2, "status": 1, "open_incidents": 1, "mutes": 1}
 
 
 def options_of(bootstrap: str, named: dict[str, str], **changes: object) -> KafkaOptions:
@@ -53,7 +53,7 @@ class Place:
         config: dict[str, dict[str, str]] | None = None,
         **changes: object,
     ) -> KafkaOptions:
-        given = {"state": COMPACT, "open_incidents": COMPACT} | (config or {})
+        given = {"state": COMPACT, "open_incidents": COMPACT, "mutes": COMPACT} | (config or {})
         made = {use: self._topic(use, n, given.get(use)) for use, n in (PARTITIONS | (partitions or {})).items()}
         return options_of(self._broker.bootstrap, made, **changes)
 
@@ -124,7 +124,7 @@ def test_more_state_than_input_partitions_are_refused_and_nothing_is_guessed(pla
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
-@pytest.mark.parametrize("use", ["state", "open_incidents"])
+@pytest.mark.parametrize("use", ["state", "open_incidents", "mutes"])
 def test_a_topic_that_would_delete_snapshots_or_open_incidents_is_refused(place: Place, use: str, policy: str) -> None:
     result = only(startup_checks(place(config={use: {"cleanup.policy": policy}})), f"cleanup.{use}")
     assert (result.outcome, result.expected) == ("failure", "compact")

@@ -90,6 +90,7 @@ class Guarded:
             state=self.make("state", 2, {"cleanup.policy": "compact"}),
             status=self.make("status"),
             open_incidents=self.make("open", 1, {"cleanup.policy": "compact"}),
+            mutes=self.make("mutes", 1, {"cleanup.policy": "compact"}),
             scores=None,
             group=f"group-{self._number}",
             instance="one",
@@ -114,6 +115,7 @@ def needed(options: KafkaOptions) -> dict[str, Grant]:
         "permission.dead_letters": (topic, options.dead_letters, write),
         "permission.status": (topic, options.status, write),
         "permission.open_incidents": (topic, options.open_incidents, write),
+        "permission.mutes": (topic, options.mutes, read),
         "permission.group": (ResourceType.GROUP, options.group, read),
         "permission.transaction": (ResourceType.TRANSACTIONAL_ID, f"{options.group}.{options.instance}", write),
     }
@@ -213,7 +215,7 @@ def test_a_service_runs_with_what_the_readme_lists_and_nothing_more(guarded: Gua
     live = Live(tmp_path, guarded.bootstrap, guarded.make, a_definition())
     options = kafka_options(
         f"g-{live.input}", "one", live.input, live.alerts, live.dead, live.state, live.status, None,
-        {"bootstrap.servers": live.bootstrap}, open_incidents=live.open,
+        {"bootstrap.servers": live.bootstrap}, open_incidents=live.open, mutes=live.mutes,
     )  # fmt: skip
     # For the test's own producer.
     guarded.add([*needed(options).values(), (ResourceType.TOPIC, live.input, AclOperation.WRITE)])

@@ -1,0 +1,1 @@
+"""Commands by which people tell the detector what they know: verdicts on alerts, and mutes."""
