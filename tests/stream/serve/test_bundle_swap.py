@@ -47,13 +47,18 @@ def activated(live: Live) -> list[dict[str, Any]]:
 
 def offline(live: Live, bundles: dict[str, Definition]) -> list[tuple[Any, ...]]:
     """Expected alerts: each partition scored offline, with one bundle after the other as its status events say."""
+    return offline_with(live, [(event, bundles[event["details"]["to"]]) for event in activated(live)])
+
+
+def offline_with(live: Live, changes: list[tuple[dict[str, Any], Definition]]) -> list[tuple[Any, ...]]:
+    """Expected alerts, with another definition from each of these status events on."""
     events = []
     for partition in range(PARTITIONS):
         records = [record for record in live.read(live.input) if record.partition == partition]
         definition, at = live.definition, 0
         states: list[SeriesState] = []
-        turns = [e for e in activated(live) if e["partition"] == partition]
-        for until, following in [*((e["offset"], bundles[e["details"]["to"]]) for e in turns), (None, live.definition)]:
+        turns = [(event["offset"], then) for event, then in changes if event["partition"] == partition]
+        for until, following in [*turns, (None, live.definition)]:
             detector = Detector(definition)
             same = not states or definition.sensors == live.definition.sensors
             detector.restore(state if same else without_history(state, definition) for state in states)

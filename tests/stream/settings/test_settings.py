@@ -239,6 +239,7 @@ def test_names_left_open_follow_from_the_detector_and_the_alert_topic(tmp_path: 
         "plant.alerts.state.pumps",
         "plant.alerts.status",
         "plant.alerts.open",
+        "plant.alerts.mutes",
         None,
         "plant.alerts.feedback",
     )
