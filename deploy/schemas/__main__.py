@@ -5,9 +5,10 @@ from pathlib import Path
 
 from stream.events.alert import alert_schema
 from stream.events.feedback import feedback_schema
+from stream.events.mute import mute_schema
 from stream.events.status import status_schema
 
-SCHEMAS = {"alert": alert_schema, "feedback": feedback_schema, "status": status_schema}
+SCHEMAS = {"alert": alert_schema, "feedback": feedback_schema, "mute": mute_schema, "status": status_schema}
 
 
 def text_of(name: str) -> str:
