@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stream.events.feedback import Judgements
+from stream.events.people.feedback import Judgements
 from stream.intake.tables.reader import Hints
 from stream.settings.data import FrameSettings
 from stream.settings.detection import (

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from stream.events.alert import alert_schema
-from stream.events.feedback import feedback_schema
-from stream.events.mute import mute_schema
+from stream.events.people.feedback import feedback_schema
+from stream.events.people.mute import mute_schema
 from stream.events.status import status_schema
 
 SCHEMAS = {"alert": alert_schema, "feedback": feedback_schema, "mute": mute_schema, "status": status_schema}

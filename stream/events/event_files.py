@@ -10,8 +10,8 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from stream.errors import ConfigError, DataError
-from stream.events.feedback import Feedback
 from stream.events.incident_view import IncidentView, newest, to_ns
+from stream.events.people.feedback import Feedback
 from stream.events.record import encode, rfc3339
 
 COLUMNS = tuple(field.name for field in msgspec.structs.fields(Feedback))

@@ -9,7 +9,7 @@ import structlog
 from stream.detect.definition import Definition
 from stream.errors import BrokerError
 from stream.events.detector_events import BundleRefused
-from stream.events.mute import MuteRecord, in_force, parse_mute
+from stream.events.people.mute import MuteRecord, in_force, parse_mute
 from stream.kafka.client import KafkaOptions
 from stream.kafka.topic_reader import TopicReader, TopicRecord
 from stream.serve.served_bundle import BundleSource

@@ -5,8 +5,8 @@ from typing import Any
 
 from stream.detect.incidents.incident import alert_id
 from stream.events.alert import NamedSensor
-from stream.events.feedback import Feedback, Judgements, Verdict
 from stream.events.incident_view import IncidentView, newest
+from stream.events.people.feedback import Feedback, Judgements, Verdict
 from stream.events.record import rfc3339
 
 MINUTE = 60_000_000_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream.detect.frames.frames import Fitness
 from stream.detect.slots import Segments
-from stream.events.feedback import JudgedSpan, Judgements, Verdict
+from stream.events.people.feedback import JudgedSpan, Judgements, Verdict
 from stream.intake.columns import Bools
 from stream.registry.manifest_facts import FeedbackCount, FeedbackFacts
 from training.data.framing import FramedHistory, carried_from

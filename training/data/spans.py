@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from stream.events.feedback import JudgedSpan
+from stream.events.people.feedback import JudgedSpan
 from stream.events.record import rfc3339
 from stream.intake.columns import Bools, Int32s, Int64s
 from stream.messages import some

@@ -17,8 +17,8 @@ import numpy as np
 from stream.detect.incidents.veto import Veto
 from stream.detect.policy import SensorRule
 from stream.errors import BundleError, DataError
-from stream.events.feedback import Judgements
 from stream.events.incident_view import IncidentView
+from stream.events.people.feedback import Judgements
 from stream.registry.bundle import load
 from stream.registry.manifest import Manifest, read_manifest
 from stream.registry.registry import Registry

@@ -6,7 +6,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from stream.errors import ConfigError
-from stream.events.feedback import Judgements
+from stream.events.people.feedback import Judgements
 from stream.settings.data import MaintenanceSpan
 from stream.settings.layers import parse_yaml
 from training.data.spans import Span

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from stream.errors import BrokerError, ConfigError, DataError
 from stream.events.event_files import decode_alert, decode_feedback, read_alerts, read_feedback
-from stream.events.feedback import Judgements
 from stream.events.incident_view import IncidentView, newest
+from stream.events.people.feedback import Judgements
 from stream.messages import say, shortened, some, warn
 from stream.settings import Settings
 

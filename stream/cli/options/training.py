@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stream.errors import ConfigError
-from stream.events.feedback import Judgements
+from stream.events.people.feedback import Judgements
 from stream.settings import Settings
 from stream.settings.detection import RuleSettings, ThresholdSettings
 from stream.settings.layers import from_overrides

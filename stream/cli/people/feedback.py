@@ -66,7 +66,7 @@ def give(
     import msgspec
 
     from stream.cli.options.feedback_source import require_known
-    from stream.events.feedback import Feedback
+    from stream.events.people.feedback import Feedback
     from stream.events.record import encode
 
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -110,7 +110,7 @@ def report(
     """
     from stream.cli.options.feedback_source import judgements_from
     from stream.cli.reports.feedback import FeedbackReport, show
-    from stream.events.precision import precision_report
+    from stream.events.people.precision import precision_report
     from training.revision.suggestions import suggestions_report
 
     settings = settings_from(config, overrides)

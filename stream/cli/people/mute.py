@@ -12,7 +12,7 @@ from stream.errors import ConfigError, DataError
 from stream.messages import tell
 
 if TYPE_CHECKING:
-    from stream.events.mute import Mute
+    from stream.events.people.mute import Mute
     from stream.settings import Settings
 
 Series = Annotated[str | None, typer.Argument(metavar="SERIES", help="The series; none with --all.")]
@@ -39,7 +39,7 @@ def mute(
     The running detector takes it within `serve.bundle_poll`, without a training, and says so in the status topic. An
     open incident of the series ends. A second mute of a series replaces the first.
     """
-    from stream.events.mute import Mute
+    from stream.events.people.mute import Mute
     from stream.events.record import rfc3339
 
     name, now = _series(series, every), time.time_ns()
@@ -90,7 +90,7 @@ def _as_span(mute: "Mute") -> dict[str, str | None]:
 
 def _mutes(settings: "Settings") -> list["Mute"]:
     """The mutes that are not over."""
-    from stream.events.mute import in_force, parse_mute
+    from stream.events.people.mute import in_force, parse_mute
     from stream.kafka.topic_reader import TopicReader
 
     with TopicReader(settings.kafka.connection(), settings.topics.mutes) as reader:
@@ -100,7 +100,7 @@ def _mutes(settings: "Settings") -> list["Mute"]:
 
 def _write(settings: "Settings", series: str, given: "Mute | None") -> None:
     """Appends a record to the topic; None ends the mute of the series."""
-    from stream.events.mute import key_of
+    from stream.events.people.mute import key_of
     from stream.events.record import encode
     from stream.kafka.topic_reader import NewRecord, append_records
 

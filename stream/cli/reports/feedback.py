@@ -5,7 +5,7 @@ from typing import Self
 import msgspec
 from rich.text import Text
 
-from stream.events.precision import Contradiction, Precision, PrecisionReport
+from stream.events.people.precision import Contradiction, Precision, PrecisionReport
 from stream.messages import printable, tell
 from stream.terminal import Cell, console, plain_table
 from training.revision.suggestions import Effect, Suggestion, SuggestionReport

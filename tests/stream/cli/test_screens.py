@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.errors import MarkupError
 
 from stream.cli.reports import models as models_screen
-from stream.events.feedback import Feedback
+from stream.events.people.feedback import Feedback
 from stream.messages import printable
 from tests.support.alert_records import incident_view, share
 from tests.support.commands import Narrows, Result, in_process

@@ -8,9 +8,9 @@ import pytest
 
 from stream.errors import ConfigError, DataError
 from stream.events.event_files import append, read_feedback
-from stream.events.feedback import Judgements
+from stream.events.people.feedback import Judgements
 from stream.events.record import encode
-from tests.stream.events.test_feedback import ENTRIES
+from tests.stream.events.people.test_feedback import ENTRIES
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "parquet with times"])

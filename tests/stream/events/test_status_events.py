@@ -25,6 +25,7 @@ from stream.events.detector_events import (
     BundleRefused,
     Drift,
     HardlyAnythingUsed,
+    MutesChanged,
     ReadingsUsedAgain,
     StaleThreshold,
 )
@@ -83,6 +84,8 @@ EVENTS: list[StatusEvent] = [
     HardlyAnythingUsed.of("nothing is of use", [("not_json", 60), ("late", 1)], 61, 0, "gzip", "2026-12-01T03:00:00Z"),
     HardlyAnythingUsed.of("nothing is of use", [], 61, 1, "", "2026-12-01T03:00:00Z"),
     ReadingsUsedAgain.of("in", 60, 0.984),
+    MutesChanged.of(("pump-1", ""), offset=40),
+    MutesChanged.of((), offset=40),
 ]
 
 

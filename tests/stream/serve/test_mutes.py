@@ -8,7 +8,7 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
-from stream.events.mute import Mute, MuteRecord, in_force, key_of, parse_mute
+from stream.events.people.mute import Mute, MuteRecord, in_force, key_of, parse_mute
 from stream.events.record import encode
 from stream.kafka.topic_reader import NewRecord, append_records
 from stream.serve.mutes import muted

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from stream.cli import app as cli
-from stream.events.feedback import Feedback, JudgedSpan, Verdict
 from stream.events.incident_view import IncidentView
+from stream.events.people.feedback import Feedback, JudgedSpan, Verdict
 from stream.events.record import encode
 from stream.intake.timestamps import LAST_NS
 from stream.registry.manifest_facts import FeedbackCount

@@ -11,8 +11,8 @@ import pytest
 
 from stream.cli import app as cli
 from stream.events.event_files import append, read_alerts
-from stream.events.feedback import Feedback, Judgements, Verdict
 from stream.events.incident_view import IncidentView, newest
+from stream.events.people.feedback import Feedback, Judgements, Verdict
 from stream.registry.manifest import Manifest
 from stream.registry.registry import Registry
 from stream.settings import load

@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 
-from stream.events.feedback import Feedback, Judgements, feedback_schema
+from stream.events.people.feedback import Feedback, Judgements, feedback_schema
 from stream.events.record import encode
 from tests.conftest import ROOT
 

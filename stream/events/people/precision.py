@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stream.events.feedback import Judgements, Verdict
+from stream.events.people.feedback import Judgements, Verdict
 
 
 class Precision(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stream.events.precision import precision_report
+from stream.events.people.precision import precision_report
 from tests.support.alert_records import incident_view, judged
 
 
