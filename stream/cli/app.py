@@ -69,7 +69,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status, mute, unmute, mutes,
+    demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status, mute, unmute,
+    mutes,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
