@@ -56,7 +56,9 @@ REMEDIES: Mapping[str, str] = {
     Count.DEGRADED: "look at wiring and gateways of the sensors without a value, or point `bundle` at one for this "
     "topic",
 }
-OTHER_REMEDY = "look at the dead letters, mend the senders, or set `input` to what they send"
+OTHER_REMEDY = (
+    "see `narrows dlq list`; mend the senders, or let `narrows init --from-topic` guess `input` from what they send"
+)
 log = structlog.get_logger()
 
 

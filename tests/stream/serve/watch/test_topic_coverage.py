@@ -99,7 +99,7 @@ def test_counts_come_most_first_with_an_example_and_a_remedy() -> None:
     assert event.details["causes"] == "not_json: 30, missing_time: 10"
     assert "of 42 readings of topic 'in' in 60 s, hardly any is of use: not_json 30, missing_time 10" in event.message
     assert "id 7" in str(event.details["example"])
-    assert event.message.endswith("look at the dead letters, mend the senders, or set `input` to what they send")
+    assert event.message.endswith("or let `narrows init --from-topic` guess `input` from what they send")
     jsonschema.validate(event.details, status_schema()["$defs"]["HardlyAnythingUsed"])
 
 
