@@ -143,6 +143,7 @@ class PartitionUnwatched(StatusEvent, frozen=True, tag="data.partition_unwatched
     """
 
     log_level: ClassVar[int] = logging.WARNING
+    ended_by: ClassVar[str | None] = "data.partition_watched"
     count: int
     seconds: int
     dead: int

@@ -18,7 +18,7 @@ EVENT_MODULES = (data_events.__name__, detector_events.__name__)
 KINDS: Mapping[str, type[StatusEvent]] = {
     kind_of(event): event for event in StatusEvent.__subclasses__() if event.__module__ in EVENT_MODULES
 }
-# The kind that each of these kinds ends, for the same series.
+# The kind that each of these kinds ends, for the same series, or the same partition.
 ENDS: Mapping[str, str] = {event.ended_by: kind for kind, event in KINDS.items() if event.ended_by is not None}
 
 
@@ -106,9 +106,11 @@ def standing(events: Iterable[StatusView]) -> list[StatusView]:
 
     An event about a whole process is ended by any process: one that has taken its partitions over, for example.
     """
-    begun: dict[tuple[str, str | None], StatusView] = {}
+    begun: dict[tuple[str, str | int | None], StatusView] = {}
     for event in events:
-        begun.pop((ENDS.get(event.kind, ""), event.series), None)
+        # A series may move to another partition.
+        about = event.partition if event.series is None else event.series
+        begun.pop((ENDS.get(event.kind, ""), about), None)
         if event.kind in ENDS.values():
-            begun[event.kind, event.series] = event
+            begun[event.kind, about] = event
     return sorted(begun.values(), key=lambda event: event.observed_at)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from stream.detect.unwatched import CoverageReason
 from stream.errors import BrokerError
 from stream.events.letter_view import LetterGroup, grouped, letter_view
 from stream.events.status import ENDS, KINDS, StatusView, standing
@@ -61,6 +62,9 @@ def status_results(views: Sequence[StatusView], now: datetime) -> list[CheckResu
     """A result for each kind of event that stands or warned of late; views in the order of their time."""
     open_by_kind: dict[str, list[StatusView]] = {}
     for view in standing(views):
+        # An asset that rests by a rule needs nobody.
+        if view.details.get("reason") == CoverageReason.OFF.label:
+            continue
         open_by_kind.setdefault(view.kind, []).append(view)
     recent: dict[str, list[StatusView]] = {}
     for view in views:

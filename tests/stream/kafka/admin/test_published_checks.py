@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from stream.events.data_events import PartitionsChanged, SensorsComplete, SensorsMissing, SeriesInTwoPartitions
+from stream.detect.unwatched import CoverageEvent, CoverageReason
+from stream.events.data_events import (
+    PartitionsChanged,
+    PartitionUnwatched,
+    PartitionWatched,
+    SensorsComplete,
+    SensorsMissing,
+    SeriesInTwoPartitions,
+    SeriesUnwatched,
+)
 from stream.events.detector_events import Drift, HardlyAnythingUsed, ReadingsUsedAgain
 from stream.events.record import encode
 from stream.events.status import status
@@ -17,13 +26,21 @@ NOW = datetime(2026, 3, 7, 12, tzinfo=UTC)
 UNUSED = HardlyAnythingUsed.of("of 60 readings, hardly any is of use; look there", [("late", 60)], 60, 0, "", "")
 USED = ReadingsUsedAgain.of("in", 60, 1.0)
 MISSING, COMPLETE = SensorsMissing.of("v1", ["s0"], ["s1"], []), SensorsComplete.of("v1", 2)
+SILENT, HEARD = PartitionUnwatched.of(1, ["a"], 90.0, 0, 0, 7), PartitionWatched.of(1, "a", 8)
 DRIFT = Drift.of("v1", "none", 0, 31.25, 1.0)
 
 
-def published(*events: StatusEvent, hours_ago: float = 2.0, detector: str = "pumps") -> list[TopicRecord]:
+def unwatched(reason: CoverageReason) -> SeriesUnwatched:
+    counts = tuple(5 * (each is reason) for each in CoverageReason)
+    return SeriesUnwatched.of(CoverageEvent("a", False, 0, 1, counts, (), 0), 7)
+
+
+def published(
+    *events: StatusEvent, hours_ago: float = 2.0, detector: str = "pumps", partition: int | None = None
+) -> list[TopicRecord]:
     at = NOW - timedelta(hours=hours_ago)
     records = [
-        status(event, detector, "one", None, at + timedelta(seconds=second)) for second, event in enumerate(events)
+        status(event, detector, "one", partition, at + timedelta(seconds=second)) for second, event in enumerate(events)
     ]
     return [TopicRecord(0, i, None, encode(record), 0) for i, record in enumerate(records)]
 
@@ -39,6 +56,10 @@ def outcomes(records: list[TopicRecord]) -> dict[str, str]:
         (published(UNUSED, MISSING), {UNUSED.kind: "failure", MISSING.kind: "failure"}),
         (published(UNUSED, MISSING, COMPLETE, USED), {"status": "ok"}),
         (published(UNUSED, USED, UNUSED, hours_ago=2000), {UNUSED.kind: "failure"}),
+        (published(unwatched(CoverageReason.LATE), partition=1), {"data.series_unwatched": "failure"}),
+        (published(unwatched(CoverageReason.OFF), partition=1), {"status": "ok"}),
+        (published(SILENT, partition=1) + published(HEARD, partition=2, hours_ago=1), {SILENT.kind: "failure"}),
+        (published(SILENT, partition=1) + published(HEARD, partition=1, hours_ago=1), {"status": "ok"}),
         (published(UNUSED, detector="others"), {"status": "ok"}),
         (published(DRIFT, UNUSED), {UNUSED.kind: "failure", DRIFT.kind: "warning"}),
         (published(DRIFT, hours_ago=25), {"status": "ok"}),
