@@ -23,6 +23,7 @@ from stream.detect.incidents.usual import UsualLevels
 from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
 from stream.detect.lapses import Lapses, Passage
+from stream.detect.last_verdicts import LastVerdicts
 from stream.detect.outcome import Outcome, Verdicts, in_order, verdict_of
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
@@ -59,10 +60,9 @@ class Detector:
         self._veto = Veto(definition.rules.sensors, definition.sensors)
         self._rules_for_all = rules_for_all
         self._incidents = Incidents(definition.detector, definition.rules)
-        depth = spec.receptive_field
-        self.coverage = Coverage(policy, definition.sensors, depth, unwatched_after_ns, retire_after_ns)
+        self.coverage = Coverage(policy, definition.sensors, spec.receptive_field, unwatched_after_ns, retire_after_ns)
         self._retirement = Retirement(retire_after_ns)
-        self._errors = ErrorHistory(spec)
+        self._errors, self.last_verdicts = ErrorHistory(spec), LastVerdicts()
         self.usual = UsualLevels(definition.thresholds, definition.learning)
 
     @property
@@ -164,6 +164,7 @@ class Detector:
         self._incidents.clear(slot)
         self.coverage.clear(slot)
         self._errors.clear(slot)
+        self.last_verdicts.clear(slot)
         self._retirement.restore(slot, NEVER)
 
     def snapshot(self, series: str) -> SeriesState:
@@ -183,6 +184,7 @@ class Detector:
             incident=self._incidents.get(slot),
             coverage=self.coverage.state(slot),
             usual=self.usual.snapshot(slot),
+            verdict=self.last_verdicts.of(slot),
         )
 
     def restore(self, states: Iterable[SeriesState]) -> None:
@@ -202,6 +204,7 @@ class Detector:
             self._incidents.restore(slot, state.incident)
             self.coverage.restore(slot, state.coverage, state.ticks.last_frame)
             self.usual.restore(slot, state.usual)
+            self.last_verdicts.restore(slot, state.verdict)
         self._derive_errors(slots)
 
     def _derive_errors(self, slots: Int64s) -> None:
@@ -221,10 +224,9 @@ class Detector:
         """Gives new series a slot in every array."""
         added = self._framing.admit(names)
         if self._framing.capacity > len(self.usual.trained):
-            for of in (
-                self._history, self._incidents, self.coverage, self._errors, self._retirement, self.usual,
-            ):  # fmt: skip
+            for of in (self._history, self._incidents, self.coverage, self._errors, self._retirement, self.usual):
                 of.resize(self._framing.capacity)
+            self.last_verdicts.resize(self._framing.capacity)
         for slot, name in added:
             self._history.set_series(slot, name)
             self.usual.set_series(slot, name)
@@ -258,6 +260,7 @@ class Detector:
             judged.threshold, self._vetoed(attribution), frames.is_outside, attribution.view, judged.moved,
         )  # fmt: skip
         verdict = verdict_of(frames, scored.score)
+        self.last_verdicts.push(frames.series, verdict)
         lapses = self._lapses(passage, frames, verdict, windows.run)
         events = self._incidents.push(
             scored, self.slots.name, attribution.sensors, attribution.outside, lapses.ends

@@ -24,6 +24,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
         heard_at: the partition's stream time at the last reading of the series, ns.
         coverage: since when and why it is not watched; None: an older version wrote the snapshot.
         usual: what its threshold has learned; empty: nothing.
+        verdict: of its last frame, see `Verdict`; None: it has no frame yet.
     """
 
     series: str
@@ -38,6 +39,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
     incident: Incident | None
     usual: bytes = b""
     coverage: CoverageState | None = None
+    verdict: int | None = None
 
 
 def without_history(state: SeriesState, definition: Definition) -> SeriesState:

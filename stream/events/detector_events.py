@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 import msgspec
 
 from stream.detect.definition import Definition
+from stream.detect.detector import Detector
+from stream.detect.outcome import Verdict
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
 
@@ -133,6 +135,52 @@ class HardlyAnythingUsed(StatusEvent, frozen=True, tag="detector.hardly_anything
         cause = causes[0][0] if causes else "no_frames"
         listed = ", ".join(f"{name}: {count}" for name, count in causes)
         return cls(cause, listed, received, used, example, since, message=message)
+
+
+class Heartbeat(StatusEvent, frozen=True, tag="detector.heartbeat"):
+    """Every reading of the partition below `offset` is processed, and its alerts are published. One for each period.
+
+    Attributes:
+        period: start of the period of `serve.heartbeat`, RFC 3339, by `clock`. The wall clock serves where stream time
+            stands still.
+        complete_through: watch time of the partition, RFC 3339; empty: there is no reading yet.
+        known: series in memory; each is scored, warming, degraded or off, as its newest frame is.
+        open_incidents: series with one.
+    """
+
+    log_level: ClassVar[int] = logging.DEBUG
+    period: str
+    clock: Literal["stream", "wall"]
+    complete_through: str
+    known: int
+    scored: int
+    warming: int
+    degraded: int
+    off: int
+    open_incidents: int
+
+    @classmethod
+    def of(
+        cls, period: int, clock: Literal["stream", "wall"], through: int | None, detector: Detector, offset: int
+    ) -> "Heartbeat":
+        """`period`, `through`: ns since 1970; None: no reading yet. `offset`: of the next reading."""
+        known = len(detector.slots)
+        states = detector.last_verdicts.counts(known)
+        told = "" if through is None else rfc3339(through)
+        message = f"complete through {told or 'no reading yet'}; {states[Verdict.SCORED]} of {known} series are scored"
+        return cls(
+            period=rfc3339(period),
+            clock=clock,
+            complete_through=told,
+            known=known,
+            scored=states[Verdict.SCORED],
+            warming=states[Verdict.WARMING],
+            degraded=states[Verdict.DEGRADED],
+            off=states[Verdict.OFF],
+            open_incidents=detector.open_incidents,
+            message=message,
+            offset=offset,
+        )
 
 
 class Drift(StatusEvent, frozen=True, tag="detector.drift"):

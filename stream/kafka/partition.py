@@ -76,6 +76,7 @@ class Partition:
         self.status_events: list[StatusEvent] = []
         # Names of open reports about the process, which a commit carries.
         self.reports: set[str] = set()
+        self.beats = (0, 0)  # see `CommitMetadata`
         # Progress since the last commit: a live message was processed, for example.
         self.needs_commit = False
         self.uncommitted_counts: Counter[Count] = Counter()
@@ -120,7 +121,7 @@ class Partition:
         self._point, self.snapshot_end = point, state_end
         self.clock.restore(point.stream_time, point.watch_time)
         self.detector.coverage.now = self.clock.watch_time
-        self.reports = set(point.reports)
+        self.reports, self.beats = set(point.reports), point.beats
         self._restored = self._restored or RestoredState(point, self.definition)
         self.uncommitted_counts.update(self._restored.counts())
         if self.is_live:
@@ -221,7 +222,7 @@ class Partition:
         """The metadata of a commit of this partition by `instance`."""
         assert self._point is not None, "only a partition that is served commits"
         start, reports = self._schedule.replay_start(self.position, self.clock), tuple(sorted(self.reports))
-        return self._point.metadata(start, self.snapshot_end, instance, self.definition.stamp, reports)
+        return self._point.metadata(start, self.snapshot_end, instance, self.definition.stamp, reports, self.beats)
 
     def pop_status_events(self) -> list[StatusEvent]:
         """Removes and returns the status events for this commit."""

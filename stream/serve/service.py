@@ -33,6 +33,7 @@ from stream.serve.health import Health
 from stream.serve.monitor import Monitor
 from stream.serve.publisher import Publisher
 from stream.serve.served_bundle import BundleSource, FixedBundles
+from stream.serve.watch.heartbeat import Heartbeats
 from stream.serve.watch.sensor_coverage import SensorCoverage
 from stream.serve.watch.silence import Silence
 from stream.serve.watch.threshold_watch import ThresholdWatch
@@ -89,6 +90,7 @@ class Service:
         self._faults = ClientErrors(kafka, liveness, clock)
         self._owners = Owners(lambda number: number in self._assignment.partitions)
         self._silence = Silence(in_seconds(options.silent_after), clock)
+        self._heartbeats = Heartbeats(options.heartbeat, clock, wall)
         self._sensors = SensorCoverage()
         self._coverage = TopicCoverage(kafka.input, in_seconds(options.unused_after), clock)
         self._transaction = Transaction(kafka, self._faults.note, clock, clients, wall)
@@ -220,6 +222,7 @@ class Service:
                 self._publish_pending()
                 self._publisher.publish(partition, result, batch)
         for partition in self._assignment.partitions.values():
+            self._heartbeats.wake(partition)
             for series in self._silence.silent_series(partition, self._recovery.is_drained):
                 self._publisher.publish(partition, partition.silence(series), Records())
         self._publish_pending()
@@ -254,6 +257,7 @@ class Service:
             self._publish_pending()
             for partition in due:
                 partition.retire_expired()
+                self._heartbeats.beat(partition)
                 self._publisher.publish_status(partition.pop_status_events(), partition.number)
             self._publisher.publish_status(self._events, None)
             self._transaction.commit(self._input.consumer, due, self._options.max_replay, seconds)

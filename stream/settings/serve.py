@@ -51,6 +51,11 @@ class ServeSettings(Section):
         default=parse_duration("90d"),
         description="Time since data last confirmed the threshold after which a status event reports it. null: never.",
     )
+    heartbeat: PositiveDuration | None = Field(
+        default=parse_duration("1m"),
+        description="Stream time after which a status event says through when each partition is complete; wall clock "
+        "where nothing comes. null: none.",
+    )
     transaction_timeout: PositiveDuration = Field(
         default=parse_duration("10s"), description="The broker aborts an older transaction; > commit_interval."
     )

@@ -80,9 +80,9 @@ def kill(process: Process, broker: Broker) -> None:
 
 
 def statuses(broker: Broker) -> list[dict[str, Any]]:
-    """All status events but those of moved levels and of coverage, of which a random plant has many."""
+    """All status events but heartbeats, and those of moved levels and of coverage, of which a random plant has many."""
     events = (json.loads(entry.value or b"") for entry in broker.logs["status", 0].committed())
-    return [event for event in events if event["kind"] not in SIGHTS]
+    return [event for event in events if event["kind"] not in (*SIGHTS, "detector.heartbeat")]
 
 
 def metadata(broker: Broker, partition: int = 0) -> CommitMetadata:

@@ -22,6 +22,7 @@ from stream.kafka.client import KafkaOptions
 from stream.kafka.records import Records
 from stream.kafka.state.discards import dead_late
 from stream.kafka.state.state_topic import decode_metadata
+from tests.oracles.heartbeats import faults, missing
 from tests.simulation.memory_broker.broker import Broker
 from tests.simulation.memory_broker.log import Entry
 from tests.simulation.plant import decoder
@@ -33,6 +34,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Status events about what a series sends.
 MOVED = "data.usual_level_moved"
 SIGHTS = ("data.series_unwatched", "data.series_watched", MOVED)
+HEARTBEAT = 4_000_000_000
 
 
 class ViolationError(AssertionError):
@@ -79,6 +81,8 @@ class Pass:
         self._position = 0
         self._clock = StreamClock()
         self._clock.limit_by(definition_of("v1").policy, after_ns[1])
+        # Offset of every reading, and watch time after it.
+        self.heard: list[tuple[int, int]] = []
         self.published = Published([], Counter(), Counter(), Counter())
 
     def up_to(self, offset: int) -> dict[str, SeriesState]:
@@ -141,7 +145,9 @@ class Pass:
             [o for o, _ in records],
             [e.timestamp_ms for _, e in records],
         )
-        outcome = self._detector.push(decoded.readings, *self._clock.advance(decoded.readings.time))
+        stream, watch = self._clock.advance(decoded.readings.time)
+        self.heard += zip(decoded.readings.position.tolist(), watch.tolist(), strict=True)
+        outcome = self._detector.push(decoded.readings, stream, watch)
         self._publish(outcome, decoded.readings.position.tolist(), -1)
         late = dead_late(decoded.readings, outcome, _as_records(records))
         for letter in dead_letters(decoded.dead + late, self._options.input, self._partition):
@@ -190,6 +196,7 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
         due = [a for a in wanted if a["series"] == series]
         demand(told == due, f"alerts of {series} differ or are out of order: {told} instead of {due}")
     check_open(broker, options, got)
+    check_heartbeats([json.loads(entry.value or b"") for entry in _committed(broker, options.status)], passes)
     letters = Counter((e.key, e.value, repr(tuple(e.headers))) for e in _committed(broker, options.dead_letters))
     due_letters = sum((one.published.letters for one in passes), Counter[tuple[bytes | None, bytes | None, str]]())
     demand(letters == due_letters, f"letters twice or extra: {letters - due_letters}, lost: {due_letters - letters}")
@@ -205,6 +212,15 @@ def check_published(broker: Broker, options: KafkaOptions, passes: list[Pass]) -
         due_scores = sum((one.published.verdicts for one in passes), Counter[bytes]())
         demand(scores == due_scores, f"verdicts twice or extra: {scores - due_scores}, lost: {due_scores - scores}")
     return len(got)
+
+
+def check_heartbeats(told: list[dict[str, Any]], passes: list[Pass]) -> None:
+    """Checks that each partition beats once in each period that a commit reaches, with the time that it has reached."""
+    heard = {partition: one.heard for partition, one in enumerate(passes)}
+    found = faults(told, heard)
+    demand(not found, f"heartbeats: {found}")
+    newest = {partition: max(time for _, time in times) for partition, times in heard.items() if times}
+    demand(not missing(told, newest, HEARTBEAT), f"no last heartbeat of partitions {missing(told, newest, HEARTBEAT)}")
 
 
 def check_open(broker: Broker, options: KafkaOptions, alerts: Iterable[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from tests.simulation.memory_broker.broker import Broker
 from tests.simulation.memory_broker.group import Group
 from tests.simulation.memory_broker.log import Entry
 from tests.simulation.memory_broker.wire import CALLS, EVERY_CALL, Crash, Wire
-from tests.simulation.oracle import Pass, ViolationError, check_commits, check_published, demand
+from tests.simulation.oracle import HEARTBEAT, Pass, ViolationError, check_commits, check_published, demand
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import Process, a_process
 from tests.simulation.restored import check_restored
@@ -22,8 +22,7 @@ from tests.support.builders import MS, SECOND
 from tests.support.kafka_options import kafka_options
 from tests.support.options import changed
 
-HEALING_ROUNDS = 500
-MAX_DEPTH = 2
+HEALING_ROUNDS, MAX_DEPTH = 500, 2
 
 
 class World:
@@ -49,6 +48,7 @@ class World:
             retire_after=10 * SECOND if self.scope.retire else None,
             unwatched_after=4 * SECOND,
             bundle_poll=50 * MS,
+            heartbeat=HEARTBEAT,
             log_every=10**18,
         )
         topics = {"in": n, "alerts": 2, "dead": 1, "state": n, "status": 1, "open": 2, "scores": 1}

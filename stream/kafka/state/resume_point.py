@@ -57,6 +57,7 @@ class ResumePoint:
         gap_before: readings may be missing after snapshots of offsets below `gap_before` - 1; 0: none are.
         log_truncated: such readings went missing since the last commit.
         reports: those about the process that were open at the last commit.
+        beats: start of the last period with a heartbeat, by stream time and by wall clock, ns.
     """
 
     replay_from: int
@@ -71,9 +72,16 @@ class ResumePoint:
     log_truncated: bool = False
     reports: tuple[str, ...] = ()
     watch_time: int = NEVER
+    beats: tuple[int, int] = (NEVER, NEVER)
 
     def metadata(
-        self, start: ReplayStart, state_end: int, instance: str, bundle: str, reports: tuple[str, ...] = ()
+        self,
+        start: ReplayStart,
+        state_end: int,
+        instance: str,
+        bundle: str,
+        reports: tuple[str, ...] = (),
+        beats: tuple[int, int] = (NEVER, NEVER),
     ) -> CommitMetadata:
         """Metadata of a later commit of the partition, from which a replay begins at `start`."""
         return CommitMetadata(
@@ -88,6 +96,7 @@ class ResumePoint:
             gap_before=self.gap_before,
             reports=reports,
             watch_time=start.watch_time,
+            beats=beats,
         )
 
     def status_events(self) -> list[ReadingsLost]:
@@ -138,6 +147,7 @@ def resume_point_of(offsets: PartitionOffsets) -> ResumePoint:
         log_truncated=log_truncated,
         reports=metadata.reports,
         watch_time=metadata.watch_time,
+        beats=metadata.beats,
     )
 
 

@@ -49,6 +49,7 @@ WIRE_NAMES = {
     "reports": "u",
     "watch_time": "w",
     "committed_ms": "c",
+    "beats": "p",
 }
 
 
@@ -68,6 +69,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES, omit_defaul
             cannot be restored.
         reports: names of the reports about the process that are open, such as that hardly any reading is used.
         committed_ms: wall clock of the process, ms since 1970; 0: an older version committed.
+        beats: start of the last period with a heartbeat, by stream time and by wall clock, ns.
     """
 
     format: int
@@ -82,6 +84,7 @@ class CommitMetadata(msgspec.Struct, frozen=True, rename=WIRE_NAMES, omit_defaul
     reports: tuple[str, ...] = ()
     watch_time: int = NEVER
     committed_ms: int = 0
+    beats: tuple[int, int] = (NEVER, NEVER)
 
 
 def layout_of(definition: Definition) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from stream.detect.detector import Detector
 from stream.detect.incidents.usual_events import UsualEvent
 from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.events.data_events import (
@@ -25,6 +26,7 @@ from stream.events.detector_events import (
     BundleRefused,
     Drift,
     HardlyAnythingUsed,
+    Heartbeat,
     MutesChanged,
     ReadingsUsedAgain,
     StaleThreshold,
@@ -34,6 +36,7 @@ from stream.events.status import status, status_headers, status_schema
 from stream.events.status_event import StatusEvent, kind_of
 from tests.conftest import ROOT
 from tests.stream.events.test_status import NOW
+from tests.support.builders import a_definition, a_spec
 
 SECOND = 1_000_000_000
 # One line per event below: its record, and the id in its headers. Subscribers rely on both.
@@ -86,6 +89,8 @@ EVENTS: list[StatusEvent] = [
     ReadingsUsedAgain.of("in", 60, 0.984),
     MutesChanged.of(("pump-1", ""), offset=40),
     MutesChanged.of((), offset=40),
+    Heartbeat.of(1_700_000_040 * SECOND, "stream", 1_700_000_046 * SECOND, Detector(a_definition(a_spec())), offset=40),
+    Heartbeat.of(1_700_000_040 * SECOND, "wall", None, Detector(a_definition(a_spec())), offset=0),
 ]
 
 
