@@ -19,6 +19,8 @@ from stream.detect.definition import Definition
 from stream.detect.detector import Detector
 from stream.detect.outcome import Outcome, Verdict
 from stream.detect.series_counts import SeriesCounter
+from stream.detect.stream_clock import StreamClock
+from stream.detect.unwatched import unwatched_limit
 from stream.errors import BundleError, ConfigError
 from stream.events.account import SeriesAccount, series_accounts
 from stream.events.alert import Alert, Source, alert
@@ -81,9 +83,12 @@ def steps(
         batch_rows: rows in a batch, at most. Outcomes do not depend on it.
         known: readings of other series are dead, as with `unknown_series: refuse` online; None = all are taken.
     """
+    clock = StreamClock()
+    clock.follow(detector.coverage.limit)
     for batch in rows_in_order(data, layout, detector.definition.sensors, batch_rows):
         taken = batch if known is None else _of_series(batch, known)
-        yield Step(taken, _refused(batch, known), detector.push(taken.readings))
+        times = clock.advance(taken.readings.time) if detector.coverage.is_on else ()
+        yield Step(taken, _refused(batch, known), detector.push(taken.readings, *times))
 
 
 def _refused(batch: Batch, known: frozenset[str] | None) -> Counter[str]:
@@ -168,6 +173,7 @@ def replay(
     accounts: Path | None = None,
     batch_rows: int = 8192,
     known: frozenset[str] | None = None,
+    unwatched_after_ns: int | None = None,
 ) -> ReplayResult:
     """Sends the rows through the detector, in order as in `steps`.
 
@@ -176,11 +182,13 @@ def replay(
         scores: a Parquet file for every verdict, with the columns of `SCORE_SCHEMA`; None = not written.
         accounts: a file for the account of each series, in JSON lines; None = not written.
         batch_rows, known: as in `steps`.
+        unwatched_after_ns: the setting, see `unwatched_limit`; all series share one stream time.
     """
     result, counter = ReplayResult(), SeriesCounter()
     writer = _writer(scores, data) if scores is not None else None
     try:
-        for step in steps(Detector(definition), data, layout, batch_rows, known):
+        detector = Detector(definition, None, unwatched_limit(definition.policy, unwatched_after_ns))
+        for step in steps(detector, data, layout, batch_rows, known):
             batch, outcome = step.batch, step.outcome
             result.counts.update(step.counts())
             counter.add(batch.columns, outcome, step.dead, batch.bad)

@@ -89,7 +89,16 @@ def _replay(
         else:
             sys.stdout.write(encode(alert).decode() + "\n")
 
-    result = replay(definition, data, layout, publish, scores, accounts, known=known_series(settings, definition))
+    result = replay(
+        definition,
+        data,
+        layout,
+        publish,
+        scores,
+        accounts,
+        known=known_series(settings, definition),
+        unwatched_after_ns=settings.serve.unwatched_after,
+    )
     if as_table:
         from stream.cli.reports.alerts import show_incidents
 

@@ -102,7 +102,16 @@ def _side(
     def publish(alert: Alert) -> None:
         events.append(msgspec.convert(alert, IncidentView, from_attributes=True))
 
-    result = replay(definition, data, layout, publish, scores, accounts, known=known_series(settings, definition))
+    result = replay(
+        definition,
+        data,
+        layout,
+        publish,
+        scores,
+        accounts,
+        known=known_series(settings, definition),
+        unwatched_after_ns=settings.serve.unwatched_after,
+    )
     for line in [*warnings(result.accounts), *bad_value_lines(result.accounts, layout.bad_is_dead)]:
         warn(f"{definition.version}: {line}")
     return Side(definition.version, dict(result.counts)), list(newest(events).values())

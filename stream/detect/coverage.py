@@ -1,9 +1,10 @@
 """Coverage: since when each series is not watched, and why. One mechanism for every cause.
 
 A series is covered by a frame that is scored, or that is outside its valid range and so raises an incident by itself.
-A warming frame covers it where it is nearer to a score than any since the last one. Watching has lapsed where more than
-the limit has passed since then: of watch time, of the series' own time, or of readings that were not used, each of them
-one step. Watching lapses before a series retires, whatever the limit.
+A warming frame covers it where it is nearer to a score than any since the last one. Watching lapses where the limit has
+passed since then by the series' own time, or by readings that were not used, each of them one step. Watch time counts
+only while no frame comes, so that it does not matter which other series share the partition. Watching lapses before a
+series retires, whatever the limit.
 """
 
 from collections.abc import Callable
@@ -34,7 +35,7 @@ OF_DISPOSITION[[Disposition.LATE, Disposition.DUPLICATE, Disposition.UNCONFIRMED
 class CoverageState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The coverage of one series, as its snapshot keeps it; see `Coverage`."""
 
-    covered_at: int
+    framed_at: int
     since: int
     best: int = 0
     unwatched: bool = False
@@ -67,7 +68,7 @@ class Coverage:
         self._most_unused = self.limit // policy.interval_ns * per_step
         # Watch time at the last reading.
         self.now = NEVER
-        self._covered_at = np.zeros(0, np.int64)  # watch time
+        self._framed_at = np.zeros(0, np.int64)  # watch time
         self._since = np.zeros(0, np.int64)  # event time
         # Longest run of warming frames since the last score. Invariant: 0 <= best[s] <= depth.
         self._best = np.zeros(0, np.int64)
@@ -76,18 +77,18 @@ class Coverage:
 
     def resize(self, capacity: int) -> None:
         """Makes room for `capacity` slots."""
-        self._covered_at, self._since = grown(self._covered_at, capacity, FREE), grown(self._since, capacity, 0)
+        self._framed_at, self._since = grown(self._framed_at, capacity, FREE), grown(self._since, capacity, 0)
         self._best, self._counts = grown(self._best, capacity, 0), grown(self._counts, capacity, 0)
         self.is_unwatched = grown(self.is_unwatched, capacity, False)
 
     def clear(self, slot: int) -> None:
         """Empties a slot."""
-        self._covered_at[slot], self._since[slot], self._best[slot] = FREE, 0, 0
+        self._framed_at[slot], self._since[slot], self._best[slot] = FREE, 0, 0
         self._counts[slot], self.is_unwatched[slot] = 0, False
 
     def state(self, slot: int) -> CoverageState | None:
         """State of a slot for its snapshot; None: it has not begun."""
-        at = int(self._covered_at[slot])
+        at = int(self._framed_at[slot])
         if at >= PENDING:
             return None
         counts = tuple(self._counts[slot].tolist()) if self._counts[slot].any() else ()
@@ -97,9 +98,9 @@ class Coverage:
         """Restores a slot from its snapshot; None: watching begins anew, `since` the series' own time."""
         self.clear(slot)
         if state is None:
-            self._covered_at[slot], self._since[slot] = PENDING if self.now == NEVER else self.now, since
+            self._framed_at[slot], self._since[slot] = PENDING if self.now == NEVER else self.now, since
             return
-        self._covered_at[slot], self._since[slot], self._best[slot] = state.covered_at, state.since, state.best
+        self._framed_at[slot], self._since[slot], self._best[slot] = state.framed_at, state.since, state.best
         self._counts[slot, : len(state.counts)] = state.counts[:REASONS]
         self.is_unwatched[slot] = state.unwatched
 
@@ -153,7 +154,7 @@ class Coverage:
     def _watch(self, slot: int, series: str, heard: int, masked: Callable[[], Bools]) -> Watch:
         expires = FREE if self._retire_after is None or heard == NEVER else heard + self._retire_after
         return Watch(
-            series, int(self._covered_at[slot]), int(self._since[slot]), self._counts[slot].tolist(),
+            series, int(self._framed_at[slot]), int(self._since[slot]), self._counts[slot].tolist(),
             bool(self.is_unwatched[slot]), self.limit, self._most_unused, expires, masked, self._sensors,
         )  # fmt: skip
 
@@ -163,17 +164,17 @@ class Coverage:
             return
         self.now = int(passage.watch[-1])
         self.begin_pending(int(passage.watch[0]), int(passage.stream[0]))
-        fresh = np.flatnonzero(self._covered_at[passage.slots] == FREE)
+        fresh = np.flatnonzero(self._framed_at[passage.slots] == FREE)
         if len(fresh):
             slots, first = np.unique(passage.slots[fresh], return_index=True)
-            self._covered_at[slots] = passage.watch[fresh[first]]
+            self._framed_at[slots] = passage.watch[fresh[first]]
             self._since[slots] = passage.time[fresh[first]]
 
     def begin_pending(self, watch: int, stream: int) -> None:
         """Begins with the series that were restored without coverage, at this watch and stream time, ns."""
-        pending = self._covered_at == PENDING
+        pending = self._framed_at == PENDING
         if watch != NEVER and pending.any():
-            self._covered_at[pending], self._since[pending] = watch, stream
+            self._framed_at[pending], self._since[pending] = watch, stream
 
     def _items(self, passage: Passage, frames: Frames, verdict: UInt8s, run: Int64s) -> Items:
         unused = np.flatnonzero(passage.disposition != Disposition.USED)
@@ -221,21 +222,23 @@ class Coverage:
 
     def _due(self, passage: Passage, heard: Int64s) -> tuple[Bools, Bools]:
         """Watched slots whose limit passes in this batch, and those that retire, unless a reading comes: bool (S,)."""
-        none = np.zeros(len(self._covered_at), np.bool_)
+        none = np.zeros(len(self._framed_at), np.bool_)
         if not len(passage.watch):
             return none, none
-        passed: Bools = (self._covered_at < passage.watch[-1] - self.limit) & ~self.is_unwatched
+        passed: Bools = (self._framed_at < passage.watch[-1] - self.limit) & ~self.is_unwatched
         if self._retire_after is None:
             return passed, none
-        held = (self._covered_at < PENDING) & (heard != NEVER)
+        held = (self._framed_at < PENDING) & (heard != NEVER)
         retires: Bools = held & ~self.is_unwatched & (heard < passage.stream[-1] - self._retire_after)
         return passed, retires
 
     def _changed(self, items: Items, segments: Segments, last: Int64s) -> Bools:
         """Slots with items that lapse or are covered again in this batch, bool (S,)."""
         slots, of = segments.series, segments.of_row
-        before = previous(last, segments, np.full(len(slots), -1))
-        base = np.where(before >= 0, items.watch[before], self._covered_at[items.slot])
+        none = np.full(len(slots), -1)
+        frame = last_true(items.is_frame, segments)
+        before, before_frame = previous(last, segments, none), previous(frame, segments, none)
+        base = np.where(before_frame >= 0, items.watch[before_frame], self._framed_at[items.slot])
         since = np.where(before >= 0, items.time[before], self._since[items.slot])
         total: Int64s = np.cumsum(~items.is_frame, dtype=np.int64)
         counted = np.append(0, total)
@@ -244,12 +247,12 @@ class Coverage:
         passed = (items.watch - base > self.limit) | (items.is_frame & (items.time - since > self.limit))
         passed |= unused > self._most_unused
         was_unwatched = self.is_unwatched[items.slot]
-        changed = np.zeros(len(self._covered_at), np.bool_)
+        changed = np.zeros(len(self._framed_at), np.bool_)
         changed[items.slot[np.where(was_unwatched, items.covered, passed)]] = True
-        newest = last[segments.end - 1]
-        covered_at = np.where(newest >= 0, items.watch[newest], self._covered_at[slots])
-        goes_on = self.is_unwatched[slots] & (newest < 0)
-        changed[slots[(self.now - covered_at > self.limit) & ~goes_on]] = True
+        newest = frame[segments.end - 1]
+        framed_at = np.where(newest >= 0, items.watch[newest], self._framed_at[slots])
+        goes_on = self.is_unwatched[slots] & (last[segments.end - 1] < 0)
+        changed[slots[(self.now - framed_at > self.limit) & ~goes_on]] = True
         return changed
 
     def _unused(self, slots: Int32s) -> Int64s:
@@ -261,8 +264,10 @@ class Coverage:
         """Notes what covered the slots last, and counts what came after that."""
         newest = last[segments.end - 1] if len(last) else last
         self._cover(segments.series[newest >= 0], items, newest[newest >= 0])
+        frame = last_true(items.is_frame, segments)[segments.end - 1] if len(last) else last
+        self._framed_at[segments.series[frame >= 0]] = items.watch[frame[frame >= 0]]
         later = np.flatnonzero(np.arange(len(last)) > newest[segments.of_row])
         np.add.at(self._counts, (items.slot[later], items.reason[later]), 1)
 
     def _cover(self, slots: Int32s, items: Items, at: Int64s) -> None:
-        self._covered_at[slots], self._since[slots], self._counts[slots] = items.watch[at], items.time[at], 0
+        self._framed_at[slots], self._since[slots], self._counts[slots] = items.watch[at], items.time[at], 0

@@ -80,7 +80,7 @@ class Watch:
     """
 
     series: str
-    covered_at: int
+    framed_at: int
     since: int
     counts: list[int]
     is_unwatched: bool
@@ -99,9 +99,11 @@ class Watch:
         for k in span:
             row, time, watch = int(items.row[k]), int(items.time[k]), int(items.watch[k])
             self._lapse_before(row, passage)
-            passed = watch - self.covered_at > self.limit or (items.is_frame[k] and time - self.since > self.limit)
+            passed = watch - self.framed_at > self.limit or (items.is_frame[k] and time - self.since > self.limit)
+            if items.is_frame[k]:
+                self.framed_at = watch
             if items.covered[k]:
-                self._cover(row, time, watch, passed)
+                self._cover(row, time, passed)
                 continue
             self.counts[items.reason[k]] += 1
             if items.is_frame[k]:
@@ -118,7 +120,7 @@ class Watch:
 
     def _lapse_before(self, end: int, passage: Passage, expires: int | None = None) -> None:
         """Lapses at the reading before `end` at which the limit is passed, if there is one."""
-        row = int(np.searchsorted(passage.watch, self.covered_at + self.limit, side="right"))
+        row = int(np.searchsorted(passage.watch, self.framed_at + self.limit, side="right"))
         if expires is not None:
             row = min(row, int(np.searchsorted(passage.stream, expires, side="right")))
         if row < end:
@@ -131,12 +133,12 @@ class Watch:
         self.ends.append(end)
         self._tell(False, end.row, time)
 
-    def _cover(self, row: int, time: int, watch: int, passed: bool) -> None:
+    def _cover(self, row: int, time: int, passed: bool) -> None:
         if self.is_unwatched:
             self._tell(True, row, time)
         elif passed:
             self.ends.append(End(row, time, self.since))
-        self.is_unwatched, self.covered_at, self.since = False, watch, time
+        self.is_unwatched, self.since = False, time
         self.counts = [0] * len(self.counts)
 
     def _tell(self, watched: bool, row: int, time: int) -> None:

@@ -24,8 +24,12 @@ class StreamClock:
     def limit_by(self, policy: FramePolicy, after_ns: int | None) -> int:
         """The limit of `unwatched_limit`; from here on, a reading moves watch time by half of it at most."""
         limit = unwatched_limit(policy, after_ns)
-        self.longest_step_ns = max(limit // 2, 1)
+        self.follow(limit)
         return limit
+
+    def follow(self, limit_ns: int) -> None:
+        """From here on, a reading moves watch time by half of this limit at most."""
+        self.longest_step_ns = max(limit_ns // 2, 1)
 
     def restore(self, stream_time: int, watch_time: int) -> None:
         """Sets the clock; a watch time of NEVER is the stream time."""

@@ -12,7 +12,7 @@ REASONS = ("silent", "late", "duplicate", "warming", "degraded", "off", "unconfi
 class _Watch:
     """The watching of one series."""
 
-    covered_at: int
+    framed_at: int
     since: int
     best: int = 0
     unwatched: bool = False
@@ -50,7 +50,8 @@ class NaiveCoverage:
     ) -> int | None:
         """Takes a frame; returns the time at which an open incident ends before it."""
         of, depth = self.of[series], self.policy.window + self.policy.smoothing - 1
-        passed = self.watch - of.covered_at > self.limit or time - of.since > self.limit
+        passed = self.watch - of.framed_at > self.limit or time - of.since > self.limit
+        of.framed_at = self.watch
         covered = verdict == "scored" or (outside and verdict != "off")
         if verdict == "scored":
             of.best = 0
@@ -60,7 +61,7 @@ class NaiveCoverage:
             ended = of.since if passed and not of.unwatched else None
             if of.unwatched:
                 self.events.append(NaiveCoverageEvent(series, True, of.since, time, of.counts, []))
-            of.covered_at, of.since, of.unwatched, of.counts = self.watch, time, False, [0] * len(REASONS)
+            of.since, of.unwatched, of.counts = time, False, [0] * len(REASONS)
             return ended
         of.counts[REASONS.index(verdict)] += 1
         of.masked = [] if verdict == "off" else masked
@@ -79,7 +80,7 @@ class NaiveCoverage:
         found = []
         for series, of in self.of.items():
             retires = self.policy.retire_after is not None and self.stream - heard[series] > self.policy.retire_after
-            if self.policy.unwatched_after is not None and (self.watch - of.covered_at > self.limit or retires):
+            if self.policy.unwatched_after is not None and (self.watch - of.framed_at > self.limit or retires):
                 at = self._lapse(series, None)
                 if at is not None:
                     found.append((series, at))
