@@ -89,16 +89,8 @@ def _replay(
         else:
             sys.stdout.write(encode(alert).decode() + "\n")
 
-    result = replay(
-        definition,
-        data,
-        layout,
-        publish,
-        scores,
-        accounts,
-        known=known_series(settings, definition),
-        unwatched_after_ns=settings.serve.unwatched_after,
-    )
+    known, after = known_series(settings, definition), settings.serve.unwatched_after
+    result = replay(definition, data, layout, publish, scores, accounts, known=known, unwatched_after_ns=after)
     if as_table:
         from stream.cli.reports.alerts import show_incidents
 

@@ -102,16 +102,8 @@ def _side(
     def publish(alert: Alert) -> None:
         events.append(msgspec.convert(alert, IncidentView, from_attributes=True))
 
-    result = replay(
-        definition,
-        data,
-        layout,
-        publish,
-        scores,
-        accounts,
-        known=known_series(settings, definition),
-        unwatched_after_ns=settings.serve.unwatched_after,
-    )
+    known, after = known_series(settings, definition), settings.serve.unwatched_after
+    result = replay(definition, data, layout, publish, scores, accounts, known=known, unwatched_after_ns=after)
     for line in [*warnings(result.accounts), *bad_value_lines(result.accounts, layout.bad_is_dead)]:
         warn(f"{definition.version}: {line}")
     return Side(definition.version, dict(result.counts)), list(newest(events).values())
