@@ -47,9 +47,10 @@ READING_ENDS = tuple(
 # Readings that a bundle, or a setting, leaves out on purpose while others are used.
 BY_CHOICE = (Count.IGNORED, Count.DEAD_UNKNOWN_SERIES)
 REMEDIES: Mapping[str, str] = {
-    QUIET: "see whether senders run and `input.topic` is the topic that they send to",
+    QUIET: "see whether senders run, send to `input.topic`, and commit their transactions (`narrows doctor` names one "
+    "that stays open)",
     OTHER_SERIES: "set `input.series` to the field that names the asset as training did, or train on these series",
-    Count.LATE: "set clocks right, or send a backlog before newer readings; `input.late: dead` keeps late ones",
+    Count.LATE: "set clocks right, or send a backlog before newer readings (`input.late: dead` keeps late ones)",
     Count.DUPLICATE: "send all sensors of one time in one message, or set `frames.resample: last` and train again",
     Count.IGNORED: "set `input.sensors` and `input.sensor` to the names of the bundle, or train on what comes",
     Count.WARMING: "send readings in the step of training, or train with a larger `frames.max_gap`",
@@ -57,7 +58,7 @@ REMEDIES: Mapping[str, str] = {
     "topic",
 }
 OTHER_REMEDY = (
-    "see `narrows dlq list`; mend the senders, or let `narrows init --from-topic` guess `input` from what they send"
+    "mend the senders (`narrows dlq list`), or let `narrows init --from-topic` guess `input` from what they send"
 )
 log = structlog.get_logger()
 

@@ -105,19 +105,23 @@ def test_a_topic_of_what_cannot_be_used_is_told_and_taken_back(watched: Watched,
     assert watched.live.logged(OPEN)
 
 
-def test_late_readings_are_dead_letters_each_once(watched: Watched) -> None:
-    live = watched.live
-    sent = rows(100, 5, "b")
-    live.send([*rows(200, 3, "b"), *sent])
+def test_a_kill_in_the_middle_repeats_neither_the_event_nor_a_letter_and_the_next_process_ends_it(
+    watched: Watched,
+) -> None:
+    live, before = watched.live, watched.told()
+    live.send(rows(200, 3, "b"))
+    backlog = rows(100, N, "b")
+    live.send(backlog)
+    watched.sent_until(lambda: rows(0, N, "a"), lambda: watched.told() == [*before, OPEN], "the event")
     live.wait_for_all()
-    letters = [r for r in live.read(live.dead) if r.key == "b" and r.headers["narrows_reason"] == b"late"]
-    assert [letter.value for letter in letters] == [value for _, value in sent]
     live.kill(watched.process)
     watched.process = live.start(*OVERRIDES)
-    live.send(watched.good())
+    watched.sent_until(lambda: rows(0, N, "a"), lambda: len(live.logged("topic.hardly_used")) == 1, "the log line")
+    assert watched.told() == [*before, OPEN]
+    watched.sent_until(watched.good, lambda: watched.told() == [*before, OPEN, ENDED], "the end")
     live.wait_for_all()
-    again = [r for r in live.read(live.dead) if r.key == "b" and r.headers["narrows_reason"] == b"late"]
-    assert again == letters
+    letters = [r for r in live.read(live.dead) if r.key == "b" and r.headers["narrows_reason"] == b"late"]
+    assert [letter.value for letter in letters] == [value for _, value in backlog]
 
 
 def test_series_that_the_bundle_does_not_know_are_told_until_one_comes(
