@@ -145,7 +145,7 @@ class Heartbeat(StatusEvent, frozen=True, tag="detector.heartbeat"):
             stands still.
         complete_through: watch time of the partition, RFC 3339; empty: there is no reading yet.
         known: series in memory; each is scored, warming, degraded or off, as its newest frame is.
-        open_incidents: series with one.
+        open_incidents, unwatched: series with an open incident, and series that are reported unwatched.
     """
 
     log_level: ClassVar[int] = logging.DEBUG
@@ -158,6 +158,7 @@ class Heartbeat(StatusEvent, frozen=True, tag="detector.heartbeat"):
     degraded: int
     off: int
     open_incidents: int
+    unwatched: int
 
     @classmethod
     def of(
@@ -178,6 +179,7 @@ class Heartbeat(StatusEvent, frozen=True, tag="detector.heartbeat"):
             degraded=states[Verdict.DEGRADED],
             off=states[Verdict.OFF],
             open_incidents=detector.open_incidents,
+            unwatched=int(detector.coverage.is_unwatched.sum()),
             message=message,
             offset=offset,
         )

@@ -69,6 +69,8 @@ class Verdict:
     uncommitted_extra: int = 0
     # Events that only a read_uncommitted subscriber read.
     aborted: int = 0
+    # Periods told of twice, times that go back.
+    heartbeats: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
 
     @property
@@ -77,6 +79,7 @@ class Verdict:
         return (
             not any((self.lost, self.twice, self.extra, self.out_of_order, self.wrong, self.open_differs))
             and self.uncommitted_clean
+            and not self.heartbeats
         )
 
     @property
@@ -88,7 +91,7 @@ class Verdict:
         counts = f"lost {self.lost}, twice {self.twice}, extra {self.extra}, out of order {self.out_of_order}"
         counts += f", wrong {self.wrong}, open incidents that differ {self.open_differs}"
         more = f"uncommitted: lost {self.uncommitted_lost}, extra {self.uncommitted_extra}"
-        return "\n".join([f"{counts}, {more}", *self.examples])
+        return "\n".join([f"{counts}, {more}", *self.heartbeats, *self.examples])
 
 
 @dataclass(frozen=True)

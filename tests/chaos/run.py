@@ -214,6 +214,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "out_of_order": verdict.out_of_order,
         "wrong": verdict.wrong,
         "open_differs": verdict.open_differs,
+        "heartbeats": verdict.heartbeats,
         "uncommitted_without_repetitions": {"lost": verdict.uncommitted_lost, "extra": verdict.uncommitted_extra},
         "scores_near_a_limit": report.expected.near,
         "back_after_broker_kill_s": round(report.back_after_broker_kill_s, 1),

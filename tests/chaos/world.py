@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from stream.detect.definition import Definition
 from tests.chaos.oracle import Expected, Verdict, event_of, judge, open_differences, recompute
 from tests.conftest import MakeTopic
+from tests.oracles.heartbeats import faults
 from tests.support.live import BREATH_S, NOT_YET, PARTITIONS, QUIET, Live, Record
 
 ASK_S = 0.2
@@ -17,7 +18,7 @@ BATCH = 2000
 # Replays, snapshots and commits must all be frequent in a run of minutes.
 SERVE: Mapping[str, Any] = {
     "session_timeout": "6s", "transaction_timeout": "5s", "commit_interval": "200ms", "max_replay": 2000,
-    "batch": 500, "log_format": "json", "log_every": "2s",
+    "batch": 500, "log_format": "json", "log_every": "2s", "heartbeat": "10s",
 }  # fmt: skip
 Isolation = Literal["read_committed", "read_uncommitted"]
 
@@ -79,6 +80,7 @@ class World:
         verdict = judge(expected, got, uncommitted)
         verdict.open_differs = open_differences(alerts, self.read(self._live.open, "read_committed"))
         verdict.aborted = len(uncommitted) - len(got)
+        verdict.heartbeats = faults(record.json() for record in self.read(self._live.status, "read_committed"))
         return verdict, expected
 
     def _await_no_open_transaction(self) -> None:
