@@ -68,7 +68,8 @@ class Step:
         """Readings by disposition and frames by verdict, as the service counts them."""
         counts = Counter({Count.IGNORED: self.batch.ignored, Count.DEAD: len(self.batch.dead) + self.refused.total()})
         counts.update(self.outcome.counts())
-        counts[Count.BAD_VALUES] = total(self.batch.bad)
+        if bad := total(self.batch.bad):
+            counts[Count.BAD_VALUES] = bad
         counts[Count.RECEIVED] = sum(counts[Count[fate.name]] for fate in Disposition)
         return counts
 

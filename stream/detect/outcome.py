@@ -166,6 +166,7 @@ class Outcome:
         verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
         counted = Counter({Count[kind.name]: dispositions[kind] for kind in Disposition})
         counted.update({Count[verdict.name]: verdicts[verdict] for verdict in Verdict})
-        counted[Count.SENTINELS] = int(self.sentinels.sum())
+        if sentinels := int(self.sentinels.sum()):
+            counted[Count.SENTINELS] = sentinels
         counted[Count.DISAGREEING] = int(self.verdicts.disagreeing.sum())
         return counted

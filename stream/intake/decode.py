@@ -136,11 +136,17 @@ class Decoder:
         if not parsed.bad:
             return {}
         of, at, fate = series.tolist(), position.tolist(), (results <= _RowResult.NO_NUMBER).tolist()
-        return grouped(
-            (BadValue(names[of[row]], self._sensor(parsed, row, i), kind_of(value), shown(value)), at[row])
-            for row, i, value in parsed.bad
-            if fate[row]
-        )
+        # Most bad values are alike: each is put into words once.
+        known: dict[tuple[int, str, object], BadValue] = {}
+        found: list[tuple[BadValue, int]] = []
+        for row, i, value in parsed.bad:
+            if fate[row]:
+                key = (of[row], self._sensor(parsed, row, i), value if type(value) is str else (shown(value),))
+                bad = known.get(key)
+                if bad is None:
+                    bad = known[key] = BadValue(names[key[0]], key[1], kind_of(value), shown(value))
+                found.append((bad, at[row]))
+        return grouped(found)
 
     def _sensor(self, parsed: Parsed, row: int, column: int) -> str:
         """The sensor of a number of a row."""

@@ -40,7 +40,7 @@ def find_long_columns(search: Search, time: str, taken: set[str | None]) -> tupl
     free = {name: kind for name, kind in search.types.items() if name not in taken and name not in hints.exclude}
     as_text = [name for name, kind in free.items() if is_text(kind) and name.lower() in (*VALUES, *_ONLY_VALUES)]
     numbers = [name for name, kind in free.items() if is_number(kind)]
-    numbers += [name for name in as_text if search.mostly_numbers(name)]
+    numbers += [name for name in as_text if search.text_among_numbers(name)]
     sensor_found = sensor or first_named([name for name, kind in free.items() if is_text(kind)], SENSORS)
     value_found = value or first_named(numbers, VALUES)
     if value_found is None and len(numbers) == 1:

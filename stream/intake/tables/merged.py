@@ -97,21 +97,30 @@ def numbers_in(file: File, columns: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in columns if name in kinds)
 
 
-def mostly_numbers(found: Sequence[File], name: str) -> bool:
-    """True for a column of text in which most of the first and last values are numbers."""
+def text_among_numbers(found: Sequence[File], name: str) -> bool:
+    """True for a column that is text because some values are no numbers: most of the first and last ones are.
+
+    Where all of them are numbers, it was made text on purpose, as identifiers are.
+    """
     shares = [share_of_numbers(rows.column(0)) for file in _with_text(found, name) for rows in _ends(file, name)]
-    return 2 * sum(good for good, _ in shares) > sum(values for _, values in shares)
+    mostly = 2 * sum(good for good, _ in shares) > sum(values for _, values in shares)
+    return mostly and any(good < values for file in found for good, values in _shares(file, name))
 
 
 def holds_numbers(found: Sequence[File], name: str) -> bool:
     """True for a column of text in which some value is a number."""
-    return mostly_numbers(found, name) or any(_has_numbers(file, name) for file in found)
+    return any(_has_numbers(file, name) for file in found)
 
 
 def _has_numbers(file: File, name: str) -> bool:
     """True where a column of text has a number in a file; reads no further than to the first."""
-    batches = (batch for one in _with_text([file], name) for batch in one.batches([name], numbers=[name]))
-    return any(share_of_numbers(batch.column(0))[0] for batch in batches)
+    return any(good for good, _ in _shares(file, name))
+
+
+def _shares(file: File, name: str) -> Iterator[tuple[int, int]]:
+    """Of each batch of a column of text: how many values are numbers, and how many are not empty."""
+    for one in _with_text([file], name):
+        yield from (share_of_numbers(batch.column(0)) for batch in one.batches([name], numbers=[name]))
 
 
 def _with_text(found: Sequence[File], name: str) -> list[File]:

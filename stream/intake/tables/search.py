@@ -10,7 +10,7 @@ from stream.errors import DataError
 from stream.intake.tables.column_types import listed
 from stream.intake.tables.files import File
 from stream.intake.tables.hints import Hints
-from stream.intake.tables.merged import merged_types, mostly_numbers
+from stream.intake.tables.merged import merged_types, text_among_numbers
 from stream.intake.tables.repeated_times import FirstRows
 
 # A reason in `why` that is against a column.
@@ -67,9 +67,9 @@ class Search:
         self.why[role] = "configured"
         return name
 
-    def mostly_numbers(self, name: str) -> bool:
-        """True for a column of text in which most of the values are numbers, where text may be."""
-        return self.hints.texts and mostly_numbers(self.files, name)
+    def text_among_numbers(self, name: str) -> bool:
+        """True for a column that is text because a few of its values are no numbers, where a text may be a number."""
+        return self.hints.texts and text_among_numbers(self.files, name)
 
     @property
     def no_series(self) -> set[str | None]:

@@ -77,7 +77,7 @@ def _reason_against(search: Search, name: str, kind: pa.DataType) -> str | None:
         return "without a value"
     if is_label_name(name):
         return "named like a label: a detector must not see the answers; configure it as label or as sensor"
-    if not is_number(kind) and not search.mostly_numbers(name):
+    if not is_number(kind) and not search.text_among_numbers(name):
         return _not_numbers(search, name, kind)
     if name.lower() in TIMES:
         return "named like a time; configure it as sensor if it is one"

@@ -31,11 +31,16 @@ from stream.intake.wire.strict_json import MAX_DEPTH, StrictReader, not_utf8, to
 _MAX_EXTRAS = 64
 # Begins a literal that was put in quotes; a character for private use, which no sender means.
 _MARK = "\ue000"
-_QUOTED = rb'\1"' + _MARK.encode() + rb'\2"'
 _LITERALS = {f"{_MARK}{name}": float(name) for name in ("NaN", "Infinity", "-Infinity")}
-_LITERAL = re.compile(rb"([:,\[][ \t\r\n]*)(NaN|-?Infinity)(?=[ \t\r\n]*[,}\]])")
+# What JSON has not, each with its replacement.
+_TO_QUOTE = [
+    (re.compile(pattern + rb"(?=[ \t\r\n]*[,}\]])"), f'"{_MARK}{name}"'.encode())
+    for pattern, name in ((rb"NaN", "NaN"), (rb"-Infinity", "-Infinity"), (rb"\bInfinity", "Infinity"))
+]
 # The first integer beyond float64.
 _HUGE = int(sys.float_info.max) + 1
+# Bad values per message from which on the next batch is read leniently at once.
+_MANY = 0.25
 # Types of good numbers, and of none.
 _NUMBERS = frozenset({float, int, bool, type(None)})
 _PLAIN_STRING = re.compile(rb'"([^"]*)"[ \t\r\n]*(:?)')
@@ -111,6 +116,15 @@ def _is_number(value: object) -> bool:
     return kind in _NUMBERS and (kind is not int or -_HUGE < value < _HUGE)  # type: ignore[operator] # an int
 
 
+def _quoted(value: bytes) -> bytes:
+    """A message with NaN and Infinity in quotes, marked."""
+    if b"NaN" not in value and b"Infinity" not in value:
+        return value
+    for pattern, text in _TO_QUOTE:
+        value = pattern.sub(text, value)
+    return value
+
+
 class JsonParser:
     """Parser of JSON objects and arrays. Remembers unread fields, for speed only. Not for several threads."""
 
@@ -125,6 +139,7 @@ class JsonParser:
         self._lenient = self._base.lenient() if keep_rest else None
         self._extras: tuple[Path, ...] = ()
         self._turn = 0
+        self._many_bad = False
         self._reader = StrictReader(self._base, {name for leaf in leaves for name in leaf.path}, max_bytes, keep_rest)
 
     @property
@@ -135,12 +150,14 @@ class JsonParser:
     def parse(self, values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> Parsed:
         """Parses a batch.
 
-        1. msgspec reads every message. 2. Counts over the batch show whether its rows are certain.
+        1. msgspec reads every message, unless many of the batch before had bad values: that costs an exception each.
+        2. Counts over the batch show whether its rows are certain.
         3. msgspec reads leniently what it could not read, if bad values are missing; counts show the same.
         4. `strict_json` reads what msgspec could not read, and what is not certain.
         """
         bad_keys = self._bad_keys(keys)
-        messages = self._fast(self._shape, values, keys, bad_keys)
+        nothing: list[Message | None] = [None] * len(values)
+        messages = nothing if self._many_bad else self._fast(self._shape, values, keys, bad_keys)
         parsed, doubted = self._examined(self._shape, values, messages)
         failed = [i for i, message in enumerate(messages) if message is None]
         if not failed and not doubted:
@@ -154,14 +171,16 @@ class JsonParser:
                 messages[i] = self._reader.read(value, bad_keys.get(keys[i]))
                 reread[i] = True
         rows = _Rows(messages)
-        return rows.parsed(self._base.columns(rows.rows), self._heads, None if self._lenient is None else reread)
+        parsed = rows.parsed(self._base.columns(rows.rows), self._heads, None if self._lenient is None else reread)
+        self._many_bad = len(parsed.bad) > _MANY * len(messages)
+        return parsed
 
     def _read_again(
         self, shape: Shape, values: Sequence[bytes | None], messages: list[Message | None], failed: Sequence[int]
     ) -> set[int]:
         """Reads the messages `failed` into `messages`, with anything for a number; returns those that are doubtful."""
         # Quotes around what stands within a string make it no JSON: `strict_json` reads that.
-        texts = [value and _LITERAL.sub(_QUOTED, value) for value in (values[i] for i in failed)]
+        texts = [value and _quoted(value) for value in (values[i] for i in failed)]
         again = self._fast(shape, texts)
         parsed, doubted = self._examined(shape, texts, again)
         if any(not _LITERALS.keys().isdisjoint(head) for head in parsed.heads):
