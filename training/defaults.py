@@ -57,6 +57,7 @@ def choose_policy(
         valid=tuple(ValidRange(name, *rule.valid) for name, rule in rules.sensors.items() if rule.valid),
         sentinels=sentinels_of(frames),
         beyond_clip="log",
+        restart_after=frames.restart_after,
     )
 
 

@@ -96,9 +96,15 @@ class Attribution:
         broken = np.flatnonzero(~np.isnan(values)).tolist()
         return tuple(_share(names[f], 0.0, values[f], limit[f], time, outside=True) for f in broken)
 
-    def vetoed(self, veto: Veto, rows: Int64s) -> Bools:
-        """The frames of `rows`, all with an error, that may not open an incident: bool (len(rows),)."""
-        return veto.vetoed(*self._columns(rows))
+    def vetoed(self, veto: Veto, with_all: bool) -> Bools:
+        """Frames that the rules keep from opening an incident, bool (n,); of those that exceed, or of all scored."""
+        vetoed = np.zeros(len(self.score), np.bool_)
+        if not veto.is_on:
+            return vetoed
+        rows = np.flatnonzero(~np.isnan(self.score) if with_all else self.score > EXCEEDS)
+        if len(rows):
+            vetoed[rows] = veto.vetoed(*self._columns(rows))
+        return vetoed
 
     def _columns(self, rows: Int64s) -> tuple[Float64s, Float64s, Float64s]:
         """Share of the error, observed (NaN where masked), expected in the sensors' units; each (F, len(rows))."""

@@ -86,6 +86,10 @@ class Coverage:
         self._framed_at[slot], self._since[slot], self._best[slot] = FREE, 0, 0
         self._counts[slot], self.is_unwatched[slot] = 0, False
 
+    def restart(self, slot: int, since: int) -> None:
+        """Notes that the own time of a series starts anew, `since` a time that may be before the last one, ns."""
+        self._since[slot] = since
+
     def state(self, slot: int) -> CoverageState | None:
         """State of a slot for its snapshot; None: it has not begun."""
         at = int(self._framed_at[slot])

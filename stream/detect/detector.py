@@ -3,8 +3,9 @@
 A pure function of a series' readings in order and of the definition. Batch boundaries do not matter, to the bit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,8 +16,9 @@ from stream.detect.frames.clock import NEVER, RawFrames
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
 from stream.detect.frames.history import History
-from stream.detect.frames.ranges import Ranges
-from stream.detect.incidents.incidents import EXCEEDS, Incidents
+from stream.detect.frames.time_check import Restart
+from stream.detect.incidents.incident import Reason
+from stream.detect.incidents.incidents import Incidents
 from stream.detect.incidents.level import ErrorHistory
 from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.detect.incidents.usual import UsualLevels
@@ -24,11 +26,14 @@ from stream.detect.incidents.usual_events import usual_events
 from stream.detect.incidents.veto import Veto
 from stream.detect.lapses import Lapses, Passage
 from stream.detect.last_verdicts import LastVerdicts
-from stream.detect.outcome import Outcome, Verdicts, in_order, verdict_of
+from stream.detect.outcome import ClockRestart, Outcome, Verdicts, in_order, verdict_of
 from stream.detect.retirement import Retirement
 from stream.detect.series_state import SeriesState
 from stream.detect.slots import Segments
-from stream.intake.columns import Bools, Int64s, Readings, UInt8s
+from stream.intake.columns import Int64s, Readings, UInt8s
+
+# Stream time and watch time at each reading, see `Detector.push`.
+Times: TypeAlias = tuple[Int64s, Int64s]
 
 
 class Detector:
@@ -42,6 +47,7 @@ class Detector:
             is. See `unwatched_limit`.
         rules_for_all: apply the sensors' rules to every scored frame, not only to those that exceed. Calibration
             needs this, as it has no threshold yet.
+        restarts: False: no series starts anew, see `Framing`.
     """
 
     def __init__(
@@ -50,19 +56,19 @@ class Detector:
         retire_after_ns: int | None = None,
         unwatched_after_ns: int | None = None,
         rules_for_all: bool = False,
+        restarts: bool = True,
     ) -> None:
         self.definition = definition
         spec, policy = definition.spec, definition.policy
-        self._framing = Framing(policy, definition.sensors)
+        self._framing = Framing(policy, definition.sensors, restarts)
         self.slots = self._framing.slots
         self._history = History(spec, policy, definition.scales)
-        self._ranges = Ranges(policy.valid, definition.sensors)
-        self._veto = Veto(definition.rules.sensors, definition.sensors)
-        self._rules_for_all = rules_for_all
-        self._incidents = Incidents(definition.detector, definition.rules)
+        self._veto, self._rules_for_all = Veto(definition.rules.sensors, definition.sensors), rules_for_all
+        self._incidents = Incidents(definition.detector, definition.rules, self._framing.times.restarts)
         self.coverage = Coverage(policy, definition.sensors, spec.receptive_field, unwatched_after_ns, retire_after_ns)
-        self._retirement = Retirement(retire_after_ns)
-        self._errors, self.last_verdicts = ErrorHistory(spec), LastVerdicts()
+        self._retirement, self._errors = Retirement(retire_after_ns), ErrorHistory(spec)
+        self.last_verdicts = LastVerdicts()
+        self._by_slot = (self._history, self._incidents, self.coverage, self._errors, self.last_verdicts)
         self.usual = UsualLevels(definition.thresholds, definition.learning)
 
     @property
@@ -85,43 +91,66 @@ class Detector:
         returning = self._retirement.returning(self.slots.lookup(readings.names)[readings.series], stream_time)
         return self._push_in_parts(readings, times, returning) if returning else self._push(readings, times)
 
-    def _push(self, readings: Readings, times: tuple[Int64s, Int64s] | None) -> Outcome:
-        raw, disposition = self._framing.raw(readings)
-        passage = None
+    def _push(self, readings: Readings, times: Times | None) -> Outcome:
+        checked = self._framing.checked(readings)
+        if checked.restarts:
+            return self._push_in_parts(readings, times, checked.restarts)
+        raw, disposition = self._framing.raw(checked)
+        disposition, passage = checked.of_batch(disposition), None
         if times is not None:
             slots = self.slots.lookup(readings.names)[readings.series]
             self._retirement.note(slots, times[0])
-            passage = Passage(slots, readings.time, disposition, *times)
-        return replace(self._score(raw, disposition, passage), sentinels=self._framing.sentinels(readings))
+            passage = Passage(slots, readings.time, checked.as_held(disposition), *times)
+        confirmed = tuple(map(self.slots.name, checked.confirmed))
+        sentinels = self._framing.sentinels(readings)
+        return replace(self._score(raw, disposition, passage), sentinels=sentinels, confirmed=confirmed)
 
-    def _push_in_parts(self, readings: Readings, times: tuple[Int64s, Int64s], returning: list[int]) -> Outcome:
-        """Takes the readings up to each return; then the series starts again, unless it has an open incident."""
-        starts = [0, *returning]
-        parts: list[Outcome] = []
-        rows = np.arange(len(readings))
-        for nth, (start, end) in enumerate(zip(starts, [*returning, len(readings)], strict=True)):
+    def _anew(self, restart: Restart) -> Outcome:
+        """Starts a series anew: closes what is open, and forgets its frames."""
+        slot, series = restart.slot, self.slots.name(restart.slot)
+        outcome = self._close(slot, series, "clock_restarted").at_row(0)
+        self._framing.restart(slot)
+        self._history.clear(slot)
+        self._errors.clear(slot)
+        self.coverage.restart(slot, restart.seen)
+        event = ClockRestart(series, restart.seen, restart.expected, restart.behind, 0)
+        return replace(outcome, clock_restarts=(event,))
+
+    def _push_in_parts(self, readings: Readings, times: Times | None, cuts: Sequence[int | Restart]) -> Outcome:
+        """Takes the readings up to each cut: there a series starts anew, or comes back after it was retired."""
+        parts, starts = list[Outcome](), list[int]()
+        rows = [cut.row if isinstance(cut, Restart) else cut for cut in cuts]
+        for cut, start, end in zip((None, *cuts), [0, *rows], [*rows, len(readings)], strict=True):
             name = readings.names[readings.series[start]]
-            if nth and not self._incidents.get(int(self.slots.lookup([name])[0])):
+            if isinstance(cut, Restart):
+                parts.append(self._anew(cut))
+            elif cut is not None and not self._incidents.get(int(self.slots.lookup([name])[0])):
                 self.forget(name)
-            part = readings.rows((rows >= start) & (rows < end))
+            part = readings.rows(slice(start, end))
             self._admit(part.names)
-            parts.append(self._push(part, (times[0][start:end], times[1][start:end])))
+            parts.append(self._push(part, times and (times[0][start:end], times[1][start:end])))
+            starts += [start] * (len(parts) - len(starts))
         return Outcome.joined(parts, starts)
 
     def expired(self, stream_time: int) -> list[str]:
         """Series that would start again if they came back at `stream_time`: the caller may forget them."""
-        expired = self._retirement.expired(stream_time)
-        return [self.slots.name(slot) for slot in expired if not self._incidents.get(slot)]
+        return [
+            self.slots.name(slot) for slot in self._retirement.expired(stream_time) if not self._incidents.get(slot)
+        ]
 
     def silence(self, series: str) -> Outcome:
         """Closes the open ticks and the incident of a series that has sent nothing for long; none if it is unknown."""
-        slot, no_readings = self.slots.find(series), np.zeros(0, np.uint8)
+        slot = self.slots.find(series)
         if slot is None:
-            return self._without_frames(no_readings, None)
+            return self._without_frames(np.zeros(0, np.uint8), None)
+        self._framing.times.drop(slot)
+        return self._close(slot, series, "silent")
+
+    def _close(self, slot: int, series: str, reason: Reason) -> Outcome:
+        """Closes the open ticks and the incident of a series; no reading does."""
         raw = self._framing.clock.close(slot)
-        raw = replace(raw, row=np.full(len(raw.time), -1))
-        outcome = self._score(raw, no_readings, Passage.none())
-        resolved = self._incidents.silence(slot, series, self._framing.clock.state(slot).last_frame)
+        outcome = self._score(replace(raw, row=np.full(len(raw.time), -1)), np.zeros(0, np.uint8), Passage.none())
+        resolved = self._incidents.close(slot, series, self._framing.clock.state(slot).last_frame, reason)
         return replace(outcome, events=(*outcome.events, *resolved))
 
     def with_incident(self) -> list[str]:
@@ -135,9 +164,9 @@ class Detector:
         return [name for name, is_unwatched in zip(names, unwatched, strict=True) if not is_unwatched]
 
     def has_open(self, series: str) -> bool:
-        """True if the series has an open tick or an open incident."""
-        slot = self.slots.find(series)
-        return slot is not None and bool(self._incidents.get(slot) or self._framing.clock.state(slot).open)
+        """True if the series has an open tick, an open incident, or a reading that is held."""
+        slot, of = self.slots.find(series), self._framing
+        return slot is not None and bool(self._incidents.get(slot) or of.times.holds(slot) or of.clock.state(slot).open)
 
     def restore_open(self, series: str, state: SeriesState | None) -> None:
         """Replaces the open incident and the coverage of a series that has a slot by those of `state`; None: none."""
@@ -160,11 +189,8 @@ class Detector:
         """Removes the series from memory; if it comes back, it starts warming."""
         slot = self.slots.release(series)
         self._framing.forget(slot)
-        self._history.clear(slot)
-        self._incidents.clear(slot)
-        self.coverage.clear(slot)
-        self._errors.clear(slot)
-        self.last_verdicts.clear(slot)
+        for of in self._by_slot:
+            of.clear(slot)
         self._retirement.restore(slot, NEVER)
 
     def snapshot(self, series: str) -> SeriesState:
@@ -185,6 +211,7 @@ class Detector:
             coverage=self.coverage.state(slot),
             usual=self.usual.snapshot(slot),
             verdict=self.last_verdicts.of(slot),
+            times=self._framing.times.state(int(slot)),
         )
 
     def restore(self, states: Iterable[SeriesState]) -> None:
@@ -192,41 +219,25 @@ class Detector:
         states = list(states)
         self._admit(state.series for state in states)
         slots = self.slots.lookup(state.series for state in states).astype(np.int64)
-        sensors = self.definition.spec.sensors
         for slot, state in zip(slots.tolist(), states, strict=True):
-            values = np.frombuffer(state.values, "<f8").reshape(-1, sensors)
+            values = np.frombuffer(state.values, "<f8").reshape(-1, self.definition.spec.sensors)
             self._history.restore(slot, np.frombuffer(state.time, "<i8"), values)
-            self._framing.framer.last_time[slot], self._framing.framer.last_off[slot] = state.last_time, state.last_off
-            self._framing.framer.carried[slot] = np.frombuffer(state.carried, "<f8")
-            self._framing.framer.age[slot] = np.frombuffer(state.age, "<i4")
+            self._framing.framer.restore(slot, state.last_time, state.last_off, state.carried, state.age)
             self._framing.clock.restore(slot, state.ticks)
+            self._framing.times.restore(slot, state.times)
             self._retirement.restore(slot, state.heard_at)
             self._incidents.restore(slot, state.incident)
             self.coverage.restore(slot, state.coverage, state.ticks.last_frame)
             self.usual.restore(slot, state.usual)
             self.last_verdicts.restore(slot, state.verdict)
-        self._derive_errors(slots)
-
-    def _derive_errors(self, slots: Int64s) -> None:
-        """Computes the last M - 1 errors of `slots` from their kept frames."""
-        self._errors.clear(slots)
-        if self.definition.spec.smoothing == 1 or not len(slots):
-            return
-        kept, of = self._history.window_frames(slots)
-        assert kept.masked is not None
-        whole = kept.masked[kept.at].sum(axis=1) <= self.definition.policy.max_missing
-        due = whole & (kept.run >= self.definition.spec.window)
-        errors = np.full(len(of), np.nan)
-        errors[due] = self.definition.ensemble.errors(kept.scaled, kept.at[due], kept.masked).error
-        self._errors.remember(errors, Segments(of.astype(np.int32)))
+        self._errors.derive(slots, self._history, self.definition)
 
     def _admit(self, names: Iterable[str]) -> None:
         """Gives new series a slot in every array."""
         added = self._framing.admit(names)
         if self._framing.capacity > len(self.usual.trained):
-            for of in (self._history, self._incidents, self.coverage, self._errors, self._retirement, self.usual):
+            for of in (*self._by_slot, self._retirement, self.usual):
                 of.resize(self._framing.capacity)
-            self.last_verdicts.resize(self._framing.capacity)
         for slot, name in added:
             self._history.set_series(slot, name)
             self.usual.set_series(slot, name)
@@ -252,19 +263,18 @@ class Detector:
         odd_level = oddness * self.usual.trained[frames.series]
         judged = self.usual.push(np.maximum(level, odd_level), frames.time, segments)
         attribution = Attribution(
-            self.definition, self._history, self._ranges, frames, windows, due, reconstruction,
+            self.definition, self._history, self._framing.framer.ranges, frames, windows, due, reconstruction,
             level / judged.threshold, odd, np.minimum(oddness, odd_level / judged.threshold), form,
         )  # fmt: skip
         scored = ScoredFrames(
             frames.series, frames.time, level, attribution.score, disagreement, frames.imputed, frames.row,
-            judged.threshold, self._vetoed(attribution), frames.is_outside, attribution.view, judged.moved,
+            judged.threshold, attribution.vetoed(self._veto, self._rules_for_all), frames.is_outside, attribution.view,
+            judged.moved,
         )  # fmt: skip
         verdict = verdict_of(frames, scored.score)
         self.last_verdicts.push(frames.series, verdict)
         lapses = self._lapses(passage, frames, verdict, windows.run)
-        events = self._incidents.push(
-            scored, self.slots.name, attribution.sensors, attribution.outside, lapses.ends
-        )  # fmt: skip
+        events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside, lapses.ends)
         self._history.keep(frames, windows)
         return Outcome(
             disposition,
@@ -274,16 +284,6 @@ class Detector:
             coverage_events=lapses.in_order,
             usual_events=usual_events(judged, scored, self.slots.name, attribution.sensors),
         )
-
-    def _vetoed(self, attribution: Attribution) -> Bools:
-        """Frames that the rules keep from opening an incident, bool (n,)."""
-        score, vetoed = attribution.score, np.zeros(len(attribution.score), np.bool_)
-        if not self._veto.is_on:
-            return vetoed
-        rows = np.flatnonzero(~np.isnan(score) if self._rules_for_all else score > EXCEEDS)
-        if len(rows):
-            vetoed[rows] = attribution.vetoed(self._veto, rows)
-        return vetoed
 
     def _lapses(self, passage: Passage | None, frames: Frames, verdict: UInt8s, run: Int64s) -> Lapses:
         """Series that are no longer watched, or watched again; without stream time there are none."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from stream.counters import Count
 from stream.detect.frames.frames import Fitness, Frames
+from stream.detect.frames.time_check import ends
 from stream.detect.incidents.incident import IncidentEvent
 from stream.detect.incidents.scored_frames import ScoredFrames
 from stream.detect.incidents.usual_events import UsualEvent
@@ -117,6 +118,22 @@ def in_order(events: Iterable[IncidentEvent]) -> tuple[IncidentEvent, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRestart:
+    """A series starts anew, as its readings stay behind its clock. Times are ns.
+
+    Attributes:
+        seen: time of the reading that starts it anew, `row` of the batch. expected: time that the clock had.
+        behind: readings in a row behind the clock, this one included.
+    """
+
+    series: str
+    seen: int
+    expected: int
+    behind: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The detector's answer to a batch of readings.
 
@@ -128,6 +145,8 @@ class Outcome:
         coverage_events: of series that are no longer watched, or watched again, in the same order.
         usual_events: of series whose level has become the new usual one, in the same order.
         sentinels: int64 (F,), values of each sensor that mean none; of a silence there are none, (0,).
+        clock_restarts: of series that start anew, in the same order.
+        confirmed: the series of each reading of an earlier batch that was unconfirmed then, and is used now.
     """
 
     disposition: UInt8s
@@ -137,11 +156,30 @@ class Outcome:
     coverage_events: tuple[CoverageEvent, ...] = ()
     usual_events: tuple[UsualEvent, ...] = ()
     sentinels: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    clock_restarts: tuple[ClockRestart, ...] = ()
+    confirmed: tuple[str, ...] = ()
 
     @property
-    def series_events(self) -> tuple[CoverageEvent | UsualEvent, ...]:
+    def series_events(self) -> tuple[CoverageEvent | UsualEvent | ClockRestart, ...]:
         """All events about a series that are no incidents."""
-        return (*self.coverage_events, *self.usual_events)
+        return (*self.coverage_events, *self.usual_events, *self.clock_restarts)
+
+    @property
+    def ends(self) -> Int64s:
+        """Readings by disposition, int64 (len(Disposition),)."""
+        return ends(self.disposition, len(self.confirmed))
+
+    def at_row(self, row: int) -> "Outcome":
+        """The same outcome, completed by reading `row`."""
+        rows = np.full(len(self.frames), row, np.int64)
+        return replace(
+            self,
+            frames=replace(self.frames, row=rows),
+            verdicts=replace(self.verdicts, row=rows),
+            events=tuple(replace(event, row=row) for event in self.events),
+            coverage_events=tuple(replace(event, row=row) for event in self.coverage_events),
+            usual_events=tuple(replace(event, row=row) for event in self.usual_events),
+        )
 
     @staticmethod
     def joined(parts: Sequence["Outcome"], starts: Sequence[int]) -> "Outcome":
@@ -157,12 +195,16 @@ class Outcome:
                 replace(event, row=event.row + start) for part, start in placed for event in part.coverage_events
             ),
             usual_events=tuple(moved),
-            sentinels=np.sum([part.sentinels for part in parts], axis=0, dtype=np.int64),
+            sentinels=np.sum([part.sentinels for part in parts if len(part.sentinels)], axis=0, dtype=np.int64),
+            clock_restarts=tuple(
+                replace(event, row=event.row + start) for part, start in placed for event in part.clock_restarts
+            ),
+            confirmed=tuple(series for part in parts for series in part.confirmed),
         )
 
     def counts(self) -> Counter[Count]:
         """Readings by disposition, frames by verdict, and frames whose members disagree."""
-        dispositions = np.bincount(self.disposition, minlength=len(Disposition)).tolist()
+        dispositions = self.ends.tolist()
         verdicts = np.bincount(self.verdicts.verdict, minlength=len(Verdict)).tolist()
         counted = Counter({Count[kind.name]: dispositions[kind] for kind in Disposition})
         counted.update({Count[verdict.name]: verdicts[verdict] for verdict in Verdict})

@@ -12,6 +12,8 @@ View = Literal["newest", "window", "still", "relation"]
 # sensors that do not go with the others. Their places are codes. The last two see forms: they have no level.
 VIEWS: tuple[View, ...] = ("newest", "window", "still", "relation")
 STILL, RELATION = VIEWS.index("still"), VIEWS.index("relation")
+# A reading more than so many intervals from the newest one of its series, and more than `max_gap`, leaps.
+LEAP_STEPS = 10
 
 
 class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +59,7 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         maintenance: spans whose frames are off.
         valid: a value outside is missing in the frame, and opens an incident unless the frame is off.
         sentinels: such a value is missing in the reading. A range, a mean over a tick and the model never see it.
+        restart_after: readings in a row far behind its clock after which a series starts anew, >= 0; 0: it never does.
     """
 
     interval_ns: int
@@ -73,6 +76,12 @@ class FramePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     valid: tuple[ValidRange, ...]
     sentinels: tuple[Sentinels, ...]
     beyond_clip: Literal["cut", "log"]
+    restart_after: int
+
+    @property
+    def leap_ns(self) -> int:
+        """A time further from that of the series than this is believed once a second reading confirms it."""
+        return max(self.max_gap_ns, LEAP_STEPS * self.interval_ns)
 
 
 class SensorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -68,6 +68,10 @@ class SeriesCounter:
         """
         places = self._places(readings.names)
         self._count(self._readings, places[readings.series], outcome.disposition)
+        # Counted as unconfirmed before: each is used now.
+        for place in self._places(outcome.confirmed).tolist():
+            self._readings[place, Disposition.USED] += 1
+            self._readings[place, Disposition.UNCONFIRMED] -= 1
         if refused:
             # The rows first: they may move the array.
             rows = self._places(refused)

@@ -6,6 +6,7 @@ import numpy as np
 from stream.detect.coverage import CoverageState
 from stream.detect.definition import Definition
 from stream.detect.frames.clock import NEVER, TickState
+from stream.detect.frames.time_check import TimeState
 from stream.detect.incidents.incident import Incident
 
 
@@ -25,6 +26,7 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
         coverage: since when and why it is not watched; None: an older version wrote the snapshot.
         usual: what its threshold has learned; empty: nothing.
         verdict: of its last frame, see `Verdict`; None: it has no frame yet.
+        times: what the check of times remembers; None: nothing.
     """
 
     series: str
@@ -40,12 +42,14 @@ class SeriesState(msgspec.Struct, omit_defaults=True):
     usual: bytes = b""
     coverage: CoverageState | None = None
     verdict: int | None = None
+    times: TimeState | None = None
 
 
 def without_history(state: SeriesState, definition: Definition) -> SeriesState:
     """The state of a series whose frames are lost: its clock, last off frame, incident and coverage remain.
 
-    The next frame stands after a gap, however short a time after the last one it comes.
+    The next frame stands after a gap, however short a time after the last one it comes. A reading that is held is lost
+    with the frames, and stays unconfirmed.
     """
     sensors, policy = definition.spec.sensors, definition.policy
     return msgspec.structs.replace(
@@ -56,5 +60,6 @@ def without_history(state: SeriesState, definition: Definition) -> SeriesState:
         carried=np.full(sensors, np.nan).astype("<f8").tobytes(),
         age=np.full(sensors, policy.max_carry + 1).astype("<i4").tobytes(),
         ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),
+        times=None if state.times is None else msgspec.structs.replace(state.times, held=[], held_at=0),
         coverage=None if state.coverage is None else msgspec.structs.replace(state.coverage, best=0),
     )

@@ -77,7 +77,7 @@ class Alert(msgspec.Struct, frozen=True):
     alert_id: str
     sequence: int
     state: Literal["opened", "updated", "resolved"]
-    reason: Literal["recovered", "silent", "split", "amended", "new_usual", "unwatched"] | None
+    reason: Literal["recovered", "silent", "split", "amended", "new_usual", "unwatched", "clock_restarted"] | None
     series: str
     detector: str
     started_at: str

@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from stream.detect.incidents.usual_events import UsualEvent
+from stream.detect.outcome import ClockRestart
 from stream.detect.policy import SECOND
 from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.events.record import rfc3339
@@ -205,8 +206,36 @@ class UsualLevelMoved(StatusEvent, frozen=True, tag="data.usual_level_moved"):
         return cls(*fields, message=message, series=change.series, offset=offset)
 
 
-def series_event(change: CoverageEvent | UsualEvent, offset: int) -> StatusEvent:
+class ClockRestarted(StatusEvent, frozen=True, tag="data.clock_restarted"):
+    """The clock of a series was set back: its readings stay behind, so the series starts anew at their time.
+
+    Attributes:
+        seen: time of the reading that starts it anew. expected: the newest time before, RFC 3339.
+        behind: readings in a row that were far behind; all but the last are late.
+    """
+
+    log_level: ClassVar[int] = logging.WARNING
+    seen: str
+    expected: str
+    behind: int
+
+    @classmethod
+    def of(cls, change: ClockRestart, offset: int) -> "ClockRestarted":
+        """`offset`: of the message that caused it."""
+        seen, expected = rfc3339(change.seen), rfc3339(change.expected)
+        message = (
+            f"{change.series!r} starts anew at {seen} and warms up: {change.behind} readings in a row were far behind "
+            f"{expected}, its newest time. If its clock was set back, nothing is to be done. If it sends old readings "
+            "once more, or two sources send it with different clocks, correct that; `frames.restart_after: 0` keeps "
+            "the newest time, and all readings behind it are late"
+        )
+        return cls(seen, expected, change.behind, message=message, series=change.series, offset=offset)
+
+
+def series_event(change: CoverageEvent | UsualEvent | ClockRestart, offset: int) -> StatusEvent:
     """The event about a series that the detector reports; `offset`: of the message that caused it."""
+    if isinstance(change, ClockRestart):
+        return ClockRestarted.of(change, offset)
     if isinstance(change, UsualEvent):
         return UsualLevelMoved.of(change, offset)
     return SeriesWatched.of(change, offset) if change.watched else SeriesUnwatched.of(change, offset)

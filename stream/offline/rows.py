@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stream.detect.frames.framing import Framing
+from stream.detect.frames.time_check import ends
 from stream.detect.policy import FramePolicy
 from stream.errors import DataError
 from stream.intake.columns import Disposition
@@ -99,5 +100,6 @@ def _dispositions(batches: Sequence[Batch], policy: FramePolicy, sensors: tuple[
     framing, fates = Framing(policy, sensors), np.zeros(len(Disposition), np.int64)
     for batch in batches:
         framing.admit(batch.columns.names)
-        fates += np.bincount(framing.raw(batch.readings)[1], minlength=len(Disposition))
+        checked = framing.checked(batch.readings)
+        fates += ends(checked.of_batch(framing.raw(checked)[1]), len(checked.confirmed))
     return Counter({fate.name.lower(): int(fates[fate]) for fate in Disposition})

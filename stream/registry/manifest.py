@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
 # Fields that the first bundles of this format lack, and the values that they were trained and scored with.
 ADDED: dict[str, dict[str, object]] = {
-    "policy": {"close_complete": True, "valid": [], "sentinels": [], "beyond_clip": "cut"},
+    "policy": {"close_complete": True, "valid": [], "sentinels": [], "beyond_clip": "cut", "restart_after": 20},
     "rules": {"sensors": []},
     "model": {"beta": 0.1, "discriminator": 0, "clip": None},
 }

@@ -241,13 +241,17 @@ class FrameSettings(Section):
     grace: Duration = Field(
         default=0,
         description="A tick closes once its series is this far past its end. It closes earlier, with its last sensor, "
-        "where "
-        "resample is `last` and the long history has one value per sensor and tick.",
+        "where resample is `last` and the long history has one value per sensor and tick.",
     )
     max_gap: PositiveDuration | None = Field(
         default=None,
         description="A longer step between two frames empties the window: the series warms up. >= interval. null: 10 "
         "usual steps.",
+    )
+    restart_after: NonNegative = Field(
+        default=20,
+        description="Readings in a row, behind by more than `max_gap` and 10 intervals and over as many intervals, "
+        "after which a clock was set back: the series starts anew at their time. 0: never, all of them are late.",
     )
     max_carry: NonNegative = Field(
         default=5, description="Frames for which a missing sensor keeps its last value; then it is masked."

@@ -149,15 +149,15 @@ def _pass(
 ) -> tuple[list[NaiveDetector], Counter[str], list[Event]]:
     """A twin for each partition, as each has its own stream time; what became of the readings; the events."""
     twins: dict[int, NaiveDetector] = {}
-    fates: Counter[str] = Counter()
     events = []
     for record in records:
         reading = record.json()
         twin = twins.setdefault(record.partition, _twin(definition, error))
         known = len(twin.events)
         values = [reading[sensor] for sensor in definition.sensors]
-        fates[twin.push(record.key, reading["time"] * MS, values)] += 1
+        twin.push(record.key, reading["time"] * MS, values)
         events += [_expected(event, record) for event in twin.events[known:]]
+    fates = Counter(fate for twin in twins.values() for fate in twin.dispositions)
     return list(twins.values()), fates, events
 
 
@@ -175,6 +175,7 @@ def _twin(definition: Definition, error: Any) -> NaiveDetector:
         log=p.beyond_clip == "log",
         close_after=r.close_after, close_ratio=r.close_ratio, update_every=r.update_every_ns,
         max_duration=r.max_duration_ns, edges=r.severity_edges, unwatched_after=unwatched_limit(p, None),
+        restart_after=p.restart_after,
     )  # fmt: skip
     return NaiveDetector(definition.detector, policy, error, scale, definition.thresholds.of)
 

@@ -5,31 +5,13 @@ For the same readings it must give the same dispositions, verdicts, levels and e
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
 from tests.oracles.naive_coverage import NaiveCoverage
 from tests.oracles.naive_incidents import NaiveIncidents
-from tests.oracles.naive_records import NAN, NaiveEvent, NaiveFrame, NaiveIncident, NaivePolicy
+from tests.oracles.naive_records import NAN, NaiveEvent, NaiveFrame, NaivePolicy, NaiveSeries
 from tests.oracles.naive_usual import NaiveUsual
-
-
-@dataclass
-class _Series:
-    """The state of one series."""
-
-    last: int | None = None
-    newest: int | None = None
-    ticks: dict[int, list[list[tuple[int, float]]]] = field(default_factory=dict)
-    carried: list[float] = field(default_factory=list)
-    age: list[int] = field(default_factory=list)
-    idle_at: int | None = None
-    window: list[tuple[list[float], list[bool]]] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
-    incident: NaiveIncident | None = None
-    heard: int | None = None
-    run: int = 0
 
 
 class NaiveDetector:
@@ -57,11 +39,14 @@ class NaiveDetector:
         self.policy = policy
         self.error, self.scale, self.threshold, self.parts = error, scale, threshold, parts
         self.new_usual, self.usual = usual, dict[str, NaiveUsual]()
-        self.series: dict[str, _Series] = {}
-        self.frames: list[NaiveFrame] = []
-        self.incidents = NaiveIncidents(detector, policy)
+        self.series: dict[str, NaiveSeries] = {}
+        self.frames, self.incidents = list[NaiveFrame](), NaiveIncidents(detector, policy)
         self.stream_time: int | None = None
         self.is_silence = False
+        # Of each reading; that of an unconfirmed one changes once it is confirmed.
+        self.dispositions: list[str] = []
+        # Series, time seen and expected, and readings behind, of each clock that started anew.
+        self.clock_restarts: list[tuple[str, int, int, int]] = []
 
     @property
     def events(self) -> list[NaiveEvent]:
@@ -69,29 +54,64 @@ class NaiveDetector:
         return self.incidents.events
 
     def push(self, series: str, time: int, values: Sequence[float]) -> str:
-        """Takes one reading and returns its disposition; frames and events are added to the lists."""
+        """Takes one reading and returns its disposition so far; frames and events are added to the lists."""
         p = self.coverage.policy = self.policy
-        fresh = _Series(carried=[NAN] * p.sensors, age=[p.max_carry + 1] * p.sensors)
         self.stream_time = time if self.stream_time is None else max(self.stream_time, time)
         known = self.series.get(series)
         if known is not None and self._is_retired(known):
             del self.series[series]
             del self.coverage.of[series]
             self.usual.pop(series, None)
+        state = self.series.setdefault(series, self._fresh())
+        leap, held, state.held = max(p.max_gap, 10 * p.interval), state.held, None
+        if held is not None and time < held[1]:
+            held = None
+        newest = state.believed if held is None else held[1]
+        if newest is not None and time < newest - leap:
+            state = self._behind(series, state, time, newest, leap)
+        else:
+            state.behind = []
         self.coverage.pass_(series, time)
-        state = self.series.setdefault(series, fresh)
         state.heard = self.stream_time
+        if held is not None:
+            self.dispositions[held[0]] = self._take(series, state, held[1], held[2])
         if p.sentinels:
             values = [NAN if v in missing else v for v, missing in zip(values, p.sentinels, strict=True)]
-        disposition = self._take(series, state, time, values)
-        if disposition != "used":
-            self._end(series, self.coverage.unused(series, disposition))
+        self.dispositions.append("unconfirmed")
+        if newest is not None and time > newest + leap:
+            state.held = (len(self.dispositions) - 1, time, values)
+        else:
+            self.dispositions[-1] = self._take(series, state, time, values)
+        if self.dispositions[-1] != "used":
+            self._end(series, self.coverage.unused(series, self.dispositions[-1]))
         heard = {name: of.heard for name, of in self.series.items() if of.heard is not None}
         for name, at in self.coverage.look(heard):
             self._end(name, at)
-        return disposition
+        return self.dispositions[-1]
 
-    def _take(self, series: str, state: _Series, time: int, values: Sequence[float]) -> str:
+    def _fresh(self) -> NaiveSeries:
+        p = self.policy
+        return NaiveSeries(carried=[NAN] * p.sensors, age=[p.max_carry + 1] * p.sensors)
+
+    def _behind(self, series: str, state: NaiveSeries, time: int, newest: int, leap: int) -> NaiveSeries:
+        """Notes a reading far behind its series; returns the state of the series, a new one where it starts anew."""
+        p = self.policy
+        if state.behind and time < max(state.behind) - leap:
+            state.behind = []
+        state.behind.append(time)
+        is_enough = 0 < p.restart_after <= len(state.behind)
+        if not is_enough or time - state.behind[0] < (p.restart_after - 1) * p.interval:
+            return state
+        self.clock_restarts.append((series, time, newest, len(state.behind)))
+        self._close(series, state, "clock_restarted")
+        fresh = self._fresh()
+        fresh.restarts = state.restarts + 1
+        self.series[series], self.coverage.of[series].since = fresh, time
+        return fresh
+
+    def _take(self, series: str, state: NaiveSeries, time: int, values: Sequence[float]) -> str:
+        """Takes a reading whose time is believed, and returns its disposition."""
+        state.believed = time if state.believed is None else max(state.believed, time)
         if self.policy.resample != "none":
             return self._tick(series, state, time, values)
         if state.last is not None and time <= state.last:
@@ -107,7 +127,7 @@ class NaiveDetector:
             self.incidents.publish(series, state.incident, "resolved", ended, "unwatched", ended)
             state.incident = None
 
-    def _is_retired(self, state: _Series) -> bool:
+    def _is_retired(self, state: NaiveSeries) -> bool:
         after = self.policy.retire_after
         if after is None or state.heard is None or state.incident is not None:
             return False
@@ -117,18 +137,21 @@ class NaiveDetector:
     def silence(self, series: str) -> None:
         """Closes the open ticks and the incident of a series."""
         state = self.series.get(series)
-        if state is None:
-            return
+        if state is not None:
+            state.held = None
+            self._close(series, state, "silent")
+
+    def _close(self, series: str, state: NaiveSeries, reason: str) -> None:
         self.is_silence = True
         for tick in sorted(state.ticks):
             self._close_tick(series, state, tick)
         self.is_silence = False
         if state.incident is not None:
             assert state.last is not None
-            self.incidents.publish(series, state.incident, "resolved", state.last, "silent", state.last)
+            self.incidents.publish(series, state.incident, "resolved", state.last, reason, state.last)
             state.incident = None
 
-    def _tick(self, series: str, state: _Series, time: int, values: Sequence[float]) -> str:
+    def _tick(self, series: str, state: NaiveSeries, time: int, values: Sequence[float]) -> str:
         p = self.policy
         tick = time // p.interval * p.interval
         if state.last is not None and tick <= state.last:
@@ -156,7 +179,7 @@ class NaiveDetector:
         ranked = [kind for kind in ("used", "late", "duplicate") if kind in dispositions]
         return ranked[0] if ranked else "used"
 
-    def _close_tick(self, series: str, state: _Series, tick: int) -> None:
+    def _close_tick(self, series: str, state: NaiveSeries, tick: int) -> None:
         p = self.policy
         row = []
         for cell in state.ticks.pop(tick):
@@ -172,7 +195,7 @@ class NaiveDetector:
                 self._frame(series, state, empty, [NAN] * p.sensors)
         self._frame(series, state, tick, row)
 
-    def _frame(self, series: str, state: _Series, time: int, values: list[float]) -> None:
+    def _frame(self, series: str, state: NaiveSeries, time: int, values: list[float]) -> None:
         p = self.policy
         if state.last is None or time - state.last > p.max_gap:
             state.window, state.errors, state.run = [], [], 0
@@ -207,10 +230,13 @@ class NaiveDetector:
         if verdict == "off":
             outside = []
         state.incident = self.incidents.step(
-            series, state.incident, time, score, lambda: self._is_vetoed(series, state, row, masks), outside, moved > 0
-        )
+            series, state.incident, time, score, lambda: self._is_vetoed(series, state, row, masks), outside, moved > 0,
+            state.restarts,
+        )  # fmt: skip
 
-    def _level(self, series: str, state: _Series, time: int, row: list[float], masks: list[bool]) -> tuple[float, str]:
+    def _level(
+        self, series: str, state: NaiveSeries, time: int, row: list[float], masks: list[bool]
+    ) -> tuple[float, str]:
         p = self.policy
         if self._is_off(series, state, time, row):
             state.window, state.errors = [], []
@@ -233,14 +259,14 @@ class NaiveDetector:
             return NAN, "warming"
         return sum(existing) / len(existing), "scored"
 
-    def _is_off(self, series: str, state: _Series, time: int, row: list[float]) -> bool:
+    def _is_off(self, series: str, state: NaiveSeries, time: int, row: list[float]) -> bool:
         p = self.policy
         if p.running is not None and not p.running(row):
             state.idle_at = time
         settling = state.idle_at is not None and time - state.idle_at < p.settle
         return p.off(series, time) or state.idle_at == time or settling
 
-    def _is_vetoed(self, series: str, state: _Series, row: list[float], masks: list[bool]) -> bool:
+    def _is_vetoed(self, series: str, state: NaiveSeries, row: list[float], masks: list[bool]) -> bool:
         p = self.policy
         if not p.rules:
             return False

@@ -19,6 +19,7 @@ class NaiveIncidents:
     def step(
         self, series: str, incident: NaiveIncident | None, time: int, score: float,
         is_vetoed: Callable[[], bool], outside: list[int], moved: bool = False,
+        restarts: int = 0,
     ) -> NaiveIncident | None:  # fmt: skip
         """The open incident of a series after a frame; `is_vetoed` is called for frames that exceed."""
         p = self.policy
@@ -29,7 +30,11 @@ class NaiveIncidents:
         if not scored and not outside:
             return incident
         if incident is None:
-            return self._opened(series, time, score, outside) if outside or (score > 1 and not is_vetoed()) else None
+            return (
+                self._opened(series, time, score, outside, restarts)
+                if outside or (score > 1 and not is_vetoed())
+                else None
+            )
         if scored:
             incident.score, incident.peak, incident.scored = score, max(incident.peak, score), True
         new = [f for f in outside if f not in incident.outside]
@@ -52,8 +57,9 @@ class NaiveIncidents:
             self.publish(series, incident, "updated", time)
         return incident
 
-    def _opened(self, series: str, time: int, score: float, outside: list[int]) -> NaiveIncident:
-        ident = str(uuid.uuid5(NAMESPACE, f"{self.detector}\x00{series}\x00{time}"))
+    def _opened(self, series: str, time: int, score: float, outside: list[int], restarts: int) -> NaiveIncident:
+        again = f"\x00{restarts}" if restarts else ""
+        ident = str(uuid.uuid5(NAMESPACE, f"{self.detector}\x00{series}\x00{time}{again}"))
         known = 0.0 if math.isnan(score) else score
         incident = NaiveIncident(ident, time, self._severity(known), time, known, known)
         incident.cause = "range" if outside else "model"

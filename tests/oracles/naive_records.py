@@ -36,6 +36,7 @@ class NaivePolicy:
     sentinels: Sequence[Sequence[float]] = ()
     rules: Sequence[tuple[str, float, float]] = ()
     log: bool = False
+    restart_after: int = 20
 
     def limited(self, z: float) -> float:
         """A scaled value; beyond the clip it is cut, or grows with the logarithm."""
@@ -104,3 +105,24 @@ class NaiveIncident:
     cause: str = "model"
     scored: bool = True
     outside: list[int] = field(default_factory=list)
+
+
+@dataclass
+class NaiveSeries:
+    """The state of one series."""
+
+    last: int | None = None
+    newest: int | None = None
+    ticks: dict[int, list[list[tuple[int, float]]]] = field(default_factory=dict)
+    carried: list[float] = field(default_factory=list)
+    age: list[int] = field(default_factory=list)
+    idle_at: int | None = None
+    window: list[tuple[list[float], list[bool]]] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    incident: NaiveIncident | None = None
+    heard: int | None = None
+    run: int = 0
+    believed: int | None = None
+    held: tuple[int, int, Sequence[float]] | None = None
+    behind: list[int] = field(default_factory=list)
+    restarts: int = 0

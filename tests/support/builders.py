@@ -37,7 +37,7 @@ def a_policy(**changes: object) -> FramePolicy:
     plain = {
         "interval_ns": SECOND, "max_gap_ns": 5 * SECOND, "resample": "none", "grace_ns": 0, "close_complete": True,
         "max_carry": 5, "max_missing": 0, "clip": 10.0, "score_when": "", "settle_ns": 0, "maintenance": (),
-        "valid": (), "sentinels": (), "beyond_clip": "cut",
+        "valid": (), "sentinels": (), "beyond_clip": "cut", "restart_after": 20,
     }  # fmt: skip
     return FramePolicy(**(plain | changes))  # type: ignore[arg-type]
 

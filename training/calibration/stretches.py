@@ -76,7 +76,7 @@ def threshold_basis(
     high, q = found
     # Where the threshold is so low, the stretches are incidents, and incidents name sensors.
     lower = replace(draft, thresholds=replace(calibration.table, q=calibration.table.q / TIMES), learning=None)
-    detector = Detector(lower)
+    detector = Detector(lower, restarts=False)
     events = [event for batch in history.batches for event in detector.push(batch.readings).events]
     first = tuple(_stretch(levels, rows, events) for rows in high.rows[:FEW])
     count, share, all_q = len(high.rows), float(high.inside.mean()), calibration.table.q

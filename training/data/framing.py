@@ -7,6 +7,7 @@ import numpy as np
 
 from stream.detect.frames.frames import Fitness, Frames
 from stream.detect.frames.framing import Framing
+from stream.detect.frames.time_check import ends
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, Slots, last_true
 from stream.intake.columns import Bools, Disposition, Float64s, Int32s, Int64s, UInt8s
@@ -119,8 +120,10 @@ def frame(batches: Iterable[Batch], policy: FramePolicy, sensors: tuple[str, ...
     framing, history = Framing(policy, sensors), HistoryFrames(policy)
     for batch in batches:
         framing.admit(batch.columns.names)
-        raw, disposition = framing.raw(batch.readings)
-        history.add(batch, disposition, framing.frames(raw), framing.slots)
+        checked = framing.checked(batch.readings)
+        raw, disposition = framing.raw(checked)
+        fates = ends(checked.of_batch(disposition), len(checked.confirmed))
+        history.add(batch, fates, framing.frames(raw), framing.slots)
     return history.joined()
 
 
@@ -134,15 +137,15 @@ class HistoryFrames:
         self._marks: list[Int64s] = []
         self._fates = np.zeros(len(Disposition), np.int64)
 
-    def add(self, batch: Batch, disposition: UInt8s, frames: Frames, slots: Slots) -> None:
+    def add(self, batch: Batch, fates: Int64s, frames: Frames, slots: Slots) -> None:
         """Adds the frames of one batch.
 
         Args:
-            disposition: uint8 (n,), of each reading of the batch.
+            fates: readings by disposition, see `ends`.
             frames: what the batch completed; their series are numbered by `slots`.
             slots: of the framing or the detector, the same object for every batch.
         """
-        self._fates += np.bincount(disposition, minlength=len(Disposition))
+        self._fates += fates
         self._fates[Disposition.IGNORED] += batch.ignored
         self._fates[Disposition.DEAD] += len(batch.dead)
         self._pieces.append(frames)

@@ -77,7 +77,7 @@ def frame_scores(history: History, definition: Definition, counter: SeriesCounte
     Args:
         counter: counts the readings and frames of each series; None: they are not asked for.
     """
-    detector = Detector(definition, rules_for_all=True)
+    detector = Detector(definition, rules_for_all=True, restarts=False)
 
     def verdicts() -> Iterable[Verdicts]:
         for batch in history.batches:
@@ -108,7 +108,7 @@ def scored_history(steps: Iterable[Step], detector: Detector) -> ScoredHistory:
             counts.update(step.counts())
             counter.add(step.batch.columns, outcome, step.dead, step.batch.bad)
             events.extend(outcome.events)
-            frames.add(step.batch, outcome.disposition, outcome.frames, detector.slots)
+            frames.add(step.batch, outcome.ends, outcome.frames, detector.slots)
             yield outcome.verdicts
 
     scores = FrameScores.joined(verdicts())

@@ -67,7 +67,7 @@ def score_readings(definition: Definition, data: Path, hints: Hints) -> NewerRea
     layout = layout_for(data, hints.with_optional_label(data), definition)
     batches = list(rows_in_order(data, layout, definition.sensors, batch_rows(len(definition.sensors))))
     history = History(layout, batches, definition.sensors, 0.0)
-    detector = Detector(definition, rules_for_all=True)
+    detector = Detector(definition, rules_for_all=True, restarts=False)
     scored = scored_history((Step(batch, Counter(), detector.push(batch.readings)) for batch in batches), detector)
     frames, scores = scored.frames, scored.scores
     if not len(frames):

@@ -84,7 +84,7 @@ class Framer:
     def __init__(self, policy: FramePolicy, sensors: tuple[str, ...]) -> None:
         self._policy = policy
         self._condition = Condition(policy.score_when, sensors) if policy.score_when else None
-        self._ranges = Ranges(policy.valid, sensors)
+        self.ranges = Ranges(policy.valid, sensors)
         self._names: dict[int, str] = {}
         self.last_time = np.zeros(0, np.int64)
         self.last_off = np.zeros(0, np.int64)
@@ -101,10 +101,19 @@ class Framer:
 
     def clear(self, slot: int) -> None:
         """Empties a slot."""
+        self.restart(slot)
+        self._names.pop(slot, None)
+
+    def restart(self, slot: int) -> None:
+        """Forgets the frames of a series, not its name."""
         self.last_time[slot] = self.last_off[slot] = NEVER
         self.carried[slot] = np.nan
         self.age[slot] = self._policy.max_carry + 1
-        self._names.pop(slot, None)
+
+    def restore(self, slot: int, last_time: int, last_off: int, carried: bytes, age: bytes) -> None:
+        """Restores a slot from its snapshot, see `SeriesState`."""
+        self.last_time[slot], self.last_off[slot] = last_time, last_off
+        self.carried[slot], self.age[slot] = np.frombuffer(carried, "<f8"), np.frombuffer(age, "<i4")
 
     def set_series(self, slot: int, series: str) -> None:
         """Sets the name of the series in a slot: maintenance spans name their series."""
@@ -117,7 +126,7 @@ class Framer:
         segments = Segments(raw.series)
         before = self._time_before(raw, segments)
         after_gap = (before == NEVER) | (_elapsed(raw.time, before) > self._policy.max_gap_ns)
-        outside = self._ranges.outside(raw.values)
+        outside = self.ranges.outside(raw.values)
         possible = raw.values if outside is None else np.where(np.isnan(outside), raw.values, np.nan)
         values, age = self._carry(possible, after_gap, segments)
         masked = np.isnan(values).sum(axis=1)

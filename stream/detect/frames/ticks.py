@@ -30,7 +30,7 @@ class TickClock:
         self._close_complete = policy.close_complete
         # Start of the last closed tick of each series. Invariant: its open ticks are later.
         self._last = np.zeros(0, np.int64)
-        # Newest time of each series among readings whose tick was open.
+        # Newest time of each series, that of a late reading included.
         self._newest = np.zeros(0, np.int64)
         # Invariant: the oldest open tick of a series waits for its end or for a sensor.
         self._open = OpenTicks(sensors)
@@ -55,7 +55,7 @@ class TickClock:
         closing = closing_rows(on.ticks.series, on.first, self._ripe(on, entries, arrivals, time), n)
         taken = np.zeros(n, np.bool_)
         taken[on.rows] = on.rows <= closing[on.tick]
-        np.maximum.at(self._newest, slots[taken], time[taken])
+        np.maximum.at(self._newest, slots, time)
         entries = entries.where(taken[entries.row])
         value_dispositions = self._gather(on.ticks, entries, time)
         self._open.put(on.ticks[closing == n])

@@ -12,7 +12,7 @@ NAMESPACE = UUID("6d3c9d0e-5a55-5b0a-9e1c-6e6172726f77")
 
 State = Literal["opened", "updated", "resolved"]
 Cause = Literal["model", "range"]
-Reason = Literal["recovered", "silent", "split", "amended", "new_usual", "unwatched"]
+Reason = Literal["recovered", "silent", "split", "amended", "new_usual", "unwatched", "clock_restarted"]
 
 
 class SensorShare(msgspec.Struct, frozen=True):
@@ -106,6 +106,10 @@ class End:
     at: int
 
 
-def alert_id(detector: str, series: str, started_at: int) -> str:
-    """Id of an incident: UUIDv5 of detector, series and time of the opening frame. The same in replay and broker."""
-    return str(uuid5(NAMESPACE, f"{detector}\x00{series}\x00{started_at}"))
+def alert_id(detector: str, series: str, started_at: int, restarts: int = 0) -> str:
+    """Id of an incident: UUIDv5 of detector, series and time of the opening frame. The same in replay and broker.
+
+    A clock that was set back gives the same times again: from the first of its `restarts` on, they are part of the id.
+    """
+    again = f"\x00{restarts}" if restarts else ""
+    return str(uuid5(NAMESPACE, f"{detector}\x00{series}\x00{started_at}{again}"))

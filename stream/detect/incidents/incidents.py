@@ -22,11 +22,10 @@ Shares = Callable[[int], tuple[SensorShare, ...]]
 
 
 class Incidents:
-    """The open incidents of one partition."""
+    """The open incidents of one partition; `restarts` gives how often the clock of a slot has started anew."""
 
-    def __init__(self, detector: str, rules: Rules) -> None:
-        self._detector = detector
-        self._rules = rules
+    def __init__(self, detector: str, rules: Rules, restarts: Callable[[int], int] = lambda slot: 0) -> None:
+        self._detector, self._rules, self._restarts = detector, rules, restarts
         self._open: dict[int, Incident] = {}
         # Invariant: is_open[s] == (s in _open); kept so that a batch without trouble costs one comparison.
         self._is_open = np.zeros(0, np.bool_)
@@ -115,7 +114,8 @@ class Incidents:
             beyond = outside(i) if frame.outside else ()
             if incident is None:
                 if frame.opens:
-                    incident = self._opened(series, frame, sensors(i) if frame.scored else (), beyond)
+                    ident = alert_id(self._detector, series, frame.time, self._restarts(slot))
+                    incident = self._opened(ident, frame, sensors(i) if frame.scored else (), beyond)
                     events.append(self._event(series, incident, "opened", frame.time, frame.row))
                 continue
             if frame.scored:
@@ -150,20 +150,20 @@ class Incidents:
                 incident = None
         return incident
 
-    def silence(self, slot: int, series: str, last_time: int) -> list[IncidentEvent]:
-        """Closes the incident of a series that has stopped sending; its end is the time of the last frame."""
+    def close(self, slot: int, series: str, last_time: int, reason: Reason) -> list[IncidentEvent]:
+        """Closes the incident of a series whose frames end; its end is the time of the last one."""
         incident = self._open.get(slot)
         if incident is None:
             return []
         self.clear(slot)
-        return [self._event(series, incident, "resolved", last_time, -1, "silent", last_time)]
+        return [self._event(series, incident, "resolved", last_time, -1, reason, last_time)]
 
     def _opened(
-        self, series: str, frame: ScoredFrame, shares: tuple[SensorShare, ...], beyond: tuple[SensorShare, ...]
+        self, ident: str, frame: ScoredFrame, shares: tuple[SensorShare, ...], beyond: tuple[SensorShare, ...]
     ) -> Incident:
         score, level, disagreement = (frame.score, frame.level, frame.disagreement) if frame.scored else (0.0, 0.0, 0.0)
         return Incident(
-            alert_id=alert_id(self._detector, series, frame.time),
+            alert_id=ident,
             started_at=frame.time,
             sequence=-1,
             severity=self._severity(score),

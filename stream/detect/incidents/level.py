@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from stream.detect.definition import Definition
+from stream.detect.frames.history import History
 from stream.detect.policy import ModelSpec
 from stream.detect.slots import Segments, grown
 from stream.intake.columns import Float64s, Int64s
@@ -40,6 +42,19 @@ class ErrorHistory:
         joined[at], joined[old] = error, self._errors[segments.series]
         self.remember(error, segments)
         return levels(joined, at, run, self._spec.window, self._spec.smoothing)
+
+    def derive(self, slots: Int64s, history: History, definition: Definition) -> None:
+        """Computes the errors of `slots` from their kept frames, to the same bits."""
+        self.clear(slots)
+        if self._spec.smoothing == 1 or not len(slots):
+            return
+        kept, of = history.window_frames(slots)
+        assert kept.masked is not None
+        whole = kept.masked[kept.at].sum(axis=1) <= definition.policy.max_missing
+        due = whole & (kept.run >= self._spec.window)
+        errors = np.full(len(of), np.nan)
+        errors[due] = definition.ensemble.errors(kept.scaled, kept.at[due], kept.masked).error
+        self.remember(errors, Segments(of.astype(np.int32)))
 
     def remember(self, error: Float64s, segments: Segments) -> None:
         """Keeps the newest errors of each series; `error` and `segments` as in `push`."""

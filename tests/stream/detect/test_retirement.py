@@ -13,7 +13,8 @@ from stream.detect.frames.frames import Frames
 from stream.detect.outcome import Outcome, Verdict
 from tests.oracles.naive_detector import NaiveDetector
 from tests.oracles.naive_records import NaivePolicy
-from tests.stream.detect.test_detector import Case, a_case, events_of, the_twin, verdicts_of
+from tests.stream.detect.detector_cases import Case, a_case, the_twin
+from tests.stream.detect.test_detector import events_of, verdicts_of
 from tests.support.builders import SECOND, START, a_definition, a_spec, readings
 
 AFTER = 25 * SECOND

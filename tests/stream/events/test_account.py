@@ -129,6 +129,9 @@ def test_many_frames_without_a_score_are_named_though_no_series_is_blind() -> No
 
 
 def test_a_series_whose_clock_ran_ahead_is_named_though_all_of_its_frames_are_scored() -> None:
-    (late,) = account(definition(), readings([*range(100, 130), *range(40)]))
+    """Without new starts all readings behind are late; with them, all but those that show where the clock is now."""
+    (late,) = account(definition(restart_after=0), readings([*range(100, 130), *range(40)]))
     assert (late.late, late.cause, late.blind) == (40, "late", True)
     assert "'a': 26 of 30 frames scored, 4 warming, 40 late: most of its readings stand behind a later one" in late.text
+    (anew,) = account(definition(), readings([*range(100, 130), *range(40)]))
+    assert (anew.late, anew.frames, anew.scored, anew.cause) == (19, 51, 26 + 17, "")

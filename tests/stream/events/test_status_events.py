@@ -8,6 +8,7 @@ import pytest
 
 from stream.detect.detector import Detector
 from stream.detect.incidents.usual_events import UsualEvent
+from stream.detect.outcome import ClockRestart
 from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.events.data_events import (
     HistoryLost,
@@ -91,6 +92,7 @@ EVENTS: list[StatusEvent] = [
     MutesChanged.of((), offset=40),
     Heartbeat.of(1_700_000_040 * SECOND, "stream", 1_700_000_046 * SECOND, Detector(a_definition(a_spec())), offset=40),
     Heartbeat.of(1_700_000_040 * SECOND, "wall", None, Detector(a_definition(a_spec())), offset=0),
+    series_event(ClockRestart("pump-1", 1_700_000_000 * SECOND, 1_700_003_600 * SECOND, 20, 0), offset=7),
 ]
 
 

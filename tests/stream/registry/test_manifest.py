@@ -25,7 +25,10 @@ def earlier() -> dict[str, Any]:
 
 def written(tree: dict[str, Any]) -> dict[str, Any]:
     """The same as this version writes it: with the settings that came later, at the values of then."""
-    policy, model = tree["policy"] | {"sentinels": [], "beyond_clip": "cut"}, tree["model"] | {"clip": None}
+    policy, model = (
+        tree["policy"] | {"sentinels": [], "beyond_clip": "cut", "restart_after": 20},
+        tree["model"] | {"clip": None},
+    )
     return tree | {"policy": policy, "model": model, "views": None, "paths": None, "learning": None}
 
 

@@ -19,6 +19,7 @@ from training.revision.amend import RULES
 FIXED = {
     "frames.max_gap": ("1h", "5s"),
     "frames.max_carry": ("9", "5"),
+    "frames.restart_after": ("30", "20"),
     "frames.score_when": ("a > 1", ""),
     "frames.sentinels": ("{a: [-1]}", "{}"),
     "frames.maintenance": ("[{start: 2026-01-01T00:00:00Z, end: 2026-01-02T00:00:00Z}]", "[]"),

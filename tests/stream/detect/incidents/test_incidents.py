@@ -163,10 +163,10 @@ def test_a_split_does_not_wait_for_a_frame_with_a_score() -> None:
 def test_silence_closes_at_the_last_frame_and_only_what_is_open() -> None:
     driver = Driver()
     driver.push([1.5, 1.4])
-    (event,) = driver.incidents.silence(0, "a", 1 * SECOND)
+    (event,) = driver.incidents.close(0, "a", 1 * SECOND, "silent")
     assert (event.state, event.reason, event.ended_at, event.row) == ("resolved", "silent", 1 * SECOND, -1)
-    assert driver.incidents.silence(0, "a", 1 * SECOND) == []
-    assert driver.incidents.silence(1, "b", 1 * SECOND) == []
+    assert driver.incidents.close(0, "a", 1 * SECOND, "silent") == []
+    assert driver.incidents.close(1, "b", 1 * SECOND, "silent") == []
     assert summaries(driver.push([1.5])) == [("opened", None, 2)], "back with trouble: a new incident"
 
 
