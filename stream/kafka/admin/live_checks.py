@@ -1,18 +1,22 @@
 """Checks of a running service, for `narrows doctor`: its instance, its offsets, and transactions that hang."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from stream.errors import BrokerError
 from stream.kafka.admin.check_result import CheckResult, not_checked
 from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, admin_client, topics_by_use
+from stream.kafka.admin.fleet import PartitionStatus, partition_statuses
 from stream.kafka.admin.progress import LATEST, PartitionKey, PartitionProgress, offsets_of, progress_of
 from stream.kafka.client import KafkaOptions, transactional_producer
 
 # Longer than a commit, and than the default time between two.
 LOOK_AGAIN_SECONDS = 2.0
+# A message that waits for longer than a restart takes is not read, or not fast enough.
+WAITS_SECONDS = 60.0
 
 
 def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float) -> list[CheckResult]:
@@ -29,7 +33,39 @@ def check_service(cluster: Cluster, options: KafkaOptions, pause_s: float) -> li
     progress = progress_of(admin, cluster, options, readings.partitions)
     if isinstance(progress, NoAnswer):
         return [*results, not_checked("offsets.committed", progress, f"Read on group {options.group!r}")]
-    return [*results, *check_progress(options, progress, readings.id)]
+    try:
+        statuses = partition_statuses(cluster, options)
+    except BrokerError:
+        # The checks of topic and group say why.
+        statuses = []
+    return [*results, *check_progress(options, progress, readings.id), *check_reading(statuses)]
+
+
+def check_reading(statuses: Sequence[PartitionStatus]) -> list[CheckResult]:
+    """Checks that somebody reads what waits, once a service has run: the worst first; nothing where all is well."""
+    if all(one.committed is None for one in statuses):
+        return []
+    late = [one for one in statuses if one.lag_s is not None and one.lag_s > WAITS_SECONDS]
+    nobody, behind = [one for one in late if one.owner is None], [one for one in late if one.owner is not None]
+    results = []
+    if nobody:
+        at = max((one.committed_at for one in nobody if one.committed_at is not None), default="an unknown time")
+        results.append(CheckResult(
+            "reading", "failure", f"nobody reads {_waiting(nobody)}; the last commit was at {at}", "",
+            "start `narrows run`; if it ends again, the end of its log says why",
+        ))  # fmt: skip
+    if behind:
+        results.append(CheckResult(
+            "reading", "warning", f"behind: {_waiting(behind)}", f"less than {WAITS_SECONDS:g} s",
+            "look again with `narrows status`; if it grows, start another process",
+        ))  # fmt: skip
+    return results
+
+
+def _waiting(late: Sequence[PartitionStatus]) -> str:
+    """The partitions with what waits in them."""
+    count, longest = sum(one.lag for one in late), max(one.lag_s or 0.0 for one in late)
+    return f"partitions {[one.partition for one in late]}: {count:,} messages wait, the oldest for {longest:,.0f} s"
 
 
 def _identity(cluster: Cluster, options: KafkaOptions) -> list[CheckResult]:
