@@ -202,6 +202,12 @@ def workplace(newcomer: Newcomer, fleet: Fleet) -> Newcomer:
     (folder / "incidents.yaml").write_text(
         "- {series: pump-01, start: 2026-03-04T01:00:00Z, end: 2026-03-04T04:00:00Z}\n"
     )
+    # A running service has committed something.
+    served = newcomer.start([sys.executable, "-m", "stream", "run"], "served.log")
+    (folder / "produce.py").write_text(example(FRONT, "producer"))
+    assert newcomer.start([sys.executable, "produce.py"], "produced.log").wait(60) == 0
+    newcomer.wait_for(r'"scored": [1-9]', "served.log")
+    assert end(served, signal.SIGTERM) == 0
     # Something to roll back to.
     newcomer.narrows(["models", "amend", "--set", "rules.close_after=50"])
     newcomer.narrows(["models", "promote", "candidate"])

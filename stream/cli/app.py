@@ -28,6 +28,7 @@ from stream.cli.init import init
 from stream.cli.look.alerts import alerts
 from stream.cli.look.dlq import dlq_app
 from stream.cli.look.status import status
+from stream.cli.look.why import why
 from stream.cli.models import models_app
 from stream.cli.people.feedback import feedback_app
 from stream.cli.people.mute import mute, mutes, unmute
@@ -69,8 +70,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status, mute, unmute,
-    mutes,
+    demo, init, train, evaluate, recalibrate, replay, robustness, run, topics, doctor, alerts, status, why, mute,
+    unmute, mutes,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

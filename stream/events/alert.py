@@ -121,7 +121,7 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
         level=event.level,
         threshold=event.threshold,
         disagreement=event.disagreement,
-        sensors=tuple(map(_named, event.sensors)),
+        sensors=tuple(map(named_sensor, event.sensors)),
         model_version=definition.version,
         imputed=event.imputed,
         source=source,
@@ -132,7 +132,8 @@ def alert(event: IncidentEvent, definition: "Definition", source: Source, observ
     )
 
 
-def _named(of: SensorShare) -> NamedSensor:
+def named_sensor(of: SensorShare) -> NamedSensor:
+    """A sensor as alerts name it."""
     at = rfc3339(of.at) if of.at else None
     return NamedSensor(of.name, of.share, of.observed, of.expected, of.direction, of.outside, at, of.visible)
 
