@@ -39,6 +39,7 @@ def why(
     from stream.serve.compose import bundle_of, decoder
     from stream.serve.connection import kafka_options
     from stream.serve.logs import configure
+    from stream.serve.mutes import MuteTopic, muted
 
     torch.set_num_threads(1)
     settings = settings_from(config, overrides)
@@ -48,8 +49,10 @@ def why(
     place = _place(options, series, settings)
     if place is None:
         raise DataError(_unknown(settings, series, letters))
-    _, _, definition = bundle_of(settings, bundle or place.point.bundle)
-    serve = settings.serve
+    version, _, revision = (place.point.bundle or "").partition("~")
+    definition, serve = bundle_of(settings, bundle or version or None)[2], settings.serve
+    if revision:
+        definition = muted(definition, MuteTopic(options).records(), int(revision))
     rescoring = Rescoring(
         options, series, place, definition, decoder(settings, definition), serve.retire_after, serve.unwatched_after
     )
