@@ -112,7 +112,7 @@ class SeriesReport(msgspec.Struct, frozen=True, kw_only=True):
             partition=place.partition,
             committed=place.point.committed,
             behind=max(place.high - place.point.committed, 0),
-            bundle=definition.version,
+            bundle=definition.stamp,
             in_training=series in definition.scales.names,
             in_memory=state is not None,
             state=None if last is None else last.verdict,
@@ -165,9 +165,12 @@ def _prospects(
         yield from _masked(definition, state)
     if report.state == "off":
         never = definition.policy.score_when
-        yield (
-            f"`frames.score_when: {never}` does not hold, or it is in maintenance" if never else "it is in maintenance"
-        )
+        if {"", report.series} & set(definition.muted):
+            yield "it is muted: `narrows mutes` shows until when"
+        elif never:
+            yield f"`frames.score_when: {never}` does not hold, or it is in maintenance"
+        else:
+            yield "it is in maintenance"
     if not report.watched and state.coverage is not None:
         reason, count = ranked(state.coverage.counts)[0]
         yield f"it is not watched since {report.not_counted_since}, as {reason.said(count)}: {reason.remedy}"

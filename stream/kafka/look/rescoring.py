@@ -55,7 +55,7 @@ class UnusedReading(msgspec.Struct, frozen=True):
 
 @dataclass
 class Scored:
-    """What became of the readings of a series, in order.
+    """The ends of the readings and frames of a series, in order.
 
     Attributes:
         state: of the series after the last one; None: it is not in memory.
