@@ -164,18 +164,20 @@ def _prospects(
     if report.state == "degraded":
         yield from _masked(definition, state)
     if report.state == "off":
-        never = definition.policy.score_when
-        if {"", report.series} & set(definition.muted):
-            yield "it is muted: `narrows mutes` shows until when"
-        elif never:
-            yield f"`frames.score_when: {never}` does not hold, or it is in maintenance"
-        else:
-            yield "it is in maintenance"
+        yield _off(report, definition)
     if not report.watched and state.coverage is not None:
         reason, count = ranked(state.coverage.counts)[0]
         yield f"it is not watched since {report.not_counted_since}, as {reason.said(count)}: {reason.remedy}"
     if report.last_heard and report.stream_time and report.stream_time > report.last_heard:
         yield f"its newest reading is of {report.last_heard}, the newest of its partition of {report.stream_time}"
+
+
+def _off(report: SeriesReport, definition: Definition) -> str:
+    if {"", report.series} & set(definition.muted):
+        return "it is muted: `narrows mutes` shows until when"
+    if definition.policy.score_when:
+        return f"`frames.score_when: {definition.policy.score_when}` does not hold, or it is in maintenance"
+    return "it is in maintenance"
 
 
 def _absent(place: SeriesPlace) -> Iterator[str]:
