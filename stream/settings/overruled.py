@@ -33,6 +33,8 @@ class Overruled:
         """The way to bring the configured value into force."""
         if self.amendable:
             return f"`narrows models amend --set {self.path}=...` changes it without training"
+        if self.path == "frames.maintenance":
+            return "`narrows mute` takes a series out of service without training"
         return f"train again, or set `{self.path}` to what the bundle has"
 
     def __str__(self) -> str:
