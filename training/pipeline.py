@@ -24,11 +24,10 @@ from stream.detect.incidents.threshold import ThresholdTable
 from stream.detect.series_counts import SeriesCounter
 from stream.errors import DataError
 from stream.events.account import SeriesAccount, series_accounts, warnings
-from stream.intake.bad_values import added
 from stream.intake.tables.files import files
 from stream.intake.tables.label_values import label_values
 from stream.intake.tables.labels import all_marked
-from stream.offline.bad_value_lines import lines_of_values, sentinel_line
+from stream.offline.bad_value_lines import sentinel_line
 from stream.offline.discarded import refuse_discarded
 from stream.offline.rows import changes
 from stream.registry.bundle import Contents
@@ -106,7 +105,10 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
     """
     (registry := Registry(options.registry)).try_writing(options.detector)
     history = read_history(options)
-    _tell(history, options, progress)
+    progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
+    progress.stage("columns", describe_columns(history.layout))
+    for warning in history.layout.doubts:
+        progress.stage("warning", f"{options.data}: {warning}")
     refuse_unknown(options.rules, options.frames, history.sensors)
     watched, findings = _watched(options, history, progress)
     history, policy, framed, lengths = watched.history, watched.policy, watched.framed, watched.lengths
@@ -151,16 +153,6 @@ def train(options: TrainOptions, progress: Progress, now: datetime | None = None
         folder, manifest, aliases, history, findings, counts, fitted, trained.discriminator, calibration, place,
         accounts,
     )  # fmt: skip
-
-
-def _tell(history: History, options: TrainOptions, progress: Progress) -> None:
-    """Says what was read, and what may be wrong with it."""
-    progress.stage("read", f"{history.rows:,} readings of {len(history.sensors)} sensors in {history.seconds:.1f} s")
-    progress.stage("columns", describe_columns(history.layout))
-    for warning in history.layout.doubts:
-        progress.stage("warning", f"{options.data}: {warning}")
-    for line in lines_of_values(added(batch.bad for batch in history.batches), history.layout.bad_is_dead):
-        progress.stage("warning", f"{options.data}: {line}")
 
 
 def _calibrated(

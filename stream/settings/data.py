@@ -163,7 +163,7 @@ class InputSettings(Section):
     bad_values: Literal["missing", "dead"] = Field(
         default="missing",
         description="missing: a sensor whose value is no number (text, NaN, an object) has none in that reading; if no "
-        "sensor has a number, the message is dead. dead: one such value makes the message dead.",
+        "sensor has a number, the message is dead. dead: one such value makes the message, or the row of a file, dead.",
     )
     late: Literal["count", "dead"] = Field(
         default="count",

@@ -9,9 +9,11 @@ import numpy as np
 from stream.detect.policy import FramePolicy
 from stream.errors import DataError
 from stream.events.record import rfc3339
+from stream.intake.bad_values import added
 from stream.intake.columns import LongReadings, Readings
 from stream.intake.tables.files import files
 from stream.intake.tables.reader import Batch, Layout, discover
+from stream.offline.bad_value_lines import lines_of_values
 from stream.offline.naming import with_note_on_names
 from stream.offline.order import order_of, put_in_order
 from stream.offline.rows import refuse_empty, rows_in_order, with_order
@@ -71,6 +73,8 @@ def read_history(options: TrainOptions, layout: Layout | None = None) -> History
     foresee(options.data, layout)
     batches = list(rows_in_order(options.data, layout, layout.sensors, batch_rows(len(layout.sensors))))
     refuse_empty(options.data, sum(map(len, batches)), sum(len(batch.dead) for batch in batches))
+    bad = lines_of_values(added(batch.bad for batch in batches), layout.bad_is_dead)
+    layout = replace(layout, doubts=(*layout.doubts, *bad))
     return History(layout, batches, layout.sensors, time.perf_counter() - started)
 
 
