@@ -140,7 +140,7 @@ def test_late_readings_are_dead_letters_by_a_setting_once_and_whatever_the_batch
     assert sum(letter.reason == "late" for letter in dead) == late
     counts = one.uncommitted_counts
     assert (counts[Count.LATE], counts[Count.DEAD], counts[Count.DEAD_LATE]) == (0, len(dead), late)
-    ends = Count.USED, Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD
+    ends = Count.USED, Count.LATE, Count.DUPLICATE, Count.IGNORED, Count.DEAD, Count.UNCONFIRMED
     assert counts[Count.RECEIVED] == sum(counts[end] for end in ends)
     parts = [cut(whole, start, start + batch) for start in range(0, 60, batch)]
     pieces = [letter for part in parts for letter in other.process(part).dead]

@@ -15,7 +15,7 @@ from stream.kafka.admin.published_checks import check_published
 from stream.serve.connection import kafka_options
 from stream.settings import load
 from tests.conftest import MakeTopic
-from tests.support.builders import START, a_definition
+from tests.support.builders import SECOND, START, a_definition, a_policy
 from tests.support.live import Live
 
 Messages = Sequence[tuple[str, bytes | None]]
@@ -69,7 +69,9 @@ def rows(first: int, n: int, key: str) -> Messages:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, broker: Broker, topic: MakeTopic) -> Iterator[Watched]:
-    live = Live(tmp_path_factory.mktemp("watched"), broker.bootstrap, topic, a_definition())
+    # No clock starts anew: all of a backlog is late, however long it is.
+    definition = a_definition(policy=a_policy(restart_after=0))
+    live = Live(tmp_path_factory.mktemp("watched"), broker.bootstrap, topic, definition)
     running = Watched(live)
     running.sent_until(running.good, running.is_ready, "ready")
     yield running
@@ -135,5 +137,36 @@ def test_series_that_the_bundle_does_not_know_are_told_until_one_comes(
         assert other.checks()[OPEN].outcome == "failure"
         other.sent_until(other.good, lambda: other.told() == [OPEN, ENDED], "the end")
         assert OPEN not in other.checks()
+    finally:
+        live.close()
+
+
+def test_a_reading_far_ahead_moves_no_clock_and_a_clock_set_back_starts_anew_once(
+    tmp_path: Path, broker: Broker, topic: MakeTopic
+) -> None:
+    """Fifty minutes ahead: one reading is unconfirmed, the others are used. An hour back: told once, also by a kill."""
+    live = Live(tmp_path, broker.bootstrap, topic, a_definition())
+    running = live.start()
+
+    def restarts() -> list[tuple[str, str]]:
+        told = [record.json() for record in live.read(live.status) if record.json()["kind"] == "data.clock_restarted"]
+        return [(one["details"]["seen"], one["details"]["expected"]) for one in told]
+
+    try:
+        live.send([*rows(4000, N, "a"), *rows(4040 + 3000, 1, "a"), *rows(4040, N, "a")])
+        live.wait_for_all()
+        live.send(rows(480, 19, "a"))
+        live.wait_for_all()
+        assert restarts() == []
+        live.kill(running)
+        running = live.start()
+        live.send(rows(499, N, "a"))
+        live.wait_for_all()
+        started = START // SECOND
+        seen, expected = (datetime.fromtimestamp(started + s, UTC) for s in (499, 4040 + N - 1))
+        assert restarts() == [(f"{seen:%Y-%m-%dT%H:%M:%SZ}", f"{expected:%Y-%m-%dT%H:%M:%SZ}")]
+        live.stop(running)
+        last = live.logged("progress")[-1]
+        assert (last["used"], last["late"], last["unconfirmed"]) == (N, 0, 0), "the counts of the second process"
     finally:
         live.close()
