@@ -63,7 +63,7 @@ class Fleet:
 
 
 def in_trouble(name: str, second: int) -> Row | None:
-    """The message of a series while the situations last; `one leap` has one reading far ahead, `renamed` has a new name."""
+    """The message of a series while the situations last. One has a reading far ahead, one a new name."""
     if name == "one leap":
         return row(second + (AHEAD if second == TROUBLE - 1 else 0))
     if name == "renamed":
