@@ -89,7 +89,9 @@ def replay(
     """Send messages that died to the input topic again: the same bytes, the same key, the same partition.
 
     Do so after their cause is mended. Readings behind the newest one of their series are then late: they are counted,
-    and not scored. Headers name the origin; a message that dies again is known by them, and left out without --again.
+    and not scored. As many in a row as `frames.restart_after` make their series start anew at their time.
+
+    Headers name the origin; a message that dies again is known by them, and left out without --again.
     """
     from stream.cli.look.letters import Choice
     from stream.cli.look.resending import Resending

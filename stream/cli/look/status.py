@@ -13,7 +13,7 @@ def status(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJs
     from stream.cli.look.alerts import open_incidents
     from stream.cli.look.letters import Choice, letters
     from stream.cli.reports.alerts import worst_first
-    from stream.cli.reports.status import FleetReport, show
+    from stream.cli.reports.status import FleetReport, newest_heartbeats, show
     from stream.events.letter_view import grouped
     from stream.events.status import standing
     from stream.kafka.admin.cluster import describe_cluster
@@ -28,7 +28,9 @@ def status(config: ConfigFile = None, overrides: Overrides = None, as_json: AsJs
     incidents = worst_first(one for one in open_incidents(settings) if one.detector == settings.detector)
     events = newest_records(options.common, options.status, STATUS_RECORDS, committed=True)
     dead = grouped(one.view for one in letters(options.common, options.dead_letters, Choice(since_ns=since_ns("1h"))))
-    report = FleetReport.of(settings, partitions, incidents, standing(status_views(events, settings.detector)), dead)
+    views = status_views(events, settings.detector)
+    beats = newest_heartbeats(views)
+    report = FleetReport.of(settings, partitions, incidents, standing(views), dead, beats)
     print_result(report, as_json, show)
     if not as_json:
         following = NextCommands(config, overrides)

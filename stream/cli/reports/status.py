@@ -1,7 +1,7 @@
 """The report of `narrows status`, as JSON and as text."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,8 +9,10 @@ from rich.table import Table
 
 from stream.cli.reports.alerts import parse_time
 from stream.events.alert import Alert
+from stream.events.detector_events import Heartbeat
 from stream.events.letter_view import LetterGroup
 from stream.events.status import StatusView
+from stream.events.status_event import kind_of
 from stream.kafka.admin.fleet import PartitionStatus
 from stream.messages import counted, some, tell
 from stream.settings import Settings
@@ -18,6 +20,9 @@ from stream.terminal import console, duration, plain_table
 
 # Conditions and incidents that are shown at most.
 MOST_SHOWN = 10
+HEARTBEAT = kind_of(Heartbeat)
+# Of a heartbeat: all series, and those in each state.
+STATES = ("known", "scored", "warming", "degraded", "off", "unwatched")
 
 
 class OpenIncident(msgspec.Struct, frozen=True):
@@ -30,6 +35,28 @@ class OpenIncident(msgspec.Struct, frozen=True):
     alert_id: str
 
 
+class HeartbeatView(msgspec.Struct, frozen=True):
+    """The newest heartbeat of a partition, see `Heartbeat`; `at`: wall clock, RFC 3339."""
+
+    partition: int
+    at: str
+    complete_through: str
+    known: int
+    scored: int
+    warming: int
+    degraded: int
+    off: int
+    open_incidents: int
+    unwatched: int
+
+
+def newest_heartbeats(views: Iterable[StatusView]) -> dict[int, HeartbeatView]:
+    """The newest heartbeat of each partition; `views` in the order of their time."""
+    beats = (view for view in views if view.kind == HEARTBEAT and view.partition is not None)
+    named = ({**view.details, "partition": view.partition, "at": view.observed_at} for view in beats)
+    return {beat.partition: beat for beat in (msgspec.convert(fields, HeartbeatView) for fields in named)}
+
+
 class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     """The JSON document of `narrows status`.
 
@@ -39,6 +66,7 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
         open: open incidents by severity. worst: those incidents, the worst first.
         conditions: status events whose end has not come, such as series that are not watched.
         dead_letters: those of the last hour, by reason.
+        series: by their state at the heartbeats, with those that are unwatched. heartbeats: one of each partition.
     """
 
     detector: str
@@ -51,6 +79,8 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
     worst: Sequence[OpenIncident]
     conditions: Sequence[StatusView]
     dead_letters: dict[str, int]
+    series: dict[str, int]
+    heartbeats: Sequence[HeartbeatView]
 
     @classmethod
     def of(
@@ -60,8 +90,9 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
         incidents: Sequence[Alert],
         conditions: Sequence[StatusView],
         dead: Sequence[LetterGroup],
+        heartbeats: Mapping[int, HeartbeatView],
     ) -> "FleetReport":
-        """Report on these partitions, incidents (the worst first), conditions, and dead letters of the last hour."""
+        """Report on all this: `incidents` the worst first, `dead` of the last hour."""
         lags = [one.lag_s for one in partitions]
         return cls(
             detector=settings.detector,
@@ -77,6 +108,8 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
             ],
             conditions=conditions,
             dead_letters={group.reason: group.letters for group in dead},
+            series={name: sum(getattr(beat, name) for beat in heartbeats.values()) for name in STATES},
+            heartbeats=[heartbeats[number] for number in sorted(heartbeats)],
         )
 
     @property
@@ -97,6 +130,7 @@ def show(report: FleetReport) -> None:
     tell(f"  served      {_served(report)}")
     behind = "not known" if report.lag_s is None else duration(report.lag_s)
     tell(f"  behind      {counted(report.lag, 'message')}, {behind}")
+    tell(f"  series      {_series(report)}")
     tell(f"  open        {_open(report)}")
     dead = ", ".join(f"{reason} {count:,}" for reason, count in report.dead_letters.items())
     tell(f"  dead        {dead or 'no message'} in the last hour")
@@ -107,7 +141,7 @@ def show(report: FleetReport) -> None:
     if len(about) > MOST_SHOWN:
         tell(f"    and {len(about) - MOST_SHOWN:,} more: --json has all")
     tell()
-    console().print(_table(report.partitions, now))
+    console().print(_table(report, now))
 
 
 def _served(report: FleetReport) -> str:
@@ -119,6 +153,14 @@ def _served(report: FleetReport) -> str:
     return f"{by}; NOBODY HAS {', '.join(map(str, report.unserved))}" if report.unserved else by
 
 
+def _series(report: FleetReport) -> str:
+    if not report.heartbeats:
+        return "not known: no partition has sent a heartbeat"
+    counts = report.series
+    states = ", ".join(f"{counts[name]:,} {name}" for name in STATES[1:] if counts[name] or name == "scored")
+    return f"{counts['known']:,} known: {states}"
+
+
 def _open(report: FleetReport) -> str:
     if not report.worst:
         return "no incident"
@@ -127,10 +169,13 @@ def _open(report: FleetReport) -> str:
     return f"{counts}; the worst: {first.series}, peak {first.peak_score:.3g}, since {first.started_at}"
 
 
-def _table(partitions: Sequence[PartitionStatus], now: datetime) -> Table:
-    headings = ("partition", "owner", "committed", "end", "lag", "behind", "last commit", "bundle")
-    table = plain_table(headings, right=("partition", "committed", "end", "lag", "behind", "last commit"))
-    for one in partitions:
+def _table(report: FleetReport, now: datetime) -> Table:
+    beats = {beat.partition: beat for beat in report.heartbeats}
+    right = ("partition", "committed", "end", "lag", "behind", "last commit", "heartbeat")
+    headings = (right[0], "owner", *right[1:], "complete through", "bundle")
+    table = plain_table(headings, right=right)
+    for one in report.partitions:
+        beat = beats.get(one.partition)
         table.add_row(
             str(one.partition),
             one.owner or "NOBODY",
@@ -139,6 +184,8 @@ def _table(partitions: Sequence[PartitionStatus], now: datetime) -> Table:
             f"{one.lag:,}",
             "?" if one.lag_s is None else duration(one.lag_s),
             "?" if one.committed_at is None else f"{duration(_age(one.committed_at, now))} ago",
+            "none" if beat is None else f"{duration(_age(beat.at, now))} ago",
+            "" if beat is None else beat.complete_through[:19],
             one.bundle or "?",
         )
     return table

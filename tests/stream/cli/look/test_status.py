@@ -47,6 +47,8 @@ def test_status_tells_what_is_behind_open_and_not_served(narrows: Narrows, serve
     assert {one["alert_id"] for one in found["worst"]} == set(incidents)
     assert sum(found["open"].values()) == len(incidents)
     assert found["dead_letters"]["not_json"] >= 2
+    assert [beat["partition"] for beat in found["heartbeats"]] == [0, 1, 2, 3]
+    assert found["series"]["known"] == sum(beat["known"] for beat in found["heartbeats"]) >= 12
     served.stop(service)
     served.send([("pump-1", b"{}")])
     # A static member stays in the group for one session.
