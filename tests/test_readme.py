@@ -202,7 +202,7 @@ def workplace(newcomer: Newcomer, fleet: Fleet) -> Newcomer:
     served = newcomer.start([sys.executable, "-m", "stream", "run"], "served.log")
     (folder / "produce.py").write_text(example(FRONT, "producer"))
     assert newcomer.start([sys.executable, "produce.py"], "produced.log").wait(60) == 0
-    newcomer.wait_for(r'"scored": [1-9]', "served.log")
+    newcomer.wait_for(r'"received": [1-9]', "served.log")
     assert end(served, signal.SIGTERM) == 0
     # Something to roll back to.
     newcomer.narrows(["models", "amend", "--set", "rules.close_after=50"])
