@@ -17,8 +17,8 @@ from stream.intake.bad_values import BadValue, BadValues, grouped, kind_of, show
 from stream.intake.columns import Bools, Dead, Decoded, Float64s, Int64s, Readings, Reason, reason_of, used_names
 from stream.intake.fields import Fields as Fields
 from stream.intake.fields import leaves
-from stream.intake.time_formats import bounds
-from stream.intake.timestamps import LAST_NS, joined_to_ns, to_ns
+from stream.intake.time_formats import RECORD, bounds
+from stream.intake.timestamps import LAST_NS, joined_to_ns, sent_to_ns
 from stream.intake.wire.causes import KEYS, SHOWN, short, with_cause
 from stream.intake.wire.json_parser import JsonParser
 from stream.intake.wire.parser import Parsed, Parser
@@ -108,9 +108,10 @@ class Decoder:
         """
         parsed = self._parser.parse(values, keys)
         names, series = _series(parsed.heads[self._series_head] if self._fields.series else _keys_of_rows(keys, parsed))
-        times, timed = self._times(parsed)
+        stamps = np.array(timestamps_ms, np.int64)[parsed.message]
+        times, timed = self._times(parsed, stamps)
         numbers, ours = self._numbers(parsed)
-        future = self._in_future(times, np.array(timestamps_ms, np.int64)[parsed.message])
+        future = self._in_future(times, stamps)
 
         results = np.full(len(ours), _RowResult.READING, np.int8)
         results[_without_number(parsed)] = _RowResult.NO_NUMBER
@@ -152,12 +153,15 @@ class Decoder:
         """The sensor of a number of a row."""
         return str(parsed.heads[-1][row]) if self._fields.format == "long" else self._names[column]
 
-    def _times(self, parsed: Parsed) -> tuple[Int64s, Bools]:
+    def _times(self, parsed: Parsed, stamps_ms: Int64s) -> tuple[Int64s, Bools]:
         """Times in ns (n,), and bool (n,), true where there is one."""
         fields = self._fields
+        if fields.time == RECORD:
+            stamped = (stamps_ms >= 0) & (stamps_ms <= LAST_NS // _MS)
+            return np.where(stamped, stamps_ms, 0) * _MS, stamped
         if fields.date:
             return joined_to_ns(parsed.heads[1], parsed.heads[0], fields.time_format, fields.timezone)
-        return to_ns(parsed.heads[0], fields.time_format, fields.timezone)
+        return sent_to_ns(parsed.heads[0], fields.time_format, fields.timezone)
 
     def _numbers(self, parsed: Parsed) -> tuple[Float64s, Bools]:
         """Values (n, F), and bool (n,), false for rows of sensors that the bundle lacks."""
@@ -221,6 +225,8 @@ class Decoder:
     def _detail(self, result: _RowResult, parsed: Parsed, row: int, key: bytes | None) -> str:
         fields, time = self._fields, parsed.heads[0][row]
         series = parsed.heads[self._series_head][row] if fields.series else key
+        if result is _RowResult.MISSING_TIME and fields.time == RECORD:
+            return "the record has no timestamp of its own, which `input.time: record` takes"
         if result is _RowResult.MISSING_TIME:
             paths = " or ".join(repr(path) for path in (fields.time, fields.date) if path)
             return f"nothing at the path {paths}, where a time was expected"

@@ -38,6 +38,8 @@ EPOCH_UNITS: Mapping[TimeFormat, int] = {"epoch_s": 10**9, "epoch_ms": 10**6, "e
 FILETIME_EPOCH = 116_444_736_000_000_000
 # Years of plausible times, both included: without a configured format, a time outside is none.
 FIRST_YEAR, LAST_YEAR = 1990, 2100
+# The setting of the time by which a reading has the timestamp of its Kafka record.
+RECORD = "record"
 # The zone of times that name none, where none is configured.
 UTC_ZONE = "UTC"
 

@@ -77,6 +77,16 @@ def to_ns(values: Sequence[object], time_format: TimeFormat, zone: str = UTC_ZON
     return times, good
 
 
+def sent_to_ns(values: Sequence[object], time_format: TimeFormat, zone: str = UTC_ZONE) -> tuple[Int64s, Bools]:
+    """Event times of messages, as `to_ns`; with "auto" an epoch may stand in quotes, which in a table may be an id."""
+    times, good = to_ns(values, time_format, zone)
+    if time_format == "auto" and not good.all():
+        quoted = [(at, value) for at in np.flatnonzero(~good).tolist() if isinstance(value := values[at], str)]
+        at = [place for place, _ in quoted]
+        times[at], good[at] = to_ns([_number(text) for _, text in quoted], time_format)
+    return times, good
+
+
 def joined_to_ns(
     dates: Sequence[object], clocks: Sequence[object], time_format: TimeFormat, zone: str = UTC_ZONE
 ) -> tuple[Int64s, Bools]:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from stream.intake.field_paths import joined, split
-from stream.intake.time_formats import UTC_ZONE, TimeFormat
+from stream.intake.time_formats import RECORD, UTC_ZONE, TimeFormat
 from stream.settings.kafka import Topic
 from stream.settings.quantities import (
     Duration,
@@ -108,7 +108,7 @@ class InputSettings(Section):
         "null: found (Parquet), wide (Kafka).",
     )
     time: Text | None = Field(
-        default=None, description="Field or column of the event time. null: found (Parquet), `time` (Kafka)."
+        default=None, description="Field or column of the time; record: the Kafka record's. null: found, or `time`."
     )
     time_format: TimeFormat = Field(
         default="auto",
@@ -184,7 +184,7 @@ class InputSettings(Section):
 
         time, date, series, sensor, value = (
             ".".join(split(path)) if path else None
-            for path in (self.time, self.date, self.series, self.sensor, self.value)
+            for path in (None if self.time == RECORD else self.time, self.date, self.series, self.sensor, self.value)
         )
         return Hints(
             time, series, tuple(self.sensors) or None, self.label, sensor, value, self.exclude, self.series_name,

@@ -199,10 +199,10 @@ def event_time(layout: Layout, time: Any) -> int:
     form = layout.time_format
     if form in ("auto", "iso8601") and type(time) is str:
         ns = iso(time)
-    elif type(time) is str:
+    if type(time) is str and (form not in ("auto", "iso8601") or (form == "auto" and ns is None)):
         is_number = re.fullmatch("[+-]?[0-9]{1,40}([.][0-9]*)?", time.strip())
         ns = epoch(form, Number(time.strip(), "." not in time)) if is_number else None
-    else:
+    elif type(time) is not str:
         ns = None if form == "iso8601" else epoch(form, time)
     if ns is None or not -LAST <= ns <= LAST or (form == "auto" and not FIRST <= ns < END):
         raise DeadElementError("bad_time")

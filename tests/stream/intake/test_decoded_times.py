@@ -30,3 +30,20 @@ def test_a_time_that_no_sensor_has_is_none_unless_its_format_is_named() -> None:
         read = decoded.decode(values, [b"p"] * 3, range(3), [-1] * 3)
         assert read.readings.position.tolist() == good
         assert {dead.reason for dead in read.dead} == {Reason.BAD_TIME}
+
+
+def test_an_epoch_in_quotes_is_a_time_of_a_message_and_a_short_number_in_quotes_is_none() -> None:
+    stamps = ["1743296340", "1743296340000", " 1743296340.5 ", "2025-03-30T00:59:00z", "7", "x"]
+    values = [json.dumps({"time": stamp}).encode() for stamp in stamps]
+    read = Decoder(fields(), ("temp",), None).decode(values, [b"p"] * 6, range(6), [-1] * 6)
+    second = 1_743_296_340 * 10**9
+    assert read.readings.time.tolist() == [second, second, second + 500_000_000, second]
+    assert [dead.position for dead in read.dead] == [4, 5]
+
+
+def test_the_time_of_a_record_is_that_of_its_readings() -> None:
+    values = [b'{"temp":1}', b'[{"temp":2},{"temp":3}]', b'{"temp":4,"time":"yesterday"}']
+    read = Decoder(fields(time="record"), ("temp",), None).decode(values, [b"p"] * 3, range(3), [1000, 2000, -1])
+    assert read.readings.time.tolist() == [10**9, 2 * 10**9, 2 * 10**9]
+    assert [(dead.position, dead.reason) for dead in read.dead] == [(2, Reason.MISSING_TIME)]
+    assert "the record has no timestamp of its own" in read.dead[0].detail
