@@ -21,7 +21,7 @@ from stream.serve.watch.topic_coverage import ENOUGH, QUIET_SEGMENTS, TopicCover
 from tests.support.builders import START, a_definition, a_policy, fields
 
 AFTER_S = 60.0
-DEFINITION = a_definition(policy=a_policy())
+DEFINITION = a_definition(policy=a_policy(restart_after=0))
 
 
 class WatchedProcess:
