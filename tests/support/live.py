@@ -196,6 +196,11 @@ class Live:
         """Starts counting again, for an input topic that is empty again."""
         self._sent = 0
 
+    def statuses(self) -> list[dict[str, Any]]:
+        """All status events but heartbeats, in order."""
+        told = (record.json() for record in self.read(self.status))
+        return [event for event in told if event["kind"] != "detector.heartbeat"]
+
     def read(self, topic: str) -> list[Record]:
         """All records that a `read_committed` subscriber gets, in order."""
         return read_committed(self.bootstrap, topic)

@@ -168,7 +168,7 @@ def test_a_cut_wire_is_told_once_and_so_is_its_mending_through_kills(
         live.send(("pump-1", json.dumps(row).encode()) for row in rows)
 
     def statuses() -> list[tuple[str, str]]:
-        found = [record.json() for record in live.read(live.status)]
+        found = live.statuses()
         return [(event["kind"], event["series"]) for event in found if event["kind"] in KINDS]
 
     try:
@@ -189,7 +189,7 @@ def test_a_cut_wire_is_told_once_and_so_is_its_mending_through_kills(
         twice = ("data.series_unwatched", "data.series_watched", "data.series_unwatched")
         assert statuses() == [(kind, "pump-1") for kind in twice]
         assert live.logged("data.series_unwatched")[-1]["level"] == "warning"
-        unwatched = next(e for e in (r.json() for r in live.read(live.status)) if e["kind"] == "data.series_unwatched")
+        unwatched = next(e for e in live.statuses() if e["kind"] == "data.series_unwatched")
         jsonschema.validate(unwatched, status_schema())
         assert unwatched["details"]["counts"] == "degraded 6"
         assert [line["series"] for line in live.logged("data.series_watched")] == ["pump-1"]

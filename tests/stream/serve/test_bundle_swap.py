@@ -38,7 +38,7 @@ def new_bundle(live: Live, **changes: Any) -> Definition:
 
 
 def statuses(live: Live) -> list[dict[str, Any]]:
-    return [record.json() for record in live.read(live.status)]
+    return live.statuses()
 
 
 def activated(live: Live) -> list[dict[str, Any]]:
@@ -193,5 +193,7 @@ def test_status_events_are_cloudevents_that_fit_the_schema(live: Live) -> None:
     live.stop(process)
     for record in live.read(live.status):
         jsonschema.validate(json.loads(record.value), status_schema())
-        assert record.headers["ce_type"] == b"narrows.detector.bundle_activated.v1"
-        assert record.headers["ce_id"].startswith(b"test/detector.bundle_activated/")
+        kind = record.json()["kind"]
+        assert kind in ("detector.bundle_activated", "detector.heartbeat")
+        assert record.headers["ce_type"].decode() == f"narrows.{kind}.v1"
+        assert record.headers["ce_id"].decode().startswith(f"test/{kind}/")

@@ -115,7 +115,7 @@ def test_new_partitions_are_noticed_wait_for_the_state_topic_and_are_then_served
     live.send(stream.messages(500))
     live.wait(lambda: sum(committed(live, admin).values()) == 1_500, "all committed")
     live.stop(process)
-    kinds = [record.json()["kind"] for record in live.read(live.status)]
+    kinds = [event["kind"] for event in live.statuses()]
     assert kinds.count("data.partitions_changed") == 1
     progress = live.logged("progress")[-1]
     assert progress["received"] == progress["used"] + progress["late"] + progress["duplicate"] + progress["dead"]

@@ -60,7 +60,7 @@ def test_readings_that_retention_ate_before_they_were_scored_are_counted_and_rep
     process = live.start()
     live.wait(lambda: len(live.partitions("partition.live", again)) == PARTITIONS, "live once more")
     live.stop(process)
-    events = [record.json() for record in live.read(live.status)]
+    events = live.statuses()
     assert [e["details"] for e in events if e["kind"] == "data.readings_lost"] == [{"lost": 10}] * PARTITIONS
     assert [e["kind"] for e in events].count("data.history_lost") == PARTITIONS, (
         "windows do not reach over what is gone"
@@ -137,7 +137,7 @@ def test_where_retention_ate_what_a_replay_needs_series_warm_up_and_no_alert_is_
     assert cut, "some partition needed what is gone"
     assert max(line["received"] for line in live.logged("progress")) == 1_000
     assert live.logged("readings.lost") == []
-    lost = {e["partition"]: e for e in (record.json() for record in live.read(live.status))}
+    lost = {e["partition"]: e for e in live.statuses()}
     assert {(e["kind"], p, e["offset"]) for p, e in lost.items()} == {
         ("data.history_lost", p, left[p].committed) for p in cut
     }

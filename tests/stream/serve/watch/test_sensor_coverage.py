@@ -226,7 +226,7 @@ def test_a_misfit_is_one_error_in_the_log_and_one_status_event(
         live.wait_for_all()
         live.wait(lambda: bool(live.logged("data.sensors_missing")), "the misfit reported")
         live.stop(process)
-        (event,) = [record.json() for record in live.read(live.status)]
+        (event,) = live.statuses()
         jsonschema.validate(event, status_schema())
         assert event["kind"] == "data.sensors_missing"
         assert event["details"]["missing"] == ", ".join(missing)

@@ -190,7 +190,7 @@ def test_a_stale_threshold_is_one_status_event_and_one_warning_and_the_status_co
         live.wait(lambda: live.health("/status")[1].get("threshold", {}).get("opened") == opened, "all counted")
         shown = live.health("/status")[1]["threshold"]
         live.stop(process)
-        (event,) = [record.json() for record in live.read(live.status)]
+        (event,) = live.statuses()
         jsonschema.validate(event, status_schema())
         assert (event["kind"], event["details"]["age_days"]) == ("detector.stale_threshold", 100)
         (line,) = live.logged("detector.stale_threshold")
