@@ -1,0 +1,1 @@
+"""Tests of one series looked at from outside."""
