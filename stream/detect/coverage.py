@@ -10,16 +10,16 @@ series retires, whatever the limit.
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
 import numpy as np
 
 from stream.detect.frames.clock import NEVER
 from stream.detect.frames.frames import Frames
 from stream.detect.lapses import Items, Lapses, Passage, Watch
+from stream.detect.lost_sensors import LostSensors
 from stream.detect.outcome import Verdict
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, grown, last_true, previous
-from stream.detect.unwatched import UNUSED, CoverageReason
+from stream.detect.unwatched import UNUSED, CoverageReason, CoverageState
 from stream.intake.columns import Bools, Disposition, Int32s, Int64s, UInt8s
 
 # Of a slot without a series, and of one that is restored without its coverage: it begins with the first reading, of any
@@ -30,16 +30,6 @@ REASONS = len(CoverageReason)
 OF_VERDICT = np.array([0, CoverageReason.WARMING, CoverageReason.DEGRADED, CoverageReason.OFF])
 OF_DISPOSITION = np.zeros(len(Disposition), np.int64)
 OF_DISPOSITION[[Disposition.LATE, Disposition.DUPLICATE, Disposition.UNCONFIRMED]] = UNUSED
-
-
-class CoverageState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The coverage of one series, as its snapshot keeps it; see `Coverage`."""
-
-    framed_at: int
-    since: int
-    best: int = 0
-    unwatched: bool = False
-    counts: tuple[int, ...] = ()
 
 
 class Coverage:
@@ -73,22 +63,33 @@ class Coverage:
         # Longest run of warming frames since the last score. Invariant: 0 <= best[s] <= depth.
         self._best = np.zeros(0, np.int64)
         self._counts = np.zeros((0, REASONS), np.int32)
-        self.is_unwatched = np.zeros(0, np.bool_)
+        # Unused readings since the series was covered.
+        self._unused = np.zeros(0, np.int64)
+        # Nothing has covered it for too long; that was told, or that it is scored without a sensor.
+        self._is_lapsed, self.is_unwatched = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
+        self._told_since = np.zeros(0, np.int64)
+        self._lost = LostSensors(len(sensors), self.limit)
 
     def resize(self, capacity: int) -> None:
         """Makes room for `capacity` slots."""
         self._framed_at, self._since = grown(self._framed_at, capacity, FREE), grown(self._since, capacity, 0)
         self._best, self._counts = grown(self._best, capacity, 0), grown(self._counts, capacity, 0)
+        self._unused, self._told_since = grown(self._unused, capacity, 0), grown(self._told_since, capacity, 0)
         self.is_unwatched = grown(self.is_unwatched, capacity, False)
+        self._is_lapsed = grown(self._is_lapsed, capacity, False)
+        self._lost.resize(capacity)
 
     def clear(self, slot: int) -> None:
         """Empties a slot."""
         self._framed_at[slot], self._since[slot], self._best[slot] = FREE, 0, 0
-        self._counts[slot], self.is_unwatched[slot] = 0, False
+        self._counts[slot], self._unused[slot], self._told_since[slot] = 0, 0, 0
+        self._is_lapsed[slot] = self.is_unwatched[slot] = False
+        self._lost.clear(slot)
 
     def restart(self, slot: int, since: int) -> None:
         """Notes that the own time of a series starts anew, `since` a time that may be before the last one, ns."""
         self._since[slot] = since
+        self._lost.restart(slot, since)
 
     def state(self, slot: int) -> CoverageState | None:
         """State of a slot for its snapshot; None: it has not begun."""
@@ -96,7 +97,10 @@ class Coverage:
         if at >= PENDING:
             return None
         counts = tuple(self._counts[slot].tolist()) if self._counts[slot].any() else ()
-        return CoverageState(at, int(self._since[slot]), int(self._best[slot]), bool(self.is_unwatched[slot]), counts)
+        return CoverageState(
+            at, int(self._since[slot]), int(self._best[slot]), bool(self.is_unwatched[slot]), counts,
+            int(self._unused[slot]), bool(self._is_lapsed[slot]), int(self._told_since[slot]), self._lost.state(slot),
+        )  # fmt: skip
 
     def restore(self, slot: int, state: CoverageState | None, since: int) -> None:
         """Restores a slot from its snapshot; None: watching begins anew, `since` the series' own time."""
@@ -106,7 +110,9 @@ class Coverage:
             return
         self._framed_at[slot], self._since[slot], self._best[slot] = state.framed_at, state.since, state.best
         self._counts[slot, : len(state.counts)] = state.counts[:REASONS]
-        self.is_unwatched[slot] = state.unwatched
+        self._unused[slot], self._told_since[slot] = state.unused, state.told_since
+        self.is_unwatched[slot], self._is_lapsed[slot] = state.unwatched, state.lapsed
+        self._lost.restore(slot, state.lost)
 
     def push(
         self,
@@ -130,7 +136,9 @@ class Coverage:
         if not self.is_on:
             return lapses
         self._begin(passage)
-        items = self._items(passage, frames, verdict, run)
+        lost = self._lost.push(frames.values, frames.time, Segments(frames.series)) if len(frames) else None
+        is_lost = np.zeros(len(frames), np.bool_) if lost is None else np.logical_or.reduce(lost[0], axis=1)
+        items = self._items(passage, frames, verdict, run, is_lost)
         segments = Segments(items.slot)
         passed, retires = self._due(passage, heard)
         due = passed | retires
@@ -144,22 +152,26 @@ class Coverage:
         spans = {slot: range(start, end) for slot, start, end in segments}
         walked = []
         for slot in np.flatnonzero(due).tolist():
-            watch = self._watch(slot, name(slot), int(heard[slot]), partial(masked, slot))
+            watch = self._watch(slot, name(slot), int(heard[slot]), partial(masked, slot), lost)
             watch.walk(items, spans.get(slot, range(0)), passage, frames)
-            walked.append((slot, watch.is_unwatched))
+            walked.append((slot, watch))
             lapses.events += watch.events
             if watch.ends:
                 lapses.ends[slot] = watch.ends
         self._update(items, segments, last)
-        for slot, is_unwatched in walked:
-            self.is_unwatched[slot] = is_unwatched
+        for slot, watch in walked:
+            self._is_lapsed[slot], self.is_unwatched[slot] = watch.is_lapsed, watch.is_unwatched
+            self._told_since[slot] = watch.told_since
         return lapses
 
-    def _watch(self, slot: int, series: str, heard: int, masked: Callable[[], Bools]) -> Watch:
+    def _watch(
+        self, slot: int, series: str, heard: int, masked: Callable[[], Bools], lost: tuple[Bools, Int64s] | None
+    ) -> Watch:
         expires = FREE if self._retire_after is None or heard == NEVER else heard + self._retire_after
         return Watch(
             series, int(self._framed_at[slot]), int(self._since[slot]), self._counts[slot].tolist(),
-            bool(self.is_unwatched[slot]), self.limit, self._most_unused, expires, masked, self._sensors,
+            int(self._unused[slot]), bool(self._is_lapsed[slot]), bool(self.is_unwatched[slot]),
+            int(self._told_since[slot]), self.limit, self._most_unused, expires, masked, self._sensors, lost,
         )  # fmt: skip
 
     def _begin(self, passage: Passage) -> None:
@@ -180,9 +192,13 @@ class Coverage:
         if watch != NEVER and pending.any():
             self._framed_at[pending], self._since[pending] = watch, stream
 
-    def _items(self, passage: Passage, frames: Frames, verdict: UInt8s, run: Int64s) -> Items:
+    def _items(self, passage: Passage, frames: Frames, verdict: UInt8s, run: Int64s, is_lost: Bools | None) -> Items:
+        """Frames and unused readings in order; `is_lost`: frames without a sensor that is lost, bool (n,)."""
         unused = np.flatnonzero(passage.disposition != Disposition.USED)
         covered = (verdict == Verdict.SCORED) | self._nears(frames, verdict, run) | frames.is_outside
+        unsound = covered & is_lost
+        of_frame = np.where(unsound, CoverageReason.LOST, OF_VERDICT[verdict])
+        none = np.zeros(len(unused), np.bool_)
         row = np.concatenate([frames.row, unused])
         slot = np.concatenate([frames.series, passage.slots[unused]])
         order = np.lexsort((row, slot)) if len(unused) else np.arange(len(row))
@@ -193,8 +209,9 @@ class Coverage:
             time=np.concatenate([frames.time, passage.time[unused]])[order],
             # Row -1 is a silence: the time is that of the last reading.
             watch=np.append(passage.watch, self.now)[row],
-            covered=np.concatenate([covered, np.zeros(len(unused), np.bool_)])[order],
-            reason=np.concatenate([OF_VERDICT[verdict], OF_DISPOSITION[passage.disposition[unused]]])[order],
+            covered=np.concatenate([covered, none])[order],
+            unsound=np.concatenate([unsound, none])[order],
+            reason=np.concatenate([of_frame, OF_DISPOSITION[passage.disposition[unused]]])[order],
             frame=order,
             is_frame=order < len(frames),
         )
@@ -222,18 +239,18 @@ class Coverage:
         """True where a series is unwatched, or its own time since it was covered is beyond the limit."""
         slots = segments.series
         passed = items.time[segments.start] - self._since[slots] > self.limit
-        return bool((passed | self.is_unwatched[slots]).any())
+        return bool((passed | self.is_unwatched[slots]).any()) or bool(items.unsound.any())
 
     def _due(self, passage: Passage, heard: Int64s) -> tuple[Bools, Bools]:
         """Watched slots whose limit passes in this batch, and those that retire, unless a reading comes: bool (S,)."""
         none = np.zeros(len(self._framed_at), np.bool_)
         if not len(passage.watch):
             return none, none
-        passed: Bools = (self._framed_at < passage.watch[-1] - self.limit) & ~self.is_unwatched
+        passed: Bools = (self._framed_at < passage.watch[-1] - self.limit) & ~self._is_lapsed
         if self._retire_after is None:
             return passed, none
         held = (self._framed_at < PENDING) & (heard != NEVER)
-        retires: Bools = held & ~self.is_unwatched & (heard < passage.stream[-1] - self._retire_after)
+        retires: Bools = held & ~self._is_lapsed & (heard < passage.stream[-1] - self._retire_after)
         return passed, retires
 
     def _changed(self, items: Items, segments: Segments, last: Int64s) -> Bools:
@@ -246,32 +263,35 @@ class Coverage:
         since = np.where(before >= 0, items.time[before], self._since[items.slot])
         total: Int64s = np.cumsum(~items.is_frame, dtype=np.int64)
         counted = np.append(0, total)
-        earlier = counted[segments.start] - self._unused(slots)
+        earlier = counted[segments.start] - self._unused[slots]
         unused = total - np.where(before >= 0, total[before], earlier[of])
         passed = (items.watch - base > self.limit) | (items.is_frame & (items.time - since > self.limit))
         passed |= unused > self._most_unused
-        was_unwatched = self.is_unwatched[items.slot]
         changed = np.zeros(len(self._framed_at), np.bool_)
-        changed[items.slot[np.where(was_unwatched, items.covered, passed)]] = True
+        changed[items.slot[np.where(self._is_lapsed[items.slot], items.covered, passed)]] = True
+        changed[items.slot[items.covered & (items.unsound != self.is_unwatched[items.slot])]] = True
         newest = frame[segments.end - 1]
         framed_at = np.where(newest >= 0, items.watch[newest], self._framed_at[slots])
-        goes_on = self.is_unwatched[slots] & (last[segments.end - 1] < 0)
+        goes_on = self._is_lapsed[slots] & (last[segments.end - 1] < 0)
         changed[slots[(self.now - framed_at > self.limit) & ~goes_on]] = True
         return changed
 
-    def _unused(self, slots: Int32s) -> Int64s:
-        """Unused readings of each slot since it was covered, int64 (len(slots),)."""
-        unused: Int64s = self._counts[slots][:, UNUSED].sum(axis=1, dtype=np.int64)
-        return unused
-
     def _update(self, items: Items, segments: Segments, last: Int64s) -> None:
         """Notes what covered the slots last, and counts what came after that."""
-        newest = last[segments.end - 1] if len(last) else last
-        self._cover(segments.series[newest >= 0], items, newest[newest >= 0])
-        frame = last_true(items.is_frame, segments)[segments.end - 1] if len(last) else last
-        self._framed_at[segments.series[frame >= 0]] = items.watch[frame[frame >= 0]]
-        later = np.flatnonzero(np.arange(len(last)) > newest[segments.of_row])
+        if not len(last):
+            return
+        slots, end = segments.series, segments.end - 1
+        newest, sound = last[end], last_true(items.covered & ~items.unsound, segments)[end]
+        self._since[slots[newest >= 0]] = items.time[newest[newest >= 0]]
+        self._unused[slots[newest >= 0]] = 0
+        self._counts[slots[sound >= 0]] = 0
+        rows = np.arange(len(last))
+        np.add.at(self._unused, items.slot[~items.is_frame & (rows > newest[segments.of_row])], 1)
+        frame = last_true(items.is_frame, segments)[end]
+        self._framed_at[slots[frame >= 0]] = items.watch[frame[frame >= 0]]
+        later = np.flatnonzero(rows > sound[segments.of_row])
         np.add.at(self._counts, (items.slot[later], items.reason[later]), 1)
 
     def _cover(self, slots: Int32s, items: Items, at: Int64s) -> None:
-        self._framed_at[slots], self._since[slots], self._counts[slots] = items.watch[at], items.time[at], 0
+        self._framed_at[slots], self._since[slots] = items.watch[at], items.time[at]
+        self._counts[slots], self._unused[slots] = 0, 0

@@ -8,7 +8,7 @@ import numpy as np
 from stream.detect.frames.clock import NEVER
 from stream.detect.frames.frames import Frames
 from stream.detect.incidents.incident import End
-from stream.detect.unwatched import UNUSED, CoverageEvent, CoverageReason
+from stream.detect.unwatched import CoverageEvent, CoverageReason
 from stream.intake.columns import Bools, Int32s, Int64s, UInt8s
 
 
@@ -42,6 +42,7 @@ class Items:
         slot, row, time: of each; row -1: a silence completed the frame.
         watch: int64 (m,), watch time at the reading.
         covered: bool (m,), frames that cover their series. reason: int64 (m,), why the others do not.
+        unsound: bool (m,), frames that cover it although a sensor is lost: the series is scored, but not watched.
         frame: int64 (m,), index of the frame; that of an unused reading is not below the number of frames.
         is_frame: bool (m,).
     """
@@ -51,6 +52,7 @@ class Items:
     time: Int64s
     watch: Int64s
     covered: Bools
+    unsound: Bools
     reason: Int64s
     frame: Int64s
     is_frame: Bools
@@ -77,18 +79,23 @@ class Watch:
         limit: watch time or own time, ns, after which watching lapses. most_unused: readings after which it does.
         expires: stream time after which the series retires, ns, if nothing comes.
         masked: sensors without a value in the last frame before the batch, bool (F,).
+        lost: lost sensors, bool (n, F), and since when, int64 (n, F), of each frame; None: there are none.
     """
 
     series: str
     framed_at: int
     since: int
     counts: list[int]
+    unused: int
+    is_lapsed: bool
     is_unwatched: bool
+    told_since: int
     limit: int
     most_unused: int
     expires: int
     masked: Callable[[], Bools]
     sensors: Sequence[str]
+    lost: tuple[Bools, Int64s] | None
     # Of the last frame that the walk has passed.
     last_masked: Bools | None = None
     events: list[CoverageEvent] = field(default_factory=list)
@@ -103,20 +110,17 @@ class Watch:
             if items.is_frame[k]:
                 self.framed_at = watch
             if items.covered[k]:
-                self._cover(row, time, passed)
+                self._cover(row, time, passed, int(items.frame[k]) if items.unsound[k] else None)
                 continue
             self.counts[items.reason[k]] += 1
+            self.unused += not items.is_frame[k]
             if items.is_frame[k]:
                 is_off = items.reason[k] == CoverageReason.OFF
                 self.last_masked = np.isnan(frames.values[items.frame[k]]) & ~is_off
-            if passed or self._unused > self.most_unused:
+            if passed or self.unused > self.most_unused:
                 at = int(passage.stream[row]) if row >= 0 else time
                 self._lapse(End(row, time if items.is_frame[k] else NEVER, self.since), at)
         self._lapse_before(len(passage.watch), passage, self.expires)
-
-    @property
-    def _unused(self) -> int:
-        return sum(self.counts[reason] for reason in UNUSED)
 
     def _lapse_before(self, end: int, passage: Passage, expires: int | None = None) -> None:
         """Lapses at the reading before `end` at which the limit is passed, if there is one."""
@@ -127,24 +131,40 @@ class Watch:
             self._lapse(End(row, NEVER, self.since), int(passage.stream[row]))
 
     def _lapse(self, end: End, time: int) -> None:
-        if self.is_unwatched:
+        if self.is_lapsed:
             return
-        self.is_unwatched = True
+        self.is_lapsed = True
         self.ends.append(end)
-        self._tell(False, end.row, time)
+        if not self.is_unwatched:
+            names: tuple[str, ...] = ()
+            if self.counts[CoverageReason.DEGRADED]:
+                names = self._named(self.masked() if self.last_masked is None else self.last_masked)
+            self._begin(self.since, end.row, time, names)
 
-    def _cover(self, row: int, time: int, passed: bool) -> None:
-        if self.is_unwatched:
-            self._tell(True, row, time)
-        elif passed:
+    def _cover(self, row: int, time: int, passed: bool, unsound: int | None) -> None:
+        """Takes a frame that covers the series; `unsound`: its index, where a sensor is lost."""
+        if passed and not self.is_lapsed:
             self.ends.append(End(row, time, self.since))
-        self.is_unwatched, self.since = False, time
+        self.is_lapsed, self.since, self.unused = False, time, 0
+        if unsound is not None:
+            self.counts[CoverageReason.LOST] += 1
+            if not self.is_unwatched:
+                assert self.lost is not None
+                lost, since = self.lost[0][unsound], self.lost[1][unsound]
+                self._begin(int(since[lost].min()), row, time, self._named(lost))
+            return
+        if self.is_unwatched:
+            self.is_unwatched = False
+            self._tell(True, row, time, ())
         self.counts = [0] * len(self.counts)
 
-    def _tell(self, watched: bool, row: int, time: int) -> None:
-        names: tuple[str, ...] = ()
-        if self.counts[CoverageReason.DEGRADED] and not watched:
-            masked = self.masked() if self.last_masked is None else self.last_masked
-            names = tuple(self.sensors[f] for f in np.flatnonzero(masked).tolist())
-        event = CoverageEvent(self.series, watched, self.since, time, tuple(self.counts), names, row)
+    def _begin(self, since: int, row: int, time: int, names: tuple[str, ...]) -> None:
+        self.is_unwatched, self.told_since = True, since
+        self._tell(False, row, time, names)
+
+    def _named(self, which: Bools) -> tuple[str, ...]:
+        return tuple(self.sensors[f] for f in np.flatnonzero(which).tolist())
+
+    def _tell(self, watched: bool, row: int, time: int, names: tuple[str, ...]) -> None:
+        event = CoverageEvent(self.series, watched, self.told_since, time, tuple(self.counts), names, row)
         self.events.append(event)

@@ -3,11 +3,11 @@
 import msgspec
 import numpy as np
 
-from stream.detect.coverage import CoverageState
 from stream.detect.definition import Definition
 from stream.detect.frames.clock import NEVER, TickState
 from stream.detect.frames.time_check import TimeState
 from stream.detect.incidents.incident import Incident
+from stream.detect.unwatched import CoverageState
 
 
 class SeriesState(msgspec.Struct, omit_defaults=True):
@@ -61,5 +61,5 @@ def without_history(state: SeriesState, definition: Definition) -> SeriesState:
         age=np.full(sensors, policy.max_carry + 1).astype("<i4").tobytes(),
         ticks=TickState(state.ticks.last_frame, state.ticks.newest, []),
         times=None if state.times is None else msgspec.structs.replace(state.times, held=[], held_at=0),
-        coverage=None if state.coverage is None else msgspec.structs.replace(state.coverage, best=0),
+        coverage=None if state.coverage is None else msgspec.structs.replace(state.coverage, best=0, lost=None),
     )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import msgspec
+
 from stream.detect.policy import SECOND, FramePolicy
 
 # The least time without a score that is worth an event, and the steps that are.
@@ -39,6 +41,8 @@ class CoverageReason(IntEnum):
         "set its clock right: nothing confirmed these times",
     )
 
+    LOST = 7, "{} frames scored without a sensor that it had", "look at its wiring, or train again without this sensor"
+
     @property
     def label(self) -> str:
         """The reason's name on the topic."""
@@ -47,6 +51,20 @@ class CoverageReason(IntEnum):
     def said(self, count: int) -> str:
         """The reason in words, of so many readings or frames."""
         return self.words.format(f"{count:,}")
+
+
+class CoverageState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The coverage of one series, as its snapshot keeps it; see `Coverage` and `LostSensors`."""
+
+    framed_at: int
+    since: int
+    best: int = 0
+    unwatched: bool = False
+    counts: tuple[int, ...] = ()
+    unused: int = 0
+    lapsed: bool = False
+    told_since: int = 0
+    lost: bytes | None = b""
 
 
 # Reasons of readings that gave no frame.
@@ -62,7 +80,7 @@ class CoverageEvent:
         since: event time of the last frame that counted; before any, of the first reading.
         time: stream time at which the series counts as unwatched; event time of the frame that ends it.
         counts: of readings and frames that did not count since then, by `CoverageReason`.
-        masked: sensors without a value in the last frame, where frames were degraded.
+        masked: sensors without a value in the last frame, where frames were degraded; sensors that are lost.
         row: the reading of the batch that shows it, of any series; -1: a silence closed a tick.
     """
 

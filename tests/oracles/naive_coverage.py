@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.oracles.naive_records import NaiveCoverageEvent, NaivePolicy
 
-REASONS = ("silent", "late", "duplicate", "warming", "degraded", "off", "unconfirmed")
+REASONS = ("silent", "late", "duplicate", "warming", "degraded", "off", "unconfirmed", "lost")
 
 
 @dataclass
@@ -18,6 +18,11 @@ class _Watch:
     unwatched: bool = False
     counts: list[int] = field(default_factory=lambda: [0] * len(REASONS))
     masked: list[int] = field(default_factory=list)
+    unused: int = 0
+    lapsed: bool = False
+    told_since: int = 0
+    seen: set[int] = field(default_factory=set)
+    gone: dict[int, int] = field(default_factory=dict)
 
 
 class NaiveCoverage:
@@ -57,22 +62,35 @@ class NaiveCoverage:
             of.best = 0
         if verdict == "warming" and min(run, depth) > of.best:
             of.best, covered = min(run, depth), True
+        lost = self._lost(of, time, masked)
         if covered:
-            ended = of.since if passed and not of.unwatched else None
+            ended = of.since if passed and not of.lapsed else None
+            of.since, of.lapsed, of.unused = time, False, 0
+            if lost:
+                of.counts[REASONS.index("lost")] += 1
+                if not of.unwatched:
+                    self._begin(series, min(of.gone[f] for f in lost), time, lost)
+                return ended
             if of.unwatched:
-                self.events.append(NaiveCoverageEvent(series, True, of.since, time, of.counts, []))
-            of.since, of.unwatched, of.counts = time, False, [0] * len(REASONS)
+                self.events.append(NaiveCoverageEvent(series, True, of.told_since, time, of.counts, []))
+            of.unwatched, of.counts = False, [0] * len(REASONS)
             return ended
         of.counts[REASONS.index(verdict)] += 1
         of.masked = [] if verdict == "off" else masked
         return self._lapse(series, time if silent else None) if passed else None
 
+    def restart(self, series: str, time: int) -> None:
+        """The own time of the series starts anew."""
+        of = self.of[series]
+        of.since, of.gone = time, dict.fromkeys(of.gone, time)
+
     def unused(self, series: str, disposition: str) -> int | None:
         """Takes a late or repeated reading; returns the time at which an open incident ends."""
         of, p = self.of[series], self.policy
         of.counts[REASONS.index(disposition)] += 1
+        of.unused += 1
         most = self.limit // p.interval * (1 if p.resample == "none" else p.sensors)
-        return self._lapse(series, None) if of.counts[1] + of.counts[2] + of.counts[6] > most else None
+        return self._lapse(series, None) if of.unused > most else None
 
     def look(self, heard: Mapping[str, int]) -> list[tuple[str, int]]:
         """Series left behind by this reading, and the times at which their incidents end."""
@@ -88,11 +106,26 @@ class NaiveCoverage:
 
     def _lapse(self, series: str, time: int | None) -> int | None:
         of = self.of[series]
-        if of.unwatched or self.policy.unwatched_after is None:
+        if of.lapsed or self.policy.unwatched_after is None:
             return None
-        of.unwatched = True
+        of.lapsed = True
         assert self.stream is not None
-        masked = of.masked if of.counts[REASONS.index("degraded")] else []
-        when = self.stream if time is None else time
-        self.events.append(NaiveCoverageEvent(series, False, of.since, when, list(of.counts), masked))
+        if not of.unwatched:
+            masked = of.masked if of.counts[REASONS.index("degraded")] else []
+            self._begin(series, of.since, self.stream if time is None else time, masked)
         return of.since
+
+    def _begin(self, series: str, since: int, time: int, masked: list[int]) -> None:
+        of = self.of[series]
+        of.unwatched, of.told_since = True, since
+        self.events.append(NaiveCoverageEvent(series, False, since, time, list(of.counts), masked))
+
+    def _lost(self, of: _Watch, time: int, masked: list[int]) -> list[int]:
+        """Sensors of a frame that the series had, and that have had no value for too long."""
+        for f in range(self.policy.sensors):
+            if f not in masked:
+                of.seen.add(f)
+                of.gone.pop(f, None)
+            elif f in of.seen:
+                of.gone.setdefault(f, time)
+        return [f for f in masked if f in of.gone and time - of.gone[f] > self.limit]

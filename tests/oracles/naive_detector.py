@@ -106,7 +106,8 @@ class NaiveDetector:
         self._close(series, state, "clock_restarted")
         fresh = self._fresh()
         fresh.restarts = state.restarts + 1
-        self.series[series], self.coverage.of[series].since = fresh, time
+        self.series[series] = fresh
+        self.coverage.restart(series, time)
         return fresh
 
     def _take(self, series: str, state: NaiveSeries, time: int, values: Sequence[float]) -> str:

@@ -198,6 +198,30 @@ def test_an_asset_at_rest_is_off() -> None:
     assert told(of_series(rows, policy)) == [(22, "a", "off"), (40, "a", "watched")]
 
 
+def test_a_sensor_that_is_lost_is_told_of_though_frames_are_scored_without_it() -> None:
+    """It is told once it was away for the limit, and again when it is back. An incident goes on meanwhile."""
+    policy = a_policy(max_carry=0, max_missing=1)
+    rows = [*(("a", s, 1.0) for s in range(10)), *(("a", s, NAN) for s in range(10, 40)), ("a", 40, 1.0)]
+    outcome = of_series(rows, policy)
+    assert told(outcome) == [(23, "a", "lost"), (40, "a", "watched")]
+    first, again = outcome.coverage_events
+    assert (first.masked, first.since) == (("s0",), START + 10 * SECOND)
+    assert (again.since, again.counts[CoverageReason.LOST]) == (first.since, 17)
+    assert "unwatched" not in {event.reason for event in outcome.events}
+
+
+def test_a_lost_sensor_and_then_silence_are_one_event_and_the_incident_ends() -> None:
+    policy = a_policy(max_carry=0, max_missing=1)
+    loud = [("a", s, 1e6 if s < 10 else NAN) for s in range(30)]
+    outcome = of_series([*loud, *(("b", s, 1.0) for s in range(60))], policy)
+    assert [event for event in told(outcome) if event[1] == "a"] == [(23, "a", "lost")]
+    assert [event.reason for event in outcome.events if event.series == "a"][-1] == "unwatched"
+
+
+def test_a_sensor_that_never_came_is_not_lost() -> None:
+    assert told(of_series([("a", s, NAN) for s in range(60)], a_policy(max_carry=0, max_missing=1))) == []
+
+
 def test_without_a_limit_nothing_is_told() -> None:
     case = a_troubled_case("wide", 0)
     times = clock().advance(case.time)

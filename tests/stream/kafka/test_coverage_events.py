@@ -127,8 +127,8 @@ def test_a_series_that_is_unwatched_across_a_swap_is_watched_again(sensors: int)
     log.definition = a_definition(a_spec(window=2, smoothing=3, sensors=sensors), DEFINITION.policy, q=0.7, seed=3)
     running.swap(log.definition, log.decoder())
     running.process(cut(whole, 20, n))
-    kinds = [(event.kind, event.details.get("since")) for event in running.pop_status_events()]
-    assert kinds[1:] == [("data.series_watched", "2023-11-14T22:13:20Z")]
+    kinds = [(event.kind, event.details.get("since")) for event in coverage_events(running)]
+    assert kinds == [("data.series_watched", "2023-11-14T22:13:20Z")]
 
 
 def test_a_tick_that_a_silence_closes_may_show_it_too() -> None:
