@@ -14,8 +14,8 @@ import numpy as np
 
 from stream.detect.frames.clock import NEVER
 from stream.detect.frames.frames import Frames
+from stream.detect.frames.lost_sensors import LostSensors
 from stream.detect.lapses import Items, Lapses, Passage, Watch
-from stream.detect.lost_sensors import LostSensors
 from stream.detect.outcome import Verdict
 from stream.detect.policy import FramePolicy
 from stream.detect.slots import Segments, grown, last_true, previous
