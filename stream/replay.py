@@ -24,6 +24,7 @@ from stream.detect.unwatched import unwatched_limit
 from stream.errors import BundleError, ConfigError
 from stream.events.account import SeriesAccount, series_accounts
 from stream.events.alert import Alert, Source, alert
+from stream.events.data_events import ClockRestarted
 from stream.events.record import encode
 from stream.intake.bad_values import total
 from stream.intake.columns import Disposition, Float64s, Int64s
@@ -157,12 +158,14 @@ class ReplayResult:
 
     Attributes:
         sentinels: number of values of each sensor that mean none, (F,).
+        restarts: series that start anew as their clock was set back, in words.
     """
 
     counts: Counter[Count] = field(default_factory=Counter)
     alerts: int = 0
     accounts: tuple[SeriesAccount, ...] = ()
     sentinels: tuple[int, ...] = ()
+    restarts: list[str] = field(default_factory=list)
 
 
 def replay(
@@ -193,6 +196,9 @@ def replay(
             batch, outcome = step.batch, step.outcome
             result.counts.update(step.counts())
             counter.add(batch.columns, outcome, step.dead, batch.bad)
+            for change in outcome.clock_restarts:
+                row = int(batch.columns.position[change.row])
+                result.restarts.append(f"row {row:,}: {ClockRestarted.of(change, row).message}")
             for record in _alerts(definition, data, outcome, batch.columns.position):
                 result.alerts += 1
                 publish(record)

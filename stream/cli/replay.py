@@ -11,7 +11,7 @@ import typer
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands
 from stream.counters import Count
-from stream.messages import counted, say, warn
+from stream.messages import counted, say, some, warn
 
 if TYPE_CHECKING:
     from stream.detect.definition import Definition
@@ -128,5 +128,7 @@ def _warnings(result: "ReplayResult", definition: "Definition", bad_is_dead: boo
             f"{lost:,} of {received:,} readings are left out: {result.counts[Count.LATE]:,} late, "
             f"{result.counts[Count.DUPLICATE]:,} duplicate, as if they had been handed over twice"
         )
+    if result.restarts:
+        yield some(result.restarts, 3, "; ")
     yield from warnings(result.accounts)
     yield from bad_value_lines(result.accounts, bad_is_dead)

@@ -15,7 +15,7 @@ from stream.detect.outcome import Verdict
 from stream.errors import BundleError, ConfigError
 from stream.intake.tables.reader import Hints
 from stream.replay import layout_for
-from tests.support.builders import a_definition, a_policy, a_spec, readings
+from tests.support.builders import SECOND, START, a_definition, a_policy, a_spec, readings
 from tests.support.replayed_rows import MODELS, POLICIES, ROWS, RULES, Rows, a_detector, replayed, rows
 
 
@@ -165,3 +165,12 @@ def test_the_verdicts_must_not_go_where_the_data_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is the file to be read; name another"):
         replayed(a_detector(), data, tmp_path / "." / "rows.parquet")
     assert data.read_bytes() == before
+
+
+def test_a_clock_that_was_set_back_in_a_file_is_told_with_its_row(tmp_path: Path) -> None:
+    seconds = np.concatenate([np.arange(2500) + 3600, np.arange(24)])
+    given = Rows(["a"] * len(seconds), START + seconds * SECOND, np.zeros((len(seconds), 2)))
+    result, _ = replayed(a_detector(), given.write(tmp_path / "rows.parquet"))
+    (told,) = result.restarts
+    assert told.startswith("row 2,519: 'a' starts anew at ")
+    assert (result.counts[Count.LATE], result.counts[Count.USED]) == (19, 2505)
