@@ -249,3 +249,12 @@ def test_sensors_of_one_time_in_several_messages_are_told_once_with_the_setting(
         reported_topic(wide(4)).take([message for message in rows(60, lambda _: names(0, 4)) for _ in range(2)])
         reported_topic(long(4)).take(split)
     assert "readings.split" not in [line["event"] for line in logs]
+
+
+def test_a_sensor_that_is_bad_for_ever_costs_a_line_of_the_log_at_each_hundredfold() -> None:
+    bad = (at(second) | {"s0": ("n/a", "-")[second % 2], "s1": 1.0} for second in range(1000))
+    with structlog.testing.capture_logs() as logs:
+        reported_topic(wide(2)).take(bad, batch=1)
+    told = [line for line in logs if line["event"] == "values.bad"]
+    assert [(line["sensor"], line["series"], line["values"]) for line in told] == [("s0", "a", 1), ("s0", "a", 100)]
+    assert (told[1]["kinds"], told[1]["seen"]) == ({"text": 100}, "'n/a', '-'")
