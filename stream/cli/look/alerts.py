@@ -1,6 +1,7 @@
 """`narrows alerts`: the incidents that are open, or all that the topic of alerts still has."""
 
 import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from stream.events.alert import Alert
     from stream.kafka.topic_reader import TopicReader
     from stream.settings import Settings
+
+# Between two questions whether the broker is there, while no alert comes.
+ASK_EVERY_S = 10.0
 
 
 class Event(NamedTuple):
@@ -122,9 +126,12 @@ def _follow(tail: "TopicReader", topic: str, series: frozenset[str], shown: dict
     from stream.terminal import console
 
     say(f"following {topic}; Ctrl-C ends it")
-    target = console()
+    target, answers, asked_at = console(), True, time.monotonic()
     while True:
-        for record in tail.take():
+        records = tail.take()
+        if not records and time.monotonic() - asked_at > ASK_EVERY_S:
+            answers, asked_at = _answers(tail, answers), time.monotonic()
+        for record in records:
             if record.value is None:
                 continue
             event = _event(record.value, f"{topic}/{record.partition}/{record.offset}", series)
@@ -136,6 +143,21 @@ def _follow(tail: "TopicReader", topic: str, series: frozenset[str], shown: dict
             else:
                 target.print(alert_line(event.alert))
                 sys.stdout.flush()
+
+
+def _answers(tail: "TopicReader", before: bool) -> bool:
+    """Asks whether the broker answers, as one that is away sends no alerts; tells a change."""
+    from stream.errors import BrokerError
+
+    try:
+        tail.ends()
+    except BrokerError:
+        if before:
+            warn("the broker does not answer; what it has then is shown once it is back")
+        return False
+    if not before:
+        say("the broker answers again")
+    return True
 
 
 def _write(events: Iterable[Event]) -> None:
