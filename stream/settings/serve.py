@@ -53,7 +53,7 @@ class ServeSettings(Section):
     )
     heartbeat: PositiveDuration | None = Field(
         default=parse_duration("1m"),
-        description="Stream time after which a status event says through when each partition is complete; wall clock "
+        description="Watch time after which a status event says through when a partition is complete; wall clock "
         "where nothing comes. null: none.",
     )
     transaction_timeout: PositiveDuration = Field(

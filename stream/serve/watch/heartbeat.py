@@ -1,8 +1,8 @@
 """Heartbeats: status events that say through when a partition is complete.
 
 With them an empty alert topic means something. A heartbeat is part of the commit that it is about. One is due with the
-first commit in a new period of stream time. It is also due by wall clock: after one period in which nothing came, or
-after two in which stream time stood still. The metadata of a commit holds the last periods, so that no restart and no
+first commit in a new period of watch time. It is also due by wall clock: after one period in which nothing came, or
+after two in which watch time stood still. The metadata of a commit holds the last periods, so that no restart and no
 other process tells of one again.
 """
 
