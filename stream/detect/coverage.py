@@ -142,12 +142,12 @@ class Coverage:
         segments = Segments(items.slot)
         passed, retires = self._due(passage, heard)
         due = passed | retires
-        if items.covered.all() and not (due.any() or frames.after_gap.any() or self._lapsed(items, segments)):
+        # Whatever comes, only readings of their own keep series from retiring.
+        due[segments.series] = retires[segments.series]
+        if not due.any() and not frames.after_gap.any() and self._goes_on(items, segments):
             self._cover(segments.series, items, segments.end - 1)
             return lapses
         last = last_true(items.covered, segments)
-        # Whatever comes, only readings of their own keep series from retiring.
-        due[segments.series] = retires[segments.series]
         due |= self._changed(items, segments, last)
         spans = {slot: range(start, end) for slot, start, end in segments}
         walked = []
@@ -192,29 +192,14 @@ class Coverage:
         if watch != NEVER and pending.any():
             self._framed_at[pending], self._since[pending] = watch, stream
 
-    def _items(self, passage: Passage, frames: Frames, verdict: UInt8s, run: Int64s, is_lost: Bools | None) -> Items:
+    def _items(self, passage: Passage, frames: Frames, verdict: UInt8s, run: Int64s, is_lost: Bools) -> Items:
         """Frames and unused readings in order; `is_lost`: frames without a sensor that is lost, bool (n,)."""
-        unused = np.flatnonzero(passage.disposition != Disposition.USED)
         covered = (verdict == Verdict.SCORED) | self._nears(frames, verdict, run) | frames.is_outside
         unsound = covered & is_lost
-        of_frame = np.where(unsound, CoverageReason.LOST, OF_VERDICT[verdict])
-        none = np.zeros(len(unused), np.bool_)
-        row = np.concatenate([frames.row, unused])
-        slot = np.concatenate([frames.series, passage.slots[unused]])
-        order = np.lexsort((row, slot)) if len(unused) else np.arange(len(row))
-        row = row[order]
-        return Items(
-            slot=slot[order],
-            row=row,
-            time=np.concatenate([frames.time, passage.time[unused]])[order],
-            # Row -1 is a silence: the time is that of the last reading.
-            watch=np.append(passage.watch, self.now)[row],
-            covered=np.concatenate([covered, none])[order],
-            unsound=np.concatenate([unsound, none])[order],
-            reason=np.concatenate([of_frame, OF_DISPOSITION[passage.disposition[unused]]])[order],
-            frame=order,
-            is_frame=order < len(frames),
-        )
+        reason = np.where(unsound, CoverageReason.LOST, OF_VERDICT[verdict])
+        unused = np.flatnonzero(passage.disposition != Disposition.USED)
+        items = Items.of_frames(frames, passage, self.now, covered, unsound, reason)
+        return items.mixed(passage, unused, OF_DISPOSITION[passage.disposition[unused]]) if len(unused) else items
 
     def _nears(self, frames: Frames, verdict: UInt8s, run: Int64s) -> Bools:
         """Warming frames that are nearer to a score than any since the last one; notes the longest runs."""
@@ -235,11 +220,15 @@ class Coverage:
         nearer: Bools = warming & (own > earlier)
         return nearer
 
-    def _lapsed(self, items: Items, segments: Segments) -> bool:
-        """True where a series is unwatched, or its own time since it was covered is beyond the limit."""
+    def _goes_on(self, items: Items, segments: Segments) -> bool:
+        """True where all items cover series that are watched, and none comes later than the limit after another."""
         slots = segments.series
-        passed = items.time[segments.start] - self._since[slots] > self.limit
-        return bool((passed | self.is_unwatched[slots]).any()) or bool(items.unsound.any())
+        if items.unsound.any() or self.is_unwatched[slots].any() or not items.covered.all():
+            return False
+        own = items.time[segments.start] - self._since[slots]
+        paused = items.watch - previous(items.watch, segments, self._framed_at[slots])
+        tail = self.now - items.watch[segments.end - 1]
+        return max(int(passed.max(initial=0)) for passed in (own, paused, tail)) <= self.limit
 
     def _due(self, passage: Passage, heard: Int64s) -> tuple[Bools, Bools]:
         """Watched slots whose limit passes in this batch, and those that retire, unless a reading comes: bool (S,)."""

@@ -57,6 +57,23 @@ class Items:
     frame: Int64s
     is_frame: Bools
 
+    @staticmethod
+    def of_frames(
+        frames: Frames, passage: Passage, now: int, covered: Bools, unsound: Bools, reason: Int64s
+    ) -> "Items":
+        """The items of a batch without unused readings; `now`: watch time, where a silence completed the frames."""
+        watch, count = np.append(passage.watch, now)[frames.row], len(frames)
+        every = np.ones(count, np.bool_)
+        return Items(frames.series, frames.row, frames.time, watch, covered, unsound, reason, np.arange(count), every)
+
+    def mixed(self, passage: Passage, unused: Int64s, reason: Int64s) -> "Items":
+        """These items and the unused readings, rows (k,) of the batch, for a `reason` each."""
+        no, more = np.zeros(len(unused), np.bool_), np.arange(len(unused)) + len(self.row)
+        order = np.lexsort((np.append(self.row, unused), np.append(self.slot, passage.slots[unused])))
+        added = (passage.slots[unused], unused, passage.time[unused], passage.watch[unused], no, no, reason, more, no)
+        fields = (getattr(self, name) for name in Items.__slots__)
+        return Items(*(np.append(own, new)[order] for own, new in zip(fields, added, strict=True)))
+
 
 @dataclass(slots=True)
 class Lapses:
