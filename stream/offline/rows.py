@@ -60,7 +60,7 @@ def with_order(layout: Layout, order: Order) -> Layout:
     """The layout with the order that its rows need, and words about it and about odd times."""
     why = {"order": order.seen} if order.wanting else {}
     if order.set_back is not None and not order.wanting:
-        why = {"clock": f"{order.seen}; the readings behind are late, as they are online"}
+        why = {"clock": f"{order.seen}; the readings behind are late in training; other commands start anew at them"}
     if order.far is not None:
         late = "" if order.wanting else "readings behind a later time of their series are late, as they are online; "
         why["far"] = f"{order.far}; {late}correct these times or leave the rows out"
