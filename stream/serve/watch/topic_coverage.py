@@ -4,7 +4,8 @@ The causes are the counters themselves: every end of a reading and of a frame th
 name. A new end of a reading needs a member of `Count` and nothing here.
 
 Wall clock is cut into segments of `serve.unused_after`, or of a usual step of the data where that is longer. A segment
-with few readings goes on. A reading is of use if its frame is scored, off by a rule, or warming up for a while.
+with few readings goes on. A reading is of use if its frame is scored, off by a rule, or warming up. Where hardly any
+series is watched, or none that the bundle knows comes, that is reported too.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from stream.counters import DEAD_PREFIX, Count
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED
 from stream.detect.policy import SECOND
+from stream.detect.unwatched import CoverageReason
 from stream.events.detector_events import HardlyAnythingUsed, ReadingsUsedAgain
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
@@ -33,8 +35,6 @@ HARDLY, AGAIN = 0.1, 0.2
 ENOUGH = 20
 # Segments without any reading after which a topic counts as quiet; a segment of few readings ends then as well.
 QUIET_SEGMENTS = 10
-# Warming frames count as use for so many receptive fields without a score, and for as long as a topic may be quiet.
-WARMING_FIELDS = 2
 # Probability that none of a bundle's series is in the partitions of this process, below which that is no chance.
 NO_CHANCE = 1e-3
 LOOK_SECONDS, REPEAT_SECONDS = 0.5, 3600.0
@@ -44,6 +44,8 @@ READING_ENDS = tuple(
     for count in Count
     if count.unit == "readings" and count not in (Count.RECEIVED, Count.USED, Count.DEAD, Count.LOST)
 )
+# Ends of readings that the detector decides on, of which an example is kept.
+SHOWN = tuple(end for end in Disposition if end not in (Disposition.USED, Disposition.IGNORED, Disposition.DEAD))
 # Readings that a bundle, or a setting, leaves out on purpose while others are used.
 BY_CHOICE = (Count.IGNORED, Count.DEAD_UNKNOWN_SERIES)
 REMEDIES: Mapping[str, str] = {
@@ -53,7 +55,6 @@ REMEDIES: Mapping[str, str] = {
     Count.LATE: "set clocks right, or send a backlog before newer readings (`input.late: dead` keeps late ones)",
     Count.DUPLICATE: "send all sensors of one time in one message, or set `frames.resample: last` and train again",
     Count.IGNORED: "set `input.sensors` and `input.sensor` to the names of the bundle, or train on what comes",
-    Count.WARMING: "send readings in the step of training, or train with a larger `frames.max_gap`",
     Count.DEGRADED: "look at wiring and gateways of the sensors without a value, or point `bundle` at one for this "
     "topic",
 }
@@ -91,8 +92,6 @@ class TopicCoverage:
         # By cause, the newest reading that shows it.
         self._examples: dict[str, str] = {}
         self._looked_at = clock()
-        # Since then, frames that could be scored have only been warming up.
-        self._scored_at = clock()
         self._logged_at = -REPEAT_SECONDS
         self._begin(Counter())
 
@@ -107,7 +106,7 @@ class TopicCoverage:
         if result.decoded.ignored:
             self._examples[Count.IGNORED] = f"sensors {named(sorted(partition.decoder.unused_names))}"
         readings, ends = result.decoded.readings, result.outcome.disposition
-        for end in (Disposition.LATE, Disposition.DUPLICATE) if len(ends) == len(readings) else ():
+        for end in SHOWN if len(ends) == len(readings) else ():
             for row in np.flatnonzero(ends == end)[-1:].tolist():
                 series, time = readings.names[readings.series[row]], rfc3339(int(readings.time[row]))
                 self._examples[Count[end.name]] = f"{time} of series {series!r}"
@@ -133,31 +132,11 @@ class TopicCoverage:
         few = received < (1 if self.report.is_open else ENOUGH)
         if elapsed < step or (few and elapsed < QUIET_SEGMENTS * step):
             return []
-        segment = self._segment(counts - self._before, self._warming_limit_s(served, step))
+        segment = _segment(counts - self._before)
         message = self._fault(segment, served, live, share_held, elapsed)
         events = self._told(message, segment)
         self._begin(counts)
         return events
-
-    def _warming_limit_s(self, served: Definition, step: float) -> float:
-        windows = WARMING_FIELDS * served.spec.receptive_field * served.policy.interval_ns / SECOND
-        return max(QUIET_SEGMENTS * step, windows)
-
-    def _segment(self, spent: Counter[Count], warming_limit_s: float) -> Segment:
-        if spent[Count.SCORED] or not spent[Count.WARMING]:
-            self._scored_at = self._clock()
-        idle = [Count.DEGRADED]
-        if self._clock() - self._scored_at > warming_limit_s:
-            idle.append(Count.WARMING)
-        used, came = spent[Count.USED], spent[Count.RECEIVED]
-        if used:
-            came -= sum(spent[count] for count in BY_CHOICE)
-        frames = sum(spent[count] for count in (Count.SCORED, Count.WARMING, Count.DEGRADED, Count.OFF))
-        useful = 1.0 - sum(spent[count] for count in idle) / frames if frames else 1.0
-        ends = [count for count in (*READING_ENDS, *idle) if spent[count]]
-        ends.sort(key=lambda count: (bool(used) and count in BY_CHOICE, -spent[count]))
-        causes = [(count.removeprefix(DEAD_PREFIX), spent[count]) for count in ends]
-        return Segment(spent[Count.RECEIVED], used, useful * used / max(came, 1), causes)
 
     def _fault(
         self, segment: Segment, served: Definition, live: Collection[Partition], share_held: float, elapsed: float
@@ -168,12 +147,22 @@ class TopicCoverage:
                 return None
             segment.causes.append((QUIET, 0))
             return f"nothing has come from topic {self._topic!r} for {elapsed:,.0f} s"
-        if segment.share < (AGAIN if self.report.is_open else HARDLY):
+        least = AGAIN if self.report.is_open else HARDLY
+        if segment.share < least:
             causes = ", ".join(f"{cause} {count:,}" for cause, count in segment.causes)
             return (
                 f"of {segment.received:,} readings of topic {self._topic!r} in {elapsed:,.0f} s, hardly any is of use: "
                 f"{causes or 'none is part of a frame'}"
             )
+        series = sum(len(partition.detector.slots) for partition in live)
+        unwatched = sum((partition.detector.coverage.unwatched_by() for partition in live), Counter[CoverageReason]())
+        # An asset that rests by a rule needs nobody.
+        del unwatched[CoverageReason.OFF]
+        if unwatched.total() > (1.0 - least) * series:
+            found = unwatched.most_common()
+            segment.causes.insert(0, (found[0][0].label, found[0][1]))
+            why = ", ".join(f"{reason.label} {count:,}" for reason, count in found)
+            return f"of {series:,} series, {unwatched.total():,} are not watched: {why}"
         known = set(served.scales.names) - {POOLED}
         came = [name for partition in live for name in partition.detector.slots.names()]
         if known and came and known.isdisjoint(came) and (1.0 - share_held) ** len(known) < NO_CHANCE:
@@ -193,7 +182,8 @@ class TopicCoverage:
         cause = segment.causes[0][0] if segment.causes else ""
         example = self._examples.get(cause, "")
         newest = f"; newest {cause}: {example}" if example else ""
-        remedy = REMEDIES.get(cause, OTHER_REMEDY)
+        by_series = {reason.label: reason.remedy for reason in CoverageReason}
+        remedy = REMEDIES.get(cause) or by_series.get(cause, OTHER_REMEDY)
         self.reason = f"{fault}{newest}; {remedy}"
         if self._clock() - self._logged_at >= REPEAT_SECONDS:
             self._logged_at = self._clock()
@@ -203,3 +193,15 @@ class TopicCoverage:
             return []
         since = self._begun_on.isoformat(timespec="seconds").replace("+00:00", "Z")
         return [HardlyAnythingUsed.of(self.reason, segment.causes, segment.received, segment.used, example, since)]
+
+
+def _segment(spent: Counter[Count]) -> Segment:
+    used, came = spent[Count.USED], spent[Count.RECEIVED]
+    if used:
+        came -= sum(spent[count] for count in BY_CHOICE)
+    frames = sum(spent[count] for count in (Count.SCORED, Count.WARMING, Count.DEGRADED, Count.OFF))
+    useful = 1.0 - spent[Count.DEGRADED] / frames if frames else 1.0
+    ends = [count for count in (*READING_ENDS, Count.DEGRADED) if spent[count]]
+    ends.sort(key=lambda count: (bool(used) and count in BY_CHOICE, -spent[count]))
+    causes = [(count.removeprefix(DEAD_PREFIX), spent[count]) for count in ends]
+    return Segment(spent[Count.RECEIVED], used, useful * used / max(came, 1), causes)
