@@ -7,7 +7,6 @@ only while no frame comes, so that it does not matter which other series share t
 series retires, whatever the limit.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -114,12 +113,6 @@ class Coverage:
         self._unused[slot], self._told_since[slot] = state.unused, state.told_since
         self.is_unwatched[slot], self._is_lapsed[slot] = state.unwatched, state.lapsed
         self._lost.restore(slot, state.lost)
-
-    def unwatched_by(self) -> Counter[CoverageReason]:
-        """Number of series that are not watched, by the most frequent reason of each."""
-        reasons = self._counts[self.is_unwatched].argmax(axis=1)
-        known = list(CoverageReason)
-        return Counter(known[reason] for reason in reasons.tolist())
 
     def push(
         self,

@@ -9,7 +9,7 @@ series is watched, or none that the bundle knows comes, that is reported too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from stream.counters import DEAD_PREFIX, Count
 from stream.detect.definition import Definition
 from stream.detect.frames.scale import POOLED
 from stream.detect.policy import SECOND
-from stream.detect.unwatched import CoverageReason
+from stream.detect.unwatched import CoverageReason, ranked
 from stream.events.detector_events import HardlyAnythingUsed, ReadingsUsedAgain
 from stream.events.record import rfc3339
 from stream.events.status_event import StatusEvent, named
@@ -155,7 +155,7 @@ class TopicCoverage:
                 f"{causes or 'none is part of a frame'}"
             )
         series = sum(len(partition.detector.slots) for partition in live)
-        unwatched = sum((partition.detector.coverage.unwatched_by() for partition in live), Counter[CoverageReason]())
+        unwatched = Counter(reason for partition in live for reason in _unwatched(partition))
         # An asset that rests by a rule needs nobody.
         del unwatched[CoverageReason.OFF]
         if unwatched.total() > (1.0 - least) * series:
@@ -193,6 +193,14 @@ class TopicCoverage:
             return []
         since = self._begun_on.isoformat(timespec="seconds").replace("+00:00", "Z")
         return [HardlyAnythingUsed.of(self.reason, segment.causes, segment.received, segment.used, example, since)]
+
+
+def _unwatched(partition: Partition) -> Iterator[CoverageReason]:
+    """The most frequent reason of each series that is not watched."""
+    coverage = partition.detector.coverage
+    for slot in np.flatnonzero(coverage.is_unwatched).tolist():
+        state = coverage.state(slot)
+        yield ranked(state.counts)[0][0] if state is not None and state.counts else CoverageReason.SILENT
 
 
 def _segment(spent: Counter[Count]) -> Segment:
