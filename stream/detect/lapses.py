@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,8 @@ class Items:
         """These items and the unused readings, rows (k,) of the batch, for a `reason` each."""
         no, more = np.zeros(len(unused), np.bool_), np.arange(len(unused)) + len(self.row)
         order = np.lexsort((np.append(self.row, unused), np.append(self.slot, passage.slots[unused])))
-        added = (passage.slots[unused], unused, passage.time[unused], passage.watch[unused], no, no, reason, more, no)
+        slot, time, watch = passage.slots[unused], passage.time[unused], passage.watch[unused]
+        added: tuple[Any, ...] = (slot, unused, time, watch, no, no, reason, more, no)
         fields = (getattr(self, name) for name in Items.__slots__)
         return Items(*(np.append(own, new)[order] for own, new in zip(fields, added, strict=True)))
 
