@@ -1,7 +1,7 @@
 """restore(C) = run(0..C), bit for bit: for random streams, snapshot schedules, retirement and every commit."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -226,7 +226,7 @@ def test_after_a_swap_to_other_sensors_a_restart_finds_what_the_running_process_
     three = a_definition(
         a_spec(window=2, smoothing=3, sensors=3), a_policy(max_carry=2, max_missing=2), a_rules(close_after=2), q=0.7
     )
-    log.definition = three
+    log.definition = replace(three, version="v2")
     running.swap(log.definition, Decoder(fields(series="series"), log.definition.sensors, None))
     assert [event.details["frames"] for event in running.status_events] == ["dropped"]
     log.commit(running)
@@ -254,7 +254,7 @@ def test_a_warm_swap_to_other_thresholds_forgets_what_was_learned_also_for_a_res
         running.require_all_snapshots()
         log.commit(running)
         before, written = running.detector.snapshot("a").usual, len(log.state)
-        log.definition = learns(q)
+        log.definition = replace(learns(q), version=f"v{q}")
         running.swap(log.definition, log.decoder())
         assert [event.details["frames"] for event in running.status_events] == ["kept"]
         assert (running.detector.snapshot("a").usual == before) is kept
