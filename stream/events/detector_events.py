@@ -61,7 +61,7 @@ class MutesChanged(StatusEvent, frozen=True, tag="detector.mutes_changed"):
 def changes(old: Definition, new: Definition, *, warm: bool, offset: int) -> list[StatusEvent]:
     """The events of a partition that goes on with `new` from `offset` on; `warm`: the frames are kept."""
     events: list[StatusEvent] = []
-    if old.version != new.version:
+    if old.version != new.version or old.revision == new.revision:
         events.append(BundleActivated.of(old.version, new.version, warm=warm, offset=offset))
     if old.revision != new.revision:
         events.append(MutesChanged.of(new.muted, offset))
