@@ -19,6 +19,7 @@ BATCH = 2000
 SERVE: Mapping[str, Any] = {
     "session_timeout": "6s", "transaction_timeout": "5s", "commit_interval": "200ms", "max_replay": 2000,
     "batch": 500, "log_format": "json", "log_every": "2s", "heartbeat": "10s",
+    "unwatched_after": None,
 }  # fmt: skip
 Isolation = Literal["read_committed", "read_uncommitted"]
 

@@ -21,6 +21,7 @@ from tests.support.live import Live
 Messages = Sequence[tuple[str, bytes | None]]
 START_MS = START // 1_000_000
 OPEN, ENDED = "detector.hardly_anything_used", "detector.readings_used_again"
+WATCHED = {"unwatched_after": None}
 OVERRIDES = ("serve.unused_after=500ms", "serve.health=127.0.0.1:0", "input.late=dead")
 N = 40
 
@@ -71,7 +72,7 @@ def rows(first: int, n: int, key: str) -> Messages:
 def watched(tmp_path_factory: pytest.TempPathFactory, broker: Broker, topic: MakeTopic) -> Iterator[Watched]:
     # No clock starts anew: all of a backlog is late, however long it is.
     definition = a_definition(policy=a_policy(restart_after=0))
-    live = Live(tmp_path_factory.mktemp("watched"), broker.bootstrap, topic, definition)
+    live = Live(tmp_path_factory.mktemp("watched"), broker.bootstrap, topic, definition, serve=WATCHED)
     running = Watched(live)
     running.sent_until(running.good, running.is_ready, "ready")
     yield running
@@ -128,7 +129,7 @@ def test_a_kill_in_the_middle_repeats_neither_the_event_nor_a_letter_and_the_nex
 def test_series_that_the_bundle_does_not_know_are_told_until_one_comes(
     tmp_path: Path, broker: Broker, topic: MakeTopic
 ) -> None:
-    live = Live(tmp_path, broker.bootstrap, topic, a_definition())
+    live = Live(tmp_path, broker.bootstrap, topic, a_definition(), serve=WATCHED)
     other, key = Watched(live), '{"id": 7}'
     try:
         other.sent_until(partial(other.good, key), lambda: other.told() == [OPEN], "the event")
@@ -144,7 +145,7 @@ def test_a_reading_far_ahead_moves_no_clock_and_a_clock_set_back_starts_anew_onc
     tmp_path: Path, broker: Broker, topic: MakeTopic
 ) -> None:
     """Fifty minutes ahead: one reading is unconfirmed, the others are used. An hour back: told once, also by a kill."""
-    live = Live(tmp_path, broker.bootstrap, topic, a_definition())
+    live = Live(tmp_path, broker.bootstrap, topic, a_definition(), serve=WATCHED)
     running = live.start()
 
     def restarts() -> list[tuple[str, str]]:
