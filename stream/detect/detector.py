@@ -273,7 +273,7 @@ class Detector:
         )  # fmt: skip
         verdict = verdict_of(frames, scored.score)
         self.last_verdicts.push(frames.series, verdict)
-        lapses = self._lapses(passage, frames, verdict, windows.run)
+        lapses = self._lapses(passage, odd.alive(frames, due), verdict, windows.run)
         events = self._incidents.push(scored, self.slots.name, attribution.sensors, attribution.outside, lapses.ends)
         self._history.keep(frames, windows)
         return Outcome(

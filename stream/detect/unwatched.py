@@ -41,7 +41,11 @@ class CoverageReason(IntEnum):
         "set its clock right: nothing confirmed these times",
     )
 
-    LOST = 7, "{} frames scored without a sensor that it had", "look at its wiring, or train again without this sensor"
+    LOST = (
+        7,
+        "{} frames scored without a sensor, or with a frozen one",
+        "look at its wiring, or train without it",
+    )
 
     @property
     def label(self) -> str:

@@ -100,9 +100,12 @@ class SeriesUnwatched(StatusEvent, frozen=True, tag="data.series_unwatched"):
         """`offset`: of the message that shows it, of any series."""
         reasons, since = change.reasons, rfc3339(change.since)
         why = ", ".join(reason.said(count) for reason, count in reasons)
-        without = f", without a value of {named(change.masked)}" if change.masked else ""
+        lost = reasons[0][0] is CoverageReason.LOST
+        state = "is watched in part only" if lost else "is not watched: no score"
+        names = named(change.masked)
+        without = "" if not names else f" ({names})" if lost else f", without a value of {names}"
         message = (
-            f"{change.series!r} is not watched: no score since {since}: {why}{without}; {reasons[0][0].remedy}. "
+            f"{change.series!r} {state} since {since}: {why}{without}; {reasons[0][0].remedy}. "
             "The limit is `serve.unwatched_after`"
         )
         counts = ", ".join(f"{reason.label} {count}" for reason, count in reasons)

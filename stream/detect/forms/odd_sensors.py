@@ -5,10 +5,12 @@ trained thresholds, so a level that has become usual covers it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stream.detect.frames.frames import Frames
+from stream.detect.policy import STILL
 from stream.intake.columns import Float64s, Int8s, Int64s
 
 # The scores at the limit of a view, and infinitely far from it.
@@ -49,6 +51,19 @@ class OddSensors:
             gives = self.score == largest[self.rows]
             view[self.rows[gives][::-1]] = self.view[gives][::-1]  # of equal ones, that of the first
         return largest, view
+
+    def alive(self, frames: Frames, windows: Int64s) -> Frames:
+        """The frames, without the values of sensors that repeat them to the bit for as long as stillness looks back.
+
+        Args:
+            windows: int64 (N,), the frame at which each window ends.
+        """
+        frozen = (self.view == STILL) & (self.score >= MOST)
+        if not frozen.any():
+            return frames
+        values = frames.values.copy()
+        values[windows[self.rows[frozen]], self.sensors[frozen]] = np.nan
+        return replace(frames, values=values)
 
     def by_sensor(self, row: int, view: int, sensors: int) -> Float64s:
         """Score of each of F sensors in a window and a view, float64 (F,); 0: it is not odd."""

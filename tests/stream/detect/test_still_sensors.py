@@ -11,6 +11,7 @@ from stream.detect.forms.forms import Forms
 from stream.detect.forms.odd_sensors import LEAST, MOST
 from stream.detect.forms.stillness import Paths, Stillness
 from stream.detect.incidents.incident import IncidentEvent
+from stream.detect.unwatched import CoverageReason
 from tests.support.builders import SECOND, START, a_definition, a_rules, a_spec, readings
 
 FRAMES, STOPS, MOVES = 400, 200, 300
@@ -64,3 +65,18 @@ def test_a_sensor_whose_stillness_is_usual_opens_nothing_and_large_errors_come_f
     events, scores, ratios = pushed(Detector(the_definition(1e-4)), one_that_stops(1), FRAMES)
     assert {event.view for event in events} <= {"newest", "window"}
     np.testing.assert_array_equal(scores, ratios)
+
+
+def test_a_frozen_sensor_and_a_frozen_asset_are_told_of_as_not_watched_until_they_move() -> None:
+    """A sensor that stands still at times in training tells nothing."""
+    for sensors, named in (([1], ("s1",)), ([0, 1, 2], ("s0", "s1")), ([2], ())):
+        values = np.random.default_rng(0).normal(size=(FRAMES, 3))
+        values[STOPS:MOVES, sensors] = values[STOPS, sensors]
+        times = START + SECOND * np.arange(FRAMES)
+        detector = Detector(the_definition(1e4), unwatched_after_ns=20 * SECOND)
+        told = detector.push(readings(["a"] * FRAMES, times, values), times).coverage_events
+        assert [(event.watched, event.masked) for event in told][:1] == ([(False, named)] if named else [])
+        assert [event.watched for event in told] == ([False, True] if named else [])
+        if named:
+            assert told[0].reasons[0][0] is CoverageReason.LOST
+            assert (told[0].time, told[1].time) == (START + SECOND * (STOPS + 8 + 21), START + SECOND * MOVES)
