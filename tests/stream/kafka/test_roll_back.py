@@ -93,8 +93,9 @@ def test_an_unexpected_error_while_publishing_commits_nothing(tmp_path: Path, br
         common={"bootstrap.servers": broker.bootstrap},
         session_timeout_ms=6000,
     )
+    serve = ServeSettings.model_validate({"unwatched_after": "1000d"})
     with pytest.raises(MemoryError, match="in the middle of publishing"):
-        Service(options, ServeSettings(), live.definition, decoder, clock).run()
+        Service(options, serve, live.definition, decoder, clock).run()
     asker = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": options.group})
     offsets = asker.committed([TopicPartition(live.input, p) for p in range(PARTITIONS)], timeout=20)
     asker.close()

@@ -13,7 +13,7 @@ from stream.settings.serve import ServeSettings
 from tests.simulation.memory_broker.broker import Broker, fault
 from tests.simulation.memory_broker.group import Group
 from tests.simulation.memory_broker.log import Entry
-from tests.simulation.oracle import Pass, check_published
+from tests.simulation.oracle import HEARTBEAT, Pass, check_published
 from tests.simulation.plant import SENT_AT_MS, Plant, Releases
 from tests.simulation.process import a_process
 from tests.support.kafka_options import kafka_options
@@ -51,7 +51,9 @@ class InMemory:
         self.options = kafka_options("g", "", "in", "alerts", "dead", "state", "status", None, {})
         self.releases = Releases(ticks=False)
         self._plant = Plant(random.Random(0), 1)
-        serve = changed(ServeSettings(), commit_interval=20_000_000, bundle_poll=0)
+        serve = changed(
+            ServeSettings(), commit_interval=20_000_000, bundle_poll=0, unwatched_after=10**18, heartbeat=HEARTBEAT
+        )
         process = a_process("one", self.broker, self.options, serve, lambda wire: None, self.releases)
         self.service = process.service
         self.service.open()

@@ -14,7 +14,6 @@ import pytest
 from deploy.kafka.broker import Broker
 from stream.detect.definition import Definition
 from stream.detect.detector import Detector
-from stream.detect.stream_clock import StreamClock
 from stream.events.alert import alert_schema
 from tests.conftest import MakeTopic
 from tests.support.builders import SECOND, START, a_definition, a_spec, readings
@@ -47,9 +46,7 @@ class Stream:
 
     def alerts(self, definition: Definition) -> list[tuple[Any, ...]]:
         """Expected alerts, from one offline pass."""
-        clock = StreamClock()
-        detector = Detector(definition, None, clock.limit_by(definition.policy, None))
-        outcome = detector.push(readings(self.series, self.time, self.values), *clock.advance(self.time))
+        outcome = Detector(definition).push(readings(self.series, self.time, self.values))
         return [(e.series, e.alert_id, e.sequence, e.state, e.score) for e in outcome.events]
 
 

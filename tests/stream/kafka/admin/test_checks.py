@@ -86,7 +86,7 @@ def test_sound_topics_pass_every_check(place: Place) -> None:
 
 def test_every_missing_topic_is_named_with_what_to_do(place: Place, broker: Broker) -> None:
     options = options_of(broker.bootstrap, {"scores": "no-scores"})
-    with pytest.raises(BrokerError, match="7 checks failed") as caught:
+    with pytest.raises(BrokerError, match="8 checks failed") as caught:
         topics.check(options)
     for use in (*PARTITIONS, "scores"):
         assert f"topic {getattr(options, use)!r} ({use}) is missing; `narrows topics --create` makes it" in str(
