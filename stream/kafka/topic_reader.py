@@ -94,6 +94,7 @@ class TopicReader:
         starts: the first record of each partition to read; partitions that it leaves out are not read.
         committed: leave out records of open and aborted transactions.
         wait_ms: the broker answers this late where there is nothing new.
+        group: a group that this user may read; it is never joined.
 
     Raises:
         BrokerError: no broker answers, there is no such topic, or this user may not read it.
@@ -106,10 +107,11 @@ class TopicReader:
         starts: Starts = from_beginning,
         committed: bool = True,
         wait_ms: int = WAIT_MS,
+        group: str = "narrows-reader",
     ) -> None:
         options = {
             **quiet(common),
-            "group.id": "narrows-reader",  # librdkafka wants one; it is never joined
+            "group.id": group,  # librdkafka wants one
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",  # retention may have deleted the first record to read
             "isolation.level": "read_committed" if committed else "read_uncommitted",

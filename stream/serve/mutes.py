@@ -30,7 +30,7 @@ class MuteTopic:
     def __init__(self, options: KafkaOptions) -> None:
         self._records: list[MuteRecord] = []
         self._fault = ""
-        self._reader = TopicReader(options.common, options.mutes, wait_ms=WAIT_MS)
+        self._reader = TopicReader(options.common, options.mutes, wait_ms=WAIT_MS, group=options.group)
         for record in self._reader.to_end():
             self._add(record)
 
