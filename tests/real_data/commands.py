@@ -51,7 +51,8 @@ class Narrows:
             "registry": str(folder / "registry"),
             "input": {"topic": self.topics.readings, "time": TIME, "exclude": list(ANSWERS)},
             "kafka": {"bootstrap": bootstrap, "alerts": self.topics.alerts},
-            "serve": {"log_format": "json"},
+            # Each partition has a stream time of its own, a replay has one for all.
+            "serve": {"log_format": "json", "unwatched_after": "1000d"},
         }
         self._config.write_text(yaml.safe_dump(tree | overrides, sort_keys=False))
 

@@ -115,7 +115,7 @@ def test_a_frame_has_the_label_and_the_floor_of_the_first_row_of_its_time() -> N
 
 
 def test_counts_that_do_not_add_up_are_noticed() -> None:
-    good = {"received": 5, "used": 3, "late": 1, "duplicate": 1, "ignored": 0, "dead": 0}
+    good = {"received": 5, "used": 3, "late": 1, "duplicate": 1, "ignored": 0, "dead": 0, "unconfirmed": 0}
     good |= {"scored": 1, "warming": 2, "degraded": 0, "off": 0}
     check_counts(good, 5)
     for change in ({"received": 4}, {"late": 0}, {"scored": 2}, {"dead": 1, "late": 0}):

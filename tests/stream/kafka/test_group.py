@@ -137,7 +137,9 @@ def test_instances_with_names_of_their_own_take_over_from_the_dead_after_the_ses
     live.send(stream.messages(2_000))
     live.wait_for_all()
     live.stop(second)
-    same_in_order(published_alerts(live), stream.alerts(live.definition))
+    expected = stream.alerts(live.definition)
+    live.wait(lambda: len(published_alerts(live)) >= len(expected), "the transaction of the dead is aborted")
+    same_in_order(published_alerts(live), expected)
 
 
 def test_a_second_process_under_the_same_name_ends_one_of_them_with_its_own_exit_code(live: Live) -> None:
