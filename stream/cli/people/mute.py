@@ -37,7 +37,7 @@ def mute(
     """Take a series out of service for a while, such as for repairs: its frames are off.
 
     The running detector takes it within `serve.bundle_poll`, without a training, and says so in the status topic. An
-    open incident of the series ends. A second mute of a series replaces the first.
+    open incident of the series ends after `serve.unwatched_after`. A second mute of a series replaces the first.
     """
     from stream.events.people.mute import Mute
     from stream.events.record import rfc3339
