@@ -72,6 +72,11 @@ class SeriesRetired(StatusEvent, frozen=True, tag="data.series_retired"):
         return cls(len(series), message=f"{named(series)}: {reason}", series=only, offset=offset)
 
 
+def _counted(change: CoverageEvent) -> str:
+    """Counts of readings and frames that did not count, by reason, most first."""
+    return ", ".join(f"{reason.label} {count}" for reason, count in change.reasons)
+
+
 class SeriesUnwatched(StatusEvent, frozen=True, tag="data.series_unwatched"):
     """No frame of the series was scored for longer than `serve.unwatched_after`.
 
@@ -108,7 +113,7 @@ class SeriesUnwatched(StatusEvent, frozen=True, tag="data.series_unwatched"):
             f"{change.series!r} {state} since {since}: {why}{without}; {reasons[0][0].remedy}. "
             "The limit is `serve.unwatched_after`"
         )
-        counts = ", ".join(f"{reason.label} {count}" for reason, count in reasons)
+        counts = _counted(change)
         return cls(
             since, rfc3339(change.time), reasons[0][0].label, counts, ", ".join(change.masked),
             message=message, series=change.series, offset=offset,
@@ -133,7 +138,7 @@ class SeriesWatched(StatusEvent, frozen=True, tag="data.series_watched"):
         """`offset`: of the message that completed the frame."""
         since, at = rfc3339(change.since), rfc3339(change.time)
         seconds = (change.time - change.since) // SECOND
-        counts = ", ".join(f"{reason.label} {count}" for reason, count in change.reasons)
+        counts = _counted(change)
         message = f"{change.series!r} is watched again since {at}, after {spoken(seconds * SECOND)} without a score"
         return cls(since, at, seconds, counts, message=message, series=change.series, offset=offset)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from stream.cli.look.since import Since, since_ns
+from stream.cli.options.moments import Since, since_ns
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands
 from stream.messages import counted, say, tell, warn

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.look.since import Since, since_ns
+from stream.cli.options.moments import Since, since_ns
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands, print_json_line, print_result
 from stream.messages import say

@@ -1,6 +1,6 @@
 """`narrows status`: the fleet from outside, without the service's own health server."""
 
-from stream.cli.look.since import since_ns
+from stream.cli.options.moments import since_ns
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands, print_result
 

@@ -6,7 +6,7 @@ import typer
 
 from stream.cli.options.parameters import AsJson, Bundle, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands, print_result
-from stream.errors import BrokerError, DataError
+from stream.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,17 +70,12 @@ def why(
 
 def _place(options: "KafkaOptions", series: str, settings: "Settings") -> "SeriesPlace | None":
     """The partition that has the series; None where no snapshot and no reading since names it."""
-    from stream.kafka.admin.cluster import NoAnswer, admin_client, describe_cluster
-    from stream.kafka.admin.progress import progress_of
+    from stream.kafka.admin.cluster import describe_cluster
+    from stream.kafka.admin.progress import known_progress
     from stream.kafka.look.series_place import places_of, with_readings
 
     cluster = describe_cluster(options)
-    readings = cluster.topic(options.input)
-    if readings is None:
-        raise BrokerError(f"topic {options.input!r} is missing, or hidden from this user; set `input.topic`")
-    progress = progress_of(admin_client(options), cluster, options, readings.partitions)
-    if isinstance(progress, NoAnswer):
-        raise BrokerError(f"group {options.group!r}: {progress.reason}; grant Describe on it")
+    readings, progress = known_progress(cluster, options)
     places = places_of(options, series, progress, readings.id)
     if places and places[0].snapshot is not None:
         return places[0]

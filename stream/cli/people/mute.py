@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream.cli.options.moments import time_ns
 from stream.cli.options.parameters import AsJson, ConfigFile, Overrides, settings_from
 from stream.cli.reports.output import NextCommands, print_json, showing
 from stream.errors import ConfigError, DataError
@@ -43,7 +44,10 @@ def mute(
     from stream.events.record import rfc3339
 
     name, now = _series(series, every), time.time_ns()
-    begin, end = None if start is None else _when("--from", start, now), _when("--until", until, now)
+    begin, end = (
+        None if start is None else time_ns("--from", start, now, after=True),
+        time_ns("--until", until, now, after=True),
+    )
     if end <= max(now, begin or 0):
         raise ConfigError(f"--until {until!r}: {rfc3339(end)}; expected a time after its start, and after now")
     at, since = rfc3339(now // 1_000_000 * 1_000_000), None if begin is None else rfc3339(begin)
@@ -116,15 +120,3 @@ def _series(series: str | None, every: bool) -> str:
 
 def _called(series: str) -> str:
     return f"{series} is" if series else "all series are"
-
-
-def _when(option: str, given: str, now: int) -> int:
-    """The time in ns since 1970 that an option names, as a time or as a duration from `now`."""
-    from stream.settings.quantities import DURATION_HELP, INSTANT_HELP, parse_duration, parse_instant
-
-    for parse in (lambda text: now + parse_duration(text), parse_instant):
-        try:
-            return parse(given)
-        except ValueError:
-            continue
-    raise ConfigError(f"{option} {given!r}: expected {DURATION_HELP}, or {INSTANT_HELP}")

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stream.errors import BrokerError
 from stream.events.record import rfc3339
-from stream.kafka.admin.cluster import Cluster, Group, NoAnswer, admin_client
-from stream.kafka.admin.progress import PartitionProgress, progress_of
+from stream.kafka.admin.cluster import Cluster, Group
+from stream.kafka.admin.progress import PartitionProgress, known_progress
 from stream.kafka.client import KafkaOptions
 from stream.kafka.topic_reader import TopicReader, from_offsets
 
@@ -44,14 +43,9 @@ def partition_statuses(cluster: Cluster, options: KafkaOptions) -> list[Partitio
     """Every partition of the input topic: those that nobody has first, then by lag.
 
     Raises:
-        BrokerError: there is no input topic, or this user may not ask for the offsets of the group.
+        BrokerError: see `known_progress`.
     """
-    readings = cluster.topic(options.input)
-    if readings is None:
-        raise BrokerError(f"topic {options.input!r} is missing, or hidden from this user; set `input.topic`")
-    progress = progress_of(admin_client(options), cluster, options, readings.partitions)
-    if isinstance(progress, NoAnswer):
-        raise BrokerError(f"group {options.group!r}: {progress.reason}; grant Describe on it")
+    _, progress = known_progress(cluster, options)
     owners = cluster.group.owners if isinstance(cluster.group, Group) else {}
     waiting = {p.partition: p.committed for p in progress if p.committed < p.high}
     oldest = _oldest(options, waiting)

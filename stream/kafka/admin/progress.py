@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, result_of
+from stream.errors import BrokerError
+from stream.kafka.admin.cluster import ASK_SECONDS, Cluster, NoAnswer, Topic, admin_client, result_of
 from stream.kafka.client import KafkaOptions
 from stream.kafka.state.state_topic import CommitMetadata, decode_metadata
 
@@ -73,3 +74,18 @@ def progress_of(
         for tp in committed
         if tp.error is None and (key := (options.input, tp.partition)) in low and key in high
     ]  # fmt: skip
+
+
+def known_progress(cluster: Cluster, options: KafkaOptions) -> tuple[Topic, list[PartitionProgress]]:
+    """The input topic, and the progress of its partitions.
+
+    Raises:
+        BrokerError: there is no input topic, or this user may not ask for the offsets of the group.
+    """
+    readings = cluster.topic(options.input)
+    if readings is None:
+        raise BrokerError(f"topic {options.input!r} is missing, or hidden from this user; set `input.topic`")
+    progress = progress_of(admin_client(options), cluster, options, readings.partitions)
+    if isinstance(progress, NoAnswer):
+        raise BrokerError(f"group {options.group!r}: {progress.reason}; grant Describe on it")
+    return readings, progress
